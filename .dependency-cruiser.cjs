@@ -1,0 +1,65 @@
+/** Import directions of docs/architecture.md: services -> packages; only stock -> scripts/lua; routes never touch engines. */
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'contracts-is-pure',
+      comment: 'packages/contracts is names and shapes only',
+      severity: 'error',
+      from: { path: '^packages/contracts/src' },
+      to: { pathNot: '^packages/contracts/src|typebox' },
+    },
+    {
+      name: 'packages-import-packages',
+      severity: 'error',
+      from: { path: '^packages/' },
+      to: { path: '^(services|scripts|bench|test)/' },
+    },
+    {
+      name: 'services-never-import-each-other',
+      severity: 'error',
+      from: { path: '^services/([^/]+)/src' },
+      to: { path: '^services/', pathNot: '^services/$1/' },
+    },
+    {
+      name: 'services-import-packages-only',
+      severity: 'error',
+      from: { path: '^services/[^/]+/src' },
+      to: { path: '^(bench|test|scripts/stack)/' },
+    },
+    {
+      name: 'only-stock-uses-lua',
+      severity: 'error',
+      from: { path: '^(packages|services/(gateway|order)|scripts/stack)/' },
+      to: { path: '^scripts/lua/' },
+    },
+    {
+      name: 'routes-never-touch-engines',
+      severity: 'error',
+      from: { path: '^services/[^/]+/src/routes/' },
+      to: { path: 'node_modules/(ioredis|pg|kafkajs)/' },
+    },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, pathNot: ['\\.cjs$', '\\.d\\.ts$', '\\.config\\.js$'] },
+      to: {},
+    },
+    {
+      name: 'not-to-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: '(^|/)(node_modules|dist)/' },
+    exclude: { path: '(^|/)(\\.tap|\\.run)/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['seckill-source', 'import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};

@@ -1,0 +1,38 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+export default tseslint.config(
+  { ignores: ['**/dist/**', '**/node_modules/**', '.tap/**', '.run/**', '*.cjs', 'eslint.config.js'] },
+  js.configs.recommended,
+  ...tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: {
+        project: [
+          './packages/*/tsconfig.json',
+          './scripts/*/tsconfig.json',
+          './services/*/tsconfig.json',
+          './bench/tsconfig.json',
+          './tsconfig.test.json',
+        ],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      // Numbers and booleans read well in messages; objects do not and stay refused.
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      // Fastify handlers and role loops are async by contract even where one of them has nothing to await.
+      '@typescript-eslint/require-await': 'off',
+      'no-console': 'error',
+    },
+  },
+  {
+    // Command-line programs talk to a person.
+    files: ['scripts/stack/src/**', 'bench/src/**', '**/cli.ts', 'services/order/src/{migrate,topics}.ts'],
+    rules: { 'no-console': 'off' },
+  },
+);
