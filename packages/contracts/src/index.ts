@@ -1,1 +1,14 @@
-export {};
+export * from './control.ts';
+export * from './demo.ts';
+export * from './hash.ts';
+export * from './ids.ts';
+export * from './instant.ts';
+export * from './limits.ts';
+export * from './messages.ts';
+export * from './money.ts';
+export * from './order.ts';
+export * from './problems.ts';
+export * from './reservation.ts';
+export * from './sale.ts';
+export * from './snapshot.ts';
+export * from './topics.ts';

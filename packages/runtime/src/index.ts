@@ -1,1 +1,13 @@
-export {};
+export * from './clock.ts';
+export * from './config.ts';
+export * from './credential.ts';
+export * from './http.ts';
+export * from './invariant.ts';
+export * from './kafka.ts';
+export * from './lifecycle.ts';
+export * from './logger.ts';
+export * from './metrics.ts';
+export * from './postgres.ts';
+export * from './problem.ts';
+export * from './redis.ts';
+export * from './upstream.ts';

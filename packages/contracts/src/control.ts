@@ -1,0 +1,88 @@
+import { Type, type Static } from 'typebox';
+import { ChannelId, SaleId, Sku } from './ids.ts';
+
+/** What an admin decided by hand; the window opens and closes by itself, by Redis' clock. */
+export const ControlVerb = Type.Union([Type.Literal('open'), Type.Literal('paused'), Type.Literal('closed')]);
+export type ControlVerb = Static<typeof ControlVerb>;
+
+/**
+ * The whole control state of a sale, as order hands it to stock: absolute values under a version.
+ * Stock applies only a higher version, so repeats and reordering are harmless (recovery.md, "Names that order time").
+ */
+export const ControlState = Type.Object(
+  {
+    saleId: SaleId,
+    /** Raised by order at each change of control state; starts at 1. */
+    version: Type.Integer({ minimum: 1 }),
+    state: ControlVerb,
+    lanes: Type.Integer({ minimum: 1, maximum: 1 }),
+    /** Milliseconds since the epoch, judged by Redis' TIME. */
+    opensAt: Type.Integer({ minimum: 0 }),
+    closesAt: Type.Integer({ minimum: 0 }),
+    holdMs: Type.Integer({ minimum: 1 }),
+    /** Units one buyer may hold or buy over the whole sale; absent: no limit. */
+    limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1 })),
+    currency: Type.String({ pattern: '^[A-Z]{3}$' }),
+    items: Type.Array(
+      Type.Object(
+        { sku: Sku, price: Type.Integer({ minimum: 0 }), total: Type.Integer({ minimum: 0 }) },
+        { additionalProperties: false },
+      ),
+    ),
+    channels: Type.Array(
+      Type.Object(
+        { id: ChannelId, cap: Type.Optional(Type.Integer({ minimum: 0 })) },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type ControlState = Static<typeof ControlState>;
+
+/** Answer of `PUT /internal/sales/:saleId`: the version stock now stands at, and whether the lanes are open for reserve. */
+export const ControlAcknowledgement = Type.Object({
+  saleId: SaleId,
+  version: Type.Integer(),
+  epoch: Type.Integer(),
+});
+export type ControlAcknowledgement = Static<typeof ControlAcknowledgement>;
+
+/**
+ * Gate of a lane: `missing` (never loaded, or lost), `rebuilding` (closed for load or check), `stale` (opened under
+ * another Redis process), `open`.
+ */
+export const Gate = Type.Union([
+  Type.Literal('missing'),
+  Type.Literal('rebuilding'),
+  Type.Literal('stale'),
+  Type.Literal('open'),
+]);
+export type Gate = Static<typeof Gate>;
+
+/** Answer of `GET /internal/sales/:saleId/state`, summed over the lanes. */
+export const StockState = Type.Object({
+  saleId: SaleId,
+  gate: Gate,
+  epoch: Type.Integer(),
+  version: Type.Integer(),
+  /** Highest sequence of the lane: how many reservations it made in this epoch. */
+  sequence: Type.Integer(),
+  /** Redis' clock, milliseconds since the epoch. */
+  now: Type.Integer(),
+  state: ControlVerb,
+  opensAt: Type.Integer(),
+  closesAt: Type.Integer(),
+  /** Entries waiting for Kafka. */
+  outbox: Type.Integer(),
+  items: Type.Array(
+    Type.Object({
+      sku: Sku,
+      total: Type.Integer(),
+      available: Type.Integer(),
+      held: Type.Integer(),
+      paid: Type.Integer(),
+    }),
+  ),
+});
+export type StockState = Static<typeof StockState>;

@@ -1,0 +1,26 @@
+/** Bounds of the public contract. Each is checked at the edge and named in `openapi.json`. */
+export const LIMITS = {
+  /** Characters of a user id: it becomes part of a Redis hash field per buyer. */
+  userIdLengthMax: 128,
+  idempotencyKeyLengthMax: 255,
+  reservationIdLengthMax: 128,
+  refLengthMax: 64,
+  titleLengthMax: 200,
+  linesMax: 20,
+  quantityMax: 100,
+  itemsMax: 50,
+  channelsMax: 1_000,
+  totalMax: 10_000_000,
+  /** Minor units. 10^9 × 100 × 20 lines stays far below 2^53, so sums are exact in Lua and JavaScript. */
+  priceAmountMax: 1_000_000_000,
+  holdSecondsMin: 1,
+  holdSecondsMax: 86_400,
+  holdSecondsDefault: 900,
+  ordersPageMax: 100,
+  ordersPageDefault: 20,
+  /** Bytes of a request body; a sale with 1,000 channels needs more than a reservation. */
+  bodyBytesMax: 16_384,
+  saleBodyBytesMax: 1_048_576,
+  /** Reservations in one call from gateway to stock; bounds the time one pipeline keeps Redis busy. */
+  reserveBatchMax: 256,
+} as const;

@@ -1,0 +1,75 @@
+import { Type, type Static } from 'typebox';
+import { LIMITS } from './limits.ts';
+import { ChannelId, IdempotencyKey, ReservationId, SaleId, Sku, UserId } from './ids.ts';
+
+/** Kafka headers that every message carries. */
+export const HEADERS = {
+  traceparent: 'traceparent',
+  type: 'message-type',
+  version: 'message-version',
+} as const;
+
+const MessageLine = Type.Object(
+  {
+    sku: Sku,
+    quantity: Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax }),
+    /** Minor units for one. */
+    price: Type.Integer({ minimum: 0, maximum: LIMITS.priceAmountMax }),
+  },
+  { additionalProperties: false },
+);
+
+/** `seckill.reservations`, v1: all that an order row needs. Instants are milliseconds since the epoch, by Redis' clock. */
+export const ReservationCreated = Type.Object(
+  {
+    reservationId: ReservationId,
+    saleId: SaleId,
+    lane: Type.Integer({ minimum: 0, maximum: 9_999 }),
+    epoch: Type.Integer({ minimum: 1 }),
+    sequence: Type.Integer({ minimum: 1 }),
+    userId: UserId,
+    idempotencyKey: IdempotencyKey,
+    /** Of the request: lines sorted by SKU, channel, ref; base64url. */
+    fingerprint: Type.String({ pattern: '^[A-Za-z0-9_-]{16,64}$' }),
+    lines: Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.linesMax }),
+    currency: Type.String({ pattern: '^[A-Z]{3}$' }),
+    channelId: Type.Optional(ChannelId),
+    // Wider than the public pattern on purpose: what stock promised must be stored, whatever the edge allowed that day.
+    ref: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    reservedAt: Type.Integer({ minimum: 0 }),
+    expiresAt: Type.Integer({ minimum: 0 }),
+  },
+  { additionalProperties: false },
+);
+export type ReservationCreated = Static<typeof ReservationCreated>;
+export const RESERVATION_CREATED = { type: 'ReservationCreated', version: '1' } as const;
+
+/** `seckill.settlements`, v1: a hold's end. */
+export const ReservationSettled = Type.Object(
+  {
+    reservationId: ReservationId,
+    saleId: SaleId,
+    lane: Type.Integer({ minimum: 0, maximum: 9_999 }),
+    lines: Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.linesMax }),
+    verdict: Type.Union([
+      Type.Literal('paid'),
+      Type.Literal('cancelled'),
+      Type.Literal('expired'),
+      Type.Literal('refused'),
+    ]),
+  },
+  { additionalProperties: false },
+);
+export type ReservationSettled = Static<typeof ReservationSettled>;
+export const RESERVATION_SETTLED = { type: 'ReservationSettled', version: '1' } as const;
+
+/** `seckill.dead-letters`: where a message that could not be understood was met, and why. The value travels as it was. */
+export interface DeadLetter {
+  topic: string;
+  partition: number;
+  offset: string;
+  error: string;
+  /** The original value, base64: it may be anything. */
+  value: string;
+}
+export const DEAD_LETTER = { type: 'DeadLetter', version: '1' } as const;

@@ -1,0 +1,90 @@
+/** Every error code of the API (RFC 9457). Codes never change; titles follow Accept-Language. */
+interface ProblemKind {
+  status: number;
+  /** May the same request succeed later? `outcome_unknown`: repeat with the same key. */
+  retryable: boolean;
+  title: { en: string; zh: string };
+}
+
+export const PROBLEMS = {
+  // Outcomes of a reservation, in order of precedence (contract.md).
+  unauthenticated: { status: 401, retryable: false, title: { en: 'Sign in first', zh: '请先登录' } },
+  forbidden: { status: 403, retryable: false, title: { en: 'Not allowed', zh: '没有权限' } },
+  rate_limited: { status: 429, retryable: true, title: { en: 'Too many requests', zh: '请求过于频繁' } },
+  overloaded: { status: 503, retryable: true, title: { en: 'Busy, try again', zh: '系统繁忙,请重试' } },
+  invalid_request: { status: 400, retryable: false, title: { en: 'Invalid request', zh: '请求无效' } },
+  sale_unavailable: { status: 503, retryable: true, title: { en: 'Sale not ready', zh: '场次准备中' } },
+  sale_not_found: { status: 404, retryable: false, title: { en: 'No such sale', zh: '场次不存在' } },
+  key_reused: {
+    status: 422,
+    retryable: false,
+    title: { en: 'Key used for another request', zh: '幂等键已用于其他请求' },
+  },
+  sale_paused: { status: 409, retryable: true, title: { en: 'Sale paused', zh: '场次已暂停' } },
+  sale_not_open: { status: 409, retryable: true, title: { en: 'Sale not open yet', zh: '场次未开始' } },
+  sale_closed: { status: 410, retryable: false, title: { en: 'Sale closed', zh: '场次已结束' } },
+  sku_not_found: {
+    status: 404,
+    retryable: false,
+    title: { en: 'No such item in the sale', zh: '场次无此商品' },
+  },
+  channel_not_found: { status: 404, retryable: false, title: { en: 'No such channel', zh: '渠道不存在' } },
+  sold_out: { status: 409, retryable: true, title: { en: 'Sold out', zh: '已售罄' } },
+  limit_reached: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Limit per buyer reached', zh: '已达限购数量' },
+  },
+  channel_full: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Channel sold its share', zh: '渠道名额已满' },
+  },
+  outcome_unknown: {
+    status: 503,
+    retryable: true,
+    title: { en: 'Outcome unknown, repeat with the same key', zh: '结果未知,请用同一幂等键重试' },
+  },
+  // Others.
+  order_not_found: { status: 404, retryable: false, title: { en: 'No such order', zh: '订单不存在' } },
+  order_not_ready: { status: 503, retryable: true, title: { en: 'Order on its way', zh: '订单生成中' } },
+  order_not_pending: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Order already ended', zh: '订单已结束' },
+  },
+  bad_signature: { status: 401, retryable: false, title: { en: 'Bad signature', zh: '签名无效' } },
+  sale_exists: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Another sale has this id', zh: '场次编号已存在' },
+  },
+  not_found: { status: 404, retryable: false, title: { en: 'No such route', zh: '路径不存在' } },
+  method_not_allowed: {
+    status: 405,
+    retryable: false,
+    title: { en: 'Method not allowed', zh: '方法不允许' },
+  },
+  body_too_large: { status: 413, retryable: false, title: { en: 'Body too large', zh: '请求体过大' } },
+  unsupported_media_type: {
+    status: 415,
+    retryable: false,
+    title: { en: 'Send application/json', zh: '请使用 application/json' },
+  },
+  internal: { status: 500, retryable: false, title: { en: 'Internal error', zh: '内部错误' } },
+} as const satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Body of every 4xx and 5xx answer. */
+export interface ProblemDocument {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  /** The request id. */
+  instance: string;
+  code: ProblemCode;
+  retryable: boolean;
+  [extra: string]: unknown;
+}

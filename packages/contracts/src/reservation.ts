@@ -1,0 +1,79 @@
+import { Type, type Static } from 'typebox';
+import { ChannelId, IdempotencyKey, ReservationId, SaleId, Sku, UserId } from './ids.ts';
+import { Instant } from './instant.ts';
+import { LIMITS } from './limits.ts';
+import { Money } from './money.ts';
+
+export const LineInput = Type.Object(
+  { sku: Sku, quantity: Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax }) },
+  { additionalProperties: false },
+);
+export type LineInput = Static<typeof LineInput>;
+
+/** The post or shared link that brought the buyer; stored in Postgres, so no NUL; one line. */
+export const Ref = Type.String({
+  pattern: `^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,${LIMITS.refLengthMax}}$`,
+});
+
+/** Body of `POST /v1/sales/:saleId/reservations`. That no SKU comes twice is checked beside the schema. */
+export const ReserveRequest = Type.Object(
+  {
+    lines: Type.Array(LineInput, { minItems: 1, maxItems: LIMITS.linesMax }),
+    channelId: Type.Optional(ChannelId),
+    ref: Type.Optional(Ref),
+  },
+  { additionalProperties: false },
+);
+export type ReserveRequest = Static<typeof ReserveRequest>;
+
+/** One item of the batch that gateway sends to stock. */
+export const ReserveItem = Type.Object(
+  {
+    saleId: SaleId,
+    userId: UserId,
+    idempotencyKey: IdempotencyKey,
+    lines: Type.Array(LineInput, { minItems: 1, maxItems: LIMITS.linesMax }),
+    channelId: Type.Optional(ChannelId),
+    ref: Type.Optional(Ref),
+  },
+  { additionalProperties: false },
+);
+export type ReserveItem = Static<typeof ReserveItem>;
+
+export const Line = Type.Object({ sku: Sku, quantity: Type.Integer(), price: Money });
+export type Line = Static<typeof Line>;
+
+/** The 201 body. Property order is part of the contract: a repeat gets the same bytes. */
+export const Reservation = Type.Object({
+  id: ReservationId,
+  saleId: SaleId,
+  userId: UserId,
+  lines: Type.Array(Line),
+  channelId: Type.Optional(ChannelId),
+  ref: Type.Optional(Type.String()),
+  status: Type.Literal('pending'),
+  amount: Money,
+  reservedAt: Instant,
+  expiresAt: Instant,
+});
+export type Reservation = Static<typeof Reservation>;
+
+/**
+ * What stock answers per item, as the script decided. `sale_unavailable` with `missing` lets the gateway ask order
+ * whether there is such a sale at all: `sale_not_found` never comes from an absent key (recovery.md, "The gate").
+ */
+export type ReserveAnswer =
+  | { outcome: 'reserved'; replayed: boolean; reservation: Reservation }
+  | { outcome: 'overloaded' }
+  | { outcome: 'sale_unavailable'; missing: boolean }
+  | { outcome: 'key_reused' }
+  | { outcome: 'sale_paused' }
+  | { outcome: 'sale_not_open'; opensAt: string; waitMs: number }
+  | { outcome: 'sale_closed' }
+  | { outcome: 'sku_not_found'; sku: string }
+  | { outcome: 'channel_not_found' }
+  | { outcome: 'sold_out'; sku: string; available: number; final: boolean }
+  | { outcome: 'limit_reached'; limit: number; held: number }
+  | { outcome: 'channel_full'; cap: number }
+  | { outcome: 'outcome_unknown' };
+export type ReserveOutcome = ReserveAnswer['outcome'];

@@ -1,0 +1,111 @@
+import { Type, type Static } from 'typebox';
+import { ChannelId, SaleId, Sku } from './ids.ts';
+import { Instant } from './instant.ts';
+import { LIMITS } from './limits.ts';
+import { Price } from './money.ts';
+
+// C0, DEL and C1 control characters and lone surrogates are refused: Postgres cannot store NUL, and a title is one line.
+const PLAIN_TEXT = '[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]';
+const Title = Type.String({ pattern: `^${PLAIN_TEXT}{1,${LIMITS.titleLengthMax}}$` });
+const OpaqueId = Type.String({ pattern: `^${PLAIN_TEXT}{1,128}$` });
+
+export const ChannelKind = Type.Union([
+  Type.Literal('community'),
+  Type.Literal('content'),
+  Type.Literal('store'),
+  Type.Literal('platform'),
+]);
+
+export const SaleItemInput = Type.Object(
+  {
+    sku: Sku,
+    title: Title,
+    price: Price,
+    total: Type.Integer({ minimum: 0, maximum: LIMITS.totalMax }),
+  },
+  { additionalProperties: false },
+);
+export type SaleItemInput = Static<typeof SaleItemInput>;
+
+export const SaleChannelInput = Type.Object(
+  {
+    id: ChannelId,
+    kind: ChannelKind,
+    title: Title,
+    partnerId: Type.Optional(OpaqueId),
+    pickupPointId: Type.Optional(OpaqueId),
+    /** The most units this channel may hold or buy; absent: no cap. */
+    cap: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.totalMax })),
+  },
+  { additionalProperties: false },
+);
+export type SaleChannelInput = Static<typeof SaleChannelInput>;
+
+/** What an admin sends. */
+export const SaleInput = Type.Object(
+  {
+    id: Type.Optional(SaleId),
+    title: Title,
+    opensAt: Type.Optional(Instant),
+    closesAt: Instant,
+    holdSeconds: Type.Optional(
+      Type.Integer({ minimum: LIMITS.holdSecondsMin, maximum: LIMITS.holdSecondsMax }),
+    ),
+    limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.totalMax })),
+    items: Type.Array(SaleItemInput, { minItems: 1, maxItems: LIMITS.itemsMax }),
+    channels: Type.Optional(Type.Array(SaleChannelInput, { maxItems: LIMITS.channelsMax })),
+  },
+  { additionalProperties: false },
+);
+export type SaleInput = Static<typeof SaleInput>;
+
+/** The definition as stored: defaults filled in, instants normal. */
+export interface SaleDefinition {
+  id: string;
+  title: string;
+  opensAt: string;
+  closesAt: string;
+  holdSeconds: number;
+  limitPerBuyer?: number;
+  items: SaleItemInput[];
+  channels: SaleChannelInput[];
+}
+
+export const SaleState = Type.Union([
+  Type.Literal('loading'),
+  Type.Literal('scheduled'),
+  Type.Literal('open'),
+  Type.Literal('paused'),
+  Type.Literal('closed'),
+]);
+export type SaleState = Static<typeof SaleState>;
+
+export const SoldOut = Type.Union([Type.Literal('no'), Type.Literal('held'), Type.Literal('final')]);
+export type SoldOut = Static<typeof SoldOut>;
+
+export const SaleItem = Type.Object({
+  sku: Sku,
+  title: Type.String(),
+  price: Price,
+  total: Type.Integer(),
+  available: Type.Integer(),
+  held: Type.Integer(),
+  paid: Type.Integer(),
+  soldOut: SoldOut,
+});
+
+/** What everyone reads; `partnerId` and `cap` are for admins only. */
+export const Sale = Type.Object({
+  id: SaleId,
+  title: Type.String(),
+  opensAt: Instant,
+  closesAt: Instant,
+  holdSeconds: Type.Integer(),
+  limitPerBuyer: Type.Optional(Type.Integer()),
+  items: Type.Array(SaleItem),
+  channels: Type.Array(SaleChannelInput),
+  state: SaleState,
+  version: Type.Integer(),
+  serverTime: Instant,
+});
+export type Sale = Static<typeof Sale>;

@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs';
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly code = 'SECKILL_CONFIG_INVALID';
+  constructor(problems: string[]) {
+    super(`configuration is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+  }
+}
+
+interface IntegerOptions {
+  default?: number;
+  min: number;
+  max: number;
+}
+
+/**
+ * Reads environment variables once, typed, and reports every error together in `done()`, so that an operator mends a
+ * deployment in one round. A secret may also come as `<NAME>_FILE`; none has a default.
+ */
+export class ConfigReader {
+  readonly #environment: NodeJS.ProcessEnv;
+  readonly #problems: string[] = [];
+
+  constructor(environment: NodeJS.ProcessEnv = process.env) {
+    this.#environment = environment;
+  }
+
+  string(name: string, options: { default?: string; pattern?: RegExp } = {}): string {
+    const value = this.#environment[name] ?? options.default;
+    if (value === undefined || value === '') return this.#refuse(`${name} is missing`, '');
+    if (options.pattern !== undefined && !options.pattern.test(value)) {
+      return this.#refuse(`${name} does not match ${String(options.pattern)}`, '');
+    }
+    return value;
+  }
+
+  optional(name: string): string | undefined {
+    const value = this.#environment[name];
+    return value === '' ? undefined : value;
+  }
+
+  url(name: string, protocols: string[]): string {
+    const text = this.secretOrValue(name);
+    if (text === undefined) return this.#refuse(`${name} is missing`, '');
+    // The URL itself is never echoed: it may carry a password.
+    if (!URL.canParse(text)) return this.#refuse(`${name} is not a URL`, '');
+    const { protocol } = new URL(text);
+    return protocols.includes(protocol.slice(0, -1))
+      ? text
+      : this.#refuse(`${name} must start with ${protocols.map((one) => `${one}://`).join(' or ')}`, '');
+  }
+
+  integer(name: string, options: IntegerOptions): number {
+    const text = this.#environment[name];
+    if (text === undefined || text === '') {
+      return options.default ?? this.#refuse(`${name} is missing`, 0);
+    }
+    const value = Number(text);
+    const fits = /^-?\d+$/.test(text) && value >= options.min && value <= options.max;
+    return fits
+      ? value
+      : this.#refuse(`${name} must be a whole number from ${options.min} to ${options.max}`, options.min);
+  }
+
+  choice<const Value extends string>(
+    name: string,
+    values: readonly Value[],
+    fallback: NoInfer<Value>,
+  ): Value {
+    const text = this.#environment[name] ?? fallback;
+    const value = values.find((one) => one === text);
+    return value ?? this.#refuse(`${name} must be one of ${values.join(', ')}`, fallback);
+  }
+
+  /** A comma-separated subset; all of them when the variable is absent. */
+  choices<const Value extends string>(name: string, values: readonly Value[]): Value[] {
+    const text = this.#environment[name];
+    if (text === undefined || text === '') return [...values];
+    const named = text.split(',').map((one) => one.trim());
+    const unknown = named.filter((one) => !values.some((value) => value === one));
+    if (unknown.length > 0) {
+      return this.#refuse(`${name}: unknown ${unknown.join(', ')} (known: ${values.join(', ')})`, [
+        ...values,
+      ]);
+    }
+    return values.filter((value) => named.includes(value));
+  }
+
+  list(name: string): string[] {
+    const entries = (this.#environment[name] ?? '').split(',').map((entry) => entry.trim());
+    const present = entries.filter((entry) => entry !== '');
+    return present.length > 0 ? present : this.#refuse(`${name} is missing`, []);
+  }
+
+  /** At least `minLength` characters, from the variable or from the file that `<NAME>_FILE` names. */
+  secret(name: string, minLength = 32): string {
+    const value = this.secretOrValue(name);
+    if (value === undefined) return this.#refuse(`${name} (or ${name}_FILE) is missing`, '');
+    if (value.length < minLength) return this.#refuse(`${name} is shorter than ${minLength} characters`, '');
+    return value;
+  }
+
+  secretOrValue(name: string): string | undefined {
+    const file = this.#environment[`${name}_FILE`];
+    if (file === undefined || file === '') return this.optional(name);
+    try {
+      return readFileSync(file, 'utf8').trimEnd();
+    } catch (error) {
+      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+      this.#problems.push(`${name}_FILE cannot be read (${reason})`);
+      return undefined;
+    }
+  }
+
+  /** @throws ConfigError naming every problem met so far. */
+  done(): void {
+    if (this.#problems.length > 0) throw new ConfigError([...new Set(this.#problems)]);
+  }
+
+  #refuse<Value>(problem: string, stand: Value): Value {
+    this.#problems.push(problem);
+    return stand;
+  }
+}

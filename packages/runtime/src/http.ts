@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { LIMITS } from '@seckill/contracts';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+  type RawServerDefault,
+} from 'fastify';
+import type { Logger } from './logger.ts';
+import { Problem, problemDocument } from './problem.ts';
+
+export type Http = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+export interface HttpOptions {
+  logger: Logger;
+  isReady: () => boolean;
+  /** Before `/errors#<code>` in a problem's `type`. */
+  docsBaseUrl?: string;
+  bodyBytesMax?: number;
+}
+
+// A caller's request id goes into logs and headers: short, and nothing that could break a line.
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+/**
+ * A Fastify app with the manners every service shares: strict validation, problem+json for every error, request ids,
+ * health routes. It assembles and never listens.
+ */
+export function createHttp(options: HttpOptions): Http {
+  const app = Fastify({
+    loggerInstance: options.logger,
+    disableRequestLogging: true,
+    bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
+    genReqId: (request) => {
+      const given = request.headers['x-request-id'];
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    },
+    // Longer than undici's 4 s for idle sockets, so that a client never writes into a socket we are closing.
+    keepAliveTimeout: 72_000,
+    requestTimeout: 10_000,
+    // A quantity of "1" or an unknown field is the client's error, told at once instead of guessed at.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(request, reply, toProblem(error), options);
+    },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  // Fastify would parse text/plain and answer 400; contract.md wants 415.
+  app.removeContentTypeParser('text/plain');
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const problem = toProblem(error);
+    if (problem.code === 'internal') request.log.error({ err: error }, 'request failed');
+    sendProblem(request, reply, problem, options);
+  });
+  answerUnknownRoutes(app, options);
+
+  app.get('/livez', async () => ({ status: 'ok' }));
+  app.get('/readyz', async (_request, reply) => {
+    if (!options.isReady()) reply.code(503);
+    return { status: options.isReady() ? 'ok' : 'unavailable' };
+  });
+  return app;
+}
+
+/** 405 where the path exists under another method, else 404. */
+function answerUnknownRoutes(app: Http, options: HttpOptions): void {
+  const routes: { pattern: RegExp; methods: string[] }[] = [];
+  app.addHook('onRoute', ({ url, method }) => {
+    const source = url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:[A-Za-z]+/g, '[^/]+');
+    routes.push({ pattern: new RegExp(`^${source}$`), methods: [method].flat() });
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const allowed = routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods);
+    if (allowed.length > 0) reply.header('allow', [...new Set(allowed)].join(', '));
+    const problem = new Problem(allowed.length > 0 ? 'method_not_allowed' : 'not_found');
+    sendProblem(request, reply, problem, options);
+  });
+}
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  const { code, statusCode, validation, validationContext, message } = error as Partial<FastifyError>;
+  if (validation !== undefined) return validationProblem(validation, validationContext);
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('body_too_large');
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('unsupported_media_type');
+  // What remains below 500 is Fastify's word on a malformed request (bad JSON, bad URL, wrong content-length).
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new Problem('invalid_request', message === undefined ? {} : { detail: message });
+  }
+  return new Problem('internal', { detail: 'an unexpected error; quote the request id', cause: error });
+}
+
+function validationProblem(
+  validation: NonNullable<FastifyError['validation']>,
+  context: string | undefined,
+): Problem {
+  const first = validation[0];
+  const missing = first?.params['missingProperty'] ?? first?.params['additionalProperty'];
+  const path = [
+    ...(first?.instancePath.split('/').slice(1) ?? []),
+    ...(missing === undefined ? [] : [missing]),
+  ];
+  const field = path.map(String).join('.') || (context ?? 'body');
+  return new Problem('invalid_request', {
+    detail: `${field}: ${first?.message ?? 'is not valid'}`,
+    extra: { field },
+  });
+}
+
+function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: Problem,
+  options: HttpOptions,
+): void {
+  const body = problemDocument(problem, {
+    requestId: request.id,
+    acceptLanguage: request.headers['accept-language'],
+    docsBaseUrl: options.docsBaseUrl ?? '',
+  });
+  if (problem.retryAfterSeconds !== undefined) {
+    reply.header('retry-after', String(problem.retryAfterSeconds));
+  }
+  reply
+    .code(body.status)
+    .header('x-request-id', request.id)
+    .header('content-type', 'application/problem+json; charset=utf-8')
+    .serializer((document: unknown) => JSON.stringify(document))
+    .send(body);
+}

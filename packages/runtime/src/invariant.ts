@@ -1,0 +1,9 @@
+/** Our own bug (decision 14): never caught and retried; it ends the process, which restarts from durable state. */
+export class InvariantError extends Error {
+  override readonly name = 'InvariantError';
+  readonly code = 'SECKILL_INVARIANT';
+}
+
+export function invariant(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new InvariantError(message);
+}

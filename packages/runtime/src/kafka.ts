@@ -1,0 +1,188 @@
+import { HEADERS, partitionOf, type Topic } from '@seckill/contracts';
+import kafkajs, { type Kafka, type Producer } from 'kafkajs';
+import { mendKafkaTimer } from './kafka-timer.ts';
+import type { Logger } from './logger.ts';
+
+const { Kafka: KafkaClient, logLevel } = kafkajs;
+
+export type { Kafka, Producer };
+
+export function createKafka(brokers: string[], clientId: string, logger: Logger): Kafka {
+  mendKafkaTimer();
+  return new KafkaClient({
+    clientId,
+    brokers,
+    connectionTimeout: 1_000,
+    requestTimeout: 10_000,
+    // Bounded: after about 5 s the caller hears of it and decides.
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 6 },
+    logLevel: logLevel.WARN,
+    logCreator:
+      () =>
+      ({ level, log }) => {
+        const { message, ...context } = log;
+        if (level === logLevel.ERROR) logger.warn({ kafka: context }, message);
+        else logger.debug({ kafka: context }, message);
+      },
+  });
+}
+
+export interface OutgoingMessage {
+  key: string;
+  value: string;
+  headers?: Record<string, string>;
+}
+
+export class PublishError extends Error {
+  override readonly name = 'PublishError';
+  readonly code = 'SECKILL_KAFKA_PUBLISH';
+}
+
+/** What relay and intake need of Kafka, small enough to be replaced in a simulation or by another client. */
+export interface Publisher {
+  /**
+   * Resolves when every replica in sync holds all messages.
+   * @throws PublishError, or kafkajs' own error: then any part may or may not have been written; publish again.
+   */
+  publish(topic: Topic, kind: { type: string; version: string }, messages: OutgoingMessage[]): Promise<void>;
+}
+
+type Sender = Pick<Producer, 'send'>;
+
+/**
+ * `acks: -1` and not idempotent: kafkajs' idempotent producer can acknowledge a message it lost, while a duplicate is
+ * harmless to us (field notes, section 1). And since `send()` may resolve without having sent everything after a
+ * leader moved, the answer must name every partition we sent to (decision 3).
+ */
+export function createPublisher(producer: Sender): Publisher {
+  return {
+    async publish(topic, kind, messages) {
+      if (messages.length === 0) return;
+      const expected = new Set<number>();
+      const records = messages.map(({ key, value, headers }) => {
+        const partition = partitionOf(topic, key);
+        expected.add(partition);
+        return {
+          key,
+          value,
+          partition,
+          headers: { ...headers, [HEADERS.type]: kind.type, [HEADERS.version]: kind.version },
+        };
+      });
+      const answer = await producer.send({ topic: topic.name, acks: -1, timeout: 5_000, messages: records });
+      for (const { topicName, partition, errorCode } of answer) {
+        if (topicName === topic.name && errorCode === 0) expected.delete(partition);
+      }
+      if (expected.size > 0) {
+        throw new PublishError(
+          `${topic.name}: no confirmation for partition ${[...expected].sort((a, b) => a - b).join(', ')}`,
+        );
+      }
+    },
+  };
+}
+
+export function createProducer(kafka: Kafka): Producer {
+  return kafka.producer({
+    allowAutoTopicCreation: false,
+    idempotent: false,
+    createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
+  });
+}
+
+export interface IncomingMessage {
+  key: string | undefined;
+  value: Buffer | undefined;
+  offset: bigint;
+  headers: Record<string, string>;
+}
+
+export interface Batch {
+  topic: string;
+  partition: number;
+  messages: IncomingMessage[];
+}
+
+export interface BatchContext {
+  /** Keeps our place in the group; throws when the group is being rearranged, and the batch must be left alone. */
+  heartbeat(): Promise<void>;
+  /** Everything up to this offset is stored for good. */
+  resolve(offset: bigint): void;
+  /** Reads on from this offset; the rest of the batch is void. */
+  seek(offset: bigint): void;
+  /** Aborts when the consumer stops. */
+  signal: AbortSignal;
+}
+
+export interface ConsumerOptions {
+  kafka: Kafka;
+  groupId: string;
+  topic: Topic;
+  /** Partitions handled at the same time. */
+  concurrency: number;
+  onBatch: (batch: Batch, context: BatchContext) => Promise<void>;
+  /** Partitions may have moved: what is remembered about positions is void. */
+  onAssigned: () => void;
+  /** kafkajs gave up and will not come back by itself: end the process. */
+  onCrash: (error: unknown) => void;
+}
+
+/**
+ * Starts consuming from the beginning of whatever the group has not committed. Offsets in Kafka are a by-product for
+ * lag monitoring; the truth stands in Postgres (recovery.md, "Intake").
+ * @returns a function that stops after the batches under way.
+ */
+export async function startConsumer(options: ConsumerOptions): Promise<() => Promise<void>> {
+  const abort = new AbortController();
+  const consumer = options.kafka.consumer({
+    groupId: options.groupId,
+    allowAutoTopicCreation: false,
+    sessionTimeout: 10_000,
+    heartbeatInterval: 1_000,
+    rebalanceTimeout: 30_000,
+    // The default of 5 s delays every disconnect by as much.
+    maxWaitTimeInMs: 250,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 10 },
+  });
+  consumer.on(consumer.events.GROUP_JOIN, options.onAssigned);
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives on.
+    if (!payload.restart) options.onCrash(payload.error);
+  });
+  await consumer.connect();
+  await consumer.subscribe({ topic: options.topic.name, fromBeginning: true });
+  await consumer.run({
+    eachBatchAutoResolve: false,
+    partitionsConsumedConcurrently: options.concurrency,
+    eachBatch: async (payload) => {
+      const { batch } = payload;
+      if (!payload.isRunning() || payload.isStale()) return;
+      const messages = batch.messages.map(({ key, value, offset, headers }) => ({
+        key: key?.toString(),
+        value: value ?? undefined,
+        offset: BigInt(offset),
+        headers: Object.fromEntries(
+          Object.entries(headers ?? {}).map(([name, content]) => [name, String(content)]),
+        ),
+      }));
+      await options.onBatch(
+        { topic: batch.topic, partition: batch.partition, messages },
+        {
+          heartbeat: () => payload.heartbeat(),
+          resolve: (offset) => {
+            payload.resolveOffset(offset.toString());
+          },
+          seek: (offset) => {
+            consumer.seek({ topic: batch.topic, partition: batch.partition, offset: offset.toString() });
+          },
+          signal: abort.signal,
+        },
+      );
+    },
+  });
+  return async () => {
+    abort.abort();
+    await consumer.disconnect();
+  };
+}

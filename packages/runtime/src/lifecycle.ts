@@ -1,0 +1,73 @@
+import type { Logger } from './logger.ts';
+
+/** Everything must have ended by then, or the process exits with 1: an orchestrator would kill it anyway. */
+const STOP_MS = 20_000;
+
+/**
+ * Start and end of one process. What was opened last is closed first; a second signal exits at once; an error nobody
+ * handled, an InvariantError above all, ends the process, for its state can no longer be trusted.
+ */
+export class Lifecycle {
+  readonly #closers: { name: string; close: () => Promise<unknown> }[] = [];
+  readonly #logger: Logger;
+  #stopping: Promise<void> | undefined;
+  #isReady = false;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (this.#stopping !== undefined) process.exit(1);
+        logger.info({ signal }, 'stopping');
+        void this.stop(0);
+      });
+    }
+    process.on('unhandledRejection', (error) => {
+      this.fail(error, 'unhandled rejection');
+    });
+    process.on('uncaughtException', (error) => {
+      this.fail(error, 'uncaught exception');
+    });
+  }
+
+  /** For `/readyz`: started, and not draining. */
+  get isReady(): boolean {
+    return this.#isReady && this.#stopping === undefined;
+  }
+
+  ready(): void {
+    this.#isReady = true;
+  }
+
+  onStop(name: string, close: () => Promise<unknown>): void {
+    this.#closers.push({ name, close });
+  }
+
+  /** Logs, then stops with exit code 1: the orchestrator restarts the role from durable state. */
+  fail(error: unknown, message: string): void {
+    this.#logger.fatal({ err: error }, message);
+    void this.stop(1);
+  }
+
+  stop(exitCode: number): Promise<void> {
+    this.#stopping ??= this.#stop(exitCode);
+    return this.#stopping;
+  }
+
+  async #stop(exitCode: number): Promise<void> {
+    const watchdog = setTimeout(() => {
+      this.#logger.error({ stopMs: STOP_MS }, 'did not stop in time');
+      process.exit(1);
+    }, STOP_MS);
+    for (const { name, close } of this.#closers.reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        this.#logger.error({ err: error, part: name }, 'did not close cleanly');
+      }
+    }
+    clearTimeout(watchdog);
+    this.#logger.info('stopped');
+    process.exit(exitCode);
+  }
+}

@@ -1,0 +1,18 @@
+import { pino, type Logger } from 'pino';
+
+export type { Logger };
+
+/**
+ * JSON lines on standard output. Explicit redact paths, because wildcards cost about half of pino's speed
+ * (pino docs/redaction.md); user ids and keys are never put into log objects in the first place.
+ */
+export function createLogger(name: string, level: string): Logger {
+  return pino({
+    name,
+    level,
+    redact: {
+      paths: ['req.headers.authorization', 'req.headers.cookie', 'authorization', 'token', 'secret'],
+      censor: '[redacted]',
+    },
+  });
+}

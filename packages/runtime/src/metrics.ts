@@ -1,0 +1,45 @@
+import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+
+export { Counter, Gauge, Histogram } from 'prom-client';
+export { Registry };
+
+/** A registry per process part, so that tests can build several apps in one process. */
+export function createRegistry(): Registry {
+  return new Registry();
+}
+
+export interface MetricsServer {
+  port: number;
+  close(): Promise<void>;
+}
+
+/** Serves `/metrics` on a port of its own, never on the public one. Port 0 takes a free one. */
+export async function serveMetrics(
+  registry: Registry,
+  options: { host: string; port: number },
+): Promise<MetricsServer> {
+  collectDefaultMetrics({ register: registry });
+  const server: Server = createServer((request, response) => {
+    if (request.url !== '/metrics') {
+      response.writeHead(404).end();
+      return;
+    }
+    registry.metrics().then(
+      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  server.listen(options.port, options.host);
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : options.port,
+    async close() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+}

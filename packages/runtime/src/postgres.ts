@@ -1,0 +1,72 @@
+import pg from 'pg';
+import type { Logger } from './logger.ts';
+
+export type Pool = pg.Pool;
+export type PoolClient = pg.PoolClient;
+
+export interface PoolOptions {
+  max: number;
+  /** Bounds one statement and the wait for a lock; milliseconds. */
+  statementTimeoutMs?: number;
+}
+
+/** Every wait is bounded; pg's own defaults wait for ever (field notes, section 5). */
+export function createPool(url: string, logger: Logger, options: PoolOptions): Pool {
+  const statementTimeoutMs = options.statementTimeoutMs ?? 5_000;
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.max,
+    connectionTimeoutMillis: 1_000,
+    statement_timeout: statementTimeoutMs,
+    lock_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + 1_000,
+    idle_in_transaction_session_timeout: 10_000,
+    keepAlive: true,
+  });
+  // Without a listener the death of an idle connection is an uncaught exception.
+  pool.on('error', (error) => {
+    logger.warn({ err: error }, 'postgres connection');
+  });
+  return pool;
+}
+
+/** One transaction on one connection. A connection whose rollback fails is thrown away, not pooled again. */
+export async function transaction<Result>(
+  pool: Pool,
+  work: (client: PoolClient) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  let broken = false;
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {
+      broken = true;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/**
+ * What an error of Postgres means for the caller (recovery.md, "Intake"): `transient` (class 08, 40, 53, 57, or no
+ * connection) waits and repeats; `data` (22, 23) will fail again with the same input; anything else is `other`.
+ */
+export function classifyPostgresError(error: unknown): 'transient' | 'data' | 'other' {
+  if (!(error instanceof Error)) return 'other';
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (/^(08|40|53|57)/.test(code)) return 'transient';
+  if (/^(22|23)/.test(code)) return 'data';
+  // 55P03: lock_timeout; 25P03: idle in transaction; socket errors carry errno names.
+  if (/^(55P03|25P03|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET)/.test(code)) return 'transient';
+  // pg's own errors for a lost or unobtainable connection carry no code.
+  return /Connection terminated|timeout exceeded|Query read timeout|not queryable|connection timeout/i.test(
+    error.message,
+  )
+    ? 'transient'
+    : 'other';
+}

@@ -1,0 +1,46 @@
+import { Redis } from 'ioredis';
+import type { Logger } from './logger.ts';
+
+/**
+ * A connection that fails fast and never repeats a command by itself: a script in flight when the socket died may have
+ * run, and the caller is told "unknown" instead (field notes: ioredis resends by default, and queues for ever offline).
+ */
+export function createRedis(url: string, logger: Logger): Redis {
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    enableAutoPipelining: true,
+    connectTimeout: 1_000,
+    commandTimeout: 500,
+    // ioredis 6 would wait up to 5 s between attempts; a sale has no 5 s.
+    retryStrategy: (attempt) => Math.min(500, 20 * 2 ** Math.min(attempt, 5)),
+    // A primary that was demoted answers READONLY: reconnect and send again.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+  });
+  redis.on('error', (error: Error) => {
+    logger.warn({ err: error }, 'redis connection');
+  });
+  return redis;
+}
+
+export class RedisPolicyError extends Error {
+  override readonly name = 'RedisPolicyError';
+  readonly code = 'SECKILL_REDIS_POLICY';
+}
+
+/** @throws RedisPolicyError when this Redis may evict keys: evicted stock is sold twice (decision 11). */
+export async function assertNoEviction(redis: Redis): Promise<void> {
+  const policy = /maxmemory_policy:(\S+)/.exec(await redis.info('memory'))?.[1];
+  if (policy !== 'noeviction') {
+    throw new RedisPolicyError(`maxmemory-policy is ${policy ?? 'unknown'}; stock needs noeviction`);
+  }
+}
+
+/** Identity of the Redis process behind this connection; changes at each restart (recovery.md, "The gate"). */
+export async function readRunId(redis: Redis): Promise<string> {
+  const runId = /run_id:(\S+)/.exec(await redis.info('server'))?.[1];
+  if (runId === undefined) throw new RedisPolicyError('this Redis tells no run_id');
+  return runId;
+}

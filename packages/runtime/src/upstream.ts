@@ -1,0 +1,87 @@
+import { Pool } from 'undici';
+
+/**
+ * Why a call has no answer. `unreachable`: surely not sent, nothing happened. `unknown`: sent, and the answer was lost
+ * or late, so it may have happened (decision 14).
+ */
+export class UpstreamError extends Error {
+  override readonly name = 'UpstreamError';
+  readonly code: 'SECKILL_UPSTREAM_UNREACHABLE' | 'SECKILL_UPSTREAM_UNKNOWN';
+  constructor(kind: 'unreachable' | 'unknown', message: string, cause: unknown) {
+    super(message, { cause });
+    this.code = kind === 'unreachable' ? 'SECKILL_UPSTREAM_UNREACHABLE' : 'SECKILL_UPSTREAM_UNKNOWN';
+  }
+}
+
+export interface UpstreamAnswer {
+  status: number;
+  body: unknown;
+}
+
+export interface UpstreamCall {
+  method: 'GET' | 'POST' | 'PUT';
+  path: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+  timeoutMs?: number;
+}
+
+export interface UpstreamOptions {
+  url: string;
+  /** Our own credential, sent as a bearer token. */
+  token: string;
+  connections: number;
+  timeoutMs: number;
+}
+
+const CONNECT_ERRORS = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** A bounded HTTP client to one of our own services. JSON both ways; no retry of its own. */
+export class Upstream {
+  readonly #pool: Pool;
+  readonly #options: UpstreamOptions;
+
+  constructor(options: UpstreamOptions) {
+    this.#options = options;
+    this.#pool = new Pool(options.url, {
+      connections: options.connections,
+      // One request per connection at a time: an answer that hangs holds up nobody behind it.
+      pipelining: 1,
+      connect: { timeout: 1_000 },
+      // undici's own default is 300 s.
+      headersTimeout: options.timeoutMs,
+      bodyTimeout: options.timeoutMs,
+    });
+  }
+
+  /** @throws UpstreamError when there is no answer; any HTTP status is an answer. */
+  async call(call: UpstreamCall): Promise<UpstreamAnswer> {
+    const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
+    try {
+      const response = await this.#pool.request({
+        method: call.method,
+        path: call.path,
+        headers: {
+          authorization: `Bearer ${this.#options.token}`,
+          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...call.headers,
+        },
+        body: call.body === undefined ? null : JSON.stringify(call.body),
+        // The whole call, waiting for a free connection included.
+        signal: AbortSignal.timeout(timeoutMs),
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      });
+      const text = await response.body.text();
+      return { status: response.statusCode, body: text === '' ? undefined : (JSON.parse(text) as unknown) };
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+      const kind = CONNECT_ERRORS.has(code) ? 'unreachable' : 'unknown';
+      throw new UpstreamError(kind, `${call.method} ${call.path.split('?', 1)[0] ?? ''}: no answer`, error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+}
