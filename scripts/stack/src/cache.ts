@@ -1,0 +1,41 @@
+/** Downloads outside the checkout, shared by all of them: made in a folder of their own, then renamed into place. */
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/** Root's is not under /root: Postgres runs as another user and may not pass there. */
+export function cacheFolder(): string {
+  const given = process.env['SECKILL_CACHE_DIR'];
+  if (given !== undefined && given !== '') return given;
+  if (process.getuid?.() === 0) return '/var/cache/seckill';
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'seckill');
+}
+
+export function cached(name: string): string | undefined {
+  const folder = join(cacheFolder(), name);
+  return existsSync(folder) ? folder : undefined;
+}
+
+/**
+ * The folder `name` of the cache, made by `fill` when absent. Two first starts at once both download; whole folders
+ * are renamed, so the later one finds the place taken and throws its own away. Nobody ever sees half a folder.
+ */
+export async function fillCache(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
+  const target = join(cacheFolder(), name);
+  if (existsSync(target)) return target;
+  mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+  // The parent is 0700 (mkdtemp): what is renamed is its child, readable by Postgres' user.
+  const parent = mkdtempSync(join(cacheFolder(), 'download-'));
+  const draft = join(parent, 'draft');
+  try {
+    mkdirSync(draft, { mode: 0o755 });
+    await fill(draft);
+    renameSync(draft, target);
+  } catch (error) {
+    const isTaken = ['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '');
+    if (!isTaken || !existsSync(target)) throw error;
+  } finally {
+    rmSync(parent, { recursive: true, force: true });
+  }
+  return target;
+}

