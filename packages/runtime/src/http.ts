@@ -38,8 +38,10 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
  * health routes. It assembles and never listens.
  */
 export function createHttp(options: HttpOptions): Http {
+  // The base type on purpose: Fastify's generics would otherwise carry pino's class into every route.
+  const logger: FastifyBaseLogger = options.logger;
   const app = Fastify({
-    loggerInstance: options.logger,
+    loggerInstance: logger,
     disableRequestLogging: true,
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
     genReqId: (request) => {

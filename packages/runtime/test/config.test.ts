@@ -1,0 +1,51 @@
+// Goal: an operator learns of every mistake at once, and no secret is echoed. Method: the reader on made-up environments.
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { ConfigError, ConfigReader } from '../src/index.ts';
+
+await t.test('all problems are reported together, without values', async (t) => {
+  const reader = new ConfigReader({ REDIS_URL: 'hunter2-not-a-url', PORT: '70000', SECRET: 'short-hunter2' });
+  reader.url('REDIS_URL', ['redis']);
+  reader.integer('PORT', { min: 0, max: 65_535 });
+  reader.secret('SECRET');
+  reader.list('KAFKA_BROKERS');
+  t.throws(() => {
+    reader.done();
+  }, ConfigError);
+  try {
+    reader.done();
+  } catch (error) {
+    const text = String(error);
+    for (const name of ['REDIS_URL', 'PORT', 'SECRET', 'KAFKA_BROKERS']) t.match(text, name);
+    t.notMatch(text, 'hunter2');
+  }
+});
+
+await t.test('a secret may come from a file', async (t) => {
+  const file = join(mkdtempSync(join(tmpdir(), 'seckill-config-')), 'secret');
+  writeFileSync(file, `${'s'.repeat(32)}\n`);
+  const reader = new ConfigReader({ JWT_SECRET_FILE: file });
+  t.equal(reader.secret('JWT_SECRET'), 's'.repeat(32));
+  reader.done();
+});
+
+await t.test('a file that cannot be read is a problem, not an empty secret', async (t) => {
+  const reader = new ConfigReader({ JWT_SECRET_FILE: '/nowhere/at/all' });
+  t.equal(reader.secret('JWT_SECRET'), '');
+  t.throws(() => {
+    reader.done();
+  }, /JWT_SECRET_FILE cannot be read \(ENOENT\)/);
+});
+
+await t.test('roles are a known subset, all of them by default', async (t) => {
+  const roles = ['http', 'relay'] as const;
+  t.same(new ConfigReader({}).choices('ROLES', roles), ['http', 'relay']);
+  t.same(new ConfigReader({ ROLES: 'relay' }).choices('ROLES', roles), ['relay']);
+  const reader = new ConfigReader({ ROLES: 'relay,rely' });
+  reader.choices('ROLES', roles);
+  t.throws(() => {
+    reader.done();
+  }, /unknown rely/);
+});
