@@ -59,18 +59,6 @@ export const SaleInput = Type.Object(
 );
 export type SaleInput = Static<typeof SaleInput>;
 
-/** The definition as stored: defaults filled in, instants normal. */
-export interface SaleDefinition {
-  id: string;
-  title: string;
-  opensAt: string;
-  closesAt: string;
-  holdSeconds: number;
-  limitPerBuyer?: number;
-  items: SaleItemInput[];
-  channels: SaleChannelInput[];
-}
-
 export const SaleState = Type.Union([
   Type.Literal('loading'),
   Type.Literal('scheduled'),

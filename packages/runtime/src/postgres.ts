@@ -64,7 +64,7 @@ export function classifyPostgresError(error: unknown): 'transient' | 'data' | 'o
   // 55P03: lock_timeout; 25P03: idle in transaction; socket errors carry errno names.
   if (/^(55P03|25P03|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET)/.test(code)) return 'transient';
   // pg's own errors for a lost or unobtainable connection carry no code.
-  return /Connection terminated|timeout exceeded|Query read timeout|not queryable|connection timeout/i.test(
+  return /Connection terminated|timeout exceeded|timeout expired|Query read timeout|not queryable|connection timeout/i.test(
     error.message,
   )
     ? 'transient'

@@ -1,0 +1,31 @@
+import { Type, type Static } from 'typebox';
+import { ControlVerb } from './control.ts';
+import { SaleId } from './ids.ts';
+import { Instant } from './instant.ts';
+import { SaleChannelInput, SaleItemInput } from './sale.ts';
+
+/** A sale as order keeps it: `SaleDefinition` as a schema. */
+export const SaleDefinitionShape = Type.Object({
+  id: SaleId,
+  title: Type.String(),
+  opensAt: Instant,
+  closesAt: Instant,
+  holdSeconds: Type.Integer(),
+  limitPerBuyer: Type.Optional(Type.Integer()),
+  items: Type.Array(SaleItemInput),
+  channels: Type.Array(SaleChannelInput),
+});
+
+/**
+ * What order answers to the gateway for a sale. Counts are stock's to tell; `partnerId` and `cap` are here for the
+ * gateway to hide from everyone but admins.
+ */
+export const SaleRecord = Type.Object({
+  definition: SaleDefinitionShape,
+  version: Type.Integer({ minimum: 1 }),
+  /** What an admin decided; whether the window is open is judged by Redis' clock, in stock. */
+  state: ControlVerb,
+  /** Has stock applied this version? */
+  acknowledged: Type.Boolean(),
+});
+export type SaleRecord = Static<typeof SaleRecord>;

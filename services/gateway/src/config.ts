@@ -1,0 +1,46 @@
+import { ConfigReader } from '@seckill/runtime';
+
+export interface Config {
+  host: string;
+  port: number;
+  metricsPort: number;
+  logLevel: string;
+  stockUrl: string;
+  orderUrl: string;
+  gatewayToken: string;
+  jwtSecret: string;
+  jwtIssuer: string | undefined;
+  jwtAudience: string | undefined;
+  docsBaseUrl: string;
+  /** A call to stock answers in a few milliseconds; what takes longer is told to the buyer as unknown. */
+  stockTimeoutMs: number;
+  orderTimeoutMs: number;
+  stockConnections: number;
+  orderConnections: number;
+}
+
+/** @throws ConfigError naming every variable that is missing or wrong. */
+export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const reader = new ConfigReader(environment);
+  const config: Config = {
+    host: reader.string('HOST', { default: '0.0.0.0' }),
+    port: reader.integer('PORT', { default: 8080, min: 0, max: 65_535 }),
+    metricsPort: reader.integer('METRICS_PORT', { default: 9460, min: 0, max: 65_535 }),
+    logLevel: reader.choice('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'info'),
+    stockUrl: reader.url('STOCK_URL', ['http', 'https']),
+    orderUrl: reader.url('ORDER_URL', ['http', 'https']),
+    gatewayToken: reader.secret('GATEWAY_TOKEN'),
+    // HS256 needs a key as long as its hash: 32 bytes (RFC 7518, section 3.2).
+    jwtSecret: reader.secret('JWT_SECRET', 32),
+    jwtIssuer: reader.optional('JWT_ISSUER'),
+    jwtAudience: reader.optional('JWT_AUDIENCE'),
+    docsBaseUrl: reader.optional('DOCS_BASE_URL') ?? '',
+    stockTimeoutMs: reader.integer('STOCK_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
+    // Above order's own 5 s wait for stock's acknowledgement of a new sale.
+    orderTimeoutMs: reader.integer('ORDER_TIMEOUT_MS', { default: 7_000, min: 50, max: 30_000 }),
+    stockConnections: reader.integer('STOCK_CONNECTIONS_MAX', { default: 64, min: 1, max: 1_024 }),
+    orderConnections: reader.integer('ORDER_CONNECTIONS_MAX', { default: 32, min: 1, max: 1_024 }),
+  };
+  reader.done();
+  return config;
+}

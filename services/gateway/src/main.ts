@@ -1,0 +1,48 @@
+import { createLogger, createRegistry, Lifecycle, serveMetrics, Upstream } from '@seckill/runtime';
+import { buildApp } from './app.ts';
+import { readConfig } from './config.ts';
+import { createIdentifier } from './identity.ts';
+import { createMetrics } from './metrics.ts';
+import { createOrderClient } from './order-client.ts';
+import { createStockClient } from './stock-client.ts';
+
+const config = readConfig(process.env);
+const logger = createLogger('gateway', config.logLevel);
+const lifecycle = new Lifecycle(logger);
+
+const registry = createRegistry();
+const metrics = await serveMetrics(registry, { host: config.host, port: config.metricsPort });
+lifecycle.onStop('metrics', () => metrics.close());
+
+const token = config.gatewayToken;
+const stockUpstream = new Upstream({
+  url: config.stockUrl,
+  token,
+  connections: config.stockConnections,
+  timeoutMs: config.stockTimeoutMs,
+});
+lifecycle.onStop('stock connections', () => stockUpstream.close());
+const orderUpstream = new Upstream({
+  url: config.orderUrl,
+  token,
+  connections: config.orderConnections,
+  timeoutMs: config.orderTimeoutMs,
+});
+lifecycle.onStop('order connections', () => orderUpstream.close());
+
+const app = buildApp({
+  logger,
+  isReady: () => lifecycle.isReady,
+  docsBaseUrl: config.docsBaseUrl,
+  identifier: createIdentifier({
+    secret: config.jwtSecret,
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+  }),
+  stock: createStockClient(stockUpstream),
+  order: createOrderClient(orderUpstream),
+  metrics: createMetrics(registry),
+});
+lifecycle.onStop('http', () => app.close());
+await app.listen({ host: config.host, port: config.port });
+lifecycle.ready();

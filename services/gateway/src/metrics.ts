@@ -1,0 +1,24 @@
+import { Counter, Histogram, type Registry } from '@seckill/runtime';
+
+export interface Metrics {
+  reservations: Counter<'outcome'>;
+  requestSeconds: Histogram<'method' | 'route' | 'status'>;
+}
+
+export function createMetrics(registry: Registry): Metrics {
+  return {
+    reservations: new Counter({
+      name: 'seckill_gateway_reservations_total',
+      help: 'Answers to reservations by outcome',
+      labelNames: ['outcome'],
+      registers: [registry],
+    }),
+    requestSeconds: new Histogram({
+      name: 'seckill_gateway_request_seconds',
+      help: 'Time from request to answer by route template and status',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers: [registry],
+    }),
+  };
+}

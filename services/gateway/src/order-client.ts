@@ -1,0 +1,54 @@
+import type { Order, OrderPage, SaleInput, SaleRecord } from '@seckill/contracts';
+import { Problem, UpstreamError, type Upstream, type UpstreamCall } from '@seckill/runtime';
+import { expectBody } from './upstream-answer.ts';
+
+export type SaleVerb = 'pause' | 'resume' | 'close';
+
+export interface OrderClient {
+  createSale(input: SaleInput, requestId: string): Promise<{ isNew: boolean; record: SaleRecord }>;
+  sale(saleId: string, requestId: string): Promise<SaleRecord>;
+  controlSale(saleId: string, verb: SaleVerb, requestId: string): Promise<SaleRecord>;
+  /** Undefined when order knows no such order of this user. */
+  order(orderId: string, userId: string, requestId: string): Promise<Order | undefined>;
+  orders(query: string, userId: string, requestId: string): Promise<OrderPage>;
+}
+
+/** Reads that order cannot answer now are `overloaded` (repeat them); changes are `outcome_unknown`. */
+export function createOrderClient(upstream: Upstream): OrderClient {
+  async function call(request: UpstreamCall, requestId: string, userId?: string) {
+    try {
+      return await upstream.call({
+        ...request,
+        headers: { 'x-request-id': requestId, ...(userId === undefined ? {} : { 'x-user-id': userId }) },
+      });
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      const isHarmless = request.method === 'GET' || error.code === 'SECKILL_UPSTREAM_UNREACHABLE';
+      throw new Problem(isHarmless ? 'overloaded' : 'outcome_unknown', { cause: error });
+    }
+  }
+  const salePath = (saleId: string) => `/v1/sales/${encodeURIComponent(saleId)}`;
+
+  return {
+    async createSale(input, requestId) {
+      const answer = await call({ method: 'POST', path: '/v1/sales', body: input }, requestId);
+      return { isNew: answer.status === 201, record: expectBody(answer) as SaleRecord };
+    },
+    async sale(saleId, requestId) {
+      return expectBody(await call({ method: 'GET', path: salePath(saleId) }, requestId)) as SaleRecord;
+    },
+    async controlSale(saleId, verb, requestId) {
+      const answer = await call({ method: 'POST', path: `${salePath(saleId)}/${verb}` }, requestId);
+      return expectBody(answer) as SaleRecord;
+    },
+    async order(orderId, userId, requestId) {
+      const path = `/v1/orders/${encodeURIComponent(orderId)}`;
+      const answer = await call({ method: 'GET', path }, requestId, userId);
+      return answer.status === 404 ? undefined : (expectBody(answer) as Order);
+    },
+    async orders(query, userId, requestId) {
+      const answer = await call({ method: 'GET', path: `/v1/orders${query}` }, requestId, userId);
+      return expectBody(answer) as OrderPage;
+    },
+  };
+}

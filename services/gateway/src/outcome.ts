@@ -1,0 +1,27 @@
+import type { ReserveAnswer } from '@seckill/contracts';
+import { Problem } from '@seckill/runtime';
+
+type Rejection = Exclude<ReserveAnswer, { outcome: 'reserved' }>;
+
+/** A rejected reservation as the error that the contract names, with its extra fields. */
+export function rejectionProblem(rejection: Rejection): Problem {
+  const { outcome, ...rest } = rejection;
+  switch (rejection.outcome) {
+    case 'sale_not_open':
+      return new Problem(outcome, {
+        extra: { opensAt: rejection.opensAt },
+        // Rounded up: a client that waits exactly this long must find the sale open.
+        retryAfterSeconds: Math.max(1, Math.ceil(rejection.waitMs / 1_000)),
+      });
+    case 'sale_unavailable':
+      return new Problem(outcome);
+    case 'outcome_unknown':
+      return new Problem(outcome, {
+        detail: 'the reservation may have been made; repeat with the same key to learn',
+        // Longer than the second for which a gateway may answer from memory (recovery.md).
+        retryAfterSeconds: 2,
+      });
+    default:
+      return new Problem(outcome, { extra: rest });
+  }
+}

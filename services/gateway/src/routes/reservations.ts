@@ -1,0 +1,47 @@
+import { ReserveRequest, SaleId, type ReserveAnswer } from '@seckill/contracts';
+import { Problem, type Http } from '@seckill/runtime';
+import { Type } from 'typebox';
+import type { Services } from '../app.ts';
+import { readIdempotencyKey } from '../idempotency-key.ts';
+import { rejectionProblem } from '../outcome.ts';
+
+const Params = Type.Object({ saleId: SaleId });
+
+export function reservationRoutes(app: Http, { authenticate, stock, order, metrics }: Services): void {
+  app.post(
+    '/v1/sales/:saleId/reservations',
+    { onRequest: authenticate, schema: { params: Params, body: ReserveRequest } },
+    async (request, reply) => {
+      const { saleId } = request.params;
+      const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
+      refuseRepeatedSku(request.body);
+      const item = { saleId, userId: request.identity.userId, idempotencyKey, ...request.body };
+      const answer = await stock.reserve(item, request.id);
+      metrics.reservations.inc({ outcome: outcomeLabel(answer) });
+      if (answer.outcome === 'reserved') {
+        if (answer.replayed) reply.header('idempotent-replayed', 'true');
+        return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
+      }
+      // Whether there is such a sale only order can tell; it throws `sale_not_found` (recovery.md, "The gate").
+      if (answer.outcome === 'sale_unavailable' && answer.missing) await order.sale(saleId, request.id);
+      throw rejectionProblem(answer);
+    },
+  );
+}
+
+function refuseRepeatedSku({ lines }: ReserveRequest): void {
+  const seen = new Set<string>();
+  for (const [index, { sku }] of lines.entries()) {
+    if (seen.has(sku)) {
+      throw new Problem('invalid_request', {
+        detail: `lines.${index}.sku: one line per SKU`,
+        extra: { field: `lines.${index}.sku` },
+      });
+    }
+    seen.add(sku);
+  }
+}
+
+function outcomeLabel(answer: ReserveAnswer): string {
+  return answer.outcome === 'reserved' && answer.replayed ? 'replayed' : answer.outcome;
+}

@@ -1,0 +1,62 @@
+import { LIMITS, SaleId, SaleInput, type SaleRecord } from '@seckill/contracts';
+import type { Http } from '@seckill/runtime';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import type { Services } from '../app.ts';
+import { etagOf, matchesEtag, viewSale } from '../sale-view.ts';
+
+const Params = Type.Object({ saleId: SaleId });
+
+export function saleRoutes(app: Http, services: Services): void {
+  const { authenticateAdmin, order, stock } = services;
+
+  async function sendSale(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    record: SaleRecord,
+    isAdmin: boolean,
+  ) {
+    const state = await stock.state(record.definition.id, request.id);
+    const sale = viewSale(record, state, isAdmin);
+    const etag = etagOf(sale);
+    reply.header('etag', etag).header('cache-control', 'no-cache').header('vary', 'authorization');
+    if (request.method === 'GET' && matchesEtag(request.headers['if-none-match'], etag)) {
+      return reply.code(304).send();
+    }
+    return reply.send(sale);
+  }
+
+  app.post(
+    '/v1/sales',
+    { onRequest: authenticateAdmin, bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
+    async (request, reply) => {
+      const { isNew, record } = await order.createSale(request.body, request.id);
+      reply.code(isNew ? 201 : 200);
+      return sendSale(request, reply, record, true);
+    },
+  );
+
+  app.get('/v1/sales/:saleId', { schema: { params: Params } }, async (request, reply) => {
+    const isAdmin = await readsAsAdmin(services, request.headers.authorization);
+    const record = await order.sale(request.params.saleId, request.id);
+    return sendSale(request, reply, record, isAdmin);
+  });
+
+  for (const verb of ['pause', 'resume', 'close'] as const) {
+    app.post(
+      `/v1/sales/:saleId/${verb}`,
+      { onRequest: authenticateAdmin, schema: { params: Params } },
+      async (request, reply) => {
+        const record = await order.controlSale(request.params.saleId, verb, request.id);
+        return sendSale(request, reply, record, true);
+      },
+    );
+  }
+}
+
+/** Reading needs no token; one that is sent must be good, or the reader would wonder why fields are missing. */
+async function readsAsAdmin({ identifier }: Services, authorization: string | undefined): Promise<boolean> {
+  if (authorization === undefined) return false;
+  const identity = await identifier.identify(authorization);
+  return identity.isAdmin;
+}

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import {
+  formatInstant,
+  type Sale,
+  type SaleRecord,
+  type SaleState,
+  type SoldOut,
+  type StockState,
+} from '@seckill/contracts';
+
+type ItemCounts = StockState['items'][number];
+
+/** Order's definition and stock's counts as one sale. What only admins may see is left out for others. */
+export function viewSale(record: SaleRecord, stock: StockState, isAdmin: boolean): Sale {
+  const { definition } = record;
+  const counts = new Map(stock.items.map((item) => [item.sku, item]));
+  const state = saleState(stock);
+  return {
+    id: definition.id,
+    title: definition.title,
+    opensAt: definition.opensAt,
+    closesAt: definition.closesAt,
+    holdSeconds: definition.holdSeconds,
+    ...(definition.limitPerBuyer === undefined ? {} : { limitPerBuyer: definition.limitPerBuyer }),
+    items: definition.items.map(({ sku, title, price, total }) => {
+      // Before the first load nothing can have been sold, so all of the total is available.
+      const count = counts.get(sku) ?? { sku, total, available: total, held: 0, paid: 0 };
+      const { available, held, paid } = count;
+      const soldOut = soldOutOf(count, state);
+      return { sku, title, price, total: count.total, available, held, paid, soldOut };
+    }),
+    channels: definition.channels.map(({ partnerId, cap, ...open }) => ({
+      ...open,
+      ...(isAdmin && partnerId !== undefined ? { partnerId } : {}),
+      ...(isAdmin && cap !== undefined ? { cap } : {}),
+    })),
+    state,
+    version: record.version,
+    serverTime: formatInstant(stock.now),
+  };
+}
+
+/** As reserve.lua would judge it now: the window by Redis' clock; a sale that is over is closed even if it was paused. */
+function saleState(stock: StockState): SaleState {
+  if (stock.gate !== 'open') return 'loading';
+  if (stock.state === 'closed' || stock.now >= stock.closesAt) return 'closed';
+  if (stock.state === 'paused') return 'paused';
+  return stock.now < stock.opensAt ? 'scheduled' : 'open';
+}
+
+/** Two truths (decision 9): `held` may come back, `final` will not. */
+function soldOutOf(count: ItemCounts, state: SaleState): SoldOut {
+  if (state === 'closed') return 'final';
+  if (count.available > 0) return 'no';
+  return count.held > 0 ? 'held' : 'final';
+}
+
+/** Strong tag over everything but the clock, which changes with each answer. */
+export function etagOf(sale: Sale): string {
+  const { serverTime: _clock, ...stable } = sale;
+  return `"${createHash('sha256').update(JSON.stringify(stable)).digest('base64url').slice(0, 22)}"`;
+}
+
+export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  const tags = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.includes(etag) || tags.includes('*');
+}

@@ -1,0 +1,25 @@
+import type { UpstreamAnswer } from '@seckill/runtime';
+import { PROBLEMS, type ProblemCode, type ProblemDocument } from '@seckill/contracts';
+import { Problem } from '@seckill/runtime';
+
+/** Members of a problem that are not specific to its code; the gateway writes them anew for its own caller. */
+const COMMON = new Set(['type', 'title', 'status', 'detail', 'instance', 'code', 'retryable']);
+
+/**
+ * The body of a 2xx; a problem of ours is passed on to the client under the same code.
+ * A 401 or 403 between services is our own misconfiguration, never the buyer's fault, and becomes `internal`.
+ */
+export function expectBody(answer: UpstreamAnswer): unknown {
+  if (answer.status < 300) return answer.body;
+  const document = answer.body as Partial<ProblemDocument> | undefined;
+  const code = document?.code;
+  if (answer.status === 401 || answer.status === 403 || code === undefined || !isProblemCode(code)) {
+    throw new Error(`unexpected answer ${answer.status} between services (${code ?? 'no code'})`);
+  }
+  const extra = Object.fromEntries(Object.entries(document ?? {}).filter(([name]) => !COMMON.has(name)));
+  throw new Problem(code, { extra, ...(document?.detail === undefined ? {} : { detail: document.detail }) });
+}
+
+function isProblemCode(code: string): code is ProblemCode {
+  return Object.hasOwn(PROBLEMS, code);
+}
