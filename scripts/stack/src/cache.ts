@@ -1,7 +1,11 @@
 /** Downloads outside the checkout, shared by all of them: made in a folder of their own, then renamed into place. */
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { atExit } from './cleanup.ts';
+
+/** Longer than any download may take: what is older was left by a killed one. */
+const DRAFT_MS = 60 * 60_000;
 
 /** Root's is not under /root: Postgres runs as another user and may not pass there. */
 export function cacheFolder(): string {
@@ -16,6 +20,17 @@ export function cached(name: string): string | undefined {
   return existsSync(folder) ? folder : undefined;
 }
 
+const DRAFT = 'download-';
+
+function removeStaleDrafts(): void {
+  for (const entry of readdirSync(cacheFolder())) {
+    const folder = join(cacheFolder(), entry);
+    const status = statSync(folder, { throwIfNoEntry: false });
+    if (!entry.startsWith(DRAFT) || status === undefined || Date.now() - status.mtimeMs < DRAFT_MS) continue;
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /**
  * The folder `name` of the cache, made by `fill` when absent. Two first starts at once both download; whole folders
  * are renamed, so the later one finds the place taken and throws its own away. Nobody ever sees half a folder.
@@ -23,9 +38,14 @@ export function cached(name: string): string | undefined {
 export async function fillCache(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
   const target = join(cacheFolder(), name);
   if (existsSync(target)) return target;
-  mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+  mkdirSync(cacheFolder(), { recursive: true, mode: 0o755 });
+  removeStaleDrafts();
   // The parent is 0700 (mkdtemp): what is renamed is its child, readable by Postgres' user.
-  const parent = mkdtempSync(join(cacheFolder(), 'download-'));
+  const parent = mkdtempSync(join(cacheFolder(), DRAFT));
+  const remove = (): void => {
+    rmSync(parent, { recursive: true, force: true });
+  };
+  const forget = atExit(remove);
   const draft = join(parent, 'draft');
   try {
     mkdirSync(draft, { mode: 0o755 });
@@ -35,7 +55,8 @@ export async function fillCache(name: string, fill: (folder: string) => Promise<
     const isTaken = ['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '');
     if (!isTaken || !existsSync(target)) throw error;
   } finally {
-    rmSync(parent, { recursive: true, force: true });
+    remove();
+    forget();
   }
   return target;
 }

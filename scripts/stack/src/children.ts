@@ -11,6 +11,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { atExit } from './cleanup.ts';
 import { StackError } from './errors.ts';
 
 export interface Exit {
@@ -88,9 +89,13 @@ export function startChild(options: ChildOptions): Promise<Child> {
     const { pid } = spawned;
     if (pid === undefined) return;
     let running = true;
+    const forget = atExit(() => {
+      signalPid(-pid, 'SIGKILL');
+    });
     const exited = new Promise<Exit>((resolveExit) => {
       spawned.once('exit', (code, signal) => {
         running = false;
+        forget();
         // The guard's subshell is still in the group, so the group's number cannot have been given to others.
         signalPid(-pid, 'SIGKILL');
         leash?.destroy();

@@ -28,7 +28,7 @@ export interface Launched {
 /** A way to run an engine on this machine. `launch` again in the same place starts on the same data. */
 export interface Program {
   origin: string;
-  prepare(place: Place): Promise<{ launch(): Promise<Launched> }>;
+  prepare(place: Place): Promise<{ launch: () => Promise<Launched> }>;
 }
 
 export interface Container {

@@ -2,6 +2,7 @@
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { atExit } from './cleanup.ts';
 import { isAlive, ownerOf, readOwner } from './owner.ts';
 
 const PREFIX = 'seckill-stack-';
@@ -39,10 +40,25 @@ export function removeStaleFolders(): string[] {
   return removed;
 }
 
-export function makeFolder(name: string): string {
-  const folder = mkdtempSync(join(dataRoot(), `${PREFIX}${name}-`));
+export interface Folder {
+  path: string;
+  remove(): void;
+}
+
+/** Removed by `remove`, at the latest when we exit. */
+export function makeFolder(name: string): Folder {
+  const path = mkdtempSync(join(dataRoot(), `${PREFIX}${name}-`));
+  const removeNow = (): void => {
+    // Retried: a process that is being killed may still write a file.
+    rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  };
+  const forget = atExit(removeNow);
   // Postgres' user must pass through; what lies inside is 0600 or 0700.
-  chmodSync(folder, 0o711);
-  writeFileSync(join(folder, 'owner.json'), JSON.stringify(ownerOf(process.pid)), { mode: 0o600 });
-  return folder;
+  chmodSync(path, 0o711);
+  writeFileSync(join(path, 'owner.json'), JSON.stringify(ownerOf(process.pid)), { mode: 0o600 });
+  const remove = (): void => {
+    removeNow();
+    forget();
+  };
+  return { path, remove };
 }

@@ -53,6 +53,7 @@ export async function installPackages(names: string[], log: Log): Promise<boolea
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
   const task = run('flock', ['-w', seconds, lock, '/bin/sh', '-c', APT, 'apt', ...names], {
     timeoutMs: INSTALL_MS,
+    mayOutliveUs: true,
     env,
   });
   const { ok, stderr, stdout } = await withProgress(`apt-get install ${names.join(' ')}`, log, task);

@@ -2,6 +2,7 @@
 import { linkSync, mkdirSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { atExit } from './cleanup.ts';
 import { StackError } from './errors.ts';
 import { isAlive, ownerOf, readOwner } from './owner.ts';
 
@@ -15,7 +16,7 @@ const SUFFIX_MAX = 50;
 export interface Claim {
   name: string;
   folder: string;
-  release(): void;
+  release: () => void;
 }
 
 export function folderOf(name: string): string {
@@ -44,11 +45,16 @@ function tryClaim(name: string): Claim | undefined {
   } finally {
     rmSync(draft, { force: true });
   }
-  const release = (): void => {
+  const releaseNow = (): void => {
     rmSync(join(folder, 'stack.json'), { force: true });
     rmSync(file, { force: true });
     // Service logs stay for reading; without any there is nothing to keep.
     if (readdirSync(folder).length === 0) rmdirSync(folder);
+  };
+  const forget = atExit(releaseNow);
+  const release = (): void => {
+    releaseNow();
+    forget();
   };
   return { name, folder, release };
 }

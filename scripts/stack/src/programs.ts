@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { atExit } from './cleanup.ts';
 
 export interface Outcome {
   ok: boolean;
@@ -31,17 +32,20 @@ export interface RunOptions {
   uid?: number;
   gid?: number;
   stdin?: string;
+  /** Not to be ended with us: a package client that is cut off leaves the machine half installed. */
+  mayOutliveUs?: boolean;
 }
 
 /** Runs a program to its end, never throws. Output beyond 16 MiB or a run beyond `timeoutMs` ends as not ok. */
 export function run(command: string, args: string[], options: RunOptions): Promise<Outcome> {
-  const { timeoutMs, stdin, ...rest } = options;
+  const { timeoutMs, stdin, mayOutliveUs, ...rest } = options;
   return new Promise((resolve) => {
     const child = execFile(
       command,
       args,
       { ...rest, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 16 << 20, encoding: 'utf8' },
       (error, stdout, stderr) => {
+        forget();
         resolve({
           ok: error === null,
           stdout,
@@ -49,6 +53,9 @@ export function run(command: string, args: string[], options: RunOptions): Promi
         });
       },
     );
+    const forget = atExit(() => {
+      if (mayOutliveUs !== true) child.kill('SIGTERM');
+    });
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(stdin ?? '');
   });

@@ -1,0 +1,91 @@
+/** The services of one stack: started together, because each is told where the others are. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Child } from './children.ts';
+import { textOf } from './errors.ts';
+import { choosePorts, SERVICE_NAMES, startService, untilServing } from './services.ts';
+import type { Ports, ServiceName } from './services.ts';
+
+const ATTEMPTS_MAX = 3;
+
+export type Environment = Record<string, string | undefined>;
+
+export const urlOf = ({ port }: Ports): string => `http://127.0.0.1:${port}`;
+
+export class ServiceSet {
+  readonly children = new Map<string, Child>();
+  readonly ports: Record<ServiceName, Ports>;
+  readonly #env: Environment;
+  readonly #folder: string;
+  readonly #onEnded: (name: string) => void;
+  /** Ended on purpose: not to be reported. */
+  readonly #released = new Set<Child>();
+
+  constructor(
+    env: Environment,
+    ports: Record<ServiceName, Ports>,
+    folder: string,
+    onEnded: (name: string) => void,
+  ) {
+    this.ports = ports;
+    this.#env = { ...env, STOCK_URL: urlOf(ports.stock), ORDER_URL: urlOf(ports.order) };
+    this.#folder = folder;
+    this.#onEnded = onEnded;
+  }
+
+  logFileOf(name: string): string {
+    return join(this.#folder, `${name}.log`);
+  }
+
+  async start(service: ServiceName, name: string, ports: Ports, extra: Environment = {}): Promise<Child> {
+    const place = { PORT: String(ports.port), METRICS_PORT: String(ports.metricsPort) };
+    const logFile = this.logFileOf(name);
+    const child = await startService({ service, name, env: { ...this.#env, ...extra, ...place }, logFile });
+    this.children.set(name, child);
+    await untilServing(child, urlOf(ports), logFile);
+    void child.exited.then(() => {
+      if (!this.#released.has(child)) this.#onEnded(name);
+    });
+    return child;
+  }
+
+  /** Nothing to do for one that does not run. */
+  async end(name: string, how: 'stop' | 'kill'): Promise<void> {
+    const child = this.children.get(name);
+    if (child === undefined) return;
+    this.#released.add(child);
+    if (how === 'kill') child.killGroup('SIGKILL');
+    else await child.stop();
+    await child.exited;
+    this.children.delete(name);
+  }
+
+  /** The gateway first, so that no buyer asks services that are leaving. */
+  async stop(): Promise<void> {
+    await this.end('gateway', 'stop');
+    await Promise.all([...this.children.keys()].map((name) => this.end(name, 'stop')));
+  }
+}
+
+/** Contract ports first, free ones when another process takes one of them meanwhile. */
+export async function startServices(
+  env: Environment,
+  folder: string,
+  onEnded: (name: string) => void,
+): Promise<ServiceSet> {
+  for (let attempt = 1; ; attempt += 1) {
+    const ports = {
+      gateway: await choosePorts('gateway', attempt === 1),
+      stock: await choosePorts('stock', attempt === 1),
+      order: await choosePorts('order', attempt === 1),
+    };
+    for (const service of SERVICE_NAMES) rmSync(join(folder, `${service}.log`), { force: true });
+    const services = new ServiceSet(env, ports, folder, onEnded);
+    const started = SERVICE_NAMES.map((service) => services.start(service, service, ports[service]));
+    const results = await Promise.allSettled(started);
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed === undefined) return services;
+    await services.stop();
+    if (attempt === ATTEMPTS_MAX || !textOf(failed.reason).includes('EADDRINUSE')) throw failed.reason;
+  }
+}

@@ -1,0 +1,162 @@
+/** The whole system on one machine: engines, tables and topics, then order, stock and gateway. */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Child } from './children.ts';
+import type { Log } from './engine.ts';
+import { startEngines } from './engine-set.ts';
+import type { Engines } from './engine-set.ts';
+import { StackError } from './errors.ts';
+import { writeInfo } from './info.ts';
+import type { StackInfo } from './info.ts';
+import { claimName } from './names.ts';
+import type { Claim } from './names.ts';
+import { startServices, urlOf } from './service-set.ts';
+import type { Environment, ServiceSet } from './service-set.ts';
+import { choosePorts, runTask } from './services.ts';
+import type { ServiceName } from './services.ts';
+
+export interface StackOptions {
+  name: string;
+  /** For every service, over the caller's environment. */
+  env?: Record<string, string>;
+  log?: Log;
+}
+
+export interface ProcessOptions {
+  service: ServiceName;
+  /** Unlike the others' in this stack; names its log file. */
+  name: string;
+  /** Such as `ROLES`. */
+  env?: Record<string, string>;
+}
+
+export interface Stack {
+  info: StackInfo;
+  engines: Engines;
+  /** Ends when a service ended by itself, with what to tell a person. */
+  broken: Promise<string>;
+  /** One more instance of a service, on ports of its own; ready when resolved. */
+  startProcess(options: ProcessOptions): Promise<{ url: string; child: Child }>;
+  /** SIGKILL, as a crash would. */
+  kill(service: ServiceName): Promise<void>;
+  /** Stops a service if it runs and starts it again on the same port. */
+  restart(service: ServiceName): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function makeSecrets(): Record<string, string> {
+  const secret = (): string => randomBytes(32).toString('base64url');
+  return {
+    JWT_SECRET: secret(),
+    WEBHOOK_SECRETS: `whsec_${randomBytes(32).toString('base64')}`,
+    GATEWAY_TOKEN: secret(),
+    ORDER_TOKEN: secret(),
+    STOCK_TOKEN: secret(),
+  };
+}
+
+/** What is set here goes before the caller's environment where it would break the stack, and after it elsewhere. */
+function makeEnvironment(options: StackOptions, engines: Engines): Environment {
+  return {
+    ...makeSecrets(),
+    PAYMENTS: 'sandbox',
+    LOG_LEVEL: 'info',
+    ...process.env,
+    ...options.env,
+    HOST: '127.0.0.1',
+    REDIS_URL: engines.redis,
+    KAFKA_BROKERS: engines.kafka,
+    DATABASE_URL: engines.postgres,
+  };
+}
+
+function infoOf(env: Environment, engines: Engines, services: ServiceSet): StackInfo {
+  const pids = [...services.children].map(([name, child]) => [name, child.pid] as const);
+  const metrics = (service: ServiceName): string =>
+    `http://127.0.0.1:${services.ports[service].metricsPort}/metrics`;
+  return {
+    gateway: urlOf(services.ports.gateway),
+    stock: urlOf(services.ports.stock),
+    order: urlOf(services.ports.order),
+    redis: engines.redis,
+    kafka: engines.kafka,
+    postgres: engines.postgres,
+    jwtSecret: env['JWT_SECRET'] ?? '',
+    webhookSecret: env['WEBHOOK_SECRETS']?.split(/[\s,]+/)[0] ?? '',
+    gatewayToken: env['GATEWAY_TOKEN'] ?? '',
+    orderToken: env['ORDER_TOKEN'] ?? '',
+    stockToken: env['STOCK_TOKEN'] ?? '',
+    metrics: { gateway: metrics('gateway'), stock: metrics('stock'), order: metrics('order') },
+    pids: { ...Object.fromEntries(pids), ...engines.pids },
+  };
+}
+
+function assemble(
+  claim: Claim,
+  env: Environment,
+  engines: Engines,
+  services: ServiceSet,
+  broken: Promise<string>,
+): Stack {
+  const info = infoOf(env, engines, services);
+  const refresh = (): void => {
+    info.pids = infoOf(env, engines, services).pids;
+    writeInfo(claim.folder, info);
+  };
+  refresh();
+  return {
+    info,
+    engines,
+    broken,
+    async startProcess({ service, name, env: extra }) {
+      if (services.children.has(name)) throw new StackError('SECKILL_STACK_SERVICE', `${name} already runs`);
+      const ports = await choosePorts(service, false);
+      const child = await services.start(service, name, ports, extra);
+      refresh();
+      return { url: urlOf(ports), child };
+    },
+    async kill(service) {
+      await services.end(service, 'kill');
+      refresh();
+    },
+    async restart(service) {
+      await services.end(service, 'stop');
+      await services.start(service, service, services.ports[service]);
+      refresh();
+    },
+    async stop() {
+      await services.stop();
+      await engines.stop();
+      claim.release();
+    },
+  };
+}
+
+/**
+ * Starts everything and writes `.run/<name>/stack.json`. On any failure what was started is stopped again. Throws
+ * StackError: SECKILL_STACK_NAME_IN_USE, _ENGINE_MISSING, _ENGINE, _SERVICE (with the tail of the log).
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const log = options.log ?? (() => undefined);
+  const claim = claimName(options.name);
+  let engines: Engines | undefined;
+  try {
+    engines = await startEngines({ name: claim.name, claim, log });
+    const env = makeEnvironment(options, engines);
+    await runTask('order', 'migrate.js', env);
+    await runTask('order', 'topics.js', env);
+    log('tables and topics are there');
+    let report: (text: string) => void = () => undefined;
+    const broken = new Promise<string>((resolve) => {
+      report = resolve;
+    });
+    const services = await startServices(env, claim.folder, (name) => {
+      report(`${name} ended by itself; see ${join(claim.folder, `${name}.log`)}`);
+    });
+    return assemble(claim, env, engines, services, broken);
+  } catch (error) {
+    await engines?.stop();
+    claim.release();
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+/** `npm start`: the whole system until Ctrl-C. */
+import { parseArgs } from 'node:util';
+import { runCli } from './cli.ts';
+import { onEnd } from './lifetime.ts';
+import { startStack } from './stack.ts';
+import type { Stack } from './stack.ts';
+
+const HELP = `Starts Redis, Kafka, PostgreSQL, then order, stock and gateway, and keeps them until Ctrl-C.
+
+  npm start -- [--name NAME]
+
+  --name NAME   name of the stack (default: default); a name in use is refused
+  --help        this text
+
+Addresses and secrets stand in .run/NAME/stack.json, the services' output in .run/NAME/*.log.
+Variables of the environment reach the services (RATE_LIMIT_USER_MAX=…); payments are the sandbox unless PAYMENTS says otherwise.`;
+
+const CLI = { name: { type: 'string', default: 'default' }, help: { type: 'boolean' } } as const;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: CLI });
+  if (values.help === true) {
+    console.log(HELP);
+    return 0;
+  }
+  const session: { stack?: Stack } = {};
+  const watch = onEnd(async (reason) => {
+    console.log(`${reason}: stopping`);
+    await session.stack?.stop();
+  });
+  session.stack = await startStack({
+    name: values.name,
+    log: (line) => {
+      console.log(line);
+    },
+  });
+  const { gateway, stock, order } = session.stack.info;
+  const name = values.name === 'default' ? '' : ` --name ${values.name}`;
+  console.log(`
+  gateway  ${gateway}    API, and its pages under /docs
+  stock    ${stock}
+  order    ${order}
+  secrets  .run/${values.name}/stack.json
+  a token  npm run --silent token -- --user u1${name}
+
+Ctrl-C stops everything.`);
+  const trouble = await session.stack.broken;
+  console.error(trouble);
+  watch.release();
+  await session.stack.stop();
+  return 1;
+}
+
+await runCli(main);

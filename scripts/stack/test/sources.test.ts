@@ -1,0 +1,216 @@
+/**
+ * Where engines come from, and under which name they run. Method: our commands as processes in surroundings made for
+ * the purpose: an empty PATH, a folder that nobody else may enter, a name that is taken.
+ */
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decodeJwt, jwtVerify } from 'jose';
+import { test } from 'tap';
+import type { Test } from 'tap';
+import { imageOf } from '../src/docker.ts';
+import { signToken } from '../src/jwt.ts';
+import { folderOf, ROOT } from '../src/names.ts';
+import { cleanEnv, DIST, foldersOf, start, until } from './support.ts';
+import type { Ran } from './support.ts';
+
+let count = 0;
+
+function nextName(): string {
+  count += 1;
+  return `source-${process.pid}-${count}`;
+}
+
+function run(file: string, args: string[], env = cleanEnv()): Ran {
+  return start(process.execPath, [join(DIST, file), ...args], env);
+}
+
+/** Engines that stay until the test ends; resolves when they are up. */
+async function keep(t: Test, name: string, only: string): Promise<Ran> {
+  const ran = run('exec.js', ['--name', name, '--only', only, '--', 'sh', '-c', 'env; echo up; sleep 600']);
+  t.teardown(async () => {
+    ran.child.kill('SIGTERM');
+    await ran.exited;
+  });
+  await until('engines are up', () => ran.text().includes('\nup\n'), 60_000);
+  return ran;
+}
+
+const urlIn = (ran: Ran, variable: string): string =>
+  new RegExp(`^${variable}=(.*)$`, 'm').exec(ran.text())?.[1] ?? '';
+
+await test('two stacks of one name run side by side with engines of their own', async (t) => {
+  const name = nextName();
+  const [first, second] = await Promise.all([
+    keep(t, name, 'redis,postgres'),
+    keep(t, name, 'redis,postgres'),
+  ]);
+  const names = [urlIn(first, 'SECKILL_STACK_NAME'), urlIn(second, 'SECKILL_STACK_NAME')].sort();
+  t.same(names, [name, `${name}-2`]);
+  for (const variable of ['REDIS_URL', 'DATABASE_URL']) {
+    t.not(urlIn(first, variable), urlIn(second, variable));
+    t.not(new URL(urlIn(first, variable)).password, new URL(urlIn(second, variable)).password);
+  }
+});
+
+await test('npm run stack refuses a name in use, and a dead one’s file does not block it', async (t) => {
+  const name = nextName();
+  const ran = run('engines.js', ['--name', name]);
+  t.teardown(async () => {
+    ran.child.kill('SIGTERM');
+    await ran.exited;
+  });
+  await until('engines are up', () => ran.text().includes('Ctrl-C stops'), 60_000);
+  const file = join(folderOf(name), 'stack.json');
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  const info = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>;
+  t.match(info['redis'], /^redis:\/\/:.{32}@127\.0\.0\.1:\d+$/);
+  const passwords = [info['redis'], info['postgres']].map((url) => new URL(url ?? '').password);
+  t.ok(
+    passwords.every((password) => password.length === 32 && !ran.text().includes(password)),
+    'not printed',
+  );
+
+  const refused = run('engines.js', ['--name', name]);
+  t.match(await refused.exited, { code: 1 });
+  t.match(refused.text(), `a stack named "${name}" is already running (pid ${ran.pid})`);
+  t.ok(existsSync(file), 'the first keeps its file');
+
+  const token = run('token.js', ['--name', name, '--user', 'u1']);
+  t.match(await token.exited, { code: 1 });
+  t.match(token.text(), 'runs the engines alone');
+
+  ran.child.kill('SIGKILL');
+  await ran.exited;
+  t.ok(existsSync(file), 'left behind');
+  const next = run('exec.js', [
+    '--name',
+    name,
+    '--only',
+    'redis',
+    '--',
+    'sh',
+    '-c',
+    'echo $SECKILL_STACK_NAME',
+  ]);
+  t.match(await next.exited, { code: 0 });
+  t.match(next.text(), new RegExp(`^${name}$`, 'm'));
+  t.notOk(existsSync(file));
+});
+
+await test('an address in the environment is used as given and nothing is started for it', async (t) => {
+  const url = 'redis://somewhere.example:6379';
+  const brokers = 'a.example:9092,b.example:9092';
+  const env = cleanEnv({ REDIS_URL: url, KAFKA_BROKERS: brokers, DATABASE_URL: 'postgres://c.example/d' });
+  const ran = run('exec.js', ['--name', nextName(), '--', 'env'], env);
+  t.match(await ran.exited, { code: 0 });
+  t.equal(urlIn(ran, 'REDIS_URL'), url);
+  t.equal(urlIn(ran, 'KAFKA_BROKERS'), brokers);
+  t.match(ran.text(), 'kafka ready after 0.0 s (environment)');
+});
+
+await test('an engine that cannot be had is named, with the two ways to get it', async (t) => {
+  const name = nextName();
+  const cache = mkdtempSync(join(tmpdir(), 'seckill-cache-'));
+  t.teardown(() => {
+    rmSync(cache, { recursive: true });
+  });
+  const { JAVA_HOME: _j, KAFKA_HOME: _k, ...env } = cleanEnv({ PATH: '/nowhere', SECKILL_CACHE_DIR: cache });
+  for (const [engine, variable, words] of [
+    ['redis', 'REDIS_URL', 'apt-get install redis-server'],
+    ['kafka', 'KAFKA_BROKERS', 'apt-get install default-jre-headless maven'],
+  ] as const) {
+    const ran = run('exec.js', ['--name', name, '--only', engine, '--', 'true'], env);
+    t.match(await ran.exited, { code: 1 });
+    t.match(ran.text(), `${engine} is missing`);
+    t.match(ran.text(), 'Either start Docker');
+    t.match(ran.text(), words);
+    t.match(ran.text(), `or point ${variable} to one that runs`);
+    t.notMatch(ran.text(), /\n\s+at /, 'no stack trace');
+  }
+  t.same(foldersOf(name), []);
+  t.notOk(existsSync(folderOf(name)));
+});
+
+await test('everything works from a folder that only its owner may enter', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'seckill-home-'));
+  chmodSync(home, 0o700);
+  t.teardown(() => {
+    rmSync(home, { recursive: true });
+  });
+  const copy = join(home, 'checkout');
+  mkdirSync(join(home, 'tmp'));
+  for (const path of ['dist', 'kafka', 'package.json']) {
+    cpSync(join(ROOT, 'scripts/stack', path), join(copy, 'scripts/stack', path), { recursive: true });
+  }
+  cpSync(join(ROOT, 'docker-compose.yml'), join(copy, 'docker-compose.yml'));
+  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  const command = [join(copy, 'scripts/stack/dist/exec.js'), '--name', nextName(), '--', 'env'];
+  const ran = start(process.execPath, command, cleanEnv({ TMPDIR: join(home, 'tmp') }), copy);
+  t.match(await ran.exited, { code: 0 }, ran.text());
+  for (const engine of ['redis', 'kafka', 'postgres']) t.match(ran.text(), `${engine} ready`);
+});
+
+await test('a program that ends at once is reported with the tail of its log', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'seckill-path-'));
+  t.teardown(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const { writeFileSync } = await import('node:fs');
+  const broken =
+    '#!/bin/sh\n[ "$1" = --version ] && echo "Redis server v=7.2.0 x" && exit 0\necho "the disk is on fire"\nexit 1\n';
+  writeFileSync(join(folder, 'redis-server'), broken, { mode: 0o755 });
+  const name = nextName();
+  const env = cleanEnv({ PATH: `${folder}:/usr/bin:/bin` });
+  const ran = run('exec.js', ['--name', name, '--only', 'redis', '--', 'true'], env);
+  t.match(await ran.exited, { code: 1 });
+  t.match(ran.text(), 'redis ended at once; its log:\nthe disk is on fire');
+  t.same(foldersOf(name), []);
+});
+
+await test('every command explains itself and refuses unknown options', async (t) => {
+  for (const file of ['exec.js', 'engines.js', 'start.js', 'token.js']) {
+    const help = run(file, ['--help']);
+    t.match(await help.exited, { code: 0 });
+    t.match(help.text(), '--name NAME');
+    const wrong = run(file, ['--nmae', 'x']);
+    t.match(await wrong.exited, { code: 2 });
+    t.match(wrong.text(), '--nmae');
+  }
+  const name = run('exec.js', ['--name', '../x', '--', 'true']);
+  t.match(await name.exited, { code: 1 });
+  t.match(name.text(), 'must match');
+});
+
+await test('a token names the user, ends, and carries the scope only for an operator', async (t) => {
+  const secret = 'a'.repeat(43);
+  const key = new TextEncoder().encode(secret);
+  const { payload, protectedHeader } = await jwtVerify(
+    await signToken(secret, { userId: 'u1', ttlSeconds: 60 }),
+    key,
+  );
+  t.match(payload, { sub: 'u1' });
+  t.equal(protectedHeader.alg, 'HS256');
+  t.equal((payload.exp ?? 0) - (payload.iat ?? 0), 60);
+  t.notOk('scope' in payload);
+  t.match(decodeJwt(await signToken(secret, { userId: 'op', isAdmin: true })), { scope: 'sale:admin' });
+  await t.rejects(jwtVerify(await signToken('b'.repeat(43), { userId: 'u1' }), key));
+});
+
+await test('docker-compose.yml names an image for each engine, and Kafka’s is the version of the jars', async (t) => {
+  const pom = readFileSync(join(ROOT, 'scripts/stack/kafka/pom.xml'), 'utf8');
+  const version = /kafka_2\.13<\/artifactId>\s*<version>([^<]+)/.exec(pom)?.[1];
+  t.equal(imageOf('kafka'), `apache/kafka:${version ?? ''}`);
+  t.match(imageOf('redis'), /^valkey\/valkey:\d/);
+  t.match(imageOf('postgres'), /^postgres:\d/);
+});

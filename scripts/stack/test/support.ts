@@ -1,0 +1,87 @@
+/** What the tests of this folder share: our commands as processes, and a look at what they leave behind. */
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ROOT } from '../src/names.ts';
+
+export const DIST = join(ROOT, 'scripts/stack/dist');
+
+/** Under `npm test` the environment names the engines of that run; these tests start their own. */
+export function cleanEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const { REDIS_URL: _r, KAFKA_BROKERS: _k, DATABASE_URL: _d, SECKILL_STACK_NAME: _n, ...env } = process.env;
+  // tap's loader would cover the children too, and slow their start.
+  const { NODE_OPTIONS: _o, npm_lifecycle_event: _l, ...rest } = env;
+  return { ...rest, ...extra };
+}
+
+export interface Ran {
+  child: ChildProcess;
+  pid: number;
+  /** Both outputs so far. */
+  text(): string;
+  exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+}
+
+export function start(command: string, args: string[], env = cleanEnv(), cwd = ROOT): Ran {
+  const child = spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+  }
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+    child.once('close', (code, signal) => {
+      resolve({ code, signal });
+    });
+  });
+  return { child, pid: child.pid ?? 0, text: () => text, exited };
+}
+
+/** Waits for a condition, not for time. Throws with `what` after `timeoutMs`. */
+export async function until(what: string, isTrue: () => boolean, timeoutMs = 30_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!isTrue()) {
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`);
+    await sleep(50);
+  }
+}
+
+interface Row {
+  pid: number;
+  parent: number;
+  state: string;
+  command: string;
+}
+
+function processes(): Row[] {
+  const text = execFileSync('ps', ['-eo', 'pid=,ppid=,state=,args='], { encoding: 'utf8' });
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [pid, parent, state, ...command] = line.trim().split(/\s+/);
+      return { pid: Number(pid), parent: Number(parent), state: state ?? '', command: command.join(' ') };
+    });
+}
+
+/** A process and all that descends from it. */
+export function treeOf(pid: number): number[] {
+  const rows = processes();
+  const tree = [pid];
+  for (const parent of tree) tree.push(...rows.filter((row) => row.parent === parent).map((row) => row.pid));
+  return tree;
+}
+
+/** Those of the pids that still run; a zombie does not. */
+export function livingOf(pids: number[]): string[] {
+  return processes()
+    .filter((row) => pids.includes(row.pid) && !row.state.startsWith('Z'))
+    .map((row) => `${row.pid} ${row.command}`);
+}
+
+export function foldersOf(name: string, root = '/tmp'): string[] {
+  return readdirSync(root).filter((entry) => entry.startsWith(`seckill-stack-${name}-`));
+}
