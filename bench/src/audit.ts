@@ -1,0 +1,221 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseReservationId, type SaleDefinition } from '@seckill/contracts';
+import type { EngineReader, LedgerRow, OrderRow, RedisLane } from './engines.ts';
+import type { History } from './history.ts';
+
+export const INVARIANTS = {
+  'INV-1': 'never oversold',
+  'INV-2': 'nothing acknowledged is lost',
+  'INV-3': 'conservation: available + held + paid = total, Redis = Postgres',
+  'INV-4': 'same key, same answer',
+  'INV-6': 'limits of buyers and channels hold',
+} as const;
+export type Invariant = keyof typeof INVARIANTS;
+
+/** All that the engines hold of one sale at one moment. */
+export interface SaleReading {
+  definition: SaleDefinition;
+  lane: RedisLane;
+  ledger: LedgerRow[];
+  orders: OrderRow[];
+}
+
+export interface Reading {
+  sales: SaleReading[];
+  kafkaBacklog: number;
+  deadLetters: number;
+}
+
+export interface Finding {
+  invariant: Invariant;
+  text: string;
+}
+
+export async function readAll(engines: EngineReader, saleIds: string[]): Promise<Reading> {
+  const sales = await Promise.all(
+    saleIds.map(async (saleId) => ({
+      definition: await engines.definition(saleId),
+      lane: await engines.lane(saleId),
+      ledger: await engines.ledger(saleId),
+      orders: await engines.orders(saleId),
+    })),
+  );
+  return {
+    sales,
+    kafkaBacklog: await engines.kafkaBacklog(),
+    deadLetters: await engines.deadLetters(),
+  };
+}
+
+/**
+ * Waits until nothing is in flight and two readings agree: only then may INV-3 be judged (recovery.md, "Audit").
+ * @throws Error after `timeoutMs` with what was still moving.
+ */
+export async function readSettled(
+  engines: EngineReader,
+  saleIds: string[],
+  timeoutMs: number,
+): Promise<Reading> {
+  const deadline = performance.now() + timeoutMs;
+  let previous = '';
+  for (;;) {
+    const reading = await readAll(engines, saleIds);
+    const outbox = reading.sales.reduce((sum, { lane }) => sum + lane.outbox, 0);
+    const fingerprint = JSON.stringify(
+      reading.sales.map(({ lane, ledger, orders }) => [lane.sequence, lane.items, ledger, orders.length]),
+    );
+    if (outbox === 0 && reading.kafkaBacklog === 0 && fingerprint === previous) return reading;
+    previous = fingerprint;
+    if (performance.now() > deadline) {
+      throw new Error(`still in flight: outbox ${outbox}, Kafka backlog ${reading.kafkaBacklog}`);
+    }
+    await sleep(200);
+  }
+}
+
+/** Holds the engines' contents against each other and against what the crowd was promised. No finding: all hold. */
+export function judge(reading: Reading, history: History): Finding[] {
+  const findings: Finding[] = [];
+  for (const sale of reading.sales) {
+    const report = (invariant: Invariant, text: string) => {
+      findings.push({ invariant, text: `${sale.definition.id}: ${text}` });
+    };
+    judgeTotals(sale, report);
+    judgePromises(sale, history, report);
+    judgeConservation(sale, report);
+    judgeKeys(sale, report);
+    judgeLimits(sale, report);
+  }
+  for (const contradiction of history.contradictions) {
+    findings.push({ invariant: 'INV-4', text: contradiction });
+  }
+  if (reading.deadLetters > 0) {
+    findings.push({ invariant: 'INV-2', text: `${reading.deadLetters} dead letters` });
+  }
+  return findings;
+}
+
+type Report = (invariant: Invariant, text: string) => void;
+
+function judgeTotals({ ledger, lane, orders, definition }: SaleReading, report: Report): void {
+  if (ledger.length !== definition.items.length) report('INV-1', 'the ledger lacks an item');
+  for (const { sku, total, sold } of ledger) {
+    const live = unitsOf(orders.filter(isLive), sku);
+    if (live > total) report('INV-1', `${sku}: ${live} live units in Postgres of ${total}`);
+    if (sold !== live) report('INV-1', `${sku}: ledger says ${sold} sold, orders say ${live}`);
+  }
+  for (const { sku, total, held, paid } of lane.items) {
+    if (held + paid > total) report('INV-1', `${sku}: ${held + paid} held or paid in Redis of ${total}`);
+  }
+}
+
+function judgePromises({ definition, lane, orders }: SaleReading, history: History, report: Report): void {
+  const rows = new Map(orders.map((row) => [row.id, row]));
+  for (const { reservation, idempotencyKey } of history.promised.values()) {
+    if (reservation.saleId !== definition.id) continue;
+    const row = rows.get(reservation.id);
+    if (row === undefined) report('INV-2', `${reservation.id} was promised and has no row`);
+    else if (row.status === 'refused') report('INV-2', `${reservation.id} was promised and is refused`);
+    else if (!describesSame(row, reservation.lines, reservation.userId, idempotencyKey)) {
+      report('INV-2', `${reservation.id}: the row differs from the promise`);
+    }
+  }
+  // Every sequence of the epoch has its row, promised or not: a gap is a reservation that got lost on its way.
+  const sequences = new Set(orders.filter(({ epoch }) => epoch === lane.epoch).map((row) => row.sequence));
+  for (let sequence = 1; sequence <= lane.sequence; sequence += 1) {
+    if (!sequences.has(sequence)) report('INV-2', `sequence ${lane.epoch}-${sequence} has no row`);
+  }
+}
+
+function describesSame(
+  row: OrderRow,
+  lines: { sku: string; quantity: number }[],
+  userId: string,
+  idempotencyKey: string,
+): boolean {
+  const normal = (some: { sku: string; quantity: number }[]) =>
+    JSON.stringify(some.map(({ sku, quantity }) => [sku, quantity]).sort());
+  return (
+    row.user_id === userId && row.idempotency_key === idempotencyKey && normal(row.lines) === normal(lines)
+  );
+}
+
+function judgeConservation({ lane, orders }: SaleReading, report: Report): void {
+  const pending = orders.filter(({ status }) => status === 'pending');
+  const paid = orders.filter(({ status }) => status === 'paid');
+  for (const item of lane.items) {
+    const sum = item.available + item.held + item.paid;
+    if (sum !== item.total) report('INV-3', `${item.sku}: ${sum} units in Redis, ${item.total} in total`);
+    const pendingUnits = unitsOf(pending, item.sku);
+    if (item.held !== pendingUnits) {
+      report('INV-3', `${item.sku}: ${item.held} held in Redis, ${pendingUnits} pending in Postgres`);
+    }
+    const paidUnits = unitsOf(paid, item.sku);
+    if (item.paid !== paidUnits) {
+      report('INV-3', `${item.sku}: ${item.paid} paid in Redis, ${paidUnits} in Postgres`);
+    }
+  }
+  const pendingIds = new Set(pending.map(({ id }) => parseReservationId(id)?.random ?? id));
+  const strays = [...lane.holds].filter((random) => !pendingIds.has(random)).length;
+  const missing = [...pendingIds].filter((random) => !lane.holds.has(random)).length;
+  if (strays + missing > 0) {
+    report('INV-3', `${strays} holds without a pending order, ${missing} the other way round`);
+  }
+}
+
+function judgeKeys({ orders, lane }: SaleReading, report: Report): void {
+  const live = orders.filter(({ status }) => status !== 'refused');
+  const keys = new Set(live.map((row) => JSON.stringify([row.user_id, row.idempotency_key])));
+  if (keys.size !== live.length) report('INV-4', `${live.length - keys.size} keys took a second reservation`);
+  if (lane.keys !== live.length) {
+    report('INV-4', `${lane.keys} keys in Redis, ${live.length} orders in Postgres`);
+  }
+}
+
+function judgeLimits({ definition, orders, lane }: SaleReading, report: Report): void {
+  const live = orders.filter(isLive);
+  const byBuyer = unitsBy(live, ({ user_id }) => user_id);
+  const limit = definition.limitPerBuyer ?? Infinity;
+  for (const [userId, units] of byBuyer) {
+    if (units > limit) report('INV-6', `a buyer has ${units} units, the limit is ${limit}`);
+    const counted = lane.buyers.get(userId) ?? 0;
+    if (counted !== units)
+      report('INV-6', `a buyer has ${units} units in Postgres, ${counted} counted in Redis`);
+  }
+  const byChannel = unitsBy(live, ({ channel_id }) => channel_id ?? '');
+  for (const [id, { cap, units }] of lane.channels) {
+    const stored = byChannel.get(id) ?? 0;
+    if (units !== stored)
+      report('INV-6', `channel ${id}: ${stored} units in Postgres, ${units} counted in Redis`);
+    const declared = definition.channels.find((channel) => channel.id === id)?.cap;
+    if (cap !== declared) report('INV-6', `channel ${id}: the cap in Redis is not the sale's`);
+    if (declared !== undefined && stored > declared) {
+      report('INV-6', `channel ${id}: ${stored} units, the cap is ${declared}`);
+    }
+  }
+}
+
+function isLive({ status }: OrderRow): boolean {
+  return status === 'pending' || status === 'paid';
+}
+
+export function unitsOf(orders: OrderRow[], sku?: string): number {
+  let units = 0;
+  for (const { lines } of orders) {
+    for (const line of lines) if (sku === undefined || line.sku === sku) units += line.quantity;
+  }
+  return units;
+}
+
+function unitsBy(orders: OrderRow[], keyOf: (order: OrderRow) => string): Map<string, number> {
+  const units = new Map<string, number>();
+  for (const order of orders) {
+    const key = keyOf(order);
+    units.set(key, (units.get(key) ?? 0) + unitsOf([order]));
+  }
+  return units;
+}
+
+export function liveOrders(orders: OrderRow[]): OrderRow[] {
+  return orders.filter(isLive);
+}

@@ -1,0 +1,196 @@
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { formatInstant, type Sale } from '@seckill/contracts';
+import { onEnd, runCli, signToken, startStack, type Stack, type StackInfo } from '@seckill/stack';
+import { Pool } from 'undici';
+import { judge, readSettled } from './audit.ts';
+import { planCrowd, runCrowd } from './crowd.ts';
+import { EngineReader } from './engines.ts';
+import { History } from './history.ts';
+import { showProgress } from './progress.ts';
+import { seededRandom } from './random.ts';
+import { formatAudit, formatVerdicts, resultOf } from './report.ts';
+import { mangoes1000 } from './scenarios/mangoes-1000.ts';
+import { oranges2000 } from './scenarios/oranges-2000.ts';
+import { totalOf, type Scenario } from './scenarios/scenario.ts';
+import { watchTotals } from './watch.ts';
+
+const HELP = `npm run demo -- [options]
+
+Starts Redis, Kafka, Postgres and the three services, sells 2,000 oranges and 1,000 mangoes to a crowd over HTTP, and
+proves from the engines' own contents that not one unit too many was sold and not one buyer lost. Exit code 0 only when
+every invariant holds.
+
+  --json FILE    also write the result as JSON
+  --keep         leave everything running afterwards, until Ctrl-C
+  --buyers N     size of the crowd (default: 3 to 4 buyers per unit on offer)
+  --seed N       replay the crowd of an earlier run
+  --name NAME    name of the stack under .run/ (default: demo)
+  --help         this text
+`;
+
+const SCENARIOS: readonly Scenario[] = [oranges2000, mangoes1000];
+const OPENS_IN_MS = 3_000;
+const SETTLE_TIMEOUT_MS = 60_000;
+
+interface Options {
+  json: string | undefined;
+  keep: boolean;
+  buyers: number | undefined;
+  seed: number;
+  name: string;
+}
+
+function readOptions(): Options | undefined {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'string' },
+      keep: { type: 'boolean', default: false },
+      buyers: { type: 'string' },
+      seed: { type: 'string' },
+      name: { type: 'string', default: 'demo' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const whole = (name: string, text: string, max: number) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value > max) throw new Error(`--${name} must be a whole number up to ${max}`);
+    return value;
+  };
+  return {
+    json: values.json,
+    keep: values.keep,
+    buyers: values.buyers === undefined ? undefined : whole('buyers', values.buyers, 1_000_000),
+    seed: values.seed === undefined ? Date.now() % 1_000_000 : whole('seed', values.seed, 2 ** 31),
+    name: values.name,
+  };
+}
+
+async function openSales(http: Pool, info: StackInfo): Promise<number> {
+  const opensAt = Date.now() + OPENS_IN_MS;
+  const token = await signToken(info.jwtSecret, { userId: 'operator', isAdmin: true });
+  for (const { sale, windowSeconds } of SCENARIOS) {
+    const response = await http.request({
+      method: 'POST',
+      path: '/v1/sales',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        ...sale,
+        opensAt: formatInstant(opensAt),
+        closesAt: formatInstant(opensAt + windowSeconds * 1_000),
+      }),
+    });
+    const body = await response.body.text();
+    if (response.statusCode !== 201) throw new Error(`creating ${sale.id}: ${response.statusCode} ${body}`);
+    const { state, items } = JSON.parse(body) as Sale;
+    console.log(`${sale.id}: ${items.map(({ sku, total }) => `${total} × ${sku}`).join(', ')}, ${state}`);
+  }
+  return opensAt;
+}
+
+/** How many of the crowd come for which sale: by the scenario's own measure, or the given number split the same way. */
+function crowdSizes(buyers: number | undefined): number[] {
+  const sizes = SCENARIOS.map((scenario) => Math.round(totalOf(scenario) * scenario.crowding));
+  if (buyers === undefined) return sizes;
+  const sum = sizes.reduce((left, right) => left + right, 0);
+  return sizes.map((size) => Math.round((size / sum) * buyers));
+}
+
+async function sell(
+  info: StackInfo,
+  engines: EngineReader,
+  options: Options,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const history = new History();
+  const http = new Pool(info.gateway, { connections: 128, pipelining: 1, headersTimeout: 10_000 });
+  const saleIds = SCENARIOS.map(({ sale }) => sale.id);
+  const opensAt = await openSales(http, info);
+  const sizes = crowdSizes(options.buyers);
+  console.log(
+    `crowd of ${sizes.reduce((left, right) => left + right, 0)} buyers, seed ${options.seed}; doors open in 3 s\n`,
+  );
+
+  const random = seededRandom(options.seed);
+  const stopProgress = showProgress({ http, saleIds, history, engines, output: process.stdout });
+  const stopWatch = watchTotals(engines, saleIds);
+  await Promise.all(
+    SCENARIOS.map((scenario, index) =>
+      runCrowd({
+        scenario,
+        buyers: planCrowd(scenario, sizes[index] ?? 0, random),
+        opensAt,
+        http,
+        history,
+        signal,
+        signToken: (userId) => signToken(info.jwtSecret, { userId }),
+      }),
+    ),
+  );
+  const seconds = (Date.now() - opensAt) / 1_000;
+  const reading = await readSettled(engines, saleIds, SETTLE_TIMEOUT_MS);
+  await stopProgress();
+  const watched = await stopWatch();
+  await http.close();
+
+  const findings = [...watched.findings, ...judge(reading, history)];
+  const result = resultOf(reading, history, findings, seconds);
+  console.log('\nAudit, read from Redis, Kafka and Postgres themselves:\n');
+  for (const line of [...formatAudit(reading), '', ...formatVerdicts(findings)]) console.log(line);
+  console.log(
+    `\n${history.answers} answers in ${result.seconds} s, ${history.replays} repeats of a key got the first answer, ` +
+      `totals looked at ${watched.samples} times during the sale`,
+  );
+  for (const sale of result.sales) {
+    console.log(
+      `${sale.saleId}: total ${sale.total}, accepted ${sale.acceptedUnits}, stored ${sale.storedUnits}, ` +
+        `live ${sale.liveUnits}, oversold ${sale.oversold}`,
+    );
+  }
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  console.log(result.ok ? '\nEvery invariant holds.' : '\nAn invariant is BROKEN.');
+  return result.ok;
+}
+
+async function main(): Promise<number> {
+  const options = readOptions();
+  if (options === undefined) {
+    console.log(HELP);
+    return 0;
+  }
+  const abort = new AbortController();
+  const session: { stack?: Stack; engines?: EngineReader } = {};
+  async function stop(): Promise<void> {
+    abort.abort();
+    await session.engines?.close();
+    await session.stack?.stop();
+  }
+  const watch = onEnd(stop);
+  session.stack = await startStack({
+    name: options.name,
+    log: (line) => {
+      console.log(line);
+    },
+    // The crowd is a load on purpose: with production limits it would only measure the limiter.
+    env: { RATE_LIMIT_USER_MAX: '1000000', RATE_LIMIT_ADDRESS_MAX: '1000000' },
+  });
+  try {
+    const { info } = session.stack;
+    session.engines = new EngineReader(info);
+    const ok = await sell(info, session.engines, options, abort.signal);
+    if (options.keep) {
+      console.log(`\nstill running at ${info.gateway}; Ctrl-C stops everything`);
+      await once(abort.signal, 'abort');
+    }
+    return ok ? 0 : 1;
+  } finally {
+    // On a signal its own path stops everything and exits with the signal's code.
+    if (abort.signal.aborted) await new Promise(() => undefined);
+    await stop();
+    watch.release();
+  }
+}
+
+await runCli(main);

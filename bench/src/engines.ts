@@ -1,0 +1,191 @@
+import { Redis } from 'ioredis';
+import { TOPICS, type SaleDefinition, type Topic } from '@seckill/contracts';
+import { createKafka, createLogger, type Kafka } from '@seckill/runtime';
+import pg from 'pg';
+
+/**
+ * The audit's own eyes: what Redis, Kafka and Postgres hold, read past all services. Key formats are those of
+ * scripts/lua/README.md.
+ */
+export interface RedisItem {
+  sku: string;
+  total: number;
+  available: number;
+  held: number;
+  paid: number;
+}
+
+export interface RedisLane {
+  epoch: number;
+  sequence: number;
+  outbox: number;
+  items: RedisItem[];
+  /** Units by user and by channel. */
+  buyers: Map<string, number>;
+  channels: Map<string, { cap: number | undefined; units: number }>;
+  /** Random parts of the reservation ids on hold. */
+  holds: Set<string>;
+  keys: number;
+}
+
+export interface OrderRow {
+  id: string;
+  sale_id: string;
+  epoch: number;
+  sequence: number;
+  user_id: string;
+  idempotency_key: string;
+  lines: { sku: string; quantity: number }[];
+  channel_id: string | null;
+  status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
+}
+
+export interface LedgerRow {
+  sku: string;
+  total: number;
+  sold: number;
+}
+
+export class EngineReader {
+  readonly #redis: Redis;
+  readonly #kafka: Kafka;
+  readonly #postgres: pg.Pool;
+
+  constructor(urls: { redis: string; kafka: string; postgres: string }) {
+    this.#redis = new Redis(urls.redis, { maxRetriesPerRequest: 3 });
+    this.#redis.on('error', () => undefined);
+    this.#kafka = createKafka(urls.kafka.split(','), 'audit', createLogger('audit', 'silent'));
+    this.#postgres = new pg.Pool({ connectionString: urls.postgres, max: 2, statement_timeout: 30_000 });
+    this.#postgres.on('error', () => undefined);
+  }
+
+  async close(): Promise<void> {
+    this.#redis.disconnect();
+    await this.#postgres.end();
+  }
+
+  async lane(saleId: string, lane = 0): Promise<RedisLane> {
+    const key = (part: string) => `seckill:{${saleId}:${lane}}:${part}`;
+    const [state, items, buyers, channels, holds, keys, outbox] = await Promise.all([
+      this.#redis.hgetall(key('state')),
+      this.#redis.hgetall(key('items')),
+      this.#redis.hgetall(key('buyers')),
+      this.#redis.hgetall(key('channels')),
+      this.#redis.hkeys(key('holds')),
+      this.#redis.hlen(key('keys')),
+      this.#redis.xlen(key('outbox')),
+    ]);
+    return {
+      epoch: Number(state['epoch']),
+      sequence: Number(state['sequence']),
+      outbox,
+      items: parseItems(items),
+      buyers: new Map(Object.entries(buyers).map(([user, units]) => [user, Number(units)])),
+      channels: parseChannels(channels),
+      holds: new Set(holds),
+      keys,
+    };
+  }
+
+  async items(saleId: string, lane = 0): Promise<RedisItem[]> {
+    return parseItems(await this.#redis.hgetall(`seckill:{${saleId}:${lane}}:items`));
+  }
+
+  async orders(saleId: string): Promise<OrderRow[]> {
+    const { rows } = await this.#postgres.query<OrderRow>(
+      `SELECT id, sale_id, epoch::int AS epoch, sequence::int AS sequence, user_id, idempotency_key, lines, channel_id, status
+         FROM orders WHERE sale_id = $1`,
+      [saleId],
+    );
+    return rows;
+  }
+
+  /** The sale as order stored it: limits and caps come from here, not from whoever asks. */
+  async definition(saleId: string): Promise<SaleDefinition> {
+    const { rows } = await this.#postgres.query<{ definition: SaleDefinition }>(
+      'SELECT definition FROM sales WHERE id = $1',
+      [saleId],
+    );
+    if (rows[0] === undefined) throw new Error(`Postgres knows no sale ${saleId}`);
+    return rows[0].definition;
+  }
+
+  async ledger(saleId: string): Promise<LedgerRow[]> {
+    const { rows } = await this.#postgres.query<LedgerRow>(
+      'SELECT sku, total::int AS total, sold::int AS sold FROM ledger WHERE sale_id = $1',
+      [saleId],
+    );
+    return rows;
+  }
+
+  async countOrders(): Promise<number> {
+    const { rows } = await this.#postgres.query<{ count: number }>(
+      'SELECT count(*)::int AS count FROM orders',
+    );
+    return rows[0]?.count ?? 0;
+  }
+
+  /** Messages of the reservations topic that Postgres has not passed yet, by the offsets stored beside its rows. */
+  async kafkaBacklog(): Promise<number> {
+    const [ends, { rows }] = await Promise.all([
+      this.#offsets(TOPICS.reservations),
+      this.#postgres.query<{ partition: number; next_offset: string }>(
+        'SELECT partition, next_offset FROM intake_offsets WHERE topic = $1',
+        [TOPICS.reservations.name],
+      ),
+    ]);
+    const stored = new Map(rows.map((row) => [row.partition, Number(row.next_offset)]));
+    return ends.reduce((sum, { partition, low, high }) => sum + high - (stored.get(partition) ?? low), 0);
+  }
+
+  /** Dead letters that the topic holds. */
+  async deadLetters(): Promise<number> {
+    const ends = await this.#offsets(TOPICS.deadLetters);
+    return ends.reduce((sum, { low, high }) => sum + high - low, 0);
+  }
+
+  async #offsets(topic: Topic): Promise<{ partition: number; low: number; high: number }[]> {
+    const admin = this.#kafka.admin();
+    await admin.connect();
+    try {
+      const offsets = await admin.fetchTopicOffsets(topic.name);
+      return offsets.map(({ partition, low, high }) => ({
+        partition,
+        low: Number(low),
+        high: Number(high),
+      }));
+    } finally {
+      await admin.disconnect();
+    }
+  }
+}
+
+function parseItems(fields: Record<string, string>): RedisItem[] {
+  const skus = Object.keys(fields)
+    .filter((field) => field.endsWith(':total'))
+    .map((field) => field.slice(0, -':total'.length));
+  return skus.map((sku) => {
+    const count = (name: string) => Number(fields[`${sku}:${name}`]);
+    return {
+      sku,
+      total: count('total'),
+      available: count('available'),
+      held: count('held'),
+      paid: count('paid'),
+    };
+  });
+}
+
+function parseChannels(fields: Record<string, string>): RedisLane['channels'] {
+  const channels: RedisLane['channels'] = new Map();
+  for (const [field, value] of Object.entries(fields)) {
+    if (!field.endsWith(':units')) continue;
+    const id = field.slice(0, -':units'.length);
+    const cap = fields[`${id}:cap`];
+    channels.set(id, {
+      units: Number(value),
+      cap: cap === undefined || cap === '' ? undefined : Number(cap),
+    });
+  }
+  return channels;
+}

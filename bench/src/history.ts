@@ -1,0 +1,61 @@
+import type { Reservation } from '@seckill/contracts';
+
+/** A promise the crowd heard: the first 201 of a key. */
+export interface Promised {
+  reservation: Reservation;
+  idempotencyKey: string;
+  units: number;
+}
+
+/**
+ * What the crowd heard, answer by answer: the facts against which the audit holds the engines. It counts nothing on
+ * behalf of the service.
+ */
+export class History {
+  /** By reservation id. */
+  readonly promised = new Map<string, Promised>();
+  /** Per sale and outcome code. */
+  readonly rejected = new Map<string, Map<string, number>>();
+  /** Keys whose repeat brought other bytes or another reservation (INV-4). */
+  readonly contradictions: string[] = [];
+  /** Keys that never got a definite answer. */
+  readonly unresolved: { saleId: string; idempotencyKey: string }[] = [];
+  answers = 0;
+  replays = 0;
+  readonly #bodies = new Map<string, string>();
+
+  /** One 201, with its bytes as they came. */
+  accept(saleId: string, userId: string, idempotencyKey: string, body: string): Reservation {
+    this.answers += 1;
+    const reservation = JSON.parse(body) as Reservation;
+    const key = JSON.stringify([saleId, userId, idempotencyKey]);
+    const first = this.#bodies.get(key);
+    if (first !== undefined) {
+      this.replays += 1;
+      if (first !== body) this.contradictions.push(`${key}: two different answers`);
+      return reservation;
+    }
+    this.#bodies.set(key, body);
+    if (this.promised.has(reservation.id)) {
+      this.contradictions.push(`${reservation.id}: answered to two keys`);
+    }
+    const units = reservation.lines.reduce((sum, { quantity }) => sum + quantity, 0);
+    this.promised.set(reservation.id, { reservation, idempotencyKey, units });
+    return reservation;
+  }
+
+  reject(saleId: string, code: string): void {
+    this.answers += 1;
+    const codes = this.rejected.get(saleId) ?? new Map<string, number>();
+    codes.set(code, (codes.get(code) ?? 0) + 1);
+    this.rejected.set(saleId, codes);
+  }
+
+  acceptedUnits(saleId: string): number {
+    let units = 0;
+    for (const promised of this.promised.values()) {
+      if (promised.reservation.saleId === saleId) units += promised.units;
+    }
+    return units;
+  }
+}

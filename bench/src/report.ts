@@ -1,0 +1,103 @@
+import type { DemoResult, DemoSale } from '@seckill/contracts';
+import { INVARIANTS, liveOrders, unitsOf, type Finding, type Reading } from './audit.ts';
+import type { History } from './history.ts';
+
+/** The demo's result in units (contract.md): what the crowd heard beside what the engines hold. */
+export function resultOf(
+  reading: Reading,
+  history: History,
+  findings: Finding[],
+  seconds: number,
+): DemoResult {
+  const invariants = Object.fromEntries(
+    Object.keys(INVARIANTS).map((name) => [name, !findings.some(({ invariant }) => invariant === name)]),
+  );
+  const sales = reading.sales.map(({ definition, orders, ledger }): DemoSale => {
+    const live = liveOrders(orders);
+    const oversold = ledger.reduce((sum, { sku, total }) => sum + Math.max(0, unitsOf(live, sku) - total), 0);
+    return {
+      saleId: definition.id,
+      total: ledger.reduce((sum, { total }) => sum + total, 0),
+      acceptedUnits: history.acceptedUnits(definition.id),
+      storedUnits: unitsOf(orders),
+      liveUnits: unitsOf(live),
+      paidUnits: unitsOf(orders.filter(({ status }) => status === 'paid')),
+      oversold,
+      rejected: Object.fromEntries(history.rejected.get(definition.id) ?? []),
+    };
+  });
+  return {
+    ok: findings.length === 0,
+    invariants,
+    sales,
+    seconds: Math.round(seconds * 10) / 10,
+  };
+}
+
+const COLUMNS = [
+  'sale',
+  'sku',
+  'total',
+  'available',
+  'held',
+  'paid',
+  'orders',
+  'pending',
+  'paid',
+  'refused',
+] as const;
+
+/** The audit as a table: an item a row, Redis to the left, Postgres to the right. */
+export function formatAudit(reading: Reading): string[] {
+  const rows = reading.sales.flatMap(({ definition, lane, orders, ledger }) =>
+    ledger.map(({ sku, total }): string[] => {
+      const item = lane.items.find((one) => one.sku === sku);
+      const units = (status: string) =>
+        unitsOf(
+          orders.filter((row) => row.status === status),
+          sku,
+        );
+      const withSku = orders.filter(({ lines }) => lines.some((line) => line.sku === sku)).length;
+      const counts = [
+        total,
+        item?.available ?? '-',
+        item?.held ?? '-',
+        item?.paid ?? '-',
+        withSku,
+        units('pending'),
+        units('paid'),
+        units('refused'),
+      ];
+      return [definition.id, sku, ...counts.map(String)];
+    }),
+  );
+  const widths = COLUMNS.map((name, column) =>
+    Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) =>
+        column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('  ');
+  const indent = (widths[0] ?? 0) + (widths[1] ?? 0) + 4;
+  const redisWidth = widths.slice(2, 6).reduce((sum, width) => sum + width + 2, 0);
+  return [
+    `${' '.repeat(indent)}${'Redis, units'.padEnd(redisWidth)}Postgres, orders and units`,
+    line(COLUMNS),
+    ...rows.map(line),
+    '',
+    `in flight: outbox ${reading.sales.reduce((sum, { lane }) => sum + lane.outbox, 0)}, ` +
+      `Kafka backlog ${reading.kafkaBacklog}, dead letters ${reading.deadLetters}`,
+  ];
+}
+
+export function formatVerdicts(findings: Finding[]): string[] {
+  return Object.entries(INVARIANTS).flatMap(([name, statement]) => {
+    const broken = findings.filter(({ invariant }) => invariant === name);
+    if (broken.length === 0) return [`${name}  holds   ${statement}`];
+    const shown = broken.slice(0, 5).map(({ text }) => `         - ${text}`);
+    const more = broken.length > 5 ? [`         - and ${broken.length - 5} more`] : [];
+    return [`${name}  BROKEN  ${statement}`, ...shown, ...more];
+  });
+}

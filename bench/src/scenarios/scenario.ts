@@ -1,0 +1,15 @@
+import type { SaleInput } from '@seckill/contracts';
+
+/** A sale as the README tells it, and the crowd it meets. */
+export interface Scenario {
+  sale: Omit<SaleInput, 'opensAt' | 'closesAt'> & { id: string };
+  /** How long the window stays open, seconds. */
+  windowSeconds: number;
+  /** Buyers per unit on offer in the demo: well above 1, so that most hear "no". */
+  crowding: number;
+}
+
+/** Units on offer over all items. */
+export function totalOf({ sale }: Scenario): number {
+  return sale.items.reduce((sum, { total }) => sum + total, 0);
+}

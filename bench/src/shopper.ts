@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ProblemDocument, Reservation, ReserveRequest } from '@seckill/contracts';
+import type { Pool } from 'undici';
+import type { History } from './history.ts';
+
+export type Answer =
+  | { reservation: Reservation }
+  | { problem: Pick<ProblemDocument, 'code' | 'retryable'> & Record<string, unknown> };
+
+export interface ShopperOptions {
+  http: Pool;
+  saleId: string;
+  userId: string;
+  token: string;
+  history: History;
+}
+
+/** How often one buyer repeats the same key before giving up; with the waits below about half a minute. */
+const ATTEMPTS_MAX = 30;
+/** These say nothing about the units: the same key again. */
+const REPEATED = new Set([
+  'outcome_unknown',
+  'overloaded',
+  'sale_unavailable',
+  'rate_limited',
+  'sale_not_open',
+]);
+
+/** One buyer's storefront: sends reservations over HTTP as contract.md asks a client to. */
+export class Shopper {
+  readonly #options: ShopperOptions;
+
+  constructor(options: ShopperOptions) {
+    this.#options = options;
+  }
+
+  newKey(): string {
+    return randomUUID();
+  }
+
+  /** Sends, and repeats the same key until there is a definite answer. */
+  async reserve(request: ReserveRequest, idempotencyKey: string): Promise<Answer> {
+    const { history, saleId } = this.#options;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const answer = await this.#send(request, idempotencyKey);
+      if ('reservation' in answer || !REPEATED.has(answer.problem.code)) return answer;
+      await sleep(retryMs(answer.problem));
+    }
+    history.unresolved.push({ saleId, idempotencyKey });
+    return { problem: { code: 'outcome_unknown', retryable: true } };
+  }
+
+  async #send(request: ReserveRequest, idempotencyKey: string): Promise<Answer> {
+    const { http, saleId, userId, token, history } = this.#options;
+    try {
+      const response = await http.request({
+        method: 'POST',
+        path: `/v1/sales/${saleId}/reservations`,
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          'idempotency-key': idempotencyKey,
+        },
+        body: JSON.stringify(request),
+      });
+      const body = await response.body.text();
+      if (response.statusCode === 201) {
+        return { reservation: history.accept(saleId, userId, idempotencyKey, body) };
+      }
+      const problem = JSON.parse(body) as ProblemDocument;
+      history.reject(saleId, problem.code);
+      return { problem };
+    } catch {
+      // No answer at all: a client cannot know more than `outcome_unknown`.
+      history.reject(saleId, 'no_answer');
+      return { problem: { code: 'outcome_unknown', retryable: true } };
+    }
+  }
+}
+
+function retryMs(problem: Record<string, unknown>): number {
+  const opensAt = typeof problem['opensAt'] === 'string' ? Date.parse(problem['opensAt']) - Date.now() : 0;
+  // Spread over 200 ms: a storefront adds jitter, or its own buyers arrive as one wave.
+  return Math.min(5_000, Math.max(opensAt, 300)) + Math.random() * 200;
+}
