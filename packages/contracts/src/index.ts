@@ -11,6 +11,5 @@ export * from './problems.ts';
 export * from './reservation.ts';
 export * from './sale.ts';
 export * from './sale-record.ts';
-export * from './sale-record.ts';
 export * from './snapshot.ts';
 export * from './topics.ts';

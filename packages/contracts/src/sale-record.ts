@@ -4,8 +4,8 @@ import { SaleId } from './ids.ts';
 import { Instant } from './instant.ts';
 import { SaleChannelInput, SaleItemInput } from './sale.ts';
 
-/** A sale as order keeps it: `SaleDefinition` as a schema. */
-export const SaleDefinitionShape = Type.Object({
+/** A sale as order keeps it: defaults filled in, instants normal. */
+export const SaleDefinition = Type.Object({
   id: SaleId,
   title: Type.String(),
   opensAt: Instant,
@@ -15,13 +15,14 @@ export const SaleDefinitionShape = Type.Object({
   items: Type.Array(SaleItemInput),
   channels: Type.Array(SaleChannelInput),
 });
+export type SaleDefinition = Static<typeof SaleDefinition>;
 
 /**
  * What order answers to the gateway for a sale. Counts are stock's to tell; `partnerId` and `cap` are here for the
  * gateway to hide from everyone but admins.
  */
 export const SaleRecord = Type.Object({
-  definition: SaleDefinitionShape,
+  definition: SaleDefinition,
   version: Type.Integer({ minimum: 1 }),
   /** What an admin decided; whether the window is open is judged by Redis' clock, in stock. */
   state: ControlVerb,

@@ -1,0 +1,53 @@
+import {
+  classifyPostgresError,
+  createHttp,
+  Problem,
+  requireCaller,
+  type Http,
+  type Logger,
+} from '@seckill/runtime';
+import type { FastifyRequest } from 'fastify';
+import type { Orders } from './orders.ts';
+import { internalSalesRoutes } from './routes/internal-sales.ts';
+import { ordersRoutes } from './routes/orders.ts';
+import { salesRoutes } from './routes/sales.ts';
+import type { Sales } from './sales.ts';
+
+export interface AppParts {
+  logger: Logger;
+  isReady: () => boolean;
+  tokens: { gateway: string; stock: string };
+  /** Absent where the `http` role does not run: then only health is answered. */
+  api?: { sales: Sales; orders: Orders };
+}
+
+/** Assembles and never listens. */
+export function createApp({ logger, isReady, tokens, api }: AppParts): Http {
+  const app = createHttp({ logger, isReady });
+  if (api === undefined) return app;
+  const { sales, orders } = api;
+
+  app.register(async (scope) => {
+    scope.addHook('onRequest', requireCaller(tokens, ['gateway']));
+    scope.setErrorHandler(translate);
+    salesRoutes(scope, sales);
+    ordersRoutes(scope, orders);
+  });
+  app.register(async (scope) => {
+    scope.addHook('onRequest', requireCaller(tokens, ['stock']));
+    scope.setErrorHandler(translate);
+    internalSalesRoutes(scope, sales);
+  });
+  return app;
+}
+
+/**
+ * Postgres away is the world failing, not a bug: the caller may repeat. A write may have been committed before the
+ * connection was lost, so its outcome is unknown (decision 14). Thrown again, for the outer handler to write.
+ */
+function translate(error: unknown, request: FastifyRequest): never {
+  if (classifyPostgresError(error) !== 'transient') throw error;
+  request.log.warn({ err: error }, 'postgres is away');
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  throw new Problem(isRead ? 'overloaded' : 'outcome_unknown', { cause: error });
+}

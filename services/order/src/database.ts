@@ -1,0 +1,15 @@
+import { createPool, type Logger, type Pool } from '@seckill/runtime';
+
+/** Connections of the `http` role: a read takes about a millisecond, so ten answer some thousands a second. */
+const HTTP_CONNECTIONS_MAX = 10;
+/** Partitions whose batches are stored at the same time; each holds one connection while its transaction lasts. */
+export const INTAKE_CONCURRENCY = 4;
+
+/** A pool a role, so that a flood of reads never keeps the intake waiting for a connection. */
+export function createHttpPool(url: string, logger: Logger): Pool {
+  return createPool(url, logger, { max: HTTP_CONNECTIONS_MAX });
+}
+
+export function createIntakePool(url: string, logger: Logger): Pool {
+  return createPool(url, logger, { max: INTAKE_CONCURRENCY });
+}

@@ -1,0 +1,120 @@
+import { backoffMs, type Clock, type Logger } from '@seckill/runtime';
+import type { OrderMetrics } from './metrics.ts';
+import { controlStateOf } from './sale-definition.ts';
+import type { SaleStore, StoredSale } from './sale-store.ts';
+import type { StockClient } from './stock-client.ts';
+
+/** How long a change made by another replica that died may wait; our own changes poke. */
+const ROUND_MS = 500;
+/** A sale with 1,000 channels is about 60 kB; more at once would only queue up in stock. */
+export const HANDOVER_CONCURRENCY = 4;
+
+export interface HandoverParts {
+  store: Pick<SaleStore, 'listUnacknowledged' | 'acknowledge'>;
+  stock: Pick<StockClient, 'putControl'>;
+  clock: Clock;
+  logger: Logger;
+  metrics: OrderMetrics;
+  random?: () => number;
+}
+
+interface Delay {
+  attempt: number;
+  /** By the injected clock. */
+  until: number;
+}
+
+/**
+ * Hands control states to stock until it acknowledged them. What is due stands in Postgres, so it goes on after a
+ * restart; every replica does it, since repeats are harmless by version.
+ */
+export class Handover {
+  readonly #parts: HandoverParts;
+  readonly #inFlight = new Map<string, Promise<void>>();
+  readonly #delays = new Map<string, Delay>();
+  #wake = new AbortController();
+
+  constructor(parts: HandoverParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts a round at once. A sale whose last call failed keeps its delay: stock would not be better for more calls. */
+  poke(saleId: string): void {
+    if (!this.#inFlight.has(saleId) && !this.#delays.has(saleId)) this.#wake.abort();
+  }
+
+  /** Ends when the signal aborts and the calls under way have ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#parts;
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      try {
+        await this.#round();
+      } catch (error) {
+        logger.warn({ err: error }, 'handover: round failed');
+      }
+      await clock.sleep(this.#pauseMs(), AbortSignal.any([signal, this.#wake.signal]));
+    }
+    await Promise.all(this.#inFlight.values());
+  }
+
+  async #round(): Promise<void> {
+    const { store, clock } = this.#parts;
+    const free = HANDOVER_CONCURRENCY - this.#inFlight.size;
+    if (free <= 0) return;
+    const now = clock.now();
+    const delayed = [...this.#delays].filter(([, { until }]) => until > now).map(([saleId]) => saleId);
+    const due = await store.listUnacknowledged(free, [...this.#inFlight.keys(), ...delayed]);
+    if (due.length < free) this.#forgetDelays(now, due);
+    for (const sale of due) {
+      const saleId = sale.definition.id;
+      const call = this.#handOver(sale).finally(() => {
+        this.#inFlight.delete(saleId);
+        this.#wake.abort();
+      });
+      this.#inFlight.set(saleId, call);
+    }
+  }
+
+  /** Never throws: a failure is the next attempt's delay. */
+  async #handOver(sale: StoredSale): Promise<void> {
+    const { store, stock, clock, logger, metrics, random } = this.#parts;
+    const saleId = sale.definition.id;
+    try {
+      const version = await stock.putControl(controlStateOf(sale));
+      if (version < sale.version) throw new Error(`stock stands at version ${version} after ${sale.version}`);
+      const ours = await store.acknowledge(saleId, version);
+      if (ours !== undefined && version > ours) {
+        // Postgres is older than Redis: stock would ignore what we decide now.
+        logger.error({ saleId, stock: version, order: ours }, 'handover: stock is ahead of us');
+      }
+      this.#delays.delete(saleId);
+      metrics.handoverCalls.inc({ outcome: 'acknowledged' });
+    } catch (error) {
+      const attempt = (this.#delays.get(saleId)?.attempt ?? -1) + 1;
+      const delayMs = backoffMs(attempt, {
+        baseMs: 200,
+        capMs: 5_000,
+        ...(random === undefined ? {} : { random }),
+      });
+      this.#delays.set(saleId, { attempt, until: clock.now() + delayMs });
+      metrics.handoverCalls.inc({ outcome: 'failed' });
+      logger.warn({ err: error, saleId, version: sale.version, attempt }, 'handover: not acknowledged');
+    }
+  }
+
+  /** Of sales that another replica handed over meanwhile: the list of what is due is whole, and they are not on it. */
+  #forgetDelays(now: number, due: StoredSale[]): void {
+    const ids = new Set(due.map(({ definition }) => definition.id));
+    for (const [saleId, { until }] of this.#delays) {
+      if (until <= now && !ids.has(saleId) && !this.#inFlight.has(saleId)) this.#delays.delete(saleId);
+    }
+  }
+
+  /** Until the next delay ends, at most a round. */
+  #pauseMs(): number {
+    const now = this.#parts.clock.now();
+    const waits = [...this.#delays.values()].map(({ until }) => until - now).filter((wait) => wait > 0);
+    return Math.max(10, Math.min(ROUND_MS, ...waits));
+  }
+}

@@ -1,0 +1,39 @@
+import { TOPICS } from '@seckill/contracts';
+import { startConsumer, type Kafka } from '@seckill/runtime';
+import { INTAKE_CONCURRENCY } from './database.ts';
+import type { Intake } from './intake.ts';
+
+export const INTAKE_GROUP = 'seckill.intake';
+
+/**
+ * Connects the intake to Kafka.
+ * @param options.onFail the intake cannot go on: end the process, which restarts from what Postgres holds.
+ * @returns a function that stops after the batches under way.
+ */
+export async function consumeReservations(options: {
+  kafka: Kafka;
+  intake: Intake;
+  onFail: (error: unknown) => void;
+  groupId?: string;
+}): Promise<() => Promise<void>> {
+  const { kafka, intake, onFail } = options;
+  return startConsumer({
+    kafka,
+    groupId: options.groupId ?? INTAKE_GROUP,
+    topic: TOPICS.reservations,
+    concurrency: INTAKE_CONCURRENCY,
+    onAssigned: () => {
+      intake.onAssigned();
+    },
+    onBatch: async (batch, context) => {
+      try {
+        await intake.handleBatch(batch, context);
+      } catch (error) {
+        // kafkajs needs its own errors back, to join again; any other it would only repeat (field notes, section 1).
+        if (!(error instanceof Error && error.name.startsWith('KafkaJS'))) onFail(error);
+        throw error;
+      }
+    },
+    onCrash: onFail,
+  });
+}

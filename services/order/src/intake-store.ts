@@ -1,0 +1,176 @@
+import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { admit, lockLedger, moveLedger, sumUnits } from './ledger.ts';
+import type { Reserved } from './reservation-message.ts';
+
+export type Refusal = 'ledger' | 'key_clash' | 'sequence_fork';
+
+export interface Chunk {
+  topic: string;
+  partition: number;
+  /** The first offset behind this chunk. */
+  nextOffset: bigint;
+  reserved: Reserved[];
+}
+
+export interface StoredChunk {
+  stored: number;
+  duplicates: number;
+  refused: { id: string; refusal: Refusal }[];
+}
+
+/** What the intake needs of Postgres; a simulation brings its own. */
+export interface IntakeStore {
+  /** The first message of a partition that is not stored; undefined before the first. */
+  readOffset(topic: string, partition: number): Promise<bigint | undefined>;
+  /** Rows, ledger and offset, all or nothing. A repeat stores nothing twice. */
+  storeChunk(chunk: Chunk): Promise<StoredChunk>;
+}
+
+export function createIntakeStore(pool: Pool): IntakeStore {
+  return {
+    async readOffset(topic, partition) {
+      const { rows } = await pool.query<{ next_offset: string }>(
+        'SELECT next_offset FROM intake_offsets WHERE topic = $1 AND partition = $2',
+        [topic, partition],
+      );
+      return rows[0] && BigInt(rows[0].next_offset);
+    },
+    async storeChunk(chunk) {
+      try {
+        return await transaction(pool, (client) => storeChunk(client, chunk));
+      } catch (error) {
+        // Under the rows' locks our own sums must fit; when the constraint speaks, they are wrong, not the data.
+        if (
+          error instanceof Error &&
+          'constraint' in error &&
+          error.constraint === 'ledger_sold_within_total'
+        ) {
+          throw new InvariantError('the intake moved the ledger past its total', { cause: error });
+        }
+        throw error;
+      }
+    },
+  };
+}
+
+/** Orders by id, then ledger by (sale, sku), then the offset: the one order of locks (recovery.md, "Intake"). */
+async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk> {
+  const unique = [...new Map(chunk.reserved.map((reserved) => [reserved.reservationId, reserved])).values()];
+  const insertedIds = await insertOrders(client, unique);
+  const inserted = unique.filter(({ reservationId }) => insertedIds.has(reservationId));
+  const clashes = await storeClashes(
+    client,
+    unique.filter(({ reservationId }) => !insertedIds.has(reservationId)),
+  );
+  const overdrawn = await sell(client, inserted);
+  await client.query(
+    `INSERT INTO intake_offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
+     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset`,
+    [chunk.topic, chunk.partition, chunk.nextOffset.toString()],
+  );
+  const refused = [...clashes, ...overdrawn.map((id) => ({ id, refusal: 'ledger' as const }))];
+  return {
+    stored: inserted.length - overdrawn.length,
+    duplicates: chunk.reserved.length - inserted.length - clashes.length,
+    refused,
+  };
+}
+
+/** @returns the ids that were not known before; only they may count (decision 3). */
+async function insertOrders(client: PoolClient, orders: Reserved[], refusal?: Refusal): Promise<Set<string>> {
+  if (orders.length === 0) return new Set();
+  const { rows } = await client.query<{ id: string }>(
+    `INSERT INTO orders (id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines, amount,
+       currency, channel_id, ref, reserved_at, expires_at, status, refusal, ended_at)
+     SELECT id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines::jsonb, amount,
+       currency, channel_id, ref, to_timestamp(reserved_ms / 1000.0), to_timestamp(expires_ms / 1000.0),
+       CASE WHEN $16::text IS NULL THEN 'pending' ELSE 'refused' END, $16,
+       CASE WHEN $16 IS NULL THEN NULL ELSE now() END
+     FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
+       $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[])
+       AS message (id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines, amount,
+         currency, channel_id, ref, reserved_ms, expires_ms)
+     ORDER BY id COLLATE "C"
+     ON CONFLICT DO NOTHING
+     RETURNING id`,
+    [
+      orders.map(({ reservationId }) => reservationId),
+      orders.map(({ saleId }) => saleId),
+      orders.map(({ lane }) => lane),
+      orders.map(({ epoch }) => epoch),
+      orders.map(({ sequence }) => sequence),
+      orders.map(({ userId }) => userId),
+      orders.map(({ idempotencyKey }) => idempotencyKey),
+      orders.map(({ fingerprint }) => fingerprint),
+      orders.map(({ lines }) => JSON.stringify(lines)),
+      orders.map(({ amount }) => amount),
+      orders.map(({ currency }) => currency),
+      orders.map(({ channelId }) => channelId ?? null),
+      orders.map(({ ref }) => ref ?? null),
+      orders.map(({ reservedAt }) => reservedAt),
+      orders.map(({ expiresAt }) => expiresAt),
+      refusal ?? null,
+    ],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
+/**
+ * What was not inserted is a known id, and then nothing is to be done, or another reservation in the place of a known
+ * one: then it is kept as refused, for the buyer was told "reserved" and a person has to look.
+ */
+async function storeClashes(client: PoolClient, rest: Reserved[]): Promise<StoredChunk['refused']> {
+  if (rest.length === 0) return [];
+  const { rows } = await client.query<{ id: string; is_known: boolean; is_fork: boolean; is_clash: boolean }>(
+    `SELECT message.id,
+       EXISTS (SELECT FROM orders WHERE orders.id = message.id) AS is_known,
+       EXISTS (SELECT FROM orders WHERE orders.sale_id = message.sale_id AND orders.lane = message.lane
+         AND orders.epoch = message.epoch AND orders.sequence = message.sequence
+         AND orders.status <> 'refused') AS is_fork,
+       EXISTS (SELECT FROM orders WHERE orders.sale_id = message.sale_id AND orders.user_id = message.user_id
+         AND orders.idempotency_key = message.idempotency_key AND orders.status <> 'refused') AS is_clash
+     FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
+       AS message (id, sale_id, lane, epoch, sequence, user_id, idempotency_key)`,
+    [
+      rest.map(({ reservationId }) => reservationId),
+      rest.map(({ saleId }) => saleId),
+      rest.map(({ lane }) => lane),
+      rest.map(({ epoch }) => epoch),
+      rest.map(({ sequence }) => sequence),
+      rest.map(({ userId }) => userId),
+      rest.map(({ idempotencyKey }) => idempotencyKey),
+    ],
+  );
+  const refusals = new Map<string, Refusal>();
+  for (const { id, is_known, is_fork, is_clash } of rows) {
+    if (is_known) continue;
+    invariant(is_fork || is_clash, `order ${id} was neither stored nor known nor in conflict`);
+    // A fork says more: all of Redis' history after this sequence is in doubt.
+    refusals.set(id, is_fork ? 'sequence_fork' : 'key_clash');
+  }
+  const stored: StoredChunk['refused'] = [];
+  for (const refusal of ['key_clash', 'sequence_fork'] as const) {
+    const orders = rest.filter(({ reservationId }) => refusals.get(reservationId) === refusal);
+    for (const id of await insertOrders(client, orders, refusal)) stored.push({ id, refusal });
+  }
+  return stored;
+}
+
+/**
+ * Moves the ledger by what was really inserted (INV-1, decision 4).
+ * @returns ids of the orders that the ledger has no units for; they are refused.
+ */
+async function sell(client: PoolClient, inserted: Reserved[]): Promise<string[]> {
+  if (inserted.length === 0) return [];
+  const rows = await lockLedger(client, sumUnits(inserted));
+  const { moves, refused } = admit(inserted, rows);
+  if (refused.length > 0) {
+    await client.query(
+      `UPDATE orders SET status = 'refused', refusal = 'ledger', ended_at = now()
+       WHERE id = ANY ($1::text[])`,
+      [refused],
+    );
+  }
+  await moveLedger(client, moves);
+  return refused;
+}

@@ -1,0 +1,221 @@
+import {
+  backoffMs,
+  classifyPostgresError,
+  type Batch,
+  type BatchContext,
+  type Clock,
+  type IncomingMessage,
+  type Logger,
+  type Publisher,
+} from '@seckill/runtime';
+import { publishDeadLetters, type Unfit } from './dead-letter.ts';
+import type { IntakeStore, StoredChunk } from './intake-store.ts';
+import { DataError } from './ledger.ts';
+import type { OrderMetrics } from './metrics.ts';
+import { parseReservation, type Reserved } from './reservation-message.ts';
+
+export interface IntakeParts {
+  store: IntakeStore;
+  publisher: Publisher;
+  clock: Clock;
+  logger: Logger;
+  metrics: OrderMetrics;
+  /** Messages in one transaction. */
+  batchCountMax: number;
+  random?: () => number;
+}
+
+interface Position {
+  /** The first offset that is not stored. */
+  next: bigint;
+  /** We asked Kafka for `next` and have stored nothing since. */
+  isSought: boolean;
+}
+
+interface Fit {
+  message: IncomingMessage;
+  reserved: Reserved;
+}
+
+type Target = 'postgres' | 'kafka';
+
+/**
+ * Reservations from Kafka to Postgres. Offsets are stored with the rows and are the truth: Kafka's own would skip what
+ * a restored Postgres has forgotten (recovery.md, "Intake"). Knows no Kafka and no Postgres, only its parts.
+ */
+export class Intake {
+  readonly #parts: IntakeParts;
+  #positions = new Map<number, Position>();
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Another consumer may have stored more, or Postgres may be another: ask it again. */
+  onAssigned(): void {
+    this.#positions = new Map();
+  }
+
+  /**
+   * Returns when the batch is stored, or must be read again from elsewhere, or the consumer stops. While Postgres is
+   * away it waits, for ever, keeping its place in the group.
+   * @throws what a heartbeat throws; or an error of our own (InvariantError, SQL), which must end the process.
+   */
+  async handleBatch(batch: Batch, context: BatchContext): Promise<void> {
+    const positions = this.#positions;
+    try {
+      const position = await this.#locate(batch, context, positions);
+      if (!this.#isInPlace(batch, context, position)) return;
+      for (const messages of chunksOf(batch.messages, this.#parts.batchCountMax)) {
+        const end = endOf(messages);
+        await this.#storeMessages(batch, messages, end, context);
+        position.next = end;
+        position.isSought = false;
+        context.resolve(end - 1n);
+        await context.heartbeat();
+      }
+    } catch (error) {
+      if (error !== context.signal.reason) throw error;
+    }
+  }
+
+  async #locate(batch: Batch, context: BatchContext, positions: Map<number, Position>): Promise<Position> {
+    const known = positions.get(batch.partition);
+    if (known !== undefined) return known;
+    const { store } = this.#parts;
+    const stored = await this.#persist('postgres', context, () =>
+      store.readOffset(batch.topic, batch.partition),
+    );
+    const position = { next: stored ?? 0n, isSought: false };
+    positions.set(batch.partition, position);
+    return position;
+  }
+
+  /** Does the batch continue what is stored? Reading something twice is harmless, leaving something out is not. */
+  #isInPlace({ topic, partition, messages }: Batch, context: BatchContext, position: Position): boolean {
+    const { logger, metrics } = this.#parts;
+    const first = messages[0]?.offset;
+    if (first === undefined) return false;
+    const place = { topic, partition, first: first.toString(), stored: position.next.toString() };
+    if (first < position.next) {
+      logger.warn(place, 'intake: reading again what is stored, or the topic was made anew');
+    } else if (first > position.next && !position.isSought) {
+      logger.info(place, 'intake: going back to what is not stored');
+      position.isSought = true;
+      context.seek(position.next);
+      return false;
+    } else if (first > position.next) {
+      metrics.intakeAlarms.inc({ reason: 'gap' });
+      logger.error(place, 'intake: Kafka no longer has these messages');
+    }
+    return true;
+  }
+
+  async #storeMessages(
+    batch: Batch,
+    messages: IncomingMessage[],
+    end: bigint,
+    context: BatchContext,
+  ): Promise<void> {
+    const startedAt = this.#parts.clock.now();
+    const fit: Fit[] = [];
+    const unfit: Unfit[] = [];
+    for (const message of messages) {
+      const parsed = parseReservation(message);
+      if ('error' in parsed) unfit.push({ message, error: parsed.error });
+      else fit.push({ message, reserved: parsed.reserved });
+    }
+    await this.#bury(batch, unfit, context);
+    await this.#storeFit(batch, fit, end, context);
+    this.#parts.metrics.intakeBatchSeconds.observe((this.#parts.clock.now() - startedAt) / 1_000);
+  }
+
+  /** Data that Postgres refuses is cut in halves down to the one message, so that its neighbours are stored. */
+  async #storeFit(batch: Batch, fit: Fit[], end: bigint, context: BatchContext): Promise<void> {
+    const { topic, partition } = batch;
+    const chunk = { topic, partition, nextOffset: end, reserved: fit.map(({ reserved }) => reserved) };
+    try {
+      this.#report(await this.#persist('postgres', context, () => this.#parts.store.storeChunk(chunk)));
+    } catch (error) {
+      const [only] = fit;
+      if (only === undefined || classify(error) !== 'data') throw error;
+      if (fit.length === 1) {
+        await this.#bury(batch, [{ message: only.message, error: String(error) }], context);
+        return this.#storeFit(batch, [], end, context);
+      }
+      const right = fit.splice(fit.length >> 1);
+      await this.#storeFit(batch, fit, right[0]?.message.offset ?? end, context);
+      await context.heartbeat();
+      await this.#storeFit(batch, right, end, context);
+    }
+  }
+
+  async #bury(batch: Batch, unfit: Unfit[], context: BatchContext): Promise<void> {
+    if (unfit.length === 0) return;
+    const { publisher, logger, metrics } = this.#parts;
+    await this.#persist('kafka', context, () => publishDeadLetters(publisher, batch, unfit));
+    metrics.intakeMessages.inc({ outcome: 'dead_letter' }, unfit.length);
+    for (const { message, error } of unfit) {
+      const { topic, partition } = batch;
+      logger.error(
+        { topic, partition, offset: message.offset.toString(), reason: error },
+        'intake: dead letter',
+      );
+    }
+  }
+
+  #report({ stored, duplicates, refused }: StoredChunk): void {
+    const { logger, metrics } = this.#parts;
+    metrics.intakeMessages.inc({ outcome: 'stored' }, stored);
+    metrics.intakeMessages.inc({ outcome: 'duplicate' }, duplicates);
+    metrics.intakeMessages.inc({ outcome: 'refused' }, refused.length);
+    for (const { id, refusal } of refused) {
+      metrics.intakeAlarms.inc({ reason: refusal });
+      logger.error({ orderId: id, refusal }, 'intake: order refused, Redis promised what it did not have');
+    }
+  }
+
+  /** Repeats while the other side is away. Bounded only by the consumer's stop: there is nothing else to do. */
+  async #persist<Result>(
+    target: Target,
+    context: BatchContext,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const { clock, logger, metrics, random } = this.#parts;
+    for (let attempt = 0; ; attempt += 1) {
+      context.signal.throwIfAborted();
+      try {
+        return await work();
+      } catch (error) {
+        if (!isTransient(target, error)) throw error;
+        metrics.intakeRetries.inc({ target });
+        logger.warn({ err: error, attempt }, `intake: ${target} is away, waiting`);
+      }
+      const pause = backoffMs(attempt, {
+        baseMs: 50,
+        capMs: 1_000,
+        ...(random === undefined ? {} : { random }),
+      });
+      await clock.sleep(pause, context.signal);
+      await context.heartbeat();
+    }
+  }
+}
+
+function classify(error: unknown): 'transient' | 'data' | 'other' {
+  return error instanceof DataError ? 'data' : classifyPostgresError(error);
+}
+
+function isTransient(target: Target, error: unknown): boolean {
+  if (target === 'postgres') return classify(error) === 'transient';
+  // An answer that misses a partition, or the client's own error; anything else is a bug of ours.
+  return error instanceof Error && /^(PublishError|KafkaJS)/.test(error.name);
+}
+
+function endOf(messages: IncomingMessage[]): bigint {
+  return (messages.at(-1)?.offset ?? -1n) + 1n;
+}
+
+function* chunksOf<Item>(items: Item[], countMax: number): Generator<Item[]> {
+  for (let start = 0; start < items.length; start += countMax) yield items.slice(start, start + countMax);
+}

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { backoffMs, classifyPostgresError, systemClock } from '@seckill/runtime';
+import pg from 'pg';
+import { readMigrateConfig } from './config.ts';
+
+const FOLDER = fileURLToPath(new URL('../migrations/', import.meta.url));
+const FILE_NAME = /^(\d{4})-([a-z0-9-]+)\.sql$/;
+// Any number, the same in every process that migrates.
+const LOCK_KEY = 5_471_337;
+/** One migration, or the wait for another process that migrates. */
+const STATEMENT_MS = 60_000;
+const CONNECT_WAIT_MS = 30_000;
+
+export class MigrateError extends Error {
+  override readonly name = 'MigrateError';
+  readonly code = 'SECKILL_MIGRATE_REFUSED';
+}
+
+export interface Migration {
+  number: number;
+  name: string;
+  checksum: string;
+  sql: string;
+}
+
+/** @throws MigrateError when a name is not `NNNN-words.sql` or a number is missing or taken twice. */
+export function readMigrations(folder = FOLDER): Migration[] {
+  const files = readdirSync(folder).filter((file) => file.endsWith('.sql'));
+  return files.sort().map((file, index) => {
+    const [, number, name] = FILE_NAME.exec(file) ?? [];
+    if (Number(number) !== index + 1 || name === undefined) {
+      throw new MigrateError(`${file}: expected the name ${String(index + 1).padStart(4, '0')}-….sql`);
+    }
+    const sql = readFileSync(`${folder}/${file}`, 'utf8');
+    return { number: index + 1, name, checksum: createHash('sha256').update(sql).digest('hex'), sql };
+  });
+}
+
+/**
+ * Brings the database to the newest schema, each migration in a transaction of its own. Safe when several start
+ * together: one works, the others wait and then find nothing to do.
+ * @returns names of what was applied.
+ * @throws MigrateError when an applied migration was changed since; Postgres' own error when SQL fails.
+ */
+export async function migrate(url: string, migrations = readMigrations()): Promise<string[]> {
+  const client = await connect(url);
+  try {
+    // Held by the session, so it also ends with a process that is killed.
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
+    await client.query(`CREATE TABLE IF NOT EXISTS migrations (
+      number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
+      applied_at timestamptz NOT NULL DEFAULT now())`);
+    const { rows } = await client.query<{ number: number; checksum: string }>(
+      'SELECT number, checksum FROM migrations',
+    );
+    const known = new Map(rows.map(({ number, checksum }) => [number, checksum]));
+    const applied: string[] = [];
+    for (const migration of migrations) {
+      const checksum = known.get(migration.number);
+      if (checksum === undefined) {
+        await apply(client, migration);
+        applied.push(migration.name);
+      } else if (checksum !== migration.checksum) {
+        throw new MigrateError(
+          `migration ${migration.number} (${migration.name}) was changed after it was applied`,
+        );
+      }
+    }
+    return applied;
+  } finally {
+    await client.end();
+  }
+}
+
+async function apply(client: pg.Client, { number, name, checksum, sql }: Migration): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await client.query(sql);
+    await client.query('INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)', [
+      number,
+      name,
+      checksum,
+    ]);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
+  }
+}
+
+/** Waits for a Postgres that is still starting, as it does when everything is started at once. */
+async function connect(url: string): Promise<pg.Client> {
+  const deadline = systemClock.now() + CONNECT_WAIT_MS;
+  for (let attempt = 0; ; attempt += 1) {
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: 2_000,
+      statement_timeout: STATEMENT_MS,
+      lock_timeout: STATEMENT_MS,
+    });
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      if (classifyPostgresError(error) !== 'transient' || systemClock.now() > deadline) throw error;
+      await systemClock.sleep(backoffMs(attempt, { baseMs: 100, capMs: 1_000 }));
+    }
+  }
+}
+
+const HELP = `Usage: node dist/migrate.js [--help]
+Applies services/order/migrations/*.sql in order to the database of DATABASE_URL (or DATABASE_URL_FILE).
+Repeating it changes nothing; several at once wait for each other.`;
+
+async function main(): Promise<void> {
+  if (process.argv.includes('--help')) {
+    console.log(HELP);
+    return;
+  }
+  const applied = await migrate(readMigrateConfig().databaseUrl);
+  console.log(applied.length === 0 ? 'nothing to migrate' : `migrated: ${applied.join(', ')}`);
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  main().catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  });
+}

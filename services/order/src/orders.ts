@@ -1,0 +1,127 @@
+import {
+  formatInstant,
+  LIMITS,
+  parseReservationId,
+  type Order,
+  type OrderPage,
+  type OrderStatus,
+} from '@seckill/contracts';
+import { Problem, type Pool } from '@seckill/runtime';
+import { refuse } from './sale-definition.ts';
+
+export interface OrderQuery {
+  userId: string;
+  saleId?: string;
+  status?: OrderStatus;
+  limit?: number;
+  cursor?: string;
+}
+
+interface OrderRow {
+  id: string;
+  sale_id: string;
+  lines: { sku: string; quantity: number; price: number }[];
+  amount: string;
+  currency: string;
+  channel_id: string | null;
+  ref: string | null;
+  status: OrderStatus;
+  reserved_at: Date;
+  expires_at: Date;
+  paid_at: Date | null;
+  ended_at: Date | null;
+  pickup_code: string | null;
+}
+
+const COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, status, reserved_at, expires_at,
+  paid_at, ended_at, pickup_code`;
+
+/** Orders as their owners see them. */
+export class Orders {
+  readonly #pool: Pool;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** @throws Problem `order_not_found`, also for a stranger's: that an order exists is its owner's to know. */
+  async read(orderId: string, userId: string): Promise<Order> {
+    // What is not one of our ids is stored nowhere; Postgres would even refuse some of it (NUL).
+    if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
+    const { rows } = await this.#pool.query<OrderRow>(
+      `SELECT ${COLUMNS} FROM orders WHERE id = $1 AND user_id = $2`,
+      [orderId, userId],
+    );
+    if (rows[0] === undefined) throw new Problem('order_not_found');
+    return toOrder(rows[0]);
+  }
+
+  /**
+   * Newest first. Pages continue after the last order seen, not after a count, so rows stored meanwhile neither
+   * repeat nor hide an order.
+   * @throws Problem `invalid_request` when the cursor is not one of ours.
+   */
+  async list({
+    userId,
+    saleId,
+    status,
+    limit = LIMITS.ordersPageDefault,
+    cursor,
+  }: OrderQuery): Promise<OrderPage> {
+    const after = cursor === undefined ? undefined : parseCursor(cursor);
+    const { rows } = await this.#pool.query<OrderRow>(
+      `SELECT ${COLUMNS} FROM orders
+       WHERE user_id = $1
+         AND ($2::text IS NULL OR sale_id = $2)
+         AND ($3::text IS NULL OR status = $3)
+         AND ($4::timestamptz IS NULL OR (reserved_at, id) < ($4, $5::text))
+       ORDER BY reserved_at DESC, id DESC
+       LIMIT $6`,
+      // One more than asked tells whether there is another page.
+      [userId, saleId ?? null, status ?? null, after?.reservedAt ?? null, after?.id ?? null, limit + 1],
+    );
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      data: page.map(toOrder),
+      ...(rows.length > limit && last !== undefined ? { nextCursor: formatCursor(last) } : {}),
+    };
+  }
+}
+
+function toOrder(row: OrderRow): Order {
+  const { currency } = row;
+  return {
+    id: row.id,
+    saleId: row.sale_id,
+    lines: row.lines.map(({ sku, quantity, price }) => ({
+      sku,
+      quantity,
+      price: { amount: price, currency },
+    })),
+    ...(row.channel_id === null ? {} : { channelId: row.channel_id }),
+    ...(row.ref === null ? {} : { ref: row.ref }),
+    status: row.status,
+    amount: { amount: Number(row.amount), currency },
+    reservedAt: formatInstant(row.reserved_at),
+    expiresAt: formatInstant(row.expires_at),
+    ...(row.paid_at === null ? {} : { paidAt: formatInstant(row.paid_at) }),
+    ...(row.ended_at === null ? {} : { endedAt: formatInstant(row.ended_at) }),
+    ...(row.pickup_code === null ? {} : { pickupCode: row.pickup_code }),
+  };
+}
+
+function formatCursor({ reserved_at, id }: OrderRow): string {
+  return Buffer.from(`${reserved_at.getTime()} ${id}`).toString('base64url');
+}
+
+const CURSOR = /^(\d{1,15}) (\S{1,128})$/;
+
+function parseCursor(cursor: string): { reservedAt: string; id: string } {
+  const [, at, id] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  // The id is one of ours or the cursor is not: nothing else reaches Postgres.
+  if (at === undefined || id === undefined || parseReservationId(id) === undefined) {
+    return refuse('cursor', 'is not one that was answered before');
+  }
+  return { reservedAt: formatInstant(Number(at)), id };
+}

@@ -1,0 +1,45 @@
+import { HEADERS, parseReservationId, RESERVATION_CREATED, ReservationCreated } from '@seckill/contracts';
+import type { IncomingMessage } from '@seckill/runtime';
+import { Compile } from 'typebox/compile';
+
+const schema = Compile(ReservationCreated);
+
+/** `amount`: minor units of all lines. */
+export type Reserved = ReservationCreated & { amount: number };
+
+export type Parsed = { reserved: Reserved } | { error: string };
+
+/** What a message says, or why it cannot be understood. Never throws: a poison message must not stop its partition. */
+export function parseReservation({ value, headers }: IncomingMessage): Parsed {
+  const type = headers[HEADERS.type];
+  const version = headers[HEADERS.version];
+  if (type !== RESERVATION_CREATED.type || version !== RESERVATION_CREATED.version) {
+    return { error: `expected ${RESERVATION_CREATED.type} v1, met ${type ?? 'no type'} v${version ?? '?'}` };
+  }
+  const body = parseJson(value);
+  if (body === undefined) return { error: 'the value is not JSON' };
+  if (!schema.Check(body)) {
+    const [first] = schema.Errors(body);
+    return { error: `schema: ${first?.instancePath ?? ''} ${first?.message ?? 'does not match'}` };
+  }
+  return check(body);
+}
+
+function check(created: ReservationCreated): Parsed {
+  const id = parseReservationId(created.reservationId);
+  if (id?.saleId !== created.saleId || id.lane !== created.lane) {
+    return { error: 'the reservation id names another sale or lane' };
+  }
+  const amount = created.lines.reduce((sum, { price, quantity }) => sum + price * quantity, 0);
+  const numbers = [amount, created.epoch, created.sequence, created.reservedAt, created.expiresAt];
+  if (!numbers.every(Number.isSafeInteger)) return { error: 'a number is beyond 2^53' };
+  return { reserved: { ...created, amount } };
+}
+
+function parseJson(value: Buffer | undefined): unknown {
+  try {
+    return value === undefined ? undefined : (JSON.parse(value.toString('utf8')) as unknown);
+  } catch {
+    return undefined;
+  }
+}

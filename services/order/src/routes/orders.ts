@@ -1,0 +1,39 @@
+import { LIMITS, OrderStatus, SaleId, UserId } from '@seckill/contracts';
+import { Problem, type Http } from '@seckill/runtime';
+import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { OrderQuery, Orders } from '../orders.ts';
+
+const userId = Compile(UserId);
+
+const OrdersQuery = Type.Object(
+  {
+    saleId: Type.Optional(SaleId),
+    status: Type.Optional(OrderStatus),
+    // A query is text, and nothing is coerced: 1 to 100, written one way only.
+    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$' })),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 4 * LIMITS.reservationIdLengthMax })),
+  },
+  { additionalProperties: false },
+);
+
+/** For the gateway, which has checked who the user is and says so in `x-user-id`. */
+export function ordersRoutes(app: Http, orders: Orders): void {
+  app.get(
+    '/v1/orders/:orderId',
+    { schema: { params: Type.Object({ orderId: Type.String() }) } },
+    async (request) => orders.read(request.params.orderId, userOf(request.headers)),
+  );
+
+  app.get('/v1/orders', { schema: { querystring: OrdersQuery } }, async ({ query, headers }) => {
+    const { limit, ...rest } = query;
+    const wanted: OrderQuery = { userId: userOf(headers), ...rest };
+    return orders.list(limit === undefined ? wanted : { ...wanted, limit: Number(limit) });
+  });
+}
+
+function userOf(headers: Record<string, string | string[] | undefined>): string {
+  const given = headers['x-user-id'];
+  if (userId.Check(given)) return given;
+  throw new Problem('invalid_request', { detail: 'x-user-id is missing', extra: { field: 'x-user-id' } });
+}

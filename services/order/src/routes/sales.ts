@@ -1,0 +1,34 @@
+import { LIMITS, SaleId, SaleInput, type ControlVerb } from '@seckill/contracts';
+import type { Http } from '@seckill/runtime';
+import { Type } from 'typebox';
+import type { Sales } from '../sales.ts';
+
+const SaleParams = Type.Object({ saleId: SaleId });
+
+const VERBS: { path: string; state: ControlVerb }[] = [
+  { path: 'pause', state: 'paused' },
+  { path: 'resume', state: 'open' },
+  { path: 'close', state: 'closed' },
+];
+
+/** For the gateway, which has checked who is an admin. */
+export function salesRoutes(app: Http, sales: Sales): void {
+  app.post(
+    '/v1/sales',
+    { bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
+    async ({ body }, reply) => {
+      const { isNew, record } = await sales.create(body);
+      return reply.code(isNew ? 201 : 200).send(record);
+    },
+  );
+
+  app.get('/v1/sales/:saleId', { schema: { params: SaleParams } }, async ({ params }) =>
+    sales.read(params.saleId),
+  );
+
+  for (const { path, state } of VERBS) {
+    app.post(`/v1/sales/:saleId/${path}`, { schema: { params: SaleParams } }, async ({ params }) =>
+      sales.change(params.saleId, state),
+    );
+  }
+}

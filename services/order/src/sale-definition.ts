@@ -1,0 +1,110 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  formatInstant,
+  LIMITS,
+  parseInstant,
+  type ControlState,
+  type ControlVerb,
+  type SaleDefinition,
+  type SaleInput,
+} from '@seckill/contracts';
+import { invariant, Problem } from '@seckill/runtime';
+
+/** One lane until lanes are built (decision 13); fixed when the sale is created. */
+export const LANES = 1;
+
+export function refuse(field: string, reason: string): never {
+  throw new Problem('invalid_request', { detail: `${field}: ${reason}`, extra: { field } });
+}
+
+/**
+ * What a schema cannot say of a sale. Whether `closesAt` lies ahead is judged by Postgres' clock, in the store.
+ * @throws Problem `invalid_request`
+ */
+export function checkSale(input: SaleInput): void {
+  const closesAt = parseInstant(input.closesAt) ?? refuse('closesAt', 'is no real instant');
+  if (input.opensAt !== undefined) {
+    const opensAt = parseInstant(input.opensAt) ?? refuse('opensAt', 'is no real instant');
+    if (closesAt <= opensAt) refuse('closesAt', 'must be after opensAt');
+  }
+  const skus = new Set<string>();
+  const currency = input.items[0]?.price.currency;
+  for (const [index, item] of input.items.entries()) {
+    if (skus.has(item.sku)) refuse(`items.${index}.sku`, 'comes twice');
+    if (item.price.currency !== currency) refuse(`items.${index}.price.currency`, 'a sale has one currency');
+    skus.add(item.sku);
+  }
+  const channels = new Set<string>();
+  for (const [index, channel] of (input.channels ?? []).entries()) {
+    if (channels.has(channel.id)) refuse(`channels.${index}.id`, 'comes twice');
+    channels.add(channel.id);
+  }
+}
+
+/**
+ * Of the request as sent, before "now" and other defaults are filled in: so that a repeat without `opensAt` is still
+ * the same request. The order of properties does not matter, the order of items and channels does.
+ */
+export function fingerprintOf(input: SaleInput): string {
+  return createHash('sha256').update(canonical(input)).digest('base64url');
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  members.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
+}
+
+/** 48 bits: a sale's id is public, it only has to be free. */
+export function makeSaleId(): string {
+  return `sale-${randomBytes(6).toString('hex')}`;
+}
+
+/** @param now milliseconds since the epoch, by Postgres' clock: the opening of a sale that names none. */
+export function defineSale(id: string, input: SaleInput, now: number): SaleDefinition {
+  const closesAt = parseInstant(input.closesAt);
+  const opensAt = input.opensAt === undefined ? now : parseInstant(input.opensAt);
+  invariant(closesAt !== undefined && opensAt !== undefined, 'a sale is checked before it is defined');
+  return {
+    id,
+    title: input.title,
+    opensAt: formatInstant(opensAt),
+    closesAt: formatInstant(closesAt),
+    holdSeconds: input.holdSeconds ?? LIMITS.holdSecondsDefault,
+    ...(input.limitPerBuyer === undefined ? {} : { limitPerBuyer: input.limitPerBuyer }),
+    items: input.items,
+    channels: input.channels ?? [],
+  };
+}
+
+/** The whole control state, absolute, as stock takes it under its version. */
+export function controlStateOf(sale: {
+  definition: SaleDefinition;
+  version: number;
+  state: ControlVerb;
+  lanes: number;
+}): ControlState {
+  const { definition } = sale;
+  const opensAt = parseInstant(definition.opensAt);
+  const closesAt = parseInstant(definition.closesAt);
+  const currency = definition.items[0]?.price.currency;
+  invariant(
+    opensAt !== undefined && closesAt !== undefined && currency !== undefined,
+    `sale ${definition.id} is stored without window or currency`,
+  );
+  return {
+    saleId: definition.id,
+    version: sale.version,
+    state: sale.state,
+    lanes: sale.lanes,
+    opensAt,
+    closesAt,
+    holdMs: definition.holdSeconds * 1_000,
+    ...(definition.limitPerBuyer === undefined ? {} : { limitPerBuyer: definition.limitPerBuyer }),
+    currency,
+    items: definition.items.map(({ sku, price, total }) => ({ sku, price: price.amount, total })),
+    channels: definition.channels.map(({ id, cap }) => ({ id, ...(cap === undefined ? {} : { cap }) })),
+  };
+}

@@ -1,0 +1,132 @@
+import type { ControlVerb, Opening, SaleInput, SaleRecord, Snapshot } from '@seckill/contracts';
+import { invariant, Problem, type Clock } from '@seckill/runtime';
+import {
+  checkSale,
+  controlStateOf,
+  defineSale,
+  fingerprintOf,
+  LANES,
+  makeSaleId,
+  refuse,
+} from './sale-definition.ts';
+import type { SaleStore, StoredSale } from './sale-store.ts';
+
+/** contract.md: an admin hears within 5 s whether stock has taken the sale over. */
+const ACKNOWLEDGE_WAIT_MS = 5_000;
+/** How often the wait looks: at most 100 reads by primary key for one call of an admin. */
+const ACKNOWLEDGE_POLL_MS = 50;
+
+export interface SalesParts {
+  store: SaleStore;
+  /** Tells handover that there is something to hand over at once. */
+  poke: (saleId: string) => void;
+  clock: Clock;
+}
+
+/** What an admin does with sales, and what stock asks about them. */
+export class Sales {
+  readonly #store: SaleStore;
+  readonly #poke: (saleId: string) => void;
+  readonly #clock: Clock;
+
+  constructor({ store, poke, clock }: SalesParts) {
+    this.#store = store;
+    this.#poke = poke;
+    this.#clock = clock;
+  }
+
+  /** @throws Problem `sale_not_found` */
+  async read(saleId: string): Promise<SaleRecord> {
+    return toRecord(await this.#find(saleId));
+  }
+
+  /**
+   * Stores the sale, then waits for stock.
+   * @throws Problem `invalid_request`, `sale_exists`, or `outcome_unknown` when stock has not acknowledged in time.
+   */
+  async create(input: SaleInput): Promise<{ isNew: boolean; record: SaleRecord }> {
+    checkSale(input);
+    const id = input.id ?? makeSaleId();
+    const fingerprint = fingerprintOf(input);
+    // Looked up first, for a repeat stays a repeat after the sale has closed.
+    const known = await this.#store.read(id);
+    const isNew = known === undefined && (await this.#insert(id, fingerprint, input));
+    if (!isNew) {
+      const other = known ?? (await this.#find(id));
+      if (other.fingerprint !== fingerprint) throw new Problem('sale_exists', { extra: { saleId: id } });
+    }
+    return { isNew, record: await this.#acknowledged(id) };
+  }
+
+  /**
+   * Pause, resume or close; a repeat changes nothing.
+   * @throws Problem `sale_not_found`, `sale_closed`, or `outcome_unknown` when stock has not acknowledged in time.
+   */
+  async change(saleId: string, state: ControlVerb): Promise<SaleRecord> {
+    const isChanged = await this.#store.change(saleId, state);
+    if (!isChanged) {
+      const sale = await this.#find(saleId);
+      const isClosed = sale.state === 'closed' || sale.isOver;
+      if (isClosed && state !== 'closed') throw new Problem('sale_closed');
+    }
+    return this.#acknowledged(saleId);
+  }
+
+  /**
+   * The snapshot of a sale that never opened is empty, and truly so: without an opening there is no reservation. One
+   * that was opened must be rebuilt from its orders; an empty snapshot would sell its units again (INV-1).
+   * @throws Problem `sale_not_found`, `sale_unavailable`
+   */
+  async takeSnapshot(saleId: string): Promise<Snapshot> {
+    const sale = await this.#store.raiseEpoch(saleId);
+    if (sale !== undefined) return { epoch: sale.epoch, control: controlStateOf(sale), orders: [] };
+    await this.#find(saleId);
+    throw new Problem('sale_unavailable', { detail: 'this sale was opened before and must be rebuilt' });
+  }
+
+  /** @throws Problem `sale_not_found` */
+  async open(saleId: string, epoch: number): Promise<Opening> {
+    const granted = await this.#store.openEpoch(saleId, epoch);
+    if (!granted) await this.#find(saleId);
+    return { epoch, granted };
+  }
+
+  async #insert(id: string, fingerprint: string, input: SaleInput): Promise<boolean> {
+    const now = await this.#store.readNow();
+    const definition = defineSale(id, input, now);
+    if (Date.parse(definition.closesAt) <= now) refuse('closesAt', 'has passed');
+    return this.#store.insert({ definition, fingerprint, lanes: LANES });
+  }
+
+  async #find(saleId: string): Promise<StoredSale> {
+    const sale = await this.#store.read(saleId);
+    if (sale === undefined) throw new Problem('sale_not_found');
+    return sale;
+  }
+
+  /** Another replica's handover may be the one that reaches stock, so Postgres is asked, not our own loop. */
+  async #acknowledged(saleId: string): Promise<SaleRecord> {
+    const deadline = this.#clock.now() + ACKNOWLEDGE_WAIT_MS;
+    let version: number | undefined;
+    for (;;) {
+      const sale = await this.#store.read(saleId);
+      invariant(sale !== undefined, `sale ${saleId} vanished`);
+      version ??= sale.version;
+      if (sale.acknowledgedVersion >= version) return toRecord(sale);
+      if (this.#clock.now() >= deadline) {
+        throw new Problem('outcome_unknown', { detail: 'stored, but stock has not confirmed yet; repeat' });
+      }
+      this.#poke(saleId);
+      await this.#clock.sleep(ACKNOWLEDGE_POLL_MS);
+    }
+  }
+}
+
+function toRecord(sale: StoredSale): SaleRecord {
+  return {
+    definition: sale.definition,
+    version: sale.version,
+    state: sale.state,
+    acknowledged: sale.acknowledgedVersion >= sale.version,
+  };
+}
