@@ -1,1 +1,12 @@
-export {};
+export * from './app.ts';
+export * from './config.ts';
+export * from './connection.ts';
+export * from './keys.ts';
+export * from './lanes.ts';
+export * from './metrics.ts';
+export * from './order-client.ts';
+export * from './outbox.ts';
+export * from './record.ts';
+export * from './relay.ts';
+export * from './scripts.ts';
+export * from './stock.ts';

@@ -1,0 +1,56 @@
+#!lua flags=allow-oom
+-- Applies a whole control state when its version is higher than the lane's, so that repeats and reordering are
+-- harmless. Works under any gate once the lane is loaded, and when memory is full: a sale must always be stoppable.
+-- Called by stock for `PUT /internal/sales/:saleId`.
+--
+-- KEYS[1] state     KEYS[2] items     KEYS[3] channels
+-- ARGV[1] runId     run_id of the Redis behind the caller's connection
+-- ARGV[2] control   JSON of the ControlState; totals are absolute, channels are added or get a new cap
+--
+-- Answers:
+--   applied | current, gate, epoch, version    `current`: the lane stood at this version or a higher one
+--   missing                                    no such lane
+--   not_loaded                                 its snapshot brings its own control state
+--   total_too_low, sku, held + paid            nothing was applied (INV-1)
+--   item_missing, sku                          nothing was applied: a whole state names every item of the lane
+
+local stateKey, itemsKey, channelsKey = KEYS[1], KEYS[2], KEYS[3]
+local runId, control = ARGV[1], cjson.decode(ARGV[2])
+
+--- @include "whole"
+--- @include "gateOf"
+--- @include "readItems"
+--- @include "writeItems"
+--- @include "applyTotals"
+--- @include "writeControl"
+
+local gate, openedRunId, epoch, version, loaded =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'version', 'loaded'))
+local verdict = gateOf(gate, openedRunId, runId)
+if verdict == 'missing' then
+  return { 'missing' }
+end
+if loaded ~= '1' then
+  return { 'not_loaded' }
+end
+if control.version <= tonumber(version) then
+  return { 'current', verdict, tonumber(epoch), tonumber(version) }
+end
+
+local items, named = readItems(itemsKey), {}
+for _, item in ipairs(control.items) do
+  named[item.sku] = true
+end
+for sku in pairs(items) do
+  if not named[sku] then
+    return { 'item_missing', sku }
+  end
+end
+local tooLow, taken = applyTotals(items, control.items)
+if tooLow then
+  return { 'total_too_low', tooLow, taken }
+end
+
+writeControl(stateKey, channelsKey, control)
+writeItems(itemsKey, items)
+return { 'applied', verdict, tonumber(epoch), control.version }

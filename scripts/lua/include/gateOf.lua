@@ -1,0 +1,17 @@
+-- What the lane's gate means on this connection (recovery.md, "The gate").
+---@param gate string|false field `gate`
+---@param openedRunId string|false field `run_id`: the Redis process under which the lane was opened
+---@param runId string the Redis process behind the caller's connection
+---@return 'missing'|'rebuilding'|'stale'|'open'
+local function gateOf(gate, openedRunId, runId)
+  if not gate then
+    return 'missing'
+  end
+  if gate ~= 'open' then
+    return 'rebuilding'
+  end
+  if openedRunId ~= runId then
+    return 'stale'
+  end
+  return 'open'
+end

@@ -1,0 +1,20 @@
+-- Writes what order decided: state, window, limit, caps. Counts of items and channels are not its business.
+---@param stateKey string
+---@param channelsKey string
+---@param control table ControlState of packages/contracts
+local function writeControl(stateKey, channelsKey, control)
+  redis.call(
+    'HSET', stateKey,
+    'version', whole(control.version),
+    'state', control.state,
+    'opens_at', whole(control.opensAt),
+    'closes_at', whole(control.closesAt),
+    'hold_ms', whole(control.holdMs),
+    'limit', control.limitPerBuyer and whole(control.limitPerBuyer) or '',
+    'currency', control.currency
+  )
+  for _, channel in ipairs(control.channels) do
+    redis.call('HSET', channelsKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
+    redis.call('HSETNX', channelsKey, channel.id .. ':units', '0')
+  end
+end

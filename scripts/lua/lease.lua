@@ -1,0 +1,23 @@
+#!lua flags=allow-oom
+-- Takes, renews or gives back the lease of a lane's outbox. It keeps two relays from doing the same work; safety does
+-- not hang on it, for duplicates are harmless. Called by the relay.
+--
+-- KEYS[1] lease
+-- ARGV[1] token     of the relay
+-- ARGV[2] leaseMs   milliseconds; 0 gives the lease back
+--
+-- Answers: 1 when the lease is ours (or was, and is given back), 0 when another relay has it
+
+local leaseKey = KEYS[1]
+local token, leaseMs = ARGV[1], tonumber(ARGV[2])
+
+local holder = redis.call('GET', leaseKey)
+if holder and holder ~= token then
+  return 0
+end
+if leaseMs > 0 then
+  redis.call('SET', leaseKey, token, 'PX', ARGV[2])
+elseif holder then
+  redis.call('DEL', leaseKey)
+end
+return 1

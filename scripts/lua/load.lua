@@ -1,0 +1,127 @@
+#!lua
+-- Installs one chunk of a snapshot: the only way Redis state comes into being (decision 5). The first chunk (0) wipes
+-- the lane and installs the control state; the others follow in order; a repeated chunk changes nothing. Chunks bound
+-- the time one call keeps Redis busy. Called by stock, between close.lua and open.lua.
+--
+-- KEYS[1] state     KEYS[2] items     KEYS[3] buyers    KEYS[4] channels
+-- KEYS[5] keys      KEYS[6] holds     KEYS[7] outbox
+-- ARGV[1] epoch     the snapshot's; higher than the lane's for chunk 0, the one being loaded for the others
+-- ARGV[2] chunk     its number, from 0
+-- ARGV[3] isLast    '1': the lane is loaded completely after this chunk
+-- ARGV[4] control   JSON of the ControlState; read in chunk 0 only
+-- ARGV[5] orders    JSON array of { random, userId, keyField, channelId, status, record, lines: [{ sku, quantity }] };
+--                   pending: held + hold, paid: paid, both + buyer + channel; cancelled, expired: the key alone
+--
+-- Answers:
+--   loaded, chunk       this chunk is in, now or before
+--   open                the gate is not `rebuilding`: close it first
+--   missing             no such lane: close.lua creates it
+--   outbox_not_empty    its entries would be lost; let the relay publish them first
+--   epoch_not_higher    a later rebuilder was here
+--   chunk_not_next      a chunk is missing in between
+-- Errors (the snapshot contradicts itself, nothing written): SECKILL_LOAD_SKU, _CHANNEL, _STATUS, _KEY_TWICE, _OVERSOLD
+
+local stateKey, itemsKey, buyersKey, channelsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local keysKey, holdsKey, outboxKey = KEYS[5], KEYS[6], KEYS[7]
+local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+local orders = cjson.decode(ARGV[5])
+
+--- @include "whole"
+--- @include "readItems"
+--- @include "writeItems"
+--- @include "applyTotals"
+--- @include "writeControl"
+
+local gate, laneEpoch, laneChunk = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk'))
+if not gate then
+  return { 'missing' }
+end
+if gate ~= 'rebuilding' then
+  return { 'open' }
+end
+laneEpoch, laneChunk = tonumber(laneEpoch), tonumber(laneChunk or '-1')
+if laneEpoch == epoch and laneChunk >= chunk then
+  return { 'loaded', laneChunk }
+end
+if chunk == 0 then
+  if redis.call('XLEN', outboxKey) > 0 then
+    return { 'outbox_not_empty' }
+  end
+  if laneEpoch >= epoch then
+    return { 'epoch_not_higher' }
+  end
+elseif laneEpoch ~= epoch then
+  return { 'epoch_not_higher' }
+elseif laneChunk + 1 ~= chunk then
+  return { 'chunk_not_next' }
+end
+
+local control, items, channels = nil, nil, {}
+if chunk == 0 then
+  control, items = cjson.decode(ARGV[4]), {}
+  applyTotals(items, control.items)
+  for _, channel in ipairs(control.channels) do
+    channels[channel.id] = true
+  end
+else
+  items = readItems(itemsKey)
+end
+
+-- Units that each buyer and channel gains by this chunk; the plan is complete before the first write.
+local buyerUnits, channelUnits, keyFields = {}, {}, {}
+for _, order in ipairs(orders) do
+  if keyFields[order.keyField] or (chunk > 0 and redis.call('HEXISTS', keysKey, order.keyField) == 1) then
+    return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
+  end
+  keyFields[order.keyField] = true
+  if order.status == 'pending' or order.status == 'paid' then
+    local name, quantity = order.status == 'pending' and 'held' or 'paid', 0
+    for _, line in ipairs(order.lines) do
+      local item = items[line.sku]
+      if not item then
+        return redis.error_reply('SECKILL_LOAD_SKU an order has a line of no item')
+      end
+      item[name] = item[name] + line.quantity
+      item.available = item.available - line.quantity
+      quantity = quantity + line.quantity
+    end
+    buyerUnits[order.userId] = (buyerUnits[order.userId] or 0) + quantity
+    if order.channelId ~= '' then
+      if not channels[order.channelId] and (chunk == 0 or redis.call('HEXISTS', channelsKey, order.channelId .. ':cap') == 0) then
+        return redis.error_reply('SECKILL_LOAD_CHANNEL an order has a channel the sale has not')
+      end
+      channelUnits[order.channelId] = (channelUnits[order.channelId] or 0) + quantity
+    end
+  elseif order.status ~= 'cancelled' and order.status ~= 'expired' then
+    return redis.error_reply('SECKILL_LOAD_STATUS an order has an unknown status')
+  end
+end
+for _, item in pairs(items) do
+  -- INV-1: the ledger never lets this happen; a snapshot that says so is not installed.
+  if item.available < 0 then
+    return redis.error_reply('SECKILL_LOAD_OVERSOLD the orders exceed the total')
+  end
+end
+
+if chunk == 0 then
+  -- The stream stays, empty: its last id guards against a rewound epoch.
+  redis.call('UNLINK', stateKey, itemsKey, buyersKey, channelsKey, keysKey, holdsKey)
+  redis.call('HSET', stateKey, 'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0')
+  writeControl(stateKey, channelsKey, control)
+end
+writeItems(itemsKey, items)
+for userId, units in pairs(buyerUnits) do
+  redis.call('HINCRBY', buyersKey, userId, whole(units))
+end
+for channelId, units in pairs(channelUnits) do
+  redis.call('HINCRBY', channelsKey, channelId .. ':units', whole(units))
+end
+for _, order in ipairs(orders) do
+  -- INV-4: the key outlives its hold, else the key of a cancelled order takes a second unit.
+  redis.call('HSET', keysKey, order.keyField, order.record)
+  if order.status == 'pending' then
+    redis.call('HSET', holdsKey, order.random, order.keyField)
+  end
+end
+redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
+return { 'loaded', chunk }

@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- Removes from the outbox what Kafka confirmed, up to and including one entry. Only the relay that holds the lease may:
+-- one that slept through its lease could trim what it never published. Never fails for memory: it is what frees it.
+--
+-- KEYS[1] lease     KEYS[2] outbox
+-- ARGV[1] token     of the relay
+-- ARGV[2] entryId   <epoch>-<sequence> of the last entry Kafka confirmed
+--
+-- Answers: entries removed, or -1 when the lease is not ours
+-- Errors: SECKILL_TRIM_ENTRY_ID
+
+local leaseKey, outboxKey = KEYS[1], KEYS[2]
+local token, entryId = ARGV[1], ARGV[2]
+
+--- @include "whole"
+
+if redis.call('GET', leaseKey) ~= token then
+  return -1
+end
+local epoch, sequence = string.match(entryId, '^(%d+)%-(%d+)$')
+if not epoch then
+  return redis.error_reply('SECKILL_TRIM_ENTRY_ID not <epoch>-<sequence>')
+end
+-- INV-2: MINID names the first entry to keep, whatever was added meanwhile; MAXLEN would drop unsent ones.
+return redis.call('XTRIM', outboxKey, 'MINID', epoch .. '-' .. whole(tonumber(sequence) + 1))

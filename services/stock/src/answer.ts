@@ -1,0 +1,54 @@
+import { formatInstant, type ReserveAnswer } from '@seckill/contracts';
+import { InvariantError } from '@seckill/runtime';
+import type { Lane } from './keys.ts';
+import { parseRecord, toReservation } from './record.ts';
+import type { ScriptAnswer } from './scripts.ts';
+
+/** What reserve.lua answered, in the words of the contract. @throws InvariantError on an answer its header does not name. */
+export function toReserveAnswer(lane: Lane, userId: string, answer: ScriptAnswer): ReserveAnswer {
+  const [outcome, first, second, third] = answer;
+  switch (outcome) {
+    case 'reserved':
+    case 'replayed':
+      return {
+        outcome: 'reserved',
+        replayed: outcome === 'replayed',
+        reservation: toReservation(lane, userId, parseRecord(String(first))),
+      };
+    case 'overloaded':
+    case 'key_reused':
+    case 'sale_paused':
+    case 'sale_closed':
+    case 'channel_not_found':
+      return { outcome };
+    case 'sale_unavailable':
+      return { outcome, missing: first === 1 };
+    case 'sale_not_open':
+      return { outcome, opensAt: formatInstant(Number(first)), waitMs: Number(second) };
+    case 'sku_not_found':
+      return { outcome, sku: String(first) };
+    case 'sold_out':
+      return { outcome, sku: String(first), available: Number(second), final: third === 1 };
+    case 'limit_reached':
+      return { outcome, limit: Number(first), held: Number(second) };
+    case 'channel_full':
+      return { outcome, cap: Number(first) };
+    default:
+      throw new InvariantError(`reserve.lua answered ${String(outcome)}`);
+  }
+}
+
+/**
+ * What a failed call means for the buyer. A script is atomic, so the question is only whether it ran: "unknown" unless
+ * it surely did not (decision 14).
+ */
+export function toFailureAnswer(error: Error): ReserveAnswer {
+  // ioredis' words for a command that was never written to the socket.
+  if (/Stream isn't writeable/.test(error.message)) return { outcome: 'sale_unavailable', missing: false };
+  // Redis refused before the script's first line: full memory, or not able to serve writes now.
+  if (/^OOM /.test(error.message)) return { outcome: 'overloaded' };
+  if (/^(LOADING|READONLY|MASTERDOWN|MISCONF|BUSY|NOREPLICAS) /.test(error.message)) {
+    return { outcome: 'sale_unavailable', missing: false };
+  }
+  return { outcome: 'outcome_unknown' };
+}

@@ -1,0 +1,32 @@
+import { createHttp, InvariantError, requireCaller, type Http, type Logger } from '@seckill/runtime';
+import type { Lanes } from './lanes.ts';
+import { holdRoutes } from './routes/holds.ts';
+import { reservationRoutes } from './routes/reservations.ts';
+import { saleRoutes } from './routes/sales.ts';
+import type { Stock } from './stock.ts';
+
+export interface AppOptions {
+  stock: Stock;
+  lanes: Lanes;
+  tokens: Record<'gateway' | 'order', string>;
+  isReady: () => boolean;
+  /** Our own bug was met: the process must end (decision 14). */
+  onInvariantBroken: (error: InvariantError) => void;
+  logger: Logger;
+}
+
+/** Assembles the internal HTTP API; never listens. */
+export function createApp(options: AppOptions): Http {
+  const { stock, lanes, tokens, logger } = options;
+  const app = createHttp({ logger, isReady: options.isReady });
+  app.addHook('onError', async (_request, _reply, error) => {
+    if (error instanceof InvariantError) options.onInvariantBroken(error);
+  });
+  const isGateway = requireCaller(tokens, ['gateway']);
+  const isOrder = requireCaller(tokens, ['order']);
+  const isEither = requireCaller(tokens, ['gateway', 'order']);
+  reservationRoutes(app, { stock, onRequest: isGateway });
+  holdRoutes(app, { stock, onRequest: isEither });
+  saleRoutes(app, { lanes, onReadRequest: isEither, onControlRequest: isOrder });
+  return app;
+}

@@ -1,0 +1,36 @@
+import { ConfigReader } from '@seckill/runtime';
+
+export const ROLES = ['http', 'relay'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Reads the environment once. @throws ConfigError naming every problem. */
+export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
+  const reader = new ConfigReader(environment);
+  const config = {
+    redisUrl: reader.url('REDIS_URL', ['redis', 'rediss']),
+    kafkaBrokers: reader.list('KAFKA_BROKERS'),
+    orderUrl: reader.url('ORDER_URL', ['http', 'https']),
+    /** Our own credential, shown to order. */
+    stockToken: reader.secret('STOCK_TOKEN'),
+    /** What callers show to us. */
+    tokens: { gateway: reader.secret('GATEWAY_TOKEN'), order: reader.secret('ORDER_TOKEN') },
+    host: reader.string('HOST', { default: '0.0.0.0' }),
+    port: reader.integer('PORT', { default: 8081, min: 0, max: 65_535 }),
+    metricsPort: reader.integer('METRICS_PORT', { default: 9461, min: 0, max: 65_535 }),
+    roles: reader.choices('ROLES', ROLES),
+    logLevel: reader.string('LOG_LEVEL', {
+      default: 'info',
+      pattern: /^(trace|debug|info|warn|error|fatal|silent)$/,
+    }),
+    /** Entries per lane before `overloaded`; about 300 bytes each, so 30 MB. */
+    outboxCountMax: reader.integer('RELAY_OUTBOX_COUNT_MAX', { default: 100_000, min: 1, max: 10_000_000 }),
+    /** Entries per XRANGE and per message set; 500 keep one answer of Redis below a millisecond or two. */
+    batchCountMax: reader.integer('RELAY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 10_000 }),
+    /** After a relay was killed its lanes wait this long for another. */
+    leaseMs: reader.integer('RELAY_LEASE_MS', { default: 5_000, min: 100, max: 600_000 }),
+  };
+  reader.done();
+  return config;
+}
+
+export type Config = ReturnType<typeof readConfig>;

@@ -1,0 +1,160 @@
+import { RESERVATION_CREATED, TOPICS } from '@seckill/contracts';
+import { backoffMs, InvariantError, type Clock, type Logger, type Publisher } from '@seckill/runtime';
+import { formatLane, type Lane } from './keys.ts';
+import { toMessage } from './message.ts';
+import type { RelayMetrics } from './metrics.ts';
+import type { Outbox, OutboxReading } from './outbox.ts';
+import { parseRecord } from './record.ts';
+
+/** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
+export interface RelayOptions {
+  lanes: () => Promise<Lane[]>;
+  outbox: Outbox;
+  publisher: Publisher;
+  clock: Clock;
+  random: () => number;
+  logger: Logger;
+  metrics: RelayMetrics;
+  /** Ours alone: two relays with one token would both believe they hold the lease. */
+  token: string;
+  leaseMs: number;
+  batchCountMax: number;
+}
+
+/** `published`: there may be more; `empty`: nothing waits; `leased`: another relay serves the lane. */
+export type RelayPass = 'published' | 'empty' | 'leased';
+
+export interface Relay {
+  /** Runs until the signal aborts and the batches under way are done. @throws InvariantError at once. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const LANES_MS = 500;
+// An empty outbox is asked after 10 ms, later every 200 ms: an order reaches Postgres within a second, and an idle
+// sale costs five reads a second.
+const IDLE_MIN_MS = 10;
+const IDLE_MAX_MS = 200;
+const BACKOFF = { baseMs: 100, capMs: 5_000 };
+
+/** Brings the outboxes of all lanes to Kafka (decisions 2 and 3). */
+export function createRelay(options: RelayOptions): Relay {
+  const { clock, logger } = options;
+  return {
+    async run(signal) {
+      const broken = new AbortController();
+      const stop = AbortSignal.any([signal, broken.signal]);
+      const loops = new Map<string, Promise<void>>();
+      const failures: unknown[] = [];
+      while (!stop.aborted) {
+        try {
+          for (const lane of await options.lanes()) {
+            if (loops.has(formatLane(lane))) continue;
+            const loop = new LaneRelay(options, lane).run(stop).catch((error: unknown) => {
+              failures.push(error);
+              broken.abort();
+            });
+            loops.set(formatLane(lane), loop);
+          }
+        } catch (error) {
+          if (error instanceof InvariantError) throw error;
+          logger.warn({ err: error }, 'relay cannot list the lanes');
+        }
+        await clock.sleep(LANES_MS, stop);
+      }
+      await Promise.all(loops.values());
+      if (failures.length > 0) throw failures[0];
+    },
+  };
+}
+
+/** The loop of one lane. Exported so that a test or a simulation can take single passes. */
+export class LaneRelay {
+  readonly #options: RelayOptions;
+  readonly #lane: Lane;
+  /** Of the local clock; the lease may be lost earlier, which trim.lua finds out. */
+  #leasedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: RelayOptions, lane: Lane) {
+    this.#options = options;
+    this.#lane = lane;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics, random } = this.#options;
+    let idleMs = IDLE_MIN_MS;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        const pass = await this.pass();
+        failures = 0;
+        if (pass === 'published') {
+          idleMs = IDLE_MIN_MS;
+          continue;
+        }
+        await clock.sleep(pass === 'leased' ? this.#options.leaseMs / 2 : idleMs, signal);
+        idleMs = Math.min(IDLE_MAX_MS, idleMs * 2);
+      } catch (error) {
+        if (error instanceof InvariantError) throw error;
+        // Repeated for ever: giving up would strand promised orders (INV-2). The gauges tell how long it lasts.
+        metrics.failures.inc();
+        logger.warn({ err: error, ...this.#lane, failures }, 'relay pass failed');
+        await clock.sleep(backoffMs(failures, { ...BACKOFF, random }), signal);
+        failures += 1;
+      }
+    }
+    await this.#release();
+  }
+
+  /** Lease, read, publish, trim. What Kafka did not confirm stays (INV-2). */
+  async pass(): Promise<RelayPass> {
+    const { outbox, publisher, metrics, token, batchCountMax } = this.#options;
+    const lane = this.#lane;
+    if (!(await this.#renew())) return 'leased';
+    const reading = await outbox.read(lane, batchCountMax);
+    this.#observe(reading);
+    const last = reading.entries.at(-1);
+    if (last === undefined) return 'empty';
+    await publisher.publish(
+      TOPICS.reservations,
+      RESERVATION_CREATED,
+      reading.entries.map((entry) => toMessage(lane, entry)),
+    );
+    metrics.messages.inc(reading.entries.length);
+    // A slow Kafka may have outlasted the lease: it is taken again unless another relay has it now.
+    if (!(await this.#renew()) || !(await outbox.trim(lane, token, last.id))) {
+      this.#leasedAt = Number.NEGATIVE_INFINITY;
+      return 'leased';
+    }
+    return 'published';
+  }
+
+  async #renew(): Promise<boolean> {
+    const { outbox, clock, token, leaseMs } = this.#options;
+    // A third: two renewals may be lost before the lease is.
+    if (clock.now() - this.#leasedAt < leaseMs / 3) return true;
+    const askedAt = clock.now();
+    const isOurs = await outbox.lease(this.#lane, token, leaseMs);
+    this.#leasedAt = isOurs ? askedAt : Number.NEGATIVE_INFINITY;
+    return isOurs;
+  }
+
+  async #release(): Promise<void> {
+    try {
+      await this.#options.outbox.release(this.#lane, this.#options.token);
+    } catch (error) {
+      // It ends by itself after leaseMs.
+      this.#options.logger.warn({ err: error, ...this.#lane }, 'lease was not given back');
+    }
+  }
+
+  #observe({ entries, length, now }: OutboxReading): void {
+    const { metrics } = this.#options;
+    const label = { lane: formatLane(this.#lane) };
+    const [oldest] = entries;
+    metrics.outboxEntries.set(label, length);
+    metrics.outboxOldestSeconds.set(
+      label,
+      oldest === undefined ? 0 : Math.max(0, now - parseRecord(oldest.record).reservedAt) / 1_000,
+    );
+  }
+}

@@ -1,0 +1,17 @@
+import { Problem, type Http } from '@seckill/runtime';
+import { Type } from 'typebox';
+import type { Stock } from '../stock.ts';
+import { orUnavailable } from '../unavailable.ts';
+import type { CallerCheck } from './caller-check.ts';
+
+export function holdRoutes(app: Http, options: { stock: Stock; onRequest: CallerCheck }): void {
+  app.get(
+    '/internal/holds/:reservationId',
+    { schema: { params: Type.Object({ reservationId: Type.String() }) }, onRequest: options.onRequest },
+    async (request) => {
+      const hold = await orUnavailable(options.stock.readHold(request.params.reservationId), request.log);
+      if (hold === undefined) throw new Problem('order_not_found');
+      return hold;
+    },
+  );
+}

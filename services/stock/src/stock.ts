@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import {
+  laneOf,
+  parseReservationId,
+  type Reservation,
+  type ReserveAnswer,
+  type ReserveItem,
+} from '@seckill/contracts';
+import type { Logger } from '@seckill/runtime';
+import { toFailureAnswer, toReserveAnswer } from './answer.ts';
+import type { Connection } from './connection.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from './keys.ts';
+import type { StockMetrics } from './metrics.ts';
+import { parseKeyField, parseRecord, toReservation } from './record.ts';
+import type { ScriptAnswer } from './scripts.ts';
+
+/** 128 random bits: an id cannot be guessed (at least 96 are asked for). */
+const RANDOM_BYTES = 16;
+
+export interface StockOptions {
+  connection: Connection;
+  outboxCountMax: number;
+  logger: Logger;
+  metrics: StockMetrics;
+}
+
+export class Stock {
+  readonly #options: StockOptions;
+
+  constructor(options: StockOptions) {
+    this.#options = options;
+  }
+
+  /** One answer per item, in order; never throws for the failure of one item. */
+  async reserve(items: ReserveItem[], traceparent?: string): Promise<ReserveAnswer[]> {
+    const { connection, metrics } = this.#options;
+    const { runId } = connection;
+    const stopTimer = metrics.batchSeconds.startTimer();
+    metrics.batchItems.observe(items.length);
+    const answers: ReserveAnswer[] =
+      runId === undefined
+        ? items.map(() => ({ outcome: 'sale_unavailable', missing: false }))
+        : await this.#reserveBatch(items, runId, traceparent ?? '');
+    stopTimer();
+    for (const { outcome } of answers) metrics.answers.inc({ outcome });
+    return answers;
+  }
+
+  async #reserveBatch(items: ReserveItem[], runId: string, traceparent: string): Promise<ReserveAnswer[]> {
+    // An explicit pipeline is written to the socket in this very tick. ioredis' automatic one may wait behind another
+    // and carry an old run_id over a reconnect, and the gate of a restarted Redis would take it for its own.
+    const pipeline = this.#options.connection.redis.pipeline();
+    for (const item of items) {
+      pipeline.reserve(
+        scriptKeys('reserve', laneFor(item)),
+        runId,
+        this.#options.outboxCountMax,
+        item.userId,
+        item.idempotencyKey,
+        fingerprintOf(item),
+        randomBytes(RANDOM_BYTES).toString('base64url'),
+        item.channelId ?? '',
+        item.ref ?? '',
+        traceparent,
+        ...item.lines.flatMap(({ sku, quantity }) => [sku, quantity]),
+      );
+    }
+    const results = await pipeline.exec();
+    return items.map((item, index) => {
+      const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];
+      if (error === null) return toReserveAnswer(laneFor(item), item.userId, answer as ScriptAnswer);
+      const failure = toFailureAnswer(error);
+      // SECKILL_* is our own word for our own bug; the world's failures are frequent and counted.
+      const level = error.message.startsWith('SECKILL_') ? 'error' : 'warn';
+      this.#options.logger[level]({ err: error, saleId: item.saleId, outcome: failure.outcome }, 'reserve');
+      return failure;
+    });
+  }
+
+  /** The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error. */
+  async readHold(reservationId: string): Promise<{ reservation: Reservation; userId: string } | undefined> {
+    const parts = parseReservationId(reservationId);
+    if (parts === undefined) return undefined;
+    const { redis } = this.#options.connection;
+    const keys = laneKeys(parts);
+    const keyField = await redis.hget(keys.holds, parts.random);
+    if (keyField === null) return undefined;
+    const record = await redis.hget(keys.keys, keyField);
+    // Settled and retired between the two readings.
+    if (record === null) return undefined;
+    const { userId } = parseKeyField(keyField);
+    const { saleId, lane } = parts;
+    return { reservation: toReservation({ saleId, lane }, userId, parseRecord(record)), userId };
+  }
+}
+
+function laneFor({ saleId, userId }: ReserveItem): Lane {
+  return { saleId, lane: laneOf(userId, LANES_PER_SALE) };
+}
