@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReserveRequest } from '@seckill/contracts';
 import type { Pool } from 'undici';
@@ -36,11 +37,11 @@ export function planCrowd(scenario: Scenario, count: number, random: () => numbe
   const { sale } = scenario;
   return Array.from({ length: count }, (_, index) => {
     const channel = random() < 0.85 ? pick(random, sale.channels ?? []) : undefined;
-    const isLate = random() < 0.1;
+    const habit = random() < 0.1 ? 'late' : pick(random, HABITS);
     return {
       userId: `buyer-${sale.id}-${index}`,
-      habit: isLate ? 'late' : pick(random, HABITS),
-      arrivesAtMs: isLate ? 7_000 + random() * 2_000 : arrival(random),
+      habit,
+      arrivesAtMs: arrival(habit, random),
       ...(channel === undefined ? {} : { channelId: channel.id }),
       ...(random() < 0.4 ? { ref: `note-${Math.floor(random() * 40)}` } : {}),
       lines: planLines(scenario, random),
@@ -48,8 +49,10 @@ export function planCrowd(scenario: Scenario, count: number, random: () => numbe
   });
 }
 
-/** Some too early, most within the first second, the rest over the next five. */
-function arrival(random: () => number): number {
+/** Some too early, most within the first second, the rest over the next five; the greedy are quick. */
+function arrival(habit: Habit, random: () => number): number {
+  if (habit === 'late') return 7_000 + 2_000 * random();
+  if (habit === 'greedy') return 200 * random();
   const part = random();
   if (part < 0.1) return -1_500 * random();
   return part < 0.75 ? 1_000 * random() : 1_000 + 5_000 * random();
@@ -78,6 +81,8 @@ export interface CrowdOptions {
 
 /** Sends every buyer at its time; resolves when all have heard a definite answer, or the signal aborts. */
 export async function runCrowd(options: CrowdOptions): Promise<void> {
+  // Every buyer who waits for its time listens.
+  setMaxListeners(0, options.signal);
   await Promise.all(
     options.buyers.map(async (buyer) => {
       const token = await options.signToken(buyer.userId);

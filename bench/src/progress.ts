@@ -23,7 +23,7 @@ export function showProgress(options: ProgressOptions): () => Promise<void> {
   const isTty = options.output.isTTY;
   const startedAt = performance.now();
   let drawnLines = 0;
-  let pending: Promise<void> = Promise.resolve();
+  let drawing: Promise<void> | undefined;
 
   async function draw(): Promise<void> {
     const sales = await Promise.all(options.saleIds.map((saleId) => readSale(options.http, saleId)));
@@ -45,13 +45,15 @@ export function showProgress(options: ProgressOptions): () => Promise<void> {
   const timer = setInterval(
     () => {
       // One drawing at a time: a slow answer skips a frame instead of piling up requests.
-      pending = pending.then(draw, draw);
+      drawing ??= draw().finally(() => {
+        drawing = undefined;
+      });
     },
     isTty ? TTY_INTERVAL_MS : LINE_INTERVAL_MS,
   );
   return async () => {
     clearInterval(timer);
-    await pending.catch(() => undefined);
+    await drawing;
     await draw();
   };
 }

@@ -3,6 +3,7 @@ export type { Child, ChildOptions, Exit } from './children.ts';
 export type { EngineName, Log } from './engine.ts';
 export { startEngines } from './engine-set.ts';
 export type { EngineOptions, EngineUrls, Engines } from './engine-set.ts';
+export { runCli } from './cli.ts';
 export { StackError } from './errors.ts';
 export { readStack } from './info.ts';
 export type { StackInfo } from './info.ts';
