@@ -1,5 +1,5 @@
 /** Names of running stacks: one folder `.run/<name>` in the checkout each, claimed by a file that names its owner. */
-import { linkSync, mkdirSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, rmSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { atExit } from './cleanup.ts';
@@ -12,6 +12,9 @@ const NAME = /^[a-z0-9][a-z0-9-]{0,40}$/;
 
 /** More runs than this side by side on one machine are a leak, not a wish. */
 const SUFFIX_MAX = 50;
+
+/** Logs of ended stacks are kept this long, to be read. Tests use a new name each run. */
+const LOGS_MS = 24 * 60 * 60_000;
 
 export interface Claim {
   name: string;
@@ -26,10 +29,21 @@ export function folderOf(name: string): string {
   return join(ROOT, '.run', name);
 }
 
+function removeOldLogs(): void {
+  for (const name of readdirSync(join(ROOT, '.run'))) {
+    const folder = join(ROOT, '.run', name);
+    const status = statSync(folder, { throwIfNoEntry: false });
+    if (status === undefined || Date.now() - status.mtimeMs < LOGS_MS) continue;
+    const holder = readOwner(join(folder, 'owner.json'));
+    if (holder === undefined || !isAlive(holder)) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 function tryClaim(name: string): Claim | undefined {
   const folder = folderOf(name);
   const file = join(folder, 'owner.json');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  removeOldLogs();
   const holder = readOwner(file);
   if (holder !== undefined && isAlive(holder)) return undefined;
   rmSync(file, { force: true });

@@ -42,7 +42,12 @@ export class ServiceSet {
     const logFile = this.logFileOf(name);
     const child = await startService({ service, name, env: { ...this.#env, ...extra, ...place }, logFile });
     this.children.set(name, child);
-    await untilServing(child, urlOf(ports), logFile);
+    try {
+      await untilServing(child, urlOf(ports), logFile);
+    } catch (error) {
+      await this.end(name, 'stop');
+      throw error;
+    }
     void child.exited.then(() => {
       if (!this.#released.has(child)) this.#onEnded(name);
     });
@@ -81,11 +86,13 @@ export async function startServices(
     };
     for (const service of SERVICE_NAMES) rmSync(join(folder, `${service}.log`), { force: true });
     const services = new ServiceSet(env, ports, folder, onEnded);
-    const started = SERVICE_NAMES.map((service) => services.start(service, service, ports[service]));
-    const results = await Promise.allSettled(started);
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed === undefined) return services;
-    await services.stop();
-    if (attempt === ATTEMPTS_MAX || !textOf(failed.reason).includes('EADDRINUSE')) throw failed.reason;
+    try {
+      // The first to fail tells why: the others may wait for it until their own time is over.
+      await Promise.all(SERVICE_NAMES.map((service) => services.start(service, service, ports[service])));
+      return services;
+    } catch (error) {
+      await services.stop();
+      if (attempt === ATTEMPTS_MAX || !textOf(error).includes('EADDRINUSE')) throw error;
+    }
   }
 }

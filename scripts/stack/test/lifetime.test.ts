@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { folderOf } from '../src/names.ts';
-import { cleanEnv, DIST, foldersOf, livingOf, start, treeOf, until } from './support.ts';
+import { cleanEnv, DIST, foldersOf, killAll, livingOf, start, treeOf, until, untilSays } from './support.ts';
 import type { Ran } from './support.ts';
 
 const TWO = ['--only', 'redis,postgres'];
@@ -27,7 +27,7 @@ function exec(name: string, args: string[], env = cleanEnv()): Ran {
 }
 
 async function untilRuns(ran: Ran): Promise<number[]> {
-  await until(`command runs; said:\n${ran.text()}`, () => ran.text().includes('command runs'), 60_000);
+  await untilSays(ran, 'command runs');
   return treeOf(ran.pid);
 }
 
@@ -76,7 +76,7 @@ await test('a second signal ends a command that does not listen at once', async 
 await test('a signal in the middle of the start leaves nothing', async (t) => {
   const name = nextName();
   const ran = exec(name, STAYS);
-  await until('first engine ready', () => ran.text().includes('ready after'));
+  await untilSays(ran, 'ready after');
   const tree = treeOf(ran.pid);
   ran.child.kill('SIGINT');
   t.match(await ran.exited, { code: 130 });
@@ -96,8 +96,10 @@ await test('SIGKILL of the parent leaves no process, and the next start removes 
   const env = cleanEnv({ TMPDIR: folder });
   const ran = exec(name, STAYS, env);
   const tree = await untilRuns(ran);
+  t.teardown(() => {
+    killAll(tree);
+  });
   ran.child.kill('SIGKILL');
-  await ran.exited;
   await until('all gone', () => livingOf(tree).length === 0, 5_000);
   t.equal(foldersOf(name, folder).length, 1, 'nobody was left to remove it');
   const next = exec(name, ['--only', 'redis', '--', 'true'], env);
@@ -116,7 +118,7 @@ await test('SIGKILL of npm stops everything, though its shell lives on', async (
   const command = `true && ${process.execPath} ${join(DIST, 'exec.js')} --name ${name} --only redis,postgres -- sh -c 'echo command runs; sleep 600'`;
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ scripts: { it: command } }));
   const ran = start('npm', ['run', 'it'], cleanEnv(), folder);
-  await until('command runs', () => ran.text().includes('command runs\n'), 60_000);
+  await untilSays(ran, 'command runs\n');
   const tree = treeOf(ran.pid);
   ran.child.kill('SIGKILL');
   await until('all gone', () => livingOf(tree).length === 0, 15_000);
@@ -132,7 +134,7 @@ await test('Ctrl-C in npm is one wish: everything stops in order', async (t) => 
   const command = `true && ${process.execPath} ${join(DIST, 'engines.js')} --name ${name}`;
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ scripts: { it: command } }));
   const ran = start('setsid', ['npm', 'run', 'it'], cleanEnv(), folder);
-  await until(`engines are up; said:\n${ran.text()}`, () => ran.text().includes('Ctrl-C stops'), 60_000);
+  await untilSays(ran, 'Ctrl-C stops');
   const tree = treeOf(ran.pid);
   t.ok(existsSync(join(folderOf(name), 'stack.json')));
   // What a terminal does: the signal goes to every process of the foreground group.

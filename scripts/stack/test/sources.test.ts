@@ -21,7 +21,7 @@ import type { Test } from 'tap';
 import { imageOf } from '../src/docker.ts';
 import { signToken } from '../src/jwt.ts';
 import { folderOf, ROOT } from '../src/names.ts';
-import { cleanEnv, DIST, foldersOf, start, until } from './support.ts';
+import { cleanEnv, DIST, foldersOf, start, untilSays } from './support.ts';
 import type { Ran } from './support.ts';
 
 let count = 0;
@@ -42,7 +42,7 @@ async function keep(t: Test, name: string, only: string): Promise<Ran> {
     ran.child.kill('SIGTERM');
     await ran.exited;
   });
-  await until('engines are up', () => ran.text().includes('\nup\n'), 60_000);
+  await untilSays(ran, '\nup\n');
   return ran;
 }
 
@@ -70,7 +70,7 @@ await test('npm run stack refuses a name in use, and a dead one’s file does no
     ran.child.kill('SIGTERM');
     await ran.exited;
   });
-  await until('engines are up', () => ran.text().includes('Ctrl-C stops'), 60_000);
+  await untilSays(ran, 'Ctrl-C stops');
   const file = join(folderOf(name), 'stack.json');
   t.equal(statSync(file).mode & 0o777, 0o600);
   const info = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>;

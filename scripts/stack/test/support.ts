@@ -49,6 +49,17 @@ export async function until(what: string, isTrue: () => boolean, timeoutMs = 30_
   }
 }
 
+/** Waits for words of a program. Throws with all it said when it ends before, or after `timeoutMs`. */
+export async function untilSays(ran: Ran, words: string, timeoutMs = 60_000): Promise<void> {
+  const hasEnded = (): boolean => ran.child.exitCode !== null || ran.child.signalCode !== null;
+  try {
+    await until(words, () => ran.text().includes(words) || hasEnded(), timeoutMs);
+  } catch (error) {
+    throw new Error(`it only said:\n${ran.text()}`, { cause: error });
+  }
+  if (!ran.text().includes(words)) throw new Error(`it ended, having said:\n${ran.text()}`);
+}
+
 interface Row {
   pid: number;
   parent: number;
@@ -80,6 +91,11 @@ export function livingOf(pids: number[]): string[] {
   return processes()
     .filter((row) => pids.includes(row.pid) && !row.state.startsWith('Z'))
     .map((row) => `${row.pid} ${row.command}`);
+}
+
+/** So that a test that fails leaves nothing either. */
+export function killAll(pids: number[]): void {
+  for (const line of livingOf(pids)) process.kill(Number(line.split(' ')[0]), 'SIGKILL');
 }
 
 export function foldersOf(name: string, root = '/tmp'): string[] {

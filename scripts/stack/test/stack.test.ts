@@ -1,0 +1,143 @@
+/**
+ * The whole stack as tests, demo and people use it: what it writes down, what reaches the services, how one of them is
+ * killed, restarted or joined by a second, and that nothing of it remains.
+ */
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { readStack } from '../src/info.ts';
+import { signToken } from '../src/jwt.ts';
+import { folderOf } from '../src/names.ts';
+import { startStack } from '../src/stack.ts';
+import { cleanEnv, DIST, foldersOf, livingOf, start, treeOf, until, untilSays } from './support.ts';
+
+for (const variable of ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'])
+  Reflect.deleteProperty(process.env, variable);
+
+const SERVICES = ['gateway', 'stock', 'order'] as const;
+
+async function statusOf(url: string, token?: string): Promise<number> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await fetch(url, { headers, signal: AbortSignal.timeout(5_000) });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+await test('a stack', async (t) => {
+  const name = `stack-${process.pid}`;
+  const docs = 'https://docs.example/of-this-test';
+  const stack = await startStack({ name, env: { DOCS_BASE_URL: docs } });
+  const tree = treeOf(process.pid).slice(1);
+  let isStopped = false;
+  t.teardown(async () => {
+    if (!isStopped) await stack.stop();
+  });
+  const { info } = stack;
+
+  await t.test('writes down for its user alone where everything is', async (t) => {
+    const file = join(folderOf(name), 'stack.json');
+    t.equal(statSync(file).mode & 0o777, 0o600);
+    t.same(readStack(name), info);
+    t.same(Object.keys(info.pids).sort(), ['gateway', 'kafka', 'order', 'postgres', 'redis', 'stock']);
+    t.match(info.webhookSecret, /^whsec_[A-Za-z0-9+/]{43}=$/);
+    t.ok(Buffer.from(info.jwtSecret, 'base64url').length >= 32);
+    const secrets = [info.jwtSecret, info.gatewayToken, info.orderToken, info.stockToken, info.webhookSecret];
+    t.equal(new Set(secrets).size, 5, 'each secret is its own');
+    t.notOk(secrets.includes(''));
+  });
+
+  await t.test('is ready, and takes the tokens that its secret signs', async (t) => {
+    for (const service of SERVICES) {
+      t.equal(await statusOf(`${info[service]}/readyz`), 200);
+      t.equal(await statusOf(info.metrics[service]), 200);
+    }
+    t.equal(await statusOf(`${info.gateway}/v1/orders`), 401);
+    t.equal(
+      await statusOf(`${info.gateway}/v1/orders`, await signToken(info.jwtSecret, { userId: 'u1' })),
+      200,
+    );
+    const command = start(process.execPath, [join(DIST, 'token.js'), '--name', name, '--user', 'u2']);
+    t.match(await command.exited, { code: 0 });
+    t.equal(await statusOf(`${info.gateway}/v1/orders`, command.text().trim()), 200, 'npm run token');
+  });
+
+  await t.test('passes variables on to the services', async (t) => {
+    const response = await fetch(`${info.gateway}/v1/orders`);
+    t.match(await response.json(), { type: `${docs}/errors#unauthenticated` });
+  });
+
+  await t.test('a killed service comes back at its address', async (t) => {
+    const before = info.pids['stock'];
+    await stack.kill('stock');
+    await t.rejects(statusOf(`${info.stock}/readyz`));
+    t.notOk('stock' in readStack(name).pids);
+    await stack.restart('stock');
+    t.equal(await statusOf(`${info.stock}/readyz`), 200);
+    t.not(readStack(name).pids['stock'], before);
+  });
+
+  await t.test('a second instance joins on ports of its own', async (t) => {
+    const second = await stack.startProcess({ service: 'order', name: 'order-2', env: { ROLES: 'http' } });
+    t.not(second.url, info.order);
+    t.equal(await statusOf(`${second.url}/readyz`), 200);
+    await t.rejects(stack.startProcess({ service: 'order', name: 'order-2' }), {
+      code: 'SECKILL_STACK_SERVICE',
+    });
+    tree.push(second.child.pid);
+  });
+
+  await t.test(
+    'a service that does not come up is reported with the tail of its log, and may be tried again',
+    async (t) => {
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        await t.rejects(stack.startProcess({ service: 'order', name: 'bad', env: { ROLES: 'nonsense' } }), {
+          code: 'SECKILL_STACK_SERVICE',
+          message: /bad ended before it was ready; its log .*\n[^]*ROLES/,
+        });
+      }
+      t.notOk('bad' in info.pids);
+    },
+  );
+
+  await t.test('no log holds a secret', async (t) => {
+    const secrets = [info.jwtSecret, info.gatewayToken, info.orderToken, info.stockToken, info.webhookSecret];
+    for (const url of [info.redis, info.postgres]) secrets.push(new URL(url).password);
+    const logs = readdirSync(folderOf(name)).filter((file) => file.endsWith('.log'));
+    t.ok(logs.length >= 3);
+    for (const log of logs) {
+      const text = readFileSync(join(folderOf(name), log), 'utf8');
+      t.notOk(
+        secrets.some((secret) => text.includes(secret)),
+        log,
+      );
+    }
+  });
+
+  await t.test('leaves neither process nor folder nor name', async (t) => {
+    tree.push(...treeOf(process.pid).slice(1));
+    await stack.stop();
+    isStopped = true;
+    const left = livingOf(Object.values(info.pids));
+    t.same(left, []);
+    await until('guards are gone', () => livingOf(tree).every((line) => !line.includes(name)), 5_000);
+    t.same(foldersOf(name), []);
+    t.notOk(existsSync(join(folderOf(name), 'stack.json')));
+    t.throws(() => readStack(name), { code: 'SECKILL_STACK_NOT_RUNNING' });
+  });
+});
+
+await test('npm start says where everything is, and ends when a service ends by itself', async (t) => {
+  const name = `start-${process.pid}`;
+  const ran = start(process.execPath, [join(DIST, 'start.js'), '--name', name], cleanEnv());
+  t.teardown(() => ran.child.kill('SIGKILL'));
+  await untilSays(ran, 'Ctrl-C stops');
+  const tree = treeOf(ran.pid);
+  const info = readStack(name);
+  t.match(ran.text(), info.gateway);
+  t.notMatch(ran.text(), info.jwtSecret);
+  process.kill(info.pids['order'] ?? 0, 'SIGKILL');
+  t.match(await ran.exited, { code: 1 });
+  t.match(ran.text(), 'order ended by itself');
+  t.same(livingOf(tree), []);
+  t.same(foldersOf(name), []);
+});
