@@ -1,0 +1,107 @@
+// Goal: what a buyer reads of a sale is what reserve would answer now. Method: the view on made-up states.
+import type { SaleRecord, StockState } from '@seckill/contracts';
+import t from 'tap';
+import { readIdempotencyKey } from '../src/idempotency-key.ts';
+import { rejectionProblem } from '../src/outcome.ts';
+import { etagOf, matchesEtag, viewSale } from '../src/sale-view.ts';
+
+const opensAt = Date.parse('2026-11-22T12:00:00.000Z');
+const closesAt = opensAt + 600_000;
+const price = { amount: 2_990, currency: 'CNY' };
+
+const record: SaleRecord = {
+  definition: {
+    id: 'oranges',
+    title: 'Oranges',
+    opensAt: '2026-11-22T12:00:00.000Z',
+    closesAt: '2026-11-22T12:10:00.000Z',
+    holdSeconds: 900,
+    items: [{ sku: 'o', title: 'O', price, total: 10 }],
+    channels: [{ id: 'c', kind: 'community', title: 'C', partnerId: 'p', pickupPointId: 's', cap: 5 }],
+  },
+  version: 3,
+  state: 'open',
+  acknowledged: true,
+};
+
+function stock(
+  changes: Partial<StockState> = {},
+  item: Partial<StockState['items'][number]> = {},
+): StockState {
+  return {
+    saleId: 'oranges',
+    gate: 'open',
+    epoch: 1,
+    version: 3,
+    sequence: 0,
+    now: opensAt + 1,
+    state: 'open',
+    opensAt,
+    closesAt,
+    outbox: 0,
+    items: [{ sku: 'o', total: 10, available: 10, held: 0, paid: 0, ...item }],
+    ...changes,
+  };
+}
+const view = (state: StockState, isAdmin = false) => viewSale(record, state, isAdmin);
+
+await t.test('the state follows the window by the clock of Redis', async (t) => {
+  t.equal(view(stock({ now: opensAt - 1 })).state, 'scheduled');
+  t.equal(view(stock({ now: opensAt })).state, 'open');
+  t.equal(view(stock({ now: closesAt - 1 })).state, 'open');
+  t.equal(view(stock({ now: closesAt })).state, 'closed');
+  t.equal(view(stock({ state: 'paused' })).state, 'paused');
+  t.equal(view(stock({ state: 'paused', now: closesAt })).state, 'closed');
+  t.equal(view(stock({ state: 'closed' })).state, 'closed');
+});
+
+await t.test('a closed gate is loading, with the total on offer before the first load', async (t) => {
+  for (const gate of ['missing', 'rebuilding', 'stale'] as const) {
+    const sale = view(stock({ gate, items: [] }));
+    t.equal(sale.state, 'loading');
+    t.match(sale.items[0], { total: 10, available: 10, held: 0, paid: 0, soldOut: 'no' });
+  }
+});
+
+await t.test('sold out has two truths', async (t) => {
+  const soldOut = (item: Partial<StockState['items'][number]>, changes: Partial<StockState> = {}) =>
+    view(stock(changes, item)).items[0]?.soldOut;
+  t.equal(soldOut({ available: 1, held: 9 }), 'no');
+  t.equal(soldOut({ available: 0, held: 1, paid: 9 }), 'held');
+  t.equal(soldOut({ available: 0, held: 0, paid: 10 }), 'final');
+  t.equal(soldOut({ available: 5, held: 5 }, { state: 'closed' }), 'final');
+});
+
+await t.test('partner and cap are for admins', async (t) => {
+  t.strictSame(view(stock()).channels, [{ id: 'c', kind: 'community', title: 'C', pickupPointId: 's' }]);
+  t.strictSame(view(stock(), true).channels, record.definition.channels);
+});
+
+await t.test('the tag changes with the counts and not with the clock', async (t) => {
+  const tag = etagOf(view(stock()));
+  t.equal(etagOf(view(stock({ now: opensAt + 500 }))), tag);
+  t.not(etagOf(view(stock({}, { available: 9, held: 1 }))), tag);
+  t.ok(matchesEtag(`"x", W/${tag}`, tag));
+  t.ok(matchesEtag('*', tag));
+  t.notOk(matchesEtag(undefined, tag));
+  t.notOk(matchesEtag('"x"', tag));
+});
+
+await t.test('a quoted key equals the bare one; a missing or malformed one is told by field', async (t) => {
+  t.equal(readIdempotencyKey('"abc"'), 'abc');
+  t.equal(readIdempotencyKey('abc'), 'abc');
+  t.equal(readIdempotencyKey('"a\\"b"'), 'a"b');
+  t.equal(readIdempotencyKey('k'.repeat(255)).length, 255);
+  for (const bad of [undefined, '', '""', 'a b', 'a, b', 'k'.repeat(256), 'ключ', ['a']]) {
+    t.throws(() => readIdempotencyKey(bad), { code: 'invalid_request', extra: { field: 'Idempotency-Key' } });
+  }
+});
+
+await t.test('a client that waits as told finds the sale open', async (t) => {
+  const problem = rejectionProblem({
+    outcome: 'sale_not_open',
+    opensAt: record.definition.opensAt,
+    waitMs: 1_001,
+  });
+  t.match(problem, { retryAfterSeconds: 2, extra: { opensAt: record.definition.opensAt } });
+});
