@@ -59,6 +59,13 @@ export const SaleInput = Type.Object(
 );
 export type SaleInput = Static<typeof SaleInput>;
 
+/** Body of `POST /v1/sales/:saleId/items/:sku/restock`: units added to the total. */
+export const RestockRequest = Type.Object(
+  { quantity: Type.Integer({ minimum: 1, maximum: LIMITS.totalMax }) },
+  { additionalProperties: false },
+);
+export type RestockRequest = Static<typeof RestockRequest>;
+
 export const SaleState = Type.Union([
   Type.Literal('loading'),
   Type.Literal('scheduled'),

@@ -113,6 +113,11 @@ export class ConfigReader {
     }
   }
 
+  /** Reports a problem that only the caller can see; the value is never echoed. */
+  refuse(problem: string): void {
+    this.#problems.push(problem);
+  }
+
   /** @throws ConfigError naming every problem met so far. */
   done(): void {
     if (this.#problems.length > 0) throw new ConfigError([...new Set(this.#problems)]);

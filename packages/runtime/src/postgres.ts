@@ -23,10 +23,13 @@ export function createPool(url: string, logger: Logger, options: PoolOptions): P
     idle_in_transaction_session_timeout: 10_000,
     keepAlive: true,
   });
-  // Without a listener the death of an idle connection is an uncaught exception.
-  pool.on('error', (error) => {
+  const warn = (error: Error) => {
     logger.warn({ err: error }, 'postgres connection');
-  });
+  };
+  // Without a listener the death of a connection is an uncaught exception: of an idle one on the pool, of one that is
+  // checked out on the client itself, besides the error that its query gets.
+  pool.on('error', warn);
+  pool.on('connect', (client) => client.on('error', warn));
   return pool;
 }
 

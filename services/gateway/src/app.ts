@@ -4,8 +4,10 @@ import type { Identifier, Identity } from './identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
 import { orderRoutes } from './routes/orders.ts';
+import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleRoutes } from './routes/sales.ts';
+import type { SignatureVerifier } from './signature.ts';
 import type { StockClient } from './stock-client.ts';
 
 declare module 'fastify' {
@@ -20,6 +22,9 @@ export interface Parts {
   isReady: () => boolean;
   docsBaseUrl: string;
   identifier: Identifier;
+  signatures: SignatureVerifier;
+  /** `PAYMENTS=sandbox`: buyers may pay by a call of their own, without a provider. */
+  isSandbox: boolean;
   stock: StockClient;
   order: OrderClient;
   metrics: Metrics;
@@ -54,6 +59,7 @@ export function buildApp(parts: Parts): Http {
   saleRoutes(app, services);
   reservationRoutes(app, services);
   orderRoutes(app, services);
+  paymentRoutes(app, services);
   return app;
 }
 

@@ -9,6 +9,9 @@ export interface Config {
   orderUrl: string;
   gatewayToken: string;
   jwtSecret: string;
+  /** Standard Webhooks secrets of the payment provider, several during a rotation. */
+  webhookSecrets: string[];
+  payments: 'notifications' | 'sandbox';
   jwtIssuer: string | undefined;
   jwtAudience: string | undefined;
   docsBaseUrl: string;
@@ -32,6 +35,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     gatewayToken: reader.secret('GATEWAY_TOKEN'),
     // HS256 needs a key as long as its hash: 32 bytes (RFC 7518, section 3.2).
     jwtSecret: reader.secret('JWT_SECRET', 32),
+    webhookSecrets: readWebhookSecrets(reader),
+    payments: reader.choice('PAYMENTS', ['notifications', 'sandbox'], 'notifications'),
     jwtIssuer: reader.optional('JWT_ISSUER'),
     jwtAudience: reader.optional('JWT_AUDIENCE'),
     docsBaseUrl: reader.optional('DOCS_BASE_URL') ?? '',
@@ -43,4 +48,16 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   };
   reader.done();
   return config;
+}
+
+// Standard Webhooks 1.0.0: `whsec_` and 24 to 64 bytes in base64.
+const WEBHOOK_SECRET = /^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/;
+
+function readWebhookSecrets(reader: ConfigReader): string[] {
+  const text = reader.secret('WEBHOOK_SECRETS');
+  const secrets = text.split(/[\s,]+/).filter((secret) => secret !== '');
+  if (text !== '' && !secrets.every((secret) => WEBHOOK_SECRET.test(secret))) {
+    reader.refuse('WEBHOOK_SECRETS must be whsec_ secrets of 24 to 64 bytes, separated by commas or spaces');
+  }
+  return secrets;
 }

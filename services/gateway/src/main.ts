@@ -3,6 +3,7 @@ import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createIdentifier } from './identity.ts';
 import { createMetrics } from './metrics.ts';
+import { createSignatureVerifier } from './signature.ts';
 import { createOrderClient } from './order-client.ts';
 import { createStockClient } from './stock-client.ts';
 
@@ -39,6 +40,8 @@ const app = buildApp({
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
   }),
+  signatures: createSignatureVerifier(config.webhookSecrets),
+  isSandbox: config.payments === 'sandbox',
   stock: createStockClient(stockUpstream),
   order: createOrderClient(orderUpstream),
   metrics: createMetrics(registry),

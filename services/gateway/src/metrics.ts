@@ -2,6 +2,7 @@ import { Counter, Histogram, type Registry } from '@seckill/runtime';
 
 export interface Metrics {
   reservations: Counter<'outcome'>;
+  payments: Counter<'result'>;
   requestSeconds: Histogram<'method' | 'route' | 'status'>;
 }
 
@@ -11,6 +12,12 @@ export function createMetrics(registry: Registry): Metrics {
       name: 'seckill_gateway_reservations_total',
       help: 'Answers to reservations by outcome',
       labelNames: ['outcome'],
+      registers: [registry],
+    }),
+    payments: new Counter({
+      name: 'seckill_gateway_payment_notifications_total',
+      help: 'Signed payment notifications by result',
+      labelNames: ['result'],
       registers: [registry],
     }),
     requestSeconds: new Histogram({

@@ -1,16 +1,39 @@
-import type { Order, OrderPage, SaleInput, SaleRecord } from '@seckill/contracts';
+import type {
+  Order,
+  OrderPage,
+  PaymentAnswer,
+  PaymentNotification,
+  SaleInput,
+  SaleRecord,
+} from '@seckill/contracts';
 import { Problem, UpstreamError, type Upstream, type UpstreamCall } from '@seckill/runtime';
 import { expectBody } from './upstream-answer.ts';
 
 export type SaleVerb = 'pause' | 'resume' | 'close';
 
+export interface Restock {
+  saleId: string;
+  sku: string;
+  quantity: number;
+  idempotencyKey: string;
+}
+
 export interface OrderClient {
   createSale(input: SaleInput, requestId: string): Promise<{ isNew: boolean; record: SaleRecord }>;
   sale(saleId: string, requestId: string): Promise<SaleRecord>;
   controlSale(saleId: string, verb: SaleVerb, requestId: string): Promise<SaleRecord>;
+  restock(restock: Restock, requestId: string): Promise<SaleRecord>;
   /** Undefined when order knows no such order of this user. */
   order(orderId: string, userId: string, requestId: string): Promise<Order | undefined>;
   orders(query: string, userId: string, requestId: string): Promise<OrderPage>;
+  /** Undefined when order knows no such order of this user (yet). */
+  endOrder(
+    orderId: string,
+    verb: 'cancel' | 'pay',
+    userId: string,
+    requestId: string,
+  ): Promise<Order | undefined>;
+  notifyPayment(notification: PaymentNotification, requestId: string): Promise<PaymentAnswer>;
 }
 
 /** Reads that order cannot answer now are `overloaded` (repeat them); changes are `outcome_unknown`. */
@@ -19,7 +42,11 @@ export function createOrderClient(upstream: Upstream): OrderClient {
     try {
       return await upstream.call({
         ...request,
-        headers: { 'x-request-id': requestId, ...(userId === undefined ? {} : { 'x-user-id': userId }) },
+        headers: {
+          ...request.headers,
+          'x-request-id': requestId,
+          ...(userId === undefined ? {} : { 'x-user-id': userId }),
+        },
       });
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
@@ -41,10 +68,25 @@ export function createOrderClient(upstream: Upstream): OrderClient {
       const answer = await call({ method: 'POST', path: `${salePath(saleId)}/${verb}` }, requestId);
       return expectBody(answer) as SaleRecord;
     },
+    async restock({ saleId, sku, quantity, idempotencyKey }, requestId) {
+      const path = `${salePath(saleId)}/items/${encodeURIComponent(sku)}/restock`;
+      const headers = { 'idempotency-key': idempotencyKey };
+      const answer = await call({ method: 'POST', path, body: { quantity }, headers }, requestId);
+      return expectBody(answer) as SaleRecord;
+    },
     async order(orderId, userId, requestId) {
       const path = `/v1/orders/${encodeURIComponent(orderId)}`;
       const answer = await call({ method: 'GET', path }, requestId, userId);
       return answer.status === 404 ? undefined : (expectBody(answer) as Order);
+    },
+    async endOrder(orderId, verb, userId, requestId) {
+      const path = `/v1/orders/${encodeURIComponent(orderId)}/${verb}`;
+      const answer = await call({ method: 'POST', path }, requestId, userId);
+      return answer.status === 404 ? undefined : (expectBody(answer) as Order);
+    },
+    async notifyPayment(notification, requestId) {
+      const path = '/v1/payments/notifications';
+      return expectBody(await call({ method: 'POST', path, body: notification }, requestId)) as PaymentAnswer;
     },
     async orders(query, userId, requestId) {
       const answer = await call({ method: 'GET', path: `/v1/orders${query}` }, requestId, userId);

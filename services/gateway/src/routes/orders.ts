@@ -5,23 +5,16 @@ import type { Services } from '../app.ts';
 
 const Params = Type.Object({ orderId: Type.String({ minLength: 1, maxLength: 128 }) });
 
-export function orderRoutes(app: Http, { authenticate, order, stock }: Services): void {
-  app.get(
-    '/v1/orders/:orderId',
-    { onRequest: authenticate, schema: { params: Params } },
-    async (request, reply) => {
-      const { orderId } = request.params;
-      const { userId } = request.identity;
-      reply.header('cache-control', 'no-store');
-      if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
-      const stored = await order.order(orderId, userId, request.id);
-      if (stored !== undefined) return stored;
-      // The row may still be on its way; the hold knows. A stranger learns nothing but 404.
-      const hold = await stock.hold(orderId, request.id);
-      if (hold?.userId === userId) return orderFromHold(hold.reservation);
-      throw new Problem('order_not_found');
-    },
-  );
+export function orderRoutes(app: Http, services: Services): void {
+  const { authenticate, order, isSandbox } = services;
+  const owned = { onRequest: authenticate, schema: { params: Params } };
+
+  app.get('/v1/orders/:orderId', owned, async (request, reply) => {
+    const { orderId } = request.params;
+    const { userId } = request.identity;
+    reply.header('cache-control', 'no-store');
+    return findOrder(services, { orderId, userId, requestId: request.id });
+  });
 
   app.get('/v1/orders', { onRequest: authenticate }, async (request, reply) => {
     reply.header('cache-control', 'no-store');
@@ -29,6 +22,42 @@ export function orderRoutes(app: Http, { authenticate, order, stock }: Services)
     const query = question === -1 ? '' : request.url.slice(question);
     return order.orders(query, request.identity.userId, request.id);
   });
+
+  const verbs = isSandbox ? (['cancel', 'pay'] as const) : (['cancel'] as const);
+  for (const verb of verbs) {
+    app.post(`/v1/orders/:orderId/${verb}`, owned, async (request, reply) => {
+      const { orderId } = request.params;
+      const { userId } = request.identity;
+      reply.header('cache-control', 'no-store');
+      if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
+      const ended = await order.endOrder(orderId, verb, userId, request.id);
+      if (ended !== undefined) return ended;
+      // Throws `order_not_found`; else the buyer was promised this order, and it is only not stored yet.
+      await findOrder(services, { orderId, userId, requestId: request.id });
+      throw new Problem('order_not_ready');
+    });
+  }
+}
+
+interface Wanted {
+  orderId: string;
+  userId: string;
+  requestId: string;
+}
+
+/**
+ * The row; or the hold, while the row is on its way; or the row after all, for a hold may have been settled between
+ * the two looks. A stranger learns nothing but 404.
+ */
+async function findOrder({ order, stock }: Services, { orderId, userId, requestId }: Wanted): Promise<Order> {
+  if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
+  const stored = await order.order(orderId, userId, requestId);
+  if (stored !== undefined) return stored;
+  const hold = await stock.hold(orderId, requestId);
+  if (hold?.userId === userId) return orderFromHold(hold.reservation);
+  const settled = hold === undefined ? await order.order(orderId, userId, requestId) : undefined;
+  if (settled !== undefined) return settled;
+  throw new Problem('order_not_found');
 }
 
 function orderFromHold({ userId: _owner, ...order }: Reservation): Order {

@@ -1,11 +1,13 @@
-import { LIMITS, SaleId, SaleInput, type SaleRecord } from '@seckill/contracts';
+import { LIMITS, RestockRequest, SaleId, SaleInput, Sku, type SaleRecord } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Services } from '../app.ts';
+import { readIdempotencyKey } from '../idempotency-key.ts';
 import { etagOf, matchesEtag, viewSale } from '../sale-view.ts';
 
 const Params = Type.Object({ saleId: SaleId });
+const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
 
 export function saleRoutes(app: Http, services: Services): void {
   const { authenticateAdmin, order, stock } = services;
@@ -52,6 +54,16 @@ export function saleRoutes(app: Http, services: Services): void {
       },
     );
   }
+
+  app.post(
+    '/v1/sales/:saleId/items/:sku/restock',
+    { onRequest: authenticateAdmin, schema: { params: ItemParams, body: RestockRequest } },
+    async (request, reply) => {
+      const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
+      const restock = { ...request.params, ...request.body, idempotencyKey };
+      return sendSale(request, reply, await order.restock(restock, request.id), true);
+    },
+  );
 }
 
 /** Reading needs no token; one that is sent must be good, or the reader would wonder why fields are missing. */
