@@ -1,10 +1,11 @@
 /** Names of running stacks: one folder `.run/<name>` in the checkout each, claimed by a file that names its owner. */
-import { linkSync, mkdirSync, readdirSync, rmSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tryClaimFile } from './claims.ts';
 import { atExit } from './cleanup.ts';
 import { StackError } from './errors.ts';
-import { isAlive, ownerOf, readOwner } from './owner.ts';
+import { isAlive, readOwner } from './owner.ts';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -44,26 +45,14 @@ function tryClaim(name: string): Claim | undefined {
   const file = join(folder, 'owner.json');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   removeOldLogs();
-  const holder = readOwner(file);
-  if (holder !== undefined && isAlive(holder)) return undefined;
-  rmSync(file, { force: true });
+  const releaseFile = tryClaimFile(file);
+  if (releaseFile === undefined) return undefined;
   rmSync(join(folder, 'stack.json'), { force: true });
-  // Written whole under another name, then linked: link fails when a racing start was first, so one of two wins.
-  const draft = join(folder, `owner.${process.pid}.tmp`);
-  writeFileSync(draft, JSON.stringify(ownerOf(process.pid)), { mode: 0o600 });
-  try {
-    linkSync(draft, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
-    throw error;
-  } finally {
-    rmSync(draft, { force: true });
-  }
   const releaseNow = (): void => {
     rmSync(join(folder, 'stack.json'), { force: true });
-    rmSync(file, { force: true });
+    releaseFile();
     // Service logs stay for reading; without any there is nothing to keep.
-    if (readdirSync(folder).length === 0) rmdirSync(folder);
+    if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
   };
   const forget = atExit(releaseNow);
   const release = (): void => {

@@ -2,11 +2,15 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from './children.ts';
+import { tryClaimFile } from './claims.ts';
 import { textOf } from './errors.ts';
 import { choosePorts, SERVICE_NAMES, startService, untilServing } from './services.ts';
 import type { Ports, ServiceName } from './services.ts';
 
 const ATTEMPTS_MAX = 3;
+
+/** One for the machine, wherever TMPDIR points. */
+const CONTRACT_PORTS_FILE = '/tmp/seckill-contract-ports.json';
 
 export type Environment = Record<string, string | undefined>;
 
@@ -18,6 +22,7 @@ export class ServiceSet {
   readonly #env: Environment;
   readonly #folder: string;
   readonly #onEnded: (name: string) => void;
+  readonly #releasePorts: () => void;
   /** Ended on purpose: not to be reported. */
   readonly #released = new Set<Child>();
 
@@ -26,7 +31,9 @@ export class ServiceSet {
     ports: Record<ServiceName, Ports>,
     folder: string,
     onEnded: (name: string) => void,
+    releasePorts: () => void = () => undefined,
   ) {
+    this.#releasePorts = releasePorts;
     this.ports = ports;
     this.#env = { ...env, STOCK_URL: urlOf(ports.stock), ORDER_URL: urlOf(ports.order) };
     this.#folder = folder;
@@ -69,6 +76,7 @@ export class ServiceSet {
   async stop(): Promise<void> {
     await this.end('gateway', 'stop');
     await Promise.all([...this.children.keys()].map((name) => this.end(name, 'stop')));
+    this.#releasePorts();
   }
 }
 
@@ -79,13 +87,17 @@ export async function startServices(
   onEnded: (name: string) => void,
 ): Promise<ServiceSet> {
   for (let attempt = 1; ; attempt += 1) {
+    // Held while the stack runs. Looking whether 8080 is free is not enough: of two stacks that start together, one
+    // would take the other's service for its own (seen), because /readyz answers 200 before its own fails to listen.
+    const release = attempt === 1 ? tryClaimFile(CONTRACT_PORTS_FILE) : undefined;
+    const prefer = release !== undefined;
     const ports = {
-      gateway: await choosePorts('gateway', attempt === 1),
-      stock: await choosePorts('stock', attempt === 1),
-      order: await choosePorts('order', attempt === 1),
+      gateway: await choosePorts('gateway', prefer),
+      stock: await choosePorts('stock', prefer),
+      order: await choosePorts('order', prefer),
     };
     for (const service of SERVICE_NAMES) rmSync(join(folder, `${service}.log`), { force: true });
-    const services = new ServiceSet(env, ports, folder, onEnded);
+    const services = new ServiceSet(env, ports, folder, onEnded, release);
     try {
       // The first to fail tells why: the others may wait for it until their own time is over.
       await Promise.all(SERVICE_NAMES.map((service) => services.start(service, service, ports[service])));

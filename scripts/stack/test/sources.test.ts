@@ -12,12 +12,14 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeJwt, jwtVerify } from 'jose';
 import { test } from 'tap';
 import type { Test } from 'tap';
+import { tryClaimFile } from '../src/claims.ts';
 import { imageOf } from '../src/docker.ts';
 import { signToken } from '../src/jwt.ts';
 import { folderOf, ROOT } from '../src/names.ts';
@@ -166,7 +168,6 @@ await test('a program that ends at once is reported with the tail of its log', a
   t.teardown(() => {
     rmSync(folder, { recursive: true });
   });
-  const { writeFileSync } = await import('node:fs');
   const broken =
     '#!/bin/sh\n[ "$1" = --version ] && echo "Redis server v=7.2.0 x" && exit 0\necho "the disk is on fire"\nexit 1\n';
   writeFileSync(join(folder, 'redis-server'), broken, { mode: 0o755 });
@@ -213,4 +214,19 @@ await test('docker-compose.yml names an image for each engine, and Kafka’s is 
   t.equal(imageOf('kafka'), `apache/kafka:${version ?? ''}`);
   t.match(imageOf('redis'), /^valkey\/valkey:\d/);
   t.match(imageOf('postgres'), /^postgres:\d/);
+});
+
+await test('a claimed file has one holder until it is released, and a dead holder holds nothing', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'seckill-claim-'));
+  t.teardown(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const file = join(folder, 'owner.json');
+  const release = tryClaimFile(file);
+  t.ok(release);
+  t.equal(tryClaimFile(file), undefined);
+  release?.();
+  writeFileSync(file, JSON.stringify({ pid: process.pid, started: 'another time' }));
+  t.ok(tryClaimFile(file), 'a pid that was given again does not count');
+  t.equal(tryClaimFile(file), undefined);
 });
