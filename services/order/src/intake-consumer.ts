@@ -1,4 +1,4 @@
-import { TOPICS } from '@seckill/contracts';
+import { TOPICS, type Topic } from '@seckill/contracts';
 import { startConsumer, type Kafka } from '@seckill/runtime';
 import { INTAKE_CONCURRENCY } from './database.ts';
 import type { Intake } from './intake.ts';
@@ -15,12 +15,13 @@ export async function consumeReservations(options: {
   intake: Intake;
   onFail: (error: unknown) => void;
   groupId?: string;
+  topic?: Topic;
 }): Promise<() => Promise<void>> {
   const { kafka, intake, onFail } = options;
   return startConsumer({
     kafka,
     groupId: options.groupId ?? INTAKE_GROUP,
-    topic: TOPICS.reservations,
+    topic: options.topic ?? TOPICS.reservations,
     concurrency: INTAKE_CONCURRENCY,
     onAssigned: () => {
       intake.onAssigned();

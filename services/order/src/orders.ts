@@ -7,6 +7,7 @@ import {
   type OrderStatus,
 } from '@seckill/contracts';
 import { Problem, type Pool } from '@seckill/runtime';
+import { INSTANT_MAX } from './reservation-message.ts';
 import { refuse } from './sale-definition.ts';
 
 export interface OrderQuery {
@@ -118,10 +119,10 @@ function formatCursor({ reserved_at, id }: OrderRow): string {
 const CURSOR = /^(\d{1,15}) (\S{1,128})$/;
 
 function parseCursor(cursor: string): { reservedAt: string; id: string } {
-  const [, at, id] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
-  // The id is one of ours or the cursor is not: nothing else reaches Postgres.
-  if (at === undefined || id === undefined || parseReservationId(id) === undefined) {
-    return refuse('cursor', 'is not one that was answered before');
+  const [, at, id = ''] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  // Both are such as a row may have, or the cursor is not ours: nothing else reaches Postgres.
+  if (at === undefined || Number(at) > INSTANT_MAX || parseReservationId(id) === undefined) {
+    refuse('cursor', 'is not one that was answered before');
   }
   return { reservedAt: formatInstant(Number(at)), id };
 }

@@ -6,6 +6,7 @@ import { readTopicsConfig } from './config.ts';
 import { DEAD_LETTER_BYTES_MAX } from './dead-letter.ts';
 
 const KAFKA_WAIT_MS = 60_000;
+const LEADER_WAIT_MS = 30_000;
 
 export interface TopicsOptions {
   replicationFactor: number;
@@ -25,12 +26,16 @@ type Admin = ReturnType<Kafka['admin']>;
  * @throws TopicsError when a topic exists with fewer partitions than the contract sends to; kafkajs' own error when
  * Kafka has not answered for a minute.
  */
-export async function createTopics(kafka: Kafka, options: TopicsOptions): Promise<string[]> {
+export async function createTopics(
+  kafka: Kafka,
+  options: TopicsOptions,
+  topics: Topic[] = Object.values<Topic>(TOPICS),
+): Promise<string[]> {
   const admin = kafka.admin();
   await connect(admin);
   try {
     const existing = new Set(await admin.listTopics());
-    const missing = Object.values<Topic>(TOPICS).filter(({ name }) => !existing.has(name));
+    const missing = topics.filter(({ name }) => !existing.has(name));
     if (missing.length > 0) {
       // False when another process was quicker: just as well.
       await admin.createTopics({
@@ -45,25 +50,46 @@ export async function createTopics(kafka: Kafka, options: TopicsOptions): Promis
               : []),
           ],
         })),
-        waitForLeaders: true,
+        waitForLeaders: false,
       });
     }
-    await checkPartitions(admin);
+    await checkPartitions(admin, topics);
     return missing.map(({ name }) => name);
   } finally {
     await admin.disconnect();
   }
 }
 
-/** More partitions than the contract's are unused; fewer, and a message has nowhere to go. */
-async function checkPartitions(admin: Admin): Promise<void> {
-  const expected = Object.values<Topic>(TOPICS);
-  const { topics } = await admin.fetchTopicMetadata({ topics: expected.map(({ name }) => name) });
-  for (const { name, partitions } of expected) {
-    const count = topics.find((topic) => topic.name === name)?.partitions.length ?? 0;
-    if (count < partitions) {
-      throw new TopicsError(`${name} has ${count} partitions; ${partitions} are needed`);
+/**
+ * Waits until every partition has a leader: kafkajs' own wait gives up at once when a broker has not heard of the new
+ * topic yet (seen on Kafka 4.4). More partitions than the contract's are unused; fewer, and a message has nowhere to go.
+ */
+async function checkPartitions(admin: Admin, expected: Topic[]): Promise<void> {
+  const deadline = systemClock.now() + LEADER_WAIT_MS;
+  for (let attempt = 0; ; attempt += 1) {
+    const counts = await countLed(admin, expected);
+    const unfit = expected.find(({ name, partitions }) => (counts?.get(name) ?? 0) < partitions);
+    if (counts !== undefined && unfit === undefined) return;
+    if (counts !== undefined && unfit !== undefined && counts.has(unfit.name)) {
+      throw new TopicsError(
+        `${unfit.name} has ${counts.get(unfit.name) ?? 0} partitions; ${unfit.partitions} are needed`,
+      );
     }
+    if (systemClock.now() > deadline) throw new TopicsError('a topic has no leader in every partition');
+    await systemClock.sleep(backoffMs(attempt, { baseMs: 50, capMs: 500 }));
+  }
+}
+
+/** Partitions of each topic whose partitions all have a leader; undefined while a topic is not known everywhere. */
+async function countLed(admin: Admin, expected: Topic[]): Promise<Map<string, number> | undefined> {
+  try {
+    const { topics } = await admin.fetchTopicMetadata({ topics: expected.map(({ name }) => name) });
+    const led = topics.filter(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
+    return new Map(led.map(({ name, partitions }) => [name, partitions.length]));
+  } catch (error) {
+    const type = error instanceof Error && 'type' in error ? error.type : undefined;
+    if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'LEADER_NOT_AVAILABLE') return undefined;
+    throw error;
   }
 }
 

@@ -1,0 +1,151 @@
+// Goal: through a real Kafka nothing is lost and nothing counts twice, whoever restarts and whatever is forgotten.
+// Method: real topics of the test's own, real consumers in groups of their own, real Postgres.
+import { randomBytes } from 'node:crypto';
+import { RESERVATION_CREATED, TOPICS, type DeadLetter, type Topic } from '@seckill/contracts';
+import { createRegistry, systemClock, type Kafka, type Pool, type Publisher } from '@seckill/runtime';
+import { test, type Test } from 'tap';
+import { consumeReservations } from '../src/intake-consumer.ts';
+import { createIntakeStore } from '../src/intake-store.ts';
+import { Intake } from '../src/intake.ts';
+import { createMetrics } from '../src/metrics.ts';
+import { createTopics, TopicsError } from '../src/topics.ts';
+import { createDatabase } from './support/database.ts';
+import { connectKafka, connectPublisher, createTopic, readValues, SINGLE_BROKER } from './support/kafka.ts';
+import { countOf, logger } from './support/parts.ts';
+import { findLedgerMismatches, makeReservation, readSold, storeSale } from './support/reservations.ts';
+
+interface Place {
+  kafka: Kafka;
+  topic: Topic;
+  groupId: string;
+  publisher: Publisher;
+  pool: Pool;
+}
+
+async function createPlace(t: Test, partitions: number): Promise<Place> {
+  const kafka = connectKafka();
+  await createTopics(kafka, SINGLE_BROKER);
+  const topic = await createTopic(kafka, partitions);
+  const publisher = await connectPublisher(t, kafka);
+  const { pool } = await createDatabase(t);
+  return { kafka, topic, groupId: `order-test.${randomBytes(6).toString('hex')}`, publisher, pool };
+}
+
+/** One intake as main.ts wires it. */
+async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: Place) {
+  const metrics = createMetrics(createRegistry());
+  const failures: unknown[] = [];
+  const intake = new Intake({
+    store: createIntakeStore(pool),
+    publisher,
+    clock: systemClock,
+    logger,
+    metrics,
+    batchCountMax: 50,
+  });
+  const onFail = (error: unknown) => failures.push(error);
+  const stop = await consumeReservations({ kafka, intake, onFail, groupId, topic });
+  t.teardown(stop);
+  return { stop, metrics, failures };
+}
+
+async function untilStored(pool: Pool, count: number): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  for (;;) {
+    const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int FROM orders');
+    const stored = rows[0]?.count ?? 0;
+    if (stored >= count) return;
+    if (performance.now() > deadline) throw new Error(`${stored} of ${count} orders after 20 s`);
+    await systemClock.sleep(20);
+  }
+}
+
+async function publish({ publisher, topic }: Place, values: { reservationId: string }[]): Promise<void> {
+  const messages = values.map((value) => ({ key: value.reservationId, value: JSON.stringify(value) }));
+  await publisher.publish(topic, RESERVATION_CREATED, messages);
+}
+
+await test('what is published is stored once, by several intakes, with a poison message among it', async (t) => {
+  const place = await createPlace(t, 4);
+  const saleId = await storeSale(place.pool, { orange: 1_000 });
+  const values = Array.from({ length: 300 }, () => makeReservation(saleId));
+  const poison = { reservationId: 'poison', hello: 'world' };
+  const stranger = makeReservation('no-such-sale');
+  const intakes = [await startIntake(t, place), await startIntake(t, place)];
+  await publish(place, [...values.slice(0, 150), poison, stranger]);
+  // Published again, as by a relay that died before it trimmed.
+  await publish(place, values.slice(100));
+  await untilStored(place.pool, 300);
+
+  const letters = await readValues(t, place.kafka, {
+    topic: TOPICS.deadLetters.name,
+    count: 2,
+    matches: (value) => value.includes(place.topic.name),
+  });
+  const bodies = letters.map((letter) => JSON.parse(letter) as DeadLetter);
+  t.same(
+    bodies.map(({ value }) => Buffer.from(value, 'base64').toString()).sort(),
+    [poison, stranger].map((value) => JSON.stringify(value)).sort(),
+    'both are in dead letters, as they were',
+  );
+  t.equal(await readSold(place.pool, saleId), 300);
+  t.same(await findLedgerMismatches(place.pool), []);
+  for (const { failures } of intakes) t.same(failures, []);
+});
+
+await test('an intake that restarts goes on where the rows end, and a new one sees no gap', async (t) => {
+  const place = await createPlace(t, 2);
+  const saleId = await storeSale(place.pool, { orange: 1_000 });
+  const values = Array.from({ length: 200 }, () => makeReservation(saleId));
+  const first = await startIntake(t, place);
+  await publish(place, values.slice(0, 100));
+  await untilStored(place.pool, 100);
+  await first.stop();
+  await publish(place, values.slice(100));
+  const second = await startIntake(t, place);
+  await untilStored(place.pool, 200);
+  t.equal(await countOf(second.metrics.intakeMessages, 'stored'), 100);
+  t.equal(await countOf(second.metrics.intakeAlarms, 'gap'), 0);
+  t.equal(await readSold(place.pool, saleId), 200);
+});
+
+await test('a Postgres that was restored to an earlier state sees every message again (INV-2)', async (t) => {
+  const place = await createPlace(t, 2);
+  const saleId = await storeSale(place.pool, { orange: 1_000 });
+  const values = Array.from({ length: 100 }, () => makeReservation(saleId));
+  const first = await startIntake(t, place);
+  await publish(place, values);
+  await untilStored(place.pool, 100);
+  await first.stop();
+  // Kafka's group stands at the end; Postgres forgot everything.
+  await place.pool.query('TRUNCATE orders, intake_offsets');
+  await place.pool.query('UPDATE ledger SET sold = 0');
+  const second = await startIntake(t, place);
+  // A message behind them makes Kafka deliver at all: a group at the end hears nothing.
+  await publish(
+    place,
+    Array.from({ length: 20 }, () => makeReservation(saleId)),
+  );
+  await untilStored(place.pool, 120);
+  t.equal(await readSold(place.pool, saleId), 120);
+  t.equal(await countOf(second.metrics.intakeAlarms, 'gap'), 0);
+});
+
+await test('an error of our own is reported, for the process to end', async (t) => {
+  const place = await createPlace(t, 1);
+  await place.pool.query('ALTER TABLE intake_offsets RENAME COLUMN next_offset TO next');
+  const { failures } = await startIntake(t, place);
+  await publish(place, [makeReservation('any')]);
+  const deadline = performance.now() + 15_000;
+  while (failures.length === 0 && performance.now() < deadline) await systemClock.sleep(20);
+  t.match(failures[0], { code: '42703' });
+});
+
+await test('topics are created once, by many at once, and one with too few partitions is refused', async (t) => {
+  const kafka = connectKafka();
+  const topic = { name: `order-test.${randomBytes(6).toString('hex')}`, partitions: 3 };
+  await Promise.all([1, 2, 3].map(() => createTopics(kafka, SINGLE_BROKER, [topic])));
+  t.same(await createTopics(kafka, SINGLE_BROKER, [topic]), []);
+  await t.rejects(createTopics(kafka, SINGLE_BROKER, [{ ...topic, partitions: 4 }]), TopicsError);
+  await t.resolves(createTopics(kafka, SINGLE_BROKER, [{ ...topic, partitions: 2 }]), 'more are unused');
+});

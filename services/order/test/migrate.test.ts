@@ -1,0 +1,50 @@
+// Goal: any number of processes may migrate at any time, and history is never rewritten.
+// Method: the real migrations, and small ones of our own, on databases of their own.
+import { test } from 'tap';
+import { migrate, MigrateError, readMigrations, type Migration } from '../src/migrate.ts';
+import { createDatabase } from './support/database.ts';
+
+const makeMigration = (number: number, sql: string): Migration => ({
+  number,
+  name: `step-${number}`,
+  checksum: `checksum of ${sql}`,
+  sql,
+});
+
+await test('several that start together apply each migration once', async (t) => {
+  const { url, pool } = await createDatabase(t, { isMigrated: false });
+  const applied = await Promise.all([migrate(url), migrate(url), migrate(url), migrate(url)]);
+  t.equal(applied.filter((names) => names.length > 0).length, 1, 'one did the work');
+  t.same(
+    applied.flat(),
+    readMigrations().map(({ name }) => name),
+  );
+  const { rows } = await pool.query('SELECT number FROM migrations');
+  t.equal(rows.length, readMigrations().length);
+  t.same(await migrate(url), [], 'and a later one finds nothing to do');
+});
+
+await test('a migration that was changed after it was applied is refused', async (t) => {
+  const { url } = await createDatabase(t, { isMigrated: false });
+  await migrate(url, [makeMigration(1, 'CREATE TABLE a ()')]);
+  await t.rejects(migrate(url, [makeMigration(1, 'CREATE TABLE b ()')]), MigrateError);
+});
+
+await test('a migration that fails leaves nothing behind, and those before it stay', async (t) => {
+  const { url, pool } = await createDatabase(t, { isMigrated: false });
+  const good = makeMigration(1, 'CREATE TABLE a ()');
+  const bad = makeMigration(2, 'CREATE TABLE b (); SELECT 1 / 0');
+  await t.rejects(migrate(url, [good, bad]), { code: '22012' });
+  const { rows } = await pool.query(`SELECT to_regclass('a')::text AS a, to_regclass('b')::text AS b`);
+  t.same(rows, [{ a: 'a', b: null }]);
+  t.same(
+    await migrate(url, [good, makeMigration(2, 'CREATE TABLE b ()')]),
+    ['step-2'],
+    'mended, it is applied',
+  );
+});
+
+await test('a folder with a gap in its numbers is refused', async (t) => {
+  const folder = t.testdir({ '0001-a.sql': '', '0003-c.sql': '' });
+  t.throws(() => readMigrations(folder), MigrateError);
+});

@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto';
+import { createPool, type Pool } from '@seckill/runtime';
+import pg from 'pg';
+import type { Test } from 'tap';
+import { migrate } from '../../src/migrate.ts';
+import { logger } from './parts.ts';
+
+export interface TestDatabase {
+  url: string;
+  pool: Pool;
+}
+
+/** A database of its own on the real Postgres of DATABASE_URL, dropped at the end of the test. */
+export async function createDatabase(
+  t: Test,
+  options: { isMigrated?: boolean; connections?: number } = {},
+): Promise<TestDatabase> {
+  const adminUrl = process.env['DATABASE_URL'];
+  if (adminUrl === undefined) throw new Error('DATABASE_URL names no Postgres; run through npm test');
+  const name = `order_test_${randomBytes(6).toString('hex')}`;
+  await runOn(adminUrl, `CREATE DATABASE ${name}`);
+  const url = new URL(adminUrl);
+  url.pathname = `/${name}`;
+  const pool = createPool(url.href, logger, { max: options.connections ?? 10 });
+  t.teardown(async () => {
+    await pool.end();
+    await runOn(adminUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+  });
+  if (options.isMigrated !== false) await migrate(url.href);
+  return { url: url.href, pool };
+}
+
+async function runOn(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
+}

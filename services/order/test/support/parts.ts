@@ -1,0 +1,76 @@
+import type { OutgoingMessage } from '@seckill/runtime';
+import {
+  createLogger,
+  createRegistry,
+  systemClock,
+  type BatchContext,
+  type Pool,
+  type Publisher,
+} from '@seckill/runtime';
+import { createIntakeStore, type IntakeStore } from '../../src/intake-store.ts';
+import { Intake } from '../../src/intake.ts';
+import { createMetrics } from '../../src/metrics.ts';
+
+export const logger = createLogger('test', 'silent');
+
+interface Readable {
+  get(): Promise<{ values: { value: number; labels: Partial<Record<string, string | number>> }[] }>;
+}
+
+/** A counter's value for one label value; 0 when it never counted. */
+export async function countOf(counter: Readable, label: string): Promise<number> {
+  const { values } = await counter.get();
+  return values.find(({ labels }) => Object.values(labels).includes(label))?.value ?? 0;
+}
+
+/** The real intake on a real Postgres; what it would publish is kept for the test to read. */
+export function buildIntake(
+  pool: Pool,
+  options: { batchCountMax?: number; wrap?: (store: IntakeStore) => IntakeStore } = {},
+) {
+  const letters: OutgoingMessage[] = [];
+  const publisher: Publisher = {
+    async publish(_topic, _kind, messages) {
+      letters.push(...messages);
+    },
+  };
+  const metrics = createMetrics(createRegistry());
+  const store = createIntakeStore(pool);
+  const intake = new Intake({
+    store: options.wrap?.(store) ?? store,
+    publisher,
+    clock: systemClock,
+    logger,
+    metrics,
+    batchCountMax: options.batchCountMax ?? 500,
+  });
+  return { intake, letters, metrics };
+}
+
+/** What Kafka's client would be asked for during a batch. */
+export function makeContext() {
+  const abort = new AbortController();
+  const seen = { resolved: [] as bigint[], sought: [] as bigint[], heartbeats: 0 };
+  const context: BatchContext = {
+    heartbeat: async () => {
+      seen.heartbeats += 1;
+    },
+    resolve: (offset) => {
+      seen.resolved.push(offset);
+    },
+    seek: (offset) => {
+      seen.sought.push(offset);
+    },
+    signal: abort.signal,
+  };
+  return { context, seen, abort };
+}
+
+/** Polls until the condition holds. @throws after 20 s, naming what never came. */
+export async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited 20 s in vain for: ${what}`);
+    await systemClock.sleep(10);
+  }
+}

@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto';
+import {
+  formatReservationId,
+  HEADERS,
+  RESERVATION_CREATED,
+  TOPICS,
+  type ReservationCreated,
+  type SaleInput,
+} from '@seckill/contracts';
+import type { Batch, IncomingMessage, Pool } from '@seckill/runtime';
+import { defineSale, fingerprintOf } from '../../src/sale-definition.ts';
+import { SaleStore } from '../../src/sale-store.ts';
+
+export function makeSaleInput(changes: Partial<SaleInput> = {}): SaleInput {
+  return {
+    id: `sale-${randomBytes(4).toString('hex')}`,
+    title: '赣南脐橙 5kg',
+    closesAt: '2099-01-01T00:00:00.000Z',
+    items: [{ sku: 'orange', title: '脐橙', price: { amount: 2_990, currency: 'CNY' }, total: 100 }],
+    ...changes,
+  };
+}
+
+/** A sale with these totals, straight into Postgres: the intake does not care how it came there. */
+export async function storeSale(pool: Pool, totals: Record<string, number>): Promise<string> {
+  const items = Object.entries(totals).map(([sku, total]) => ({
+    sku,
+    title: sku,
+    price: { amount: 100, currency: 'CNY' },
+    total,
+  }));
+  const input = makeSaleInput({ items });
+  const definition = defineSale(input.id ?? '', input, Date.now());
+  await new SaleStore(pool).insert({ definition, fingerprint: fingerprintOf(input), lanes: 1 });
+  return definition.id;
+}
+
+let sequence = 0;
+
+/** A reservation that differs from every other one, unless told otherwise. */
+export function makeReservation(
+  saleId: string,
+  changes: Partial<ReservationCreated> = {},
+): ReservationCreated {
+  sequence += 1;
+  return {
+    reservationId: formatReservationId({ saleId, lane: 0, random: randomBytes(12).toString('base64url') }),
+    saleId,
+    lane: 0,
+    epoch: 1,
+    sequence,
+    userId: `user-${sequence}`,
+    idempotencyKey: `key-${sequence}`,
+    fingerprint: 'fingerprint-fingerprint',
+    lines: [{ sku: 'orange', quantity: 1, price: 100 }],
+    currency: 'CNY',
+    reservedAt: 1_795_000_000_000 + sequence,
+    expiresAt: 1_795_000_900_000 + sequence,
+    ...changes,
+  };
+}
+
+export const HEADERS_V1 = {
+  [HEADERS.type]: RESERVATION_CREATED.type,
+  [HEADERS.version]: RESERVATION_CREATED.version,
+};
+
+export function toMessage(value: unknown, offset: number): IncomingMessage {
+  return {
+    key: 'key',
+    value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
+    offset: BigInt(offset),
+    headers: HEADERS_V1,
+  };
+}
+
+/** Values in one partition, at consecutive offsets. */
+export function toBatch(values: unknown[], place: { partition?: number; offset?: number } = {}): Batch {
+  const { partition = 0, offset = 0 } = place;
+  return {
+    topic: TOPICS.reservations.name,
+    partition,
+    messages: values.map((value, index) => toMessage(value, offset + index)),
+  };
+}
+
+export interface StoredOrder {
+  id: string;
+  status: string;
+  refusal: string | null;
+  isEnded: boolean;
+}
+
+/** Every row, by sequence. */
+export async function readOrders(pool: Pool): Promise<StoredOrder[]> {
+  const { rows } = await pool.query<StoredOrder>(
+    'SELECT id, status, refusal, ended_at IS NOT NULL AS "isEnded" FROM orders ORDER BY epoch, sequence, id',
+  );
+  return rows;
+}
+
+export async function readSold(pool: Pool, saleId: string, sku = 'orange'): Promise<number> {
+  const { rows } = await pool.query<{ sold: string }>(
+    'SELECT sold FROM ledger WHERE sale_id = $1 AND sku = $2',
+    [saleId, sku],
+  );
+  return Number(rows[0]?.sold);
+}
+
+export async function readOffset(pool: Pool, partition = 0): Promise<number | undefined> {
+  const { rows } = await pool.query<{ next_offset: string }>(
+    'SELECT next_offset FROM intake_offsets WHERE partition = $1',
+    [partition],
+  );
+  return rows[0] && Number(rows[0].next_offset);
+}
+
+/** Units of live orders, per (sale, sku): what the ledger's `sold` must be. */
+export async function findLedgerMismatches(pool: Pool): Promise<unknown[]> {
+  const { rows } = await pool.query<Record<string, unknown>>(`
+    SELECT ledger.sale_id, ledger.sku, sold, total, COALESCE(units, 0) AS units
+    FROM ledger LEFT JOIN (
+      SELECT sale_id, line ->> 'sku' AS sku, sum((line ->> 'quantity')::bigint) AS units
+      FROM orders, jsonb_array_elements(lines) AS line
+      WHERE status IN ('pending', 'paid') GROUP BY 1, 2
+    ) AS live ON live.sale_id = ledger.sale_id AND live.sku = ledger.sku
+    WHERE sold <> COALESCE(units, 0) OR sold > total`);
+  return rows;
+}

@@ -1,0 +1,99 @@
+// Stands in for stock: a real HTTP server that speaks stock's side of the contract, towards the real order. The real
+// stock needs Redis and the scripts, and services never import each other; and these tests must decide when it answers,
+// late, wrongly, or not at all. Both together are tested in test/.
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import type { ControlState } from '@seckill/contracts';
+import { Upstream } from '@seckill/runtime';
+import type { Test } from 'tap';
+
+export const TOKENS = {
+  order: 'order-token-of-at-least-32-characters',
+  gateway: 'gateway-token-of-at-least-32-characters',
+  stock: 'stock-token-of-at-least-32-characters',
+};
+
+export interface Stock {
+  url: string;
+  /** Control states as they came, whether answered or not. */
+  seen: ControlState[];
+  /** What stock holds, by sale: only ever a higher version. */
+  applied: Map<string, ControlState>;
+  epochs: Map<string, number>;
+  /** Answer every control state with this status instead; undefined: as it should. */
+  answer: number | undefined;
+  /** Milliseconds before a control state is applied. */
+  delayMs: number;
+  /** Order's address, to be called back for the first load of a sale as the real stock does; undefined: load without. */
+  orderUrl: string | undefined;
+  up(): Promise<void>;
+  down(): Promise<void>;
+}
+
+export async function createStock(t: Test): Promise<Stock> {
+  let server = createServer();
+  let port = 0;
+  const stock: Stock = {
+    url: '',
+    seen: [],
+    applied: new Map(),
+    epochs: new Map(),
+    answer: undefined,
+    delayMs: 0,
+    orderUrl: undefined,
+    async up() {
+      server = createServer((request, response) => {
+        const chunks: Buffer[] = [];
+        request.on('data', (chunk: Buffer) => chunks.push(chunk));
+        request.on('end', () => {
+          const isOrder = request.headers.authorization === `Bearer ${TOKENS.order}`;
+          const isControl = request.method === 'PUT' && request.url?.startsWith('/internal/sales/') === true;
+          if (!isOrder || !isControl) return void response.writeHead(isOrder ? 404 : 403).end();
+          putControl(stock, JSON.parse(Buffer.concat(chunks).toString()) as ControlState).then(
+            ({ status, body }) => response.writeHead(status).end(JSON.stringify(body)),
+            () => response.writeHead(500).end(),
+          );
+        });
+      }).listen(port, '127.0.0.1');
+      await once(server, 'listening');
+      const address = server.address();
+      if (typeof address === 'object' && address !== null) port = address.port;
+      stock.url = `http://127.0.0.1:${port}`;
+    },
+    async down() {
+      if (!server.listening) return;
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+  await stock.up();
+  t.teardown(() => stock.down());
+  return stock;
+}
+
+async function putControl(stock: Stock, control: ControlState): Promise<{ status: number; body: unknown }> {
+  const { saleId } = control;
+  stock.seen.push(control);
+  if (stock.answer !== undefined) return { status: stock.answer, body: { code: 'overloaded' } };
+  if (stock.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, stock.delayMs));
+  if (stock.orderUrl !== undefined && !stock.epochs.has(saleId)) await load(stock, stock.orderUrl, saleId);
+  const held = stock.applied.get(saleId);
+  if (held === undefined || held.version < control.version) stock.applied.set(saleId, control);
+  const version = stock.applied.get(saleId)?.version;
+  return { status: 200, body: { saleId, version, epoch: stock.epochs.get(saleId) ?? 1 } };
+}
+
+async function load(stock: Stock, orderUrl: string, saleId: string): Promise<void> {
+  const order = new Upstream({ url: orderUrl, token: TOKENS.stock, connections: 1, timeoutMs: 2_000 });
+  try {
+    const path = `/internal/sales/${saleId}`;
+    const snapshot = await order.call({ method: 'POST', path: `${path}/snapshots` });
+    const { epoch } = snapshot.body as { epoch: number };
+    const opening = await order.call({ method: 'POST', path: `${path}/openings`, body: { epoch } });
+    if ((opening.body as { granted?: boolean }).granted !== true) throw new Error('not granted');
+    stock.epochs.set(saleId, epoch);
+  } finally {
+    await order.close();
+  }
+}
