@@ -65,6 +65,7 @@ export function createHttp(options: HttpOptions): Http {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
+  closeAfterAnswer(app);
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);
     if (problem.code === 'internal') request.log.error({ err: error }, 'request failed');
@@ -78,6 +79,20 @@ export function createHttp(options: HttpOptions): Http {
     return { status: options.isReady() ? 'ok' : 'unavailable' };
   });
   return app;
+}
+
+/**
+ * A connection whose request is under way when the server closes would then idle for its whole keep-alive time, and
+ * hold up the end of the process by as much: the answer tells the client that it was the last one here.
+ */
+function closeAfterAnswer(app: Http): void {
+  let isClosing = false;
+  app.addHook('preClose', async () => {
+    isClosing = true;
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (isClosing) reply.header('connection', 'close');
+  });
 }
 
 /** 405 where the path exists under another method, else 404. */
