@@ -33,7 +33,7 @@
 
 local stateKey, itemsKey, buyersKey, channelsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local keysKey, holdsKey, outboxKey = KEYS[5], KEYS[6], KEYS[7]
-local runId, outboxCountMax = ARGV[1], tonumber(ARGV[2])
+local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2], '^%d+$'))
 local userId, idempotencyKey, fingerprint, random = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local channelId, ref, traceparent = ARGV[7], ARGV[8], ARGV[9]
 local FIRST_LINE = 10

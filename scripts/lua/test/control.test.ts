@@ -1,0 +1,112 @@
+// Goal: control states are absolute and versioned, so repeats and reordering are harmless; counts stay conserved.
+// Method: versions repeated and reordered; totals raised and lowered around what is held and paid; count.lua's view.
+import t from 'tap';
+import { connect, FUTURE, makeLane, openLane, PAST } from './support/lane.ts';
+
+const redis = await connect(t);
+const items = (total: number) => [
+  { sku: 'a', price: 2_990, total },
+  { sku: 'b', price: 10, total: 100 },
+];
+
+await t.test('only a higher version is applied; an equal or lower one changes nothing', async (t) => {
+  const lane = await openLane(t, { version: 5 }, [], redis);
+  t.same(await lane.control({ version: 7, state: 'paused' }), ['applied', 'open', 1, 7]);
+  const before = await lane.dump();
+  for (const version of [7, 6, 5, 1]) {
+    t.same(await lane.control({ version, state: 'open', items: items(9) }), ['current', 'open', 1, 7]);
+  }
+  t.same(await lane.dump(), before, 'a delayed resume does not undo the pause');
+  t.same(await lane.control({ version: 8, state: 'open' }), ['applied', 'open', 1, 8]);
+  t.equal((await lane.reserve())[0], 'reserved');
+});
+
+await t.test('a restock is an absolute total: available grows by the difference, once', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  await lane.reserve({ lines: [['a', 2]] });
+  await lane.control({ version: 2, items: items(10) });
+  t.same(await lane.item('a'), [10, 8, 2, 0]);
+  await lane.control({ version: 2, items: items(10) });
+  t.same(await lane.item('a'), [10, 8, 2, 0]);
+  await lane.control({ version: 3, items: items(2) });
+  t.same(await lane.item('a'), [2, 0, 2, 0], 'down to what is held');
+});
+
+await t.test(
+  'a total below what is held and paid is refused, and nothing of that state is applied',
+  async (t) => {
+    const lane = await openLane(t, {}, [], redis);
+    await lane.reserve({ lines: [['a', 2]] });
+    const before = await lane.dump();
+    t.same(await lane.control({ version: 2, state: 'closed', items: items(1) }), ['total_too_low', 'a', 2]);
+    t.same(await lane.dump(), before, 'INV-1');
+  },
+);
+
+await t.test('a state that does not name every item of the lane is refused', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  const before = await lane.dump();
+  t.same(await lane.control({ version: 2, items: items(3).slice(0, 1) }), ['item_missing', 'b']);
+  t.same(await lane.dump(), before);
+});
+
+await t.test('window, limit, hold, price, new items and new channels come with a version', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  await lane.reserve({ channel: 'x' });
+  await lane.control({
+    version: 2,
+    limitPerBuyer: 4,
+    holdMs: 60_000,
+    items: [...items(3), { sku: 'c', price: 7, total: 5 }],
+    channels: [{ id: 'x' }, { id: 'free', cap: 1 }, { id: 'new', cap: 2 }],
+  });
+  t.same(await lane.item('c'), [5, 5, 0, 0]);
+  t.same(await lane.redis.hgetall(lane.keys.channels), {
+    'x:cap': '',
+    'x:units': '1',
+    'free:cap': '1',
+    'free:units': '0',
+    'new:cap': '2',
+    'new:units': '0',
+  });
+  t.same(await lane.reserve({ lines: [['c', 4]] }), ['limit_reached', 4, 1]);
+  t.equal((await lane.reserve({ channel: 'new', lines: [['c', 2]] }))[0], 'reserved');
+});
+
+await t.test('control works under any gate of a loaded lane, and tells the gate', async (t) => {
+  const lane = await makeLane(t, redis);
+  t.same(await lane.control({ version: 2 }), ['missing']);
+  await lane.close();
+  t.same(await lane.control({ version: 2 }), ['not_loaded']);
+  await lane.loadChunk({ epoch: 4, isLast: false });
+  t.same(
+    await lane.control({ version: 2 }),
+    ['not_loaded'],
+    'a half-loaded lane has no counts to compare with',
+  );
+  await lane.loadChunk({ epoch: 4, chunk: 1 });
+  t.same(await lane.control({ version: 2, state: 'paused' }), ['applied', 'rebuilding', 4, 2]);
+  await lane.open(4);
+  t.same(await lane.reserve(), ['sale_paused'], 'what was decided before opening holds after it');
+  t.same(await lane.control({ version: 3 }, 'later'), ['applied', 'stale', 4, 3]);
+});
+
+await t.test('count tells a missing, a half-loaded, an open and a stale lane apart', async (t) => {
+  const lane = await makeLane(t, redis);
+  t.match(await lane.count(), ['missing', Number]);
+  await lane.close();
+  t.match(await lane.count(), ['rebuilding', Number, 0, 0, 0, 0, 0, '', 0, 0, 0]);
+  await lane.loadChunk({ epoch: 2, isLast: false });
+  t.match(await lane.count(), ['rebuilding', Number, 2, 1, 0, 0, 0, 'open', PAST, FUTURE, 0]);
+  await lane.loadChunk({ epoch: 2, chunk: 1 });
+  t.match(await lane.count(), ['rebuilding', Number, 2, 1, 0, 1, 0]);
+  await lane.open(2);
+  await lane.reserve({ lines: [['a', 2]] });
+  const answer = await lane.count();
+  t.match(answer, ['open', Number, 2, 1, 1, 1, 1, 'open', PAST, FUTURE, 1]);
+  const counts = answer.slice(11);
+  t.equal(counts.length, 10);
+  const index = counts.indexOf('a');
+  t.same(counts.slice(index, index + 5), ['a', 3, 1, 2, 0]);
+  t.equal((await lane.count('later'))[0], 'stale');
+});

@@ -1,0 +1,98 @@
+// Goal: when several outcomes apply, reserve.lua returns the first of contract.md's table.
+// Method: each outcome is a patch of one scenario; for every pair that can exist together both patches are applied,
+// and the earlier outcome must come back, with the lane untouched.
+import t from 'tap';
+import { connect, FUTURE, openLane, PAST, type ControlPatch, type Request } from './support/lane.ts';
+
+interface Scenario {
+  /** A first reservation under the request's key. */
+  isSeeded: boolean;
+  control: ControlPatch;
+  request: Request & { lines: NonNullable<Request['lines']> };
+}
+
+interface Outcome {
+  name: string;
+  answer: string;
+  patch: (scenario: Scenario) => void;
+}
+
+const OUTCOMES: Outcome[] = [
+  { name: 'overloaded', answer: 'overloaded', patch: ({ request }) => (request.outboxCountMax = 0) },
+  { name: 'sale_unavailable', answer: 'sale_unavailable', patch: ({ request }) => (request.runId = 'other') },
+  { name: 'replay', answer: 'replayed', patch: (scenario) => (scenario.isSeeded = true) },
+  {
+    name: 'key_reused',
+    answer: 'key_reused',
+    patch: (scenario) => {
+      scenario.isSeeded = true;
+      scenario.request.fingerprint = 'of-another-request';
+    },
+  },
+  { name: 'sale_paused', answer: 'sale_paused', patch: ({ control }) => (control.state = 'paused') },
+  { name: 'sale_not_open', answer: 'sale_not_open', patch: ({ control }) => (control.opensAt = FUTURE - 1) },
+  { name: 'sale_closed by hand', answer: 'sale_closed', patch: ({ control }) => (control.state = 'closed') },
+  {
+    name: 'sale_closed by time',
+    answer: 'sale_closed',
+    patch: ({ control }) => (control.closesAt = PAST + 1),
+  },
+  { name: 'sku_not_found', answer: 'sku_not_found', patch: ({ request }) => request.lines.push(['zz', 1]) },
+  {
+    name: 'channel_not_found',
+    answer: 'channel_not_found',
+    patch: ({ request }) => (request.channel = 'zz'),
+  },
+  { name: 'sold_out', answer: 'sold_out', patch: ({ request }) => request.lines.push(['a', 4]) },
+  { name: 'limit_reached', answer: 'limit_reached', patch: ({ control }) => (control.limitPerBuyer = 1) },
+  {
+    name: 'channel_full',
+    answer: 'channel_full',
+    patch: ({ control, request }) => {
+      control.channels = [{ id: 'x', cap: 1 }];
+      request.channel = 'x';
+    },
+  },
+];
+
+/** Pairs that say two things about one fact. */
+const IMPOSSIBLE = new Set([
+  'replay & key_reused',
+  'sale_paused & sale_closed by hand',
+  'sale_not_open & sale_closed by time',
+  'channel_not_found & channel_full',
+  // Tested by itself below: the later one wins, because "paused" would invite repeats that cannot succeed.
+  'sale_paused & sale_closed by time',
+]);
+
+const redis = await connect(t);
+
+for (const [index, first] of OUTCOMES.entries()) {
+  for (const second of OUTCOMES.slice(index)) {
+    const name = first === second ? first.name : `${first.name} & ${second.name}`;
+    if (IMPOSSIBLE.has(name)) continue;
+    await t.test(`${name}: ${first.answer}`, async (t) => {
+      const lane = await openLane(t, {}, [], redis);
+      const scenario: Scenario = {
+        isSeeded: false,
+        control: { version: 2 },
+        request: { key: 'k', lines: [['b', 2]] },
+      };
+      first.patch(scenario);
+      if (second !== first) second.patch(scenario);
+      if (scenario.isSeeded) {
+        t.equal((await lane.reserve({ key: 'k', lines: [['b', 2]] }))[0], 'reserved');
+      }
+      t.equal((await lane.control(scenario.control))[0], 'applied');
+      const before = await lane.dump();
+      const [answer] = await lane.reserve(scenario.request);
+      t.equal(answer, first.answer);
+      t.same(await lane.dump(), before, 'a rejected request writes nothing');
+    });
+  }
+}
+
+await t.test('a paused sale whose window is over is closed', async (t) => {
+  const lane = await openLane(t, { state: 'paused', closesAt: PAST + 1 });
+  t.same(await lane.reserve(), ['sale_closed']);
+});

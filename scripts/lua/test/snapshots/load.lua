@@ -1,0 +1,144 @@
+#!lua
+local stateKey, itemsKey, buyersKey, channelsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local keysKey, holdsKey, outboxKey = KEYS[5], KEYS[6], KEYS[7]
+local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+local orders = cjson.decode(ARGV[5])
+local function whole(number)
+  return string.format('%.0f', number)
+end
+local function readItems(itemsKey)
+  local fields = redis.call('HGETALL', itemsKey)
+  local items = {}
+  for index = 1, #fields, 2 do
+    local sku, name = string.match(fields[index], '^([^:]+):(%l+)$')
+    items[sku] = items[sku] or {}
+    items[sku][name] = tonumber(fields[index + 1])
+  end
+  return items
+end
+local function writeItems(itemsKey, items)
+  local fields = {}
+  for sku, item in pairs(items) do
+    for _, name in ipairs({ 'total', 'available', 'held', 'paid', 'price' }) do
+      fields[#fields + 1] = sku .. ':' .. name
+      fields[#fields + 1] = whole(item[name])
+    end
+  end
+  if #fields > 0 then
+    redis.call('HSET', itemsKey, unpack(fields))
+  end
+end
+local function applyTotals(items, controlItems)
+  for _, wanted in ipairs(controlItems) do
+    local item = items[wanted.sku] or { total = 0, available = 0, held = 0, paid = 0 }
+    item.available = item.available + wanted.total - item.total
+    item.total = wanted.total
+    item.price = wanted.price
+    items[wanted.sku] = item
+    if item.available < 0 then
+      return wanted.sku, item.held + item.paid
+    end
+  end
+end
+local function writeControl(stateKey, channelsKey, control)
+  redis.call(
+    'HSET', stateKey,
+    'version', whole(control.version),
+    'state', control.state,
+    'opens_at', whole(control.opensAt),
+    'closes_at', whole(control.closesAt),
+    'hold_ms', whole(control.holdMs),
+    'limit', control.limitPerBuyer and whole(control.limitPerBuyer) or '',
+    'currency', control.currency
+  )
+  for _, channel in ipairs(control.channels) do
+    redis.call('HSET', channelsKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
+    redis.call('HSETNX', channelsKey, channel.id .. ':units', '0')
+  end
+end
+local gate, laneEpoch, laneChunk = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk'))
+if not gate then
+  return { 'missing' }
+end
+if gate ~= 'rebuilding' then
+  return { 'open' }
+end
+laneEpoch, laneChunk = tonumber(laneEpoch), tonumber(laneChunk or '-1')
+if laneEpoch == epoch and laneChunk >= chunk then
+  return { 'loaded', laneChunk }
+end
+if chunk == 0 then
+  if redis.call('XLEN', outboxKey) > 0 then
+    return { 'outbox_not_empty' }
+  end
+  if laneEpoch >= epoch then
+    return { 'epoch_not_higher' }
+  end
+elseif laneEpoch ~= epoch then
+  return { 'epoch_not_higher' }
+elseif laneChunk + 1 ~= chunk then
+  return { 'chunk_not_next' }
+end
+local control, items, channels = nil, nil, {}
+if chunk == 0 then
+  control, items = cjson.decode(ARGV[4]), {}
+  applyTotals(items, control.items)
+  for _, channel in ipairs(control.channels) do
+    channels[channel.id] = true
+  end
+else
+  items = readItems(itemsKey)
+end
+local buyerUnits, channelUnits, keyFields = {}, {}, {}
+for _, order in ipairs(orders) do
+  if keyFields[order.keyField] or (chunk > 0 and redis.call('HEXISTS', keysKey, order.keyField) == 1) then
+    return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
+  end
+  keyFields[order.keyField] = true
+  if order.status == 'pending' or order.status == 'paid' then
+    local name, quantity = order.status == 'pending' and 'held' or 'paid', 0
+    for _, line in ipairs(order.lines) do
+      local item = items[line.sku]
+      if not item then
+        return redis.error_reply('SECKILL_LOAD_SKU an order has a line of no item')
+      end
+      item[name] = item[name] + line.quantity
+      item.available = item.available - line.quantity
+      quantity = quantity + line.quantity
+    end
+    buyerUnits[order.userId] = (buyerUnits[order.userId] or 0) + quantity
+    if order.channelId ~= '' then
+      if not channels[order.channelId] and (chunk == 0 or redis.call('HEXISTS', channelsKey, order.channelId .. ':cap') == 0) then
+        return redis.error_reply('SECKILL_LOAD_CHANNEL an order has a channel the sale has not')
+      end
+      channelUnits[order.channelId] = (channelUnits[order.channelId] or 0) + quantity
+    end
+  elseif order.status ~= 'cancelled' and order.status ~= 'expired' then
+    return redis.error_reply('SECKILL_LOAD_STATUS an order has an unknown status')
+  end
+end
+for _, item in pairs(items) do
+  if item.available < 0 then
+    return redis.error_reply('SECKILL_LOAD_OVERSOLD the orders exceed the total')
+  end
+end
+if chunk == 0 then
+  redis.call('UNLINK', stateKey, itemsKey, buyersKey, channelsKey, keysKey, holdsKey)
+  redis.call('HSET', stateKey, 'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0')
+  writeControl(stateKey, channelsKey, control)
+end
+writeItems(itemsKey, items)
+for userId, units in pairs(buyerUnits) do
+  redis.call('HINCRBY', buyersKey, userId, whole(units))
+end
+for channelId, units in pairs(channelUnits) do
+  redis.call('HINCRBY', channelsKey, channelId .. ':units', whole(units))
+end
+for _, order in ipairs(orders) do
+  redis.call('HSET', keysKey, order.keyField, order.record)
+  if order.status == 'pending' then
+    redis.call('HSET', holdsKey, order.random, order.keyField)
+  end
+end
+redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
+return { 'loaded', chunk }

@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto';
+import { laneOf, type ControlState, type SnapshotOrder } from '@seckill/contracts';
+import { createLogger, createRedis, readRunId } from '@seckill/runtime';
+import { laneKeys, LANES_PER_SALE, scriptKeys, type Lane } from '../../../../services/stock/src/keys.ts';
+import { toLoadOrder } from '../../../../services/stock/src/record.ts';
+import { defineScripts, type ScriptAnswer } from '../../../../services/stock/src/scripts.ts';
+import type { Redis } from 'ioredis';
+import type { Test } from 'tap';
+
+/** Far enough on either side that no test meets it by itself. */
+export const PAST = 1;
+export const FUTURE = 4_000_000_000_000;
+
+export interface Request {
+  user?: string;
+  key?: string;
+  fingerprint?: string;
+  random?: string;
+  channel?: string;
+  ref?: string;
+  traceparent?: string;
+  lines?: [sku: string, quantity: number | string][];
+  runId?: string;
+  outboxCountMax?: number;
+}
+
+export type ControlPatch = Partial<Omit<ControlState, 'saleId' | 'limitPerBuyer'>> & {
+  limitPerBuyer?: number | undefined;
+};
+
+/** A connection with the scripts, closed with the test. */
+export async function connect(t: Test, url = process.env['REDIS_URL'] ?? ''): Promise<Redis> {
+  const redis = createRedis(url, createLogger('test', 'silent'));
+  defineScripts(redis);
+  await redis.connect();
+  t.teardown(() => {
+    redis.disconnect();
+  });
+  return redis;
+}
+
+export function makeControl(saleId: string, { limitPerBuyer, ...patch }: ControlPatch = {}): ControlState {
+  return {
+    saleId,
+    version: 1,
+    state: 'open',
+    lanes: 1,
+    opensAt: PAST,
+    closesAt: FUTURE,
+    holdMs: 900_000,
+    currency: 'CNY',
+    items: [
+      { sku: 'a', price: 2_990, total: 3 },
+      { sku: 'b', price: 10, total: 100 },
+    ],
+    channels: [{ id: 'x', cap: 50 }, { id: 'free' }],
+    ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }),
+    ...patch,
+  };
+}
+
+export function makeRandom(): string {
+  return randomBytes(16).toString('base64url');
+}
+
+/** A lane of its own per test; every call goes through the typed commands, as stock's do. */
+export class TestLane {
+  readonly redis: Redis;
+  readonly runId: string;
+  readonly lane: Lane;
+  readonly keys: ReturnType<typeof laneKeys>;
+  #requests = 0;
+
+  constructor(redis: Redis, runId: string, saleId = `t-${randomBytes(8).toString('hex')}`) {
+    this.redis = redis;
+    this.runId = runId;
+    this.lane = { saleId, lane: laneOf('u1', LANES_PER_SALE) };
+    this.keys = laneKeys(this.lane);
+  }
+
+  /** The same lane over another connection. */
+  over(redis: Redis): TestLane {
+    return new TestLane(redis, this.runId, this.lane.saleId);
+  }
+
+  reserve(request: Request = {}): Promise<ScriptAnswer> {
+    this.#requests += 1;
+    return this.redis.reserve(
+      scriptKeys('reserve', this.lane),
+      request.runId ?? this.runId,
+      request.outboxCountMax ?? 1_000_000,
+      request.user ?? 'u1',
+      request.key ?? `key-${this.#requests}`,
+      request.fingerprint ?? 'fingerprint-of-request',
+      request.random ?? makeRandom(),
+      request.channel ?? '',
+      request.ref ?? '',
+      request.traceparent ?? '',
+      ...(request.lines ?? [['a', 1]]).flat(),
+    );
+  }
+
+  control(patch: ControlPatch, runId = this.runId): Promise<ScriptAnswer> {
+    const control = makeControl(this.lane.saleId, patch);
+    return this.redis.control(scriptKeys('control', this.lane), runId, JSON.stringify(control));
+  }
+
+  close(options: { force?: boolean; runId?: string } = {}): Promise<ScriptAnswer> {
+    const force = options.force === true ? '1' : '0';
+    return this.redis.close(scriptKeys('close', this.lane), options.runId ?? this.runId, force);
+  }
+
+  loadChunk(options: {
+    epoch: number;
+    chunk?: number;
+    isLast?: boolean;
+    control?: ControlPatch;
+    orders?: SnapshotOrder[];
+  }): Promise<ScriptAnswer> {
+    const { epoch, chunk = 0, isLast = true, control = {}, orders = [] } = options;
+    return this.redis.load(
+      scriptKeys('load', this.lane),
+      epoch,
+      chunk,
+      isLast ? '1' : '0',
+      chunk === 0 ? JSON.stringify(makeControl(this.lane.saleId, control)) : '',
+      JSON.stringify(orders.map((order) => toLoadOrder(order, 'CNY'))),
+    );
+  }
+
+  open(epoch: number, runId = this.runId): Promise<ScriptAnswer> {
+    return this.redis.open(scriptKeys('open', this.lane), runId, epoch);
+  }
+
+  count(runId = this.runId): Promise<ScriptAnswer> {
+    return this.redis.count(scriptKeys('count', this.lane), runId);
+  }
+
+  lease(token: string, leaseMs: number): Promise<number> {
+    return this.redis.lease(scriptKeys('lease', this.lane), token, leaseMs);
+  }
+
+  trim(token: string, entryId: string): Promise<number> {
+    return this.redis.trim(scriptKeys('trim', this.lane), token, entryId);
+  }
+
+  /** Every key of the lane, byte by byte: what a rejected request must leave as it was. */
+  async dump(): Promise<Record<string, string | undefined>> {
+    const dumps = await Promise.all(
+      Object.entries(this.keys).map(async ([part, key]) => {
+        const bytes = await this.redis.dumpBuffer(key);
+        return [part, (bytes as Buffer | null)?.toString('hex')] as const;
+      }),
+    );
+    return Object.fromEntries(dumps);
+  }
+
+  item(sku: string): Promise<(number | undefined)[]> {
+    return this.redis
+      .hmget(this.keys.items, ...['total', 'available', 'held', 'paid'].map((name) => `${sku}:${name}`))
+      .then((counts) => counts.map((count) => (count === null ? undefined : Number(count))));
+  }
+
+  order(patch: Partial<SnapshotOrder> = {}): SnapshotOrder {
+    return {
+      reservationId: `${this.lane.saleId}.0.${makeRandom()}`,
+      userId: 'u1',
+      idempotencyKey: makeRandom(),
+      fingerprint: 'fingerprint-of-request',
+      lines: [{ sku: 'a', quantity: 1, price: 2_990 }],
+      reservedAt: 1_000,
+      expiresAt: 901_000,
+      status: 'pending',
+      ...patch,
+    };
+  }
+}
+
+/** A lane that nobody has created yet. */
+export async function makeLane(t: Test, redis?: Redis): Promise<TestLane> {
+  const connection = redis ?? (await connect(t));
+  const lane = new TestLane(connection, await readRunId(connection));
+  t.teardown(async () => {
+    if (connection.status === 'ready') await connection.del(...Object.values(lane.keys));
+  });
+  return lane;
+}
+
+/** A lane that is loaded under epoch 1 and open. */
+export async function openLane(
+  t: Test,
+  control: ControlPatch = {},
+  orders: SnapshotOrder[] = [],
+  redis?: Redis,
+): Promise<TestLane> {
+  const lane = await makeLane(t, redis);
+  await lane.close();
+  t.same(await lane.loadChunk({ epoch: 1, control, orders }), ['loaded', 0]);
+  t.same(await lane.open(1), ['opened']);
+  return lane;
+}

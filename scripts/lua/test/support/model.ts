@@ -1,0 +1,197 @@
+/**
+ * What the scripts must do, in plain TypeScript: no Redis, no atomicity, the rules of contract.md one after another.
+ * Written against the design, not against the Lua, so that both can be compared.
+ */
+export interface ModelOrder {
+  user: string;
+  key: string;
+  random: string;
+  fingerprint: string;
+  entry: string;
+  holdMs: number;
+  channel: string;
+  ref: string;
+  lines: { sku: string; quantity: number; price: number }[];
+  status: 'pending' | 'paid' | 'cancelled' | 'expired';
+}
+
+export interface ModelControl {
+  version: number;
+  state: 'open' | 'paused' | 'closed';
+  window: 'before' | 'within' | 'after';
+  holdMs: number;
+  limit: number | undefined;
+  totals: Record<string, number>;
+  caps: Record<string, number | undefined>;
+}
+
+export interface ModelRequest {
+  user: string;
+  key: string;
+  fingerprint: string;
+  random: string;
+  channel: string;
+  ref: string;
+  lines: [sku: string, quantity: number][];
+  isOtherProcess: boolean;
+  outboxCountMax: number;
+}
+
+const PRICES: Record<string, number> = { a: 5, b: 7 };
+export const priceOf = (sku: string): number => PRICES[sku] ?? 0;
+
+export class Model {
+  gate: 'open' | 'rebuilding' = 'open';
+  epoch = 1;
+  sequence = 0;
+  control: ModelControl;
+  orders: ModelOrder[] = [];
+  outbox: string[] = [];
+
+  constructor(control: ModelControl) {
+    this.control = control;
+  }
+
+  units(matches: (order: ModelOrder) => boolean, sku?: string, status?: ModelOrder['status']): number {
+    return this.orders
+      .filter(
+        (order) => (status === undefined ? this.isLive(order) : order.status === status) && matches(order),
+      )
+      .flatMap(({ lines }) => lines)
+      .filter((line) => sku === undefined || line.sku === sku)
+      .reduce((sum, { quantity }) => sum + quantity, 0);
+  }
+
+  available(sku: string): number {
+    return (this.control.totals[sku] ?? 0) - this.units(() => true, sku);
+  }
+
+  isLive({ status }: ModelOrder): boolean {
+    return status === 'pending' || status === 'paid';
+  }
+
+  /** The outcome, and whatever stands beside it in reserve.lua's answer except records and times. */
+  reserve(request: ModelRequest): unknown[] {
+    const { control } = this;
+    if (this.outbox.length >= request.outboxCountMax) return ['overloaded'];
+    if (this.gate !== 'open' || request.isOtherProcess) return ['sale_unavailable', 0];
+    const known = this.orders.find(({ user, key }) => user === request.user && key === request.key);
+    if (known !== undefined) {
+      return known.fingerprint === request.fingerprint ? ['replayed', known.random] : ['key_reused'];
+    }
+    if (control.state === 'paused' && control.window !== 'after') return ['sale_paused'];
+    if (control.window === 'before') return ['sale_not_open'];
+    if (control.state !== 'open' || control.window === 'after') return ['sale_closed'];
+    const unknown = request.lines.find(([sku]) => !(sku in control.totals));
+    if (unknown !== undefined) return ['sku_not_found', unknown[0]];
+    if (request.channel !== '' && !(request.channel in control.caps)) return ['channel_not_found'];
+    for (const [sku, quantity] of request.lines) {
+      const available = this.available(sku);
+      const held = this.units(() => true, sku, 'pending');
+      if (available < quantity) return ['sold_out', sku, available, available + held === 0 ? 1 : 0];
+    }
+    const quantity = request.lines.reduce((sum, [, one]) => sum + one, 0);
+    const units = this.units(({ user }) => user === request.user);
+    if (control.limit !== undefined && units + quantity > control.limit) {
+      return ['limit_reached', control.limit, units];
+    }
+    const cap = request.channel === '' ? undefined : control.caps[request.channel];
+    if (cap !== undefined && this.units(({ channel }) => channel === request.channel) + quantity > cap) {
+      return ['channel_full', cap];
+    }
+    return this.take(request);
+  }
+
+  take(request: ModelRequest): unknown[] {
+    this.sequence += 1;
+    const { user, key, random, fingerprint, channel, ref } = request;
+    const entry = `${this.epoch}-${this.sequence}`;
+    const lines = request.lines.map(([sku, quantity]) => ({ sku, quantity, price: priceOf(sku) }));
+    const { holdMs } = this.control;
+    this.orders.push({
+      user,
+      key,
+      random,
+      fingerprint,
+      channel,
+      ref,
+      entry,
+      holdMs,
+      lines,
+      status: 'pending',
+    });
+    this.outbox.push(entry);
+    return ['reserved', random];
+  }
+
+  apply(control: ModelControl): unknown[] {
+    if (control.version <= this.control.version)
+      return ['current', this.gate, this.epoch, this.control.version];
+    for (const [sku, total] of Object.entries(control.totals)) {
+      const taken = this.units(() => true, sku);
+      if (total < taken) return ['total_too_low', sku, taken];
+    }
+    // Channels are never taken away.
+    this.control = { ...control, caps: { ...this.control.caps, ...control.caps } };
+    return ['applied', this.gate, this.epoch, control.version];
+  }
+
+  /** What order would do: end some orders, raise the epoch, hand everything back. */
+  rebuild(end: (index: number) => ModelOrder['status']): boolean {
+    if (this.outbox.length > 0) return false;
+    this.orders = this.orders.map((order, index) => ({
+      ...order,
+      status: order.status === 'pending' ? end(index) : order.status,
+      entry: '0-0',
+    }));
+    this.epoch += 1;
+    this.sequence = 0;
+    return true;
+  }
+
+  /** Everything that Redis must hold, in the shape of `readState` of model.test.ts. */
+  view() {
+    const { control, orders } = this;
+    const live = orders.filter((order) => this.isLive(order));
+    const users = [...new Set(live.map(({ user }) => user))].sort();
+    return {
+      gate: this.gate,
+      epoch: this.epoch,
+      sequence: this.sequence,
+      version: control.version,
+      state: control.state,
+      limit: control.limit,
+      items: Object.fromEntries(
+        Object.entries(control.totals).map(([sku, total]) => [
+          sku,
+          {
+            total,
+            available: this.available(sku),
+            held: this.units(() => true, sku, 'pending'),
+            paid: this.units(() => true, sku, 'paid'),
+            price: priceOf(sku),
+          },
+        ]),
+      ),
+      buyers: Object.fromEntries(users.map((user) => [user, this.units((order) => order.user === user)])),
+      channels: Object.fromEntries(
+        Object.entries(control.caps).map(([id, cap]) => [
+          id,
+          { cap, units: this.units(({ channel }) => channel === id) },
+        ]),
+      ),
+      keys: Object.fromEntries(
+        orders.map(({ user, key, random, fingerprint, entry, holdMs, channel, ref, lines }) => [
+          `${user.length}:${user}${key}`,
+          { random, fingerprint, entry, holdMs, channel, ref, lines },
+        ]),
+      ),
+      holds: Object.fromEntries(
+        orders
+          .filter(({ status }) => status === 'pending')
+          .map(({ random, user, key }) => [random, `${user.length}:${user}${key}`]),
+      ),
+      outbox: this.outbox,
+    };
+  }
+}

@@ -1,0 +1,245 @@
+// Goal: the internal HTTP API: who may call, what is refused, and answers in the order of the batch.
+// Method: the assembled app on a real Redis; order's two calls over real HTTP.
+import { LIMITS, type Reservation, type ReserveAnswer } from '@seckill/contracts';
+import t from 'tap';
+import { laneKeys } from '../src/keys.ts';
+import { build, item } from './support/build.ts';
+
+function reservationOf(answer: ReserveAnswer | undefined): Reservation {
+  if (answer?.outcome !== 'reserved') throw new Error(`not reserved: ${JSON.stringify(answer)}`);
+  return answer.reservation;
+}
+
+const { addSale, send, reserve, connection, order } = await build(t);
+const sale = addSale();
+t.same((await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale })).body, {
+  saleId: sale.saleId,
+  version: 1,
+  epoch: 1,
+});
+
+await t.test('each route takes its own callers and no one else', async (t) => {
+  const { saleId } = sale;
+  const hold = `/internal/holds/${saleId}.0.aaaaaaaaaaaaaaaaaaaaaa`;
+  const routes = [
+    ['POST', '/internal/reservations', [item(saleId)], ['gateway']],
+    ['GET', hold, undefined, ['gateway', 'order']],
+    ['GET', `/internal/sales/${saleId}/state`, undefined, ['gateway', 'order']],
+    ['PUT', `/internal/sales/${saleId}`, sale, ['order']],
+  ] as const;
+  const before = await connection.redis.hgetall(laneKeys({ saleId, lane: 0 }).items);
+  for (const [method, path, body, allowed] of routes) {
+    for (const as of ['nobody', 'stock', 'gateway', 'order'] as const) {
+      if ((allowed as readonly string[]).includes(as)) continue;
+      const answer = await send(method, path, { as, ...(body === undefined ? {} : { body }) });
+      t.equal(answer.status, as === 'nobody' ? 401 : 403, `${method} ${path} as ${as}`);
+    }
+  }
+  t.same(await connection.redis.hgetall(laneKeys({ saleId, lane: 0 }).items), before);
+});
+
+await t.test('answers stand in the order of the batch, and sales are kept apart', async (t) => {
+  const other = addSale({ limitPerBuyer: 1 });
+  await send('PUT', `/internal/sales/${other.saleId}`, { as: 'order', body: other });
+  const answers = await reserve(
+    item(sale.saleId, { userId: 'u1', lines: [{ sku: 'a', quantity: 2 }] }),
+    item(other.saleId, { userId: 'u1' }),
+    item('no-such-sale'),
+    item(sale.saleId, { userId: 'u2', lines: [{ sku: 'a', quantity: 2 }] }),
+    item(other.saleId, { userId: 'u1' }),
+    item(sale.saleId, { userId: 'u3', channelId: 'nowhere' }),
+    item(sale.saleId, { userId: 'u3', lines: [{ sku: 'zz', quantity: 1 }] }),
+  );
+  t.match(answers, [
+    { outcome: 'reserved', replayed: false, reservation: { saleId: sale.saleId } },
+    { outcome: 'reserved', reservation: { saleId: other.saleId } },
+    { outcome: 'sale_unavailable', missing: true },
+    { outcome: 'sold_out', sku: 'a', available: 1, final: false },
+    { outcome: 'limit_reached', limit: 1, held: 1 },
+    { outcome: 'channel_not_found' },
+    { outcome: 'sku_not_found', sku: 'zz' },
+  ]);
+});
+
+await t.test('a full batch of 256 items is answered whole', async (t) => {
+  const items = Array.from({ length: LIMITS.reserveBatchMax }, (_, index) =>
+    item(sale.saleId, { userId: `batch-${index}`, lines: [{ sku: 'b', quantity: 1 }] }),
+  );
+  const answers = await reserve(...items);
+  t.same(
+    answers.map((answer) => reservationOf(answer).userId),
+    items.map(({ userId }) => userId),
+  );
+  const ids = new Set(answers.map((answer) => reservationOf(answer).id));
+  t.equal(ids.size, items.length);
+});
+
+await t.test(
+  'a repeat gets the same bytes; the order of the lines does not matter, everything else does',
+  async (t) => {
+    const lines = [
+      { sku: 'b', quantity: 1 },
+      { sku: 'B', quantity: 2 },
+    ];
+    const sorted = addSale({
+      items: [
+        { sku: 'b', price: 10, total: 10 },
+        { sku: 'B', price: 7, total: 10 },
+      ],
+      channels: [{ id: 'x' }],
+    });
+    await send('PUT', `/internal/sales/${sorted.saleId}`, { as: 'order', body: sorted });
+    const request = item(sorted.saleId, { lines, channelId: 'x', ref: 'note-“8812”' });
+    const [first] = await reserve(request);
+    const reservation = reservationOf(first);
+    t.same(reservation.amount, { amount: 24, currency: 'CNY' });
+    t.equal(Date.parse(reservation.expiresAt) - Date.parse(reservation.reservedAt), 900_000);
+    t.same(
+      Object.keys(reservation),
+      ['id', 'saleId', 'userId', 'lines', 'channelId', 'ref', 'status', 'amount', 'reservedAt', 'expiresAt'],
+      'properties in the order of the contract',
+    );
+    const [repeat] = await reserve({ ...request, lines: [...lines].reverse() });
+    t.equal(JSON.stringify(reservationOf(repeat)), JSON.stringify(reservation), 'INV-4');
+    t.match(repeat, { replayed: true });
+    const { ref: _ref, ...withoutRef } = request;
+    const { channelId: _channelId, ...withoutChannel } = request;
+    const others = [
+      { ...request, lines: lines.slice(0, 1) },
+      {
+        ...request,
+        lines: [
+          { sku: 'b', quantity: 2 },
+          { sku: 'B', quantity: 2 },
+        ],
+      },
+      { ...request, ref: 'x' },
+      withoutRef,
+      withoutChannel,
+    ];
+    t.same(
+      await reserve(...others),
+      others.map(() => ({ outcome: 'key_reused' })),
+    );
+  },
+);
+
+await t.test('malformed batches are refused whole and change nothing', async (t) => {
+  const { saleId } = sale;
+  const keys = laneKeys({ saleId, lane: 0 });
+  const before = await connection.redis.hgetall(keys.items);
+  const good = item(saleId);
+  const bad: unknown[] = [
+    [],
+    {},
+    [good, { ...good, quantity: 1 }],
+    [good, { ...good, lines: [] }],
+    [good, { ...good, lines: [{ sku: 'a', quantity: 0 }] }],
+    [good, { ...good, lines: [{ sku: 'a', quantity: '1' }] }],
+    [good, { ...good, lines: [{ sku: 'a', quantity: 1.5 }] }],
+    [good, { ...good, lines: [{ sku: 'a', quantity: 101 }] }],
+    [good, { ...good, lines: [{ sku: 'a:b', quantity: 1 }] }],
+    [
+      good,
+      {
+        ...good,
+        lines: [
+          { sku: 'a', quantity: 1 },
+          { sku: 'a', quantity: 1 },
+        ],
+      },
+    ],
+    [good, { ...good, lines: Array.from({ length: 21 }, (_, index) => ({ sku: `s${index}`, quantity: 1 })) }],
+    [good, { ...good, userId: 'a b' }],
+    [good, { ...good, userId: '' }],
+    [good, { ...good, idempotencyKey: 'a\nb' }],
+    [good, { ...good, ref: 'a\nb' }],
+    [good, { ...good, ref: 'a\0' }],
+    [good, { ...good, saleId: 'A:B' }],
+    Array.from({ length: LIMITS.reserveBatchMax + 1 }, () => good),
+  ];
+  for (const body of bad) {
+    const answer = await send('POST', '/internal/reservations', { body });
+    t.match(answer, { status: 400, body: { code: 'invalid_request' } }, JSON.stringify(body).slice(0, 200));
+  }
+  t.same(await connection.redis.hgetall(keys.items), before);
+});
+
+await t.test('a traceparent travels into the outbox, and one that is none does not', async (t) => {
+  const traced = addSale();
+  await send('PUT', `/internal/sales/${traced.saleId}`, { as: 'order', body: traced });
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  for (const value of [traceparent, 'nonsense']) {
+    const headers = { traceparent: value };
+    await send('POST', '/internal/reservations', { body: [item(traced.saleId)], headers });
+  }
+  const entries = await connection.redis.xrange(
+    laneKeys({ saleId: traced.saleId, lane: 0 }).outbox,
+    '-',
+    '+',
+  );
+  t.equal(entries[0]?.[1].at(-1), traceparent);
+  t.notOk(entries[1]?.[1].includes('traceparent'));
+});
+
+await t.test('a hold can be read by its reservation id, and by no other', async (t) => {
+  const [answer] = await reserve(item(sale.saleId, { userId: 'u:7', lines: [{ sku: 'b', quantity: 3 }] }));
+  const reservation = reservationOf(answer);
+  const found = await send('GET', `/internal/holds/${reservation.id}`);
+  t.same(found, { status: 200, body: { reservation, userId: 'u:7' } });
+  const strangers = [
+    `${sale.saleId}.0.aaaaaaaaaaaaaaaaaaaaaa`,
+    `${sale.saleId}.1.${reservation.id.split('.')[2] ?? ''}`,
+    'x',
+  ];
+  for (const id of strangers) {
+    t.match(
+      await send('GET', `/internal/holds/${id}`),
+      { status: 404, body: { code: 'order_not_found' } },
+      id,
+    );
+  }
+});
+
+await t.test('the state tells gate, window and counts; a sale nobody loaded is missing', async (t) => {
+  const state = await send('GET', `/internal/sales/${sale.saleId}/state`);
+  t.match(state.body, {
+    gate: 'open',
+    epoch: 1,
+    version: 1,
+    state: 'open',
+    opensAt: 1,
+    closesAt: 4_000_000_000_000,
+  });
+  for (const { total, available, held, paid } of state.body['items'] as Record<string, number>[]) {
+    t.equal(Number(available) + Number(held) + Number(paid), total, 'INV-3');
+  }
+  t.match((await send('GET', '/internal/sales/nobody/state')).body, { gate: 'missing', items: [], epoch: 0 });
+  t.match(await send('GET', '/internal/sales/NOBODY/state'), { status: 400 });
+});
+
+await t.test('control states are checked, and the path names the sale', async (t) => {
+  const calls = order.calls.length;
+  const path = `/internal/sales/${sale.saleId}`;
+  for (const body of [
+    { ...sale, saleId: 'another' },
+    { ...sale, version: 0 },
+    { ...sale, lanes: 2 },
+    { ...sale, extra: 1 },
+    { ...sale, items: [{ sku: 'a', price: -1, total: 1 }] },
+  ]) {
+    t.match(await send('PUT', path, { as: 'order', body }), {
+      status: 400,
+      body: { code: 'invalid_request' },
+    });
+  }
+  const huge = {
+    ...sale,
+    channels: Array.from({ length: 40_000 }, (_, index) => ({ id: `channel-${index}-padded` })),
+  };
+  t.match(await send('PUT', path, { as: 'order', body: huge }), {
+    status: 413,
+    body: { code: 'body_too_large' },
+  });
+  t.equal(order.calls.length, calls, 'order was not asked');
+});

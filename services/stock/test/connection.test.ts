@@ -1,0 +1,90 @@
+// Goal: what the buyer hears when Redis is misconfigured, slow, gone or another one (decisions 11 and 14).
+// Method: a Redis of our own that is paused, killed and started again.
+import t from 'tap';
+import { Connection } from '../src/connection.ts';
+import { build, item, silent, startRedis, until } from './support/build.ts';
+
+const engines = await startRedis(t);
+
+await t.test('a call that timed out is unknown, and the same key tells what became of it', async (t) => {
+  const { addSale, send, reserve, connection } = await build(t, { redisUrl: engines.redis });
+  const sale = addSale();
+  await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
+  const request = item(sale.saleId);
+  const admin = connection.redis.duplicate({ enableAutoPipelining: false });
+  t.teardown(() => {
+    admin.disconnect();
+  });
+  await admin.connect();
+  await admin.client('PAUSE', 700, 'ALL');
+  t.same(await reserve(request), [{ outcome: 'outcome_unknown' }], 'never "failed"');
+  await until('Redis goes on', async () => (await admin.ping().catch(() => '')) === 'PONG');
+  t.match(await reserve(request), [{ outcome: 'reserved', replayed: true }], 'it had happened');
+  t.match((await send('GET', `/internal/sales/${sale.saleId}/state`)).body, { items: [{ held: 1 }, {}] });
+});
+
+await t.test('a Redis that is full sheds load, and nothing is unknown', async (t) => {
+  const { addSale, send, reserve, connection } = await build(t, { redisUrl: engines.redis });
+  const sale = addSale();
+  await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
+  await connection.redis.config('SET', 'maxmemory', '1mb');
+  t.same(await reserve(item(sale.saleId)), [{ outcome: 'overloaded' }]);
+  await connection.redis.config('SET', 'maxmemory', '0');
+  t.match(await reserve(item(sale.saleId)), [{ outcome: 'reserved' }]);
+});
+
+await t.test('stock refuses to start on a Redis that may evict keys', async (t) => {
+  const { connection } = await build(t, { redisUrl: engines.redis });
+  await connection.redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+  const refused = new Connection(engines.redis, silent);
+  t.teardown(() => {
+    refused.redis.disconnect();
+  });
+  await t.rejects(refused.start(), { code: 'SECKILL_REDIS_POLICY' });
+  t.equal(refused.runId, undefined);
+  await connection.redis.config('SET', 'maxmemory-policy', 'noeviction');
+});
+
+await t.test('a reconnect to a Redis that may evict keys stays closed until it is mended', async (t) => {
+  const { addSale, send, reserve, connection } = await build(t, { redisUrl: engines.redis });
+  const sale = addSale();
+  await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
+  await connection.redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+  connection.redis.disconnect(true);
+  await until('connected again', () => connection.redis.status === 'ready');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  t.same(await reserve(item(sale.saleId)), [{ outcome: 'sale_unavailable', missing: false }]);
+  await connection.redis.config('SET', 'maxmemory-policy', 'noeviction');
+  await until('identified', () => connection.runId !== undefined);
+  t.match(await reserve(item(sale.saleId)), [{ outcome: 'reserved' }]);
+});
+
+await t.test(
+  'Redis killed: unavailable at once; restarted: closed under its new run_id, nothing lost',
+  async (t) => {
+    const { addSale, send, reserve, connection, order } = await build(t, { redisUrl: engines.redis });
+    const sale = addSale();
+    const path = `/internal/sales/${sale.saleId}`;
+    await send('PUT', path, { as: 'order', body: sale });
+    const request = item(sale.saleId);
+    t.match(await reserve(request), [{ outcome: 'reserved' }]);
+    const before = connection.runId;
+    await engines.kill('redis');
+    await until('the loss is noticed', () => connection.redis.status !== 'ready');
+    const started = performance.now();
+    t.same(await reserve(item(sale.saleId)), [{ outcome: 'sale_unavailable', missing: false }]);
+    t.ok(performance.now() - started < 400, 'nothing waits for a Redis that is gone');
+    t.match(await send('GET', `${path}/state`), { status: 503, body: { code: 'sale_unavailable' } });
+    await engines.restart('redis');
+    await until('connected again', () => connection.runId !== undefined);
+    t.not(connection.runId, before);
+    t.same(await reserve(request), [{ outcome: 'sale_unavailable', missing: false }], 'not even a replay');
+    t.match((await send('GET', `${path}/state`)).body, {
+      gate: 'stale',
+      items: [{ held: 1, available: 2 }, {}],
+    });
+    order.calls = [];
+    t.match(await send('PUT', path, { as: 'order', body: { ...sale, version: 2 } }), { status: 503 });
+    t.same(order.calls, [], 'a restarted Redis is checked, not loaded over');
+  },
+);

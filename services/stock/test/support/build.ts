@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto';
+import type { ControlState, ReserveAnswer, ReserveItem } from '@seckill/contracts';
+import { createLogger, createRegistry, type Http } from '@seckill/runtime';
+import { startEngines, type Engines } from '@seckill/stack';
+import type { Test } from 'tap';
+import { createApp } from '../../src/app.ts';
+import { Connection } from '../../src/connection.ts';
+import { formatLane, laneKeys, LANES_KEY } from '../../src/keys.ts';
+import { Lanes } from '../../src/lanes.ts';
+import { createStockMetrics } from '../../src/metrics.ts';
+import { OrderClient } from '../../src/order-client.ts';
+import { Stock } from '../../src/stock.ts';
+import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
+
+export const silent = createLogger('test', 'silent');
+
+export interface Built {
+  app: Http;
+  connection: Connection;
+  stock: Stock;
+  lanes: Lanes;
+  order: OrderSide;
+  /** A sale that order knows; its keys go away with the test. */
+  addSale: (patch?: Partial<ControlState>) => ControlState;
+  send: (
+    method: 'GET' | 'POST' | 'PUT',
+    path: string,
+    options?: { as?: keyof typeof TOKENS | 'nobody'; body?: unknown; headers?: Record<string, string> },
+  ) => Promise<{ status: number; body: Record<string, unknown> }>;
+  reserve: (...items: ReserveItem[]) => Promise<ReserveAnswer[]>;
+}
+
+/** The same assembly as main.ts, on a real Redis, without a port of its own. */
+export async function build(
+  t: Test,
+  options: { redisUrl?: string; order?: OrderSide; outboxCountMax?: number } = {},
+): Promise<Built> {
+  const order = options.order ?? (await startOrderSide(t));
+  const connection = new Connection(options.redisUrl ?? process.env['REDIS_URL'] ?? '', silent);
+  await connection.start();
+  const orderClient = new OrderClient({ url: order.url, token: TOKENS.stock });
+  const lanes = new Lanes({ connection, orderClient, logger: silent });
+  const metrics = createStockMetrics(createRegistry());
+  const stock = new Stock({
+    connection,
+    outboxCountMax: options.outboxCountMax ?? 100_000,
+    logger: silent,
+    metrics,
+  });
+  const app = createApp({
+    stock,
+    lanes,
+    tokens: TOKENS,
+    isReady: () => true,
+    onInvariantBroken: (error) => t.fail(error.message),
+    logger: silent,
+  });
+  const sales: string[] = [];
+  t.teardown(async () => {
+    await app.close();
+    await orderClient.close();
+    if (connection.redis.status === 'ready') {
+      for (const saleId of sales) {
+        await connection.redis.del(...Object.values(laneKeys({ saleId, lane: 0 })));
+        await connection.redis.srem(LANES_KEY, formatLane({ saleId, lane: 0 }));
+      }
+    }
+    connection.redis.disconnect();
+  });
+  const send: Built['send'] = async (method, path, { as = 'gateway', body, headers } = {}) => {
+    const answer = await app.inject({
+      method,
+      url: path,
+      headers: { ...(as === 'nobody' ? {} : { authorization: `Bearer ${TOKENS[as]}` }), ...headers },
+      ...(body === undefined ? {} : { payload: body as object }),
+    });
+    return { status: answer.statusCode, body: JSON.parse(answer.body) as Record<string, unknown> };
+  };
+  return {
+    app,
+    connection,
+    stock,
+    lanes,
+    order,
+    addSale: (patch = {}) => {
+      const control = makeControl(patch);
+      sales.push(control.saleId);
+      order.controls.set(control.saleId, control);
+      return control;
+    },
+    send,
+    reserve: async (...items) => {
+      const { body } = await send('POST', '/internal/reservations', { body: items });
+      return body as unknown as ReserveAnswer[];
+    },
+  };
+}
+
+export function makeControl(patch: Partial<ControlState> = {}): ControlState {
+  return {
+    saleId: `t-${randomBytes(8).toString('hex')}`,
+    version: 1,
+    state: 'open',
+    lanes: 1,
+    opensAt: 1,
+    closesAt: 4_000_000_000_000,
+    holdMs: 900_000,
+    currency: 'CNY',
+    items: [
+      { sku: 'a', price: 2_990, total: 3 },
+      { sku: 'b', price: 10, total: 100_000 },
+    ],
+    channels: [{ id: 'x', cap: 50 }],
+    ...patch,
+  };
+}
+
+export function item(saleId: string, patch: Partial<ReserveItem> = {}): ReserveItem {
+  return {
+    saleId,
+    userId: 'u1',
+    idempotencyKey: randomBytes(8).toString('hex'),
+    lines: [{ sku: 'a', quantity: 1 }],
+    ...patch,
+  };
+}
+
+/** A Redis of the test's own, to kill, fill or misconfigure. */
+export async function startRedis(t: Test): Promise<Engines> {
+  // The URL of the environment is everybody's.
+  const shared = process.env['REDIS_URL'];
+  Reflect.deleteProperty(process.env, 'REDIS_URL');
+  const engines = await startEngines({ name: `stock-${process.pid}`, anyName: true, only: ['redis'] });
+  if (shared !== undefined) process.env['REDIS_URL'] = shared;
+  t.teardown(() => engines.stop());
+  return engines;
+}
+
+/** Asks until it is so; the bound turns a hang into a failure that says what was awaited. */
+export async function until(
+  what: string,
+  isSo: () => Promise<boolean> | boolean,
+  timeoutMs = 10_000,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
