@@ -7,6 +7,11 @@ export const HEADERS = {
   traceparent: 'traceparent',
   type: 'message-type',
   version: 'message-version',
+  /**
+   * On a ReservationCreated that stock published again from a hold long past its end: order answers with the settlement
+   * again if the order has ended, for then that is what got lost.
+   */
+  republished: 'republished',
 } as const;
 
 const MessageLine = Type.Object(

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { LIMITS } from '@seckill/contracts';
 import Fastify, {
+  LogController,
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
@@ -42,7 +43,8 @@ export function createHttp(options: HttpOptions): Http {
   const logger: FastifyBaseLogger = options.logger;
   const app = Fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    // One line per request is the app's own choice, not two of Fastify's.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
     genReqId: (request) => {
       const given = request.headers['x-request-id'];

@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   const { gateway, stock, order } = session.stack.info;
   const name = values.name === 'default' ? '' : ` --name ${values.name}`;
   console.log(`
-  gateway  ${gateway}    API, and its pages under /docs
+  gateway  ${gateway}    the public API
   stock    ${stock}
   order    ${order}
   secrets  .run/${values.name}/stack.json

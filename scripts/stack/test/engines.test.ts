@@ -5,12 +5,15 @@
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { Redis } from 'ioredis';
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
+import kafkajs from 'kafkajs';
 import type { KafkaMessage } from 'kafkajs';
 import pg from 'pg';
 import { test } from 'tap';
 import { startEngines } from '../src/engine-set.ts';
 import type { Engines } from '../src/engine-set.ts';
+
+// CommonJS whose names Node does not all see.
+const { ConfigResourceTypes, Kafka, logLevel } = kafkajs;
 
 const VARIABLES = ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'];
 
@@ -21,7 +24,7 @@ const { version: kafkajsVersion } = createRequire(import.meta.url)('kafkajs/pack
   version: string;
 };
 
-function kafkaOf(engines: Engines): Kafka {
+function kafkaOf(engines: Engines): InstanceType<typeof Kafka> {
   return new Kafka({ brokers: engines.kafka.split(','), logLevel: logLevel.NOTHING });
 }
 

@@ -68,7 +68,7 @@ function logAndMeasure(app: Http, metrics: Metrics): void {
     const route = request.routeOptions.url ?? 'unknown';
     const { statusCode: status, elapsedTime: ms } = reply;
     metrics.requestSeconds.observe({ method: request.method, route, status: String(status) }, ms / 1_000);
-    const line = { reqId: request.id, method: request.method, route, status, ms: Math.round(ms) };
+    const line = { method: request.method, route, status, ms: Math.round(ms) };
     // A crowd that hears "sold out" must not become a flood of log lines.
     if (status >= 500 || status < 400) request.log.info(line, 'request');
     else request.log.debug(line, 'request');

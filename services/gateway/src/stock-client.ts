@@ -58,6 +58,8 @@ export function createStockClient(upstream: Upstream): StockClient {
       const path = `/internal/holds/${encodeURIComponent(reservationId)}`;
       try {
         const answer = await upstream.call({ method: 'GET', path, headers: { 'x-request-id': requestId } });
+        // Stock without Redis cannot tell; the order may well be on its way.
+        if (answer.status >= 500) throw new Problem('order_not_ready');
         return answer.status === 404 ? undefined : (expectBody(answer) as Hold);
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
