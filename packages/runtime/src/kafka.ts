@@ -115,6 +115,16 @@ export interface BatchContext {
   signal: AbortSignal;
 }
 
+/** The partitions that are ours from now on. */
+export interface Assignment {
+  topic: string;
+  partitions: number[];
+  /** Where to read on; a batch fetched before may still come. */
+  seek: (partition: number, offset: bigint) => void;
+  /** Aborts when the consumer stops. */
+  signal: AbortSignal;
+}
+
 export interface ConsumerOptions {
   kafka: Kafka;
   groupId: string;
@@ -123,7 +133,7 @@ export interface ConsumerOptions {
   concurrency: number;
   onBatch: (batch: Batch, context: BatchContext) => Promise<void>;
   /** Partitions may have moved: what is remembered about positions is void. */
-  onAssigned: () => void;
+  onAssigned: (assignment: Assignment) => void;
   /** kafkajs gave up and will not come back by itself: end the process. */
   onCrash: (error: unknown) => void;
 }
@@ -145,7 +155,14 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     maxWaitTimeInMs: 250,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 10 },
   });
-  consumer.on(consumer.events.GROUP_JOIN, options.onAssigned);
+  const seek = (partition: number, offset: bigint) => {
+    consumer.seek({ topic: options.topic.name, partition, offset: offset.toString() });
+  };
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    const topic = options.topic.name;
+    const partitions = payload.memberAssignment[topic] ?? [];
+    options.onAssigned({ topic, partitions, seek, signal: abort.signal });
+  });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives on.
     if (!payload.restart) options.onCrash(payload.error);
@@ -174,7 +191,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
             payload.resolveOffset(offset.toString());
           },
           seek: (offset) => {
-            consumer.seek({ topic: batch.topic, partition: batch.partition, offset: offset.toString() });
+            seek(batch.partition, offset);
           },
           signal: abort.signal,
         },

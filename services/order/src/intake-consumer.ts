@@ -23,8 +23,8 @@ export async function consumeReservations(options: {
     groupId: options.groupId ?? INTAKE_GROUP,
     topic: options.topic ?? TOPICS.reservations,
     concurrency: INTAKE_CONCURRENCY,
-    onAssigned: () => {
-      intake.onAssigned();
+    onAssigned: (assignment) => {
+      intake.onAssigned(assignment).catch(onFail);
     },
     onBatch: async (batch, context) => {
       try {

@@ -1,6 +1,7 @@
 import {
   backoffMs,
   classifyPostgresError,
+  type Assignment,
   type Batch,
   type BatchContext,
   type Clock,
@@ -28,8 +29,8 @@ export interface IntakeParts {
 interface Position {
   /** The first offset that is not stored. */
   next: bigint;
-  /** We asked Kafka for `next` and have stored nothing since. */
-  isSought: boolean;
+  /** How often we asked Kafka for `next` and got something later. */
+  seeks: number;
 }
 
 interface Fit {
@@ -37,7 +38,13 @@ interface Fit {
   reserved: Reserved;
 }
 
+/** A batch fetched before a seek may come after it, so one late answer does not prove that Kafka has lost something. */
+const SEEKS_MAX = 3;
+
 type Target = 'postgres' | 'kafka';
+
+/** What a wait needs: it ends with the consumer, and keeps our place in the group. */
+type Patience = Pick<BatchContext, 'signal' | 'heartbeat'>;
 
 /**
  * Reservations from Kafka to Postgres. Offsets are stored with the rows and are the truth: Kafka's own would skip what
@@ -51,9 +58,28 @@ export class Intake {
     this.#parts = parts;
   }
 
-  /** Another consumer may have stored more, or Postgres may be another: ask it again. */
-  onAssigned(): void {
-    this.#positions = new Map();
+  /**
+   * Another consumer may have stored more, or Postgres may be another: it is asked again, and Kafka is told where to
+   * read on. At once, not with the next batch: a sale that is over has no next batch (recovery.md, "Intake").
+   * @throws an error of our own (SQL), which must end the process.
+   */
+  async onAssigned({ topic, partitions, seek, signal }: Assignment): Promise<void> {
+    const positions = new Map<number, Position>();
+    this.#positions = positions;
+    const context = { signal, heartbeat: async () => undefined };
+    try {
+      for (const partition of partitions) {
+        const next = await this.#readNext(topic, partition, context);
+        // Moved again meanwhile: what we know is void.
+        if (this.#positions !== positions) return;
+        // A batch was quicker, and has moved on.
+        if (positions.has(partition)) continue;
+        positions.set(partition, { next, seeks: 0 });
+        seek(partition, next);
+      }
+    } catch (error) {
+      if (error !== signal.reason) throw error;
+    }
   }
 
   /**
@@ -70,7 +96,7 @@ export class Intake {
         const end = endOf(messages);
         await this.#storeMessages(batch, messages, end, context);
         position.next = end;
-        position.isSought = false;
+        position.seeks = 0;
         context.resolve(end - 1n);
         await context.heartbeat();
       }
@@ -80,15 +106,17 @@ export class Intake {
   }
 
   async #locate(batch: Batch, context: BatchContext, positions: Map<number, Position>): Promise<Position> {
-    const known = positions.get(batch.partition);
-    if (known !== undefined) return known;
-    const { store } = this.#parts;
-    const stored = await this.#persist('postgres', context, () =>
-      store.readOffset(batch.topic, batch.partition),
-    );
-    const position = { next: stored ?? 0n, isSought: false };
-    positions.set(batch.partition, position);
+    const { topic, partition } = batch;
+    const next = positions.get(partition)?.next ?? (await this.#readNext(topic, partition, context));
+    const position = positions.get(partition) ?? { next, seeks: 0 };
+    positions.set(partition, position);
     return position;
+  }
+
+  /** The first offset that is not stored. */
+  async #readNext(topic: string, partition: number, context: Patience): Promise<bigint> {
+    const { store } = this.#parts;
+    return (await this.#persist('postgres', context, () => store.readOffset(topic, partition))) ?? 0n;
   }
 
   /** Does the batch continue what is stored? Reading something twice is harmless, leaving something out is not. */
@@ -99,9 +127,9 @@ export class Intake {
     const place = { topic, partition, first: first.toString(), stored: position.next.toString() };
     if (first < position.next) {
       logger.warn(place, 'intake: reading again what is stored, or the topic was made anew');
-    } else if (first > position.next && !position.isSought) {
+    } else if (first > position.next && position.seeks < SEEKS_MAX) {
       logger.info(place, 'intake: going back to what is not stored');
-      position.isSought = true;
+      position.seeks += 1;
       context.seek(position.next);
       return false;
     } else if (first > position.next) {
@@ -176,11 +204,7 @@ export class Intake {
   }
 
   /** Repeats while the other side is away. Bounded only by the consumer's stop: there is nothing else to do. */
-  async #persist<Result>(
-    target: Target,
-    context: BatchContext,
-    work: () => Promise<Result>,
-  ): Promise<Result> {
+  async #persist<Result>(target: Target, context: Patience, work: () => Promise<Result>): Promise<Result> {
     const { clock, logger, metrics, random } = this.#parts;
     for (let attempt = 0; ; attempt += 1) {
       context.signal.throwIfAborted();

@@ -5,7 +5,7 @@ import type { DeadLetter, ReservationCreated } from '@seckill/contracts';
 import type { OutgoingMessage } from '@seckill/runtime';
 import { test } from 'tap';
 import { createDatabase } from './support/database.ts';
-import { buildIntake, countOf, makeContext } from './support/parts.ts';
+import { buildIntake, countOf, makeAssignment, makeContext } from './support/parts.ts';
 import {
   findLedgerMismatches,
   HEADERS_V1,
@@ -276,14 +276,33 @@ await test('Kafka starts behind what is stored: it is read again and changes not
   t.equal(await readOffset(pool), 6);
 });
 
+await test('Kafka is told at each assignment where the stored rows end', async (t) => {
+  const { pool } = await createDatabase(t);
+  const saleId = await storeSale(pool, { orange: 100 });
+  const { intake } = buildIntake(pool);
+  const first = makeAssignment();
+  await intake.onAssigned(first.assignment);
+  t.same(first.sought, [0n], 'an empty Postgres reads from the beginning');
+  await intake.handleBatch(
+    toBatch([makeReservation(saleId), makeReservation(saleId)]),
+    makeContext().context,
+  );
+  const second = makeAssignment();
+  await intake.onAssigned(second.assignment);
+  t.same(second.sought, [2n]);
+  await pool.query('UPDATE intake_offsets SET next_offset = 1');
+  const third = makeAssignment();
+  await intake.onAssigned(third.assignment);
+  t.same(third.sought, [1n], 'Postgres is asked again each time');
+});
+
 await test('Kafka starts ahead of what is stored: the intake goes back, as after a restored Postgres (INV-2)', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
   const values = Array.from({ length: 6 }, () => makeReservation(saleId));
-  const { intake, metrics } = buildIntake(pool);
   const { context, seen } = makeContext();
-  await intake.handleBatch(toBatch(values.slice(0, 2)), context);
-  intake.onAssigned();
+  await buildIntake(pool).intake.handleBatch(toBatch(values.slice(0, 2)), context);
+  const { intake, metrics } = buildIntake(pool);
   await intake.handleBatch(toBatch(values.slice(4), { offset: 4 }), context);
   t.same(seen.sought, [2n]);
   t.equal((await readOrders(pool)).length, 2, 'nothing of the batch was stored');
@@ -293,20 +312,22 @@ await test('Kafka starts ahead of what is stored: the intake goes back, as after
   t.equal(await countOf(metrics.intakeAlarms, 'gap'), 0);
 
   await pool.query('TRUNCATE orders, intake_offsets');
-  intake.onAssigned();
-  await intake.handleBatch(toBatch([makeReservation(saleId)], { offset: 6 }), context);
+  const another = buildIntake(pool).intake;
+  await another.handleBatch(toBatch([makeReservation(saleId)], { offset: 6 }), context);
   t.same(seen.sought, [2n, 0n], 'an empty Postgres goes back to the beginning');
 });
 
-await test('what Kafka no longer has is alarmed, once, and the partition goes on', async (t) => {
+await test('what Kafka no longer has is asked for three times, alarmed once, and the partition goes on', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
   const { intake, metrics } = buildIntake(pool);
   const { context, seen } = makeContext();
   const value = makeReservation(saleId);
+  for (let round = 0; round < 3; round += 1)
+    await intake.handleBatch(toBatch([value], { offset: 9 }), context);
+  t.equal((await readOrders(pool)).length, 0);
   await intake.handleBatch(toBatch([value], { offset: 9 }), context);
-  await intake.handleBatch(toBatch([value], { offset: 9 }), context);
-  t.same(seen.sought, [0n], 'asked for once');
+  t.same(seen.sought, [0n, 0n, 0n]);
   t.equal(await countOf(metrics.intakeAlarms, 'gap'), 1);
   t.equal((await readOrders(pool)).length, 1);
   await intake.handleBatch(toBatch([makeReservation(saleId)], { offset: 10 }), context);

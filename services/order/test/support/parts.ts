@@ -1,9 +1,11 @@
-import type { OutgoingMessage } from '@seckill/runtime';
+import { TOPICS } from '@seckill/contracts';
 import {
   createLogger,
   createRegistry,
   systemClock,
+  type Assignment,
   type BatchContext,
+  type OutgoingMessage,
   type Pool,
   type Publisher,
 } from '@seckill/runtime';
@@ -64,6 +66,20 @@ export function makeContext() {
     signal: abort.signal,
   };
   return { context, seen, abort };
+}
+
+/** One partition given to us, as after each rearrangement of the group. */
+export function makeAssignment() {
+  const sought: bigint[] = [];
+  const assignment: Assignment = {
+    topic: TOPICS.reservations.name,
+    partitions: [0],
+    seek: (_partition, offset) => {
+      sought.push(offset);
+    },
+    signal: new AbortController().signal,
+  };
+  return { assignment, sought };
 }
 
 /** Polls until the condition holds. @throws after 20 s, naming what never came. */
