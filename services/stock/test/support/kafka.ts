@@ -8,7 +8,7 @@ import {
   type Producer,
 } from '@seckill/runtime';
 import type { Test } from 'tap';
-import { Check } from 'typebox/value';
+import { Compile } from 'typebox/compile';
 import { silent } from './build.ts';
 
 export interface Received extends ReservationCreated {
@@ -17,6 +17,7 @@ export interface Received extends ReservationCreated {
   key: string | undefined;
 }
 
+const isReservationCreated = Compile(ReservationCreated);
 const kafka = createKafka((process.env['KAFKA_BROKERS'] ?? '').split(','), 'seckill-stock-test', silent);
 
 export async function createReservationsTopic(): Promise<void> {
@@ -48,10 +49,11 @@ export async function receive(t: Test): Promise<{ of: (saleId: string) => Receiv
     concurrency: 3,
     onAssigned: () => undefined,
     onCrash: (error) => t.fail('the consumer crashed', { error }),
-    onBatch: async ({ partition, messages: batch }) => {
-      for (const { key, value, headers } of batch) {
+    onBatch: async ({ partition, messages: batch }, context) => {
+      for (const { key, value, headers, offset } of batch) {
         const body: unknown = JSON.parse(value?.toString() ?? 'null');
-        if (Check(ReservationCreated, body)) messages.push({ ...body, partition, headers, key });
+        if (isReservationCreated.Check(body)) messages.push({ ...body, partition, headers, key });
+        context.resolve(offset);
       }
     },
   });
