@@ -1,42 +1,11 @@
-import { createHttp, Problem, type Http, type Logger } from '@seckill/runtime';
-import type { FastifyRequest } from 'fastify';
-import type { Identifier, Identity } from './identity.ts';
+import { createHttp, Problem, type Http } from '@seckill/runtime';
+import type { Identity } from './identity.ts';
 import type { Metrics } from './metrics.ts';
-import type { OrderClient } from './order-client.ts';
+import type { Authenticate, Parts, Services } from './parts.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleRoutes } from './routes/sales.ts';
-import type { SignatureVerifier } from './signature.ts';
-import type { StockClient } from './stock-client.ts';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set by `authenticate`; reading it on a route without that hook is our bug. */
-    identity: Identity;
-  }
-}
-
-export interface Parts {
-  logger: Logger;
-  isReady: () => boolean;
-  docsBaseUrl: string;
-  identifier: Identifier;
-  signatures: SignatureVerifier;
-  /** `PAYMENTS=sandbox`: buyers may pay by a call of their own, without a provider. */
-  isSandbox: boolean;
-  stock: StockClient;
-  order: OrderClient;
-  metrics: Metrics;
-}
-
-type Authenticate = (request: FastifyRequest) => Promise<void>;
-
-export interface Services extends Parts {
-  /** Runs before the body is read: who may not ask is told so first (precedence of contract.md). */
-  authenticate: Authenticate;
-  authenticateAdmin: Authenticate;
-}
 
 /** Assembles the public API; never listens. */
 export function buildApp(parts: Parts): Http {

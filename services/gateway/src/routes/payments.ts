@@ -1,7 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { PaymentNotification } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
-import type { Services } from '../app.ts';
+import type { Services } from '../parts.ts';
 
 /**
  * In a context of its own, whose JSON parser checks the signature over the bytes before anything is made of them:

@@ -1,7 +1,7 @@
 import { ReserveRequest, SaleId, type ReserveAnswer } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import type { Services } from '../app.ts';
+import type { Services } from '../parts.ts';
 import { readIdempotencyKey } from '../idempotency-key.ts';
 import { rejectionProblem } from '../outcome.ts';
 

@@ -2,7 +2,7 @@ import { LIMITS, RestockRequest, SaleId, SaleInput, Sku, type SaleRecord } from 
 import type { Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import type { Services } from '../app.ts';
+import type { Services } from '../parts.ts';
 import { readIdempotencyKey } from '../idempotency-key.ts';
 import { etagOf, matchesEtag, viewSale } from '../sale-view.ts';
 
