@@ -20,9 +20,9 @@
 --   sale_unavailable, 1 if the lane is missing, else 0
 --   replayed, record               the key reserved before with the same fingerprint (INV-4)
 --   key_reused                     … with another one
+--   sale_closed                    by hand, or closes_at has come
 --   sale_paused
 --   sale_not_open, opensAt, milliseconds until then
---   sale_closed
 --   sku_not_found, sku
 --   channel_not_found
 --   sold_out, sku, available, 1 if final, else 0
@@ -86,16 +86,15 @@ if known then
 end
 
 local at = now()
-local isOver = at >= tonumber(closesAt)
--- A sale whose window is over is closed even if it was paused: "paused" invites a repeat that cannot succeed.
-if state == 'paused' and not isOver then
+-- A sale is in one state at a time. Closed comes first: "paused" and "not open" invite a repeat that cannot succeed.
+if state == 'closed' or at >= tonumber(closesAt) then
+  return { 'sale_closed' }
+end
+if state == 'paused' then
   return { 'sale_paused' }
 end
 if at < tonumber(opensAt) then
   return { 'sale_not_open', opensAt, tonumber(opensAt) - at }
-end
-if state ~= 'open' or isOver then
-  return { 'sale_closed' }
 end
 
 local quantity = 0

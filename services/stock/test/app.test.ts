@@ -10,9 +10,9 @@ function reservationOf(answer: ReserveAnswer | undefined): Reservation {
   return answer.reservation;
 }
 
-const { addSale, send, reserve, connection, order } = await build(t);
+const { addSale, hand, send, reserve, connection, order } = await build(t);
 const sale = addSale();
-t.same((await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale })).body, {
+t.same(await hand(sale), {
   saleId: sale.saleId,
   version: 1,
   epoch: 1,
@@ -40,7 +40,7 @@ await t.test('each route takes its own callers and no one else', async (t) => {
 
 await t.test('answers stand in the order of the batch, and sales are kept apart', async (t) => {
   const other = addSale({ limitPerBuyer: 1 });
-  await send('PUT', `/internal/sales/${other.saleId}`, { as: 'order', body: other });
+  await hand(other);
   const answers = await reserve(
     item(sale.saleId, { userId: 'u1', lines: [{ sku: 'a', quantity: 2 }] }),
     item(other.saleId, { userId: 'u1' }),
@@ -88,7 +88,7 @@ await t.test(
       ],
       channels: [{ id: 'x' }],
     });
-    await send('PUT', `/internal/sales/${sorted.saleId}`, { as: 'order', body: sorted });
+    await hand(sorted);
     const request = item(sorted.saleId, { lines, channelId: 'x', ref: 'note-“8812”' });
     const [first] = await reserve(request);
     const reservation = reservationOf(first);
@@ -167,7 +167,7 @@ await t.test('malformed batches are refused whole and change nothing', async (t)
 
 await t.test('a traceparent travels into the outbox, and one that is none does not', async (t) => {
   const traced = addSale();
-  await send('PUT', `/internal/sales/${traced.saleId}`, { as: 'order', body: traced });
+  await hand(traced);
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
   for (const value of [traceparent, 'nonsense']) {
     const headers = { traceparent: value };

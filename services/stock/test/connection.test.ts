@@ -7,9 +7,9 @@ import { build, item, silent, startRedis, until } from './support/build.ts';
 const engines = await startRedis(t);
 
 await t.test('a call that timed out is unknown, and the same key tells what became of it', async (t) => {
-  const { addSale, send, reserve, connection } = await build(t, { redisUrl: engines.redis });
+  const { addSale, hand, send, reserve, connection } = await build(t, { redisUrl: engines.redis });
   const sale = addSale();
-  await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
+  await hand(sale);
   const request = item(sale.saleId);
   const admin = connection.redis.duplicate({ enableAutoPipelining: false });
   t.teardown(() => {
@@ -24,9 +24,9 @@ await t.test('a call that timed out is unknown, and the same key tells what beca
 });
 
 await t.test('a Redis that is full sheds load, and nothing is unknown', async (t) => {
-  const { addSale, send, reserve, connection } = await build(t, { redisUrl: engines.redis });
+  const { addSale, hand, reserve, connection } = await build(t, { redisUrl: engines.redis });
   const sale = addSale();
-  await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
+  await hand(sale);
   await connection.redis.config('SET', 'maxmemory', '1mb');
   t.same(await reserve(item(sale.saleId)), [{ outcome: 'overloaded' }]);
   await connection.redis.config('SET', 'maxmemory', '0');
@@ -46,9 +46,9 @@ await t.test('stock refuses to start on a Redis that may evict keys', async (t) 
 });
 
 await t.test('a reconnect to a Redis that may evict keys stays closed until it is mended', async (t) => {
-  const { addSale, send, reserve, connection } = await build(t, { redisUrl: engines.redis });
+  const { addSale, hand, reserve, connection } = await build(t, { redisUrl: engines.redis });
   const sale = addSale();
-  await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
+  await hand(sale);
   await connection.redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
   connection.redis.disconnect(true);
   await until('connected again', () => connection.redis.status === 'ready');

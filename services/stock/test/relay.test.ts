@@ -10,7 +10,7 @@ import {
   systemClock,
   type Producer,
 } from '@seckill/runtime';
-import { freePorts, startChild, type Child } from '@seckill/stack';
+import type { Child } from '@seckill/stack';
 import t, { type Test } from 'tap';
 import { laneKeys, scriptKeys, type Lane } from '../src/keys.ts';
 import { createRelayMetrics } from '../src/metrics.ts';
@@ -18,7 +18,7 @@ import { createOutbox } from '../src/outbox.ts';
 import { createRelay, LaneRelay, type RelayOptions } from '../src/relay.ts';
 import { build, item, silent, startRedis, until, type Built } from './support/build.ts';
 import { connectProducer, createReservationsTopic, receive } from './support/kafka.ts';
-import { TOKENS } from './support/order.ts';
+import { startStock } from './support/process.ts';
 
 type Send = (record: Parameters<Producer['send']>[0]) => ReturnType<Producer['send']>;
 
@@ -53,12 +53,12 @@ function relayOptions(
 /** A sale with so many reservations in its outbox. */
 async function fill(count: number, on: Built = built): Promise<Lane> {
   const sale = on.addSale();
-  await on.send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
+  await on.hand(sale);
   for (let start = 0; start < count; start += 250) {
     const items = Array.from({ length: Math.min(250, count - start) }, (_, index) =>
       item(sale.saleId, { userId: `u${start + index}`, lines: [{ sku: 'b', quantity: 1 }] }),
     );
-    await on.reserve(...items);
+    await on.reserveAll(items);
   }
   return { saleId: sale.saleId, lane: 0 };
 }
@@ -97,6 +97,7 @@ await t.test(
       body: [request],
       headers: { traceparent },
     });
+    t.match(body, [{ outcome: 'reserved' }]);
     const [answer] = body as unknown as [
       { reservation: { id: string; reservedAt: string; expiresAt: string } },
     ];
@@ -140,7 +141,7 @@ await t.test(
     const running = createRelay(options).run(stop.signal);
     await until('the outbox is empty', async () => (await outboxLength(lane)) === 0);
     t.same(sizes, [500, 500, 200]);
-    await built.reserve(item(lane.saleId, { userId: 'late', lines: [{ sku: 'b', quantity: 1 }] }));
+    await built.reserveAll([item(lane.saleId, { userId: 'late', lines: [{ sku: 'b', quantity: 1 }] })]);
     await until('what comes later is relayed too', async () => (await outboxLength(lane)) === 0);
     stop.abort();
     await running;
@@ -201,7 +202,7 @@ await t.test('entries added while Kafka confirms are not trimmed', async (t) => 
   const lane = await fill(10);
   const send: Send = async (record) => {
     const answer = await producer.send(record);
-    await built.reserve(item(lane.saleId, { userId: 'meanwhile', lines: [{ sku: 'b', quantity: 1 }] }));
+    await built.reserveAll([item(lane.saleId, { userId: 'meanwhile', lines: [{ sku: 'b', quantity: 1 }] })]);
     return answer;
   };
   t.equal(await new LaneRelay(relayOptions(built, lane, { send }), lane).pass(), 'published');
@@ -318,29 +319,13 @@ await t.test(
     const own = await build(t, { redisUrl: engines.redis });
     const lane = await fill(3_000, own);
     const start = async (): Promise<Child> => {
-      const [port = 0, metricsPort = 0] = await freePorts(2);
-      const child = await startChild({
-        name: 'relay',
-        command: process.execPath,
-        args: [new URL('../dist/main.js', import.meta.url).pathname],
-        env: {
-          ...process.env,
-          REDIS_URL: engines.redis,
-          ORDER_URL: own.order.url,
-          STOCK_TOKEN: TOKENS.stock,
-          GATEWAY_TOKEN: TOKENS.gateway,
-          ORDER_TOKEN: TOKENS.order,
-          HOST: '127.0.0.1',
-          PORT: String(port),
-          METRICS_PORT: String(metricsPort),
-          ROLES: 'relay',
-          LOG_LEVEL: 'warn',
-          RELAY_BATCH_COUNT_MAX: '10',
-          RELAY_LEASE_MS: '600',
-        },
-        output: 'inherit',
+      const { child } = await startStock(t, {
+        REDIS_URL: engines.redis,
+        ORDER_URL: own.order.url,
+        ROLES: 'relay',
+        RELAY_BATCH_COUNT_MAX: '10',
+        RELAY_LEASE_MS: '600',
       });
-      t.teardown(() => child.stop());
       return child;
     };
     const first = await start();

@@ -27,7 +27,11 @@ export interface Built {
     path: string,
     options?: { as?: keyof typeof TOKENS | 'nobody'; body?: unknown; headers?: Record<string, string> },
   ) => Promise<{ status: number; body: Record<string, unknown> }>;
+  /** Hands a control state over as order does: again until stock acknowledges. */
+  hand: (control: ControlState) => Promise<Record<string, unknown>>;
   reserve: (...items: ReserveItem[]) => Promise<ReserveAnswer[]>;
+  /** Reserves as a client does: again with the same keys until every answer is known. @throws when one is refused. */
+  reserveAll: (items: ReserveItem[]) => Promise<void>;
 }
 
 /** The same assembly as main.ts, on a real Redis, without a port of its own. */
@@ -76,6 +80,10 @@ export async function build(
     });
     return { status: answer.statusCode, body: JSON.parse(answer.body) as Record<string, unknown> };
   };
+  const reserve: Built['reserve'] = async (...items) => {
+    const { body } = await send('POST', '/internal/reservations', { body: items });
+    return body as unknown as ReserveAnswer[];
+  };
   return {
     app,
     connection,
@@ -89,9 +97,23 @@ export async function build(
       return control;
     },
     send,
-    reserve: async (...items) => {
-      const { body } = await send('POST', '/internal/reservations', { body: items });
-      return body as unknown as ReserveAnswer[];
+    hand: async (control) => {
+      const put = () => send('PUT', `/internal/sales/${control.saleId}`, { as: 'order', body: control });
+      let answer = await put();
+      await until(
+        'stock acknowledges',
+        async () => answer.status === 200 || (answer = await put()).status === 200,
+      );
+      return answer.body;
+    },
+    reserve,
+    reserveAll: async (items) => {
+      await until('all are reserved', async () => {
+        const outcomes = (await reserve(...items)).map(({ outcome }) => outcome);
+        const refused = outcomes.find((outcome) => outcome !== 'reserved' && outcome !== 'outcome_unknown');
+        if (refused !== undefined) throw new Error(`a reserve was answered ${refused}`);
+        return outcomes.every((outcome) => outcome === 'reserved');
+      });
     },
   };
 }

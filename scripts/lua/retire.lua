@@ -1,0 +1,33 @@
+#!lua flags=allow-oom
+-- Removes a lane whose sale is long over: at the earliest a day after its last hold can have ended, and only when
+-- nothing of it is on the way any more. A settlement that comes later finds no hold. The member of `seckill:lanes` is on
+-- another node and is removed afterwards. Called by the relay, under the lane's lease.
+--
+-- KEYS[1] state     KEYS[2] items     KEYS[3] buyers    KEYS[4] channels
+-- KEYS[5] keys      KEYS[6] holds     KEYS[7] outbox
+-- ARGV              none
+--
+-- Answers:
+--   missing    no such lane
+--   not_due    before closes_at + hold_ms + 24 h by Redis' clock, or no snapshot told these yet
+--   busy       holds or outbox entries are left
+--   retired    it is gone
+
+local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[6], KEYS[7]
+local REST_MS = 24 * 60 * 60 * 1000
+
+--- @include "now"
+
+local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
+if not gate then
+  return { 'missing' }
+end
+if not closesAt or not holdMs or now() < tonumber(closesAt) + tonumber(holdMs) + REST_MS then
+  return { 'not_due' }
+end
+if redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0 then
+  return { 'busy' }
+end
+-- UNLINK: a sale's keys may be 100 MB, which Redis then frees beside its work.
+redis.call('UNLINK', unpack(KEYS))
+return { 'retired' }

@@ -1,0 +1,62 @@
+// Goal: the process as it is deployed: it listens, sells, tells its metrics, ends in order, and refuses to start wrong.
+// Method: `node dist/main.js` on a Redis of our own; Kafka is away, which must not stop a sale (decision 2).
+import t from 'tap';
+import { item, makeControl, startRedis, until } from './support/build.ts';
+import { startOrderSide, TOKENS } from './support/order.ts';
+import { startStock } from './support/process.ts';
+
+const engines = await startRedis(t);
+const order = await startOrderSide(t);
+const env = { REDIS_URL: engines.redis, ORDER_URL: order.url, KAFKA_BROKERS: '127.0.0.1:1' };
+
+await t.test('it sells while Kafka is away, counts what waits, and ends in order', async (t) => {
+  const { child, url, metricsUrl } = await startStock(t, { ...env, ROLES: undefined });
+  const isReady = () =>
+    fetch(`${url}/readyz`).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  await until('ready', isReady);
+  t.equal((await fetch(`${url}/livez`)).status, 200);
+  const sale = makeControl();
+  order.controls.set(sale.saleId, sale);
+  const call = async (method: string, path: string, token: string, body: unknown): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const answer = await fetch(`${url}${path}`, { method, headers, body: JSON.stringify(body) });
+    return answer.json();
+  };
+  await call('PUT', `/internal/sales/${sale.saleId}`, TOKENS.order, sale);
+  const answers = await call('POST', '/internal/reservations', TOKENS.gateway, [
+    item(sale.saleId),
+    item(sale.saleId),
+  ]);
+  t.match(answers, [{ outcome: 'reserved' }, { outcome: 'reserved' }]);
+  const metrics = await (await fetch(metricsUrl)).text();
+  t.match(metrics, 'seckill_stock_reserve_answers_total{outcome="reserved"} 2');
+  t.match(metrics, 'nodejs_eventloop_lag_seconds');
+  const ended = child.exited;
+  await child.stop();
+  t.equal((await ended).code, 0);
+});
+
+await t.test('a part of the roles runs alone', async (t) => {
+  const { url, metricsUrl } = await startStock(t, { ...env, ROLES: 'relay' });
+  await until('started', () =>
+    fetch(metricsUrl).then(
+      ({ ok }) => ok,
+      () => false,
+    ),
+  );
+  await t.rejects(fetch(`${url}/livez`), 'nothing listens');
+});
+
+await t.test('it does not start without its secrets, or on a Redis that may evict keys', async (t) => {
+  const { child } = await startStock(t, { ...env, STOCK_TOKEN: 'short', GATEWAY_TOKEN: undefined });
+  t.equal((await child.exited).code, 1);
+  const redis = await import('ioredis').then(({ Redis }) => new Redis(engines.redis));
+  await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+  const { child: second } = await startStock(t, env);
+  t.equal((await second.exited).code, 1);
+  await redis.config('SET', 'maxmemory-policy', 'noeviction');
+  redis.disconnect();
+});
