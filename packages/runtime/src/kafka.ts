@@ -153,7 +153,13 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     rebalanceTimeout: 30_000,
     // The default of 5 s delays every disconnect by as much.
     maxWaitTimeInMs: 250,
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 10 },
+    retry: {
+      initialRetryTime: 100,
+      maxRetryTime: 1_000,
+      retries: 10,
+      // kafkajs would start again after our stop, when a crash was under way: a member nobody can stop any more.
+      restartOnFailure: async () => !abort.signal.aborted,
+    },
   });
   const seek = (partition: number, offset: bigint) => {
     consumer.seek({ topic: options.topic.name, partition, offset: offset.toString() });
@@ -165,7 +171,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
   });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives on.
-    if (!payload.restart) options.onCrash(payload.error);
+    if (!payload.restart && !abort.signal.aborted) options.onCrash(payload.error);
   });
   await consumer.connect();
   await consumer.subscribe({ topic: options.topic.name, fromBeginning: true });

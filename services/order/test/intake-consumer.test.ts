@@ -11,7 +11,7 @@ import { createMetrics } from '../src/metrics.ts';
 import { createTopics, TopicsError } from '../src/topics.ts';
 import { createDatabase } from './support/database.ts';
 import { connectKafka, connectPublisher, createTopic, readValues, SINGLE_BROKER } from './support/kafka.ts';
-import { countOf, logger } from './support/parts.ts';
+import { countOf, logger, until } from './support/parts.ts';
 import { findLedgerMismatches, makeReservation, readSold, storeSale } from './support/reservations.ts';
 
 interface Place {
@@ -44,7 +44,18 @@ async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: 
     batchCountMax: 50,
   });
   const onFail = (error: unknown) => failures.push(error);
-  const stop = await consumeReservations({ kafka, intake, onFail, groupId, topic });
+  let isAssigned = false;
+  const onAssigned = intake.onAssigned.bind(intake);
+  intake.onAssigned = async (assignment) => {
+    isAssigned = true;
+    await onAssigned(assignment);
+  };
+  const stopConsumer = await consumeReservations({ kafka, intake, onFail, groupId, topic });
+  // kafkajs, disconnected while it joins, connects again and keeps its sockets: it would hold up the end of this file.
+  const stop = async () => {
+    await until('a place in the group', () => isAssigned);
+    await stopConsumer();
+  };
   t.teardown(stop);
   return { stop, metrics, failures };
 }
