@@ -181,7 +181,7 @@ await test('many batches over the same sales and SKUs in every order neither dea
   const totals = Object.fromEntries(skus.map((sku) => [sku, 1_000_000]));
   const saleIds = await Promise.all([1, 2, 3, 4].map(() => storeSale(pool, totals)));
   const shuffle = <Item>(items: Item[]) => [...items].sort(() => Math.random() - 0.5);
-  const { intake, metrics } = buildIntake(pool, { batchCountMax: 8 });
+  const { intake, metrics } = buildIntake(pool, { batchCountMax: 16 });
   const values = Array.from({ length: 60 }, () =>
     shuffle(saleIds).map((saleId) =>
       makeReservation(saleId, { lines: shuffle(skus).map((sku) => ({ sku, quantity: 1, price: 1 })) }),
@@ -189,7 +189,7 @@ await test('many batches over the same sales and SKUs in every order neither dea
   );
   // Each reservation comes twice, in two partitions at the same time: their rows collide as well.
   const batches = Array.from({ length: 16 }, (_, partition) =>
-    toBatch(shuffle(values.filter((_order, index) => index % 8 === partition % 8).flat()), { partition }),
+    toBatch(shuffle(values.filter((_order, index) => index % 8 === partition >> 1).flat()), { partition }),
   );
   await Promise.all(batches.map((batch) => intake.handleBatch(batch, makeContext().context)));
   t.equal((await readOrders(pool)).length, 240);
@@ -206,24 +206,27 @@ await test('many batches over the same sales and SKUs in every order neither dea
 
 await test('a deadlock with a stranger is repeated, not given up', async (t) => {
   const { url, pool } = await createDatabase(t);
-  const [one, two] = (await Promise.all([1, 2].map(() => storeSale(pool, { orange: 10 })))).sort();
+  const [one = '', two = ''] = (await Promise.all([1, 2].map(() => storeSale(pool, { orange: 10 })))).sort();
   const stranger = new pg.Client({ connectionString: url });
   await stranger.connect();
   t.teardown(() => stranger.end());
-  // Takes the second row, then the first: against the order. The intake waits first, so Postgres, which looks for
-  // a deadlock after a second of waiting, makes it the victim.
-  await stranger.query('BEGIN');
-  await stranger.query('SELECT FROM ledger WHERE sale_id = $1 FOR UPDATE', [two]);
   const { intake, metrics } = buildIntake(pool);
-  const handled = intake.handleBatch(
-    toBatch([makeReservation(one ?? ''), makeReservation(two ?? '')]),
-    makeContext().context,
-  );
-  await until('the intake waits', async () => (await findWaiting(pool)).length > 0);
-  await stranger.query('SELECT FROM ledger WHERE sale_id = $1 FOR UPDATE', [one]);
-  await stranger.query('ROLLBACK');
-  await handled;
-  t.equal(await countOf(metrics.intakeMessages, 'stored'), 2);
-  t.equal(await countOf(metrics.intakeRetries, 'postgres'), 1);
+  const retries = () => countOf(metrics.intakeRetries, 'postgres');
+  // Postgres looks for a deadlock after a second of waiting, and the intake waits first, so it is the victim; unless
+  // the machine took that second between the two, and the stranger was: then once more.
+  let rounds = 0;
+  for (; rounds < 5 && (await retries()) === 0; rounds += 1) {
+    await stranger.query('BEGIN');
+    await stranger.query('SELECT FROM ledger WHERE sale_id = $1 FOR UPDATE', [two]);
+    const values = [makeReservation(one), makeReservation(two)];
+    const handled = intake.handleBatch(toBatch(values, { offset: 2 * rounds }), makeContext().context);
+    await until('the intake waits', async () => (await findWaiting(pool)).length > 0);
+    // The second row, then the first: against the order.
+    await stranger.query('SELECT FROM ledger WHERE sale_id = $1 FOR UPDATE', [one]).catch(() => undefined);
+    await stranger.query('ROLLBACK');
+    await handled;
+  }
+  t.ok((await retries()) > 0, 'the intake was the victim');
+  t.equal(await countOf(metrics.intakeMessages, 'stored'), 2 * rounds);
   t.same(await findLedgerMismatches(pool), []);
 });

@@ -2,7 +2,7 @@
 // Method: the real intake on a real Postgres, fed batch by batch as Kafka's client would; Kafka itself is in
 // intake-consumer.test.ts, faults of Postgres in intake-faults.test.ts.
 import type { DeadLetter, ReservationCreated } from '@seckill/contracts';
-import type { OutgoingMessage } from '@seckill/runtime';
+import { PublishError, type OutgoingMessage } from '@seckill/runtime';
 import { test } from 'tap';
 import { createDatabase } from './support/database.ts';
 import { buildIntake, countOf, makeAssignment, makeContext } from './support/parts.ts';
@@ -127,6 +127,28 @@ await test('a message that cannot be understood goes to dead letters, as it was,
     t.equal(await readOffset(pool), 3, `${name}: the partition moved on`);
     t.equal(await countOf(metrics.intakeMessages, 'dead_letter'), 1);
   }
+});
+
+await test('the offset passes a dead letter only after Kafka confirmed it', async (t) => {
+  const { pool } = await createDatabase(t);
+  const saleId = await storeSale(pool, { orange: 100 });
+  const offsets: (number | undefined)[] = [];
+  const { intake, letters, metrics } = buildIntake(pool, {
+    batchCountMax: 1,
+    onPublish: async () => {
+      offsets.push(await readOffset(pool));
+      // An answer that misses a partition: it may or may not have been written, so it is published again.
+      if (offsets.length < 3) throw new PublishError('no confirmation for partition 0');
+    },
+  });
+  const { context, seen } = makeContext();
+  await intake.handleBatch(toBatch([makeReservation(saleId), 'poison', makeReservation(saleId)]), context);
+  t.same(offsets, [1, 1, 1], 'it stood before the message at each attempt');
+  t.equal(letters.length, 1);
+  t.equal(await countOf(metrics.intakeRetries, 'kafka'), 2);
+  t.ok(seen.heartbeats >= 2, 'the place in the group was kept meanwhile');
+  t.equal(await readOffset(pool), 3);
+  t.equal((await readOrders(pool)).length, 2);
 });
 
 await test('data that Postgres refuses is bisected down to the one message', async (t) => {

@@ -28,11 +28,17 @@ export async function countOf(counter: Readable, label: string): Promise<number>
 /** The real intake on a real Postgres; what it would publish is kept for the test to read. */
 export function buildIntake(
   pool: Pool,
-  options: { batchCountMax?: number; wrap?: (store: IntakeStore) => IntakeStore } = {},
+  options: {
+    batchCountMax?: number;
+    wrap?: (store: IntakeStore) => IntakeStore;
+    /** Before a dead letter is confirmed; may throw. */
+    onPublish?: () => Promise<void>;
+  } = {},
 ) {
   const letters: OutgoingMessage[] = [];
   const publisher: Publisher = {
     async publish(_topic, _kind, messages) {
+      await options.onPublish?.();
       letters.push(...messages);
     },
   };
