@@ -108,7 +108,8 @@ async function prepare(
   writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 });
   const common = [`-Dlog4j2.configurationFile=${join(FILES, 'log4j2.properties')}`, '-cp', join(jars, '*')];
   const clusterId = randomBytes(16).toString('base64url');
-  const format = ['kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', config];
+  // One word: an id may begin with a dash and would be read as the next option.
+  const format = ['kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '--config', config];
   // The tool runs for a second: compiling it well would take longer than it lives.
   const formatted = await run(java, ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', ...common, ...format], {
     timeoutMs: 60_000,

@@ -3,7 +3,7 @@ import type { SaleRecord, StockState } from '@seckill/contracts';
 import t from 'tap';
 import { readIdempotencyKey } from '../src/idempotency-key.ts';
 import { rejectionProblem } from '../src/outcome.ts';
-import { etagOf, matchesEtag, viewSale } from '../src/sale-view.ts';
+import { etagOf, matchesEtag, retiredState, viewSale } from '../src/sale-view.ts';
 
 const opensAt = Date.parse('2026-11-22T12:00:00.000Z');
 const closesAt = opensAt + 600_000;
@@ -70,6 +70,18 @@ await t.test('sold out has two truths', async (t) => {
   t.equal(soldOut({ available: 0, held: 1, paid: 9 }), 'held');
   t.equal(soldOut({ available: 0, held: 0, paid: 10 }), 'final');
   t.equal(soldOut({ available: 5, held: 5 }, { state: 'closed' }), 'final');
+});
+
+await t.test('a retired sale is read from order alone', async (t) => {
+  t.equal(retiredState(record), undefined);
+  const retired = { ...record, retired: { items: [{ sku: 'o', total: 12, paid: 7 }] } };
+  const state = retiredState(retired);
+  t.ok(state);
+  const sale = viewSale(retired, state ?? stock(), false);
+  t.match(sale, {
+    state: 'closed',
+    items: [{ total: 12, available: 5, held: 0, paid: 7, soldOut: 'final' }],
+  });
 });
 
 await t.test('partner and cap are for admins', async (t) => {

@@ -23,7 +23,10 @@ export function reservationRoutes(app: Http, { authenticate, stock, order, metri
         return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
       }
       // Whether there is such a sale only order can tell; it throws `sale_not_found` (recovery.md, "The gate").
-      if (answer.outcome === 'sale_unavailable' && answer.missing) await order.sale(saleId, request.id);
+      if (answer.outcome === 'sale_unavailable' && answer.missing) {
+        const { retired } = await order.sale(saleId, request.id);
+        if (retired !== undefined) throw new Problem('sale_closed');
+      }
       throw rejectionProblem(answer);
     },
   );

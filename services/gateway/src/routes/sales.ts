@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Services } from '../parts.ts';
 import { readIdempotencyKey } from '../idempotency-key.ts';
-import { etagOf, matchesEtag, viewSale } from '../sale-view.ts';
+import { etagOf, matchesEtag, retiredState, viewSale } from '../sale-view.ts';
 
 const Params = Type.Object({ saleId: SaleId });
 const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
@@ -18,7 +18,7 @@ export function saleRoutes(app: Http, services: Services): void {
     record: SaleRecord,
     isAdmin: boolean,
   ) {
-    const state = await stock.state(record.definition.id, request.id);
+    const state = retiredState(record) ?? (await stock.state(record.definition.id, request.id));
     const sale = viewSale(record, state, isAdmin);
     const etag = etagOf(sale);
     reply.header('etag', etag).header('cache-control', 'no-cache').header('vary', 'authorization');
