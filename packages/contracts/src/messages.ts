@@ -74,6 +74,10 @@ export interface DeadLetter {
   partition: number;
   offset: string;
   error: string;
+  /** Absent when the message had none. */
+  key?: string;
+  /** As met, so that a replay is the original message. Absent in letters written before headers were kept. */
+  headers?: Record<string, string>;
   /** The original value, base64: it may be anything. */
   value: string;
 }

@@ -3,6 +3,9 @@ import type { ControlState } from './control.ts';
 /** An order as load.lua needs it: the buyer's units and the first answer to the key. */
 export interface SnapshotOrder {
   reservationId: string;
+  /** Of the reservation itself, not of the snapshot: its hold may have to be published again. */
+  epoch: number;
+  sequence: number;
   userId: string;
   idempotencyKey: string;
   fingerprint: string;

@@ -1,6 +1,7 @@
 export * from './clock.ts';
 export * from './config.ts';
 export * from './credential.ts';
+export * from './dead-letter.ts';
 export * from './http.ts';
 export * from './invariant.ts';
 export * from './kafka.ts';

@@ -1,5 +1,5 @@
 import { HEADERS, partitionOf, type Topic } from '@seckill/contracts';
-import kafkajs, { type Kafka, type Producer } from 'kafkajs';
+import kafkajs, { type Consumer, type Kafka, type Producer } from 'kafkajs';
 import { mendKafkaTimer } from './kafka-timer.ts';
 import type { Logger } from './logger.ts';
 
@@ -173,6 +173,25 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives on.
     if (!payload.restart && !abort.signal.aborted) options.onCrash(payload.error);
   });
+  try {
+    await run(consumer, options, seek, abort.signal);
+  } catch (error) {
+    // The caller starts anew; half a consumer would keep its connections, and a place in the group.
+    await consumer.disconnect().catch(() => undefined);
+    throw error;
+  }
+  return async () => {
+    abort.abort();
+    await consumer.disconnect();
+  };
+}
+
+async function run(
+  consumer: Consumer,
+  options: ConsumerOptions,
+  seek: Assignment['seek'],
+  signal: AbortSignal,
+): Promise<void> {
   await consumer.connect();
   await consumer.subscribe({ topic: options.topic.name, fromBeginning: true });
   await consumer.run({
@@ -199,13 +218,9 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
           seek: (offset) => {
             seek(batch.partition, offset);
           },
-          signal: abort.signal,
+          signal,
         },
       );
     },
   });
-  return async () => {
-    abort.abort();
-    await consumer.disconnect();
-  };
 }

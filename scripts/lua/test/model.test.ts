@@ -61,8 +61,15 @@ const controlStep = fc.record({
     { requiredKeys: ['x'] },
   ),
 });
+const settleStep = fc.record({
+  kind: fc.constant('settle' as const),
+  /** Which order, counted round; beyond all of them: one that Redis does not know. */
+  index: fc.integer({ min: 0, max: 4 }),
+  verdict: mostly('expired' as const, 'paid' as const, 'cancelled' as const, 'refused' as const),
+});
 const step = fc.oneof(
   { weight: 24, arbitrary: reserveStep },
+  { weight: 12, arbitrary: settleStep },
   { weight: 3, arbitrary: controlStep },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('close' as const), isForced: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('open' as const) }) },
@@ -179,6 +186,11 @@ class History {
         });
         return { actual: comparable(answer), expected: model.reserve(request) };
       }
+      case 'settle': {
+        const random = model.orders[taken.index]?.random ?? 'unknown';
+        const [result] = await lane.settle(random, taken.verdict);
+        return { actual: [result], expected: model.settle(random, taken.verdict) };
+      }
       case 'control': {
         const control: ModelControl = { ...taken, version: Math.max(1, model.control.version + taken.step) };
         return { actual: await lane.control(toPatch(control)), expected: model.apply(control) };
@@ -215,20 +227,24 @@ class History {
     if (!model.rebuild((index) => ends[index % ends.length] ?? 'paid')) {
       return { actual: await lane.loadChunk({ epoch, control }), expected: ['outbox_not_empty'] };
     }
-    const orders = model.orders.map(({ user, key, random, channel, ref, holdMs, ...order }) =>
-      lane.order({
+    const orders = model.orders.map(({ user, key, random, channel, ref, holdMs, status, ...order }) => {
+      if (status === 'refused') throw new Error('a snapshot has no refused orders');
+      const [epochOf, sequence] = order.entry.split('-').map(Number);
+      return lane.order({
         reservationId: `${lane.lane.saleId}.0.${random.padEnd(16, '_')}`,
+        epoch: epochOf ?? 0,
+        sequence: sequence ?? 0,
         userId: user,
         idempotencyKey: key,
         fingerprint: order.fingerprint,
         lines: order.lines,
-        status: order.status,
+        status,
         reservedAt: CREATED_AT,
         expiresAt: CREATED_AT + holdMs,
         ...(channel === '' ? {} : { channelId: channel }),
         ...(ref === '' ? {} : { ref }),
-      }),
-    );
+      });
+    });
     for (const order of model.orders) order.random = order.random.padEnd(16, '_');
     const chunks = Math.max(1, Math.ceil(orders.length / chunkOrders));
     for (let chunk = 0; chunk < chunks; chunk += 1) {
@@ -263,7 +279,8 @@ await t.test('random histories give the answers and the state of the model', asy
           throw new Error('answers differ');
         if (!t.strictSame(await readState(redis, lane), history.model.view()))
           throw new Error('states differ');
-        const name = taken.kind === 'reserve' ? String((expected as unknown[])[0]) : taken.kind;
+        const isCounted = taken.kind === 'reserve' || taken.kind === 'settle';
+        const name = isCounted ? String((expected as unknown[])[0]) : taken.kind;
         outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
       }
       await redis.del(...Object.values(lane.keys));
@@ -279,6 +296,8 @@ await t.test('random histories give the answers and the state of the model', asy
     'limit_reached',
     'channel_full',
     'rebuild',
+    'settled',
+    'absent',
   ]) {
     t.ok((outcomes.get(name) ?? 0) > 0, `${name} came up`);
   }

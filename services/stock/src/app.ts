@@ -6,8 +6,8 @@ import { saleRoutes } from './routes/sales.ts';
 import type { Stock } from './stock.ts';
 
 export interface AppOptions {
-  stock: Stock;
-  lanes: Lanes;
+  /** Absent where the `http` role does not run: then only health is answered. */
+  api?: { stock: Stock; lanes: Lanes };
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
   /** Our own bug was met: the process must end (decision 14). */
@@ -17,8 +17,10 @@ export interface AppOptions {
 
 /** Assembles the internal HTTP API; never listens. */
 export function createApp(options: AppOptions): Http {
-  const { stock, lanes, tokens, logger } = options;
+  const { api, tokens, logger } = options;
   const app = createHttp({ logger, isReady: options.isReady });
+  if (api === undefined) return app;
+  const { stock, lanes } = api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) options.onInvariantBroken(error);
   });

@@ -1,6 +1,6 @@
 import { ConfigReader } from '@seckill/runtime';
 
-export const ROLES = ['http', 'relay'] as const;
+export const ROLES = ['http', 'relay', 'settler'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Reads the environment once. @throws ConfigError naming every problem. */
@@ -28,6 +28,13 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     batchCountMax: reader.integer('RELAY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 10_000 }),
     /** After a relay was killed its lanes wait this long for another. */
     leaseMs: reader.integer('RELAY_LEASE_MS', { default: 5_000, min: 100, max: 600_000 }),
+    /** How long past its end a hold waits for its settlement before it is published again. */
+    orphanGraceMs: reader.integer('ORPHAN_GRACE_MS', { default: 60_000, min: 0, max: 86_400_000 }),
+    /** Between two steps of 500 holds through one lane; 100,000 holds are looked through in 50 s. */
+    orphanScanMs: reader.integer('ORPHAN_SCAN_MS', { default: 250, min: 10, max: 3_600_000 }),
+    retirePollMs: reader.integer('RETIRE_POLL_MS', { default: 60_000, min: 10, max: 86_400_000 }),
+    /** Settlements in one pipeline. */
+    settleCountMax: reader.integer('SETTLER_BATCH_COUNT_MAX', { default: 256, min: 1, max: 10_000 }),
   };
   reader.done();
   return config;

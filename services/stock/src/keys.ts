@@ -59,6 +59,8 @@ export const SCRIPT_PARTS = {
   close: ['state'],
   control: ['state', 'items', 'channels'],
   count: ['state', 'items', 'outbox'],
+  settle: ['items', 'buyers', 'channels', 'keys', 'holds'],
+  retire: ['state', 'items', 'buyers', 'channels', 'keys', 'holds', 'outbox'],
   trim: ['lease', 'outbox'],
   lease: ['lease'],
 } as const satisfies Record<string, Part[]>;

@@ -10,17 +10,18 @@ import {
   serveMetrics,
   systemClock,
   type Logger,
-  type Producer,
   type Registry,
 } from '@seckill/runtime';
 import { createApp } from './app.ts';
 import { readConfig, type Config } from './config.ts';
 import { Connection } from './connection.ts';
 import { Lanes, listLanes } from './lanes.ts';
-import { createRelayMetrics, createStockMetrics } from './metrics.ts';
+import { createRelayMetrics, createSettlerMetrics, createStockMetrics } from './metrics.ts';
 import { OrderClient } from './order-client.ts';
 import { createOutbox } from './outbox.ts';
 import { createRelay } from './relay.ts';
+import { createSettle } from './settlements.ts';
+import { consumeSettlements, Settler } from './settler.ts';
 import { Stock } from './stock.ts';
 
 const config = readConfig();
@@ -41,18 +42,11 @@ async function start({ redisUrl, host, metricsPort, roles }: Config, parentLogge
   const metrics = await serveMetrics(registry, { host, port: metricsPort });
   lifecycle.onStop('metrics', () => metrics.close());
   if (roles.includes('relay')) startRelay(connection, registry);
-  if (roles.includes('http')) await startHttp(connection, registry);
-  lifecycle.ready();
-  logger.info({ roles }, 'stock is ready');
-}
-
-async function startHttp(connection: Connection, registry: Registry): Promise<void> {
-  const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
-  lifecycle.onStop('order client', () => orderClient.close());
-  const { outboxCountMax } = config;
+  if (roles.includes('settler')) startSettler(connection, registry);
+  const api = roles.includes('http') ? startApi(connection, registry) : undefined;
   const app = createApp({
-    stock: new Stock({ connection, outboxCountMax, logger, metrics: createStockMetrics(registry) }),
-    lanes: new Lanes({ connection, orderClient, logger }),
+    // Health is answered whatever the roles.
+    ...(api === undefined ? {} : { api }),
     tokens: config.tokens,
     isReady: () => lifecycle.isReady,
     onInvariantBroken: (error) => {
@@ -61,26 +55,38 @@ async function startHttp(connection: Connection, registry: Registry): Promise<vo
     logger,
   });
   lifecycle.onStop('http', () => app.close());
-  await app.listen({ host: config.host, port: config.port });
+  await app.listen({ host, port: config.port });
+  lifecycle.ready();
+  logger.info({ roles }, 'stock is ready');
+}
+
+function startApi(connection: Connection, registry: Registry): { stock: Stock; lanes: Lanes } {
+  const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
+  lifecycle.onStop('order client', () => orderClient.close());
+  const { outboxCountMax } = config;
+  return {
+    stock: new Stock({ connection, outboxCountMax, logger, metrics: createStockMetrics(registry) }),
+    lanes: new Lanes({ connection, orderClient, logger }),
+  };
 }
 
 function startRelay(connection: Connection, registry: Registry): void {
-  const relayLogger = logger.child({ role: 'relay' });
-  const producer = createProducer(createKafka(config.kafkaBrokers, 'seckill-stock-relay', relayLogger));
+  const log = logger.child({ role: 'relay' });
+  const producer = createProducer(createKafka(config.kafkaBrokers, 'seckill-stock-relay', log));
   const relay = createRelay({
     lanes: () => listLanes(connection),
     outbox: createOutbox(connection),
     publisher: createPublisher(producer),
     clock: systemClock,
     random: Math.random,
-    logger: relayLogger,
+    logger: log,
     metrics: createRelayMetrics(registry),
     token: randomBytes(16).toString('base64url'),
     leaseMs: config.leaseMs,
     batchCountMax: config.batchCountMax,
   });
   const stop = new AbortController();
-  const running = connectProducer(producer, stop.signal, relayLogger)
+  const running = connectKafka(() => producer.connect(), stop.signal, log)
     .then(() => relay.run(stop.signal))
     .catch((error: unknown) => {
       lifecycle.fail(error, 'relay');
@@ -92,15 +98,58 @@ function startRelay(connection: Connection, registry: Registry): void {
   });
 }
 
-/** Kafka may be away while we start: reservations go on, and the outbox keeps them until it is back. */
-async function connectProducer(producer: Producer, signal: AbortSignal, log: Logger): Promise<void> {
+function startSettler(connection: Connection, registry: Registry): void {
+  const log = logger.child({ role: 'settler' });
+  const kafka = createKafka(config.kafkaBrokers, 'seckill-stock-settler', log);
+  const producer = createProducer(kafka);
+  const settler = new Settler({
+    settle: createSettle(connection),
+    publisher: createPublisher(producer),
+    clock: systemClock,
+    random: Math.random,
+    logger: log,
+    metrics: createSettlerMetrics(registry),
+    batchCountMax: config.settleCountMax,
+  });
+  const onFail = (error: unknown): void => {
+    lifecycle.fail(error, 'settler');
+  };
+  const stop = new AbortController();
+  const started = connectKafka(() => producer.connect(), stop.signal, log)
+    .then(() => connectKafka(() => consumeSettlements({ kafka, settler, onFail }), stop.signal, log))
+    .catch((error: unknown) => {
+      onFail(error);
+      return undefined;
+    });
+  lifecycle.onStop('settler', async () => {
+    stop.abort();
+    const stopConsumer = await started;
+    await stopConsumer?.();
+    await producer.disconnect();
+  });
+}
+
+/**
+ * Kafka may be away while we start: reservations go on, and what is to be relayed or settled waits until it is back.
+ * Undefined once we stop: kafkajs' own attempt of about 5 s is left to itself, for the process ends.
+ */
+async function connectKafka<Result>(
+  connect: () => Promise<Result>,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<Result | undefined> {
+  const stopped = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => {
+      resolve(undefined);
+    });
+  });
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
-      await producer.connect();
-      return;
+      return await Promise.race([connect(), stopped]);
     } catch (error) {
       log.warn({ err: error, attempt }, 'kafka cannot be reached');
       await systemClock.sleep(backoffMs(attempt, { baseMs: 200, capMs: 5_000 }), signal);
     }
   }
+  return undefined;
 }

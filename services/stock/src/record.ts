@@ -17,7 +17,7 @@ import type { Lane } from './keys.ts';
 export interface ReservationRecord {
   random: string;
   fingerprint: string;
-  /** Both 0 for an order that came with a snapshot: Postgres has it already. */
+  /** Of the reservation; a lane may have been loaded under a later epoch since. */
   epoch: number;
   sequence: number;
   /** Milliseconds since the epoch, by Redis' clock. */
@@ -136,7 +136,7 @@ export function toReservationCreated(
 export function toLoadOrder(order: SnapshotOrder, currency: string) {
   const random = parseReservationId(order.reservationId)?.random;
   invariant(random !== undefined, 'a snapshot names orders by reservation id');
-  const { fingerprint, reservedAt, expiresAt, lines, channelId, ref } = order;
+  const { fingerprint, epoch, sequence, reservedAt, expiresAt, lines, channelId, ref } = order;
   return {
     random,
     userId: order.userId,
@@ -146,8 +146,8 @@ export function toLoadOrder(order: SnapshotOrder, currency: string) {
     record: formatRecord({
       random,
       fingerprint,
-      epoch: 0,
-      sequence: 0,
+      epoch,
+      sequence,
       reservedAt,
       expiresAt,
       currency,

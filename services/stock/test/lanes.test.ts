@@ -86,6 +86,8 @@ await t.test('a snapshot with orders of several chunks loads them all', async (t
   const sale = addSale();
   order.orders = Array.from({ length: 1_201 }, (_, index) => ({
     reservationId: `${sale.saleId}.0.random-${String(index).padStart(12, '0')}`,
+    epoch: 1,
+    sequence: index + 1,
     userId: `u${index}`,
     idempotencyKey: 'k',
     fingerprint: 'fingerprint-of-request',

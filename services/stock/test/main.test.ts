@@ -39,15 +39,22 @@ await t.test('it sells while Kafka is away, counts what waits, and ends in order
   t.equal((await ended).code, 0);
 });
 
-await t.test('a part of the roles runs alone', async (t) => {
-  const { url, metricsUrl } = await startStock(t, { ...env, ROLES: 'relay' });
-  await until('started', () =>
-    fetch(metricsUrl).then(
-      ({ ok }) => ok,
-      () => false,
-    ),
-  );
-  await t.rejects(fetch(`${url}/livez`), 'nothing listens');
+await t.test('a role that runs alone answers health and nothing else', async (t) => {
+  for (const role of ['relay', 'settler']) {
+    const { child, url, metricsUrl } = await startStock(t, { ...env, ROLES: role });
+    await until('ready', () =>
+      fetch(`${url}/readyz`).then(
+        ({ status }) => status === 200,
+        () => false,
+      ),
+    );
+    t.equal((await fetch(`${url}/livez`)).status, 200, role);
+    t.equal((await fetch(metricsUrl)).status, 200, role);
+    t.equal((await fetch(`${url}/internal/sales/x/state`)).status, 404, role);
+    const ended = child.exited;
+    await child.stop();
+    t.equal((await ended).code, 0, `${role} ends in order while Kafka is away`);
+  }
 });
 
 await t.test('it does not start without its secrets, or on a Redis that may evict keys', async (t) => {

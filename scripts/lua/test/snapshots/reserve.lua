@@ -60,15 +60,14 @@ if known then
   return { 'key_reused' }
 end
 local at = now()
-local isOver = at >= tonumber(closesAt)
-if state == 'paused' and not isOver then
+if state == 'closed' or at >= tonumber(closesAt) then
+  return { 'sale_closed' }
+end
+if state == 'paused' then
   return { 'sale_paused' }
 end
 if at < tonumber(opensAt) then
   return { 'sale_not_open', opensAt, tonumber(opensAt) - at }
-end
-if state ~= 'open' or isOver then
-  return { 'sale_closed' }
 end
 local quantity = 0
 for _, line in ipairs(lines) do

@@ -70,6 +70,7 @@ export class TestLane {
   readonly lane: Lane;
   readonly keys: ReturnType<typeof laneKeys>;
   #requests = 0;
+  #orders = 0;
 
   constructor(redis: Redis, runId: string, saleId = `t-${randomBytes(8).toString('hex')}`) {
     this.redis = redis;
@@ -136,6 +137,14 @@ export class TestLane {
     return this.redis.count(scriptKeys('count', this.lane), runId);
   }
 
+  settle(random: string, verdict: string): Promise<ScriptAnswer> {
+    return this.redis.settle(scriptKeys('settle', this.lane), random, verdict);
+  }
+
+  retire(): Promise<ScriptAnswer> {
+    return this.redis.retire(scriptKeys('retire', this.lane));
+  }
+
   lease(token: string, leaseMs: number): Promise<number> {
     return this.redis.lease(scriptKeys('lease', this.lane), token, leaseMs);
   }
@@ -162,8 +171,11 @@ export class TestLane {
   }
 
   order(patch: Partial<SnapshotOrder> = {}): SnapshotOrder {
+    this.#orders += 1;
     return {
       reservationId: `${this.lane.saleId}.0.${makeRandom()}`,
+      epoch: 1,
+      sequence: this.#orders,
       userId: 'u1',
       idempotencyKey: makeRandom(),
       fingerprint: 'fingerprint-of-request',

@@ -12,7 +12,7 @@ export interface ModelOrder {
   channel: string;
   ref: string;
   lines: { sku: string; quantity: number; price: number }[];
-  status: 'pending' | 'paid' | 'cancelled' | 'expired';
+  status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
 }
 
 export interface ModelControl {
@@ -63,7 +63,14 @@ export class Model {
   }
 
   available(sku: string): number {
-    return (this.control.totals[sku] ?? 0) - this.units(() => true, sku);
+    return (
+      (this.control.totals[sku] ?? 0) - this.units(() => true, sku) - this.units(() => true, sku, 'refused')
+    );
+  }
+
+  /** Units of a refused order never existed: they stay where they were, until the next rebuild. */
+  held(sku: string): number {
+    return this.units(() => true, sku, 'pending') + this.units(() => true, sku, 'refused');
   }
 
   isLive({ status }: ModelOrder): boolean {
@@ -79,16 +86,15 @@ export class Model {
     if (known !== undefined) {
       return known.fingerprint === request.fingerprint ? ['replayed', known.random] : ['key_reused'];
     }
-    if (control.state === 'paused' && control.window !== 'after') return ['sale_paused'];
+    if (control.state === 'closed' || control.window === 'after') return ['sale_closed'];
+    if (control.state === 'paused') return ['sale_paused'];
     if (control.window === 'before') return ['sale_not_open'];
-    if (control.state !== 'open' || control.window === 'after') return ['sale_closed'];
     const unknown = request.lines.find(([sku]) => !(sku in control.totals));
     if (unknown !== undefined) return ['sku_not_found', unknown[0]];
     if (request.channel !== '' && !(request.channel in control.caps)) return ['channel_not_found'];
     for (const [sku, quantity] of request.lines) {
       const available = this.available(sku);
-      const held = this.units(() => true, sku, 'pending');
-      if (available < quantity) return ['sold_out', sku, available, available + held === 0 ? 1 : 0];
+      if (available < quantity) return ['sold_out', sku, available, available + this.held(sku) === 0 ? 1 : 0];
     }
     const quantity = request.lines.reduce((sum, [, one]) => sum + one, 0);
     const units = this.units(({ user }) => user === request.user);
@@ -128,7 +134,7 @@ export class Model {
     if (control.version <= this.control.version)
       return ['current', this.gate, this.epoch, this.control.version];
     for (const [sku, total] of Object.entries(control.totals)) {
-      const taken = this.units(() => true, sku);
+      const taken = (this.control.totals[sku] ?? 0) - this.available(sku);
       if (total < taken) return ['total_too_low', sku, taken];
     }
     // Channels are never taken away.
@@ -136,14 +142,23 @@ export class Model {
     return ['applied', this.gate, this.epoch, control.version];
   }
 
+  /** Whatever the gate, the state and the window: a hold ends once. */
+  settle(random: string, verdict: 'paid' | 'cancelled' | 'expired' | 'refused'): unknown[] {
+    const order = this.orders.find((one) => one.random === random);
+    if (order?.status !== 'pending') return ['absent'];
+    order.status = verdict;
+    return ['settled'];
+  }
+
   /** What order would do: end some orders, raise the epoch, hand everything back. */
   rebuild(end: (index: number) => ModelOrder['status']): boolean {
     if (this.outbox.length > 0) return false;
-    this.orders = this.orders.map((order, index) => ({
-      ...order,
-      status: order.status === 'pending' ? end(index) : order.status,
-      entry: '0-0',
-    }));
+    this.orders = this.orders
+      .filter(({ status }) => status !== 'refused')
+      .map((order, index) => ({
+        ...order,
+        status: order.status === 'pending' ? end(index) : order.status,
+      }));
     this.epoch += 1;
     this.sequence = 0;
     return true;
@@ -167,7 +182,7 @@ export class Model {
           {
             total,
             available: this.available(sku),
-            held: this.units(() => true, sku, 'pending'),
+            held: this.held(sku),
             paid: this.units(() => true, sku, 'paid'),
             price: priceOf(sku),
           },

@@ -52,8 +52,7 @@ export async function build(
     metrics,
   });
   const app = createApp({
-    stock,
-    lanes,
+    api: { stock, lanes },
     tokens: TOKENS,
     isReady: () => true,
     onInvariantBroken: (error) => t.fail(error.message),

@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[6], KEYS[7]
+local REST_MS = 24 * 60 * 60 * 1000
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
+if not gate then
+  return { 'missing' }
+end
+if not closesAt or not holdMs or now() < tonumber(closesAt) + tonumber(holdMs) + REST_MS then
+  return { 'not_due' }
+end
+if redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0 then
+  return { 'busy' }
+end
+redis.call('UNLINK', unpack(KEYS))
+return { 'retired' }

@@ -1,0 +1,192 @@
+import { TOPICS, type ReservationSettled } from '@seckill/contracts';
+import {
+  backoffMs,
+  publishDeadLetters,
+  startConsumer,
+  type Batch,
+  type BatchContext,
+  type Clock,
+  type IncomingMessage,
+  type Kafka,
+  type Logger,
+  type Publisher,
+  type Unfit,
+} from '@seckill/runtime';
+import type { SettlerMetrics } from './metrics.ts';
+import { parseSettlement } from './settlement-message.ts';
+import type { Settle, SettleAnswer } from './settlements.ts';
+
+export const SETTLER_GROUP = 'seckill.settler';
+
+/** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
+export interface SettlerOptions {
+  settle: Settle;
+  publisher: Publisher;
+  clock: Clock;
+  random: () => number;
+  logger: Logger;
+  metrics: SettlerMetrics;
+  /** Settlements in one pipeline; 256 keep Redis busy for about 5 ms, so that reservations go on. */
+  batchCountMax: number;
+}
+
+interface Fit {
+  message: IncomingMessage;
+  settled: ReservationSettled;
+}
+
+const BACKOFF = { baseMs: 50, capMs: 1_000 };
+
+/**
+ * Settlements from Kafka to Redis. An offset is passed only after Redis answered (`appendfsync always`: it is on disk
+ * then); what comes twice finds no hold (INV-5). Knows no Kafka and no Redis, only its parts.
+ */
+export class Settler {
+  readonly #options: SettlerOptions;
+
+  constructor(options: SettlerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Returns when the batch is settled or the consumer stops. While Redis is away it waits, for ever, keeping its place
+   * in the group.
+   * @throws what a heartbeat throws; or InvariantError, which must end the process.
+   */
+  async handleBatch(batch: Batch, context: BatchContext): Promise<void> {
+    const { batchCountMax } = this.#options;
+    try {
+      for (let start = 0; start < batch.messages.length; start += batchCountMax) {
+        const messages = batch.messages.slice(start, start + batchCountMax);
+        await this.#handleMessages(batch, messages, context);
+        const last = messages.at(-1);
+        if (last !== undefined) context.resolve(last.offset);
+        await context.heartbeat();
+      }
+    } catch (error) {
+      if (error !== context.signal.reason) throw error;
+    }
+  }
+
+  async #handleMessages(batch: Batch, messages: IncomingMessage[], context: BatchContext): Promise<void> {
+    const fit: Fit[] = [];
+    const unfit: Unfit[] = [];
+    for (const message of messages) {
+      const parsed = parseSettlement(message);
+      if ('error' in parsed) unfit.push({ message, error: parsed.error });
+      else fit.push({ message, settled: parsed.settled });
+    }
+    this.#options.metrics.settlements.inc({ verdict: 'unknown', result: 'dead_letter' }, unfit.length);
+    const broken = await this.#settle(fit, context);
+    await this.#bury(batch, [...unfit, ...broken], context);
+  }
+
+  /** Asks until Redis answered each. @returns what it will never be able to settle. */
+  async #settle(fit: Fit[], context: BatchContext): Promise<Unfit[]> {
+    const { settle, logger, metrics } = this.#options;
+    const broken: Unfit[] = [];
+    let waiting = fit;
+    for (let attempt = 0; waiting.length > 0; attempt += 1) {
+      context.signal.throwIfAborted();
+      const answers = await settle(waiting.map(({ settled }) => settled));
+      const unanswered: Fit[] = [];
+      let lastError: unknown;
+      for (const [index, one] of waiting.entries()) {
+        const answer = answers[index];
+        if (answer === undefined || answer.result === 'unanswered') {
+          unanswered.push(one);
+          lastError = answer?.error;
+        } else {
+          this.#observe(one.settled, answer);
+          if (answer.result === 'broken') broken.push({ message: one.message, error: answer.error.message });
+        }
+      }
+      waiting = unanswered;
+      if (waiting.length === 0) break;
+      metrics.retries.inc({ target: 'redis' });
+      logger.warn({ err: lastError, attempt, waiting: waiting.length }, 'settler: redis is away, waiting');
+      await this.#pause(attempt, context);
+    }
+    return broken;
+  }
+
+  #observe({ reservationId, verdict }: ReservationSettled, answer: SettleAnswer): void {
+    const { logger, metrics } = this.#options;
+    if (answer.result === 'broken') {
+      metrics.settlements.inc({ verdict, result: 'dead_letter' });
+      metrics.alarms.inc({ reason: 'lane_broken' });
+      logger.error(
+        { err: answer.error, reservationId, verdict },
+        'settler: the lane contradicts a settlement',
+      );
+      return;
+    }
+    metrics.settlements.inc({ verdict, result: answer.result });
+    if (answer.result === 'settled' && verdict === 'expired') {
+      metrics.returnSeconds.observe(Math.max(0, answer.delayMs) / 1_000);
+    }
+  }
+
+  async #bury(batch: Batch, unfit: Unfit[], context: BatchContext): Promise<void> {
+    if (unfit.length === 0) return;
+    const { publisher, logger, metrics } = this.#options;
+    for (let attempt = 0; ; attempt += 1) {
+      context.signal.throwIfAborted();
+      try {
+        await publishDeadLetters(publisher, batch, unfit);
+        break;
+      } catch (error) {
+        // An answer that misses a partition, or the client's own error; anything else is a bug of ours.
+        if (!(error instanceof Error && /^(PublishError|KafkaJS)/.test(error.name))) throw error;
+        metrics.retries.inc({ target: 'kafka' });
+        logger.warn({ err: error, attempt }, 'settler: kafka is away, waiting');
+      }
+      await this.#pause(attempt, context);
+    }
+    const { topic, partition } = batch;
+    for (const { message, error } of unfit) {
+      const offset = message.offset.toString();
+      logger.error({ topic, partition, offset, reason: error }, 'settler: dead letter');
+    }
+  }
+
+  /** Bounded only by the consumer's stop: nothing else can be done with a settlement than to apply it. */
+  async #pause(attempt: number, context: BatchContext): Promise<void> {
+    const { clock, random } = this.#options;
+    await clock.sleep(backoffMs(attempt, { ...BACKOFF, random }), context.signal);
+    await context.heartbeat();
+  }
+}
+
+/**
+ * Connects the settler to Kafka.
+ * @param options.onFail the settler cannot go on: end the process, which restarts from what Kafka holds.
+ * @returns a function that stops after the batches under way.
+ */
+export async function consumeSettlements(options: {
+  kafka: Kafka;
+  settler: Settler;
+  onFail: (error: unknown) => void;
+  groupId?: string;
+}): Promise<() => Promise<void>> {
+  const { kafka, settler, onFail } = options;
+  return startConsumer({
+    kafka,
+    groupId: options.groupId ?? SETTLER_GROUP,
+    topic: TOPICS.settlements,
+    // Every batch is one short pipeline on one connection: partitions need not wait for each other.
+    concurrency: TOPICS.settlements.partitions,
+    // Nothing is remembered about positions: settling twice is harmless.
+    onAssigned: () => undefined,
+    onBatch: async (batch, context) => {
+      try {
+        await settler.handleBatch(batch, context);
+      } catch (error) {
+        // kafkajs needs its own errors back, to join again; any other it would only repeat (field notes, section 1).
+        if (!(error instanceof Error && error.name.startsWith('KafkaJS'))) onFail(error);
+        throw error;
+      }
+    },
+    onCrash: onFail,
+  });
+}
