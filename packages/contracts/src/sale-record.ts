@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox';
 import { ControlVerb } from './control.ts';
-import { SaleId } from './ids.ts';
+import { SaleId, Sku } from './ids.ts';
 import { Instant } from './instant.ts';
 import { SaleChannelInput, SaleItemInput } from './sale.ts';
 
@@ -28,5 +28,28 @@ export const SaleRecord = Type.Object({
   state: ControlVerb,
   /** Has stock applied this version? */
   acknowledged: Type.Boolean(),
+  /**
+   * Long over, nothing left to settle, and stock may have forgotten it: the last counts, from Postgres. Everything that
+   * is not paid is available.
+   */
+  retired: Type.Optional(
+    Type.Object({
+      items: Type.Array(Type.Object({ sku: Sku, total: Type.Integer(), paid: Type.Integer() })),
+    }),
+  ),
 });
 export type SaleRecord = Static<typeof SaleRecord>;
+
+/** A sale that stock must hold, with what order has stored of each lane: what a check compares Redis with. */
+export interface SaleToLoad {
+  saleId: string;
+  /** The newest generation of its Redis state; 0: never loaded. */
+  epoch: number;
+  /** The highest reservation stored, refused ones included; epoch and sequence 0: none. */
+  lanes: { lane: number; epoch: number; sequence: number }[];
+}
+
+/** Answer of `GET /internal/sales`: every sale that is not retired. */
+export interface SalesToLoad {
+  sales: SaleToLoad[];
+}

@@ -8,30 +8,41 @@ import {
 } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import type { Orders } from './orders.ts';
+import type { Payments } from './payments.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { ordersRoutes } from './routes/orders.ts';
+import { paymentsRoutes } from './routes/payments.ts';
 import { salesRoutes } from './routes/sales.ts';
 import type { Sales } from './sales.ts';
+
+export interface Api {
+  sales: Sales;
+  orders: Orders;
+  payments: Payments;
+  /** `PAYMENTS=sandbox`: buyers pay without a provider. */
+  isSandbox: boolean;
+}
 
 export interface AppParts {
   logger: Logger;
   isReady: () => boolean;
   tokens: { gateway: string; stock: string };
   /** Absent where the `http` role does not run: then only health is answered. */
-  api?: { sales: Sales; orders: Orders };
+  api?: Api;
 }
 
 /** Assembles and never listens. */
 export function createApp({ logger, isReady, tokens, api }: AppParts): Http {
   const app = createHttp({ logger, isReady });
   if (api === undefined) return app;
-  const { sales, orders } = api;
+  const { sales, orders, payments, isSandbox } = api;
 
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['gateway']));
     scope.setErrorHandler(translate);
     salesRoutes(scope, sales);
-    ordersRoutes(scope, orders);
+    ordersRoutes(scope, orders, isSandbox);
+    paymentsRoutes(scope, payments);
   });
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['stock']));

@@ -1,6 +1,6 @@
 import { ConfigReader } from '@seckill/runtime';
 
-export const ROLES = ['http', 'intake'] as const;
+export const ROLES = ['http', 'intake', 'expiry', 'relay'] as const;
 export type Role = (typeof ROLES)[number];
 
 const POSTGRES = ['postgres', 'postgresql'];
@@ -27,6 +27,16 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     logLevel: reader.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
     // unnest x500 wrote 91k rows/s, x2000 110k; a bigger chunk holds the ledger's rows longer (field notes, section 5).
     intakeBatchCountMax: reader.integer('INTAKE_BATCH_COUNT_MAX', { default: 500, min: 1, max: 5_000 }),
+    /** `sandbox` lets a buyer pay without a provider: never with real orders. */
+    payments: reader.choice('PAYMENTS', ['notifications', 'sandbox'], 'notifications'),
+    // A batch holds the ledger's rows while it lasts, and the intake waits for them: about 50 ms.
+    expiryBatchCountMax: reader.integer('EXPIRY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 5_000 }),
+    // The skew of Redis' and Postgres' clocks that is alarmed (recovery.md, "Time").
+    expiryGraceMs: reader.integer('EXPIRY_GRACE_MS', { default: 500, min: 0, max: 60_000 }),
+    expiryPollMs: reader.integer('EXPIRY_POLL_MS', { default: 100, min: 10, max: 10_000 }),
+    // About 200 kB of settlements, far below the 1 MiB that Kafka takes at once.
+    relayBatchCountMax: reader.integer('RELAY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 2_000 }),
+    outboxKeepSeconds: reader.integer('OUTBOX_KEEP_SECONDS', { default: 3_600, min: 0, max: 2_592_000 }),
   };
   reader.done();
   return config;

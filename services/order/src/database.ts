@@ -13,3 +13,13 @@ export function createHttpPool(url: string, logger: Logger): Pool {
 export function createIntakePool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: INTAKE_CONCURRENCY });
 }
+
+/** Expiry works batch by batch. */
+export function createExpiryPool(url: string, logger: Logger): Pool {
+  return createPool(url, logger, { max: 1 });
+}
+
+/** One for the batch that waits for Kafka, one for housekeeping. */
+export function createRelayPool(url: string, logger: Logger): Pool {
+  return createPool(url, logger, { max: 2 });
+}

@@ -1,5 +1,6 @@
 /** For tests, the bench and a simulation; the service itself starts with main.ts. */
 export * from './app.ts';
+export * from './expiry.ts';
 export * from './handover.ts';
 export * from './intake-consumer.ts';
 export * from './intake-store.ts';
@@ -8,7 +9,14 @@ export * from './ledger.ts';
 export * from './metrics.ts';
 export * from './migrate.ts';
 export * from './orders.ts';
+export * from './outbox.ts';
+export * from './payment-store.ts';
+export * from './payments.ts';
+export * from './recorder.ts';
+export * from './relay.ts';
+export * from './restock-store.ts';
 export * from './sale-definition.ts';
 export * from './sale-store.ts';
 export * from './sales.ts';
+export * from './settlement.ts';
 export * from './topics.ts';

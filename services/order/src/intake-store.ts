@@ -1,6 +1,9 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { admit, lockLedger, moveLedger, sumUnits } from './ledger.ts';
+import { writeSettlements } from './outbox.ts';
+import { applyRecorded, isPaymentRace, shareRecordLock, type Applied } from './payment-store.ts';
 import type { Reserved } from './reservation-message.ts';
+import { settleAgain } from './settlement.ts';
 
 export type Refusal = 'ledger' | 'key_clash' | 'sequence_fork';
 
@@ -16,15 +19,22 @@ export interface StoredChunk {
   stored: number;
   duplicates: number;
   refused: { id: string; refusal: Refusal }[];
+  /** Payments whose notices had come before their orders. */
+  applied: Applied[];
+  /** Ended orders whose settlement goes out again. */
+  settledAgain: number;
 }
 
 /** What the intake needs of Postgres; a simulation brings its own. */
 export interface IntakeStore {
   /** The first message of a partition that is not stored; undefined before the first. */
   readOffset(topic: string, partition: number): Promise<bigint | undefined>;
-  /** Rows, ledger and offset, all or nothing. A repeat stores nothing twice. */
+  /** Rows, ledger, early payments, settlements and offset, all or nothing. A repeat stores nothing twice. */
   storeChunk(chunk: Chunk): Promise<StoredChunk>;
 }
+
+/** A payment named for two orders that are stored at the same moment: the next attempt knows where it was spent. */
+const RACE_ATTEMPTS_MAX = 3;
 
 export function createIntakeStore(pool: Pool): IntakeStore {
   return {
@@ -37,7 +47,7 @@ export function createIntakeStore(pool: Pool): IntakeStore {
     },
     async storeChunk(chunk) {
       try {
-        return await transaction(pool, (client) => storeChunk(client, chunk));
+        return await commitChunk(pool, chunk);
       } catch (error) {
         // Under the rows' locks our own sums must fit; when the constraint speaks, they are wrong, not the data.
         if (
@@ -53,27 +63,63 @@ export function createIntakeStore(pool: Pool): IntakeStore {
   };
 }
 
+async function commitChunk(pool: Pool, chunk: Chunk): Promise<StoredChunk> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await transaction(pool, (client) => storeChunk(client, chunk));
+    } catch (error) {
+      if (!isPaymentRace(error)) throw error;
+      invariant(attempt < RACE_ATTEMPTS_MAX, 'early payments of one chunk keep racing');
+    }
+  }
+}
+
 /** Orders by id, then ledger by (sale, sku), then the offset: the one order of locks (recovery.md, "Intake"). */
 async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk> {
+  await shareRecordLock(client);
   const unique = [...new Map(chunk.reserved.map((reserved) => [reserved.reservationId, reserved])).values()];
   const insertedIds = await insertOrders(client, unique);
   const inserted = unique.filter(({ reservationId }) => insertedIds.has(reservationId));
-  const clashes = await storeClashes(
-    client,
-    unique.filter(({ reservationId }) => !insertedIds.has(reservationId)),
-  );
+  const rest = unique.filter(({ reservationId }) => !insertedIds.has(reservationId));
+  const clashes = await storeClashes(client, rest);
   const overdrawn = await sell(client, inserted);
+  const refused = [...clashes, ...overdrawn.map((id) => ({ id, refusal: 'ledger' as const }))];
+  await settleRefused(client, unique, refused);
+  // A duplicate that stock published again is a hold nobody ended. Ignoring it because the row is known would keep its
+  // units for ever when it was the settlement that got lost; so that is what is sent again.
+  const known = rest.filter(({ reservationId }) => clashes.every(({ id }) => id !== reservationId));
+  const settledAgain = await settleAgain(client, idsOf(known.filter(({ isRepublished }) => isRepublished)));
+  // Expiry sees the orders only after this transaction, so a payment that was here first wins.
+  const newIds = [...insertedIds, ...clashes.map(({ id }) => id)];
+  const applied = await applyRecorded(client, newIds);
   await client.query(
     `INSERT INTO intake_offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
      ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset`,
     [chunk.topic, chunk.partition, chunk.nextOffset.toString()],
   );
-  const refused = [...clashes, ...overdrawn.map((id) => ({ id, refusal: 'ledger' as const }))];
   return {
     stored: inserted.length - overdrawn.length,
     duplicates: chunk.reserved.length - inserted.length - clashes.length,
     refused,
+    applied,
+    settledAgain,
   };
+}
+
+const idsOf = (orders: Reserved[]) => orders.map(({ reservationId }) => reservationId);
+
+/** Redis holds units for them that do not exist: the hold goes, and gives nothing back. */
+async function settleRefused(
+  client: PoolClient,
+  orders: Reserved[],
+  refused: StoredChunk['refused'],
+): Promise<void> {
+  if (refused.length === 0) return;
+  const ids = new Set(refused.map(({ id }) => id));
+  const ended = orders
+    .filter(({ reservationId }) => ids.has(reservationId))
+    .map(({ reservationId, saleId, lane, lines }) => ({ id: reservationId, saleId, lane, lines }));
+  await writeSettlements(client, ended, 'refused');
 }
 
 /** @returns the ids that were not known before; only they may count (decision 3). */

@@ -1,6 +1,7 @@
 import {
   backoffMs,
   classifyPostgresError,
+  publishDeadLetters,
   type Assignment,
   type Batch,
   type BatchContext,
@@ -8,16 +9,19 @@ import {
   type IncomingMessage,
   type Logger,
   type Publisher,
+  type Unfit,
 } from '@seckill/runtime';
-import { publishDeadLetters, type Unfit } from './dead-letter.ts';
 import type { IntakeStore, StoredChunk } from './intake-store.ts';
 import { DataError } from './ledger.ts';
 import type { OrderMetrics } from './metrics.ts';
+import { report } from './payments.ts';
 import { parseReservation, type Reserved } from './reservation-message.ts';
 
 export interface IntakeParts {
   store: IntakeStore;
   publisher: Publisher;
+  /** Tells the relay that there is something to publish. */
+  poke: () => void;
   clock: Clock;
   logger: Logger;
   metrics: OrderMetrics;
@@ -192,11 +196,15 @@ export class Intake {
     }
   }
 
-  #report({ stored, duplicates, refused }: StoredChunk): void {
-    const { logger, metrics } = this.#parts;
+  #report({ stored, duplicates, refused, applied, settledAgain }: StoredChunk): void {
+    const { logger, metrics, poke } = this.#parts;
     metrics.intakeMessages.inc({ outcome: 'stored' }, stored);
     metrics.intakeMessages.inc({ outcome: 'duplicate' }, duplicates);
     metrics.intakeMessages.inc({ outcome: 'refused' }, refused.length);
+    metrics.ordersEnded.inc({ verdict: 'refused' }, refused.length);
+    metrics.settlementsRepeated.inc(settledAgain);
+    report(applied, this.#parts);
+    if (refused.length > 0 || settledAgain > 0) poke();
     for (const { id, refusal } of refused) {
       metrics.intakeAlarms.inc({ reason: refusal });
       logger.error({ orderId: id, refusal }, 'intake: order refused, Redis promised what it did not have');

@@ -61,7 +61,7 @@ function bySequence(a: Reserved, b: Reserved): number {
 }
 
 /** Units per sale and SKU; an order may name a SKU in two lines. */
-export function sumUnits(orders: Reserved[]): LedgerMove[] {
+export function sumUnits(orders: Pick<Reserved, 'saleId' | 'lines'>[]): LedgerMove[] {
   const sums = new Map<string, LedgerMove>();
   for (const { saleId, lines } of orders) {
     for (const { sku, quantity } of lines) {

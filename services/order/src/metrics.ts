@@ -1,4 +1,4 @@
-import { Counter, Histogram, type Registry } from '@seckill/runtime';
+import { Counter, Gauge, Histogram, type Registry } from '@seckill/runtime';
 
 export type OrderMetrics = ReturnType<typeof createMetrics>;
 
@@ -34,6 +34,72 @@ export function createMetrics(registry: Registry) {
       name: 'seckill_order_intake_batch_seconds',
       help: 'Time to store one chunk, waits included',
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    }),
+    payments: new Counter({
+      name: 'seckill_order_payments_total',
+      help: 'Payment notices answered, by result: paid, already_paid, refund_due, recorded',
+      labelNames: ['result'] as const,
+      registers,
+    }),
+    /** Any increase wants a person: `npm run refunds` lists them. */
+    refundsDue: new Counter({
+      name: 'seckill_order_refunds_due_total',
+      help: 'Payments that buy nothing, each once, by reason: wrong_amount, order_ended, second_payment, other_order, unknown_order',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    recordedNotices: new Gauge({
+      name: 'seckill_order_payments_recorded_old',
+      help: 'Payment notices that have waited for their order for more than a minute; written by role relay',
+      registers,
+    }),
+    ordersEnded: new Counter({
+      name: 'seckill_order_orders_ended_total',
+      help: 'Orders ended, by verdict: paid, cancelled, expired, refused',
+      labelNames: ['verdict'] as const,
+      registers,
+    }),
+    settlementsRepeated: new Counter({
+      name: 'seckill_order_settlements_repeated_total',
+      help: 'Settlements written again because stock still held what had ended: they had been lost on the way',
+      registers,
+    }),
+    expiryBatchSeconds: new Histogram({
+      name: 'seckill_order_expiry_batch_seconds',
+      help: 'Time to expire one batch that was not empty',
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    }),
+    expiryLagSeconds: new Histogram({
+      name: 'seckill_order_expiry_lag_seconds',
+      help: 'From the end of the longest overdue hold of a batch to its expiry; the grace is part of it',
+      buckets: [0.5, 0.55, 0.6, 0.7, 0.8, 1, 1.5, 2, 5, 15, 60],
+      registers,
+    }),
+    expiryRetries: new Counter({
+      name: 'seckill_order_expiry_retries_total',
+      help: 'Batches repeated because Postgres was away',
+      registers,
+    }),
+    relayMessages: new Counter({
+      name: 'seckill_order_relay_messages_total',
+      help: 'Messages of the outbox that Kafka confirmed',
+      registers,
+    }),
+    relayFailures: new Counter({
+      name: 'seckill_order_relay_failures_total',
+      help: 'Passes over the outbox that failed; their messages are published again',
+      registers,
+    }),
+    outboxMessages: new Gauge({
+      name: 'seckill_order_outbox_unpublished_messages',
+      help: 'Messages of the outbox that wait for Kafka',
+      registers,
+    }),
+    outboxOldestSeconds: new Gauge({
+      name: 'seckill_order_outbox_oldest_seconds',
+      help: 'Age of the oldest message that waits for Kafka',
       registers,
     }),
   };

@@ -6,9 +6,13 @@ import {
   type OrderPage,
   type OrderStatus,
 } from '@seckill/contracts';
-import { Problem, type Pool } from '@seckill/runtime';
+import { invariant, Problem, transaction, type Logger, type Pool, type PoolClient } from '@seckill/runtime';
+import type { OrderMetrics } from './metrics.ts';
+import { applyNotice, type Applied } from './payment-store.ts';
+import { report } from './payments.ts';
 import { INSTANT_MAX } from './reservation-message.ts';
 import { refuse } from './sale-definition.ts';
+import { endOrders } from './settlement.ts';
 
 export interface OrderQuery {
   userId: string;
@@ -37,12 +41,22 @@ interface OrderRow {
 const COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, status, reserved_at, expires_at,
   paid_at, ended_at, pickup_code`;
 
-/** Orders as their owners see them. */
+export interface OrdersParts {
+  pool: Pool;
+  /** Tells the relay that there is something to publish. */
+  poke: () => void;
+  logger: Logger;
+  metrics: OrderMetrics;
+}
+
+/** Orders as their owners see them, and what an owner does with one. */
 export class Orders {
+  readonly #parts: OrdersParts;
   readonly #pool: Pool;
 
-  constructor(pool: Pool) {
-    this.#pool = pool;
+  constructor(parts: OrdersParts) {
+    this.#parts = parts;
+    this.#pool = parts.pool;
   }
 
   /** @throws Problem `order_not_found`, also for a stranger's: that an order exists is its owner's to know. */
@@ -55,6 +69,62 @@ export class Orders {
     );
     if (rows[0] === undefined) throw new Problem('order_not_found');
     return toOrder(rows[0]);
+  }
+
+  /**
+   * Gives the order up; its units are for sale again.
+   * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise.
+   */
+  async cancel(orderId: string, userId: string): Promise<Order> {
+    const { order, isNew } = await this.#change(orderId, userId, 'cancelled', async (client) => {
+      const ended = await endOrders(client, [orderId], 'cancelled');
+      invariant(ended.length === 1, `order ${orderId} ended under its lock`);
+    });
+    if (isNew) {
+      this.#parts.metrics.ordersEnded.inc({ verdict: 'cancelled' });
+      this.#parts.poke();
+    }
+    return order;
+  }
+
+  /**
+   * A payment without a provider, for trying things out: a notice of the right amount, by the same way as a real one.
+   * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise.
+   */
+  async paySandbox(orderId: string, userId: string): Promise<Order> {
+    const applied: Applied[] = [];
+    const { order } = await this.#change(orderId, userId, 'paid', async (client, { amount, currency }) => {
+      const payment = { paymentId: `sandbox-${orderId}`, orderId, amount: Number(amount), currency };
+      const notice = { ...payment, providerTimestamp: 'sandbox' };
+      const application = await applyNotice(client, notice);
+      invariant(application !== undefined, `order ${orderId} vanished under its lock`);
+      applied.push({ ...payment, application });
+    });
+    report(applied, this.#parts);
+    return order;
+  }
+
+  /** Locks the owner's order. Work is done while it is pending; a repeat finds it in the wanted status already. */
+  async #change(
+    orderId: string,
+    userId: string,
+    wanted: OrderStatus,
+    work: (client: PoolClient, row: OrderRow) => Promise<void>,
+  ): Promise<{ order: Order; isNew: boolean }> {
+    if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
+    return transaction(this.#pool, async (client) => {
+      const read = `SELECT ${COLUMNS} FROM orders WHERE id = $1 AND user_id = $2 FOR UPDATE`;
+      const [row] = (await client.query<OrderRow>(read, [orderId, userId])).rows;
+      if (row === undefined) throw new Problem('order_not_found');
+      if (row.status === wanted) return { order: toOrder(row), isNew: false };
+      if (row.status !== 'pending') {
+        throw new Problem('order_not_pending', { extra: { orderStatus: row.status } });
+      }
+      await work(client, row);
+      const [changed] = (await client.query<OrderRow>(read, [orderId, userId])).rows;
+      invariant(changed?.status === wanted, `order ${orderId} is not ${wanted}`);
+      return { order: toOrder(changed), isNew: true };
+    });
   }
 
   /**

@@ -7,8 +7,12 @@ const schema = Compile(ReservationCreated);
 /** Our wire format has four digits for the year: a row beyond it could be stored, but never be shown again. */
 export const INSTANT_MAX = Date.UTC(9999, 11, 31);
 
-/** `amount`: minor units of all lines. */
-export type Reserved = ReservationCreated & { amount: number };
+export type Reserved = ReservationCreated & {
+  /** Minor units of all lines. */
+  amount: number;
+  /** Stock published it again, because its hold is long past its end and was never settled. */
+  isRepublished: boolean;
+};
 
 export type Parsed = { reserved: Reserved } | { error: string };
 
@@ -25,10 +29,10 @@ export function parseReservation({ value, headers }: IncomingMessage): Parsed {
     const [first] = schema.Errors(body);
     return { error: `schema: ${first?.instancePath ?? ''} ${first?.message ?? 'does not match'}` };
   }
-  return check(body);
+  return check(body, headers[HEADERS.republished] === '1');
 }
 
-function check(created: ReservationCreated): Parsed {
+function check(created: ReservationCreated, isRepublished: boolean): Parsed {
   const id = parseReservationId(created.reservationId);
   if (id?.saleId !== created.saleId || id.lane !== created.lane) {
     return { error: 'the reservation id names another sale or lane' };
@@ -38,7 +42,7 @@ function check(created: ReservationCreated): Parsed {
   if (!numbers.every(Number.isSafeInteger)) return { error: 'a number is beyond 2^53' };
   if (Math.max(created.reservedAt, created.expiresAt) > INSTANT_MAX)
     return { error: 'an instant is beyond the year 9999' };
-  return { reserved: { ...created, amount } };
+  return { reserved: { ...created, amount, isRepublished } };
 }
 
 function parseJson(value: Buffer | undefined): unknown {

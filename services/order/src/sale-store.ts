@@ -1,4 +1,4 @@
-import type { ControlVerb, SaleDefinition } from '@seckill/contracts';
+import type { ControlVerb, SaleDefinition, SaleToLoad } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 
 export interface StoredSale {
@@ -11,6 +11,7 @@ export interface StoredSale {
   state: ControlVerb;
   /** `closesAt` has passed, by Postgres' clock. */
   isOver: boolean;
+  isRetired: boolean;
 }
 
 export interface NewSale {
@@ -19,8 +20,8 @@ export interface NewSale {
   lanes: number;
 }
 
-const COLUMNS =
-  'definition, fingerprint, lanes, epoch, version, acknowledged_version, state, closes_at <= now() AS is_over';
+const COLUMNS = `definition, fingerprint, lanes, epoch, version, acknowledged_version, state,
+  closes_at <= now() AS is_over, retired_at IS NOT NULL AS is_retired`;
 
 interface SaleRow {
   definition: SaleDefinition;
@@ -31,7 +32,11 @@ interface SaleRow {
   acknowledged_version: string;
   state: ControlVerb;
   is_over: boolean;
+  is_retired: boolean;
 }
+
+/** Beyond any clock's error and any repeat of a client (recovery.md, "End of life"). */
+const RETIRE_AFTER_HOURS = 24;
 
 /** The `sales` table. Every change is one statement, so that racing calls are ordered by the row's lock. */
 export class SaleStore {
@@ -87,7 +92,8 @@ export class SaleStore {
   /** Oldest ids first is enough: what fails is named in `except` and does not hold up the others. */
   async listUnacknowledged(limit: number, except: string[]): Promise<StoredSale[]> {
     const { rows } = await this.#pool.query<SaleRow>(
-      `SELECT ${COLUMNS} FROM sales WHERE acknowledged_version < version AND id <> ALL ($2::text[])
+      `SELECT ${COLUMNS} FROM sales
+       WHERE acknowledged_version < version AND retired_at IS NULL AND id <> ALL ($2::text[])
        ORDER BY id LIMIT $1`,
       [limit, except],
     );
@@ -107,7 +113,8 @@ export class SaleStore {
   /** The next epoch of a sale that was never opened; undefined when it was, or there is no such sale. */
   async raiseEpoch(saleId: string): Promise<StoredSale | undefined> {
     const { rows } = await this.#pool.query<SaleRow>(
-      `UPDATE sales SET epoch = epoch + 1 WHERE id = $1 AND opened_epoch IS NULL RETURNING ${COLUMNS}`,
+      `UPDATE sales SET epoch = epoch + 1
+       WHERE id = $1 AND opened_epoch IS NULL AND retired_at IS NULL RETURNING ${COLUMNS}`,
       [saleId],
     );
     return rows[0] && toSale(rows[0]);
@@ -121,6 +128,66 @@ export class SaleStore {
     );
     return rowCount === 1;
   }
+
+  /**
+   * Retires sales that nothing can happen to any more: long over, no order pending, every settlement in Kafka.
+   * @returns their ids.
+   */
+  async retire(): Promise<string[]> {
+    const { rows } = await this.#pool.query<{ id: string }>(
+      `UPDATE sales SET retired_at = now()
+       WHERE retired_at IS NULL AND closes_at < now() - make_interval(hours => $1)
+         AND closes_at + make_interval(hours => $1, secs => (definition ->> 'holdSeconds')::float8) < now()
+         AND NOT EXISTS (SELECT FROM orders WHERE orders.sale_id = sales.id AND status = 'pending')
+         AND NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND split_part(key, '.', 1) = sales.id)
+       RETURNING id`,
+      [RETIRE_AFTER_HOURS],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** With nothing pending, what the ledger has sold is what was paid. */
+  async readPaid(saleId: string): Promise<{ sku: string; total: number; paid: number }[]> {
+    const { rows } = await this.#pool.query<{ sku: string; total: string; sold: string }>(
+      'SELECT sku, total, sold FROM ledger WHERE sale_id = $1 ORDER BY sku',
+      [saleId],
+    );
+    return rows.map(({ sku, total, sold }) => ({ sku, total: Number(total), paid: Number(sold) }));
+  }
+
+  /** Every sale that is not retired, and the highest reservation stored for each of its lanes. */
+  async listToLoad(): Promise<SaleToLoad[]> {
+    const { rows } = await this.#pool.query<ToLoadRow>(
+      `SELECT sales.id, sales.epoch AS sale_epoch, lane, highest.epoch, highest.sequence
+       FROM sales CROSS JOIN generate_series(0, sales.lanes - 1) AS lane
+       LEFT JOIN LATERAL (
+         (SELECT epoch, sequence FROM orders
+          WHERE sale_id = sales.id AND orders.lane = lane.lane AND status <> 'refused'
+          ORDER BY epoch DESC, sequence DESC LIMIT 1)
+         UNION ALL
+         (SELECT epoch, sequence FROM orders
+          WHERE sale_id = sales.id AND orders.lane = lane.lane AND status = 'refused'
+          ORDER BY epoch DESC, sequence DESC LIMIT 1)
+         ORDER BY epoch DESC, sequence DESC LIMIT 1) AS highest ON true
+       WHERE sales.retired_at IS NULL
+       ORDER BY sales.id, lane`,
+    );
+    const sales = new Map<string, SaleToLoad>();
+    for (const { id, sale_epoch, lane, epoch, sequence } of rows) {
+      const sale = sales.get(id) ?? { saleId: id, epoch: Number(sale_epoch), lanes: [] };
+      sale.lanes.push({ lane, epoch: Number(epoch ?? 0), sequence: Number(sequence ?? 0) });
+      sales.set(id, sale);
+    }
+    return [...sales.values()];
+  }
+}
+
+interface ToLoadRow {
+  id: string;
+  sale_epoch: string;
+  lane: number;
+  epoch: string | null;
+  sequence: string | null;
 }
 
 async function insertLedger(client: PoolClient, { id, items }: SaleDefinition): Promise<void> {
@@ -148,5 +215,6 @@ function toSale(row: SaleRow): StoredSale {
     acknowledgedVersion: Number(row.acknowledged_version),
     state: row.state,
     isOver: row.is_over,
+    isRetired: row.is_retired,
   };
 }

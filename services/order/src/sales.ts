@@ -1,5 +1,14 @@
-import type { ControlVerb, Opening, SaleInput, SaleRecord, Snapshot } from '@seckill/contracts';
+import {
+  LIMITS,
+  type ControlVerb,
+  type Opening,
+  type SaleInput,
+  type SaleRecord,
+  type SaleToLoad,
+  type Snapshot,
+} from '@seckill/contracts';
 import { invariant, Problem, type Clock } from '@seckill/runtime';
+import type { Restock, RestockOutcome } from './restock-store.ts';
 import {
   checkSale,
   controlStateOf,
@@ -18,6 +27,7 @@ const ACKNOWLEDGE_POLL_MS = 50;
 
 export interface SalesParts {
   store: SaleStore;
+  storeRestock: (restock: Restock) => Promise<RestockOutcome>;
   /** Tells handover that there is something to hand over at once. */
   poke: (saleId: string) => void;
   clock: Clock;
@@ -26,18 +36,20 @@ export interface SalesParts {
 /** What an admin does with sales, and what stock asks about them. */
 export class Sales {
   readonly #store: SaleStore;
+  readonly #storeRestock: SalesParts['storeRestock'];
   readonly #poke: (saleId: string) => void;
   readonly #clock: Clock;
 
-  constructor({ store, poke, clock }: SalesParts) {
+  constructor({ store, storeRestock, poke, clock }: SalesParts) {
     this.#store = store;
+    this.#storeRestock = storeRestock;
     this.#poke = poke;
     this.#clock = clock;
   }
 
   /** @throws Problem `sale_not_found` */
   async read(saleId: string): Promise<SaleRecord> {
-    return toRecord(await this.#find(saleId));
+    return this.#toRecord(await this.#find(saleId));
   }
 
   /**
@@ -73,14 +85,32 @@ export class Sales {
   }
 
   /**
+   * Adds units to an item's total; a repeat of the key changes nothing.
+   * @throws Problem `sale_not_found`, `key_reused`, `sale_closed`, `sku_not_found`, `invalid_request` when the total
+   * would be too high, or `outcome_unknown` when stock has not acknowledged in time.
+   */
+  async restock(restock: Restock): Promise<SaleRecord> {
+    const outcome = await this.#storeRestock(restock);
+    if (outcome === 'total_too_high') refuse('quantity', `the total would exceed ${LIMITS.totalMax}`);
+    if (outcome === 'sku_not_found') throw new Problem(outcome, { extra: { sku: restock.sku } });
+    if (outcome !== 'restocked' && outcome !== 'repeated') throw new Problem(outcome);
+    return this.#acknowledged(restock.saleId);
+  }
+
+  /** Every sale that stock must hold. */
+  async listToLoad(): Promise<SaleToLoad[]> {
+    return this.#store.listToLoad();
+  }
+
+  /**
    * The snapshot of a sale that never opened is empty, and truly so: without an opening there is no reservation. One
    * that was opened must be rebuilt from its orders; an empty snapshot would sell its units again (INV-1).
-   * @throws Problem `sale_not_found`, `sale_unavailable`
+   * @throws Problem `sale_not_found`, `sale_unavailable`, or `sale_closed` when the sale is retired.
    */
   async takeSnapshot(saleId: string): Promise<Snapshot> {
     const sale = await this.#store.raiseEpoch(saleId);
     if (sale !== undefined) return { epoch: sale.epoch, control: controlStateOf(sale), orders: [] };
-    await this.#find(saleId);
+    if ((await this.#find(saleId)).isRetired) throw new Problem('sale_closed');
     throw new Problem('sale_unavailable', { detail: 'this sale was opened before and must be rebuilt' });
   }
 
@@ -112,7 +142,8 @@ export class Sales {
       const sale = await this.#store.read(saleId);
       invariant(sale !== undefined, `sale ${saleId} vanished`);
       version ??= sale.version;
-      if (sale.acknowledgedVersion >= version) return toRecord(sale);
+      // Nobody hands a retired sale over, and stock need not hear of it.
+      if (sale.acknowledgedVersion >= version || sale.isRetired) return this.#toRecord(sale);
       if (this.#clock.now() >= deadline) {
         throw new Problem('outcome_unknown', { detail: 'stored, but stock has not confirmed yet; repeat' });
       }
@@ -120,13 +151,15 @@ export class Sales {
       await this.#clock.sleep(ACKNOWLEDGE_POLL_MS);
     }
   }
-}
 
-function toRecord(sale: StoredSale): SaleRecord {
-  return {
-    definition: sale.definition,
-    version: sale.version,
-    state: sale.state,
-    acknowledged: sale.acknowledgedVersion >= sale.version,
-  };
+  async #toRecord(sale: StoredSale): Promise<SaleRecord> {
+    const { definition, version, state, isRetired } = sale;
+    return {
+      definition,
+      version,
+      state,
+      acknowledged: sale.acknowledgedVersion >= version,
+      ...(isRetired ? { retired: { items: await this.#store.readPaid(definition.id) } } : {}),
+    };
+  }
 }

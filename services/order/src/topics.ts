@@ -1,9 +1,15 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { TOPICS, type Topic } from '@seckill/contracts';
-import { backoffMs, createKafka, createLogger, systemClock, type Kafka } from '@seckill/runtime';
+import {
+  backoffMs,
+  createKafka,
+  createLogger,
+  DEAD_LETTER_BYTES_MAX,
+  systemClock,
+  type Kafka,
+} from '@seckill/runtime';
 import { readTopicsConfig } from './config.ts';
-import { DEAD_LETTER_BYTES_MAX } from './dead-letter.ts';
 
 const KAFKA_WAIT_MS = 60_000;
 const LEADER_WAIT_MS = 30_000;

@@ -14,6 +14,7 @@ const makeOrder = (name: string, sequence: number, units: Record<string, number>
     lines: Object.entries(units).map(([sku, quantity]) => ({ sku, quantity, price: 1 })),
   }),
   amount: 0,
+  isRepublished: false,
 });
 const row = (sku: string, total: number, sold = 0) => ({ saleId: 's', sku, total, sold });
 

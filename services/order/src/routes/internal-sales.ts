@@ -8,6 +8,8 @@ const OpeningInput = Type.Object({ epoch: Type.Integer({ minimum: 1 }) }, { addi
 
 /** For stock, while it loads a sale. Handover may be waiting for that very load: nothing here waits for handover. */
 export function internalSalesRoutes(app: Http, sales: Sales): void {
+  app.get('/internal/sales', async () => ({ sales: await sales.listToLoad() }));
+
   app.post('/internal/sales/:saleId/snapshots', { schema: { params: SaleParams } }, async ({ params }) =>
     sales.takeSnapshot(params.saleId),
   );

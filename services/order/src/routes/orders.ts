@@ -17,13 +17,25 @@ const OrdersQuery = Type.Object(
   { additionalProperties: false },
 );
 
+const OrderParams = Type.Object({ orderId: Type.String() });
+
 /** For the gateway, which has checked who the user is and says so in `x-user-id`. */
-export function ordersRoutes(app: Http, orders: Orders): void {
-  app.get(
-    '/v1/orders/:orderId',
-    { schema: { params: Type.Object({ orderId: Type.String() }) } },
-    async (request) => orders.read(request.params.orderId, userOf(request.headers)),
+export function ordersRoutes(app: Http, orders: Orders, isSandbox: boolean): void {
+  const schema = { params: OrderParams };
+
+  app.get('/v1/orders/:orderId', { schema }, async ({ params, headers }) =>
+    orders.read(params.orderId, userOf(headers)),
   );
+
+  app.post('/v1/orders/:orderId/cancel', { schema }, async ({ params, headers }) =>
+    orders.cancel(params.orderId, userOf(headers)),
+  );
+
+  if (isSandbox) {
+    app.post('/v1/orders/:orderId/pay', { schema }, async ({ params, headers }) =>
+      orders.paySandbox(params.orderId, userOf(headers)),
+    );
+  }
 
   app.get('/v1/orders', { schema: { querystring: OrdersQuery } }, async ({ query, headers }) => {
     const { limit, ...rest } = query;

@@ -1,9 +1,21 @@
-import { LIMITS, SaleId, SaleInput, type ControlVerb } from '@seckill/contracts';
+import {
+  IdempotencyKey,
+  LIMITS,
+  RestockRequest,
+  SaleId,
+  SaleInput,
+  Sku,
+  type ControlVerb,
+} from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { refuse } from '../sale-definition.ts';
 import type { Sales } from '../sales.ts';
 
 const SaleParams = Type.Object({ saleId: SaleId });
+const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
+const idempotencyKey = Compile(IdempotencyKey);
 
 const VERBS: { path: string; state: ControlVerb }[] = [
   { path: 'pause', state: 'paused' },
@@ -31,4 +43,14 @@ export function salesRoutes(app: Http, sales: Sales): void {
       sales.change(params.saleId, state),
     );
   }
+
+  app.post(
+    '/v1/sales/:saleId/items/:sku/restock',
+    { schema: { params: ItemParams, body: RestockRequest } },
+    async ({ params, body, headers }) => {
+      const key = headers['idempotency-key'];
+      if (!idempotencyKey.Check(key)) refuse('idempotency-key', 'is missing or malformed');
+      return sales.restock({ ...params, ...body, idempotencyKey: key });
+    },
+  );
 }

@@ -47,6 +47,7 @@ export function buildIntake(
   const intake = new Intake({
     store: options.wrap?.(store) ?? store,
     publisher,
+    poke: () => undefined,
     clock: systemClock,
     logger,
     metrics,

@@ -2,8 +2,10 @@ import { createRegistry, systemClock, type Http, type Pool } from '@seckill/runt
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
 import { Handover } from '../../src/handover.ts';
-import { createMetrics } from '../../src/metrics.ts';
+import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders.ts';
+import { Payments } from '../../src/payments.ts';
+import { storeRestock } from '../../src/restock-store.ts';
 import { SaleStore } from '../../src/sale-store.ts';
 import { Sales } from '../../src/sales.ts';
 import { createStockClient } from '../../src/stock-client.ts';
@@ -18,31 +20,52 @@ export interface Answer {
 export interface Service {
   app: Http;
   url: string;
+  metrics: OrderMetrics;
   /** A call of the gateway, or of stock for internal paths, unless another token is given. */
   call: (
     method: 'GET' | 'POST',
     path: string,
-    options?: { body?: unknown; userId?: string; token?: string | null },
+    options?: {
+      body?: unknown;
+      userId?: string;
+      token?: string | null;
+      headers?: Record<string, string>;
+    },
   ) => Promise<Answer>;
 }
 
 /** The `http` role as main.ts assembles it, listening on a free port, closed at the end of the test. */
-export async function createService(t: Test, pool: Pool, stockUrl: string): Promise<Service> {
+export async function createService(
+  t: Test,
+  pool: Pool,
+  stockUrl: string,
+  options: { isSandbox?: boolean } = {},
+): Promise<Service> {
   const store = new SaleStore(pool);
   const stock = createStockClient({ url: stockUrl, token: TOKENS.order, connections: 4 });
   const metrics = createMetrics(createRegistry());
   const handover = new Handover({ store, stock, clock: systemClock, logger, metrics });
   const abort = new AbortController();
   const running = handover.run(abort.signal);
-  const poke = (saleId: string) => {
-    handover.poke(saleId);
-  };
-  const sales = new Sales({ store, poke, clock: systemClock });
+  const sales = new Sales({
+    store,
+    storeRestock: (restock) => storeRestock(pool, restock),
+    poke: (saleId) => {
+      handover.poke(saleId);
+    },
+    clock: systemClock,
+  });
+  const parts = { pool, poke: () => undefined, logger, metrics };
   const app = createApp({
     logger,
     isReady: () => true,
     tokens: TOKENS,
-    api: { sales, orders: new Orders(pool) },
+    api: {
+      sales,
+      orders: new Orders(parts),
+      payments: new Payments(parts),
+      isSandbox: options.isSandbox ?? true,
+    },
   });
   t.teardown(async () => {
     await app.close();
@@ -54,12 +77,14 @@ export async function createService(t: Test, pool: Pool, stockUrl: string): Prom
   return {
     app,
     url,
-    async call(method, path, { body, userId, token } = {}) {
+    metrics,
+    async call(method, path, { body, userId, token, headers } = {}) {
       const own = path.startsWith('/internal/') ? TOKENS.stock : TOKENS.gateway;
       const response = await app.inject({
         method,
         url: path,
         headers: {
+          ...headers,
           ...(token === null ? {} : { authorization: `Bearer ${token ?? own}` }),
           ...(userId === undefined ? {} : { 'x-user-id': userId }),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),

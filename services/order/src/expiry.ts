@@ -1,0 +1,100 @@
+import {
+  backoffMs,
+  classifyPostgresError,
+  transaction,
+  type Clock,
+  type Logger,
+  type Pool,
+} from '@seckill/runtime';
+import type { OrderMetrics } from './metrics.ts';
+import type { SaleStore } from './sale-store.ts';
+import { expireOrders, type Expired } from './settlement.ts';
+
+/** What expiry needs of Postgres; a simulation brings its own. */
+export interface ExpiryStore {
+  /** Ends the orders that are longest overdue, in one transaction. */
+  expireDue(options: { graceMs: number; countMax: number }): Promise<Expired>;
+  /** @returns ids of the sales that are retired from now on. */
+  retireSales(): Promise<string[]>;
+}
+
+export function createExpiryStore(pool: Pool, sales: SaleStore): ExpiryStore {
+  return {
+    expireDue: (options) => transaction(pool, (client) => expireOrders(client, options)),
+    retireSales: () => sales.retire(),
+  };
+}
+
+export interface ExpiryParts {
+  store: ExpiryStore;
+  /** Tells the relay that there is something to publish. */
+  poke: () => void;
+  clock: Clock;
+  logger: Logger;
+  metrics: OrderMetrics;
+  batchCountMax: number;
+  /** Added to the end of a hold: Redis set it by its own clock, which may be ahead (recovery.md, "Time"). */
+  graceMs: number;
+  pollMs: number;
+  random?: () => number;
+}
+
+/** A sale retires a day after its last hold: a minute more does not matter. */
+const RETIRE_EVERY_MS = 60_000;
+const BACKOFF = { baseMs: 50, capMs: 2_000 };
+
+/** Ends the holds whose time is over. Whether it is over, Postgres says; several may run. */
+export class Expiry {
+  readonly #parts: ExpiryParts;
+  #retireAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: ExpiryParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Until the signal aborts and the batch under way is done. While Postgres is away it waits.
+   * @throws an error of our own (InvariantError, SQL), which must end the process.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics, pollMs, random } = this.#parts;
+    let failures = 0;
+    while (!signal.aborted) {
+      let pauseMs = pollMs;
+      try {
+        const isFull = await this.pass();
+        failures = 0;
+        // No pause and no ceiling: a whole sale may end in the same second.
+        if (isFull) continue;
+        await this.#retire();
+      } catch (error) {
+        if (classifyPostgresError(error) !== 'transient') throw error;
+        metrics.expiryRetries.inc();
+        logger.warn({ err: error, failures }, 'expiry: postgres is away, waiting');
+        pauseMs = backoffMs(failures, { ...BACKOFF, ...(random === undefined ? {} : { random }) });
+        failures += 1;
+      }
+      await clock.sleep(pauseMs, signal);
+    }
+  }
+
+  /** One batch. @returns whether it was full, so that there may be more. */
+  async pass(): Promise<boolean> {
+    const { store, clock, metrics, poke, graceMs, batchCountMax } = this.#parts;
+    const startedAt = clock.now();
+    const { ended, lagSeconds } = await store.expireDue({ graceMs, countMax: batchCountMax });
+    if (ended === 0) return false;
+    poke();
+    metrics.ordersEnded.inc({ verdict: 'expired' }, ended);
+    metrics.expiryLagSeconds.observe(lagSeconds);
+    metrics.expiryBatchSeconds.observe((clock.now() - startedAt) / 1_000);
+    return ended >= batchCountMax;
+  }
+
+  async #retire(): Promise<void> {
+    const { store, clock, logger } = this.#parts;
+    if (clock.now() < this.#retireAt) return;
+    for (const saleId of await store.retireSales()) logger.info({ saleId }, 'expiry: the sale is retired');
+    this.#retireAt = clock.now() + RETIRE_EVERY_MS;
+  }
+}

@@ -1,0 +1,111 @@
+import { HEADERS, RESERVATION_SETTLED, TOPICS, type ReservationSettled } from '@seckill/contracts';
+import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
+
+export type Verdict = ReservationSettled['verdict'];
+
+/** An order whose hold has ended. */
+export interface Ended {
+  id: string;
+  saleId: string;
+  lane: number;
+  lines: ReservationSettled['lines'];
+}
+
+const HEADERS_OF_SETTLED = JSON.stringify({
+  [HEADERS.type]: RESERVATION_SETTLED.type,
+  [HEADERS.version]: RESERVATION_SETTLED.version,
+});
+
+/** In the transaction that ends the orders: expiring an order and telling Redis would be a dual write otherwise (decision 6). */
+export async function writeSettlements(client: PoolClient, ended: Ended[], verdict: Verdict): Promise<void> {
+  if (ended.length === 0) return;
+  const values = ended.map(({ id, saleId, lane, lines }) => {
+    const settled: ReservationSettled = { reservationId: id, saleId, lane, lines, verdict };
+    return JSON.stringify(settled);
+  });
+  await client.query(
+    `INSERT INTO outbox (topic, key, value, headers)
+     SELECT $1, key, value, $2::jsonb FROM unnest($3::text[], $4::text[]) AS message (key, value)`,
+    [TOPICS.settlements.name, HEADERS_OF_SETTLED, ended.map(({ id }) => id), values],
+  );
+}
+
+export interface OutboxMessage {
+  topic: string;
+  key: string;
+  value: string;
+  headers: Record<string, string>;
+}
+
+export interface Backlog {
+  unpublished: number;
+  /** Seconds; 0 when nothing waits. */
+  oldestSeconds: number;
+  /** Payment notices that have waited for their order for more than a minute. */
+  recordedNotices: number;
+}
+
+/** What the relay needs of Postgres; a simulation brings its own. */
+export interface OutboxStore {
+  /**
+   * Takes the oldest unpublished messages that no other relay has, and marks them published when `publish` resolves.
+   * When it throws, or we die, nothing is marked, and they are published again.
+   * @returns how many.
+   */
+  publishNext(limit: number, publish: (messages: OutboxMessage[]) => Promise<void>): Promise<number>;
+  /** @returns how many published messages were removed; `limit` when there may be more. */
+  removePublished(keepSeconds: number, limit: number): Promise<number>;
+  readBacklog(): Promise<Backlog>;
+}
+
+/** One transaction each and no state of the session, so that it works through a pooler in transaction mode. */
+export function createOutboxStore(pool: Pool): OutboxStore {
+  return {
+    publishNext: (limit, publish) => transaction(pool, (client) => publishNext(client, limit, publish)),
+
+    async removePublished(keepSeconds, limit) {
+      // Only the lowest ids are looked at: bounded without an index on the time, for they are the oldest.
+      const { rowCount } = await pool.query(
+        `DELETE FROM outbox WHERE id IN (
+           SELECT id FROM (SELECT id, published_at FROM outbox ORDER BY id LIMIT $2) AS lowest
+           WHERE published_at < now() - make_interval(secs => $1))`,
+        [keepSeconds, limit],
+      );
+      return rowCount ?? 0;
+    },
+
+    async readBacklog() {
+      const { rows } = await pool.query<{ unpublished: string; oldest: number; recorded: string }>(
+        `SELECT count(*) AS unpublished,
+           COALESCE(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest,
+           (SELECT count(*) FROM payments
+            WHERE result = 'recorded' AND received_at < now() - interval '1 minute') AS recorded
+         FROM outbox WHERE published_at IS NULL`,
+      );
+      const [row] = rows;
+      return {
+        unpublished: Number(row?.unpublished ?? 0),
+        oldestSeconds: Math.max(0, row?.oldest ?? 0),
+        recordedNotices: Number(row?.recorded ?? 0),
+      };
+    },
+  };
+}
+
+async function publishNext(
+  client: PoolClient,
+  limit: number,
+  publish: (messages: OutboxMessage[]) => Promise<void>,
+): Promise<number> {
+  const { rows } = await client.query<OutboxMessage & { id: string }>(
+    `SELECT id, topic, key, value, headers FROM outbox WHERE published_at IS NULL
+     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`,
+    [limit],
+  );
+  if (rows.length === 0) return 0;
+  await publish(rows);
+  await client.query('UPDATE outbox SET published_at = clock_timestamp() WHERE id = ANY ($1::bigint[])', [
+    rows.map(({ id }) => id),
+  ]);
+  return rows.length;
+}

@@ -1,0 +1,218 @@
+import { invariant, transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { endOrders } from './settlement.ts';
+
+export type RefundReason =
+  'wrong_amount' | 'order_ended' | 'second_payment' | 'other_order' | 'unknown_order';
+
+/** What one notice claims; these four together are its identity. */
+export interface Payment {
+  paymentId: string;
+  orderId: string;
+  /** Minor units. */
+  amount: number;
+  currency: string;
+}
+
+export interface Notice extends Payment {
+  providerTimestamp: string;
+}
+
+/** What has become of a payment. `isNew`: by this very call, and not by an earlier notice. */
+export type Application =
+  | { result: 'recorded' }
+  | { result: 'paid'; isNew: boolean }
+  | { result: 'refund_due'; isNew: boolean; reason: RefundReason };
+
+export interface Applied extends Payment {
+  application: Application;
+}
+
+/**
+ * Any number, the same in every process. Intake transactions share it, from before their first look until their
+ * commit; whoever records a notice without an order holds it alone. So either the notice sees the row, or the intake
+ * sees the notice, and no order needs a lock of its own before it exists.
+ */
+const RECORD_LOCK_KEY = 5_471_338;
+/** A batch of the intake takes about 50 ms. New batches wait behind us, so we give up before they do. */
+const RECORD_LOCK_MS = 2_000;
+
+const identify = ({ paymentId, orderId, amount, currency }: Payment) =>
+  JSON.stringify([paymentId, orderId, amount, currency]);
+
+/** First in a transaction of the intake, when it holds no lock. */
+export async function shareRecordLock(client: PoolClient): Promise<void> {
+  await client.query('SELECT pg_advisory_xact_lock_shared($1)', [RECORD_LOCK_KEY]);
+}
+
+/**
+ * Keeps the notice, and applies it if its order is there.
+ * @returns undefined when there is no order yet: nothing is kept then.
+ */
+export async function applyNotice(client: PoolClient, notice: Notice): Promise<Application | undefined> {
+  // Locked first: notices of one order come one after another, and the end of the order is decided below.
+  const { rowCount } = await client.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [notice.orderId]);
+  if (rowCount === 0) return undefined;
+  const [kept] = await keepNotices(client, [notice]);
+  if (kept !== undefined && kept.application.result !== 'recorded') return kept.application;
+  const applied = await applyRecorded(client, [notice.orderId]);
+  return applied.find((one) => identify(one) === identify(notice))?.application;
+}
+
+/**
+ * Keeps notices that came before their orders.
+ * @returns false for each whose order has arrived meanwhile; that one is to be applied.
+ */
+export async function recordNotices(pool: Pool, notices: Notice[]): Promise<boolean[]> {
+  return transaction(pool, async (client) => {
+    await client.query(`SET LOCAL lock_timeout = ${RECORD_LOCK_MS}`);
+    await client.query('SELECT pg_advisory_xact_lock($1)', [RECORD_LOCK_KEY]);
+    const { rows } = await client.query<{ id: string }>('SELECT id FROM orders WHERE id = ANY ($1::text[])', [
+      notices.map(({ orderId }) => orderId),
+    ]);
+    const arrived = new Set(rows.map(({ id }) => id));
+    await keepNotices(
+      client,
+      notices.filter(({ orderId }) => !arrived.has(orderId)),
+    );
+    return notices.map(({ orderId }) => !arrived.has(orderId));
+  });
+}
+
+/** Money for what was never one of our orders. */
+export async function refundNotice(pool: Pool, notice: Notice): Promise<Application> {
+  return transaction(pool, async (client) => {
+    const [kept] = await keepNotices(client, [notice]);
+    if (kept?.application.result === 'refund_due') return kept.application;
+    const application = { result: 'refund_due', isNew: true, reason: 'unknown_order' } as const;
+    await updatePayments(client, [{ ...notice, application }]);
+    return application;
+  });
+}
+
+interface PaymentRow {
+  payment_id: string;
+  order_id: string;
+  amount: string;
+  currency: string;
+}
+
+interface KeptRow extends PaymentRow {
+  result: 'paid' | 'refund_due' | 'recorded';
+  refund_reason: RefundReason | null;
+}
+
+/** Counts a repeat; what was decided about it stays. In the order of the key, so that no two of us deadlock. */
+async function keepNotices(client: PoolClient, notices: Notice[]): Promise<Applied[]> {
+  if (notices.length === 0) return [];
+  const { rows } = await client.query<KeptRow>(
+    `INSERT INTO payments (payment_id, order_id, amount, currency, provider_timestamp, notices, result)
+     SELECT payment_id, order_id, amount, currency, min(provider_timestamp), count(*), 'recorded'
+     FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[])
+       AS notice (payment_id, order_id, amount, currency, provider_timestamp)
+     GROUP BY payment_id, order_id, amount, currency
+     ORDER BY payment_id COLLATE "C", order_id COLLATE "C", amount, currency
+     ON CONFLICT (payment_id, order_id, amount, currency) DO UPDATE
+       SET notices = payments.notices + EXCLUDED.notices, last_received_at = now()
+     RETURNING payment_id, order_id, amount, currency, result, refund_reason`,
+    [
+      notices.map(({ paymentId }) => paymentId),
+      notices.map(({ orderId }) => orderId),
+      notices.map(({ amount }) => amount),
+      notices.map(({ currency }) => currency),
+      notices.map(({ providerTimestamp }) => providerTimestamp),
+    ],
+  );
+  return rows.map((row) => ({ ...toPayment(row), application: toApplication(row) }));
+}
+
+/** As an earlier notice left it. */
+function toApplication({ result, refund_reason: reason }: KeptRow): Application {
+  if (reason !== null) return { result: 'refund_due', isNew: false, reason };
+  return result === 'paid' ? { result, isNew: false } : { result: 'recorded' };
+}
+
+interface RecordedRow extends PaymentRow {
+  order_status: string;
+  order_amount: string;
+  order_currency: string;
+  is_spent: boolean;
+}
+
+/**
+ * Applies what is recorded for these orders, oldest notice first. The orders are locked or inserted by the caller, so
+ * expiry cannot act before.
+ */
+export async function applyRecorded(client: PoolClient, orderIds: string[]): Promise<Applied[]> {
+  if (orderIds.length === 0) return [];
+  const { rows } = await client.query<RecordedRow>(
+    `SELECT payment_id, order_id, payments.amount, payments.currency, orders.status AS order_status,
+       orders.amount AS order_amount, orders.currency AS order_currency,
+       EXISTS (SELECT FROM payments AS other
+               WHERE other.payment_id = payments.payment_id AND other.result = 'paid') AS is_spent
+     FROM payments JOIN orders ON orders.id = payments.order_id
+     WHERE payments.result = 'recorded' AND payments.order_id = ANY ($1::text[])
+     ORDER BY received_at, payment_id, order_id, payments.amount, payments.currency
+     FOR UPDATE OF payments`,
+    [orderIds],
+  );
+  if (rows.length === 0) return [];
+  const applied = decide(rows);
+  const paid = applied.filter(({ application }) => application.result === 'paid');
+  const ids = paid.map(({ orderId }) => orderId);
+  const ended = await endOrders(client, ids, 'paid');
+  invariant(ended.length === ids.length, 'an order ended under the lock of its payment');
+  await updatePayments(client, applied);
+  return applied;
+}
+
+/** Amount first: a wrong one buys nothing, whatever the order is. */
+function decide(rows: RecordedRow[]): Applied[] {
+  const paidOrders = new Set<string>();
+  const spentPayments = new Set<string>();
+  return rows.map((row) => {
+    const payment = toPayment(row);
+    const { orderId, paymentId } = payment;
+    const status = paidOrders.has(orderId) ? 'paid' : row.order_status;
+    let reason: RefundReason | undefined;
+    if (row.amount !== row.order_amount || row.currency !== row.order_currency) reason = 'wrong_amount';
+    else if (row.is_spent || spentPayments.has(paymentId)) reason = 'other_order';
+    else if (status === 'paid') reason = 'second_payment';
+    else if (status !== 'pending') reason = 'order_ended';
+    if (reason !== undefined) {
+      return { ...payment, application: { result: 'refund_due', isNew: true, reason } };
+    }
+    paidOrders.add(orderId);
+    spentPayments.add(paymentId);
+    return { ...payment, application: { result: 'paid', isNew: true } };
+  });
+}
+
+async function updatePayments(client: PoolClient, applied: Applied[]): Promise<void> {
+  await client.query(
+    `UPDATE payments SET result = applied.result, refund_reason = applied.reason, result_at = clock_timestamp()
+     FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+       AS applied (payment_id, order_id, amount, currency, result, reason)
+     WHERE payments.payment_id = applied.payment_id AND payments.order_id = applied.order_id
+       AND payments.amount = applied.amount AND payments.currency = applied.currency`,
+    [
+      applied.map(({ paymentId }) => paymentId),
+      applied.map(({ orderId }) => orderId),
+      applied.map(({ amount }) => amount),
+      applied.map(({ currency }) => currency),
+      applied.map(({ application }) => application.result),
+      applied.map(({ application }) => (application.result === 'refund_due' ? application.reason : null)),
+    ],
+  );
+}
+
+/**
+ * Two notices of one payment for two orders, applied at the same moment: the index lets one through. The other, tried
+ * again, finds the payment spent.
+ */
+export function isPaymentRace(error: unknown): boolean {
+  return error instanceof Error && 'constraint' in error && error.constraint === 'payments_pay_one_order';
+}
+
+function toPayment({ payment_id, order_id, amount, currency }: PaymentRow): Payment {
+  return { paymentId: payment_id, orderId: order_id, amount: Number(amount), currency };
+}

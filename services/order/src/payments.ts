@@ -1,0 +1,92 @@
+import { parseReservationId, type PaymentNotification, type PaymentResult } from '@seckill/contracts';
+import { invariant, transaction, type Logger, type Pool } from '@seckill/runtime';
+import type { OrderMetrics } from './metrics.ts';
+import {
+  applyNotice,
+  isPaymentRace,
+  recordNotices,
+  refundNotice,
+  type Application,
+  type Applied,
+  type Notice,
+} from './payment-store.ts';
+import { Recorder } from './recorder.ts';
+import { refuse } from './sale-definition.ts';
+
+export interface PaymentsParts {
+  pool: Pool;
+  /** Tells the relay that there is something to publish. */
+  poke: () => void;
+  logger: Logger;
+  metrics: OrderMetrics;
+}
+
+/** One for the first look, one after its order arrived meanwhile, and one for each race with another notice. */
+const ATTEMPTS_MAX = 5;
+
+/** Notices of payments, in any order and any number; every one is kept. */
+export class Payments {
+  readonly #parts: PaymentsParts;
+  readonly #recorder: Recorder;
+
+  constructor(parts: PaymentsParts) {
+    this.#parts = parts;
+    this.#recorder = new Recorder((notices) => recordNotices(parts.pool, notices));
+  }
+
+  /**
+   * @throws Problem `invalid_request` for an amount that cannot be counted, `overloaded`; Postgres' own error, and then
+   * the provider sends the notice again.
+   */
+  async accept({ timestamp, data }: PaymentNotification): Promise<PaymentResult> {
+    if (!Number.isSafeInteger(data.amount.amount)) refuse('data.amount.amount', 'is beyond 2^53');
+    // Postgres cannot store it.
+    if (timestamp.includes('\0')) refuse('timestamp', 'has a NUL character');
+    const { orderId, paymentId } = data;
+    const notice: Notice = { orderId, paymentId, ...data.amount, providerTimestamp: timestamp };
+    const application = await this.#apply(notice);
+    report([{ ...notice, application }], this.#parts);
+    const isRepeat = application.result === 'paid' && !application.isNew;
+    const result = isRepeat ? 'already_paid' : application.result;
+    this.#parts.metrics.payments.inc({ result });
+    return result;
+  }
+
+  async #apply(notice: Notice): Promise<Application> {
+    const { pool } = this.#parts;
+    // What is not one of our ids will never be an order.
+    if (parseReservationId(notice.orderId) === undefined) return refundNotice(pool, notice);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      try {
+        const application = await transaction(pool, (client) => applyNotice(client, notice));
+        if (application !== undefined) return application;
+      } catch (error) {
+        if (!isPaymentRace(error)) throw error;
+        continue;
+      }
+      if (await this.#recorder.record(notice)) return { result: 'recorded' };
+    }
+    invariant(false, `the notices of payment ${notice.paymentId} keep racing`);
+  }
+}
+
+/**
+ * Counts what was decided just now, and wakes the relay. Money that buys nothing is a person's to give back: never
+ * dropped, and never silent (decision 7).
+ */
+export function report(
+  applied: Applied[],
+  { poke, logger, metrics }: Pick<PaymentsParts, 'poke' | 'logger' | 'metrics'>,
+): void {
+  for (const { orderId, paymentId, application } of applied) {
+    if (application.result === 'recorded' || !application.isNew) continue;
+    if (application.result === 'paid') {
+      metrics.ordersEnded.inc({ verdict: 'paid' });
+      poke();
+    } else {
+      const { reason } = application;
+      metrics.refundsDue.inc({ reason });
+      logger.warn({ orderId, paymentId, reason }, 'payments: refund due');
+    }
+  }
+}

@@ -1,0 +1,138 @@
+import { HEADERS, TOPICS, type Topic } from '@seckill/contracts';
+import {
+  backoffMs,
+  invariant,
+  InvariantError,
+  type Clock,
+  type Logger,
+  type Publisher,
+} from '@seckill/runtime';
+import type { OrderMetrics } from './metrics.ts';
+import type { OutboxMessage, OutboxStore } from './outbox.ts';
+
+/** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
+export interface RelayParts {
+  store: OutboxStore;
+  publisher: Publisher;
+  clock: Clock;
+  logger: Logger;
+  metrics: OrderMetrics;
+  /** Messages in one transaction. */
+  batchCountMax: number;
+  /** How long a published message stays to be looked at. */
+  keepSeconds: number;
+  random?: () => number;
+}
+
+// Our own changes poke; what another replica's `http` or `expiry` wrote is found by asking, after 20 ms while there is
+// work, later every 200 ms: five reads of an empty index a second.
+const IDLE_MIN_MS = 20;
+const IDLE_MAX_MS = 200;
+const BACKOFF = { baseMs: 100, capMs: 5_000 };
+const TEND_EVERY_MS = 5_000;
+/** A delete of this many rows takes some milliseconds and keeps nobody waiting. */
+const REMOVE_COUNT_MAX = 1_000;
+/** Per round: 20,000 rows in 5 s is more than a sale can write. */
+const REMOVE_ROUNDS_MAX = 20;
+
+const TOPIC_BY_NAME = new Map(Object.values<Topic>(TOPICS).map((topic) => [topic.name, topic]));
+
+/** Brings the outbox to Kafka: at least once, and marked only when Kafka confirmed (decisions 3 and 6). Several may run. */
+export class Relay {
+  readonly #parts: RelayParts;
+  #wake = new AbortController();
+  #tendAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+  }
+
+  /** There is something to publish. */
+  poke(): void {
+    this.#wake.abort();
+  }
+
+  /**
+   * Until the signal aborts and the batch under way is done. While Kafka or Postgres is away it repeats, for ever:
+   * giving up would keep units from being sold (INV-5). The gauges tell how long it lasts.
+   * @throws InvariantError
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics, batchCountMax, random } = this.#parts;
+    let idleMs = IDLE_MIN_MS;
+    let failures = 0;
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      let pauseMs = idleMs;
+      try {
+        const published = await this.pass();
+        failures = 0;
+        idleMs = published > 0 ? IDLE_MIN_MS : Math.min(IDLE_MAX_MS, idleMs * 2);
+        await this.#tend();
+        if (published >= batchCountMax) continue;
+      } catch (error) {
+        if (error instanceof InvariantError) throw error;
+        metrics.relayFailures.inc();
+        logger.warn({ err: error, failures }, 'relay: pass failed');
+        pauseMs = backoffMs(failures, { ...BACKOFF, ...(random === undefined ? {} : { random }) });
+        failures += 1;
+        // A poke would not bring Kafka back.
+        await clock.sleep(pauseMs, signal);
+        continue;
+      }
+      await clock.sleep(pauseMs, AbortSignal.any([signal, this.#wake.signal]));
+    }
+  }
+
+  /** One batch. @returns how many messages Kafka confirmed. */
+  async pass(): Promise<number> {
+    const { store, publisher, metrics, batchCountMax } = this.#parts;
+    const published = await store.publishNext(batchCountMax, async (messages) => {
+      for (const { topic, kind, group } of groupMessages(messages)) {
+        await publisher.publish(topic, kind, group);
+      }
+    });
+    metrics.relayMessages.inc(published);
+    return published;
+  }
+
+  /** What may wait: the gauges, and messages that nobody needs any more. */
+  async #tend(): Promise<void> {
+    const { store, clock, metrics, keepSeconds } = this.#parts;
+    if (clock.now() < this.#tendAt) return;
+    this.#tendAt = clock.now() + TEND_EVERY_MS;
+    const { unpublished, oldestSeconds, recordedNotices } = await store.readBacklog();
+    metrics.outboxMessages.set(unpublished);
+    metrics.outboxOldestSeconds.set(oldestSeconds);
+    metrics.recordedNotices.set(recordedNotices);
+    for (let round = 0; round < REMOVE_ROUNDS_MAX; round += 1) {
+      const removed = await store.removePublished(keepSeconds, REMOVE_COUNT_MAX);
+      if (removed < REMOVE_COUNT_MAX) return;
+    }
+  }
+}
+
+interface Group {
+  topic: Topic;
+  kind: { type: string; version: string };
+  group: OutboxMessage[];
+}
+
+/** One call of the publisher per topic and kind of message; there is one of each today. */
+function groupMessages(messages: OutboxMessage[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const message of messages) {
+    const topic = TOPIC_BY_NAME.get(message.topic);
+    const type = message.headers[HEADERS.type];
+    const version = message.headers[HEADERS.version];
+    invariant(
+      topic !== undefined && type !== undefined && version !== undefined,
+      `the outbox holds a message for ${message.topic} that nobody can publish`,
+    );
+    const name = `${topic.name} ${type} ${version}`;
+    const found = groups.get(name) ?? { topic, kind: { type, version }, group: [] };
+    found.group.push(message);
+    groups.set(name, found);
+  }
+  return [...groups.values()];
+}

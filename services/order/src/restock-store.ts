@@ -1,0 +1,88 @@
+import { LIMITS, type ControlVerb, type SaleDefinition } from '@seckill/contracts';
+import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
+
+export interface Restock {
+  saleId: string;
+  sku: string;
+  /** Units added to the total. */
+  quantity: number;
+  idempotencyKey: string;
+}
+
+export type RestockOutcome =
+  | 'restocked'
+  | 'repeated'
+  | 'sale_not_found'
+  | 'key_reused'
+  | 'sale_closed'
+  | 'sku_not_found'
+  | 'total_too_high';
+
+/**
+ * Ledger, definition and version in one transaction; stock hears of it afterwards, by the handover of that version. So
+ * the ledger never allows less than Redis sells, and no reservation is refused for being early (INV-1). The outcomes in
+ * their order of precedence: a repeat stays one after the sale has closed.
+ */
+export async function storeRestock(pool: Pool, restock: Restock): Promise<RestockOutcome> {
+  return transaction(pool, async (client) => {
+    const sale = await lockSale(client, restock.saleId);
+    if (sale === undefined) return 'sale_not_found';
+    const known = await readRestock(client, restock);
+    if (known !== undefined) {
+      const isSame = known.sku === restock.sku && known.quantity === restock.quantity;
+      return isSame ? 'repeated' : 'key_reused';
+    }
+    if (sale.state === 'closed' || sale.is_over) return 'sale_closed';
+    const item = sale.definition.items.find(({ sku }) => sku === restock.sku);
+    if (item === undefined) return 'sku_not_found';
+    item.total += restock.quantity;
+    if (item.total > LIMITS.totalMax) return 'total_too_high';
+    await writeRestock(client, restock, sale.definition);
+    return 'restocked';
+  });
+}
+
+interface SaleRow {
+  definition: SaleDefinition;
+  state: ControlVerb;
+  is_over: boolean;
+}
+
+/** Racing restocks come one after another. Not FOR UPDATE: each order the intake inserts shares the sale's key. */
+async function lockSale(client: PoolClient, saleId: string): Promise<SaleRow | undefined> {
+  const { rows } = await client.query<SaleRow>(
+    `SELECT definition, state, closes_at <= clock_timestamp() AS is_over FROM sales WHERE id = $1
+     FOR NO KEY UPDATE`,
+    [saleId],
+  );
+  return rows[0];
+}
+
+async function readRestock(
+  client: PoolClient,
+  { saleId, idempotencyKey }: Restock,
+): Promise<{ sku: string; quantity: number } | undefined> {
+  const { rows } = await client.query<{ sku: string; quantity: string }>(
+    'SELECT sku, quantity FROM restocks WHERE sale_id = $1 AND idempotency_key = $2',
+    [saleId, idempotencyKey],
+  );
+  return rows[0] && { sku: rows[0].sku, quantity: Number(rows[0].quantity) };
+}
+
+async function writeRestock(client: PoolClient, restock: Restock, definition: SaleDefinition): Promise<void> {
+  const { saleId, sku, quantity, idempotencyKey } = restock;
+  await client.query(
+    'INSERT INTO restocks (sale_id, idempotency_key, sku, quantity) VALUES ($1, $2, $3, $4)',
+    [saleId, idempotencyKey, sku, quantity],
+  );
+  await client.query('UPDATE sales SET definition = $2, version = version + 1 WHERE id = $1', [
+    saleId,
+    JSON.stringify(definition),
+  ]);
+  // Last, because the intake waits for this row.
+  await client.query('UPDATE ledger SET total = total + $3 WHERE sale_id = $1 AND sku = $2', [
+    saleId,
+    sku,
+    quantity,
+  ]);
+}

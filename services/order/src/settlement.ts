@@ -1,0 +1,116 @@
+import { randomInt } from 'node:crypto';
+import { invariant, type PoolClient } from '@seckill/runtime';
+import { lockLedger, moveLedger, sumUnits } from './ledger.ts';
+import { writeSettlements, type Ended, type Verdict } from './outbox.ts';
+
+// How orders end. Each function works inside the caller's transaction: status, ledger and outbox change together or not
+// at all (decision 6). The `WHERE status = 'pending'` is the only judge between pay, cancel and expire: of all that race
+// for an order exactly one finds it pending (INV-5, decision 7). Locks: orders, then ledger by (sale, sku).
+
+interface EndedRow {
+  id: string;
+  sale_id: string;
+  lane: number;
+  lines: Ended['lines'];
+}
+
+/**
+ * Ends those of the orders that are pending. More than one id: only of rows that the caller has locked or inserted,
+ * since an UPDATE takes its rows in any order.
+ * @returns what was ended by this call.
+ */
+export async function endOrders(
+  client: PoolClient,
+  orderIds: string[],
+  verdict: 'paid' | 'cancelled',
+): Promise<Ended[]> {
+  const isPaid = verdict === 'paid';
+  const { rows } = await client.query<EndedRow>(
+    `UPDATE orders SET status = $2, pickup_code = ending.pickup_code,
+       paid_at = CASE WHEN $3 THEN clock_timestamp() END,
+       ended_at = CASE WHEN $3 THEN NULL ELSE clock_timestamp() END
+     FROM unnest($1::text[], $4::text[]) AS ending (id, pickup_code)
+     WHERE orders.id = ending.id AND orders.status = 'pending'
+     RETURNING orders.id, sale_id, lane, lines`,
+    [orderIds, verdict, isPaid, orderIds.map(() => (isPaid ? makePickupCode() : null))],
+  );
+  return finish(client, rows, verdict);
+}
+
+export interface Expired {
+  ended: number;
+  /** From the end of the longest overdue hold to now, by Postgres' clock; 0 when none was due. */
+  lagSeconds: number;
+}
+
+/**
+ * Expires the orders that are longest overdue. Another replica's and whoever is being paid or cancelled now is left
+ * out, so several work at once without waiting for each other.
+ */
+export async function expireOrders(
+  client: PoolClient,
+  options: { graceMs: number; countMax: number },
+): Promise<Expired> {
+  // clock_timestamp() in a subquery of its own is read once: a volatile function would keep the index from being used.
+  const { rows } = await client.query<EndedRow & { lag_seconds: number }>(
+    `WITH due AS MATERIALIZED (
+       SELECT id FROM orders
+       WHERE status = 'pending'
+         AND expires_at <= (SELECT clock_timestamp() - make_interval(secs => $1 / 1000.0))
+       ORDER BY expires_at LIMIT $2
+       FOR UPDATE SKIP LOCKED)
+     UPDATE orders SET status = 'expired', ended_at = clock_timestamp()
+     FROM due WHERE orders.id = due.id AND orders.status = 'pending'
+     RETURNING orders.id, sale_id, lane, lines,
+       extract(epoch FROM clock_timestamp() - expires_at)::float8 AS lag_seconds`,
+    [options.graceMs, options.countMax],
+  );
+  await finish(client, rows, 'expired');
+  const lagSeconds = rows.reduce((most, { lag_seconds }) => Math.max(most, lag_seconds), 0);
+  return { ended: rows.length, lagSeconds };
+}
+
+/** Tells Redis again how these orders ended, in case it was never told; those still pending are left to expiry. */
+export async function settleAgain(client: PoolClient, orderIds: string[]): Promise<number> {
+  if (orderIds.length === 0) return 0;
+  const { rows } = await client.query<EndedRow & { status: Verdict }>(
+    `SELECT id, sale_id, lane, lines, status FROM orders WHERE id = ANY ($1::text[]) AND status <> 'pending'`,
+    [orderIds],
+  );
+  for (const row of rows) await writeSettlements(client, [toEnded(row)], row.status);
+  return rows.length;
+}
+
+async function finish(client: PoolClient, rows: EndedRow[], verdict: Verdict): Promise<Ended[]> {
+  const ended = rows.map(toEnded);
+  if (verdict !== 'paid') await giveBack(client, ended);
+  await writeSettlements(client, ended, verdict);
+  return ended;
+}
+
+/** The units of these orders are for sale again, once per sale and SKU. */
+async function giveBack(client: PoolClient, ended: Ended[]): Promise<void> {
+  if (ended.length === 0) return;
+  const units = sumUnits(ended);
+  const rows = await lockLedger(client, units);
+  for (const move of units) {
+    const row = rows.find(({ saleId, sku }) => saleId === move.saleId && sku === move.sku);
+    invariant(
+      row !== undefined && row.sold >= move.units,
+      `the ledger of ${move.saleId} has sold fewer ${move.sku} than come back`,
+    );
+  }
+  await moveLedger(
+    client,
+    units.map((move) => ({ ...move, units: -move.units })),
+  );
+}
+
+function toEnded({ id, sale_id, lane, lines }: EndedRow): Ended {
+  return { id, saleId: sale_id, lane, lines };
+}
+
+/** Shown at the pick-up point together with the order, so it need not be the only one of its kind, only hard to guess. */
+function makePickupCode(): string {
+  return String(randomInt(1_000_000)).padStart(6, '0');
+}
