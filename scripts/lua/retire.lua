@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Removes a lane whose sale is long over: at the earliest a day after its last hold can have ended, and only when
 -- nothing of it is on the way any more. A settlement that comes later finds no hold. The member of `seckill:lanes` is on
--- another node and is removed afterwards. Called by the relay, under the lane's lease.
+-- another node and is removed afterwards. Never fails for memory: it frees it. Called by the relay, under the lane's lease.
 --
 -- KEYS[1] state     KEYS[2] items     KEYS[3] buyers    KEYS[4] channels
 -- KEYS[5] keys      KEYS[6] holds     KEYS[7] outbox

@@ -2,10 +2,10 @@
 // Method: a Redis of our own whose maxmemory is set below what it uses.
 import { startEngines } from '@seckill/stack';
 import t from 'tap';
-import { connect, openLane } from './support/lane.ts';
+import { connect, makeRandom, openLane } from './support/lane.ts';
 
 await t.test(
-  'at maxmemory reserve and load write nothing; control, close, lease and trim go on',
+  'at maxmemory reserve and load write nothing; control, close, lease, trim, settle and retire go on',
   async (t) => {
     // The URL of the environment is everybody's; this test needs one to fill.
     const shared = process.env['REDIS_URL'];
@@ -17,7 +17,10 @@ await t.test(
     });
     const redis = await connect(t, engines.redis);
     const lane = await openLane(t, {}, [], redis);
-    await lane.reserve();
+    const [paid, expired] = [makeRandom(), makeRandom()];
+    await lane.reserve({ random: paid });
+    await lane.reserve({ random: expired, user: 'u3' });
+    const retired = await openLane(t, { closesAt: 2 }, [], redis);
     await redis.config('SET', 'maxmemory', '1mb');
     await redis.config('SET', 'maxmemory-policy', 'noeviction');
     const before = await lane.dump();
@@ -26,7 +29,11 @@ await t.test(
     t.equal((await lane.count())[0], 'open');
     t.same(await lane.control({ version: 2, state: 'paused' }), ['applied', 'open', 1, 2]);
     t.equal(await lane.lease('one', 10_000), 1);
-    t.equal(await lane.trim('one', '1-1'), 1);
+    t.equal(await lane.trim('one', '1-2'), 2);
+    t.equal((await lane.settle(paid, 'paid'))[0], 'settled');
+    t.equal((await lane.settle(expired, 'expired'))[0], 'settled');
+    t.same(await lane.item('a'), [3, 2, 0, 1]);
+    t.same(await retired.retire(), ['retired']);
     t.same(await lane.close({ force: true }), ['open', 'rebuilding', 1]);
     const closed = await lane.dump();
     await t.rejects(lane.loadChunk({ epoch: 2 }), /^OOM/);

@@ -88,6 +88,8 @@ export class Lanes {
     // Registered before it exists: a lane nobody lists would have an outbox nobody relays.
     await connection.redis.sadd(LANES_KEY, formatLane(lane));
     await connection.redis.close(scriptKeys('close', lane), this.#runId(), '0');
+    // And after: a relay that found it missing in between has taken it off the list (retirement.ts).
+    await connection.redis.sadd(LANES_KEY, formatLane(lane));
     const snapshot = await orderClient.takeSnapshot(lane.saleId);
     const chunks = splitSnapshot(snapshot);
     for (const [chunk, orders] of chunks.entries()) {

@@ -10,16 +10,25 @@ import {
   serveMetrics,
   systemClock,
   type Logger,
+  type Publisher,
   type Registry,
 } from '@seckill/runtime';
 import { createApp } from './app.ts';
 import { readConfig, type Config } from './config.ts';
 import { Connection } from './connection.ts';
+import { createReadHolds } from './holds.ts';
 import { Lanes, listLanes } from './lanes.ts';
-import { createRelayMetrics, createSettlerMetrics, createStockMetrics } from './metrics.ts';
+import {
+  createRelayMetrics,
+  createSettlerMetrics,
+  createStockMetrics,
+  type RelayMetrics,
+} from './metrics.ts';
 import { OrderClient } from './order-client.ts';
 import { createOutbox } from './outbox.ts';
-import { createRelay } from './relay.ts';
+import { OrphanScan } from './orphans.ts';
+import { createRelay, type Chore } from './relay.ts';
+import { retireLane } from './retirement.ts';
 import { createSettle } from './settlements.ts';
 import { consumeSettlements, Settler } from './settler.ts';
 import { Stock } from './stock.ts';
@@ -73,17 +82,20 @@ function startApi(connection: Connection, registry: Registry): { stock: Stock; l
 function startRelay(connection: Connection, registry: Registry): void {
   const log = logger.child({ role: 'relay' });
   const producer = createProducer(createKafka(config.kafkaBrokers, 'seckill-stock-relay', log));
+  const publisher = createPublisher(producer);
+  const metrics = createRelayMetrics(registry);
   const relay = createRelay({
     lanes: () => listLanes(connection),
     outbox: createOutbox(connection),
-    publisher: createPublisher(producer),
+    publisher,
     clock: systemClock,
     random: Math.random,
     logger: log,
-    metrics: createRelayMetrics(registry),
+    metrics,
     token: randomBytes(16).toString('base64url'),
     leaseMs: config.leaseMs,
     batchCountMax: config.batchCountMax,
+    chores: createChores(connection, publisher, log, metrics),
   });
   const stop = new AbortController();
   const running = connectKafka(() => producer.connect(), stop.signal, log)
@@ -96,6 +108,37 @@ function startRelay(connection: Connection, registry: Registry): void {
     await running;
     await producer.disconnect();
   });
+}
+
+function createChores(
+  connection: Connection,
+  publisher: Publisher,
+  log: Logger,
+  metrics: RelayMetrics,
+): Chore[] {
+  const orphans = {
+    readHolds: createReadHolds(connection),
+    publisher,
+    logger: log,
+    metrics,
+    graceMs: config.orphanGraceMs,
+    republishMs: config.orphanRepublishMs,
+  };
+  return [
+    {
+      name: 'orphans',
+      everyMs: config.orphanScanMs,
+      prepare: (lane) => {
+        const scan = new OrphanScan(orphans, lane);
+        return () => scan.step();
+      },
+    },
+    {
+      name: 'retirement',
+      everyMs: config.retirePollMs,
+      prepare: (lane) => () => retireLane(connection, lane, { logger: log, metrics }),
+    },
+  ];
 }
 
 function startSettler(connection: Connection, registry: Registry): void {

@@ -3,7 +3,7 @@ import { invariant, type OutgoingMessage } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 import type { Lane } from './keys.ts';
 import type { OutboxEntry } from './outbox.ts';
-import { parseRecord, toReservationCreated } from './record.ts';
+import { parseKeyField, parseRecord, toReservationCreated } from './record.ts';
 
 const reservationCreated = Compile(ReservationCreated);
 
@@ -12,11 +12,19 @@ const reservationCreated = Compile(ReservationCreated);
  */
 export function toMessage(lane: Lane, entry: OutboxEntry): OutgoingMessage {
   const message = toReservationCreated(lane, entry, parseRecord(entry.record));
-  invariant(reservationCreated.Check(message), `outbox entry ${entry.id} makes no ReservationCreated`);
   invariant(`${message.epoch}-${message.sequence}` === entry.id, `outbox entry ${entry.id} is another's`);
   return {
-    key: message.reservationId,
-    value: JSON.stringify(message),
+    ...toOutgoing(message),
     ...(entry.traceparent === undefined ? {} : { headers: { [HEADERS.traceparent]: entry.traceparent } }),
   };
+}
+
+/** The same message once more, from the hold itself. @throws InvariantError when the hold makes none. */
+export function toOrphanMessage(lane: Lane, keyField: string, record: string): OutgoingMessage {
+  return toOutgoing(toReservationCreated(lane, parseKeyField(keyField), parseRecord(record)));
+}
+
+function toOutgoing(message: ReservationCreated): OutgoingMessage {
+  invariant(reservationCreated.Check(message), `${message.reservationId} makes no ReservationCreated`);
+  return { key: message.reservationId, value: JSON.stringify(message) };
 }

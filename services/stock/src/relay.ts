@@ -19,6 +19,15 @@ export interface RelayOptions {
   token: string;
   leaseMs: number;
   batchCountMax: number;
+  /** What else is done for each lane, by the relay that has its lease. */
+  chores: Chore[];
+}
+
+export interface Chore {
+  name: string;
+  everyMs: number;
+  /** Called once per lane. @returns the work itself, short, repeated when it throws. */
+  prepare: (lane: Lane) => () => Promise<void>;
 }
 
 /** `published`: there may be more; `empty`: nothing waits; `leased`: another relay serves the lane. */
@@ -35,6 +44,7 @@ const LANES_MS = 500;
 const IDLE_MIN_MS = 10;
 const IDLE_MAX_MS = 200;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
+const CHORE_RETRY_MS = 1_000;
 
 /** Brings the outboxes of all lanes to Kafka (decisions 2 and 3). */
 export function createRelay(options: RelayOptions): Relay {
@@ -43,28 +53,42 @@ export function createRelay(options: RelayOptions): Relay {
     async run(signal) {
       const broken = new AbortController();
       const stop = AbortSignal.any([signal, broken.signal]);
-      const loops = new Map<string, Promise<void>>();
+      const loops = new Map<string, LaneLoop>();
       const failures: unknown[] = [];
+      const start = (lane: Lane): LaneLoop => {
+        const gone = new AbortController();
+        const ended = new LaneRelay(options, lane)
+          .run(AbortSignal.any([stop, gone.signal]))
+          .catch((error: unknown) => {
+            failures.push(error);
+            broken.abort();
+          })
+          // Not before it has ended: two loops with one token would both believe they hold the lease.
+          .finally(() => loops.delete(formatLane(lane)));
+        return { gone, ended };
+      };
       while (!stop.aborted) {
         try {
-          for (const lane of await options.lanes()) {
-            if (loops.has(formatLane(lane))) continue;
-            const loop = new LaneRelay(options, lane).run(stop).catch((error: unknown) => {
-              failures.push(error);
-              broken.abort();
-            });
-            loops.set(formatLane(lane), loop);
-          }
+          const lanes = new Map((await options.lanes()).map((lane) => [formatLane(lane), lane]));
+          for (const [name, lane] of lanes) if (!loops.has(name)) loops.set(name, start(lane));
+          // Retired.
+          for (const [name, { gone }] of loops) if (!lanes.has(name)) gone.abort();
         } catch (error) {
           if (error instanceof InvariantError) throw error;
           logger.warn({ err: error }, 'relay cannot list the lanes');
         }
         await clock.sleep(LANES_MS, stop);
       }
-      await Promise.all(loops.values());
+      await Promise.all([...loops.values()].map(({ ended }) => ended));
       if (failures.length > 0) throw failures[0];
     },
   };
+}
+
+interface LaneLoop {
+  /** Aborted when the lane is no longer on the list. */
+  gone: AbortController;
+  ended: Promise<void>;
 }
 
 /** The loop of one lane. Exported so that a test or a simulation can take single passes. */
@@ -73,10 +97,17 @@ export class LaneRelay {
   readonly #lane: Lane;
   /** Of the local clock; the lease may be lost earlier, which trim.lua finds out. */
   #leasedAt = Number.NEGATIVE_INFINITY;
+  readonly #chores: { name: string; everyMs: number; work: () => Promise<void>; dueAt: number }[];
 
   constructor(options: RelayOptions, lane: Lane) {
     this.#options = options;
     this.#lane = lane;
+    this.#chores = options.chores.map(({ name, everyMs, prepare }) => ({
+      name,
+      everyMs,
+      work: prepare(lane),
+      dueAt: Number.NEGATIVE_INFINITY,
+    }));
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -87,6 +118,7 @@ export class LaneRelay {
       try {
         const pass = await this.pass();
         failures = 0;
+        if (pass !== 'leased') await this.#doChores();
         if (pass === 'published') {
           idleMs = IDLE_MIN_MS;
           continue;
@@ -103,6 +135,26 @@ export class LaneRelay {
       }
     }
     await this.#release();
+    const label = { lane: formatLane(this.#lane) };
+    metrics.outboxEntries.remove(label);
+    metrics.outboxOldestSeconds.remove(label);
+  }
+
+  /** A chore that fails waits, and holds up no order. */
+  async #doChores(): Promise<void> {
+    const { clock, logger, metrics } = this.#options;
+    for (const chore of this.#chores) {
+      if (clock.now() < chore.dueAt) continue;
+      try {
+        await chore.work();
+        chore.dueAt = clock.now() + chore.everyMs;
+      } catch (error) {
+        if (error instanceof InvariantError) throw error;
+        metrics.failures.inc();
+        logger.warn({ err: error, ...this.#lane, chore: chore.name }, 'relay chore failed');
+        chore.dueAt = clock.now() + Math.max(chore.everyMs, CHORE_RETRY_MS);
+      }
+    }
   }
 
   /** Lease, read, publish, trim. What Kafka did not confirm stays (INV-2). */

@@ -46,6 +46,7 @@ function relayOptions(
     token: randomBytes(8).toString('hex'),
     leaseMs: 5_000,
     batchCountMax: 500,
+    chores: [],
     ...options,
   } satisfies RelayOptions;
 }

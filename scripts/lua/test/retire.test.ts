@@ -1,0 +1,65 @@
+// Goal: a lane goes away a day after its last hold can have ended, when nothing of it is on the way; never before.
+// Method: windows that lie in the past by Redis' own clock, for control state is absolute.
+import t, { type Test } from 'tap';
+import { connect, makeLane, makeRandom, openLane, PAST, type TestLane } from './support/lane.ts';
+
+const redis = await connect(t);
+const HOLD_MS = 1_000;
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+/** Lets the sale have closed so long ago; control state is absolute, so no clock needs to be turned. */
+async function closedFor(t: Test, lane: TestLane, ms: number): Promise<void> {
+  const [seconds, microseconds] = await redis.time();
+  const now = Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
+  const control = { opensAt: PAST, closesAt: now - ms, holdMs: HOLD_MS };
+  const version = Number(await redis.hget(lane.keys.state, 'version')) + 1;
+  t.equal((await lane.control({ ...control, version }))[0], 'applied');
+}
+
+const keysLeft = ({ keys }: TestLane): Promise<number> => redis.exists(...Object.values(keys));
+
+await t.test('it stays until closesAt + holdMs + 24 h have passed, under any gate', async (t) => {
+  for (const gate of ['open', 'rebuilding', 'stale'] as const) {
+    const lane = await openLane(t, {}, [], redis);
+    if (gate === 'rebuilding') await lane.close({ force: true });
+    if (gate === 'stale') await redis.hset(lane.keys.state, 'run_id', 'of-an-earlier-process');
+    t.same(await lane.retire(), ['not_due'], `${gate}, long before`);
+    await closedFor(t, lane, DAY_MS + HOLD_MS - 2_000);
+    const before = await lane.dump();
+    t.same(await lane.retire(), ['not_due'], `${gate}, 2 s before`);
+    t.same(await lane.dump(), before);
+    await closedFor(t, lane, DAY_MS + HOLD_MS);
+    t.same(await lane.retire(), ['retired'], gate);
+    t.equal(await keysLeft(lane), 0);
+    t.same(await lane.retire(), ['missing'], 'a repeat');
+  }
+});
+
+await t.test('holds and outbox entries keep it', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  const random = makeRandom();
+  await lane.reserve({ random });
+  await closedFor(t, lane, DAY_MS + HOLD_MS);
+  t.same(await lane.retire(), ['busy'], 'both');
+  await lane.lease('one', 10_000);
+  await lane.trim('one', '1-1');
+  t.same(await lane.retire(), ['busy'], 'a hold');
+  await lane.settle(random, 'expired');
+  t.same(await lane.retire(), ['retired']);
+  t.same(await lane.settle(random, 'expired'), ['absent'], 'a settlement that comes later');
+
+  const other = await openLane(t, {}, [], redis);
+  const paid = makeRandom();
+  await other.reserve({ random: paid });
+  await other.settle(paid, 'paid');
+  await closedFor(t, other, DAY_MS + HOLD_MS);
+  t.same(await other.retire(), ['busy'], 'an entry that Kafka has not confirmed');
+});
+
+await t.test('what was never created is missing, and what was not loaded is not due', async (t) => {
+  const lane = await makeLane(t, redis);
+  t.same(await lane.retire(), ['missing']);
+  t.equal(await keysLeft(lane), 0);
+  await lane.close();
+  t.same(await lane.retire(), ['not_due']);
+});

@@ -1,0 +1,40 @@
+import type { Connection } from './connection.ts';
+import { laneKeys, type Lane } from './keys.ts';
+
+/** A hold as Redis keeps it: field of `keys` and the record behind it. */
+export interface StoredHold {
+  random: string;
+  keyField: string;
+  /** Null: settled and retired between the two readings. */
+  record: string | null;
+}
+
+export interface HoldPage {
+  holds: StoredHold[];
+  /** Where the next page begins; '0': at the beginning again. */
+  cursor: string;
+  /** Redis' clock, milliseconds since the epoch. */
+  now: number;
+}
+
+/** Reads about `countMax` holds of a lane, a few milliseconds of Redis' time. @throws ioredis' error */
+export type ReadHolds = (lane: Lane, cursor: string, countMax: number) => Promise<HoldPage>;
+
+export function createReadHolds({ redis }: Pick<Connection, 'redis'>): ReadHolds {
+  return async (lane, cursor, countMax) => {
+    const keys = laneKeys(lane);
+    const [next, pairs] = await redis.hscan(keys.holds, cursor, 'COUNT', countMax);
+    const [seconds, microseconds] = await redis.time();
+    const holds: StoredHold[] = [];
+    for (let index = 0; index < pairs.length; index += 2) {
+      holds.push({ random: pairs[index] ?? '', keyField: pairs[index + 1] ?? '', record: null });
+    }
+    const records =
+      holds.length === 0 ? [] : await redis.hmget(keys.keys, ...holds.map(({ keyField }) => keyField));
+    return {
+      holds: holds.map((hold, index) => ({ ...hold, record: records[index] ?? null })),
+      cursor: next,
+      now: Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000),
+    };
+  };
+}

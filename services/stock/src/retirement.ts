@@ -1,0 +1,26 @@
+import type { Logger } from '@seckill/runtime';
+import type { Connection } from './connection.ts';
+import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from './keys.ts';
+import type { RelayMetrics } from './metrics.ts';
+
+/**
+ * Removes a lane whose time is over, then its member of the registry; whichever of the two was lost is done by the next
+ * call (recovery.md, "End of life"). @throws ioredis' error: call again.
+ */
+export async function retireLane(
+  { redis }: Pick<Connection, 'redis'>,
+  lane: Lane,
+  { logger, metrics }: { logger: Logger; metrics: RelayMetrics },
+): Promise<void> {
+  const [answer] = await redis.retire(scriptKeys('retire', lane));
+  if (answer === 'retired') {
+    metrics.retired.inc();
+    logger.info({ ...lane }, 'lane is retired');
+  } else if (answer !== 'missing') {
+    return;
+  }
+  await redis.srem(LANES_KEY, formatLane(lane));
+  // A load registers a lane before and after it creates it. If it did so between our two commands, the lane is there
+  // now, and nobody would relay its outbox without this.
+  if ((await redis.exists(laneKeys(lane).state)) === 1) await redis.sadd(LANES_KEY, formatLane(lane));
+}
