@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto';
+import { TOPICS, type DeadLetter } from '@seckill/contracts';
+import { PublishError, type Kafka, type Producer } from '@seckill/runtime';
+import { CommandError } from './command.ts';
+
+/** A dead letter as it lies in its topic. */
+export interface Letter {
+  /** Its own place, not that of the message in it. */
+  partition: number;
+  offset: bigint;
+  /** Of the original message too; empty when it had none. */
+  key: string;
+  parkedAt: Date;
+  content: DeadLetter;
+}
+
+/** Kafka answers a fetch within half a second; this long without any batch, it is not going to. */
+const SILENCE_MS = 20_000;
+
+/**
+ * Every letter from the beginning of the topic to the end it has now, one after another. The group is made for this
+ * reading and removed afterwards, so nobody's place is touched.
+ * @throws CommandError when Kafka falls silent; kafkajs' own error; what `onLetter` throws.
+ */
+export async function readLetters(
+  kafka: Kafka,
+  onLetter: (letter: Letter) => Promise<void>,
+  topic: string = TOPICS.deadLetters.name,
+): Promise<void> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const offsets = await admin.fetchTopicOffsets(topic);
+    const ends = new Map<number, bigint>();
+    for (const { partition, low, high } of offsets) {
+      if (BigInt(high) > BigInt(low)) ends.set(partition, BigInt(high));
+    }
+    if (ends.size === 0) return;
+    const groupId = `seckill.dead-letters.${randomBytes(6).toString('hex')}`;
+    await readTo(kafka, { groupId, topic, ends, onLetter });
+    await admin.deleteGroups([groupId]);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+interface Reading {
+  groupId: string;
+  topic: string;
+  /** Per partition the offset behind the last letter to read; those reached are removed. */
+  ends: Map<number, bigint>;
+  onLetter: (letter: Letter) => Promise<void>;
+}
+
+async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter }: Reading): Promise<void> {
+  const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 250 });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const restartTimer = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          reject(new CommandError(`${topic}: no answer from Kafka for ${SILENCE_MS / 1_000} s`));
+        }, SILENCE_MS);
+      };
+      restartTimer();
+      consumer
+        .run({
+          autoCommit: false,
+          eachBatch: async ({ batch, heartbeat }) => {
+            restartTimer();
+            const end = ends.get(batch.partition);
+            for (const message of batch.messages) {
+              if (end === undefined || BigInt(message.offset) >= end) break;
+              try {
+                await onLetter(toLetter(batch.partition, message));
+              } catch (error) {
+                reject(error as Error);
+                return;
+              }
+              await heartbeat();
+            }
+            if (end !== undefined && BigInt(batch.lastOffset()) + 1n >= end) ends.delete(batch.partition);
+            if (ends.size === 0) resolve();
+          },
+        })
+        .catch(reject);
+    });
+  } finally {
+    clearTimeout(timer);
+    await consumer.disconnect();
+  }
+}
+
+interface RawMessage {
+  offset: string;
+  timestamp: string;
+  key: Buffer | null;
+  value: Buffer | null;
+}
+
+function toLetter(partition: number, { offset, timestamp, key, value }: RawMessage): Letter {
+  return {
+    partition,
+    offset: BigInt(offset),
+    key: key?.toString() ?? '',
+    parkedAt: new Date(Number(timestamp)),
+    content: parseContent(value),
+  };
+}
+
+/** Only services write here; what another hand wrote is shown, and cannot be replayed. */
+function parseContent(value: Buffer | null): DeadLetter {
+  try {
+    const content = JSON.parse(value?.toString() ?? '') as Partial<DeadLetter> | null;
+    const { topic, partition, offset, error, value: original, headers } = content ?? {};
+    if (
+      typeof topic === 'string' &&
+      typeof partition === 'number' &&
+      typeof offset === 'string' &&
+      typeof original === 'string'
+    ) {
+      const known = { topic, partition, offset, error: error ?? '', value: original };
+      return headers === undefined ? known : { ...known, headers };
+    }
+  } catch {
+    // Told below.
+  }
+  return {
+    topic: '?',
+    partition: -1,
+    offset: '?',
+    error: 'this is not a dead letter',
+    value: value?.toString('base64') ?? '',
+  };
+}
+
+/**
+ * The original message once more, to the topic and partition where it was met.
+ * @throws CommandError when it belongs to no topic of ours; PublishError or kafkajs' own error when Kafka did not
+ * confirm it.
+ */
+export async function replayLetter(producer: Producer, { key, content }: Letter): Promise<void> {
+  const { topic, partition, headers, value } = content;
+  const isOurs = topic === TOPICS.reservations.name || topic === TOPICS.settlements.name;
+  if (!isOurs) throw new CommandError(`cannot replay to topic ${topic}`);
+  const answer = await producer.send({
+    topic,
+    acks: -1,
+    timeout: 5_000,
+    messages: [
+      {
+        key: key === '' ? null : key,
+        value: Buffer.from(value, 'base64'),
+        partition,
+        ...(headers === undefined ? {} : { headers }),
+      },
+    ],
+  });
+  const isConfirmed = answer.some((one) => one.partition === partition && one.errorCode === 0);
+  if (!isConfirmed) throw new PublishError(`${topic}: no confirmation for partition ${partition}`);
+}

@@ -1,0 +1,225 @@
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import {
+  createKafka,
+  createLogger,
+  createPool,
+  createProducer,
+  type Kafka,
+  type Pool,
+} from '@seckill/runtime';
+import { readLetters, replayLetter, type Letter } from './dead-letter-topic.ts';
+import { CommandError, findEngines, formatTable, print, runCommand } from './command.ts';
+
+const HELP = `Usage: npm run dead-letters -- <command> [options]
+Messages that a service could not understand or store, kept in the topic seckill.dead-letters.
+
+  list                          those that wait for a person
+  show <partition>-<offset>     one of them, with the message in it
+  replay <partition>-<offset>   sends the original message again, to where it was met
+  replay --all                  the same for all that wait
+
+  --all-states    list: replayed ones too
+  --json          answers as JSON
+  --stack NAME    engines of .run/NAME/stack.json; without it DATABASE_URL and KAFKA_BROKERS, or else the stack "default"
+  --help          this text
+
+Replaying is safe: a message that was stored already changes nothing. One that fails again comes back as a new letter.
+Exit code: 0 done, 1 failed, 2 wrong usage.`;
+
+const OPTIONS = {
+  all: { type: 'boolean', default: false },
+  'all-states': { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  stack: { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const;
+
+interface Place {
+  partition: number;
+  offset: bigint;
+}
+
+interface Engines {
+  kafka: Kafka;
+  pool: Pool;
+}
+
+const nameOf = ({ partition, offset }: Place) => `${partition}-${offset}`;
+
+function parsePlace(text: string | undefined): Place {
+  const [, partition, offset] = /^(\d{1,5})-(\d{1,18})$/.exec(text ?? '') ?? [];
+  if (partition === undefined || offset === undefined) {
+    throw new CommandError(`expected <partition>-<offset> as list shows it, met ${text ?? 'nothing'}`, 2);
+  }
+  return { partition: Number(partition), offset: BigInt(offset) };
+}
+
+/** Names of the letters that were replayed, with the time. */
+async function readReplays(pool: Pool): Promise<Map<string, Date>> {
+  const { rows } = await pool.query<{ partition: number; offset: string; replayed_at: Date }>(
+    'SELECT partition, "offset", replayed_at FROM dead_letter_replays',
+  );
+  return new Map(
+    rows.map(({ partition, offset, replayed_at }) => [
+      nameOf({ partition, offset: BigInt(offset) }),
+      replayed_at,
+    ]),
+  );
+}
+
+async function markReplayed(pool: Pool, { partition, offset }: Place): Promise<void> {
+  await pool.query(
+    `INSERT INTO dead_letter_replays (partition, "offset") VALUES ($1, $2)
+     ON CONFLICT (partition, "offset") DO UPDATE SET replayed_at = now()`,
+    [partition, offset.toString()],
+  );
+}
+
+interface Summary {
+  id: string;
+  state: 'waiting' | 'replayed';
+  topic: string;
+  partition: number;
+  offset: string;
+  key: string;
+  error: string;
+  parkedAt: string;
+  replayedAt?: string;
+}
+
+function summarize(letter: Letter, replayedAt: Date | undefined): Summary {
+  const { topic, partition, offset, error } = letter.content;
+  return {
+    id: nameOf(letter),
+    state: replayedAt === undefined ? 'waiting' : 'replayed',
+    topic,
+    partition,
+    offset,
+    key: letter.key,
+    error,
+    parkedAt: letter.parkedAt.toISOString(),
+    ...(replayedAt === undefined ? {} : { replayedAt: replayedAt.toISOString() }),
+  };
+}
+
+async function list({ kafka, pool }: Engines, isAll: boolean, isJson: boolean): Promise<void> {
+  const replays = await readReplays(pool);
+  const summaries: Summary[] = [];
+  await readLetters(kafka, async (letter) => {
+    const summary = summarize(letter, replays.get(nameOf(letter)));
+    if (isAll || summary.state === 'waiting') summaries.push(summary);
+  });
+  summaries.sort((a, b) => (a.parkedAt < b.parkedAt ? -1 : a.parkedAt > b.parkedAt ? 1 : 0));
+  if (isJson) {
+    print(JSON.stringify(summaries, null, 2));
+  } else if (summaries.length === 0) {
+    print(isAll ? 'no dead letters' : 'no dead letters wait');
+  } else {
+    const rows = summaries.map((one) => [
+      one.id,
+      one.state,
+      one.parkedAt,
+      `${one.topic} ${one.partition}@${one.offset}`,
+      one.error.replace(/\s+/g, ' ').slice(0, 120),
+    ]);
+    print(formatTable([['id', 'state', 'parked', 'message', 'error'], ...rows]));
+  }
+}
+
+/** @throws CommandError when there is no letter there. */
+async function findLetter(kafka: Kafka, place: Place): Promise<Letter> {
+  const found: Letter[] = [];
+  await readLetters(kafka, async (letter) => {
+    if (nameOf(letter) === nameOf(place)) found.push(letter);
+  });
+  if (found[0] === undefined) throw new CommandError(`there is no dead letter ${nameOf(place)}`);
+  return found[0];
+}
+
+async function show({ kafka, pool }: Engines, place: Place, isJson: boolean): Promise<void> {
+  const letter = await findLetter(kafka, place);
+  const summary = summarize(letter, (await readReplays(pool)).get(nameOf(place)));
+  const value = Buffer.from(letter.content.value, 'base64').toString();
+  const headers = letter.content.headers ?? {};
+  if (isJson) {
+    print(JSON.stringify({ ...summary, headers, value }, null, 2));
+    return;
+  }
+  const rows = Object.entries({ ...summary, headers: JSON.stringify(headers) });
+  print(`${formatTable(rows.map(([name, text]) => [name, String(text)]))}\n\n${value}`);
+}
+
+async function replay({ kafka, pool }: Engines, place: Place | undefined, isJson: boolean): Promise<void> {
+  const producer = createProducer(kafka);
+  await producer.connect();
+  const replayed: string[] = [];
+  const replayOne = async (letter: Letter) => {
+    await replayLetter(producer, letter);
+    // After Kafka confirmed it: a crash between the two replays it once more, which changes nothing.
+    await markReplayed(pool, letter);
+    replayed.push(nameOf(letter));
+  };
+  const failed: { id: string; error: string }[] = [];
+  try {
+    if (place === undefined) await replayWaiting({ kafka, pool }, replayOne, failed);
+    else await replayOne(await findLetter(kafka, place));
+  } finally {
+    await producer.disconnect();
+  }
+  if (isJson) print(JSON.stringify({ replayed, failed }, null, 2));
+  else print(replayed.length === 0 ? 'nothing to replay' : `replayed: ${replayed.join(', ')}`);
+  if (failed.length > 0) {
+    throw new CommandError(failed.map(({ id, error }) => `${id}: ${error}`).join('\n'));
+  }
+}
+
+/** A letter that can never be replayed does not hold up the others. */
+async function replayWaiting(
+  { kafka, pool }: Engines,
+  replayOne: (letter: Letter) => Promise<void>,
+  failed: { id: string; error: string }[],
+): Promise<void> {
+  const replays = await readReplays(pool);
+  await readLetters(kafka, async (letter) => {
+    if (replays.has(nameOf(letter))) return;
+    try {
+      await replayOne(letter);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      failed.push({ id: nameOf(letter), error: error.message });
+    }
+  });
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
+  const [command, target, ...rest] = positionals;
+  if (values.help) {
+    print(HELP);
+    return;
+  }
+  if (command === undefined || !['list', 'show', 'replay'].includes(command) || rest.length > 0) {
+    throw new CommandError(HELP, 2);
+  }
+  const isWhole = command === 'list' || (command === 'replay' && values.all);
+  if (isWhole && target !== undefined) throw new CommandError(`${command} takes no ${target} here`, 2);
+  const place = isWhole ? undefined : parsePlace(target);
+  const engineUrls = findEngines(values.stack);
+  const logger = createLogger('dead-letters', 'silent');
+  const kafka = createKafka(engineUrls.kafkaBrokers(), 'seckill-dead-letters', logger);
+  const pool = createPool(engineUrls.databaseUrl(), logger, { max: 1 });
+  try {
+    const engines = { kafka, pool };
+    if (command === 'list') await list(engines, values['all-states'], values.json);
+    else if (command === 'show' && place !== undefined) await show(engines, place, values.json);
+    else await replay(engines, place, values.json);
+  } finally {
+    await pool.end();
+  }
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await runCommand(main);
+}

@@ -1,0 +1,95 @@
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { createLogger, createPool, type Pool } from '@seckill/runtime';
+import { CommandError, findEngines, formatTable, print, runCommand } from './command.ts';
+import type { RefundReason } from './payment-store.ts';
+
+/** A list longer than this is not read by a person; the oldest come first. */
+const ROWS_MAX = 10_000;
+
+export interface Refund {
+  orderId: string;
+  paymentId: string;
+  /** Minor units. */
+  amount: { amount: number; currency: string };
+  reason: RefundReason;
+  since: string;
+  /** How often the provider sent it. */
+  notices: number;
+}
+
+interface RefundRow {
+  order_id: string;
+  payment_id: string;
+  amount: string;
+  currency: string;
+  refund_reason: RefundReason;
+  result_at: Date;
+  notices: number;
+}
+
+/** Payments that buy nothing, oldest first: money that a person has to give back. */
+export async function listRefunds(pool: Pool): Promise<Refund[]> {
+  const { rows } = await pool.query<RefundRow>(
+    `SELECT order_id, payment_id, amount, currency, refund_reason, result_at, notices FROM payments
+     WHERE result = 'refund_due' ORDER BY result_at, payment_id, order_id, amount, currency LIMIT $1`,
+    [ROWS_MAX],
+  );
+  return rows.map((row) => ({
+    orderId: row.order_id,
+    paymentId: row.payment_id,
+    amount: { amount: Number(row.amount), currency: row.currency },
+    reason: row.refund_reason,
+    since: row.result_at.toISOString(),
+    notices: row.notices,
+  }));
+}
+
+const HELP = `Usage: npm run refunds -- [options]
+Lists payments that bought nothing and are to be given back, oldest first (at most ${ROWS_MAX}).
+
+  --json          answers as JSON; amounts in minor units
+  --stack NAME    database of .run/NAME/stack.json; without it DATABASE_URL, or else the stack "default"
+  --help          this text
+
+Why: wrong_amount     amount or currency is not the order's
+     order_ended      the order was cancelled, expired or refused before the money came
+     second_payment   another payment had paid the order
+     other_order      this payment had paid another order
+     unknown_order    no order can have this id
+Exit code: 0 done, 1 failed, 2 wrong usage.`;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'boolean', default: false },
+      stack: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    print(HELP);
+    return;
+  }
+  const pool = createPool(findEngines(values.stack).databaseUrl(), createLogger('refunds', 'silent'), {
+    max: 1,
+  });
+  try {
+    const refunds = await listRefunds(pool);
+    if (values.json) print(JSON.stringify(refunds, null, 2));
+    else if (refunds.length === 0) print('no refunds are due');
+    else print(formatTable([['order', 'payment', 'amount', 'why', 'since'], ...refunds.map(toRow)]));
+    if (refunds.length === ROWS_MAX) throw new CommandError(`there may be more than ${ROWS_MAX}`);
+  } finally {
+    await pool.end();
+  }
+}
+
+function toRow({ orderId, paymentId, amount, reason, since }: Refund): string[] {
+  return [orderId, paymentId, `${amount.amount} ${amount.currency}`, reason, since];
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await runCommand(main);
+}
