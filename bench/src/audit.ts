@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseReservationId, type SaleDefinition } from '@seckill/contracts';
 import type { EngineReader, LedgerRow, OrderRow, RedisLane } from './engines.ts';
 import type { History } from './history.ts';
+import type { ResaleDelays } from './resale.ts';
 
 export const INVARIANTS = {
   'INV-1': 'never oversold',
   'INV-2': 'nothing acknowledged is lost',
   'INV-3': 'conservation: available + held + paid = total, Redis = Postgres',
   'INV-4': 'same key, same answer',
+  'INV-5': 'settled once, back on sale within 2 s, and every unit ends paid',
   'INV-6': 'limits of buyers and channels hold',
 } as const;
 export type Invariant = keyof typeof INVARIANTS;
@@ -23,6 +25,7 @@ export interface SaleReading {
 export interface Reading {
   sales: SaleReading[];
   kafkaBacklog: number;
+  settlements: { orderOutbox: number; messages: number };
   deadLetters: number;
 }
 
@@ -43,6 +46,7 @@ export async function readAll(engines: EngineReader, saleIds: string[]): Promise
   return {
     sales,
     kafkaBacklog: await engines.kafkaBacklog(),
+    settlements: await engines.settlementBacklog(),
     deadLetters: await engines.deadLetters(),
   };
 }
@@ -60,17 +64,72 @@ export async function readSettled(
   let previous = '';
   for (;;) {
     const reading = await readAll(engines, saleIds);
-    const outbox = reading.sales.reduce((sum, { lane }) => sum + lane.outbox, 0);
+    const inFlight = describeInFlight(reading);
     const fingerprint = JSON.stringify(
-      reading.sales.map(({ lane, ledger, orders }) => [lane.sequence, lane.items, ledger, orders.length]),
+      reading.sales.map(({ lane, ledger, orders }) => [
+        lane.sequence,
+        lane.items,
+        ledger,
+        orders.map(({ status }) => status).sort(),
+      ]),
     );
-    if (outbox === 0 && reading.kafkaBacklog === 0 && fingerprint === previous) return reading;
+    if (inFlight.every(({ count }) => count === 0) && fingerprint === previous) return reading;
     previous = fingerprint;
     if (performance.now() > deadline) {
-      throw new Error(`still in flight: outbox ${outbox}, Kafka backlog ${reading.kafkaBacklog}`);
+      throw new Error(`still in flight: ${inFlight.map(({ name, count }) => `${name} ${count}`).join(', ')}`);
     }
     await sleep(200);
   }
+}
+
+/** Everything that is on its way between the engines. */
+export function describeInFlight({
+  sales,
+  kafkaBacklog,
+  settlements,
+}: Reading): { name: string; count: number }[] {
+  return [
+    { name: 'outbox', count: sales.reduce((sum, { lane }) => sum + lane.outbox, 0) },
+    { name: 'reservations in Kafka', count: kafkaBacklog },
+    { name: 'order outbox', count: settlements.orderOutbox },
+    { name: 'settlements in Kafka', count: settlements.messages },
+  ];
+}
+
+/** INV-5's bound, from a hold's end to its units being for sale. */
+const RESALE_MS_MAX = 2_000;
+
+/**
+ * What only shows at the end: units of unpaid holds were back in time, who was told "paid" has a paid order, and in a
+ * sale that far more people wanted than there was (`crowded`) every unit is paid.
+ */
+export function judgeResale(
+  reading: Reading,
+  history: History,
+  delays: ResaleDelays | undefined,
+  crowded: Set<string>,
+): Finding[] {
+  const findings: Finding[] = [];
+  const report = (text: string) => {
+    findings.push({ invariant: 'INV-5', text });
+  };
+  if (delays !== undefined && delays.max > RESALE_MS_MAX) {
+    report(`units came back ${delays.max} ms after their hold's end`);
+  }
+  for (const { definition, lane, orders } of reading.sales) {
+    for (const { sku, total, paid } of lane.items) {
+      if (paid !== total && crowded.has(definition.id))
+        report(`${definition.id} ${sku}: ${paid} of ${total} units ended paid`);
+    }
+    for (const { id, status } of orders) {
+      const wasTold = history.toldPaid.has(id);
+      if (wasTold && status !== 'paid') report(`${id} is ${status}, its buyer was told "paid"`);
+      if (history.toldCancelled.has(id) && status !== 'cancelled') {
+        report(`${id} is ${status}, its buyer was told "cancelled"`);
+      }
+    }
+  }
+  return findings;
 }
 
 /** Holds the engines' contents against each other and against what the crowd was promised. No finding: all hold. */

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ReserveRequest } from '@seckill/contracts';
+import type { Reservation, ReserveRequest } from '@seckill/contracts';
 import type { Pool } from 'undici';
 import type { History } from './history.ts';
+import type { Provider } from './provider.ts';
 import { pick } from './random.ts';
 import type { Scenario } from './scenarios/scenario.ts';
 import { Shopper } from './shopper.ts';
@@ -12,10 +14,15 @@ import { Shopper } from './shopper.ts';
  * when all is gone.
  */
 type Habit = 'plain' | 'double-click' | 'greedy' | 'late';
+/** What becomes of a reservation. `walk-away`: nothing at all, the hold runs out. */
+type Intent = 'notice' | 'pay' | 'cancel' | 'walk-away';
 
 export interface Buyer {
   userId: string;
   habit: Habit;
+  intent: Intent;
+  /** Keeps trying while units may come back, and pays what it gets then. */
+  isPatient: boolean;
   /** Milliseconds after the opening; negative: clicks too early. */
   arrivesAtMs: number;
   channelId?: string;
@@ -27,11 +34,21 @@ const HABITS: readonly Habit[] = [
   'plain',
   'plain',
   'plain',
+  'plain',
   'double-click',
   'double-click',
-  'greedy',
   'greedy',
 ];
+// Most pay, by a provider or in the sandbox; one in ten cancels, three in twenty walk away.
+const INTENTS: readonly Intent[] = [
+  ...Array<Intent>(11).fill('notice'),
+  ...Array<Intent>(4).fill('pay'),
+  ...Array<Intent>(2).fill('cancel'),
+  ...Array<Intent>(3).fill('walk-away'),
+];
+const PATIENT_SHARE = 0.15;
+/** With a second or two between them, longer than any demo. */
+const PATIENCE_ATTEMPTS = 120;
 
 export function planCrowd(scenario: Scenario, count: number, random: () => number): Buyer[] {
   const { sale } = scenario;
@@ -41,6 +58,8 @@ export function planCrowd(scenario: Scenario, count: number, random: () => numbe
     return {
       userId: `buyer-${sale.id}-${index}`,
       habit,
+      intent: pick(random, INTENTS),
+      isPatient: random() < PATIENT_SHARE,
       arrivesAtMs: arrival(habit, random),
       ...(channel === undefined ? {} : { channelId: channel.id }),
       ...(random() < 0.4 ? { ref: `note-${Math.floor(random() * 40)}` } : {}),
@@ -74,6 +93,9 @@ export interface CrowdOptions {
   buyers: Buyer[];
   opensAt: number;
   http: Pool;
+  /** For those who hold units already. */
+  checkout: Pool;
+  provider: Provider;
   history: History;
   signToken: (userId: string) => Promise<string>;
   signal: AbortSignal;
@@ -93,44 +115,120 @@ export async function runCrowd(options: CrowdOptions): Promise<void> {
       } catch {
         return;
       }
-      await shop(buyer, new Shopper({ ...options, saleId: options.scenario.sale.id, ...buyer, token }));
+      const shopper = new Shopper({ ...options, saleId: options.scenario.sale.id, ...buyer, token });
+      await new Visit(buyer, shopper, options).run();
     }),
   );
 }
 
-async function shop(buyer: Buyer, shopper: Shopper): Promise<void> {
-  const request: ReserveRequest = {
-    lines: buyer.lines,
-    ...(buyer.channelId === undefined ? {} : { channelId: buyer.channelId }),
-    ...(buyer.ref === undefined ? {} : { ref: buyer.ref }),
-  };
-  if (buyer.habit === 'double-click') {
-    const key = shopper.newKey();
-    await Promise.all([shopper.reserve(request, key), shopper.reserve(request, key)]);
-    // And once more later, as an impatient thumb does.
-    await shopper.reserve(request, key);
-    return;
-  }
-  await insist(shopper, request, buyer.habit === 'greedy' ? 5 : 1);
-}
+/** One buyer's time in the shop. */
+class Visit {
+  readonly #buyer: Buyer;
+  readonly #shopper: Shopper;
+  readonly #options: CrowdOptions;
+  readonly #checkouts: Promise<boolean>[] = [];
 
-/**
- * Reserves up to `times` reservations. Where a community's share is gone the buyer comes without the group; where
- * fewer units are left than asked, the buyer takes what is left.
- */
-async function insist(shopper: Shopper, first: ReserveRequest, times: number): Promise<void> {
-  let request = first;
-  let reserved = 0;
-  // Each adjustment happens at most once per line or channel, so this ends; the bound says so.
-  for (let attempt = 0; attempt < times + 8 && reserved < times; attempt += 1) {
-    const answer = await shopper.reserve(request, shopper.newKey());
-    if ('reservation' in answer) {
-      reserved += 1;
-      continue;
+  constructor(buyer: Buyer, shopper: Shopper, options: CrowdOptions) {
+    this.#buyer = buyer;
+    this.#shopper = shopper;
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    const { lines, channelId, ref, habit, isPatient, intent } = this.#buyer;
+    const request: ReserveRequest = {
+      lines,
+      ...(channelId === undefined ? {} : { channelId }),
+      ...(ref === undefined ? {} : { ref }),
+    };
+    if (habit === 'double-click') await this.#doubleClick(request);
+    else {
+      const rest = await this.#insist(request, habit === 'greedy' ? 5 : 1, intent);
+      if (rest !== undefined && isPatient) await this.#keepTrying(rest);
     }
-    const adjusted = adjust(request, answer.problem);
-    if (adjusted === undefined) return;
-    request = adjusted;
+    await Promise.all(this.#checkouts);
+  }
+
+  async #doubleClick(request: ReserveRequest): Promise<void> {
+    const key = this.#shopper.newKey();
+    const [answer] = await Promise.all([
+      this.#shopper.reserve(request, key),
+      this.#shopper.reserve(request, key),
+    ]);
+    if ('reservation' in answer) this.#checkOut(answer.reservation, this.#buyer.intent);
+    // And once more later, as an impatient thumb does.
+    await this.#shopper.reserve(request, key);
+  }
+
+  /**
+   * Reserves up to `times` reservations. Where a community's share is gone the buyer comes without the group; where
+   * fewer units are left than asked, the buyer takes what is left.
+   * @returns the request for which nothing is left at the moment, though some may come back.
+   */
+  async #insist(first: ReserveRequest, times: number, intent: Intent): Promise<ReserveRequest | undefined> {
+    let request = first;
+    let reserved = 0;
+    // Each adjustment happens at most once per line or channel, so this ends; the bound says so.
+    for (let attempt = 0; attempt < times + 8 && reserved < times; attempt += 1) {
+      const answer = await this.#shopper.reserve(request, this.#shopper.newKey());
+      if ('reservation' in answer) {
+        reserved += 1;
+        this.#checkOut(answer.reservation, intent);
+        continue;
+      }
+      const { code } = answer.problem;
+      const adjusted = adjust(request, answer.problem);
+      if (adjusted === undefined) {
+        return code === 'sold_out' && answer.problem['final'] === false ? request : undefined;
+      }
+      request = adjusted;
+    }
+    return undefined;
+  }
+
+  /**
+   * Comes back every second or two until it has paid for something, or hears that nothing will come back any more.
+   * Money that came after the hold's end is refunded, and the buyer tries again.
+   */
+  async #keepTrying(request: ReserveRequest): Promise<void> {
+    let wanted = request;
+    for (let attempt = 0; attempt < PATIENCE_ATTEMPTS && !this.#options.signal.aborted; attempt += 1) {
+      await sleep(1_000 + 1_000 * Math.random());
+      const answer = await this.#shopper.reserve(wanted, this.#shopper.newKey());
+      if ('reservation' in answer) {
+        if (await this.#settle(answer.reservation, 'notice')) return;
+      } else if (answer.problem.code === 'channel_full' || Number(answer.problem['available']) > 0) {
+        wanted = adjust(wanted, answer.problem) ?? wanted;
+      } else if (answer.problem.code !== 'sold_out' || answer.problem['final'] === true) {
+        return;
+      }
+    }
+  }
+
+  #checkOut(reservation: Reservation, intent: Intent): void {
+    this.#checkouts.push(this.#settle(reservation, intent));
+  }
+
+  /** @returns whether the order is paid, or its money is there. */
+  async #settle(reservation: Reservation, intent: Intent): Promise<boolean> {
+    const { provider, history } = this.#options;
+    if (intent === 'walk-away') return false;
+    await sleep(100 + 900 * Math.random());
+    if (intent === 'cancel') {
+      history.cancelled(reservation.id, await this.#shopper.end(reservation.id, 'cancel'));
+      return false;
+    }
+    if (intent === 'pay') {
+      const status = await this.#shopper.end(reservation.id, 'pay');
+      history.paid(reservation.id, status);
+      return status === 'paid';
+    }
+    const paymentId = randomUUID();
+    const result = await provider.notify(reservation, paymentId);
+    history.noticed(reservation.id, result);
+    // One notice in eight comes twice, as providers do.
+    if (Math.random() < 0.125) await provider.notify(reservation, paymentId);
+    return result !== undefined && result !== 'refund_due';
   }
 }
 

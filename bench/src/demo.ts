@@ -4,13 +4,15 @@ import { parseArgs } from 'node:util';
 import { formatInstant, type Sale } from '@seckill/contracts';
 import { onEnd, runCli, signToken, startStack, type Stack, type StackInfo } from '@seckill/stack';
 import { Pool } from 'undici';
-import { judge, readSettled } from './audit.ts';
+import { judge, judgeResale, readSettled } from './audit.ts';
 import { planCrowd, runCrowd } from './crowd.ts';
 import { EngineReader } from './engines.ts';
 import { History } from './history.ts';
 import { showProgress } from './progress.ts';
+import { Provider } from './provider.ts';
 import { seededRandom } from './random.ts';
 import { formatAudit, formatVerdicts, resultOf } from './report.ts';
+import { watchHolds } from './resale.ts';
 import { mangoes1000 } from './scenarios/mangoes-1000.ts';
 import { oranges2000 } from './scenarios/oranges-2000.ts';
 import { totalOf, type Scenario } from './scenarios/scenario.ts';
@@ -18,8 +20,9 @@ import { watchTotals } from './watch.ts';
 
 const HELP = `npm run demo -- [options]
 
-Starts Redis, Kafka, Postgres and the three services, sells 2,000 oranges and 1,000 mangoes to a crowd over HTTP, and
-proves from the engines' own contents that not one unit too many was sold and not one buyer lost. Exit code 0 only when
+Starts Redis, Kafka, Postgres and the three services and sells 2,000 oranges and 1,000 mangoes to a crowd over HTTP:
+most pay, some cancel, some walk away, and their units are sold again. Then it proves from the engines' own contents that not one unit too many was sold
+and not one buyer lost. Exit code 0 only when
 every invariant holds.
 
   --json FILE    also write the result as JSON
@@ -32,6 +35,8 @@ every invariant holds.
 
 const SCENARIOS: readonly Scenario[] = [oranges2000, mangoes1000];
 const OPENS_IN_MS = 3_000;
+/** Short, so that the units of buyers who walk away come back while the audience watches; in life it is minutes. */
+const HOLD_SECONDS = 8;
 const SETTLE_TIMEOUT_MS = 60_000;
 
 interface Options {
@@ -78,6 +83,7 @@ async function openSales(http: Pool, info: StackInfo): Promise<number> {
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify({
         ...sale,
+        holdSeconds: HOLD_SECONDS,
         opensAt: formatInstant(opensAt),
         closesAt: formatInstant(opensAt + windowSeconds * 1_000),
       }),
@@ -106,6 +112,8 @@ async function sell(
 ): Promise<boolean> {
   const history = new History();
   const http = new Pool(info.gateway, { connections: 128, pipelining: 1, headersTimeout: 10_000 });
+  // Connections of their own: thousands of clicks wait for the crowd's few, and who holds a unit is not behind them.
+  const checkout = new Pool(info.gateway, { connections: 64, pipelining: 1, headersTimeout: 10_000 });
   const saleIds = SCENARIOS.map(({ sale }) => sale.id);
   const opensAt = await openSales(http, info);
   const sizes = crowdSizes(options.buyers);
@@ -114,8 +122,10 @@ async function sell(
   );
 
   const random = seededRandom(options.seed);
-  const stopProgress = showProgress({ http, saleIds, history, engines, output: process.stdout });
+  const stopProgress = showProgress({ http: checkout, saleIds, history, engines, output: process.stdout });
   const stopWatch = watchTotals(engines, saleIds);
+  const stopHolds = watchHolds(engines, saleIds);
+  const provider = new Provider(checkout, info.webhookSecret);
   await Promise.all(
     SCENARIOS.map((scenario, index) =>
       runCrowd({
@@ -123,6 +133,8 @@ async function sell(
         buyers: planCrowd(scenario, sizes[index] ?? 0, random),
         opensAt,
         http,
+        checkout,
+        provider,
         history,
         signal,
         signToken: (userId) => signToken(info.jwtSecret, { userId }),
@@ -133,9 +145,20 @@ async function sell(
   const reading = await readSettled(engines, saleIds, SETTLE_TIMEOUT_MS);
   await stopProgress();
   const watched = await stopWatch();
-  await http.close();
+  const delays = (await stopHolds())(reading.sales.flatMap(({ orders }) => orders));
+  await Promise.all([http.close(), checkout.close()]);
 
-  const findings = [...watched.findings, ...judge(reading, history)];
+  // Twice as many buyers as units, most wanting one or two: then nothing may be left over.
+  const crowded = new Set(
+    SCENARIOS.filter((scenario, index) => (sizes[index] ?? 0) >= 2 * totalOf(scenario)).map(
+      ({ sale }) => sale.id,
+    ),
+  );
+  const findings = [
+    ...watched.findings,
+    ...judge(reading, history),
+    ...judgeResale(reading, history, delays, crowded),
+  ];
   const result = resultOf(reading, history, findings, seconds);
   console.log('\nAudit, read from Redis, Kafka and Postgres themselves:\n');
   for (const line of [...formatAudit(reading), '', ...formatVerdicts(findings)]) console.log(line);
@@ -143,10 +166,15 @@ async function sell(
     `\n${history.answers} answers in ${result.seconds} s, ${history.replays} repeats of a key got the first answer, ` +
       `totals looked at ${watched.samples} times during the sale`,
   );
+  if (delays !== undefined) {
+    console.log(
+      `${delays.count} holds ended unpaid; their units were for sale again after p50 ${delays.p50} ms, max ${delays.max} ms`,
+    );
+  }
   for (const sale of result.sales) {
     console.log(
       `${sale.saleId}: total ${sale.total}, accepted ${sale.acceptedUnits}, stored ${sale.storedUnits}, ` +
-        `live ${sale.liveUnits}, oversold ${sale.oversold}`,
+        `live ${sale.liveUnits}, paid ${sale.paidUnits}, oversold ${sale.oversold}`,
     );
   }
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);

@@ -3,6 +3,10 @@ import { TOPICS, type SaleDefinition, type Topic } from '@seckill/contracts';
 import { createKafka, createLogger, type Kafka } from '@seckill/runtime';
 import pg from 'pg';
 
+/** Consumer group of stock's role `settler` (contract.md: one name everywhere). */
+const SETTLER_GROUP = 'seckill.settler';
+type Admin = ReturnType<Kafka['admin']>;
+
 /**
  * The audit's own eyes: what Redis, Kafka and Postgres hold, read past all services. Key formats are those of
  * scripts/lua/README.md.
@@ -38,6 +42,8 @@ export interface OrderRow {
   lines: { sku: string; quantity: number }[];
   channel_id: string | null;
   status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
+  expires_at: Date;
+  ended_at: Date | null;
 }
 
 export interface LedgerRow {
@@ -93,11 +99,23 @@ export class EngineReader {
 
   async orders(saleId: string): Promise<OrderRow[]> {
     const { rows } = await this.#postgres.query<OrderRow>(
-      `SELECT id, sale_id, epoch::int AS epoch, sequence::int AS sequence, user_id, idempotency_key, lines, channel_id, status
+      `SELECT id, sale_id, epoch::int AS epoch, sequence::int AS sequence, user_id, idempotency_key, lines, channel_id, status,
+              expires_at, ended_at
          FROM orders WHERE sale_id = $1`,
       [saleId],
     );
     return rows;
+  }
+
+  /** The holds of a lane and Redis' clock, in one atomic step; milliseconds since the epoch. */
+  async holds(saleId: string, lane = 0): Promise<{ now: number; holds: Set<string> }> {
+    const replies = await this.#redis.multi().time().hkeys(`seckill:{${saleId}:${lane}}:holds`).exec();
+    const [[, time] = [null, []], [, holds] = [null, []]] = replies ?? [];
+    const [seconds, microseconds] = time as [string, string];
+    return {
+      now: Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000),
+      holds: new Set(holds as string[]),
+    };
   }
 
   /** The sale as order stored it: limits and caps come from here, not from whoever asks. */
@@ -138,6 +156,26 @@ export class EngineReader {
     return ends.reduce((sum, { partition, low, high }) => sum + high - (stored.get(partition) ?? low), 0);
   }
 
+  /** Ends of orders on their way back to Redis: rows that order has not published, messages stock has not settled. */
+  async settlementBacklog(): Promise<{ orderOutbox: number; messages: number }> {
+    const { rows } = await this.#postgres.query<{ count: number }>(
+      'SELECT count(*)::int AS count FROM outbox WHERE published_at IS NULL',
+    );
+    const topic = TOPICS.settlements;
+    const ends = await this.#offsets(topic);
+    const committed = await this.#withAdmin((admin) =>
+      admin.fetchOffsets({ groupId: SETTLER_GROUP, topics: [topic.name] }),
+    );
+    const settled = new Map(
+      committed.flatMap(({ partitions }) => partitions.map((one) => [one.partition, Number(one.offset)])),
+    );
+    const messages = ends.reduce((sum, { partition, low, high }) => {
+      const next = settled.get(partition) ?? -1;
+      return sum + high - (next < 0 ? low : next);
+    }, 0);
+    return { orderOutbox: rows[0]?.count ?? 0, messages };
+  }
+
   /** Dead letters that the topic holds. */
   async deadLetters(): Promise<number> {
     const ends = await this.#offsets(TOPICS.deadLetters);
@@ -145,15 +183,15 @@ export class EngineReader {
   }
 
   async #offsets(topic: Topic): Promise<{ partition: number; low: number; high: number }[]> {
+    const offsets = await this.#withAdmin((admin) => admin.fetchTopicOffsets(topic.name));
+    return offsets.map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }));
+  }
+
+  async #withAdmin<Result>(work: (admin: Admin) => Promise<Result>): Promise<Result> {
     const admin = this.#kafka.admin();
     await admin.connect();
     try {
-      const offsets = await admin.fetchTopicOffsets(topic.name);
-      return offsets.map(({ partition, low, high }) => ({
-        partition,
-        low: Number(low),
-        high: Number(high),
-      }));
+      return await work(admin);
     } finally {
       await admin.disconnect();
     }

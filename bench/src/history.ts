@@ -1,4 +1,4 @@
-import type { Reservation } from '@seckill/contracts';
+import type { OrderStatus, PaymentResult, Reservation } from '@seckill/contracts';
 
 /** A promise the crowd heard: the first 201 of a key. */
 export interface Promised {
@@ -20,6 +20,13 @@ export class History {
   readonly contradictions: string[] = [];
   /** Keys that never got a definite answer. */
   readonly unresolved: { saleId: string; idempotencyKey: string }[] = [];
+  /** Orders whose buyer or provider was told that they are paid, or that the money is there. */
+  readonly toldPaid = new Set<string>();
+  readonly toldRecorded = new Set<string>();
+  readonly toldRefund = new Set<string>();
+  readonly toldCancelled = new Set<string>();
+  /** Changes of an order that never got a definite answer. */
+  unsettled = 0;
   answers = 0;
   replays = 0;
   readonly #bodies = new Map<string, string>();
@@ -49,6 +56,24 @@ export class History {
     const codes = this.rejected.get(saleId) ?? new Map<string, number>();
     codes.set(code, (codes.get(code) ?? 0) + 1);
     this.rejected.set(saleId, codes);
+  }
+
+  /** The answer to a cancel: what the order is now, or nothing definite. */
+  cancelled(orderId: string, status: OrderStatus | undefined): void {
+    if (status === 'cancelled') this.toldCancelled.add(orderId);
+    if (status === undefined) this.unsettled += 1;
+  }
+
+  paid(orderId: string, status: OrderStatus | undefined): void {
+    if (status === 'paid') this.toldPaid.add(orderId);
+    if (status === undefined) this.unsettled += 1;
+  }
+
+  noticed(orderId: string, result: PaymentResult | undefined): void {
+    if (result === 'paid' || result === 'already_paid') this.toldPaid.add(orderId);
+    if (result === 'recorded') this.toldRecorded.add(orderId);
+    if (result === 'refund_due') this.toldRefund.add(orderId);
+    if (result === undefined) this.unsettled += 1;
   }
 
   acceptedUnits(saleId: string): number {

@@ -1,5 +1,5 @@
 import type { DemoResult, DemoSale } from '@seckill/contracts';
-import { INVARIANTS, liveOrders, unitsOf, type Finding, type Reading } from './audit.ts';
+import { describeInFlight, INVARIANTS, liveOrders, unitsOf, type Finding, type Reading } from './audit.ts';
 import type { History } from './history.ts';
 
 /** The demo's result in units (contract.md): what the crowd heard beside what the engines hold. */
@@ -44,6 +44,7 @@ const COLUMNS = [
   'orders',
   'pending',
   'paid',
+  'ended',
   'refused',
 ] as const;
 
@@ -66,6 +67,7 @@ export function formatAudit(reading: Reading): string[] {
         withSku,
         units('pending'),
         units('paid'),
+        units('cancelled') + units('expired'),
         units('refused'),
       ];
       return [definition.id, sku, ...counts.map(String)];
@@ -87,8 +89,9 @@ export function formatAudit(reading: Reading): string[] {
     line(COLUMNS),
     ...rows.map(line),
     '',
-    `in flight: outbox ${reading.sales.reduce((sum, { lane }) => sum + lane.outbox, 0)}, ` +
-      `Kafka backlog ${reading.kafkaBacklog}, dead letters ${reading.deadLetters}`,
+    `in flight: ${describeInFlight(reading)
+      .map(({ name, count }) => `${name} ${count}`)
+      .join(', ')}; dead letters ${reading.deadLetters}`,
   ];
 }
 

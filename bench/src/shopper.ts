@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ProblemDocument, Reservation, ReserveRequest } from '@seckill/contracts';
+import type { Order, OrderStatus, ProblemDocument, Reservation, ReserveRequest } from '@seckill/contracts';
 import type { Pool } from 'undici';
 import type { History } from './history.ts';
 
@@ -10,6 +10,7 @@ export type Answer =
 
 export interface ShopperOptions {
   http: Pool;
+  checkout: Pool;
   saleId: string;
   userId: string;
   token: string;
@@ -49,6 +50,32 @@ export class Shopper {
     }
     history.unresolved.push({ saleId, idempotencyKey });
     return { problem: { code: 'outcome_unknown', retryable: true } };
+  }
+
+  /**
+   * Cancels, or pays in the sandbox; repeats while the order is on its way.
+   * @returns what the order is now, or undefined when there never was a definite answer.
+   */
+  async end(orderId: string, verb: 'cancel' | 'pay'): Promise<OrderStatus | undefined> {
+    const { checkout, token } = this.#options;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      try {
+        const response = await checkout.request({
+          method: 'POST',
+          path: `/v1/orders/${orderId}/${verb}`,
+          headers: { authorization: `Bearer ${token}` },
+        });
+        const body = await response.body.json();
+        if (response.statusCode === 200) return (body as Order).status;
+        const problem = body as ProblemDocument;
+        if (problem.code === 'order_not_pending') return problem['orderStatus'] as OrderStatus;
+        if (!problem.retryable) return undefined;
+      } catch {
+        // No answer: both calls may be repeated.
+      }
+      await sleep(300 + Math.random() * 200);
+    }
+    return undefined;
   }
 
   async #send(request: ReserveRequest, idempotencyKey: string): Promise<Answer> {

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PaymentAnswer, PaymentNotification, PaymentResult, Reservation } from '@seckill/contracts';
+import standardwebhooks from 'standardwebhooks';
+import type { Pool } from 'undici';
+
+/** Providers repeat a notice until they hear 200; ours does so for about 20 s. */
+const ATTEMPTS_MAX = 20;
+const RETRY_MS = 1_000;
+
+/**
+ * Stands in for the payment provider, which no test machine has: it signs notices as one does (Standard Webhooks) and
+ * repeats them until they are taken.
+ */
+export class Provider {
+  readonly #http: Pool;
+  readonly #webhook: standardwebhooks.Webhook;
+
+  constructor(http: Pool, secret: string) {
+    this.#http = http;
+    this.#webhook = new standardwebhooks.Webhook(secret);
+  }
+
+  /** Undefined when the service never took the notice. */
+  async notify(reservation: Reservation, paymentId: string): Promise<PaymentResult | undefined> {
+    const notification: PaymentNotification = {
+      type: 'payment.succeeded',
+      timestamp: new Date().toISOString(),
+      data: { orderId: reservation.id, paymentId, amount: reservation.amount },
+    };
+    const body = JSON.stringify(notification);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const result = await this.#send(body);
+      if (result !== undefined) return result;
+      await sleep(RETRY_MS);
+    }
+    return undefined;
+  }
+
+  async #send(body: string): Promise<PaymentResult | undefined> {
+    const at = new Date();
+    const id = randomUUID();
+    try {
+      const response = await this.#http.request({
+        method: 'POST',
+        path: '/v1/payments/notifications',
+        headers: {
+          'content-type': 'application/json',
+          'webhook-id': id,
+          'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+          'webhook-signature': this.#webhook.sign(id, at, body),
+        },
+        body,
+      });
+      const answer = (await response.body.json()) as PaymentAnswer;
+      return response.statusCode === 200 ? answer.result : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseReservationId } from '@seckill/contracts';
+import type { EngineReader, OrderRow } from './engines.ts';
+
+const INTERVAL_MS = 50;
+
+/** From the end of an unpaid hold to its units being for sale, milliseconds; each at most 50 ms too long. */
+export interface ResaleDelays {
+  count: number;
+  p50: number;
+  max: number;
+}
+
+/**
+ * Looks at the holds in Redis all the time and notes, by Redis' own clock, when each is gone: its units are back in
+ * the same atomic step. Compared with the end that Postgres stored, it tells how long units were out of the shop
+ * (INV-5) without believing any service's own figures.
+ * @returns a function that stops looking; then orders can be measured.
+ */
+export function watchHolds(
+  engines: EngineReader,
+  saleIds: string[],
+): () => Promise<(orders: OrderRow[]) => ResaleDelays | undefined> {
+  const abort = new AbortController();
+  const goneAt = new Map<string, number>();
+
+  async function watch(saleId: string): Promise<void> {
+    let present = new Set<string>();
+    while (!abort.signal.aborted) {
+      const { now, holds } = await engines.holds(saleId);
+      for (const random of present) if (!holds.has(random)) goneAt.set(`${saleId}.${random}`, now);
+      present = holds;
+      await sleep(INTERVAL_MS);
+    }
+  }
+
+  const loops = Promise.all(saleIds.map(watch));
+  return async () => {
+    abort.abort();
+    await loops;
+    return (orders) => measure(orders, goneAt);
+  };
+}
+
+function measure(orders: OrderRow[], goneAt: Map<string, number>): ResaleDelays | undefined {
+  const delays = orders
+    .filter(({ status }) => status === 'cancelled' || status === 'expired')
+    .flatMap((row) => {
+      const gone = goneAt.get(`${row.sale_id}.${parseReservationId(row.id)?.random ?? ''}`);
+      // An expired hold ends when it was to end, whenever anyone noticed.
+      const end = row.status === 'expired' ? row.expires_at : row.ended_at;
+      return gone === undefined || end === null ? [] : [gone - end.getTime()];
+    })
+    .sort((a, b) => a - b);
+  const [p50, max] = [delays[Math.floor(delays.length / 2)], delays.at(-1)];
+  return p50 === undefined || max === undefined ? undefined : { count: delays.length, p50, max };
+}

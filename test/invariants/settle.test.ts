@@ -1,0 +1,224 @@
+// Goal: every hold ends once and truthfully: paid, cancelled or expired, and its units are sold again (INV-5).
+// Method: the whole system over HTTP; notices signed as a provider signs them.
+import { randomUUID } from 'node:crypto';
+import standardwebhooks from 'standardwebhooks';
+import t from 'tap';
+import { Pool } from 'undici';
+import { buildStack, saleInput, until, type Answer } from '../support/stack.ts';
+
+const client = await buildStack(t, 'settle');
+const { stack } = client;
+const admin = await client.token('operator', true);
+const buyer = await client.token('u1');
+
+async function createSale(id: string, changes: Record<string, unknown> = {}): Promise<void> {
+  const body = saleInput(id, changes);
+  const answer = await client.send({ method: 'POST', path: '/v1/sales', token: admin, body });
+  if (answer.status !== 201) throw new Error(`sale ${id}: ${answer.status} ${answer.text}`);
+}
+
+function reserve(saleId: string, options: { token?: string; key?: string; quantity?: number } = {}) {
+  const { token = buyer, key = randomUUID(), quantity = 1 } = options;
+  const body = { lines: [{ sku: 'a', quantity }] };
+  return client.send({ method: 'POST', path: `/v1/sales/${saleId}/reservations`, token, key, body });
+}
+
+async function reserved(saleId: string, options: Parameters<typeof reserve>[1] = {}): Promise<string> {
+  const answer = await reserve(saleId, options);
+  if (answer.status !== 201) throw new Error(`reserve: ${answer.status} ${answer.text}`);
+  return String(answer.body['id']);
+}
+
+function orderOf(id: string, token = buyer): Promise<Answer> {
+  return client.send({ path: `/v1/orders/${id}`, token });
+}
+
+/** Repeats while the row is on its way, as contract.md asks; any other answer is the answer. */
+async function end(id: string, verb: 'cancel' | 'pay', token = buyer): Promise<Answer> {
+  for (;;) {
+    const answer = await client.send({ method: 'POST', path: `/v1/orders/${id}/${verb}`, token });
+    if (answer.body['code'] !== 'order_not_ready') return answer;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+interface Notice {
+  orderId: string;
+  paymentId?: string;
+  amount?: number;
+  currency?: string;
+  secret?: string;
+  at?: Date;
+}
+
+function notify({ orderId, paymentId = randomUUID(), amount = 100, currency = 'CNY', ...signing }: Notice) {
+  const { secret = stack.info.webhookSecret, at = new Date() } = signing;
+  const raw = JSON.stringify({
+    type: 'payment.succeeded',
+    timestamp: at.toISOString(),
+    data: { orderId, paymentId, amount: { amount, currency } },
+  });
+  const id = randomUUID();
+  return client.send({
+    method: 'POST',
+    path: '/v1/payments/notifications',
+    raw,
+    headers: {
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+      'webhook-signature': new standardwebhooks.Webhook(secret).sign(id, at, raw),
+    },
+  });
+}
+
+async function itemOf(saleId: string): Promise<Record<string, unknown>> {
+  const sale = await client.send({ path: `/v1/sales/${saleId}` });
+  return (sale.body['items'] as Record<string, unknown>[])[0] ?? {};
+}
+
+async function untilItem(saleId: string, wanted: Record<string, unknown>): Promise<void> {
+  await until(JSON.stringify(wanted), async () => {
+    const item = await itemOf(saleId);
+    return Object.entries(wanted).every(([name, value]) => item[name] === value);
+  });
+}
+
+await t.test('a signed notice pays the order, once, and its units are sold for good', async (t) => {
+  await createSale('noticed');
+  const orderId = await reserved('noticed');
+  const paymentId = randomUUID();
+  const first = await notify({ orderId, paymentId });
+  t.equal(first.status, 200);
+  t.ok(['paid', 'recorded'].includes(String(first.body['result'])), 'recorded if it beat the row');
+  await until('the order is paid', async () => (await orderOf(orderId)).body['status'] === 'paid');
+  t.match((await orderOf(orderId)).body, { status: 'paid', pickupCode: /^\d{6}$/, paidAt: /Z$/ });
+  await untilItem('noticed', { held: 0, paid: 1, available: 9 });
+  t.match(await notify({ orderId, paymentId }), { status: 200, body: { result: 'already_paid' } });
+  t.match(await notify({ orderId }), { body: { result: 'refund_due' } }, 'a second payment');
+  await untilItem('noticed', { held: 0, paid: 1, available: 9 });
+});
+
+await t.test('money that does not fit or comes too late is kept for a refund', async (t) => {
+  await createSale('refunded');
+  const orderId = await reserved('refunded');
+  await until('the row is stored', async () => (await end(orderId, 'cancel')).status === 200);
+  t.match(await notify({ orderId }), { body: { result: 'refund_due' } }, 'after the cancel');
+  const other = await reserved('refunded');
+  await until('the row is stored', async () => {
+    const list = await client.send({ path: '/v1/orders?saleId=refunded&status=pending', token: buyer });
+    return (list.body['data'] as unknown[]).length === 1;
+  });
+  t.match(await notify({ orderId: other, amount: 1 }), { body: { result: 'refund_due' } }, 'wrong amount');
+  t.match(await notify({ orderId: other, currency: 'USD' }), { body: { result: 'refund_due' } });
+  t.match((await orderOf(other)).body, { status: 'pending' }, 'the order still waits for its own money');
+  t.match(await notify({ orderId: other }), { body: { result: 'paid' } });
+});
+
+await t.test('a notice nobody signed, or signed long ago, is refused and changes nothing', async (t) => {
+  await createSale('unsigned');
+  const orderId = await reserved('unsigned');
+  const stranger = `whsec_${Buffer.from('x'.repeat(32)).toString('base64')}`;
+  const minutesAgo = new Date(Date.now() - 6 * 60_000);
+  for (const notice of [{ secret: stranger }, { at: minutesAgo }]) {
+    t.match(await notify({ orderId, ...notice }), { status: 401, body: { code: 'bad_signature' } });
+  }
+  const bare = await client.send({ method: 'POST', path: '/v1/payments/notifications', raw: '{' });
+  t.match(bare, { status: 401, body: { code: 'bad_signature' } }, 'told before the body is parsed');
+  t.equal((await orderOf(orderId)).body['status'], 'pending');
+});
+
+await t.test('a cancel frees units, limit and channel, from the very first moment', async (t) => {
+  await createSale('cancelled', { limitPerBuyer: 1 });
+  const key = randomUUID();
+  const first = await reserve('cancelled', { key });
+  const orderId = String(first.body['id']);
+  const early = await client.send({ method: 'POST', path: `/v1/orders/${orderId}/cancel`, token: buyer });
+  t.ok(early.status === 200 || early.body['code'] === 'order_not_ready', `never 404: ${early.text}`);
+  const cancelled = await end(orderId, 'cancel');
+  t.match(cancelled, { status: 200, body: { status: 'cancelled', endedAt: /Z$/ } });
+  t.strictSame((await end(orderId, 'cancel')).body, cancelled.body, 'a repeat tells the same');
+  t.equal((await end(orderId, 'cancel', await client.token('u2'))).status, 404, 'a stranger');
+  await untilItem('cancelled', { available: 10, held: 0, paid: 0 });
+  t.equal((await reserve('cancelled', { key })).text, first.text, 'the first key keeps its first answer');
+  const again = await reserve('cancelled');
+  t.equal(again.status, 201, 'a new key may reserve again: the limit is free');
+  const paid = await end(String(again.body['id']), 'pay');
+  t.match(paid, { status: 200, body: { status: 'paid' } });
+  t.match(await end(String(again.body['id']), 'cancel'), {
+    status: 409,
+    body: { code: 'order_not_pending', orderStatus: 'paid' },
+  });
+  t.match(await end(String(again.body['id']), 'pay'), { status: 200, body: { status: 'paid' } });
+  t.match(await end(orderId, 'pay'), {
+    status: 409,
+    body: { code: 'order_not_pending', orderStatus: 'cancelled' },
+  });
+});
+
+await t.test('a hold that runs out expires, also while the sale is paused, and is sold again', async (t) => {
+  await createSale('expiring', { holdSeconds: 1 });
+  const orderId = await reserved('expiring', { quantity: 10 });
+  t.match(await reserve('expiring'), { body: { code: 'sold_out', final: false, retryable: true } });
+  t.match(await itemOf('expiring'), { soldOut: 'held' });
+  await client.send({ method: 'POST', path: '/v1/sales/expiring/pause', token: admin });
+  await untilItem('expiring', { available: 10, held: 0, soldOut: 'no' });
+  t.match((await orderOf(orderId)).body, { status: 'expired', endedAt: /Z$/ });
+  await client.send({ method: 'POST', path: '/v1/sales/expiring/resume', token: admin });
+  const next = await reserved('expiring', { quantity: 10 });
+  t.equal((await end(next, 'pay')).status, 200);
+  await untilItem('expiring', { available: 0, held: 0, paid: 10, soldOut: 'final' });
+  t.match(await reserve('expiring'), { body: { code: 'sold_out', final: true, retryable: false } });
+});
+
+await t.test('a restock adds its units once, whatever repeats and races', async (t) => {
+  await createSale('restocked');
+  const restock = (quantity: number, key: string) =>
+    client.send({
+      method: 'POST',
+      path: '/v1/sales/restocked/items/a/restock',
+      token: admin,
+      key,
+      body: { quantity },
+    });
+  const key = randomUUID();
+  const steer = (verb: string) =>
+    client.send({ method: 'POST', path: `/v1/sales/restocked/${verb}`, token: admin });
+  // The same restock many times over, among pauses and resumes.
+  const answers = await Promise.all([
+    ...Array.from({ length: 8 }, () => restock(5, key)),
+    steer('pause'),
+    steer('resume'),
+    restock(3, randomUUID()),
+    steer('pause'),
+    steer('resume'),
+  ]);
+  for (const { status, text } of answers) t.equal(status, 200, text);
+  await untilItem('restocked', { total: 18, available: 18 });
+  t.match(await restock(6, key), { status: 422, body: { code: 'key_reused' } });
+  t.match(await restock(20_000_000, randomUUID()), { status: 400, body: { field: 'quantity' } });
+  const missing = await client.send({
+    method: 'POST',
+    path: '/v1/sales/restocked/items/nope/restock',
+    token: admin,
+    key: randomUUID(),
+    body: { quantity: 1 },
+  });
+  t.match(missing, { status: 404, body: { code: 'sku_not_found' } });
+  await steer('resume');
+  t.equal((await reserve('restocked', { quantity: 18 })).status, 201, 'the ledger allows what Redis sells');
+  await steer('close');
+  t.match(await restock(1, randomUUID()), { status: 410, body: { code: 'sale_closed' } });
+});
+
+await t.test('paying by a call of one’s own exists only in the sandbox', async (t) => {
+  const { url } = await stack.startProcess({
+    service: 'gateway',
+    name: 'gateway-production',
+    env: { PAYMENTS: 'notifications' },
+  });
+  const http = new Pool(url);
+  const response = await http.request({ method: 'POST', path: '/v1/orders/x/pay' });
+  t.equal(response.statusCode, 404);
+  t.match(await response.body.json(), { code: 'not_found' });
+  await http.close();
+});
