@@ -1,15 +1,43 @@
 // Goal: INV-5's bound. 2,000 holds that end together are all for sale again within 2 s, while reservations go on.
 // Method: the whole system; the time is taken from Redis and Postgres themselves (bench/src/resale.ts).
 import { randomUUID } from 'node:crypto';
+import type { ReserveAnswer } from '@seckill/contracts';
+import { Upstream } from '@seckill/runtime';
 import t from 'tap';
 import { readSettled } from '../../bench/src/audit.ts';
 import { EngineReader } from '../../bench/src/engines.ts';
 import { watchHolds } from '../../bench/src/resale.ts';
-import { buildStack, saleInput, until } from '../support/stack.ts';
+import { buildStack, saleInput, until, type Client } from '../support/stack.ts';
 
 const HOLDS = 2_000;
 const SPARE = 600;
 const BOUND_MS = 2_000;
+
+/** In batches, as the gateway sends them, so that all are taken, and end, within the same second. */
+async function takeHolds({ stack }: Client, count: number): Promise<number> {
+  const upstream = new Upstream({
+    url: stack.info.stock,
+    token: stack.info.gatewayToken,
+    connections: 4,
+    timeoutMs: 10_000,
+  });
+  const items = Array.from({ length: count }, (_, index) => ({
+    saleId: 'storm',
+    userId: `holder-${index}`,
+    idempotencyKey: randomUUID(),
+    lines: [{ sku: 'a', quantity: 1 }],
+  }));
+  const batches = Array.from({ length: Math.ceil(count / 200) }, (_, index) =>
+    items.slice(index * 200, (index + 1) * 200),
+  );
+  const answers = await Promise.all(
+    batches.map((body) => upstream.call({ method: 'POST', path: '/internal/reservations', body })),
+  );
+  await upstream.close();
+  return answers
+    .flatMap(({ body }) => body as ReserveAnswer[])
+    .filter(({ outcome }) => outcome === 'reserved').length;
+}
 
 await t.test('2,000 holds that end in the same second are for sale again within 2 s', async (t) => {
   const client = await buildStack(t, 'storm');
@@ -20,7 +48,7 @@ await t.test('2,000 holds that end in the same second are for sale again within 
     method: 'POST',
     path: '/v1/sales',
     token: await client.token('operator', true),
-    body: saleInput('storm', { holdSeconds: 6, items: [item] }),
+    body: saleInput('storm', { holdSeconds: 4, items: [item] }),
   });
   t.equal(created.status, 201, created.text);
 
@@ -35,11 +63,8 @@ await t.test('2,000 holds that end in the same second are for sale again within 
     return answer.status;
   };
   const stopHolds = watchHolds(engines, ['storm']);
-  const statuses = await Promise.all(Array.from({ length: HOLDS }, (_, index) => reserve(`holder-${index}`)));
-  t.ok(
-    statuses.every((status) => status === 201),
-    'every hold was taken',
-  );
+  const taken = await takeHolds(client, HOLDS);
+  t.equal(taken, HOLDS, 'every hold was taken');
 
   // Reservations go on, at a pace that leaves the machine to both.
   const over = new AbortController();
@@ -69,6 +94,7 @@ await t.test('2,000 holds that end in the same second are for sale again within 
     `${HOLDS} holds ended within ${spreadMs} ms, for sale again after p50 ${delays?.p50} ms, max ${delays?.max} ms; ` +
       `${meanwhile} reservations meanwhile`,
   );
+  t.ok(spreadMs < 1_000, 'they ended in the same second');
   t.equal(delays?.count, HOLDS, 'every hold of the storm was seen to end');
   t.ok((delays?.max ?? Infinity) <= BOUND_MS, `the slowest took ${delays?.max} ms`);
   t.ok(meanwhile > 50, 'reservations went on');
