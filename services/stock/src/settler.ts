@@ -1,4 +1,4 @@
-import { TOPICS, type ReservationSettled } from '@seckill/contracts';
+import { TOPICS, type ReservationSettled, type Topic } from '@seckill/contracts';
 import {
   backoffMs,
   publishDeadLetters,
@@ -168,12 +168,13 @@ export async function consumeSettlements(options: {
   settler: Settler;
   onFail: (error: unknown) => void;
   groupId?: string;
+  topic?: Topic;
 }): Promise<() => Promise<void>> {
   const { kafka, settler, onFail } = options;
   return startConsumer({
     kafka,
     groupId: options.groupId ?? SETTLER_GROUP,
-    topic: TOPICS.settlements,
+    topic: options.topic ?? TOPICS.settlements,
     // Every batch is one short pipeline on one connection: partitions need not wait for each other.
     concurrency: TOPICS.settlements.partitions,
     // Nothing is remembered about positions: settling twice is harmless.

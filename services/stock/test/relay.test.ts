@@ -17,12 +17,12 @@ import { createRelayMetrics } from '../src/metrics.ts';
 import { createOutbox } from '../src/outbox.ts';
 import { createRelay, LaneRelay, type RelayOptions } from '../src/relay.ts';
 import { build, item, silent, startRedis, until, type Built } from './support/build.ts';
-import { connectProducer, createReservationsTopic, receive } from './support/kafka.ts';
+import { connectProducer, createTopics, receive } from './support/kafka.ts';
 import { startStock } from './support/process.ts';
 
 type Send = (record: Parameters<Producer['send']>[0]) => ReturnType<Producer['send']>;
 
-await createReservationsTopic();
+await createTopics(TOPICS.reservations);
 const producer = await connectProducer(t);
 const received = await receive(t);
 const built = await build(t);

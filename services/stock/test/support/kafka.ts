@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { ReservationCreated, TOPICS } from '@seckill/contracts';
+import { ReservationCreated, TOPICS, type DeadLetter, type Topic } from '@seckill/contracts';
 import {
   createKafka,
   createProducer,
@@ -18,16 +18,23 @@ export interface Received extends ReservationCreated {
 }
 
 const isReservationCreated = Compile(ReservationCreated);
-const kafka = createKafka((process.env['KAFKA_BROKERS'] ?? '').split(','), 'seckill-stock-test', silent);
+export const kafka = createKafka(
+  (process.env['KAFKA_BROKERS'] ?? '').split(','),
+  'seckill-stock-test',
+  silent,
+);
 
-export async function createReservationsTopic(): Promise<void> {
+/** Other tests may use them too, so every test looks at its own sale only. */
+export async function createTopics(...topics: Topic[]): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
-  const { name, partitions } = TOPICS.reservations;
-  // False when it exists: other tests use it too, so every test looks at its own sale only.
   await admin.createTopics({
     waitForLeaders: true,
-    topics: [{ topic: name, numPartitions: partitions, replicationFactor: 1 }],
+    topics: topics.map(({ name, partitions }) => ({
+      topic: name,
+      numPartitions: partitions,
+      replicationFactor: 1,
+    })),
   });
   await admin.disconnect();
 }
@@ -39,24 +46,44 @@ export async function connectProducer(t: Test): Promise<Producer> {
   return producer;
 }
 
-/** Every message of the topic, as it comes, from the beginning. */
+/** Every ReservationCreated, as it comes, from the beginning. */
 export async function receive(t: Test): Promise<{ of: (saleId: string) => Received[] }> {
   const messages: Received[] = [];
+  await receiveFrom(t, TOPICS.reservations, ({ key, value, headers }, partition) => {
+    const body: unknown = JSON.parse(value?.toString() ?? 'null');
+    if (isReservationCreated.Check(body)) messages.push({ ...body, partition, headers, key });
+  });
+  return { of: (saleId) => messages.filter((message) => message.saleId === saleId) };
+}
+
+/** What is parked from one topic. */
+export async function receiveLetters(t: Test, topic: Topic): Promise<DeadLetter[]> {
+  const letters: DeadLetter[] = [];
+  await receiveFrom(t, TOPICS.deadLetters, ({ value }) => {
+    const letter = JSON.parse(value?.toString() ?? '{}') as DeadLetter;
+    if (letter.topic === topic.name) letters.push(letter);
+  });
+  return letters;
+}
+
+async function receiveFrom(
+  t: Test,
+  topic: Topic,
+  onMessage: (message: IncomingMessage, partition: number) => void,
+): Promise<void> {
   const stop = await startConsumer({
     kafka,
     groupId: `test-${randomBytes(8).toString('hex')}`,
-    topic: TOPICS.reservations,
+    topic,
     concurrency: 3,
     onAssigned: () => undefined,
     onCrash: (error) => t.fail('the consumer crashed', { error }),
-    onBatch: async ({ partition, messages: batch }, context) => {
-      for (const { key, value, headers, offset } of batch) {
-        const body: unknown = JSON.parse(value?.toString() ?? 'null');
-        if (isReservationCreated.Check(body)) messages.push({ ...body, partition, headers, key });
-        context.resolve(offset);
+    onBatch: async ({ partition, messages }, context) => {
+      for (const message of messages) {
+        onMessage(message, partition);
+        context.resolve(message.offset);
       }
     },
   });
   t.teardown(stop);
-  return { of: (saleId) => messages.filter((message) => message.saleId === saleId) };
 }

@@ -1,0 +1,106 @@
+// Goal: a lane whose time is over leaves Redis, the registry and the relay, however often and between which steps it was
+// interrupted; no lane that lives leaves the registry (recovery.md, "End of life").
+// Method: a sale loaded with a window of the past, so that Redis' real clock finds it due.
+import { createPublisher, createRegistry, systemClock } from '@seckill/runtime';
+import t from 'tap';
+import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../src/keys.ts';
+import { listLanes } from '../src/lanes.ts';
+import { createRelayMetrics } from '../src/metrics.ts';
+import { createOutbox } from '../src/outbox.ts';
+import { createRelay } from '../src/relay.ts';
+import { retireLane } from '../src/retirement.ts';
+import { build, silent, startRedis, until } from './support/build.ts';
+import { openSale, valuesOf } from './support/settling.ts';
+
+const engines = await startRedis(t);
+const built = await build(t, { redisUrl: engines.redis });
+const { connection } = built;
+const { redis } = connection;
+const OVER = { opensAt: 1, closesAt: 2 };
+
+const isListed = async (lane: Lane): Promise<boolean> =>
+  (await redis.sismember(LANES_KEY, formatLane(lane))) === 1;
+const isThere = async (lane: Lane): Promise<boolean> => (await redis.exists(laneKeys(lane).state)) === 1;
+
+function retire(lane: Lane) {
+  const metrics = createRelayMetrics(createRegistry());
+  return retireLane(connection, lane, { logger: silent, metrics }).then(() => metrics);
+}
+
+await t.test('what is over goes, from Redis and from the registry; what is not stays', async (t) => {
+  const over = { saleId: await openSale(built, OVER), lane: 0 };
+  const live = { saleId: await openSale(built), lane: 0 };
+  for (const lane of [over, live]) await retire(lane);
+  t.same([await isThere(over), await isListed(over)], [false, false]);
+  t.same([await isThere(live), await isListed(live)], [true, true]);
+  const metrics = await retire(over);
+  t.equal((await valuesOf(metrics.retired))[''], 0, 'a repeat counts nothing');
+});
+
+await t.test('a crash between the two steps, in either order, is made good by the next call', async (t) => {
+  const lane = { saleId: await openSale(built, OVER), lane: 0 };
+  t.same(await redis.retire(scriptKeys('retire', lane)), ['retired']);
+  t.ok(await isListed(lane));
+  await retire(lane);
+  t.notOk(await isListed(lane));
+
+  const unlisted = { saleId: await openSale(built, OVER), lane: 0 };
+  await redis.srem(LANES_KEY, formatLane(unlisted));
+  await retire(unlisted);
+  t.same([await isThere(unlisted), await isListed(unlisted)], [false, false]);
+});
+
+await t.test('a lane that is loaded while a relay finds it missing stays on the list', async (t) => {
+  for (let round = 0; round < 30; round += 1) {
+    const sale = built.addSale();
+    const lane = { saleId: sale.saleId, lane: 0 };
+    const loaded = new AbortController();
+    const retiring = (async () => {
+      while (!loaded.signal.aborted) await retire(lane);
+    })();
+    const { status } = await built.send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
+    loaded.abort();
+    await retiring;
+    t.equal(status, 200);
+    t.ok(await isListed(lane), 'an outbox that nobody relays would lose orders');
+  }
+});
+
+await t.test(
+  'the relay retires, forgets the lane and its gauges, and serves it again when it comes back',
+  async (t) => {
+    const saleId = await openSale(built, OVER);
+    const lane = { saleId, lane: 0 };
+    const metrics = createRelayMetrics(createRegistry());
+    const stop = new AbortController();
+    const running = createRelay({
+      lanes: () => listLanes(connection),
+      outbox: createOutbox(connection),
+      publisher: createPublisher({ send: async () => Promise.reject(new Error('nothing is to be sent')) }),
+      clock: systemClock,
+      random: Math.random,
+      logger: silent,
+      metrics,
+      token: 'one',
+      leaseMs: 1_000,
+      batchCountMax: 500,
+      chores: [
+        {
+          name: 'retirement',
+          everyMs: 200,
+          prepare: (one) => () => retireLane(connection, one, { logger: silent, metrics }),
+        },
+      ],
+    }).run(stop.signal);
+    const gauges = async (): Promise<string[]> => Object.keys(await valuesOf(metrics.outboxEntries));
+    await until('it is retired', async () => !(await isThere(lane)) && !(await isListed(lane)));
+    await until('it is forgotten', async () => !(await gauges()).includes(formatLane(lane)));
+    t.equal((await redis.keys(`seckill:{${formatLane(lane)}}*`)).length, 0, 'the lease is given back');
+    const sale = { ...built.order.controls.get(saleId), closesAt: 4_000_000_000_000 };
+    built.order.controls.set(saleId, sale as never);
+    await built.send('PUT', `/internal/sales/${saleId}`, { as: 'order', body: sale });
+    await until('it is served again', async () => (await gauges()).includes(formatLane(lane)));
+    stop.abort();
+    await running;
+  },
+);
