@@ -29,6 +29,8 @@ export interface HttpOptions {
   /** Before `/errors#<code>` in a problem's `type`. */
   docsBaseUrl?: string;
   bodyBytesMax?: number;
+  /** Proxies whose `X-Forwarded-For` is believed; none by default. */
+  trustProxy?: string;
 }
 
 // A caller's request id goes into logs and headers: short, and nothing that could break a line.
@@ -45,6 +47,7 @@ export function createHttp(options: HttpOptions): Http {
     loggerInstance: logger,
     // One line per request is the app's own choice, not two of Fastify's.
     logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: options.trustProxy ?? false,
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
     genReqId: (request) => {
       const given = request.headers['x-request-id'];

@@ -1,4 +1,5 @@
 import { createHttp, Problem, type Http } from '@seckill/runtime';
+import { createAdmission } from './admission.ts';
 import type { Identity } from './identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { Authenticate, Parts, Services } from './parts.ts';
@@ -8,13 +9,17 @@ import { reservationRoutes } from './routes/reservations.ts';
 import { saleRoutes } from './routes/sales.ts';
 
 /** Assembles the public API; never listens. */
-export function buildApp(parts: Parts): Http {
+export async function buildApp(parts: Parts): Promise<Http> {
   const app = createHttp(parts);
   // Fastify wants the shape declared once; the hook below puts the real value in.
   app.decorateRequest('identity', null as unknown as Identity);
 
+  const admission = await createAdmission(app, parts.limits);
+  const admit: Authenticate = (request) => admission.admitAddress(request);
   const authenticate: Authenticate = async (request) => {
     request.identity = await parts.identifier.identify(request.headers.authorization);
+    await admission.admitUser(request);
+    await admission.admitAddress(request);
   };
   const authenticateAdmin: Authenticate = async (request) => {
     await authenticate(request);
@@ -22,7 +27,7 @@ export function buildApp(parts: Parts): Http {
       throw new Problem('forbidden', { detail: 'the scope sale:admin is required' });
     }
   };
-  const services: Services = { ...parts, authenticate, authenticateAdmin };
+  const services: Services = { ...parts, authenticate, authenticateAdmin, admit };
 
   logAndMeasure(app, parts.metrics);
   saleRoutes(app, services);

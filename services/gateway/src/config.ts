@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { ConfigReader } from '@seckill/runtime';
 
 export interface Config {
@@ -15,6 +16,9 @@ export interface Config {
   jwtIssuer: string | undefined;
   jwtAudience: string | undefined;
   docsBaseUrl: string;
+  trustProxy: string | undefined;
+  rateLimitUserMax: number;
+  rateLimitAddressMax: number;
   /** A call to stock answers in a few milliseconds; what takes longer is told to the buyer as unknown. */
   stockTimeoutMs: number;
   orderTimeoutMs: number;
@@ -39,6 +43,13 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     payments: reader.choice('PAYMENTS', ['notifications', 'sandbox'], 'notifications'),
     jwtIssuer: reader.optional('JWT_ISSUER'),
     jwtAudience: reader.optional('JWT_AUDIENCE'),
+    trustProxy: readTrustProxy(reader),
+    rateLimitUserMax: reader.integer('RATE_LIMIT_USER_MAX', { default: 10, min: 1, max: 1_000_000_000 }),
+    rateLimitAddressMax: reader.integer('RATE_LIMIT_ADDRESS_MAX', {
+      default: 1_000,
+      min: 1,
+      max: 1_000_000_000,
+    }),
     docsBaseUrl: reader.optional('DOCS_BASE_URL') ?? '',
     stockTimeoutMs: reader.integer('STOCK_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
     // Above order's own 5 s wait for stock's acknowledgement of a new sale.
@@ -48,6 +59,18 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   };
   reader.done();
   return config;
+}
+
+/** CIDRs or addresses only: a hop count is not supported by Fastify any more, and `true` lets a client choose its address. */
+function readTrustProxy(reader: ConfigReader): string | undefined {
+  const text = reader.optional('TRUST_PROXY');
+  const entries = text?.split(',').map((entry) => entry.trim()) ?? [];
+  const named = new Set(['loopback', 'linklocal', 'uniquelocal']);
+  const isAddress = (entry: string) => isIP(entry.split('/', 1)[0] ?? '') !== 0;
+  if (entries.some((entry) => !named.has(entry) && !isAddress(entry))) {
+    reader.refuse('TRUST_PROXY must list addresses, CIDRs, loopback, linklocal or uniquelocal');
+  }
+  return text;
 }
 
 // Standard Webhooks 1.0.0: `whsec_` and 24 to 64 bytes in base64.

@@ -10,6 +10,13 @@ export interface Identity {
   isAdmin: boolean;
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by `authenticate`; reading it on a route without that hook is our bug. */
+    identity: Identity;
+  }
+}
+
 export interface IdentityOptions {
   secret: string;
   issuer: string | undefined;

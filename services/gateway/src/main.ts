@@ -31,10 +31,12 @@ const orderUpstream = new Upstream({
 });
 lifecycle.onStop('order connections', () => orderUpstream.close());
 
-const app = buildApp({
+const app = await buildApp({
   logger,
   isReady: () => lifecycle.isReady,
   docsBaseUrl: config.docsBaseUrl,
+  ...(config.trustProxy === undefined ? {} : { trustProxy: config.trustProxy }),
+  limits: { userMax: config.rateLimitUserMax, addressMax: config.rateLimitAddressMax },
   identifier: createIdentifier({
     secret: config.jwtSecret,
     issuer: config.jwtIssuer,

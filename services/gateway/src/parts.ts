@@ -1,23 +1,20 @@
 import type { Logger } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
-import type { Identifier, Identity } from './identity.ts';
+import type { AdmissionOptions } from './admission.ts';
+import type { Identifier } from './identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
 import type { SignatureVerifier } from './signature.ts';
 import type { StockClient } from './stock-client.ts';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set by `authenticate`; reading it on a route without that hook is our bug. */
-    identity: Identity;
-  }
-}
 
 /** What the gateway is assembled from. */
 export interface Parts {
   logger: Logger;
   isReady: () => boolean;
   docsBaseUrl: string;
+  /** Proxies whose `X-Forwarded-For` is believed: addresses, CIDRs; absent: none, the socket's address counts. */
+  trustProxy?: string;
+  limits: AdmissionOptions;
   identifier: Identifier;
   signatures: SignatureVerifier;
   /** `PAYMENTS=sandbox`: buyers may pay by a call of their own, without a provider. */
@@ -34,4 +31,6 @@ export interface Services extends Parts {
   /** Runs before the body is read: who may not ask is told so first (precedence of contract.md). */
   authenticate: Authenticate;
   authenticateAdmin: Authenticate;
+  /** For routes that need no token. */
+  admit: Authenticate;
 }

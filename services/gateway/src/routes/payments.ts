@@ -7,7 +7,7 @@ import type { Services } from '../parts.ts';
  * In a context of its own, whose JSON parser checks the signature over the bytes before anything is made of them:
  * who did not sign learns nothing about the body.
  */
-export function paymentRoutes(app: Http, { order, signatures, metrics }: Services): void {
+export function paymentRoutes(app: Http, { admit, order, signatures, metrics }: Services): void {
   void app.register(async (scope) => {
     const parseJson = scope.getDefaultJsonParser('error', 'error');
     scope.removeContentTypeParser('application/json');
@@ -28,7 +28,7 @@ export function paymentRoutes(app: Http, { order, signatures, metrics }: Service
       .withTypeProvider<TypeBoxTypeProvider>()
       .post(
         '/v1/payments/notifications',
-        { schema: { body: PaymentNotification } },
+        { onRequest: admit, schema: { body: PaymentNotification } },
         async (request, reply) => {
           const answer = await order.notifyPayment(request.body, request.id);
           metrics.payments.inc({ result: answer.result });

@@ -38,11 +38,15 @@ export function saleRoutes(app: Http, services: Services): void {
     },
   );
 
-  app.get('/v1/sales/:saleId', { schema: { params: Params } }, async (request, reply) => {
-    const isAdmin = await readsAsAdmin(services, request.headers.authorization);
-    const record = await order.sale(request.params.saleId, request.id);
-    return sendSale(request, reply, record, isAdmin);
-  });
+  app.get(
+    '/v1/sales/:saleId',
+    { onRequest: services.admit, schema: { params: Params } },
+    async (request, reply) => {
+      const isAdmin = await readsAsAdmin(services, request.headers.authorization);
+      const record = await order.sale(request.params.saleId, request.id);
+      return sendSale(request, reply, record, isAdmin);
+    },
+  );
 
   for (const verb of ['pause', 'resume', 'close'] as const) {
     app.post(
