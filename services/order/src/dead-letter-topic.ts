@@ -69,7 +69,8 @@ async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter }: Reading)
       consumer
         .run({
           autoCommit: false,
-          eachBatch: async ({ batch, heartbeat }) => {
+          eachBatch: async (payload) => {
+            const { batch } = payload;
             restartTimer();
             const end = ends.get(batch.partition);
             for (const message of batch.messages) {
@@ -77,10 +78,10 @@ async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter }: Reading)
               try {
                 await onLetter(toLetter(batch.partition, message));
               } catch (error) {
-                reject(error as Error);
+                reject(error instanceof Error ? error : new Error(String(error)));
                 return;
               }
-              await heartbeat();
+              await payload.heartbeat();
             }
             if (end !== undefined && BigInt(batch.lastOffset()) + 1n >= end) ends.delete(batch.partition);
             if (ends.size === 0) resolve();

@@ -28,7 +28,7 @@ export async function connectPublisher(t: Test, kafka: Kafka): Promise<Publisher
   return createPublisher(producer);
 }
 
-/** Values of a topic's messages from its beginning that match, until so many are there. */
+/** Values of a topic's messages from its beginning that match, until so many different ones are there. */
 export async function readValues(
   t: Test,
   kafka: Kafka,
@@ -44,14 +44,14 @@ export async function readValues(
   const values: string[] = [];
   await new Promise<void>((resolve, reject) => {
     const deadline = setTimeout(() => {
-      reject(new Error(`${options.topic}: ${values.length} of ${options.count} messages after 15 s`));
+      reject(new Error(`${options.topic}: ${new Set(values).size} of ${options.count} messages after 15 s`));
     }, 15_000);
     consumer
       .run({
         eachMessage: async ({ message }) => {
           const value = message.value?.toString() ?? '';
           if (options.matches(value)) values.push(value);
-          if (values.length < options.count) return;
+          if (new Set(values).size < options.count) return;
           clearTimeout(deadline);
           resolve();
         },

@@ -12,6 +12,8 @@ import {
 import { createIntakeStore, type IntakeStore } from '../../src/intake-store.ts';
 import { Intake } from '../../src/intake.ts';
 import { createMetrics } from '../../src/metrics.ts';
+import { Orders } from '../../src/orders.ts';
+import { Payments } from '../../src/payments.ts';
 
 export const logger = createLogger('test', 'silent');
 
@@ -54,6 +56,17 @@ export function buildIntake(
     batchCountMax: options.batchCountMax ?? 500,
   });
   return { intake, letters, metrics };
+}
+
+/** Whatever ends an order on behalf of a person, on a real Postgres. */
+export function buildEnds(pool: Pool) {
+  const metrics = createMetrics(createRegistry());
+  const seen = { pokes: 0 };
+  const poke = () => {
+    seen.pokes += 1;
+  };
+  const parts = { pool, poke, logger, metrics };
+  return { orders: new Orders(parts), payments: new Payments(parts), metrics, seen };
 }
 
 /** What Kafka's client would be asked for during a batch. */

@@ -4,12 +4,16 @@ import {
   HEADERS,
   RESERVATION_CREATED,
   TOPICS,
+  type PaymentNotification,
   type ReservationCreated,
+  type ReservationSettled,
   type SaleInput,
 } from '@seckill/contracts';
 import type { Batch, IncomingMessage, Pool } from '@seckill/runtime';
+import type { Verdict } from '../../src/outbox.ts';
 import { defineSale, fingerprintOf } from '../../src/sale-definition.ts';
 import { SaleStore } from '../../src/sale-store.ts';
+import { buildIntake, makeContext } from './parts.ts';
 
 export function makeSaleInput(changes: Partial<SaleInput> = {}): SaleInput {
   return {
@@ -82,6 +86,64 @@ export function toBatch(values: unknown[], place: { partition?: number; offset?:
     partition,
     messages: values.map((value, index) => toMessage(value, offset + index)),
   };
+}
+
+/** Reservations of one sale as order rows, by way of the real intake. */
+export async function storeOrders(
+  pool: Pool,
+  saleId: string,
+  changes: Partial<ReservationCreated>[],
+): Promise<ReservationCreated[]> {
+  const values = changes.map((one) => makeReservation(saleId, one));
+  for (let start = 0; start < values.length; start += 1_000) {
+    const chunk = values.slice(start, start + 1_000);
+    await buildIntake(pool).intake.handleBatch(toBatch(chunk), makeContext().context);
+  }
+  return values;
+}
+
+export function makeNotice(
+  orderId: string,
+  changes: Partial<PaymentNotification['data']> = {},
+): PaymentNotification {
+  return {
+    type: 'payment.succeeded',
+    timestamp: '2026-11-22T12:00:00.000Z',
+    data: { orderId, paymentId: `pay-${orderId}`, amount: { amount: 100, currency: 'CNY' }, ...changes },
+  };
+}
+
+/** Verdicts written for each order, in order of writing. */
+export async function readVerdicts(pool: Pool): Promise<Map<string, Verdict[]>> {
+  const { rows } = await pool.query<{ key: string; value: string }>(
+    'SELECT key, value FROM outbox ORDER BY id',
+  );
+  const verdicts = new Map<string, Verdict[]>();
+  for (const { key, value } of rows) {
+    const { reservationId, verdict } = JSON.parse(value) as ReservationSettled;
+    if (reservationId !== key) throw new Error(`${key} is the key of ${reservationId}`);
+    verdicts.set(key, [...(verdicts.get(key) ?? []), verdict]);
+  }
+  return verdicts;
+}
+
+export interface StoredPayment {
+  orderId: string;
+  paymentId: string;
+  amount: number;
+  currency: string;
+  result: string;
+  reason: string | null;
+  notices: number;
+}
+
+/** Every row, oldest first. */
+export async function readPayments(pool: Pool): Promise<StoredPayment[]> {
+  const { rows } = await pool.query<StoredPayment>(
+    `SELECT order_id AS "orderId", payment_id AS "paymentId", amount::int AS amount, currency, result,
+       refund_reason AS reason, notices FROM payments ORDER BY received_at, payment_id, order_id, amount`,
+  );
+  return rows;
 }
 
 export interface StoredOrder {

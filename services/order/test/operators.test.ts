@@ -1,0 +1,242 @@
+// Goal: what waits for a person can be found, understood and, where it is a message, sent again as it was.
+// Method: the built commands as child processes, on a real Kafka and a real Postgres.
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { TOPICS } from '@seckill/contracts';
+import { createRegistry, systemClock, type IncomingMessage, type Publisher } from '@seckill/runtime';
+import { test } from 'tap';
+import { createIntakeStore } from '../src/intake-store.ts';
+import { Intake } from '../src/intake.ts';
+import { createMetrics } from '../src/metrics.ts';
+import { createTopics } from '../src/topics.ts';
+import { createDatabase } from './support/database.ts';
+import { connectKafka, connectPublisher, SINGLE_BROKER } from './support/kafka.ts';
+import { buildEnds, logger, makeContext } from './support/parts.ts';
+import {
+  makeNotice,
+  makeReservation,
+  storeOrders,
+  storeSale,
+  toBatch,
+  toMessage,
+} from './support/reservations.ts';
+
+interface Run {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+function run(program: string, args: string[], env: Record<string, string>): Promise<Run> {
+  const file = fileURLToPath(new URL(`../dist/${program}.js`, import.meta.url));
+  return new Promise((resolve) => {
+    const options = { env: { PATH: process.env['PATH'] ?? '', ...env }, timeout: 60_000 };
+    execFile(process.execPath, [file, ...args], options, (error, stdout, stderr) => {
+      const code = typeof error?.code === 'number' ? error.code : error === null ? 0 : -1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+interface Listed {
+  id: string;
+  state: string;
+  key: string;
+  error: string;
+  topic: string;
+}
+
+const brokers = process.env['KAFKA_BROKERS'] ?? '';
+
+await test('a poison message is listed, shown, replayed as it was, and then waits no more', async (t) => {
+  const { pool, url } = await createDatabase(t);
+  const kafka = connectKafka();
+  await createTopics(kafka, SINGLE_BROKER);
+  const publisher: Publisher = await connectPublisher(t, kafka);
+  const mark = randomBytes(4).toString('hex');
+  const key = `poison-${mark}`;
+  // Not understood: a type that nobody has heard of. Everything about it must come back.
+  const poison: IncomingMessage = {
+    ...toMessage({ hello: 'wörld', mark }, 0),
+    key,
+    headers: { 'message-type': 'Unheard', 'message-version': '7', traceparent: '00-abc-def-01' },
+  };
+  const store = createIntakeStore(pool);
+  const metrics = createMetrics(createRegistry());
+  const poke = () => undefined;
+  const parts = { store, publisher, poke, clock: systemClock, logger, metrics, batchCountMax: 10 };
+  const messages = [poison, { ...toMessage('not even JSON', 1), key: `other-${mark}` }];
+  await new Intake(parts).handleBatch(
+    { ...toBatch([], { partition: 5 }), partition: 5, messages },
+    makeContext().context,
+  );
+
+  const env = { DATABASE_URL: url, KAFKA_BROKERS: brokers };
+  const list = async (...args: string[]) => {
+    const { code, stdout, stderr } = await run('dead-letters', ['list', '--json', ...args], env);
+    t.equal(code, 0, stderr);
+    return (JSON.parse(stdout) as Listed[]).filter((one) => one.key.endsWith(mark));
+  };
+  const waiting = await list();
+  // At least once: a topic that is just made may get a letter twice.
+  t.same(new Set(waiting.map((one) => one.key)), new Set([key, `other-${mark}`]));
+  const [letter, ...twins] = waiting.filter((one) => one.key === key);
+  t.match(letter, { state: 'waiting', topic: TOPICS.reservations.name, partition: 5, error: /Unheard v7/ });
+  const id = letter?.id ?? '';
+
+  const content = JSON.stringify({ hello: 'wörld', mark });
+  const [shown, json, table] = await Promise.all([
+    run('dead-letters', ['show', id], env),
+    run('dead-letters', ['show', id, '--json'], env),
+    run('dead-letters', ['list'], env),
+  ]);
+  t.match(shown, { code: 0, stdout: /Unheard/ });
+  t.ok(shown.stdout.endsWith(`\n\n${content}\n`), 'with the message in it');
+  t.match(JSON.parse(json.stdout), { id, headers: poison.headers, value: content });
+  t.match(table, { code: 0, stdout: new RegExp(`${id} +waiting .*Unheard v7`) });
+
+  t.match(await run('dead-letters', ['replay', id], env), { code: 0, stdout: `replayed: ${id}` });
+  const states = new Map((await list('--all-states')).map((one) => [one.id, one.state]));
+  t.equal(states.get(id), 'replayed');
+  t.ok([...states].every(([other, state]) => other === id || state === 'waiting'));
+
+  // Read back from its topic: the very same message, at the very same partition.
+  const found = await new Promise<unknown>((resolve, reject) => {
+    const consumer = kafka.consumer({ groupId: `order-test.${mark}`, maxWaitTimeInMs: 250 });
+    t.teardown(() => consumer.disconnect());
+    const deadline = setTimeout(() => {
+      reject(new Error('the replayed message never came'));
+    }, 15_000);
+    const read = async () => {
+      await consumer.connect();
+      await consumer.subscribe({ topic: TOPICS.reservations.name, fromBeginning: true });
+      await consumer.run({
+        eachMessage: async ({ partition, message }) => {
+          if (message.key?.toString() !== key) return;
+          clearTimeout(deadline);
+          const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]);
+          resolve({
+            partition,
+            value: message.value?.toString(),
+            headers: Object.fromEntries(headers) as unknown,
+          });
+        },
+      });
+    };
+    read().catch(reject);
+  });
+  t.same(found, { partition: 5, value: poison.value?.toString(), headers: poison.headers });
+
+  // Other tests park letters in the same Kafka, and would not like to meet them again.
+  const { stdout: others } = await run('dead-letters', ['list', '--json'], env);
+  for (const other of JSON.parse(others) as Listed[]) {
+    if (other.key.endsWith(mark)) continue;
+    await pool.query(
+      'INSERT INTO dead_letter_replays (partition, "offset") VALUES ($1, $2)',
+      other.id.split('-'),
+    );
+  }
+  const all = await run('dead-letters', ['replay', '--all', '--json'], env);
+  const { replayed } = JSON.parse(all.stdout) as { replayed: string[] };
+  t.notOk(replayed.includes(id), 'what was replayed is not replayed by --all');
+  t.ok(twins.every((twin) => replayed.includes(twin.id)));
+  t.same(await list(), [], 'nothing waits any more');
+  const admin = kafka.admin();
+  await admin.connect();
+  const { groups } = await admin.listGroups();
+  await admin.disconnect();
+  t.notOk(
+    groups.some(({ groupId }) => groupId.startsWith('seckill.dead-letters.')),
+    'no group is left behind',
+  );
+});
+
+await test('what a command cannot do it says in words', async (t) => {
+  const { url } = await createDatabase(t);
+  await createTopics(connectKafka(), SINGLE_BROKER);
+  const env = { DATABASE_URL: url, KAFKA_BROKERS: brokers };
+  const table: [string[], Record<string, string>, number, RegExp][] = [
+    [['show', '0-999999999'], env, 1, /there is no dead letter 0-999999999/],
+    [['show', 'nonsense'], env, 2, /expected <partition>-<offset>/],
+    [['show'], env, 2, /expected <partition>-<offset>/],
+    [['replay'], env, 2, /expected <partition>-<offset>/],
+    [['replay', '--all', '0-1'], env, 2, /takes no 0-1/],
+    [[], env, 2, /Usage:/],
+    [['eat'], env, 2, /Usage:/],
+    [['list', '--colour'], env, 2, /--colour/],
+    [['list'], { DATABASE_URL: url }, 1, /KAFKA_BROKERS is missing/],
+    [['list', '--stack', 'no-such-stack'], env, 1, /no stack named "no-such-stack"/],
+    [['list', '--stack', '../etc'], env, 2, /no stack can be named/],
+  ];
+  const check = async ([args, given, code, words]: (typeof table)[number]) => {
+    t.match(
+      await run('dead-letters', args, given),
+      { code, stderr: words },
+      `dead-letters ${args.join(' ')}`,
+    );
+  };
+  await Promise.all(table.map(check));
+  t.match(await run('dead-letters', ['--help'], {}), { code: 0, stdout: /Usage:/ });
+  t.match(await run('refunds', ['--help'], {}), { code: 0, stdout: /Usage:/ });
+  t.match(await run('refunds', ['--stack', 'no-such-stack'], {}), { code: 1, stderr: /npm start/ });
+  t.match(await run('refunds', ['everything'], env), { code: 2 });
+  t.match(await run('refunds', [], { KAFKA_BROKERS: brokers }), {
+    code: 1,
+    stderr: /DATABASE_URL is missing/,
+  });
+});
+
+await test('refunds lists what is to be given back, and why', async (t) => {
+  const { pool, url } = await createDatabase(t);
+  const env = { DATABASE_URL: url };
+  t.match(await run('refunds', [], env), { code: 0, stdout: 'no refunds are due' });
+  const saleId = await storeSale(pool, { orange: 10 });
+  const values = await storeOrders(pool, saleId, [{}, {}]);
+  const [a = '', b = ''] = values.map(({ reservationId }) => reservationId);
+  const { payments, orders } = buildEnds(pool);
+  await orders.cancel(a, values[0]?.userId ?? '');
+  await payments.accept(makeNotice(a, { paymentId: 'late' }));
+  await payments.accept(makeNotice(a, { paymentId: 'late' }));
+  await payments.accept(makeNotice(b, { paymentId: 'good' }));
+  await payments.accept(makeNotice(b, { paymentId: 'second' }));
+  await payments.accept(makeNotice(makeReservation(saleId).reservationId, { paymentId: 'early' }));
+  const expected = [
+    {
+      orderId: a,
+      paymentId: 'late',
+      amount: { amount: 100, currency: 'CNY' },
+      reason: 'order_ended',
+      notices: 2,
+    },
+    {
+      orderId: b,
+      paymentId: 'second',
+      amount: { amount: 100, currency: 'CNY' },
+      reason: 'second_payment',
+      notices: 1,
+    },
+  ];
+  const { code, stdout } = await run('refunds', ['--json'], env);
+  t.equal(code, 0);
+  const listed = JSON.parse(stdout) as { since: string }[];
+  t.same(
+    listed.map(({ since: _since, ...rest }) => rest),
+    expected,
+  );
+  t.ok(listed.every(({ since }) => Math.abs(Date.parse(since) - Date.now()) < 60_000));
+  const table = await run('refunds', [], env);
+  t.match(table.stdout, /order +payment +amount +why +since/);
+  t.match(table.stdout, new RegExp(`${a} +late +100 CNY +order_ended`));
+
+  // The address of a running stack instead of variables.
+  const name = `order-test-${randomBytes(4).toString('hex')}`;
+  const folder = fileURLToPath(new URL(`../../../.run/${name}`, import.meta.url));
+  mkdirSync(folder, { recursive: true });
+  t.teardown(() => {
+    rmSync(folder, { recursive: true });
+  });
+  writeFileSync(`${folder}/stack.json`, JSON.stringify({ postgres: url, kafka: brokers }));
+  t.equal((await run('refunds', ['--json', '--stack', name], {})).stdout, stdout);
+});
