@@ -16,7 +16,7 @@ export class LaneError extends Error {
 const LOAD_CHUNK_ORDERS = 500;
 
 export interface LanesOptions {
-  connection: Connection;
+  connection: Pick<Connection, 'redis' | 'runId'>;
   orderClient: Pick<OrderClient, 'takeSnapshot' | 'askOpening'>;
   logger: Logger;
 }

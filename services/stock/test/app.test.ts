@@ -2,7 +2,7 @@
 // Method: the assembled app on a real Redis; order's two calls over real HTTP.
 import { LIMITS, type Reservation, type ReserveAnswer } from '@seckill/contracts';
 import t from 'tap';
-import { laneKeys } from '../src/keys.ts';
+import { laneKeys, scriptKeys } from '../src/keys.ts';
 import { build, item } from './support/build.ts';
 
 function reservationOf(answer: ReserveAnswer | undefined): Reservation {
@@ -216,6 +216,33 @@ await t.test('the state tells gate, window and counts; a sale nobody loaded is m
   }
   t.match((await send('GET', '/internal/sales/nobody/state')).body, { gate: 'missing', items: [], epoch: 0 });
   t.match(await send('GET', '/internal/sales/NOBODY/state'), { status: 400 });
+});
+
+await t.test('sold out is told in two truths, in the answer and in the counts of the state', async (t) => {
+  const small = addSale({ items: [{ sku: 'a', price: 1, total: 2 }] });
+  const { saleId } = small;
+  await send('PUT', `/internal/sales/${saleId}`, { as: 'order', body: small });
+  const settle = (answer: ReserveAnswer | undefined, verdict: string) => {
+    const random = reservationOf(answer).id.split('.')[2] ?? '';
+    return connection.redis.settle(scriptKeys('settle', { saleId, lane: 0 }), random, verdict);
+  };
+  const sees = async (counts: object, answer: object): Promise<void> => {
+    t.match((await send('GET', `/internal/sales/${saleId}/state`)).body, {
+      items: [{ total: 2, ...counts }],
+    });
+    t.match(await reserve(item(saleId, { lines: [{ sku: 'a', quantity: 2 }] })), [
+      { outcome: 'sold_out', ...answer },
+    ]);
+  };
+  const [one, two] = await reserve(item(saleId), item(saleId, { userId: 'u2' }));
+  await sees({ available: 0, held: 2, paid: 0 }, { available: 0, final: false });
+  await settle(one, 'paid');
+  await sees({ available: 0, held: 1, paid: 1 }, { available: 0, final: false });
+  await settle(two, 'expired');
+  await sees({ available: 1, held: 0, paid: 1 }, { available: 1, final: false });
+  const [three] = await reserve(item(saleId, { userId: 'u3' }));
+  await settle(three, 'paid');
+  await sees({ available: 0, held: 0, paid: 2 }, { available: 0, final: true });
 });
 
 await t.test('control states are checked, and the path names the sale', async (t) => {
