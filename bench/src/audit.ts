@@ -237,9 +237,13 @@ function judgeLimits({ definition, orders, lane }: SaleReading, report: Report):
   const limit = definition.limitPerBuyer ?? Infinity;
   for (const [userId, units] of byBuyer) {
     if (units > limit) report('INV-6', `a buyer has ${units} units, the limit is ${limit}`);
-    const counted = lane.buyers.get(userId) ?? 0;
-    if (counted !== units)
-      report('INV-6', `a buyer has ${units} units in Postgres, ${counted} counted in Redis`);
+  }
+  // From both sides: a count that outlives its orders would turn the buyer away.
+  for (const userId of new Set([...byBuyer.keys(), ...lane.buyers.keys()])) {
+    const [stored, counted] = [byBuyer.get(userId) ?? 0, lane.buyers.get(userId) ?? 0];
+    if (counted !== stored) {
+      report('INV-6', `a buyer has ${stored} units in Postgres, ${counted} counted in Redis`);
+    }
   }
   const byChannel = unitsBy(live, ({ channel_id }) => channel_id ?? '');
   for (const [id, { cap, units }] of lane.channels) {

@@ -1,0 +1,205 @@
+// Goal: prove the prover. A reading in which all is well has no finding, and each way to break an invariant is found
+// under its name. Method: one consistent reading, bent in one place at a time; nothing here talks to an engine.
+import type { Reservation } from '@seckill/contracts';
+import t from 'tap';
+import { judge, judgeResale, type Invariant, type Reading, type SaleReading } from '../src/audit.ts';
+import type { OrderRow } from '../src/engines.ts';
+import { History } from '../src/history.ts';
+
+const price = { amount: 100, currency: 'CNY' };
+const at = new Date('2026-11-22T12:00:00.000Z');
+
+function row(sequence: number, changes: Partial<OrderRow> = {}): OrderRow {
+  return {
+    id: `s.0.random-of-order-${sequence}`,
+    sale_id: 's',
+    epoch: 1,
+    sequence,
+    user_id: `u${sequence}`,
+    idempotency_key: `k${sequence}`,
+    lines: [{ sku: 'a', quantity: 1 }],
+    channel_id: 'c',
+    status: 'paid',
+    expires_at: at,
+    ended_at: null,
+    ...changes,
+  };
+}
+
+interface Facts {
+  reading: Reading;
+  sale: SaleReading;
+  history: History;
+}
+
+/** Three units: two paid, one pending; a fourth order was cancelled. */
+function consistent(): Facts {
+  const orders = [
+    row(1),
+    row(2),
+    row(3, { status: 'pending' }),
+    row(4, { status: 'cancelled', ended_at: at }),
+  ];
+  const sale: SaleReading = {
+    definition: {
+      id: 's',
+      title: 'S',
+      opensAt: at.toISOString(),
+      closesAt: at.toISOString(),
+      holdSeconds: 5,
+      limitPerBuyer: 1,
+      items: [{ sku: 'a', title: 'A', price, total: 3 }],
+      channels: [{ id: 'c', kind: 'store', title: 'C', cap: 3 }],
+    },
+    lane: {
+      epoch: 1,
+      sequence: 4,
+      outbox: 0,
+      items: [{ sku: 'a', total: 3, available: 0, held: 1, paid: 2 }],
+      buyers: new Map([
+        ['u1', 1],
+        ['u2', 1],
+        ['u3', 1],
+      ]),
+      channels: new Map([['c', { cap: 3, units: 3 }]]),
+      holds: new Set(['random-of-order-3']),
+      keys: 4,
+    },
+    ledger: [{ sku: 'a', total: 3, sold: 3 }],
+    orders,
+  };
+  const history = new History();
+  for (const { id, user_id: userId, idempotency_key: key, lines } of orders) {
+    const reservation: Reservation = {
+      id,
+      saleId: 's',
+      userId,
+      lines: lines.map((line) => ({ ...line, price })),
+      status: 'pending',
+      amount: price,
+      reservedAt: at.toISOString(),
+      expiresAt: at.toISOString(),
+    };
+    history.accept('s', userId, key, JSON.stringify(reservation));
+  }
+  const reading = {
+    sales: [sale],
+    kafkaBacklog: 0,
+    settlements: { orderOutbox: 0, messages: 0 },
+    deadLetters: 0,
+  };
+  return { reading, sale, history };
+}
+
+const found = ({ reading, history }: Facts): Invariant[] => [
+  ...new Set(judge(reading, history).map(({ invariant }) => invariant)),
+];
+
+await t.test('where all is well there is nothing to find', async (t) => {
+  t.same(found(consistent()), []);
+});
+
+await t.test('each way to break an invariant is found under its name', async (t) => {
+  const item = ({ sale }: Facts) => sale.lane.items[0] ?? t.fail('an item');
+  const order = ({ sale }: Facts, index: number) => sale.orders[index] ?? row(0);
+  const cases: [string, Invariant, (facts: Facts) => void][] = [
+    ['more live units than the total', 'INV-1', (facts) => void facts.sale.orders.push(row(5))],
+    [
+      'the ledger counts other than the orders',
+      'INV-1',
+      ({ sale }) => void (sale.ledger = [{ sku: 'a', total: 3, sold: 2 }]),
+    ],
+    ['an item without a ledger row', 'INV-1', ({ sale }) => void (sale.ledger = [])],
+    ['more taken in Redis than the total', 'INV-1', (facts) => void Object.assign(item(facts), { held: 2 })],
+    ['a promise without a row', 'INV-2', ({ sale }) => void sale.orders.splice(0, 1)],
+    ['a promise that is refused', 'INV-2', (facts) => void (order(facts, 0).status = 'refused')],
+    [
+      'a row that differs from the promise',
+      'INV-2',
+      (facts) => void (order(facts, 0).lines = [{ sku: 'a', quantity: 2 }]),
+    ],
+    ['a row of another user', 'INV-2', (facts) => void (order(facts, 0).user_id = 'other')],
+    ['a sequence without a row', 'INV-2', ({ sale }) => void (sale.lane.sequence = 5)],
+    ['a dead letter', 'INV-2', ({ reading }) => void (reading.deadLetters = 1)],
+    ['a unit that is nowhere', 'INV-3', (facts) => void Object.assign(item(facts), { held: 0 })],
+    ['held here, paid there', 'INV-3', (facts) => void (order(facts, 2).status = 'paid')],
+    ['a hold nobody stored', 'INV-3', ({ sale }) => void sale.lane.holds.add('stray')],
+    [
+      'a pending order without a hold',
+      'INV-3',
+      ({ sale }) => {
+        sale.lane.holds.clear();
+      },
+    ],
+    [
+      'two reservations for a key',
+      'INV-4',
+      (facts) => void Object.assign(order(facts, 1), { user_id: 'u1', idempotency_key: 'k1' }),
+    ],
+    ['a key that Redis forgot', 'INV-4', ({ sale }) => void (sale.lane.keys = 3)],
+    [
+      'another answer to the same key',
+      'INV-4',
+      ({ history }) => {
+        const [promised] = history.promised.values();
+        history.accept('s', 'u1', 'k1', JSON.stringify({ ...promised?.reservation, status: 'changed' }));
+      },
+    ],
+    ['a buyer beyond the limit', 'INV-6', (facts) => void (order(facts, 1).user_id = 'u1')],
+    ['a buyer that Redis counts wrongly', 'INV-6', ({ sale }) => void sale.lane.buyers.set('u1', 0)],
+    [
+      'a count that outlived its orders',
+      'INV-6',
+      ({ sale }) => {
+        sale.lane.buyers.set('u4', 1);
+      },
+    ],
+    [
+      'a channel beyond its cap',
+      'INV-6',
+      ({ sale }) => void (sale.definition.channels = [{ id: 'c', kind: 'store', title: 'C', cap: 2 }]),
+    ],
+    [
+      'a channel that Redis counts wrongly',
+      'INV-6',
+      ({ sale }) => void sale.lane.channels.set('c', { cap: 3, units: 2 }),
+    ],
+  ];
+  for (const [name, invariant, bend] of cases) {
+    const facts = consistent();
+    bend(facts);
+    t.ok(
+      found(facts).includes(invariant),
+      `${name}: ${invariant}, found ${found(facts).join(' ') || 'nothing'}`,
+    );
+  }
+});
+
+await t.test('INV-5 is judged at the end', async (t) => {
+  const judged = (bend: (facts: Facts) => void, options: { maxMs?: number; crowded?: boolean } = {}) => {
+    const facts = consistent();
+    bend(facts);
+    const delays = { count: 1, p50: 10, max: options.maxMs ?? 10 };
+    return judgeResale(facts.reading, facts.history, delays, new Set(options.crowded === true ? ['s'] : []));
+  };
+  t.same(
+    judged(() => undefined),
+    [],
+  );
+  t.equal(
+    judged(() => undefined, { crowded: true }).length,
+    1,
+    'a unit is held at the end of a crowded sale',
+  );
+  t.equal(judged(() => undefined, { maxMs: 2_001 }).length, 1, 'units came back too late');
+  t.equal(
+    judged(({ history }) => history.toldPaid.add('s.0.random-of-order-3')).length,
+    1,
+    'told paid, still pending',
+  );
+  t.equal(
+    judged(({ history }) => history.toldCancelled.add('s.0.random-of-order-1')).length,
+    1,
+    'told cancelled, paid',
+  );
+});
