@@ -235,7 +235,7 @@ function judgeLimits({ definition, orders, lane }: SaleReading, report: Report):
   const live = orders.filter(isLive);
   const byBuyer = unitsBy(live, ({ user_id }) => user_id);
   const limit = definition.limitPerBuyer ?? Infinity;
-  for (const [userId, units] of byBuyer) {
+  for (const units of byBuyer.values()) {
     if (units > limit) report('INV-6', `a buyer has ${units} units, the limit is ${limit}`);
   }
   // From both sides: a count that outlives its orders would turn the buyer away.

@@ -42,17 +42,19 @@ await test('a notice pays a pending order, and its repeats say so', async (t) =>
   t.equal(await countOf(metrics.ordersEnded, 'paid'), 1);
 });
 
-await test('of a hundred repeats at once one pays', async (t) => {
+await test('of ten repeats at once one pays', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 10 });
-  const [order] = await storeOrders(pool, saleId, [{}]);
+  const values = await storeOrders(pool, saleId, Array<object>(10).fill({}));
   const { payments } = buildEnds(pool);
-  const notice = makeNotice(order?.reservationId ?? '');
-  const results = await Promise.all(Array.from({ length: 100 }, () => payments.accept(notice)));
-  t.equal(results.filter((result) => result === 'paid').length, 1);
-  t.equal(results.filter((result) => result === 'already_paid').length, 99);
-  t.match(await readPayments(pool), [{ notices: 100 }]);
-  t.equal((await readVerdicts(pool)).get(notice.data.orderId)?.length, 1);
+  for (const { reservationId } of values) {
+    const notice = makeNotice(reservationId);
+    const results = await Promise.all(Array.from({ length: 10 }, () => payments.accept(notice)));
+    t.equal(results.filter((result) => result === 'paid').length, 1);
+    t.equal(results.filter((result) => result === 'already_paid').length, 9);
+  }
+  t.ok((await readPayments(pool)).every(({ notices }) => notices === 10));
+  t.ok([...(await readVerdicts(pool)).values()].every((told) => told.join() === 'paid'));
 });
 
 await test('a wrong amount or currency is due for refund, and the order stays payable', async (t) => {
@@ -119,7 +121,7 @@ await test('money for an order that is paid, cancelled, expired or refused is du
 });
 
 await test('the same money never pays two orders, whoever comes first', async (t) => {
-  const { pool } = await createDatabase(t);
+  const { pool } = await createDatabase(t, { connections: 20 });
   const saleId = await storeSale(pool, { orange: 100 });
   const values = await storeOrders(pool, saleId, Array<object>(20).fill({}));
   const { payments } = buildEnds(pool);
@@ -135,7 +137,7 @@ await test('the same money never pays two orders, whoever comes first', async (t
 });
 
 await test('an order is paid by one of many payments', async (t) => {
-  const { pool } = await createDatabase(t);
+  const { pool } = await createDatabase(t, { connections: 20 });
   const saleId = await storeSale(pool, { orange: 100 });
   const [order] = await storeOrders(pool, saleId, [{}]);
   const { payments } = buildEnds(pool);

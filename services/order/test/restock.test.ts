@@ -85,7 +85,7 @@ await test('the ledger has the units before stock may sell them', async (t) => {
 });
 
 await test('restocks that race add up, and repeats of theirs add nothing, while the intake sells', async (t) => {
-  const { pool } = await createDatabase(t, { connections: 16 });
+  const { pool } = await createDatabase(t, { connections: 40 });
   const stock = await createStock(t);
   const service = await createService(t, pool, stock.url);
   const saleId = await createSale(service);
