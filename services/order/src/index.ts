@@ -11,6 +11,7 @@ export * from './migrate.ts';
 export * from './orders.ts';
 export * from './outbox.ts';
 export * from './payment-store.ts';
+export * from './payment.ts';
 export * from './payments.ts';
 export * from './recorder.ts';
 export * from './relay.ts';

@@ -1,7 +1,8 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { admit, lockLedger, moveLedger, sumUnits } from './ledger.ts';
 import { writeSettlements } from './outbox.ts';
-import { applyRecorded, isPaymentRace, shareRecordLock, type Applied } from './payment-store.ts';
+import { applyRecorded, isPaymentRace, shareRecordLock } from './payment-store.ts';
+import type { Applied } from './payment.ts';
 import type { Reserved } from './reservation-message.ts';
 import { settleAgain } from './settlement.ts';
 

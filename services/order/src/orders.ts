@@ -8,7 +8,8 @@ import {
 } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Logger, type Pool, type PoolClient } from '@seckill/runtime';
 import type { OrderMetrics } from './metrics.ts';
-import { applyNotice, type Applied } from './payment-store.ts';
+import { applyNotice } from './payment-store.ts';
+import type { Applied } from './payment.ts';
 import { report } from './payments.ts';
 import { INSTANT_MAX } from './reservation-message.ts';
 import { refuse } from './sale-definition.ts';

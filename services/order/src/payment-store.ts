@@ -1,31 +1,15 @@
+import type { OrderStatus } from '@seckill/contracts';
 import { invariant, transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import {
+  applyPayments,
+  identify,
+  type Application,
+  type Applied,
+  type Notice,
+  type Payment,
+  type RefundReason,
+} from './payment.ts';
 import { endOrders } from './settlement.ts';
-
-export type RefundReason =
-  'wrong_amount' | 'order_ended' | 'second_payment' | 'other_order' | 'unknown_order';
-
-/** What one notice claims; these four together are its identity. */
-export interface Payment {
-  paymentId: string;
-  orderId: string;
-  /** Minor units. */
-  amount: number;
-  currency: string;
-}
-
-export interface Notice extends Payment {
-  providerTimestamp: string;
-}
-
-/** What has become of a payment. `isNew`: by this very call, and not by an earlier notice. */
-export type Application =
-  | { result: 'recorded' }
-  | { result: 'paid'; isNew: boolean }
-  | { result: 'refund_due'; isNew: boolean; reason: RefundReason };
-
-export interface Applied extends Payment {
-  application: Application;
-}
 
 /**
  * Any number, the same in every process. Intake transactions share it, from before their first look until their
@@ -35,9 +19,6 @@ export interface Applied extends Payment {
 const RECORD_LOCK_KEY = 5_471_338;
 /** A batch of the intake takes about 50 ms. New batches wait behind us, so we give up before they do. */
 const RECORD_LOCK_MS = 2_000;
-
-const identify = ({ paymentId, orderId, amount, currency }: Payment) =>
-  JSON.stringify([paymentId, orderId, amount, currency]);
 
 /** First in a transaction of the intake, when it holds no lock. */
 export async function shareRecordLock(client: PoolClient): Promise<void> {
@@ -132,7 +113,7 @@ function toApplication({ result, refund_reason: reason }: KeptRow): Application 
 }
 
 interface RecordedRow extends PaymentRow {
-  order_status: string;
+  order_status: OrderStatus;
   order_amount: string;
   order_currency: string;
   is_spent: boolean;
@@ -156,35 +137,19 @@ export async function applyRecorded(client: PoolClient, orderIds: string[]): Pro
     [orderIds],
   );
   if (rows.length === 0) return [];
-  const applied = decide(rows);
+  const applied = applyPayments(
+    rows.map((row) => ({
+      ...toPayment(row),
+      isSpent: row.is_spent,
+      order: { status: row.order_status, amount: Number(row.order_amount), currency: row.order_currency },
+    })),
+  );
   const paid = applied.filter(({ application }) => application.result === 'paid');
   const ids = paid.map(({ orderId }) => orderId);
   const ended = await endOrders(client, ids, 'paid');
   invariant(ended.length === ids.length, 'an order ended under the lock of its payment');
   await updatePayments(client, applied);
   return applied;
-}
-
-/** Amount first: a wrong one buys nothing, whatever the order is. */
-function decide(rows: RecordedRow[]): Applied[] {
-  const paidOrders = new Set<string>();
-  const spentPayments = new Set<string>();
-  return rows.map((row) => {
-    const payment = toPayment(row);
-    const { orderId, paymentId } = payment;
-    const status = paidOrders.has(orderId) ? 'paid' : row.order_status;
-    let reason: RefundReason | undefined;
-    if (row.amount !== row.order_amount || row.currency !== row.order_currency) reason = 'wrong_amount';
-    else if (row.is_spent || spentPayments.has(paymentId)) reason = 'other_order';
-    else if (status === 'paid') reason = 'second_payment';
-    else if (status !== 'pending') reason = 'order_ended';
-    if (reason !== undefined) {
-      return { ...payment, application: { result: 'refund_due', isNew: true, reason } };
-    }
-    paidOrders.add(orderId);
-    spentPayments.add(paymentId);
-    return { ...payment, application: { result: 'paid', isNew: true } };
-  });
 }
 
 async function updatePayments(client: PoolClient, applied: Applied[]): Promise<void> {

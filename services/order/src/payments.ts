@@ -1,15 +1,8 @@
 import { parseReservationId, type PaymentNotification, type PaymentResult } from '@seckill/contracts';
 import { invariant, transaction, type Logger, type Pool } from '@seckill/runtime';
 import type { OrderMetrics } from './metrics.ts';
-import {
-  applyNotice,
-  isPaymentRace,
-  recordNotices,
-  refundNotice,
-  type Application,
-  type Applied,
-  type Notice,
-} from './payment-store.ts';
+import { applyNotice, isPaymentRace, recordNotices, refundNotice } from './payment-store.ts';
+import type { Application, Applied, Notice } from './payment.ts';
 import { Recorder } from './recorder.ts';
 import { refuse } from './sale-definition.ts';
 

@@ -1,5 +1,5 @@
 import { Problem } from '@seckill/runtime';
-import type { Notice } from './payment-store.ts';
+import type { Notice } from './payment.ts';
 
 /** Notices in one transaction: a few milliseconds in which no batch of the intake begins. */
 const BATCH_COUNT_MAX = 500;

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createLogger, createPool, type Pool } from '@seckill/runtime';
 import { CommandError, findEngines, formatTable, print, runCommand } from './command.ts';
-import type { RefundReason } from './payment-store.ts';
+import type { RefundReason } from './payment.ts';
 
 /** A list longer than this is not read by a person; the oldest come first. */
 const ROWS_MAX = 10_000;
