@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { LIMITS } from '@seckill/contracts';
 import Fastify, {
+  type ConnectionError,
   LogController,
   type FastifyBaseLogger,
   type FastifyError,
@@ -61,7 +63,11 @@ export function createHttp(options: HttpOptions): Http {
     // A quantity of "1" or an unknown field is the client's error, told at once instead of guessed at.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
     frameworkErrors: (error, request, reply) => {
-      sendProblem(request, reply, toProblem(error), options);
+      const { code, message } = toProblem(error);
+      sendProblem(request, reply, new Problem(code, { detail: message, extra: { field: 'path' } }), options);
+    },
+    clientErrorHandler: (error, socket) => {
+      answerMalformed(error, socket, options);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
@@ -116,6 +122,41 @@ function answerUnknownRoutes(app: Http, options: HttpOptions): void {
   });
 }
 
+/** What is not HTTP never becomes a request: the answer is written to the socket by hand. */
+function answerMalformed(
+  error: ConnectionError,
+  socket: Socket,
+  { docsBaseUrl = '' }: Pick<HttpOptions, 'docsBaseUrl'>,
+): void {
+  // Nobody listens any more.
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  // A header overflow stays Node's own 431 (contract.md).
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    socket.end('HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n');
+    return;
+  }
+  const requestId = randomUUID();
+  const problem = new Problem('invalid_request', { detail: 'not a well-formed HTTP request' });
+  const body = JSON.stringify(
+    problemDocument(problem, { requestId, acceptLanguage: undefined, docsBaseUrl }),
+  );
+  socket.end(
+    [
+      'HTTP/1.1 400 Bad Request',
+      `date: ${new Date().toUTCString()}`,
+      `x-request-id: ${requestId}`,
+      'content-type: application/problem+json; charset=utf-8',
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}
+
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   const { code, statusCode, validation, validationContext, message } = error as Partial<FastifyError>;
@@ -124,7 +165,10 @@ function toProblem(error: unknown): Problem {
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('unsupported_media_type');
   // What remains below 500 is Fastify's word on a malformed request (bad JSON, bad URL, wrong content-length).
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new Problem('invalid_request', message === undefined ? {} : { detail: message });
+    return new Problem('invalid_request', {
+      extra: { field: 'body' },
+      ...(message === undefined ? {} : { detail: message }),
+    });
   }
   return new Problem('internal', { detail: 'an unexpected error; quote the request id', cause: error });
 }

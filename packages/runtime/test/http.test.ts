@@ -1,4 +1,5 @@
 // Goal: every error leaves as problem+json with the code of contract.md. Method: a small app on Fastify's own inject.
+import { connect, type AddressInfo } from 'node:net';
 import { LIMITS, ReserveRequest } from '@seckill/contracts';
 import { pino } from 'pino';
 import t from 'tap';
@@ -119,6 +120,30 @@ await t.test('a well-formed request id is kept, any other replaced', async (t) =
   const replaced = await app.inject({ url: '/livez', headers: { 'x-request-id': 'a b\tc' } });
   t.equal(kept.headers['x-request-id'], 'abc-123');
   t.match(replaced.headers['x-request-id'], /^[0-9a-f-]{36}$/);
+});
+
+await t.test('what is not HTTP is told so in the same form', async (t) => {
+  const app = build();
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  t.teardown(() => app.close());
+  const { port } = app.server.address() as AddressInfo;
+  const say = async (text: string) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.end(text);
+    let answer = '';
+    for await (const chunk of socket) answer += String(chunk);
+    return answer;
+  };
+  for (const text of ['FOO / HTTP/1.1\r\n\r\n', 'GET / HTTP/1.1\r\nbad header\r\n\r\n', 'nonsense\r\n\r\n']) {
+    const answer = await say(text);
+    t.match(answer, /^HTTP\/1\.1 400 /, text);
+    t.match(answer, /x-request-id: [0-9a-f-]{36}/);
+    t.match(answer, /content-type: application\/problem\+json/);
+    t.match(JSON.parse(answer.split('\r\n\r\n')[1] ?? ''), { code: 'invalid_request', status: 400 });
+  }
+  const overflow = await say(`GET / HTTP/1.1\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`);
+  t.match(overflow, /^HTTP\/1\.1 431 /);
+  t.equal((await app.inject({ url: '/livez' })).statusCode, 200, 'and the process goes on');
 });
 
 await t.test('readiness follows the process, liveness does not', async (t) => {

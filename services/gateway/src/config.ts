@@ -52,8 +52,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     }),
     docsBaseUrl: reader.optional('DOCS_BASE_URL') ?? '',
     stockTimeoutMs: reader.integer('STOCK_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
-    // Above order's own 5 s wait for stock's acknowledgement of a new sale.
-    orderTimeoutMs: reader.integer('ORDER_TIMEOUT_MS', { default: 7_000, min: 50, max: 30_000 }),
+    orderTimeoutMs: reader.integer('ORDER_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
     stockConnections: reader.integer('STOCK_CONNECTIONS_MAX', { default: 64, min: 1, max: 1_024 }),
     orderConnections: reader.integer('ORDER_CONNECTIONS_MAX', { default: 32, min: 1, max: 1_024 }),
   };

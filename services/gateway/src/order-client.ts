@@ -3,10 +3,17 @@ import type {
   OrderPage,
   PaymentAnswer,
   PaymentNotification,
+  ProblemDocument,
   SaleInput,
   SaleRecord,
 } from '@seckill/contracts';
-import { Problem, UpstreamError, type Upstream, type UpstreamCall } from '@seckill/runtime';
+import {
+  Problem,
+  UpstreamError,
+  type Upstream,
+  type UpstreamAnswer,
+  type UpstreamCall,
+} from '@seckill/runtime';
 import { expectBody } from './upstream-answer.ts';
 
 export type SaleVerb = 'pause' | 'resume' | 'close';
@@ -36,6 +43,9 @@ export interface OrderClient {
   notifyPayment(notification: PaymentNotification, requestId: string): Promise<PaymentAnswer>;
 }
 
+/** Of a change that order answers only once stock has confirmed it, which takes up to 5 s (contract.md). */
+const CONFIRMED_CHANGE_MS = 7_000;
+
 /** Reads that order cannot answer now are `overloaded` (repeat them); changes are `outcome_unknown`. */
 export function createOrderClient(upstream: Upstream): OrderClient {
   async function call(request: UpstreamCall, requestId: string, userId?: string) {
@@ -58,31 +68,40 @@ export function createOrderClient(upstream: Upstream): OrderClient {
 
   return {
     async createSale(input, requestId) {
-      const answer = await call({ method: 'POST', path: '/v1/sales', body: input }, requestId);
+      const answer = await call(
+        { method: 'POST', path: '/v1/sales', body: input, timeoutMs: CONFIRMED_CHANGE_MS },
+        requestId,
+      );
       return { isNew: answer.status === 201, record: expectBody(answer) as SaleRecord };
     },
     async sale(saleId, requestId) {
       return expectBody(await call({ method: 'GET', path: salePath(saleId) }, requestId)) as SaleRecord;
     },
     async controlSale(saleId, verb, requestId) {
-      const answer = await call({ method: 'POST', path: `${salePath(saleId)}/${verb}` }, requestId);
+      const answer = await call(
+        { method: 'POST', path: `${salePath(saleId)}/${verb}`, timeoutMs: CONFIRMED_CHANGE_MS },
+        requestId,
+      );
       return expectBody(answer) as SaleRecord;
     },
     async restock({ saleId, sku, quantity, idempotencyKey }, requestId) {
       const path = `${salePath(saleId)}/items/${encodeURIComponent(sku)}/restock`;
       const headers = { 'idempotency-key': idempotencyKey };
-      const answer = await call({ method: 'POST', path, body: { quantity }, headers }, requestId);
+      const answer = await call(
+        { method: 'POST', path, body: { quantity }, headers, timeoutMs: CONFIRMED_CHANGE_MS },
+        requestId,
+      );
       return expectBody(answer) as SaleRecord;
     },
     async order(orderId, userId, requestId) {
       const path = `/v1/orders/${encodeURIComponent(orderId)}`;
       const answer = await call({ method: 'GET', path }, requestId, userId);
-      return answer.status === 404 ? undefined : (expectBody(answer) as Order);
+      return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
     },
     async endOrder(orderId, verb, userId, requestId) {
       const path = `/v1/orders/${encodeURIComponent(orderId)}/${verb}`;
       const answer = await call({ method: 'POST', path }, requestId, userId);
-      return answer.status === 404 ? undefined : (expectBody(answer) as Order);
+      return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
     },
     async notifyPayment(notification, requestId) {
       const path = '/v1/payments/notifications';
@@ -93,4 +112,9 @@ export function createOrderClient(upstream: Upstream): OrderClient {
       return expectBody(answer) as OrderPage;
     },
   };
+}
+
+/** Any other 404, such as a route that order does not serve, is no word about the order. */
+function isNoSuchOrder({ status, body }: UpstreamAnswer): boolean {
+  return status === 404 && (body as Partial<ProblemDocument> | undefined)?.code === 'order_not_found';
 }

@@ -1,5 +1,5 @@
 import { LIMITS, RestockRequest, SaleId, SaleInput, Sku, type SaleRecord } from '@seckill/contracts';
-import type { Http } from '@seckill/runtime';
+import { Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Services } from '../parts.ts';
@@ -19,6 +19,8 @@ export function saleRoutes(app: Http, services: Services): void {
     isAdmin: boolean,
   ) {
     const state = retiredState(record) ?? (await stock.state(record.definition.id, request.id));
+    // Loaded once and gone: what was sold is not known here now, and "all available" would be untrue.
+    if (state.gate === 'missing' && record.acknowledged) throw new Problem('sale_unavailable');
     const sale = viewSale(record, state, isAdmin);
     const etag = etagOf(sale);
     reply.header('etag', etag).header('cache-control', 'no-cache').header('vary', 'authorization');

@@ -1,0 +1,184 @@
+// Goal: when stock or order fail, a buyer hears exactly as much as is known (decision 14): "unknown, same key" where
+// units may have been taken, "not ready" where nothing happened. Method: the real app and real sockets; stock and order
+// are small servers that refuse, hang, cut and err, which the real ones only do by accident.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createRegistry, Upstream } from '@seckill/runtime';
+import { SignJWT } from 'jose';
+import { pino } from 'pino';
+import t, { type Test } from 'tap';
+import { buildApp } from '../src/app.ts';
+import { createIdentifier } from '../src/identity.ts';
+import { createMetrics } from '../src/metrics.ts';
+import { createOrderClient } from '../src/order-client.ts';
+import { createSignatureVerifier } from '../src/signature.ts';
+import { createStockClient } from '../src/stock-client.ts';
+
+type Behaviour = (request: IncomingMessage, response: ServerResponse) => void;
+
+const SECRET = 's'.repeat(32);
+const ORDER_ID = 'oranges.0.abcdefghijklmnopqrstuv';
+
+const hang: Behaviour = () => undefined;
+const cut: Behaviour = (request) => void request.socket.destroy();
+const answer =
+  (status: number, body: unknown): Behaviour =>
+  (_request, response) => {
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  };
+const problem = (status: number, code: string, extra: object = {}) =>
+  answer(status, { code, status, ...extra });
+/** Nobody listens. */
+const refuse = undefined;
+
+async function upstreamTo(t: Test, behaviour: Behaviour | undefined): Promise<Upstream> {
+  const server = createServer((request, response) => {
+    behaviour?.(request, response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const upstream = new Upstream({
+    url: `http://127.0.0.1:${port}`,
+    token: 't',
+    connections: 4,
+    timeoutMs: 200,
+  });
+  if (behaviour === undefined) server.close();
+  t.teardown(async () => {
+    await upstream.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return upstream;
+}
+
+async function build(t: Test, behaviours: { stock?: Behaviour | undefined; order?: Behaviour | undefined }) {
+  const app = await buildApp({
+    logger: pino({ enabled: false }),
+    isReady: () => true,
+    docsBaseUrl: '',
+    limits: { userMax: 1_000, addressMax: 1_000 },
+    identifier: createIdentifier({ secret: SECRET, issuer: undefined, audience: undefined }),
+    signatures: createSignatureVerifier([]),
+    isSandbox: true,
+    stock: createStockClient(await upstreamTo(t, behaviours.stock)),
+    order: createOrderClient(await upstreamTo(t, behaviours.order)),
+    metrics: createMetrics(createRegistry()),
+  });
+  const token = await new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject('u1')
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(SECRET));
+  return async (method: 'GET' | 'POST', url: string) => {
+    const response = await app.inject({
+      method,
+      url,
+      headers: { authorization: `Bearer ${token}`, 'idempotency-key': 'k' },
+      ...(url.endsWith('/reservations') ? { payload: { lines: [{ sku: 'a', quantity: 1 }] } } : {}),
+    });
+    const { code, retryable } = response.json<{ code?: string; retryable?: boolean }>();
+    return { status: response.statusCode, code, retryable, retryAfter: response.headers['retry-after'] };
+  };
+}
+
+await t.test('a reservation whose answer is lost is unknown; one that was never sent is not', async (t) => {
+  const unknown = { status: 503, code: 'outcome_unknown', retryable: true, retryAfter: '2' };
+  const unavailable = { status: 503, code: 'sale_unavailable', retryable: true, retryAfter: '1' };
+  const cases: [string, Behaviour | undefined, object][] = [
+    ['stock refuses the connection', refuse, unavailable],
+    ['stock hangs', hang, unknown],
+    ['stock cuts the connection', cut, unknown],
+    ['stock errs', problem(500, 'internal'), unknown],
+    ['stock is draining', problem(503, 'sale_unavailable'), unknown],
+    ['stock answers nothing', answer(200, []), unknown],
+    ['Redis took too long', answer(200, [{ outcome: 'outcome_unknown' }]), unknown],
+    ['the gate is closed', answer(200, [{ outcome: 'sale_unavailable', missing: false }]), unavailable],
+    [
+      'the outbox is full',
+      answer(200, [{ outcome: 'overloaded' }]),
+      { status: 503, code: 'overloaded', retryAfter: '1' },
+    ],
+    [
+      'our credential is refused',
+      problem(403, 'forbidden'),
+      { status: 500, code: 'internal', retryable: false },
+    ],
+  ];
+  for (const [name, stock, expected] of cases) {
+    const send = await build(t, { stock, order: problem(404, 'sale_not_found') });
+    t.match(await send('POST', '/v1/sales/oranges/reservations'), expected, name);
+  }
+});
+
+await t.test('only order says that there is no such sale', async (t) => {
+  const stock = answer(200, [{ outcome: 'sale_unavailable', missing: true }]);
+  const ask = async (order: Behaviour | undefined) =>
+    (await build(t, { stock, order }))('POST', '/v1/sales/oranges/reservations');
+  t.match(await ask(problem(404, 'sale_not_found')), { status: 404, code: 'sale_not_found' });
+  t.match(await ask(answer(200, { definition: {}, acknowledged: false })), {
+    status: 503,
+    code: 'sale_unavailable',
+  });
+  t.match(await ask(refuse), { status: 503, code: 'overloaded' });
+});
+
+await t.test('an order that is not stored yet is not ready, and never missing, for its owner', async (t) => {
+  const hold = (userId: string) =>
+    answer(200, { userId, reservation: { id: ORDER_ID, userId, status: 'pending' } });
+  const noRow = problem(404, 'order_not_found');
+  for (const verb of ['cancel', 'pay']) {
+    const url = `/v1/orders/${ORDER_ID}/${verb}`;
+    const ask = async (stock: Behaviour, behaviours: { order?: Behaviour | undefined } = { order: noRow }) =>
+      (await build(t, { stock, ...behaviours }))('POST', url);
+    t.match(
+      await ask(hold('u1')),
+      { status: 503, code: 'order_not_ready', retryable: true, retryAfter: '1' },
+      verb,
+    );
+    t.match(await ask(hold('u2')), { status: 404, code: 'order_not_found' }, `${verb} by a stranger`);
+    t.match(await ask(problem(404, 'order_not_found')), { status: 404, code: 'order_not_found' });
+    t.match(await ask(hang), { status: 503, code: 'order_not_ready' }, 'stock cannot be asked');
+    t.match(await ask(problem(503, 'sale_unavailable')), { status: 503, code: 'order_not_ready' });
+    t.match(
+      await ask(hold('u1'), { order: hang }),
+      { status: 503, code: 'outcome_unknown' },
+      'it may have been done',
+    );
+    t.match(await ask(hold('u1'), { order: refuse }), { status: 503, code: 'overloaded' }, 'surely not done');
+    t.match(await ask(hold('u1'), { order: problem(409, 'order_not_pending', { orderStatus: 'paid' }) }), {
+      status: 409,
+      code: 'order_not_pending',
+    });
+    t.match(
+      await ask(hold('u1'), { order: problem(404, 'not_found') }),
+      { status: 404, code: 'not_found' },
+      'no such route',
+    );
+  }
+});
+
+await t.test('reads that nobody can answer now are to be repeated', async (t) => {
+  for (const order of [hang, refuse, cut]) {
+    const send = await build(t, { stock: hang, order });
+    const started = performance.now();
+    for (const url of [`/v1/orders/${ORDER_ID}`, '/v1/orders', '/v1/sales/oranges']) {
+      t.match(await send('GET', url), { status: 503, code: 'overloaded', retryable: true }, url);
+    }
+    t.ok(performance.now() - started < 3_000, 'soon');
+  }
+  const record = { definition: { id: 'oranges' }, version: 1, state: 'open', acknowledged: true };
+  const send = await build(t, { stock: hang, order: answer(200, record) });
+  t.match(await send('GET', '/v1/sales/oranges'), { status: 503, code: 'sale_unavailable' });
+});
+
+await t.test('a sale that Redis lost is unavailable, not all for sale', async (t) => {
+  const record = { definition: { id: 'oranges' }, version: 1, state: 'open', acknowledged: true };
+  const send = await build(t, {
+    stock: answer(200, { gate: 'missing', items: [] }),
+    order: answer(200, record),
+  });
+  t.match(await send('GET', '/v1/sales/oranges'), { status: 503, code: 'sale_unavailable' });
+});
