@@ -8,6 +8,21 @@ export class ConfigError extends Error {
   }
 }
 
+/**
+ * What a process begins with. A configuration that is not usable is told in words on standard error, without a stack
+ * trace, for it is the operator's to mend, and ends the process with 1.
+ * @throws what `read` throws, unless it is a ConfigError.
+ */
+export function readConfigOrExit<Config>(read: () => Config): Config {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}
+
 interface IntegerOptions {
   default?: number;
   min: number;

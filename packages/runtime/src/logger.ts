@@ -1,4 +1,5 @@
 import { pino, type Logger } from 'pino';
+import { describeError } from './error-log.ts';
 
 export type { Logger };
 
@@ -10,6 +11,7 @@ export function createLogger(name: string, level: string): Logger {
   return pino({
     name,
     level,
+    serializers: { err: describeError },
     redact: {
       paths: ['req.headers.authorization', 'req.headers.cookie', 'authorization', 'token', 'secret'],
       censor: '[redacted]',

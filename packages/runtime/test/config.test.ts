@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { ConfigError, ConfigReader } from '../src/index.ts';
+import { ConfigError, ConfigReader, readConfigOrExit } from '../src/index.ts';
 
 await t.test('all problems are reported together, without values', async (t) => {
   const reader = new ConfigReader({ REDIS_URL: 'hunter2-not-a-url', PORT: '70000', SECRET: 'short-hunter2' });
@@ -48,4 +48,18 @@ await t.test('roles are a known subset, all of them by default', async (t) => {
   t.throws(() => {
     reader.done();
   }, /unknown rely/);
+});
+
+await t.test('only a configuration error is told in words; any other is a bug and is thrown', async (t) => {
+  t.same(
+    readConfigOrExit(() => ({ port: 1 })),
+    { port: 1 },
+  );
+  t.throws(
+    () =>
+      readConfigOrExit(() => {
+        throw new TypeError('a bug');
+      }),
+    { name: 'TypeError' },
+  );
 });
