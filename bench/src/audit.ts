@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseReservationId, type SaleDefinition } from '@seckill/contracts';
-import type { EngineReader, LedgerRow, OrderRow, RedisLane } from './engines.ts';
+import type { EngineReader, LedgerRow, OrderRow, PaymentRow, RedisLane } from './engines.ts';
 import type { History } from './history.ts';
 import type { ResaleDelays } from './resale.ts';
 
@@ -20,6 +20,7 @@ export interface SaleReading {
   lane: RedisLane;
   ledger: LedgerRow[];
   orders: OrderRow[];
+  payments: PaymentRow[];
 }
 
 export interface Reading {
@@ -41,6 +42,7 @@ export async function readAll(engines: EngineReader, saleIds: string[]): Promise
       lane: await engines.lane(saleId),
       ledger: await engines.ledger(saleId),
       orders: await engines.orders(saleId),
+      payments: await engines.payments(saleId),
     })),
   );
   return {
@@ -117,6 +119,10 @@ export function judgeResale(
     report(`units came back ${delays.max} ms after their hold's end`);
   }
   for (const { definition, lane, orders } of reading.sales) {
+    const endedUnpaid = orders.filter(({ status }) => status === 'expired' || status === 'cancelled').length;
+    if (delays === undefined && endedUnpaid > 0) {
+      report(`${definition.id}: ${endedUnpaid} holds ended unpaid, and none was seen to come back`);
+    }
     for (const { sku, total, paid } of lane.items) {
       if (paid !== total && crowded.has(definition.id))
         report(`${definition.id} ${sku}: ${paid} of ${total} units ended paid`);
@@ -143,7 +149,12 @@ export function judge(reading: Reading, history: History): Finding[] {
     judgePromises(sale, history, report);
     judgeConservation(sale, report);
     judgeKeys(sale, report);
+    judgeMoney(sale, history, report);
     judgeLimits(sale, report);
+  }
+  if (history.unresolved.length + history.unsettled > 0) {
+    const text = `${history.unresolved.length} reservations and ${history.unsettled} payments or cancels never got a definite answer`;
+    findings.push({ invariant: 'INV-2', text });
   }
   for (const contradiction of history.contradictions) {
     findings.push({ invariant: 'INV-4', text: contradiction });
@@ -228,6 +239,25 @@ function judgeKeys({ orders, lane }: SaleReading, report: Report): void {
   if (keys.size !== live.length) report('INV-4', `${live.length - keys.size} keys took a second reservation`);
   if (lane.keys !== live.length) {
     report('INV-4', `${lane.keys} keys in Redis, ${live.length} orders in Postgres`);
+  }
+}
+
+/** Money that the service said it has is in an order or due for a refund: never dropped (decision 7). */
+function judgeMoney({ orders, payments }: SaleReading, history: History, report: Report): void {
+  const paid = new Set(orders.filter(({ status }) => status === 'paid').map(({ id }) => id));
+  const refundDue = new Set(
+    payments.filter(({ result }) => result === 'refund_due').map(({ order_id }) => order_id),
+  );
+  for (const { id } of orders) {
+    if (history.toldRecorded.has(id) && !paid.has(id) && !refundDue.has(id)) {
+      report('INV-5', `${id}: its money was recorded, and is neither in the order nor due for a refund`);
+    }
+    if (history.toldRefund.has(id) && !refundDue.has(id)) {
+      report('INV-5', `${id}: its money was to be refunded, and no refund is due`);
+    }
+  }
+  for (const { order_id, result } of payments) {
+    if (result === 'paid' && !paid.has(order_id)) report('INV-5', `${order_id}: paid for, and not paid`);
   }
 }
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { formatInstant, type Sale } from '@seckill/contracts';
+import { formatInstant, type DemoResult, type Sale } from '@seckill/contracts';
 import { onEnd, runCli, signToken, startStack, type Stack, type StackInfo } from '@seckill/stack';
 import { Pool } from 'undici';
-import { judge, judgeResale, readSettled } from './audit.ts';
+import { judge, judgeResale, readSettled, type Finding, type Reading } from './audit.ts';
 import { planCrowd, runCrowd } from './crowd.ts';
 import { EngineReader } from './engines.ts';
 import { History } from './history.ts';
@@ -12,7 +12,7 @@ import { showProgress } from './progress.ts';
 import { Provider } from './provider.ts';
 import { seededRandom } from './random.ts';
 import { formatAudit, formatVerdicts, resultOf } from './report.ts';
-import { watchHolds } from './resale.ts';
+import { watchHolds, type ResaleDelays } from './resale.ts';
 import { mangoes1000 } from './scenarios/mangoes-1000.ts';
 import { oranges2000 } from './scenarios/oranges-2000.ts';
 import { totalOf, type Scenario } from './scenarios/scenario.ts';
@@ -21,9 +21,8 @@ import { watchTotals } from './watch.ts';
 const HELP = `npm run demo -- [options]
 
 Starts Redis, Kafka, Postgres and the three services and sells 2,000 oranges and 1,000 mangoes to a crowd over HTTP:
-most pay, some cancel, some walk away, and their units are sold again. Then it proves from the engines' own contents that not one unit too many was sold
-and not one buyer lost. Exit code 0 only when
-every invariant holds.
+most pay, some cancel, some walk away, and their units are sold again. Then it proves from the engines' own contents
+that not one unit too many was sold and not one buyer lost. Exit code 0 only when every invariant holds.
 
   --json FILE    also write the result as JSON
   --keep         leave everything running afterwards, until Ctrl-C
@@ -160,11 +159,28 @@ async function sell(
     ...judgeResale(reading, history, delays, crowded),
   ];
   const result = resultOf(reading, history, findings, seconds);
+  printOutcome({ reading, findings, result, history, delays, samples: watched.samples });
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  console.log(result.ok ? '\nEvery invariant holds.' : '\nAn invariant is BROKEN.');
+  return result.ok;
+}
+
+interface Outcome {
+  reading: Reading;
+  findings: Finding[];
+  result: DemoResult;
+  history: History;
+  delays: ResaleDelays | undefined;
+  /** How often the totals were looked at while the sale ran. */
+  samples: number;
+}
+
+function printOutcome({ reading, findings, result, history, delays, samples }: Outcome): void {
   console.log('\nAudit, read from Redis, Kafka and Postgres themselves:\n');
   for (const line of [...formatAudit(reading), '', ...formatVerdicts(findings)]) console.log(line);
   console.log(
     `\n${history.answers} answers in ${result.seconds} s, ${history.replays} repeats of a key got the first answer, ` +
-      `totals looked at ${watched.samples} times during the sale`,
+      `totals looked at ${samples} times during the sale`,
   );
   if (delays !== undefined) {
     console.log(
@@ -177,9 +193,6 @@ async function sell(
         `live ${sale.liveUnits}, paid ${sale.paidUnits}, oversold ${sale.oversold}`,
     );
   }
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
-  console.log(result.ok ? '\nEvery invariant holds.' : '\nAn invariant is BROKEN.');
-  return result.ok;
 }
 
 async function main(): Promise<number> {

@@ -46,6 +46,11 @@ export interface OrderRow {
   ended_at: Date | null;
 }
 
+export interface PaymentRow {
+  order_id: string;
+  result: 'paid' | 'refund_due' | 'recorded';
+}
+
 export interface LedgerRow {
   sku: string;
   total: number;
@@ -131,6 +136,14 @@ export class EngineReader {
   async ledger(saleId: string): Promise<LedgerRow[]> {
     const { rows } = await this.#postgres.query<LedgerRow>(
       'SELECT sku, total::int AS total, sold::int AS sold FROM ledger WHERE sale_id = $1',
+      [saleId],
+    );
+    return rows;
+  }
+
+  async payments(saleId: string): Promise<PaymentRow[]> {
+    const { rows } = await this.#postgres.query<PaymentRow>(
+      "SELECT order_id, result FROM payments WHERE split_part(order_id, '.', 1) = $1",
       [saleId],
     );
     return rows;

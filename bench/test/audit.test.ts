@@ -66,6 +66,10 @@ function consistent(): Facts {
       keys: 4,
     },
     ledger: [{ sku: 'a', total: 3, sold: 3 }],
+    payments: [
+      { order_id: 's.0.random-of-order-1', result: 'paid' },
+      { order_id: 's.0.random-of-order-4', result: 'refund_due' },
+    ],
     orders,
   };
   const history = new History();
@@ -148,6 +152,41 @@ await t.test('each way to break an invariant is found under its name', async (t)
     ['a buyer beyond the limit', 'INV-6', (facts) => void (order(facts, 1).user_id = 'u1')],
     ['a buyer that Redis counts wrongly', 'INV-6', ({ sale }) => void sale.lane.buyers.set('u1', 0)],
     [
+      'money that was recorded and dropped',
+      'INV-5',
+      ({ history }) => {
+        history.toldRecorded.add('s.0.random-of-order-3');
+      },
+    ],
+    [
+      'a refund that was promised and is not due',
+      'INV-5',
+      ({ history }) => {
+        history.toldRefund.add('s.0.random-of-order-3');
+      },
+    ],
+    [
+      'money that paid an order which is not paid',
+      'INV-5',
+      ({ sale }) => {
+        sale.payments.push({ order_id: 's.0.random-of-order-3', result: 'paid' });
+      },
+    ],
+    [
+      'a buyer who never heard an answer',
+      'INV-2',
+      ({ history }) => {
+        history.unresolved.push({ saleId: 's', idempotencyKey: 'k9' });
+      },
+    ],
+    [
+      'a payment that never got an answer',
+      'INV-2',
+      ({ history }) => {
+        history.noticed('s.0.random-of-order-1', undefined);
+      },
+    ],
+    [
       'a count that outlived its orders',
       'INV-6',
       ({ sale }) => {
@@ -176,11 +215,19 @@ await t.test('each way to break an invariant is found under its name', async (t)
 });
 
 await t.test('INV-5 is judged at the end', async (t) => {
-  const judged = (bend: (facts: Facts) => void, options: { maxMs?: number; crowded?: boolean } = {}) => {
+  const judged = (
+    bend: (facts: Facts) => void,
+    options: { maxMs?: number; crowded?: boolean; unseen?: boolean } = {},
+  ) => {
     const facts = consistent();
     bend(facts);
     const delays = { count: 1, p50: 10, max: options.maxMs ?? 10 };
-    return judgeResale(facts.reading, facts.history, delays, new Set(options.crowded === true ? ['s'] : []));
+    return judgeResale(
+      facts.reading,
+      facts.history,
+      options.unseen === true ? undefined : delays,
+      new Set(options.crowded === true ? ['s'] : []),
+    );
   };
   t.same(
     judged(() => undefined),
@@ -202,4 +249,5 @@ await t.test('INV-5 is judged at the end', async (t) => {
     1,
     'told cancelled, paid',
   );
+  t.equal(judged(() => undefined, { unseen: true }).length, 1, 'a hold ended and nobody saw it come back');
 });
