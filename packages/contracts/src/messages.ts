@@ -80,5 +80,7 @@ export interface DeadLetter {
   headers?: Record<string, string>;
   /** The original value, base64: it may be anything. */
   value: string;
+  /** Key, headers and value are left out, because they are larger than the topic takes; the original is where it was. */
+  isTruncated?: boolean;
 }
 export const DEAD_LETTER = { type: 'DeadLetter', version: '1' } as const;

@@ -11,6 +11,8 @@ export interface Unfit {
 const PUBLISH_BYTES_MAX = 512 * 1_024;
 /** A message of 1 MiB, the most Kafka takes by default, is 4/3 of that in base64; the topic has to hold it. */
 export const DEAD_LETTER_BYTES_MAX = 2 * 1_024 * 1_024;
+/** One letter, in bytes: below the topic's limit with room for Kafka's own framing. */
+const LETTER_BYTES_MAX = DEAD_LETTER_BYTES_MAX - 64 * 1_024;
 
 /**
  * Resolves when Kafka confirmed them; only then may the offset pass them, or they are gone. A crash between the two
@@ -22,31 +24,49 @@ export async function publishDeadLetters(publisher: Publisher, batch: Batch, unf
   let bytes = 0;
   for (const one of unfit) {
     const letter = toLetter(batch, one);
-    if (letters.length > 0 && bytes + letter.value.length > PUBLISH_BYTES_MAX) {
+    if (letters.length > 0 && bytes + bytesOf(letter) > PUBLISH_BYTES_MAX) {
       await publisher.publish(TOPICS.deadLetters, DEAD_LETTER, letters);
       [letters, bytes] = [[], 0];
     }
     letters.push(letter);
-    bytes += letter.value.length;
+    bytes += bytesOf(letter);
   }
   await publisher.publish(TOPICS.deadLetters, DEAD_LETTER, letters);
 }
 
+/**
+ * The message as it was, if that fits; a message can be far larger unpacked than Kafka counted (gzip, control characters
+ * in headers). What does not fit is left out and said so: topic, partition and offset still name the original. A letter
+ * that Kafka refused would stop its partition for ever, and with it, in kafkajs, all others of the broker.
+ */
 function toLetter({ topic, partition }: Batch, { message, error }: Unfit): OutgoingMessage {
-  const letter: DeadLetter = {
+  const place = {
     topic,
     partition,
     offset: message.offset.toString(),
     // Bounded: an error may quote its input.
     error: error.slice(0, 500),
+  };
+  const whole: DeadLetter = {
+    ...place,
     ...(message.key === undefined ? {} : { key: message.key }),
     headers: message.headers,
     value: message.value?.toString('base64') ?? '',
   };
   const traceparent = message.headers[HEADERS.traceparent];
-  return {
+  const letter: OutgoingMessage = {
     key: message.key ?? '',
-    value: JSON.stringify(letter),
-    ...(traceparent === undefined ? {} : { headers: { [HEADERS.traceparent]: traceparent } }),
+    value: JSON.stringify(whole),
+    // A real one has 55 characters (W3C Trace Context).
+    ...(traceparent === undefined || traceparent.length > 64
+      ? {}
+      : { headers: { [HEADERS.traceparent]: traceparent } }),
   };
+  if (bytesOf(letter) <= LETTER_BYTES_MAX) return letter;
+  const cut: DeadLetter = { ...place, value: '', isTruncated: true };
+  return { key: '', value: JSON.stringify(cut) };
+}
+
+function bytesOf({ key, value }: OutgoingMessage): number {
+  return Buffer.byteLength(key) + Buffer.byteLength(value);
 }

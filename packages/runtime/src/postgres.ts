@@ -62,7 +62,8 @@ export async function transaction<Result>(
 export function classifyPostgresError(error: unknown): 'transient' | 'data' | 'other' {
   if (!(error instanceof Error)) return 'other';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (/^(08|40|53|57)/.test(code)) return 'transient';
+  // 25006: read-only for a moment, after a failover or on a full disk; 58: the server's own disk. Ours to wait out.
+  if (/^(08|40|53|57|58|25006)/.test(code)) return 'transient';
   if (/^(22|23)/.test(code)) return 'data';
   // 55P03: lock_timeout; 25P03: idle in transaction; socket errors carry errno names.
   if (/^(55P03|25P03|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET)/.test(code)) return 'transient';

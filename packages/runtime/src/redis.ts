@@ -14,6 +14,9 @@ export function createRedis(url: string, logger: Logger): Redis {
     enableAutoPipelining: true,
     connectTimeout: 1_000,
     commandTimeout: 500,
+    // A command that timed out stays on its socket. One that went silent without closing (a lost route) would be kept
+    // until the kernel gives up, about 15 minutes; after this long without an awaited answer it is replaced.
+    socketTimeout: 2_000,
     // ioredis 6 would wait up to 5 s between attempts; a sale has no 5 s.
     retryStrategy: (attempt) => Math.min(500, 20 * 2 ** Math.min(attempt, 5)),
     // A primary that was demoted answers READONLY: reconnect and send again.

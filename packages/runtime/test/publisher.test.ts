@@ -69,7 +69,18 @@ await t.test('nothing to publish is nothing to send', async (t) => {
 
 await t.test('errors of Postgres are told apart by what may be done about them', async (t) => {
   const withCode = (code: string) => Object.assign(new Error('x'), { code });
-  for (const code of ['08006', '40P01', '40001', '53300', '57P01', '55P03', 'ECONNREFUSED', 'ECONNRESET']) {
+  for (const code of [
+    '08006',
+    '40P01',
+    '40001',
+    '53300',
+    '57P01',
+    '58030',
+    '25006',
+    '55P03',
+    'ECONNREFUSED',
+    'ECONNRESET',
+  ]) {
     t.equal(classifyPostgresError(withCode(code)), 'transient', code);
   }
   for (const code of ['22021', '23503', '23505'])

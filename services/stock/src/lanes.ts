@@ -82,15 +82,18 @@ export class Lanes {
     }
   }
 
-  /** close → snapshot → load. @returns the epoch that is loaded now. */
+  /**
+   * snapshot → close → load. The snapshot first, so that a load which order refuses leaves no lane behind that nobody
+   * would ever remove. @returns the epoch that is loaded now.
+   */
   async #load(lane: Lane): Promise<number> {
     const { connection, orderClient } = this.#options;
+    const snapshot = await orderClient.takeSnapshot(lane.saleId);
     // Registered before it exists: a lane nobody lists would have an outbox nobody relays.
     await connection.redis.sadd(LANES_KEY, formatLane(lane));
     await connection.redis.close(scriptKeys('close', lane), this.#runId(), '0');
     // And after: a relay that found it missing in between has taken it off the list (retirement.ts).
     await connection.redis.sadd(LANES_KEY, formatLane(lane));
-    const snapshot = await orderClient.takeSnapshot(lane.saleId);
     const chunks = splitSnapshot(snapshot);
     for (const [chunk, orders] of chunks.entries()) {
       const [outcome] = await connection.redis.load(
