@@ -1,12 +1,14 @@
 // Goal: when stock or order fail, a buyer hears exactly as much as is known (decision 14): "unknown, same key" where
 // units may have been taken, "not ready" where nothing happened. Method: the real app and real sockets; stock and order
 // are small servers that refuse, hang, cut and err, which the real ones only do by accident.
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createRegistry, Upstream } from '@seckill/runtime';
 import { SignJWT } from 'jose';
 import { pino } from 'pino';
+import standardwebhooks from 'standardwebhooks';
 import t, { type Test } from 'tap';
 import { buildApp } from '../src/app.ts';
 import { createIdentifier } from '../src/identity.ts';
@@ -181,4 +183,55 @@ await t.test('a sale that Redis lost is unavailable, not all for sale', async (t
     order: answer(200, record),
   });
   t.match(await send('GET', '/v1/sales/oranges'), { status: 503, code: 'sale_unavailable' });
+});
+
+await t.test('notices are refused before they are read, and only unsigned ones are counted', async (t) => {
+  const secret = `whsec_${randomBytes(32).toString('base64')}`;
+  const app = await buildApp({
+    logger: pino({ enabled: false }),
+    isReady: () => true,
+    docsBaseUrl: '',
+    limits: { userMax: 1_000, addressMax: 2 },
+    identifier: createIdentifier({ secret: SECRET, issuer: undefined, audience: undefined }),
+    signatures: createSignatureVerifier([secret]),
+    isSandbox: false,
+    stock: createStockClient(await upstreamTo(t, hang)),
+    order: createOrderClient(await upstreamTo(t, answer(200, { result: 'recorded' }))),
+    metrics: createMetrics(createRegistry()),
+  });
+  const send = async (payload: string, isSigned: boolean) => {
+    const at = new Date();
+    const response = await app.inject({
+      method: 'POST',
+      url: '/v1/payments/notifications',
+      payload,
+      headers: {
+        'content-type': 'application/json',
+        'webhook-id': 'msg',
+        'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+        'webhook-signature': isSigned
+          ? new standardwebhooks.Webhook(secret).sign('msg', at, payload)
+          : 'v1,x',
+      },
+    });
+    return { status: response.statusCode, ...response.json<{ code?: string; result?: string }>() };
+  };
+  const notice = JSON.stringify({
+    type: 'payment.succeeded',
+    timestamp: 'now',
+    data: { orderId: ORDER_ID, paymentId: 'p', amount: { amount: 1, currency: 'CNY' } },
+  });
+  for (let count = 0; count < 5; count += 1) {
+    t.match(
+      await send(notice, true),
+      { status: 200, result: 'recorded' },
+      'signed ones pass beyond the limit',
+    );
+  }
+  t.match(await send('{"broken', true), { status: 400, code: 'invalid_request' });
+  t.match(await send('{"type":"payment.succeeded"}', true), { status: 400, code: 'invalid_request' });
+  t.match(await send('{"broken', false), { status: 401, code: 'bad_signature' });
+  t.match(await send(notice, false), { status: 401, code: 'bad_signature' });
+  t.match(await send(notice, false), { status: 429, code: 'rate_limited' });
+  t.match(await send(notice, true), { status: 200 }, 'and they hold up nobody who signs');
 });
