@@ -1,4 +1,11 @@
-import { createLogger, createRegistry, Lifecycle, serveMetrics, Upstream } from '@seckill/runtime';
+import {
+  createLogger,
+  createRegistry,
+  Lifecycle,
+  readConfigOrExit,
+  serveMetrics,
+  Upstream,
+} from '@seckill/runtime';
 import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createIdentifier } from './identity.ts';
@@ -7,7 +14,7 @@ import { createSignatureVerifier } from './signature.ts';
 import { createOrderClient } from './order-client.ts';
 import { createStockClient } from './stock-client.ts';
 
-const config = readConfig(process.env);
+const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger('gateway', config.logLevel);
 const lifecycle = new Lifecycle(logger);
 

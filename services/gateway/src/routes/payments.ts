@@ -1,6 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { PaymentNotification } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
+import type { FastifyRequest } from 'fastify';
 import type { Services } from '../parts.ts';
 
 /**
@@ -12,20 +13,24 @@ export function paymentRoutes(app: Http, { admit, order, signatures, metrics }: 
   void app.register(async (scope) => {
     const parseJson = scope.getDefaultJsonParser('error', 'error');
     scope.removeContentTypeParser('application/json');
-    scope.addContentTypeParser<string>('application/json', { parseAs: 'string' }, async (request, body) => {
-      try {
-        signatures.verify(body, request.headers);
-      } catch (error) {
-        await admit(request);
-        throw error;
-      }
-      return new Promise((resolve, reject) => {
-        void parseJson(request, body, (error, value) => {
-          if (error === null) resolve(value);
-          else reject(error);
+    scope.addContentTypeParser<string>(
+      'application/json',
+      { parseAs: 'string' },
+      async (request: FastifyRequest, body: string) => {
+        try {
+          signatures.verify(body, request.headers);
+        } catch (error) {
+          await admit(request);
+          throw error;
+        }
+        return new Promise((resolve, reject) => {
+          void parseJson(request, body, (error, value) => {
+            if (error === null) resolve(value);
+            else reject(error);
+          });
         });
-      });
-    });
+      },
+    );
     scope
       .withTypeProvider<TypeBoxTypeProvider>()
       .post(
