@@ -8,6 +8,8 @@ export interface PoolOptions {
   max: number;
   /** Bounds one statement and the wait for a lock; milliseconds. */
   statementTimeoutMs?: number;
+  /** How long a transaction may wait for something that is not Postgres; 10 s, for hardly any should. */
+  idleInTransactionMs?: number;
 }
 
 /** Every wait is bounded; pg's own defaults wait for ever (field notes, section 5). */
@@ -20,7 +22,7 @@ export function createPool(url: string, logger: Logger, options: PoolOptions): P
     statement_timeout: statementTimeoutMs,
     lock_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + 1_000,
-    idle_in_transaction_session_timeout: 10_000,
+    idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 10_000,
     keepAlive: true,
   });
   const warn = (error: Error) => {

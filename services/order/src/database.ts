@@ -19,7 +19,10 @@ export function createExpiryPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 1 });
 }
 
-/** One for the batch that waits for Kafka, one for housekeeping. */
+/**
+ * One for the batch that waits for Kafka, one for housekeeping. The wait is longer than kafkajs tries one publish
+ * (10 s a request, six of them): a session that ended before would leave what Kafka confirmed unmarked, for ever anew.
+ */
 export function createRelayPool(url: string, logger: Logger): Pool {
-  return createPool(url, logger, { max: 2 });
+  return createPool(url, logger, { max: 2, idleInTransactionMs: 90_000 });
 }

@@ -23,8 +23,11 @@ export function refuse(field: string, reason: string): never {
  */
 export function checkSale(input: SaleInput): void {
   const closesAt = parseInstant(input.closesAt) ?? refuse('closesAt', 'is no real instant');
+  // Stock counts milliseconds from there; what it refuses would be handed over for ever.
+  if (closesAt < 0) refuse('closesAt', 'is before 1970');
   if (input.opensAt !== undefined) {
     const opensAt = parseInstant(input.opensAt) ?? refuse('opensAt', 'is no real instant');
+    if (opensAt < 0) refuse('opensAt', 'is before 1970');
     if (closesAt <= opensAt) refuse('closesAt', 'must be after opensAt');
   }
   const skus = new Set<string>();

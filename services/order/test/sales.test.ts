@@ -131,6 +131,8 @@ await test('bad input is refused with its field, and stores nothing', async (t) 
     ],
     ['closesAt before opensAt', { ...good, opensAt: '2099-01-02T00:00:00Z' }, 'closesAt'],
     ['closesAt is opensAt', { ...good, opensAt: good.closesAt }, 'closesAt'],
+    ['opensAt before 1970', { ...good, opensAt: '1969-12-31T23:59:58Z' }, 'opensAt'],
+    ['opensAt in year 0', { ...good, opensAt: '0000-01-01T00:00:00Z' }, 'opensAt'],
     ['31 February', { ...good, closesAt: '2099-02-31T00:00:00Z' }, 'closesAt'],
     ['31 February to open', { ...good, opensAt: '2098-02-31T00:00:00Z' }, 'opensAt'],
     ['a local time', { ...good, closesAt: '2099-01-01T00:00:00+08:00' }, 'closesAt'],
