@@ -1,5 +1,6 @@
 import { createHttp, InvariantError, requireCaller, type Http, type Logger } from '@seckill/runtime';
 import type { Lanes } from './lanes.ts';
+import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleRoutes } from './routes/sales.ts';
@@ -7,7 +8,7 @@ import type { Stock } from './stock.ts';
 
 export interface AppOptions {
   /** Absent where the `http` role does not run: then only health is answered. */
-  api?: { stock: Stock; lanes: Lanes };
+  api?: { stock: Stock; lanes: Lanes; readClock: () => Promise<number> };
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
   /** Our own bug was met: the process must end (decision 14). */
@@ -20,7 +21,7 @@ export function createApp(options: AppOptions): Http {
   const { api, tokens, logger } = options;
   const app = createHttp({ logger, isReady: options.isReady });
   if (api === undefined) return app;
-  const { stock, lanes } = api;
+  const { stock, lanes, readClock } = api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) options.onInvariantBroken(error);
   });
@@ -29,6 +30,7 @@ export function createApp(options: AppOptions): Http {
   const isEither = requireCaller(tokens, ['gateway', 'order']);
   reservationRoutes(app, { stock, onRequest: isGateway });
   holdRoutes(app, { stock, onRequest: isEither });
+  clockRoute(app, { readClock, onRequest: isOrder });
   saleRoutes(app, { lanes, onReadRequest: isEither, onControlRequest: isOrder });
   return app;
 }

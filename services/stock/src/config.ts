@@ -24,8 +24,11 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     }),
     /** Entries per lane before `overloaded`; about 300 bytes each, so 30 MB. */
     outboxCountMax: reader.integer('RELAY_OUTBOX_COUNT_MAX', { default: 100_000, min: 1, max: 10_000_000 }),
-    /** Entries per XRANGE and per message set; 500 keep one answer of Redis below a millisecond or two. */
-    batchCountMax: reader.integer('RELAY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 10_000 }),
+    /**
+     * Entries per XRANGE; 500 keep one answer of Redis below a millisecond or two. 2,000 of the largest, 3 kB each, are
+     * 6 MB and still come within the 500 ms that a command may take; what goes to Kafka at once is bounded in parts.ts.
+     */
+    batchCountMax: reader.integer('RELAY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 2_000 }),
     /** After a relay was killed its lanes wait this long for another. */
     leaseMs: reader.integer('RELAY_LEASE_MS', { default: 5_000, min: 100, max: 600_000 }),
     /** How long past its end a hold waits for its settlement before it is published again. */

@@ -1,3 +1,4 @@
+import { readClock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { laneKeys, type Lane } from './keys.ts';
 
@@ -24,7 +25,7 @@ export function createReadHolds({ redis }: Pick<Connection, 'redis'>): ReadHolds
   return async (lane, cursor, countMax) => {
     const keys = laneKeys(lane);
     const [next, pairs] = await redis.hscan(keys.holds, cursor, 'COUNT', countMax);
-    const [seconds, microseconds] = await redis.time();
+    const now = await readClock({ redis });
     const holds: StoredHold[] = [];
     for (let index = 0; index < pairs.length; index += 2) {
       holds.push({ random: pairs[index] ?? '', keyField: pairs[index + 1] ?? '', record: null });
@@ -34,7 +35,7 @@ export function createReadHolds({ redis }: Pick<Connection, 'redis'>): ReadHolds
     return {
       holds: holds.map((hold, index) => ({ ...hold, record: records[index] ?? null })),
       cursor: next,
-      now: Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000),
+      now,
     };
   };
 }

@@ -1,19 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import {
-  backoffMs,
+  connectKafka,
   createKafka,
   createLogger,
   createProducer,
   createPublisher,
   createRegistry,
   Lifecycle,
+  readConfigOrExit,
   serveMetrics,
   systemClock,
   type Logger,
   type Publisher,
   type Registry,
 } from '@seckill/runtime';
-import { createApp } from './app.ts';
+import { createApp, type AppOptions } from './app.ts';
+import { readClock } from './clock.ts';
 import { readConfig, type Config } from './config.ts';
 import { Connection } from './connection.ts';
 import { createReadHolds } from './holds.ts';
@@ -33,7 +35,7 @@ import { createSettle } from './settlements.ts';
 import { consumeSettlements, Settler } from './settler.ts';
 import { Stock } from './stock.ts';
 
-const config = readConfig();
+const config = readConfigOrExit(() => readConfig());
 const logger = createLogger('stock', config.logLevel);
 const lifecycle = new Lifecycle(logger);
 try {
@@ -69,13 +71,14 @@ async function start({ redisUrl, host, metricsPort, roles }: Config, parentLogge
   logger.info({ roles }, 'stock is ready');
 }
 
-function startApi(connection: Connection, registry: Registry): { stock: Stock; lanes: Lanes } {
+function startApi(connection: Connection, registry: Registry): NonNullable<AppOptions['api']> {
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client', () => orderClient.close());
   const { outboxCountMax } = config;
   return {
     stock: new Stock({ connection, outboxCountMax, logger, metrics: createStockMetrics(registry) }),
     lanes: new Lanes({ connection, orderClient, logger }),
+    readClock: () => readClock(connection),
   };
 }
 
@@ -170,29 +173,4 @@ function startSettler(connection: Connection, registry: Registry): void {
     await stopConsumer?.();
     await producer.disconnect();
   });
-}
-
-/**
- * Kafka may be away while we start: reservations go on, and what is to be relayed or settled waits until it is back.
- * Undefined once we stop: kafkajs' own attempt of about 5 s is left to itself, for the process ends.
- */
-async function connectKafka<Result>(
-  connect: () => Promise<Result>,
-  signal: AbortSignal,
-  log: Logger,
-): Promise<Result | undefined> {
-  const stopped = new Promise<undefined>((resolve) => {
-    signal.addEventListener('abort', () => {
-      resolve(undefined);
-    });
-  });
-  for (let attempt = 0; !signal.aborted; attempt += 1) {
-    try {
-      return await Promise.race([connect(), stopped]);
-    } catch (error) {
-      log.warn({ err: error, attempt }, 'kafka cannot be reached');
-      await systemClock.sleep(backoffMs(attempt, { baseMs: 200, capMs: 5_000 }), signal);
-    }
-  }
-  return undefined;
 }

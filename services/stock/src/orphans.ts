@@ -4,6 +4,7 @@ import type { HoldPage, ReadHolds, StoredHold } from './holds.ts';
 import type { Lane } from './keys.ts';
 import { toOrphanMessage } from './message.ts';
 import type { RelayMetrics } from './metrics.ts';
+import { splitByBytes } from './parts.ts';
 import { parseRecord } from './record.ts';
 
 export interface OrphanOptions {
@@ -45,7 +46,9 @@ export class OrphanScan {
     this.#forget(page.now);
     const messages = this.#collect(page);
     if (messages.size > 0) {
-      await publisher.publish(TOPICS.reservations, RESERVATION_CREATED, [...messages.values()]);
+      for (const part of splitByBytes([...messages.values()])) {
+        await publisher.publish(TOPICS.reservations, RESERVATION_CREATED, part);
+      }
       for (const random of messages.keys()) this.#published.set(random, page.now);
       metrics.orphans.inc(messages.size);
       logger.warn({ ...this.#lane, count: messages.size }, 'holds without settlement were published again');

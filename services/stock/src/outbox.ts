@@ -1,4 +1,5 @@
 import { invariant } from '@seckill/runtime';
+import { toMilliseconds } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { laneKeys, scriptKeys, type Lane } from './keys.ts';
 
@@ -42,7 +43,7 @@ export function createOutbox({ redis }: Pick<Connection, 'redis'>): Outbox {
     async read(lane, countMax) {
       const { outbox } = laneKeys(lane);
       // No consumer group: XREADGROUP would write 188 bytes to the AOF per entry, XRANGE writes none (decision 2).
-      const [entries, length, [seconds, microseconds]] = await Promise.all([
+      const [entries, length, time] = await Promise.all([
         redis.xrange(outbox, '-', '+', 'COUNT', countMax),
         redis.xlen(outbox),
         redis.time(),
@@ -50,7 +51,7 @@ export function createOutbox({ redis }: Pick<Connection, 'redis'>): Outbox {
       return {
         entries: entries.map(([id, fields]) => toEntry(id, fields)),
         length,
-        now: Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000),
+        now: toMilliseconds(time),
       };
     },
     async trim(lane, token, entryId) {

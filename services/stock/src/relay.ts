@@ -1,9 +1,17 @@
 import { RESERVATION_CREATED, TOPICS } from '@seckill/contracts';
-import { backoffMs, InvariantError, type Clock, type Logger, type Publisher } from '@seckill/runtime';
+import {
+  backoffMs,
+  invariant,
+  InvariantError,
+  type Clock,
+  type Logger,
+  type Publisher,
+} from '@seckill/runtime';
 import { formatLane, type Lane } from './keys.ts';
 import { toMessage } from './message.ts';
 import type { RelayMetrics } from './metrics.ts';
 import type { Outbox, OutboxReading } from './outbox.ts';
+import { splitByBytes } from './parts.ts';
 import { parseRecord } from './record.ts';
 
 /** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
@@ -164,18 +172,19 @@ export class LaneRelay {
     if (!(await this.#renew())) return 'leased';
     const reading = await outbox.read(lane, batchCountMax);
     this.#observe(reading);
-    const last = reading.entries.at(-1);
-    if (last === undefined) return 'empty';
-    await publisher.publish(
-      TOPICS.reservations,
-      RESERVATION_CREATED,
-      reading.entries.map((entry) => toMessage(lane, entry)),
-    );
-    metrics.messages.inc(reading.entries.length);
-    // A slow Kafka may have outlasted the lease: it is taken again unless another relay has it now.
-    if (!(await this.#renew()) || !(await outbox.trim(lane, token, last.id))) {
-      this.#leasedAt = Number.NEGATIVE_INFINITY;
-      return 'leased';
+    if (reading.entries.length === 0) return 'empty';
+    let published = 0;
+    for (const part of splitByBytes(reading.entries.map((entry) => toMessage(lane, entry)))) {
+      await publisher.publish(TOPICS.reservations, RESERVATION_CREATED, part);
+      metrics.messages.inc(part.length);
+      published += part.length;
+      const last = reading.entries[published - 1];
+      invariant(last !== undefined, 'what is published was read');
+      // A slow Kafka may have outlasted the lease: it is taken again unless another relay has it now.
+      if (!(await this.#renew()) || !(await outbox.trim(lane, token, last.id))) {
+        this.#leasedAt = Number.NEGATIVE_INFINITY;
+        return 'leased';
+      }
     }
     return 'published';
   }

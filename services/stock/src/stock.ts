@@ -9,6 +9,7 @@ import {
 import type { Logger } from '@seckill/runtime';
 import { toFailureAnswer, toReserveAnswer } from './answer.ts';
 import type { Connection } from './connection.ts';
+import { logFailures, type Failure } from './failures.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from './keys.ts';
 import type { StockMetrics } from './metrics.ts';
@@ -67,15 +68,16 @@ export class Stock {
       );
     }
     const results = await pipeline.exec();
-    return items.map((item, index) => {
+    const failures: Failure[] = [];
+    const answers = items.map((item, index) => {
       const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];
       if (error === null) return toReserveAnswer(laneFor(item), item.userId, answer as ScriptAnswer);
       const failure = toFailureAnswer(error);
-      // SECKILL_* is our own word for our own bug; the world's failures are frequent and counted.
-      const level = error.message.startsWith('SECKILL_') ? 'error' : 'warn';
-      this.#options.logger[level]({ err: error, saleId: item.saleId, outcome: failure.outcome }, 'reserve');
+      failures.push({ outcome: failure.outcome, error });
       return failure;
     });
+    logFailures(this.#options.logger, failures);
+    return answers;
   }
 
   /** The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error. */

@@ -26,6 +26,7 @@ await t.test('each route takes its own callers and no one else', async (t) => {
     ['GET', hold, undefined, ['gateway', 'order']],
     ['GET', `/internal/sales/${saleId}/state`, undefined, ['gateway', 'order']],
     ['PUT', `/internal/sales/${saleId}`, sale, ['order']],
+    ['GET', '/internal/clock', undefined, ['order']],
   ] as const;
   const before = await connection.redis.hgetall(laneKeys({ saleId, lane: 0 }).items);
   for (const [method, path, body, allowed] of routes) {
@@ -199,6 +200,20 @@ await t.test('a hold can be read by its reservation id, and by no other', async 
       id,
     );
   }
+});
+
+await t.test('the clock is that of Redis, in milliseconds', async (t) => {
+  const read = async (): Promise<number> => {
+    const [seconds, microseconds] = await connection.redis.time();
+    return Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+  };
+  const before = await read();
+  const { status, body } = await send('GET', '/internal/clock', { as: 'order' });
+  const after = await read();
+  t.equal(status, 200);
+  t.same(Object.keys(body), ['now']);
+  const now = Number(body['now']);
+  t.ok(Number.isSafeInteger(now) && now >= Math.floor(before) && now <= after, `${before} ${now} ${after}`);
 });
 
 await t.test('the state tells gate, window and counts; a sale nobody loaded is missing', async (t) => {

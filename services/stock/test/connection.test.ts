@@ -1,5 +1,6 @@
 // Goal: what the buyer hears when Redis is misconfigured, slow, gone or another one (decisions 11 and 14).
 // Method: a Redis of our own that is paused, killed and started again.
+import { createLogger } from '@seckill/runtime';
 import t from 'tap';
 import { Connection } from '../src/connection.ts';
 import { build, item, silent, startRedis, until } from './support/build.ts';
@@ -21,6 +22,29 @@ await t.test('a call that timed out is unknown, and the same key tells what beca
   await until('Redis goes on', async () => (await admin.ping().catch(() => '')) === 'PONG');
   t.match(await reserve(request), [{ outcome: 'reserved', replayed: true }], 'it had happened');
   t.match((await send('GET', `/internal/sales/${sale.saleId}/state`)).body, { items: [{ held: 1 }, {}] });
+});
+
+await t.test('a batch that fails is logged in one line, without what its buyers sent', async (t) => {
+  const lines: unknown[][] = [];
+  const logger = createLogger('test', 'silent');
+  logger.warn = (...line: unknown[]) => {
+    lines.push(line);
+  };
+  const { addSale, hand, reserve, connection } = await build(t, { redisUrl: engines.redis, logger });
+  const sale = addSale();
+  await hand(sale);
+  await connection.redis.config('SET', 'maxmemory', '1mb');
+  const items = Array.from({ length: 50 }, (_, index) =>
+    item(sale.saleId, { userId: `buyer-${index}`, idempotencyKey: `private-${index}` }),
+  );
+  const answers = await reserve(...items);
+  await connection.redis.config('SET', 'maxmemory', '0');
+  t.ok(answers.every(({ outcome }) => outcome === 'overloaded'));
+  t.match(lines, [
+    [{ count: 50, failures: [{ outcome: 'overloaded', error: /^OOM /, count: 50 }] }, /reserve batch/],
+  ]);
+  t.equal(lines.length, 1);
+  t.notMatch(JSON.stringify(lines), /buyer-|private-/);
 });
 
 await t.test('a Redis that is full sheds load, and nothing is unknown', async (t) => {
@@ -75,6 +99,10 @@ await t.test(
     t.same(await reserve(item(sale.saleId)), [{ outcome: 'sale_unavailable', missing: false }]);
     t.ok(performance.now() - started < 400, 'nothing waits for a Redis that is gone');
     t.match(await send('GET', `${path}/state`), { status: 503, body: { code: 'sale_unavailable' } });
+    t.match(await send('GET', '/internal/clock', { as: 'order' }), {
+      status: 503,
+      body: { code: 'sale_unavailable' },
+    });
     await engines.restart('redis');
     await until('connected again', () => connection.runId !== undefined);
     t.not(connection.runId, before);

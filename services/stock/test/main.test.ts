@@ -1,5 +1,7 @@
 // Goal: the process as it is deployed: it listens, sells, tells its metrics, ends in order, and refuses to start wrong.
 // Method: `node dist/main.js` on a Redis of our own; Kafka is away, which must not stop a sale (decision 2).
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { item, makeControl, startRedis, until } from './support/build.ts';
 import { startOrderSide, TOKENS } from './support/order.ts';
@@ -58,8 +60,13 @@ await t.test('a role that runs alone answers health and nothing else', async (t)
 });
 
 await t.test('it does not start without its secrets, or on a Redis that may evict keys', async (t) => {
-  const { child } = await startStock(t, { ...env, STOCK_TOKEN: 'short', GATEWAY_TOKEN: undefined });
+  const file = join(t.testdir(), 'output');
+  const wrong = { ...env, STOCK_TOKEN: 'short', GATEWAY_TOKEN: undefined };
+  const { child } = await startStock(t, wrong, { file });
   t.equal((await child.exited).code, 1);
+  const told = readFileSync(file, 'utf8');
+  t.match(told, /STOCK_TOKEN is shorter[^]*GATEWAY_TOKEN .* is missing/, 'every problem, in words');
+  t.notMatch(told, /\n\s+at /, 'no stack trace');
   const redis = await import('ioredis').then(({ Redis }) => new Redis(engines.redis));
   await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
   const { child: second } = await startStock(t, env);

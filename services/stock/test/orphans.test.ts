@@ -11,7 +11,7 @@ import { createRelayMetrics } from '../src/metrics.ts';
 import { OrphanScan, type OrphanOptions } from '../src/orphans.ts';
 import { createOutbox } from '../src/outbox.ts';
 import { createRelay, LaneRelay, type Chore, type RelayOptions } from '../src/relay.ts';
-import { build, item, silent, until } from './support/build.ts';
+import { build, item, silent, startRedis, until } from './support/build.ts';
 import { connectProducer, createTopics, receive } from './support/kafka.ts';
 import { startStock } from './support/process.ts';
 import { openSale, reserveMany, valuesOf } from './support/settling.ts';
@@ -248,10 +248,14 @@ await t.test(
 );
 
 await t.test('the relay process publishes orphans by itself', async (t) => {
-  const saleId = await openSale(built, { holdMs: HOLD_MS });
-  await reserveMany(built, saleId, 5);
+  // A Redis of its own, because the process relays every lane that it finds, other tests' too.
+  const engines = await startRedis(t);
+  const own = await build(t, { redisUrl: engines.redis });
+  const saleId = await openSale(own, { holdMs: HOLD_MS });
+  await reserveMany(own, saleId, 5);
   await startStock(t, {
-    ORDER_URL: built.order.url,
+    REDIS_URL: engines.redis,
+    ORDER_URL: own.order.url,
     ROLES: 'relay',
     ORPHAN_GRACE_MS: '200',
     ORPHAN_SCAN_MS: '50',

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ControlState, ReserveAnswer, ReserveItem } from '@seckill/contracts';
-import { createLogger, createRegistry, type Http } from '@seckill/runtime';
+import { createLogger, createRegistry, type Http, type Logger } from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
+import { readClock } from '../../src/clock.ts';
 import { Connection } from '../../src/connection.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/keys.ts';
 import { Lanes } from '../../src/lanes.ts';
@@ -37,7 +38,7 @@ export interface Built {
 /** The same assembly as main.ts, on a real Redis, without a port of its own. */
 export async function build(
   t: Test,
-  options: { redisUrl?: string; order?: OrderSide; outboxCountMax?: number } = {},
+  options: { redisUrl?: string; order?: OrderSide; outboxCountMax?: number; logger?: Logger } = {},
 ): Promise<Built> {
   const order = options.order ?? (await startOrderSide(t));
   const connection = new Connection(options.redisUrl ?? process.env['REDIS_URL'] ?? '', silent);
@@ -48,11 +49,11 @@ export async function build(
   const stock = new Stock({
     connection,
     outboxCountMax: options.outboxCountMax ?? 100_000,
-    logger: silent,
+    logger: options.logger ?? silent,
     metrics,
   });
   const app = createApp({
-    api: { stock, lanes },
+    api: { stock, lanes, readClock: () => readClock(connection) },
     tokens: TOKENS,
     isReady: () => true,
     onInvariantBroken: (error) => t.fail(error.message),

@@ -1,4 +1,4 @@
-import { freePorts, startChild, type Child } from '@seckill/stack';
+import { freePorts, startChild, type Child, type ChildOptions } from '@seckill/stack';
 import type { Test } from 'tap';
 import { TOKENS } from './order.ts';
 
@@ -9,7 +9,11 @@ export interface StockProcess {
 }
 
 /** `node dist/main.js` as it is deployed; ends with the test. */
-export async function startStock(t: Test, env: Record<string, string | undefined>): Promise<StockProcess> {
+export async function startStock(
+  t: Test,
+  env: Record<string, string | undefined>,
+  output: ChildOptions['output'] = 'inherit',
+): Promise<StockProcess> {
   const [port = 0, metricsPort = 0] = await freePorts(2);
   const child = await startChild({
     name: 'stock',
@@ -26,7 +30,7 @@ export async function startStock(t: Test, env: Record<string, string | undefined
       LOG_LEVEL: 'silent',
       ...env,
     },
-    output: 'inherit',
+    output,
   });
   t.teardown(() => child.stop());
   return { child, url: `http://127.0.0.1:${port}`, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
