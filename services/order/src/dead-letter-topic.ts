@@ -37,8 +37,12 @@ export async function readLetters(
     }
     if (ends.size === 0) return;
     const groupId = `seckill.dead-letters.${randomBytes(6).toString('hex')}`;
-    await readTo(kafka, { groupId, topic, ends, onLetter });
-    await admin.deleteGroups([groupId]);
+    try {
+      await readTo(kafka, { groupId, topic, ends, onLetter });
+    } finally {
+      // What was read stands, and what failed is told: a group that could not be removed is empty and harms nobody.
+      await admin.deleteGroups([groupId]).catch(() => undefined);
+    }
   } finally {
     await admin.disconnect();
   }
@@ -54,10 +58,10 @@ interface Reading {
 
 async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter }: Reading): Promise<void> {
   const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 250 });
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
   let timer: NodeJS.Timeout | undefined;
   try {
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
       const restartTimer = () => {
         clearTimeout(timer);

@@ -1,5 +1,6 @@
 /** For tests, the bench and a simulation; the service itself starts with main.ts. */
 export * from './app.ts';
+export * from './clock-skew.ts';
 export * from './expiry.ts';
 export * from './handover.ts';
 export * from './intake-consumer.ts';

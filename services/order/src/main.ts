@@ -1,41 +1,27 @@
 import {
-  createKafka,
   createLogger,
-  createProducer,
-  createPublisher,
   createRegistry,
   Lifecycle,
+  readConfigOrExit,
   serveMetrics,
   systemClock,
   type Logger,
-  type Publisher,
 } from '@seckill/runtime';
 import { createApp, type Api } from './app.ts';
-import { readConfig, type Config, type Role } from './config.ts';
-import { createExpiryPool, createHttpPool, createIntakePool, createRelayPool } from './database.ts';
+import { ClockSkew, createClockStore } from './clock-skew.ts';
+import { readConfig, type Config } from './config.ts';
+import { createExpiryPool, createHttpPool } from './database.ts';
 import { createExpiryStore, Expiry } from './expiry.ts';
 import { Handover, HANDOVER_CONCURRENCY } from './handover.ts';
-import { consumeReservations } from './intake-consumer.ts';
-import { createIntakeStore } from './intake-store.ts';
-import { Intake } from './intake.ts';
-import { createMetrics, type OrderMetrics } from './metrics.ts';
+import { startIntake, startRelay } from './kafka-roles.ts';
+import { createMetrics } from './metrics.ts';
 import { Orders } from './orders.ts';
-import { createOutboxStore } from './outbox.ts';
 import { Payments } from './payments.ts';
-import { Relay } from './relay.ts';
+import { runRole, type Process } from './process.ts';
 import { storeRestock } from './restock-store.ts';
 import { SaleStore } from './sale-store.ts';
 import { Sales } from './sales.ts';
 import { createStockClient } from './stock-client.ts';
-
-interface Process {
-  config: Config;
-  logger: Logger;
-  lifecycle: Lifecycle;
-  metrics: OrderMetrics;
-  /** Tells the relay of this process, if it runs one, that there is something to publish. */
-  poke: () => void;
-}
 
 /** Opened first, closed last: what a role uses must outlive it. */
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Promise<void> {
@@ -46,9 +32,9 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
   lifecycle.onStop('metrics', () => server.close());
 
   // The relay first, so that it ends last and publishes what the others end with.
-  if (config.roles.includes('relay')) context.poke = await startRelay(context);
+  if (config.roles.includes('relay')) context.poke = startRelay(context);
   const api = config.roles.includes('http') ? startApi(context) : undefined;
-  if (config.roles.includes('intake')) await startIntake(context);
+  if (config.roles.includes('intake')) startIntake(context);
   if (config.roles.includes('expiry')) startExpiry(context);
 
   const app = createApp({
@@ -62,22 +48,6 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
   const url = await app.listen({ host: config.host, port: config.port });
   lifecycle.ready();
   logger.info({ url, roles: config.roles }, 'started');
-}
-
-/** Runs until the process stops; when it fails, the process ends. */
-function runRole(
-  lifecycle: Lifecycle,
-  name: Role | 'handover',
-  run: (signal: AbortSignal) => Promise<void>,
-): void {
-  const abort = new AbortController();
-  const running = run(abort.signal).catch((error: unknown) => {
-    lifecycle.fail(error, `${name} failed`);
-  });
-  lifecycle.onStop(name, async () => {
-    abort.abort();
-    await running;
-  });
 }
 
 function startApi({ config, logger, lifecycle, metrics, poke }: Process): Api {
@@ -99,6 +69,14 @@ function startApi({ config, logger, lifecycle, metrics, poke }: Process): Api {
     metrics,
   });
   runRole(lifecycle, 'handover', (signal) => handover.run(signal));
+  const clockSkew = new ClockSkew({
+    store: createClockStore(pool),
+    stock,
+    clock: systemClock,
+    logger: logger.child({ part: 'clock skew' }),
+    metrics,
+  });
+  runRole(lifecycle, 'clock skew', (signal) => clockSkew.run(signal));
   const sales = new Sales({
     store,
     storeRestock: (restock) => storeRestock(pool, restock),
@@ -133,70 +111,11 @@ function startExpiry({ config, logger, lifecycle, metrics, poke }: Process): voi
   runRole(lifecycle, 'expiry', (signal) => expiry.run(signal));
 }
 
-/** @returns what wakes it. */
-async function startRelay({ config, logger, lifecycle, metrics }: Process): Promise<() => void> {
-  const log = logger.child({ role: 'relay' });
-  const pool = createRelayPool(config.databaseUrl, log);
-  lifecycle.onStop('postgres of relay', () => pool.end());
-  const relay = new Relay({
-    store: createOutboxStore(pool),
-    publisher: await startPublisher(config, lifecycle, log),
-    clock: systemClock,
-    logger: log,
-    metrics,
-    batchCountMax: config.relayBatchCountMax,
-    keepSeconds: config.outboxKeepSeconds,
-  });
-  runRole(lifecycle, 'relay', (signal) => relay.run(signal));
-  return () => {
-    relay.poke();
-  };
-}
-
-async function startPublisher(config: Config, lifecycle: Lifecycle, logger: Logger): Promise<Publisher> {
-  const producer = createProducer(createKafka(config.kafkaBrokers, 'seckill-order', logger));
-  lifecycle.onStop('producer', () => producer.disconnect());
-  await producer.connect();
-  return createPublisher(producer);
-}
-
-async function startIntake({ config, logger, lifecycle, metrics, poke }: Process): Promise<void> {
-  const log = logger.child({ role: 'intake' });
-  const pool = createIntakePool(config.databaseUrl, log);
-  lifecycle.onStop('postgres of intake', () => pool.end());
-  const publisher = await startPublisher(config, lifecycle, log);
-  const intake = new Intake({
-    store: createIntakeStore(pool),
-    publisher,
-    poke,
-    clock: systemClock,
-    logger: log,
-    metrics,
-    batchCountMax: config.intakeBatchCountMax,
-  });
-  const stop = await consumeReservations({
-    kafka: createKafka(config.kafkaBrokers, 'seckill-order', log),
-    intake,
-    onFail: (error) => {
-      lifecycle.fail(error, 'intake failed');
-    },
-  });
-  lifecycle.onStop('intake', stop);
-}
-
-function main(): void {
-  const config = readConfig();
-  const logger = createLogger('order', config.logLevel);
-  const lifecycle = new Lifecycle(logger);
-  start(config, logger, lifecycle).catch((error: unknown) => {
-    lifecycle.fail(error, 'could not start');
-  });
-}
-
+const config = readConfigOrExit(readConfig);
+const logger = createLogger('order', config.logLevel);
+const lifecycle = new Lifecycle(logger);
 try {
-  main();
+  await start(config, logger, lifecycle);
 } catch (error) {
-  // Before there is a logger: the configuration, told in words.
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  lifecycle.fail(error, 'could not start');
 }

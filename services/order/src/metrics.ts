@@ -49,8 +49,8 @@ export function createMetrics(registry: Registry) {
       labelNames: ['reason'] as const,
       registers,
     }),
-    recordedNotices: new Gauge({
-      name: 'seckill_order_payments_recorded_old',
+    waitingNotices: new Gauge({
+      name: 'seckill_order_payments_waiting_notices',
       help: 'Payment notices that have waited for their order for more than a minute; written by role relay',
       registers,
     }),
@@ -90,6 +90,17 @@ export function createMetrics(registry: Registry) {
     relayFailures: new Counter({
       name: 'seckill_order_relay_failures_total',
       help: 'Passes over the outbox that failed; their messages are published again',
+      registers,
+    }),
+    clockSkewSeconds: new Gauge({
+      name: 'seckill_order_clock_skew_seconds',
+      help: 'By how much the clock of Redis is ahead of that of Postgres; NaN while it cannot be measured; written by role http',
+      registers,
+    }),
+    /** Any increase wants a person: holds end at another time than the buyer was told. */
+    clockSkewAlarms: new Counter({
+      name: 'seckill_order_clock_skew_alarms_total',
+      help: 'Measurements, one in 10 s, by which the clocks of Redis and Postgres surely differ by more than 0.5 s',
       registers,
     }),
     outboxMessages: new Gauge({

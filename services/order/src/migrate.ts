@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { backoffMs, classifyPostgresError, systemClock } from '@seckill/runtime';
 import pg from 'pg';
+import { print, runCommand } from './command.ts';
 import { readMigrateConfig } from './config.ts';
 
 const FOLDER = fileURLToPath(new URL('../migrations/', import.meta.url));
@@ -110,22 +112,21 @@ async function connect(url: string): Promise<pg.Client> {
   }
 }
 
-const HELP = `Usage: node dist/migrate.js [--help]
+const HELP = `Usage: npm run migrate -- [--help]
 Applies services/order/migrations/*.sql in order to the database of DATABASE_URL (or DATABASE_URL_FILE).
-Repeating it changes nothing; several at once wait for each other.`;
+Repeating it changes nothing; several at once wait for each other.
+Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
 async function main(): Promise<void> {
-  if (process.argv.includes('--help')) {
-    console.log(HELP);
+  const { values } = parseArgs({ options: { help: { type: 'boolean', default: false } } });
+  if (values.help) {
+    print(HELP);
     return;
   }
   const applied = await migrate(readMigrateConfig().databaseUrl);
-  console.log(applied.length === 0 ? 'nothing to migrate' : `migrated: ${applied.join(', ')}`);
+  print(applied.length === 0 ? 'nothing to migrate' : `migrated: ${applied.join(', ')}`);
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  main().catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  });
+  await runCommand(main);
 }

@@ -42,7 +42,7 @@ export interface Backlog {
   /** Seconds; 0 when nothing waits. */
   oldestSeconds: number;
   /** Payment notices that have waited for their order for more than a minute. */
-  recordedNotices: number;
+  waitingNotices: number;
 }
 
 /** What the relay needs of Postgres; a simulation brings its own. */
@@ -75,18 +75,18 @@ export function createOutboxStore(pool: Pool): OutboxStore {
     },
 
     async readBacklog() {
-      const { rows } = await pool.query<{ unpublished: string; oldest: number; recorded: string }>(
+      const { rows } = await pool.query<{ unpublished: string; oldest: number; waiting: string }>(
         `SELECT count(*) AS unpublished,
            COALESCE(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest,
            (SELECT count(*) FROM payments
-            WHERE result = 'recorded' AND received_at < now() - interval '1 minute') AS recorded
+            WHERE result = 'recorded' AND received_at < now() - interval '1 minute') AS waiting
          FROM outbox WHERE published_at IS NULL`,
       );
       const [row] = rows;
       return {
         unpublished: Number(row?.unpublished ?? 0),
         oldestSeconds: Math.max(0, row?.oldest ?? 0),
-        recordedNotices: Number(row?.recorded ?? 0),
+        waitingNotices: Number(row?.waiting ?? 0),
       };
     },
   };

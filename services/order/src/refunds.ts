@@ -5,6 +5,8 @@ import { createLogger, createPool, type Pool } from '@seckill/runtime';
 import { CommandError, findEngines, formatTable, print, runCommand } from './command.ts';
 import type { RefundReason } from './payment.ts';
 
+/** An order comes within seconds of its payment; one that has not by now is missing. */
+const ORDER_WAIT_MINUTES = 5;
 /** A list longer than this is not read by a person; the oldest come first. */
 const ROWS_MAX = 10_000;
 
@@ -13,7 +15,8 @@ export interface Refund {
   paymentId: string;
   /** Minor units. */
   amount: { amount: number; currency: string };
-  reason: RefundReason;
+  /** `no_order_yet`: the money waits for an order that has not come; it is not certain yet what becomes of it. */
+  reason: RefundReason | 'no_order_yet';
   since: string;
   /** How often the provider sent it. */
   notices: number;
@@ -24,30 +27,35 @@ interface RefundRow {
   payment_id: string;
   amount: string;
   currency: string;
-  refund_reason: RefundReason;
-  result_at: Date;
+  reason: Refund['reason'];
+  since: Date;
   notices: number;
 }
 
-/** Payments that buy nothing, oldest first: money that a person has to give back. */
+/** Payments that buy nothing, and those whose order does not come, oldest first: money that a person has to look after. */
 export async function listRefunds(pool: Pool): Promise<Refund[]> {
   const { rows } = await pool.query<RefundRow>(
-    `SELECT order_id, payment_id, amount, currency, refund_reason, result_at, notices FROM payments
-     WHERE result = 'refund_due' ORDER BY result_at, payment_id, order_id, amount, currency LIMIT $1`,
-    [ROWS_MAX],
+    `SELECT order_id, payment_id, amount, currency, refund_reason AS reason, result_at AS since, notices
+     FROM payments WHERE result = 'refund_due'
+     UNION ALL
+     SELECT order_id, payment_id, amount, currency, 'no_order_yet', received_at, notices
+     FROM payments WHERE result = 'recorded' AND received_at < now() - make_interval(mins => $2)
+     ORDER BY since, payment_id, order_id, amount, currency LIMIT $1`,
+    [ROWS_MAX, ORDER_WAIT_MINUTES],
   );
   return rows.map((row) => ({
     orderId: row.order_id,
     paymentId: row.payment_id,
     amount: { amount: Number(row.amount), currency: row.currency },
-    reason: row.refund_reason,
-    since: row.result_at.toISOString(),
+    reason: row.reason,
+    since: row.since.toISOString(),
     notices: row.notices,
   }));
 }
 
 const HELP = `Usage: npm run refunds -- [options]
-Lists payments that bought nothing and are to be given back, oldest first (at most ${ROWS_MAX}).
+Lists payments that bought nothing and are to be given back, and those that have waited for their order for more than
+${ORDER_WAIT_MINUTES} minutes, oldest first (at most ${ROWS_MAX}).
 
   --json          answers as JSON; amounts in minor units
   --stack NAME    database of .run/NAME/stack.json; without it DATABASE_URL, or else the stack "default"
@@ -58,6 +66,8 @@ Why: wrong_amount     amount or currency is not the order's
      second_payment   another payment had paid the order
      other_order      this payment had paid another order
      unknown_order    no order can have this id
+     no_order_yet     its order has not come: the message is late, parked (npm run dead-letters) or lost; when it comes,
+                      the payment counts, so give nothing back before you know
 Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
 async function main(): Promise<void> {

@@ -65,10 +65,11 @@ export class Relay {
       this.#wake = new AbortController();
       let pauseMs = idleMs;
       try {
+        // First, so that the gauges also tell how long Kafka is away.
+        await this.#tend();
         const published = await this.pass();
         failures = 0;
         idleMs = published > 0 ? IDLE_MIN_MS : Math.min(IDLE_MAX_MS, idleMs * 2);
-        await this.#tend();
         if (published >= batchCountMax) continue;
       } catch (error) {
         if (error instanceof InvariantError) throw error;
@@ -101,10 +102,10 @@ export class Relay {
     const { store, clock, metrics, keepSeconds } = this.#parts;
     if (clock.now() < this.#tendAt) return;
     this.#tendAt = clock.now() + TEND_EVERY_MS;
-    const { unpublished, oldestSeconds, recordedNotices } = await store.readBacklog();
+    const { unpublished, oldestSeconds, waitingNotices } = await store.readBacklog();
     metrics.outboxMessages.set(unpublished);
     metrics.outboxOldestSeconds.set(oldestSeconds);
-    metrics.recordedNotices.set(recordedNotices);
+    metrics.waitingNotices.set(waitingNotices);
     for (let round = 0; round < REMOVE_ROUNDS_MAX; round += 1) {
       const removed = await store.removePublished(keepSeconds, REMOVE_COUNT_MAX);
       if (removed < REMOVE_COUNT_MAX) return;

@@ -1,17 +1,21 @@
 import { ControlAcknowledgement, type ControlState } from '@seckill/contracts';
 import { Upstream } from '@seckill/runtime';
+import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 
 const acknowledgement = Compile(ControlAcknowledgement);
 /** Stock loads the sale within this call, and calls us back for it; an admin waits 5 s in all. */
 const CONTROL_MS = 4_000;
+const clockAnswer = Compile(Type.Object({ now: Type.Integer({ minimum: 0 }) }));
+/** A later answer tells nothing: the measurement is uncertain by half of what it took. */
+const CLOCK_MS = 1_000;
 
 export class StockError extends Error {
   override readonly name = 'StockError';
   readonly code = 'SECKILL_STOCK_ANSWER';
   readonly status: number;
-  constructor(status: number) {
-    super(`stock answered ${status} to a control state`);
+  constructor(status: number, question: string) {
+    super(`stock answered ${status} to ${question}`);
     this.status = status;
   }
 }
@@ -22,6 +26,11 @@ export interface StockClient {
    * @throws UpstreamError when there is no answer, StockError when it is not the one expected.
    */
   putControl(control: ControlState): Promise<number>;
+  /**
+   * @returns Redis' clock, milliseconds since the epoch.
+   * @throws UpstreamError when there is no answer, StockError when it is not the one expected.
+   */
+  readClock(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -34,8 +43,18 @@ export function createStockClient(options: { url: string; token: string; connect
         path: `/internal/sales/${control.saleId}`,
         body: control,
       });
-      if (status !== 200 || !acknowledgement.Check(body)) throw new StockError(status);
+      if (status !== 200 || !acknowledgement.Check(body)) throw new StockError(status, 'a control state');
       return body.version;
+    },
+    async readClock() {
+      const { status, body } = await upstream.call({
+        method: 'GET',
+        path: '/internal/clock',
+        timeoutMs: CLOCK_MS,
+      });
+      if (status !== 200 || !clockAnswer.Check(body))
+        throw new StockError(status, 'the question for its clock');
+      return body.now;
     },
     close: () => upstream.close(),
   };

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { TOPICS, type Topic } from '@seckill/contracts';
 import {
   backoffMs,
@@ -9,6 +10,7 @@ import {
   systemClock,
   type Kafka,
 } from '@seckill/runtime';
+import { print, runCommand } from './command.ts';
 import { readTopicsConfig } from './config.ts';
 
 const KAFKA_WAIT_MS = 60_000;
@@ -112,24 +114,23 @@ async function connect(admin: Admin): Promise<void> {
   }
 }
 
-const HELP = `Usage: node dist/topics.js [--help]
+const HELP = `Usage: npm run topics -- [--help]
 Creates the Kafka topics on KAFKA_BROKERS, waiting up to a minute for Kafka. Repeating it changes nothing.
-TOPICS_REPLICATION_FACTOR (default 1) and TOPICS_MIN_IN_SYNC_REPLICAS (default 1) apply to topics it creates.`;
+TOPICS_REPLICATION_FACTOR (default 1) and TOPICS_MIN_IN_SYNC_REPLICAS (default 1) apply to topics it creates.
+Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
 async function main(): Promise<void> {
-  if (process.argv.includes('--help')) {
-    console.log(HELP);
+  const { values } = parseArgs({ options: { help: { type: 'boolean', default: false } } });
+  if (values.help) {
+    print(HELP);
     return;
   }
   const { kafkaBrokers, ...options } = readTopicsConfig();
   const kafka = createKafka(kafkaBrokers, 'seckill-topics', createLogger('topics', 'error'));
   const created = await createTopics(kafka, options);
-  console.log(created.length === 0 ? 'nothing to create' : `created: ${created.join(', ')}`);
+  print(created.length === 0 ? 'nothing to create' : `created: ${created.join(', ')}`);
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  main().catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  });
+  await runCommand(main);
 }

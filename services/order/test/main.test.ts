@@ -3,11 +3,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '@seckill/runtime';
 import type { Test } from 'tap';
 import { test } from 'tap';
+import { createTopics } from '../src/topics.ts';
 import { createDatabase } from './support/database.ts';
+import { connectKafka, SINGLE_BROKER } from './support/kafka.ts';
 import { until } from './support/parts.ts';
-import { makeSaleInput } from './support/reservations.ts';
+import { createProxy } from './support/proxy.ts';
+import { makeSaleInput, readOrders, storeOrders, storeSale } from './support/reservations.ts';
 import { createStock, TOKENS } from './support/stock.ts';
 
 const PROGRAM = fileURLToPath(new URL('../dist/main.js', import.meta.url));
@@ -19,12 +23,18 @@ interface Order {
 }
 
 /** Role `http` only: the intake's group is one for the whole Kafka, which other tests may share. */
-async function startOrder(t: Test, databaseUrl: string, stockUrl: string): Promise<Order> {
+const HTTP_ONLY = { KAFKA_BROKERS: '127.0.0.1:9', ROLES: 'http' };
+
+async function startOrder(
+  t: Test,
+  databaseUrl: string,
+  stockUrl: string,
+  kafka: Record<string, string> = HTTP_ONLY,
+): Promise<Order> {
   const child = spawn(process.execPath, [PROGRAM], {
     env: {
       PATH: process.env['PATH'],
       DATABASE_URL: databaseUrl,
-      KAFKA_BROKERS: '127.0.0.1:9',
       STOCK_URL: stockUrl,
       ORDER_TOKEN: TOKENS.order,
       GATEWAY_TOKEN: TOKENS.gateway,
@@ -32,7 +42,7 @@ async function startOrder(t: Test, databaseUrl: string, stockUrl: string): Promi
       HOST: '127.0.0.1',
       PORT: '0',
       METRICS_PORT: '0',
-      ROLES: 'http',
+      ...kafka,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -94,6 +104,51 @@ await test('SIGTERM ends the process with 0, after the calls under way', async (
   t.equal(code, 0);
 });
 
+await test('while Kafka is away order starts with every role, serves, and ends soon', async (t) => {
+  const { url, pool } = await createDatabase(t);
+  const stock = await createStock(t);
+  const saleId = await storeSale(pool, { orange: 10 });
+  // Long overdue: ended by the role `expiry`, and its settlement waits for Kafka.
+  await storeOrders(pool, saleId, [{ expiresAt: 1_000 }]);
+  const order = await startOrder(t, url, stock.url, { KAFKA_BROKERS: '127.0.0.1:1' });
+  t.equal((await fetch(`${order.url}/readyz`)).status, 200);
+  t.same(await order.call('GET', `/v1/sales/${saleId}`), { status: 200, code: undefined });
+  t.same(await order.call('POST', '/v1/sales', makeSaleInput()), { status: 201, code: undefined });
+  await until('the expiry', async () => (await readOrders(pool))[0]?.status === 'expired');
+  await until('the question for the clock', () => stock.clockReads > 0);
+  // Several attempts of its producers have failed by now.
+  await systemClock.sleep(6_000);
+  t.equal((await fetch(`${order.url}/readyz`)).status, 200, 'and it goes on');
+  const stoppedAt = performance.now();
+  order.child.kill('SIGTERM');
+  const [code] = (await once(order.child, 'exit')) as [number];
+  t.equal(code, 0);
+  const tookMs = performance.now() - stoppedAt;
+  t.ok(tookMs < 5_000, `ended in ${tookMs.toFixed(0)} ms`);
+});
+
+await test('what waited for Kafka is published when it comes', async (t) => {
+  const { url, pool } = await createDatabase(t);
+  const stock = await createStock(t);
+  const [broker] = (process.env['KAFKA_BROKERS'] ?? '').split(',');
+  const proxy = await createProxy(t, `http://${broker ?? ''}`);
+  await proxy.cut();
+  await createTopics(connectKafka(), SINGLE_BROKER);
+  const saleId = await storeSale(pool, { orange: 10 });
+  await storeOrders(pool, saleId, [{ expiresAt: 1_000 }]);
+  await startOrder(t, url, stock.url, {
+    KAFKA_BROKERS: new URL(proxy.url).host,
+    ROLES: 'http,expiry,relay',
+  });
+  await until('the settlement', async () => (await pool.query('SELECT FROM outbox')).rowCount === 1);
+  const countPublished = async () =>
+    (await pool.query('SELECT FROM outbox WHERE published_at IS NOT NULL')).rowCount;
+  await systemClock.sleep(1_000);
+  t.equal(await countPublished(), 0);
+  await proxy.mend();
+  await until('its publication', async () => (await countPublished()) === 1);
+});
+
 await test('a configuration that is not usable is told at once and whole', async (t) => {
   const child = spawn(process.execPath, [PROGRAM], {
     env: { ROLES: 'http,cook' },
@@ -116,4 +171,5 @@ await test('a configuration that is not usable is told at once and whole', async
   ]) {
     t.match(told, name);
   }
+  t.match(told, /^configuration is not usable:\n( {2}- .+\n)+$/, 'in words only');
 });

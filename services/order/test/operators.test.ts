@@ -4,15 +4,16 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { TOPICS } from '@seckill/contracts';
+import { DEAD_LETTER, TOPICS } from '@seckill/contracts';
 import { createRegistry, systemClock, type IncomingMessage, type Publisher } from '@seckill/runtime';
 import { test } from 'tap';
+import { readLetters } from '../src/dead-letter-topic.ts';
 import { createIntakeStore } from '../src/intake-store.ts';
 import { Intake } from '../src/intake.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { createTopics } from '../src/topics.ts';
 import { createDatabase } from './support/database.ts';
-import { connectKafka, connectPublisher, SINGLE_BROKER } from './support/kafka.ts';
+import { connectKafka, connectPublisher, createTopic, SINGLE_BROKER } from './support/kafka.ts';
 import { buildEnds, logger, makeContext } from './support/parts.ts';
 import {
   makeNotice,
@@ -153,6 +154,28 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
   );
 });
 
+await test('a reading that fails leaves no group behind either', async (t) => {
+  const kafka = connectKafka();
+  const topic = await createTopic(kafka, 2);
+  const publisher = await connectPublisher(t, kafka);
+  await publisher.publish(topic, DEAD_LETTER, [{ key: 'a', value: '{}' }]);
+  const admin = kafka.admin();
+  await admin.connect();
+  t.teardown(() => admin.disconnect());
+  const listGroups = async () => {
+    const { groups } = await admin.listGroups();
+    return groups.map(({ groupId }) => groupId).filter((id) => id.startsWith('seckill.dead-letters.'));
+  };
+  let groupsMeanwhile: string[] = [];
+  const onLetter = async () => {
+    groupsMeanwhile = await listGroups();
+    throw new Error('not this one');
+  };
+  await t.rejects(readLetters(kafka, onLetter, topic.name), { message: 'not this one' });
+  t.equal(groupsMeanwhile.length, 1, 'there was one');
+  t.same(await listGroups(), []);
+});
+
 await test('what a command cannot do it says in words', async (t) => {
   const { url } = await createDatabase(t);
   await createTopics(connectKafka(), SINGLE_BROKER);
@@ -176,6 +199,14 @@ await test('what a command cannot do it says in words', async (t) => {
   };
   await Promise.all(table.map(check));
   t.match(await run('dead-letters', ['--help'], {}), { code: 0, stdout: /Usage:/ });
+  for (const program of ['migrate', 'topics']) {
+    t.match(await run(program, ['--help'], {}), { code: 0, stdout: `Usage: npm run ${program}` });
+    // Nothing is done, however well the rest would work.
+    t.match(await run(program, ['--colour'], env), { code: 2, stdout: '', stderr: /--colour/ });
+    t.match(await run(program, ['everything'], env), { code: 2, stdout: '', stderr: /everything/ });
+    t.match(await run(program, [], {}), { code: 1, stderr: /^configuration is not usable:\n[^\n]+\n$/ });
+    t.match(await run(program, [], env), { code: 0, stdout: /^nothing to (migrate|create)\n$/ });
+  }
   t.match(await run('refunds', ['--stack', 'no-such-stack'], {}), { code: 1, stderr: /npm start/ });
   t.match(await run('refunds', ['everything'], env), { code: 2 });
   t.match(await run('refunds', [], { KAFKA_BROKERS: brokers }), {
@@ -198,7 +229,19 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   await payments.accept(makeNotice(b, { paymentId: 'good' }));
   await payments.accept(makeNotice(b, { paymentId: 'second' }));
   await payments.accept(makeNotice(makeReservation(saleId).reservationId, { paymentId: 'early' }));
+  // Waits for its order as well, and for longer than an order may take.
+  const lost = makeReservation(saleId).reservationId;
+  await payments.accept(makeNotice(lost, { paymentId: 'lost' }));
+  await pool.query(`UPDATE payments SET received_at = now() - make_interval(secs => CASE payment_id
+    WHEN 'lost' THEN 301 ELSE 290 END) WHERE result = 'recorded'`);
   const expected = [
+    {
+      orderId: lost,
+      paymentId: 'lost',
+      amount: { amount: 100, currency: 'CNY' },
+      reason: 'no_order_yet',
+      notices: 1,
+    },
     {
       orderId: a,
       paymentId: 'late',
@@ -221,10 +264,13 @@ await test('refunds lists what is to be given back, and why', async (t) => {
     listed.map(({ since: _since, ...rest }) => rest),
     expected,
   );
-  t.ok(listed.every(({ since }) => Math.abs(Date.parse(since) - Date.now()) < 60_000));
+  const ages = listed.map(({ since }) => Date.now() - Date.parse(since));
+  t.ok(Math.abs((ages.shift() ?? 0) - 301_000) < 60_000, 'since it came');
+  t.ok(ages.every((age) => Math.abs(age) < 60_000));
   const table = await run('refunds', [], env);
   t.match(table.stdout, /order +payment +amount +why +since/);
   t.match(table.stdout, new RegExp(`${a} +late +100 CNY +order_ended`));
+  t.match(table.stdout, new RegExp(`${lost} +lost +100 CNY +no_order_yet`));
 
   // The address of a running stack instead of variables.
   const name = `order-test-${randomBytes(4).toString('hex')}`;

@@ -231,7 +231,7 @@ await test('published messages are removed after a while, waiting ones never; th
   const { publisher } = makePublisher(() => true);
   const store = createOutboxStore(pool);
   const { oldestSeconds, ...backlog } = await store.readBacklog();
-  t.same(backlog, { unpublished: 100, recordedNotices: 2 });
+  t.same(backlog, { unpublished: 100, waitingNotices: 2 });
   t.ok(oldestSeconds >= 10_800 && oldestSeconds < 10_900);
   const stop = new AbortController();
   // Nothing to publish in this pass, so that it gets as far as tidying up.
@@ -250,7 +250,21 @@ await test('published messages are removed after a while, waiting ones never; th
   blocker.release();
   t.equal(await countUnpublished(pool), 100);
   t.equal((await metrics.outboxMessages.get()).values[0]?.value, 100);
-  t.equal((await metrics.recordedNotices.get()).values[0]?.value, 2);
+  t.equal((await metrics.waitingNotices.get()).values[0]?.value, 2);
+});
+
+await test('the gauges also tell what waits while Kafka is away', async (t) => {
+  const { pool } = await createDatabase(t);
+  await fill(pool, 3);
+  const stop = new AbortController();
+  const away: Publisher = { publish: () => Promise.reject(new Error('away')) };
+  const { relay, metrics } = buildRelay(pool, away);
+  const running = relay.run(stop.signal);
+  const read = async () => (await metrics.outboxMessages.get()).values[0]?.value;
+  await until('the gauge', async () => (await read()) === 3);
+  stop.abort();
+  await running;
+  t.equal(await countUnpublished(pool), 3);
 });
 
 await test('a message for an unknown topic is our own bug, and ends the role', async (t) => {

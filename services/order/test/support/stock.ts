@@ -24,6 +24,10 @@ export interface Stock {
   answer: number | undefined;
   /** Milliseconds before a control state is applied. */
   delayMs: number;
+  /** What its clock tells beyond ours; milliseconds. */
+  clockAheadMs: number;
+  /** How often it was asked for its clock. */
+  clockReads: number;
   /** Order's address, to be called back for the first load of a sale as the real stock does; undefined: load without. */
   orderUrl: string | undefined;
   up(): Promise<void>;
@@ -40,6 +44,8 @@ export async function createStock(t: Test): Promise<Stock> {
     epochs: new Map(),
     answer: undefined,
     delayMs: 0,
+    clockAheadMs: 0,
+    clockReads: 0,
     orderUrl: undefined,
     async up() {
       server = createServer((request, response) => {
@@ -47,6 +53,10 @@ export async function createStock(t: Test): Promise<Stock> {
         request.on('data', (chunk: Buffer) => chunks.push(chunk));
         request.on('end', () => {
           const isOrder = request.headers.authorization === `Bearer ${TOKENS.order}`;
+          if (isOrder && request.method === 'GET' && request.url === '/internal/clock') {
+            stock.clockReads += 1;
+            return void response.end(JSON.stringify({ now: Date.now() + stock.clockAheadMs }));
+          }
           const isControl = request.method === 'PUT' && request.url?.startsWith('/internal/sales/') === true;
           if (!isOrder || !isControl) return void response.writeHead(isOrder ? 404 : 403).end();
           putControl(stock, JSON.parse(Buffer.concat(chunks).toString()) as ControlState).then(

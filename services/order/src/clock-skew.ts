@@ -1,0 +1,95 @@
+import { backoffMs, type Clock, type Logger, type Pool } from '@seckill/runtime';
+import type { OrderMetrics } from './metrics.ts';
+import type { StockClient } from './stock-client.ts';
+
+/** What a hold is left to wait beyond its end (EXPIRY_GRACE_MS), so that Redis' clock may be ahead by as much. */
+const SKEW_MS_MAX = 500;
+const EVERY_MS = 10_000;
+const BACKOFF = { baseMs: 1_000, capMs: EVERY_MS };
+
+/** What it needs of Postgres; a simulation brings its own. */
+export interface ClockStore {
+  /** Postgres' clock, milliseconds since the epoch. */
+  readClock(): Promise<number>;
+}
+
+export function createClockStore(pool: Pool): ClockStore {
+  return {
+    async readClock() {
+      const { rows } = await pool.query<{ now: number }>(
+        'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
+      );
+      return rows[0]?.now ?? Number.NaN;
+    },
+  };
+}
+
+export interface ClockSkewParts {
+  store: ClockStore;
+  stock: Pick<StockClient, 'readClock'>;
+  clock: Clock;
+  logger: Logger;
+  metrics: OrderMetrics;
+  random?: () => number;
+}
+
+/** By how much Redis' clock is ahead of Postgres'; milliseconds. */
+export interface Skew {
+  skewMs: number;
+  /** The true skew is at most this far from `skewMs`. */
+  uncertaintyMs: number;
+}
+
+/**
+ * Redis' clock sets the end of a hold and Postgres' judges it: when they differ by more than the grace, holds end before
+ * the time that the buyer was told, or long after it (recovery.md, "Time"). Each replica measures.
+ */
+export class ClockSkew {
+  readonly #parts: ClockSkewParts;
+
+  constructor(parts: ClockSkewParts) {
+    this.#parts = parts;
+  }
+
+  /** Until the signal aborts. While stock or Postgres is away the gauge is NaN: nobody knows the skew. Never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics, random } = this.#parts;
+    let failures = 0;
+    while (!signal.aborted) {
+      let pauseMs = EVERY_MS;
+      try {
+        await this.pass();
+        failures = 0;
+      } catch (error) {
+        metrics.clockSkewSeconds.set(Number.NaN);
+        logger.warn({ err: error, failures }, 'clock skew: cannot be measured');
+        pauseMs = backoffMs(failures, { ...BACKOFF, ...(random === undefined ? {} : { random }) });
+        failures += 1;
+      }
+      await clock.sleep(pauseMs, signal);
+    }
+  }
+
+  /** One measurement, told and alarmed. @throws what Postgres or stock throw */
+  async pass(): Promise<Skew> {
+    const { logger, metrics } = this.#parts;
+    const skew = await this.#measure();
+    metrics.clockSkewSeconds.set(skew.skewMs / 1_000);
+    // Only what is certain: a slow answer of stock is not a wrong clock.
+    if (Math.abs(skew.skewMs) - skew.uncertaintyMs > SKEW_MS_MAX) {
+      metrics.clockSkewAlarms.inc();
+      logger.error({ ...skew, maxMs: SKEW_MS_MAX }, 'clock skew: the clocks of Redis and Postgres differ');
+    }
+    return skew;
+  }
+
+  /** Redis told its time somewhere between our two questions to Postgres. */
+  async #measure(): Promise<Skew> {
+    const { store, stock } = this.#parts;
+    const before = await store.readClock();
+    const redis = await stock.readClock();
+    const after = await store.readClock();
+    // Absolute, for Postgres' own clock may be set back in between: then the measurement is as uncertain.
+    return { skewMs: redis - (before + after) / 2, uncertaintyMs: Math.abs(after - before) / 2 };
+  }
+}
