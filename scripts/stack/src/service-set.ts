@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from './children.ts';
 import { tryClaimFile } from './claims.ts';
+import type { Environment } from './environment.ts';
 import { textOf } from './errors.ts';
 import { choosePorts, SERVICE_NAMES, startService, untilServing } from './services.ts';
 import type { Ports, ServiceName } from './services.ts';
@@ -11,8 +12,6 @@ const ATTEMPTS_MAX = 3;
 
 /** One for the machine, wherever TMPDIR points. */
 const CONTRACT_PORTS_FILE = '/tmp/seckill-contract-ports.json';
-
-export type Environment = Record<string, string | undefined>;
 
 export const urlOf = ({ port }: Ports): string => `http://127.0.0.1:${port}`;
 

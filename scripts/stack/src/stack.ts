@@ -1,17 +1,18 @@
 /** The whole system on one machine: engines, tables and topics, then order, stock and gateway. */
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Child } from './children.ts';
 import type { Log } from './engine.ts';
 import { startEngines } from './engine-set.ts';
 import type { Engines } from './engine-set.ts';
+import { makeEnvironment } from './environment.ts';
+import type { Environment } from './environment.ts';
 import { StackError } from './errors.ts';
 import { writeInfo } from './info.ts';
 import type { StackInfo } from './info.ts';
 import { claimName } from './names.ts';
 import type { Claim } from './names.ts';
 import { startServices, urlOf } from './service-set.ts';
-import type { Environment, ServiceSet } from './service-set.ts';
+import type { ServiceSet } from './service-set.ts';
 import { choosePorts, runTask } from './services.ts';
 import type { ServiceName } from './services.ts';
 
@@ -42,32 +43,6 @@ export interface Stack {
   /** Stops a service if it runs and starts it again on the same port. */
   restart(service: ServiceName): Promise<void>;
   stop(): Promise<void>;
-}
-
-function makeSecrets(): Record<string, string> {
-  const secret = (): string => randomBytes(32).toString('base64url');
-  return {
-    JWT_SECRET: secret(),
-    WEBHOOK_SECRETS: `whsec_${randomBytes(32).toString('base64')}`,
-    GATEWAY_TOKEN: secret(),
-    ORDER_TOKEN: secret(),
-    STOCK_TOKEN: secret(),
-  };
-}
-
-/** What is set here goes before the caller's environment where it would break the stack, and after it elsewhere. */
-function makeEnvironment(options: StackOptions, engines: Engines): Environment {
-  return {
-    ...makeSecrets(),
-    PAYMENTS: 'sandbox',
-    LOG_LEVEL: 'info',
-    ...process.env,
-    ...options.env,
-    HOST: '127.0.0.1',
-    REDIS_URL: engines.redis,
-    KAFKA_BROKERS: engines.kafka,
-    DATABASE_URL: engines.postgres,
-  };
 }
 
 function infoOf(env: Environment, engines: Engines, services: ServiceSet): StackInfo {
@@ -142,7 +117,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   let engines: Engines | undefined;
   try {
     engines = await startEngines({ name: claim.name, claim, log });
-    const env = makeEnvironment(options, engines);
+    const env = makeEnvironment({ ...process.env, ...options.env }, engines);
     await runTask('order', 'migrate.js', env);
     await runTask('order', 'topics.js', env);
     log('tables and topics are there');

@@ -1,0 +1,46 @@
+/** What the services of a stack are told: secrets of their own, then the caller's variables, then where the engines are. */
+import { randomBytes } from 'node:crypto';
+import type { EngineUrls } from './engine-set.ts';
+
+export type Environment = Record<string, string | undefined>;
+
+/** Each may also come as `<NAME>_FILE`, which the services prefer to the variable. */
+const URLS = ['REDIS_URL', 'DATABASE_URL', 'STOCK_URL', 'ORDER_URL'];
+
+function makeSecrets(): Record<string, string> {
+  const secret = (): string => randomBytes(32).toString('base64url');
+  return {
+    JWT_SECRET: secret(),
+    WEBHOOK_SECRETS: `whsec_${randomBytes(32).toString('base64')}`,
+    GATEWAY_TOKEN: secret(),
+    ORDER_TOKEN: secret(),
+    STOCK_TOKEN: secret(),
+  };
+}
+
+/**
+ * An empty secret would replace the one made here, and a file would hide it or the address of an engine: stack.json would
+ * tell another than the services use.
+ */
+function withoutTraps(variables: Environment, secrets: string[]): Environment {
+  const files = [...secrets, ...URLS].map((name) => `${name}_FILE`);
+  const isTrap = ([name, value]: [string, string | undefined]): boolean =>
+    files.includes(name) || (secrets.includes(name) && (value ?? '') === '');
+  return Object.fromEntries(Object.entries(variables).filter((entry) => !isTrap(entry)));
+}
+
+/** `variables`: the caller's environment and what was asked for over it. */
+export function makeEnvironment(variables: Environment, engines: EngineUrls): Environment {
+  const secrets = makeSecrets();
+  return {
+    ...secrets,
+    PAYMENTS: 'sandbox',
+    LOG_LEVEL: 'info',
+    ...withoutTraps(variables, Object.keys(secrets)),
+    // Before the caller's, where another value would break the stack.
+    HOST: '127.0.0.1',
+    REDIS_URL: engines.redis,
+    KAFKA_BROKERS: engines.kafka,
+    DATABASE_URL: engines.postgres,
+  };
+}
