@@ -56,7 +56,8 @@ function startApi({ config, logger, lifecycle, metrics, poke }: Process): Api {
   const stock = createStockClient({
     url: config.stockUrl,
     token: config.orderToken,
-    connections: HANDOVER_CONCURRENCY,
+    // And one for the clock, which must not wait behind a load.
+    connections: HANDOVER_CONCURRENCY + 1,
   });
   lifecycle.onStop('stock client', () => stock.close());
 
