@@ -41,13 +41,16 @@ await t.test('concurrent control states load once, and the highest version stand
 await t.test(
   'while order cannot be asked or refuses, the sale stays closed and nothing is acknowledged',
   async (t) => {
-    const { addSale, send, order, reserve } = await build(t);
+    const { addSale, send, order, reserve, connection } = await build(t);
     const sale = addSale();
     const put = () => send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
+    const keys = Object.values(laneKeys({ saleId: sale.saleId, lane: 0 }));
     for (const status of [500, 409, 404]) {
       order.snapshotStatus = status;
       t.match(await put(), unavailable, String(status));
-      t.same(await reserve(item(sale.saleId)), [{ outcome: 'sale_unavailable', missing: false }]);
+      t.same(await reserve(item(sale.saleId)), [{ outcome: 'sale_unavailable', missing: true }]);
+      t.equal(await connection.redis.exists(...keys), 0, 'nothing is left that nobody would remove');
+      t.equal(await connection.redis.sismember('seckill:lanes', `${sale.saleId}:0`), 0);
     }
     order.snapshotStatus = undefined;
     order.grants = () => false;
