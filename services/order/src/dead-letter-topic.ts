@@ -120,15 +120,22 @@ function toLetter(partition: number, { offset, timestamp, key, value }: RawMessa
 function parseContent(value: Buffer | null): DeadLetter {
   try {
     const content = JSON.parse(value?.toString() ?? '') as Partial<DeadLetter> | null;
-    const { topic, partition, offset, error, value: original, headers } = content ?? {};
+    const { topic, partition, offset, error, value: original, headers, isTruncated } = content ?? {};
     if (
       typeof topic === 'string' &&
       typeof partition === 'number' &&
       typeof offset === 'string' &&
       typeof original === 'string'
     ) {
-      const known = { topic, partition, offset, error: error ?? '', value: original };
-      return headers === undefined ? known : { ...known, headers };
+      return {
+        topic,
+        partition,
+        offset,
+        error: error ?? '',
+        value: original,
+        ...(headers === undefined ? {} : { headers }),
+        ...(isTruncated === true ? { isTruncated } : {}),
+      };
     }
   } catch {
     // Told below.
@@ -144,13 +151,18 @@ function parseContent(value: Buffer | null): DeadLetter {
 
 /**
  * The original message once more, to the topic and partition where it was met.
- * @throws CommandError when it belongs to no topic of ours; PublishError or kafkajs' own error when Kafka did not
+ * @throws CommandError when it belongs to no topic of ours or is not whole; PublishError or kafkajs' own error when Kafka did not
  * confirm it.
  */
 export async function replayLetter(producer: Producer, { key, content }: Letter): Promise<void> {
-  const { topic, partition, headers, value } = content;
+  const { topic, partition, offset, headers, value, isTruncated } = content;
   const isOurs = topic === TOPICS.reservations.name || topic === TOPICS.settlements.name;
   if (!isOurs) throw new CommandError(`cannot replay to topic ${topic}`);
+  if (isTruncated === true) {
+    throw new CommandError(
+      `too large for a letter: the original is at offset ${offset} of ${topic}, ${partition}`,
+    );
+  }
   const answer = await producer.send({
     topic,
     acks: -1,

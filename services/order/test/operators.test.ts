@@ -51,6 +51,36 @@ interface Listed {
 
 const brokers = process.env['KAFKA_BROKERS'] ?? '';
 
+await test('a message too large for a letter is listed by its place, and a replay says where it is', async (t) => {
+  const { pool, url } = await createDatabase(t);
+  const kafka = connectKafka();
+  await createTopics(kafka, SINGLE_BROKER);
+  const publisher: Publisher = await connectPublisher(t, kafka);
+  const type = `Huge-${randomBytes(4).toString('hex')}`;
+  // As many bytes as Kafka takes, and six times as many as JSON: what stopped a whole intake once.
+  const huge = {
+    ...toMessage('not even JSON', 0),
+    headers: { 'message-type': type, odd: '\0'.repeat(400_000) },
+  };
+  const metrics = createMetrics(createRegistry());
+  const poke = () => undefined;
+  const store = createIntakeStore(pool);
+  const parts = { store, publisher, poke, clock: systemClock, logger, metrics, batchCountMax: 10 };
+  await new Intake(parts).handleBatch(
+    { ...toBatch([], { partition: 5 }), partition: 5, messages: [huge] },
+    makeContext().context,
+  );
+  t.equal(await store.readOffset(TOPICS.reservations.name, 5), huge.offset + 1n, 'the partition moved on');
+
+  const env = { DATABASE_URL: url, KAFKA_BROKERS: brokers };
+  const { stdout } = await run('dead-letters', ['list', '--json'], env);
+  const letter = (JSON.parse(stdout) as Listed[]).find(({ error }) => error.includes(type));
+  t.match(letter, { state: 'waiting', topic: TOPICS.reservations.name, partition: 5 });
+  const replay = await run('dead-letters', ['replay', letter?.id ?? ''], env);
+  t.equal(replay.code, 1);
+  t.match(replay.stderr, `offset ${huge.offset} of ${TOPICS.reservations.name}, 5`);
+});
+
 await test('a poison message is listed, shown, replayed as it was, and then waits no more', async (t) => {
   const { pool, url } = await createDatabase(t);
   const kafka = connectKafka();
