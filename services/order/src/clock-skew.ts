@@ -2,7 +2,10 @@ import { backoffMs, type Clock, type Logger, type Pool } from '@seckill/runtime'
 import type { OrderMetrics } from './metrics.ts';
 import type { StockClient } from './stock-client.ts';
 
-/** What a hold is left to wait beyond its end (EXPIRY_GRACE_MS), so that Redis' clock may be ahead by as much. */
+/**
+ * recovery.md, "Time". As much as expiry waits beyond the end of a hold by default (EXPIRY_GRACE_MS): with Redis' clock
+ * further behind, holds would end before the time that the buyer was told.
+ */
 const SKEW_MS_MAX = 500;
 const EVERY_MS = 10_000;
 const BACKOFF = { baseMs: 1_000, capMs: EVERY_MS };
@@ -49,6 +52,8 @@ export class ClockSkew {
 
   constructor(parts: ClockSkewParts) {
     this.#parts = parts;
+    // Until it was measured: 0 would look like "no skew".
+    parts.metrics.clockSkewSeconds.set(Number.NaN);
   }
 
   /** Until the signal aborts. While stock or Postgres is away the gauge is NaN: nobody knows the skew. Never throws. */

@@ -33,7 +33,7 @@ export interface ExpiryParts {
   logger: Logger;
   metrics: OrderMetrics;
   batchCountMax: number;
-  /** Added to the end of a hold: Redis set it by its own clock, which may be ahead (recovery.md, "Time"). */
+  /** Added to the end of a hold: Redis set it by its own clock, which may be behind ours (recovery.md, "Time"). */
   graceMs: number;
   pollMs: number;
   random?: () => number;

@@ -4,8 +4,9 @@ import { lockLedger, moveLedger, sumUnits } from './ledger.ts';
 import { writeSettlements, type Ended, type Verdict } from './outbox.ts';
 
 // How orders end. Each function works inside the caller's transaction: status, ledger and outbox change together or not
-// at all (decision 6). The `WHERE status = 'pending'` is the only judge between pay, cancel and expire: of all that race
-// for an order exactly one finds it pending (INV-5, decision 7). Locks: orders, then ledger by (sale, sku).
+// at all (decision 6). Pay, cancel and expire are judged under the lock of the order's row: of all that race exactly one
+// finds it pending (INV-5, decision 7). `WHERE status = 'pending'` says so once more in the statement that ends the
+// order, for a caller that forgot to lock. Locks: orders, then ledger by (sale, sku).
 
 interface EndedRow {
   id: string;
