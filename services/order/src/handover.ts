@@ -9,6 +9,9 @@ const ROUND_MS = 500;
 /** A sale with 1,000 channels is about 60 kB; more at once would only queue up in stock. */
 export const HANDOVER_CONCURRENCY = 4;
 
+/** Well below the 5 s that an admin's call waits: a repeat after stock has come back is confirmed within them. */
+const DELAY_MS_MAX = 2_000;
+
 export interface HandoverParts {
   store: Pick<SaleStore, 'listUnacknowledged' | 'acknowledge'>;
   stock: Pick<StockClient, 'putControl'>;
@@ -94,7 +97,7 @@ export class Handover {
       const attempt = (this.#delays.get(saleId)?.attempt ?? -1) + 1;
       const delayMs = backoffMs(attempt, {
         baseMs: 200,
-        capMs: 5_000,
+        capMs: DELAY_MS_MAX,
         ...(random === undefined ? {} : { random }),
       });
       this.#delays.set(saleId, { attempt, until: clock.now() + delayMs });
