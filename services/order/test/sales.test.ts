@@ -1,11 +1,10 @@
-// Goal: a sale is created once, changed in order, and reaches stock whatever was down meanwhile.
+// Goal: a sale is created once and changed in order.
 // Method: the `http` role over a real Postgres; support/stock.ts stands in for stock over real HTTP.
-import type { SaleInput, SaleRecord, Snapshot } from '@seckill/contracts';
+import type { SaleInput, SaleRecord } from '@seckill/contracts';
 import { createPool } from '@seckill/runtime';
 import { test } from 'tap';
-import { SaleStore } from '../src/sale-store.ts';
 import { createDatabase } from './support/database.ts';
-import { logger, until } from './support/parts.ts';
+import { logger } from './support/parts.ts';
 import { createProxy } from './support/proxy.ts';
 import { makeSaleInput } from './support/reservations.ts';
 import { createService } from './support/service.ts';
@@ -267,123 +266,6 @@ await test('racing pauses and resumes end in one order, the same in stock', asyn
   t.same([...new Set(answers.map(({ status }) => status))], [200]);
   const { body } = await call('GET', `/v1/sales/${id}`);
   t.match(stock.applied.get(id), { version: body['version'], state: body['state'] });
-});
-
-await test('stock away: 503, and the sale is handed over as soon as stock is back', async (t) => {
-  const { pool } = await createDatabase(t);
-  const stock = await createStock(t);
-  const { call } = await createService(t, pool, stock.url);
-  await stock.down();
-  const input = makeSaleInput();
-  const id = input.id ?? '';
-  const startedAt = performance.now();
-  const refused = await call('POST', '/v1/sales', { body: input });
-  t.match(refused, { status: 503, body: { code: 'outcome_unknown', retryable: true } });
-  const seconds = (performance.now() - startedAt) / 1_000;
-  t.ok(seconds > 4.5 && seconds < 6, `after the 5 s of the contract (${seconds})`);
-  t.match((await call('GET', `/v1/sales/${id}`)).body, { acknowledged: false, version: 1 }, 'it is stored');
-  await stock.up();
-  t.match(await call('POST', '/v1/sales', { body: input }), { status: 200, body: { acknowledged: true } });
-  t.equal(stock.applied.get(id)?.version, 1);
-});
-
-await test('an answer that is no acknowledgement is not taken for one', async (t) => {
-  const { pool } = await createDatabase(t);
-  const stock = await createStock(t);
-  const { call } = await createService(t, pool, stock.url);
-  const input = makeSaleInput();
-  for (const status of [503, 500, 400]) {
-    stock.answer = status;
-    const creating = call('POST', '/v1/sales', { body: input });
-    const tries = stock.seen.length;
-    await until('a handover', () => stock.seen.length > tries);
-    await sleep(30);
-    t.match((await call('GET', `/v1/sales/${input.id ?? ''}`)).body, { acknowledged: false }, String(status));
-    stock.answer = undefined;
-    t.equal((await creating).body['acknowledged'], true, 'and it is tried again');
-    await pool.query('UPDATE sales SET acknowledged_version = 0');
-  }
-});
-
-await test('a sale that fails does not hold up the others', async (t) => {
-  const { pool } = await createDatabase(t);
-  const stock = await createStock(t);
-  const { call } = await createService(t, pool, stock.url);
-  // Six sales that nobody hands over (stock is busy with each for longer than a call may take), then one more.
-  const store = new SaleStore(pool);
-  stock.answer = 503;
-  for (let index = 0; index < 6; index += 1) {
-    const input = makeSaleInput({ id: `a-${index}` });
-    const definition = {
-      ...input,
-      id: `a-${index}`,
-      opensAt: '2026-01-01T00:00:00.000Z',
-      holdSeconds: 1,
-      channels: [],
-    };
-    await store.insert({ definition, fingerprint: 'x', lanes: 1 });
-  }
-  await until('all six were tried', () => new Set(stock.seen.map(({ saleId }) => saleId)).size === 6);
-  stock.answer = undefined;
-  const { status } = await call('POST', '/v1/sales', { body: makeSaleInput({ id: 'zz' }) });
-  t.equal(status, 201);
-  await until('the others follow', () => stock.applied.size === 7);
-});
-
-await test('only a sale that never opened gets an empty snapshot (INV-1)', async (t) => {
-  const { pool } = await createDatabase(t);
-  const stock = await createStock(t);
-  const { call } = await createService(t, pool, stock.url);
-  const id = makeSaleInput().id ?? '';
-  await call('POST', '/v1/sales', { body: makeSaleInput({ id }) });
-  await call('POST', `/v1/sales/${id}/pause`);
-  const snapshots = await Promise.all([1, 2, 3].map(() => call('POST', `/internal/sales/${id}/snapshots`)));
-  t.same(
-    snapshots.map(({ body }) => body['epoch']).sort(),
-    [1, 2, 3],
-    'every loader has an epoch of its own',
-  );
-  const snapshot = snapshots[0]?.body as unknown as Snapshot;
-  t.same(snapshot.orders, []);
-  t.match(snapshot.control, { saleId: id, version: 2, state: 'paused' });
-
-  const open = (epoch: number) => call('POST', `/internal/sales/${id}/openings`, { body: { epoch } });
-  t.same(
-    await open(2),
-    { status: 200, body: { epoch: 2, granted: false } },
-    'a loader that slept may not open',
-  );
-  t.same(await open(4), { status: 200, body: { epoch: 4, granted: false } });
-  t.match(await open(0), { status: 400, body: { field: 'epoch' } });
-  t.same(await open(3), { status: 200, body: { epoch: 3, granted: true } });
-  t.same(await open(3), { status: 200, body: { epoch: 3, granted: true } }, 'a repeat is granted again');
-  const again = await call('POST', `/internal/sales/${id}/snapshots`);
-  t.match(
-    again,
-    { status: 503, body: { code: 'sale_unavailable' } },
-    'used: it must be rebuilt from its orders',
-  );
-  t.match(await open(3), { body: { granted: true } }, 'and the refused snapshot raised nothing');
-  for (const path of ['snapshots', 'openings']) {
-    const answer = await call('POST', `/internal/sales/nowhere/${path}`, { body: { epoch: 1 } });
-    t.match(answer, { status: 404, body: { code: 'sale_not_found' } });
-  }
-});
-
-await test('a snapshot and an opening that race never leave an opened sale with a newer epoch', async (t) => {
-  const { pool } = await createDatabase(t);
-  const stock = await createStock(t);
-  const { call } = await createService(t, pool, stock.url);
-  for (let round = 0; round < 10; round += 1) {
-    const id = makeSaleInput().id ?? '';
-    await call('POST', '/v1/sales', { body: makeSaleInput({ id }) });
-    const { body } = await call('POST', `/internal/sales/${id}/snapshots`);
-    const [snapshot, opening] = await Promise.all([
-      call('POST', `/internal/sales/${id}/snapshots`),
-      call('POST', `/internal/sales/${id}/openings`, { body: { epoch: body['epoch'] } }),
-    ]);
-    t.equal(snapshot.status === 200, opening.body['granted'] === false, 'exactly one of the two wins');
-  }
 });
 
 await test('Postgres away: a read is overloaded, a write unknown, and both work again afterwards', async (t) => {
