@@ -14,6 +14,11 @@ export const ControlState = Type.Object(
     saleId: SaleId,
     /** Raised by order at each change of control state; starts at 1. */
     version: Type.Integer({ minimum: 1 }),
+    /**
+     * Postgres has reason to doubt what Redis sold under this epoch and those before it (a refused order, a row that
+     * came late): a lane that stands there is closed and loaded anew before it is acknowledged. 0: none.
+     */
+    doubtedEpoch: Type.Integer({ minimum: 0 }),
     state: ControlVerb,
     lanes: Type.Integer({ minimum: 1, maximum: 1 }),
     /** Milliseconds since the epoch, judged by Redis' TIME. */

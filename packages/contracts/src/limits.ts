@@ -23,4 +23,6 @@ export const LIMITS = {
   saleBodyBytesMax: 1_048_576,
   /** Reservations in one call from gateway to stock; bounds the time one pipeline keeps Redis busy. */
   reserveBatchMax: 256,
+  /** Orders in one page of a snapshot, and holds in one question for verdicts: about 200 kB, 5 ms of Redis' time. */
+  rebuildPageMax: 500,
 } as const;

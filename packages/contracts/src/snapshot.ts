@@ -1,4 +1,7 @@
+import { Type, type Static } from 'typebox';
 import type { ControlState } from './control.ts';
+import { ReservationId } from './ids.ts';
+import { LIMITS } from './limits.ts';
 
 /** An order as load.lua needs it: the buyer's units and the first answer to the key. */
 export interface SnapshotOrder {
@@ -17,15 +20,113 @@ export interface SnapshotOrder {
   status: 'pending' | 'paid' | 'cancelled' | 'expired';
 }
 
-/** Answer of `POST /internal/sales/:saleId/snapshots`: order raised the epoch and tells what the sale is. */
-export interface Snapshot {
-  epoch: number;
-  control: ControlState;
+/**
+ * The end of each partition of `seckill.reservations`, by its number: the offset of the next message. Order answers
+ * only once the intake has stored everything before them, so that nothing promised is on its way any more.
+ */
+export const KafkaEnds = Type.Array(Type.String({ pattern: '^\\d{1,19}$' }), { maxItems: 1_024 });
+export type KafkaEnds = Static<typeof KafkaEnds>;
+
+/** Body of `POST /internal/sales/:saleId/snapshots`. */
+export const SnapshotRequest = Type.Object(
+  {
+    /**
+     * The epoch the lane stands at: the snapshot's is higher, also when Postgres was restored from before it. Absent: 0.
+     */
+    above: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** May be absent for a sale that never opened, so that one can be created while Kafka is away. */
+    ends: Type.Optional(KafkaEnds),
+  },
+  { additionalProperties: false },
+);
+export type SnapshotRequest = Static<typeof SnapshotRequest>;
+
+/** Some orders of a snapshot; at most LIMITS.rebuildPageMax. */
+export interface SnapshotPage {
   orders: SnapshotOrder[];
+  /** There are more: `GET /internal/sales/:saleId/snapshots?after=<this>`. */
+  after?: string;
 }
 
-/** Answer of `POST /internal/sales/:saleId/openings`: whether this epoch is still the newest. */
+/** Answer of `POST /internal/sales/:saleId/snapshots`: order raised the epoch and tells what the sale is. */
+export interface Snapshot extends SnapshotPage {
+  epoch: number;
+  control: ControlState;
+}
+
+/** Body of `POST /internal/sales/:saleId/openings`: what the lane holds, loaded or found again, before it opens. */
+export const OpeningRequest = Type.Object(
+  {
+    lane: Type.Integer({ minimum: 0, maximum: 9_999 }),
+    epoch: Type.Integer({ minimum: 1 }),
+    /** Number of the lane's last reservation in this epoch. */
+    sequence: Type.Integer({ minimum: 0 }),
+    /** Of the lane's control state. */
+    version: Type.Integer({ minimum: 1 }),
+    /** As in SnapshotRequest. */
+    ends: Type.Optional(KafkaEnds),
+  },
+  { additionalProperties: false },
+);
+export type OpeningRequest = Static<typeof OpeningRequest>;
+
+/**
+ * Why an epoch may not open. `superseded`: there is a later one, or Postgres has reason to doubt it; `behind`: Redis
+ * lacks reservations that Postgres stores; `ahead`: Postgres lacks reservations that Redis made; `outdated`: Redis
+ * lacks a control state that it acknowledged. Each of them means: load a new snapshot.
+ */
+export type OpeningRefusal = 'superseded' | 'behind' | 'ahead' | 'outdated';
+
+/** Answer of `POST /internal/sales/:saleId/openings`. */
 export interface Opening {
   epoch: number;
   granted: boolean;
+  /** Present when it is not granted. */
+  refusal?: OpeningRefusal;
+}
+
+/** Body of `POST /internal/sales/:saleId/verdicts`: holds that Redis has. */
+export const VerdictsRequest = Type.Object(
+  { reservationIds: Type.Array(ReservationId, { minItems: 1, maxItems: LIMITS.rebuildPageMax }) },
+  { additionalProperties: false },
+);
+export type VerdictsRequest = Static<typeof VerdictsRequest>;
+
+/** Answer of `POST /internal/sales/:saleId/verdicts`. A reservation in neither list is a pending order. */
+export interface Verdicts {
+  /** What Postgres decided; for good. */
+  ended: { reservationId: string; verdict: 'paid' | 'cancelled' | 'expired' | 'refused' }[];
+  /** Postgres has no such order. */
+  unknown: string[];
+}
+
+/** Answer of `GET /internal/sales/:saleId/ledger`: Postgres' side of the audit, read in one snapshot. */
+export interface LedgerReading {
+  saleId: string;
+  /** Postgres' clock, milliseconds since the epoch. */
+  now: number;
+  /** The newest epoch. */
+  epoch: number;
+  /** Units. `sold` is the ledger's own count; pending and paid are summed over the orders. */
+  items: { sku: string; total: number; sold: number; pending: number; paid: number }[];
+  lanes: {
+    lane: number;
+    /** Of the newest epoch; 0: nothing stored in it. */
+    sequence: number;
+    /** Sequences below the highest of their epoch that have no order, over all epochs (INV-2). */
+    gaps: number;
+  }[];
+  /** Buyers with more units than the limit, channels with more than their cap (INV-6). */
+  overLimit: number;
+  overCap: number;
+  /** Keys with more than one order that is not refused (INV-4). */
+  doubleKeys: number;
+  /** Pending orders more than 2 s past their end and the grace of expiry (INV-5). */
+  overdue: number;
+  /** The first offset of each partition of `seckill.reservations` that is not stored, by its number. */
+  stored: KafkaEnds;
+  /** Settlements of the sale that wait for Kafka. */
+  orderOutbox: number;
+  /** Dead letters that were replayed, of any sale. */
+  replayedDeadLetters: number;
 }
