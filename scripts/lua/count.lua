@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- Reads one lane at one instant: gate, control state, counts, outbox. Called by stock for the state route and before
--- a load, later by the audit.
+-- Reads one lane at one instant: gate, control state, counts, outbox. Called by stock for the state route, before a
+-- check and by the audit.
 --
 -- KEYS[1] state     KEYS[2] items     KEYS[3] outbox
 -- ARGV[1] runId     run_id of the Redis behind the caller's connection
@@ -8,7 +8,7 @@
 -- Answers:
 --   gate, now                                               when the gate is `missing`
 --   gate, now, epoch, version, sequence, loaded (1 or 0), was opened (1 or 0), state, opensAt, closesAt,
---   entries in the outbox, then per item: sku, total, available, held, paid
+--   entries in the outbox, closing, then per item: sku, total, available, held, paid
 -- Texts are '' while a lane is not loaded; now, opensAt, closesAt in milliseconds.
 
 local stateKey, itemsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3]
@@ -18,8 +18,9 @@ local runId = ARGV[1]
 --- @include "gateOf"
 --- @include "readItems"
 
-local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt = unpack(redis.call(
-  'HMGET', stateKey, 'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at'
+local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, closing = unpack(redis.call(
+  'HMGET', stateKey,
+  'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'closing'
 ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -37,6 +38,7 @@ local answer = {
   tonumber(opensAt or '0'),
   tonumber(closesAt or '0'),
   redis.call('XLEN', outboxKey),
+  tonumber(closing or '0'),
 }
 for sku, item in pairs(readItems(itemsKey)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

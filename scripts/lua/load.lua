@@ -32,7 +32,7 @@ local orders = cjson.decode(ARGV[5])
 --- @include "applyTotals"
 --- @include "writeControl"
 
-local gate, laneEpoch, laneChunk = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk'))
+local gate, laneEpoch, laneChunk, closing = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'closing'))
 if not gate then
   return { 'missing' }
 end
@@ -106,7 +106,10 @@ end
 if chunk == 0 then
   -- The stream stays, empty: its last id guards against a rewound epoch.
   redis.call('UNLINK', stateKey, itemsKey, buyersKey, channelsKey, keysKey, holdsKey)
-  redis.call('HSET', stateKey, 'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0')
+  redis.call(
+    'HSET', stateKey,
+    'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'closing', closing or '0'
+  )
   writeControl(stateKey, channelsKey, control)
 end
 writeItems(itemsKey, items)

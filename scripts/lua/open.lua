@@ -2,9 +2,11 @@
 -- Opens a lane that was loaded completely. Called by stock after order confirmed that the epoch is still the newest;
 -- a rebuilder that slept would open a stale state otherwise.
 --
--- KEYS[1] state
--- ARGV[1] runId   run_id of the Redis behind the caller's connection; the lane is open only under this process
--- ARGV[2] epoch   the one order granted
+-- KEYS[1] state     KEYS[2] outbox
+-- ARGV[1] runId     run_id of the Redis behind the caller's connection; the lane is open only under this process
+-- ARGV[2] epoch     the one order granted
+-- ARGV[3] sequence  the one order compared
+-- ARGV[4] closing   number of the closing under which order was asked
 --
 -- Answers:
 --   opened         now, or before under this run_id and epoch
@@ -12,14 +14,16 @@
 --   not_loaded     a chunk is missing
 --   other_epoch    the lane was loaded under another epoch
 --   stale          open under another Redis process: close and check it first
+--   changed        it was closed again since order was asked, or reservations were made: ask again
 
-local stateKey = KEYS[1]
-local runId, epoch = ARGV[1], ARGV[2]
+local stateKey, outboxKey = KEYS[1], KEYS[2]
+local runId, epoch, sequence, closing = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 --- @include "gateOf"
 
-local gate, openedRunId, laneEpoch, loaded =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded'))
+local gate, openedRunId, laneEpoch, loaded, laneSequence, laneClosing = unpack(
+  redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded', 'sequence', 'closing')
+)
 local before = gateOf(gate, openedRunId, runId)
 if before == 'missing' then
   return { 'missing' }
@@ -32,6 +36,13 @@ if loaded ~= '1' then
 end
 if before == 'stale' then
   return { 'stale' }
+end
+if before == 'open' then
+  return { 'opened' }
+end
+-- A permission to open may be minutes old: whoever asked for it may have slept while others opened, sold and closed.
+if laneClosing ~= closing or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
+  return { 'changed' }
 end
 redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId)
 return { 'opened' }

@@ -3,18 +3,19 @@
 -- Postgres decided is final (recovery.md, "Settlement"). Never fails for memory. Called by the settler.
 -- The record of the idempotency key stays: its repeat gets the first answer, a new key may reserve again (INV-4).
 --
--- KEYS[1] items     KEYS[2] buyers    KEYS[3] channels  KEYS[4] keys      KEYS[5] holds
+-- KEYS[1] state     KEYS[2] items     KEYS[3] buyers    KEYS[4] channels  KEYS[5] keys      KEYS[6] holds
 -- ARGV[1] random    random part of the reservation id
 -- ARGV[2] verdict   paid: held → paid; cancelled, expired: held → available, buyer and channel lowered;
 --                   refused: buyer and channel lowered, but nothing returns: Redis sold what does not exist, so the
---                   units stay in held, where the difference to Postgres can be seen, until the lane is rebuilt
+--                   units stay in held, where the difference to Postgres can be seen, until the lane is rebuilt;
+--                   for that the gate closes here, unless the lane was loaded anew since the reservation
 --
 -- Answers:
 --   settled, milliseconds since the hold's end by Redis' clock (negative: before it)
 --   absent                  no such hold, or no such lane: settled before, or lost; nothing was written (INV-5)
 -- Errors (nothing written): SECKILL_SETTLE_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the hold
 
-local itemsKey, buyersKey, channelsKey, keysKey, holdsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local stateKey, itemsKey, buyersKey, channelsKey, keysKey, holdsKey = unpack(KEYS)
 local random, verdict = ARGV[1], ARGV[2]
 local FIRST_LINE = 9
 
@@ -47,6 +48,7 @@ if facts[1] ~= random or not userLength or not expiresAt or #facts < FIRST_LINE 
   return broken('record of a hold')
 end
 local userId = string.sub(keyField, colon + 1, colon + userLength)
+local reservedEpoch = string.match(facts[3], '^(%d+)%-')
 
 local quantity, unitsOf = 0, {}
 for index = FIRST_LINE, #facts, 3 do
@@ -97,5 +99,12 @@ elseif not isBought then
 end
 if not isBought and channelId ~= '' then
   redis.call('HSET', channelsKey, channelId .. ':units', whole(channelUnits - quantity))
+end
+if verdict == 'refused' then
+  local gate, epoch = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch'))
+  if gate == 'open' and epoch == reservedEpoch then
+    redis.call('HSET', stateKey, 'gate', 'rebuilding')
+    redis.call('HINCRBY', stateKey, 'closing', 1)
+  end
 end
 return { 'settled', now() - expiresAt }

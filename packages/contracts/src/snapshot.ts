@@ -87,7 +87,11 @@ export interface Opening {
 
 /** Body of `POST /internal/sales/:saleId/verdicts`: holds that Redis has. */
 export const VerdictsRequest = Type.Object(
-  { reservationIds: Type.Array(ReservationId, { minItems: 1, maxItems: LIMITS.rebuildPageMax }) },
+  {
+    /** As in SnapshotRequest; absent: what Postgres has now. */
+    ends: Type.Optional(KafkaEnds),
+    reservationIds: Type.Array(ReservationId, { minItems: 1, maxItems: LIMITS.rebuildPageMax }),
+  },
   { additionalProperties: false },
 );
 export type VerdictsRequest = Static<typeof VerdictsRequest>;

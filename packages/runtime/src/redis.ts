@@ -19,8 +19,9 @@ export function createRedis(url: string, logger: Logger): Redis {
     socketTimeout: 2_000,
     // ioredis 6 would wait up to 5 s between attempts; a sale has no 5 s.
     retryStrategy: (attempt) => Math.min(500, 20 * 2 ** Math.min(attempt, 5)),
-    // A primary that was demoted answers READONLY: reconnect and send again.
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    // A primary that was demoted answers READONLY: reconnect, for the address may lead elsewhere now. Never send again
+    // (2): the command carries the run_id of before, and a Redis promoted meanwhile would take it for its own.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
   });
   redis.on('error', (error: Error) => {
     logger.warn({ err: error }, 'redis connection');
@@ -41,9 +42,20 @@ export async function assertNoEviction(redis: Redis): Promise<void> {
   }
 }
 
-/** Identity of the Redis process behind this connection; changes at each restart (recovery.md, "The gate"). */
+/**
+ * Identity of what is behind this connection: the Redis process and the history it writes (recovery.md, "The gate").
+ * Changes at each restart, and at each promotion: run_id alone would survive a primary that was demoted, took over the
+ * data of a replica that lacks the tail, and was promoted again.
+ * @throws RedisPolicyError when it is no primary, or tells neither.
+ */
 export async function readRunId(redis: Redis): Promise<string> {
-  const runId = /run_id:(\S+)/.exec(await redis.info('server'))?.[1];
-  if (runId === undefined) throw new RedisPolicyError('this Redis tells no run_id');
-  return runId;
+  const [server, replication] = await Promise.all([redis.info('server'), redis.info('replication')]);
+  const runId = /run_id:(\w+)/.exec(server)?.[1];
+  const replicationId = /master_replid:(\w+)/.exec(replication)?.[1];
+  const role = /role:(\w+)/.exec(replication)?.[1];
+  if (role !== 'master') throw new RedisPolicyError(`this Redis is no primary but ${role ?? 'unknown'}`);
+  if (runId === undefined || replicationId === undefined) {
+    throw new RedisPolicyError('this Redis tells no run_id or no master_replid');
+  }
+  return `${runId}:${replicationId}`;
 }

@@ -2,18 +2,25 @@ import { assertNoEviction, createRedis, readRunId, systemClock, type Logger } fr
 import type { Redis } from 'ioredis';
 import { defineScripts } from './scripts.ts';
 
-const IDENTIFY_RETRY_MS = 500;
+/** A promotion is noticed within this time, also by a connection that survives it. Two short INFO: about 50 µs. */
+const IDENTIFY_MS = 500;
+/** A process that slept does not know whose Redis it talks to when it wakes. */
+const IDENTITY_MS_MAX = 2_000;
 
 /**
- * The one connection to Redis, and the run_id of the process behind it. While that is not known nothing may be
- * reserved: a Redis that restarted must be compared with Postgres first (recovery.md, "The gate").
+ * The one connection to Redis, and the identity of what is behind it. While that is not known nothing may be reserved:
+ * a Redis that restarted or was promoted must be compared with Postgres first (recovery.md, "The gate").
  */
 export class Connection {
   readonly redis: Redis;
   readonly #logger: Logger;
   #runId: string | undefined;
+  /** When the last reading began; of this process' clock. */
+  #identifiedAt = Number.NEGATIVE_INFINITY;
   /** Raised at every connect and close, so that an answer of an earlier connection is dropped. */
   #generation = 0;
+  #onIdentified: () => void = () => undefined;
+  #isClosed = false;
 
   constructor(url: string, logger: Logger) {
     this.#logger = logger;
@@ -25,41 +32,56 @@ export class Connection {
     });
   }
 
-  /** Undefined while disconnected, while not yet read, and while this Redis may evict keys. */
+  /** Undefined while disconnected, while not known or known too long ago, and while this Redis may evict keys. */
   get runId(): string | undefined {
-    return this.#runId;
+    return performance.now() - this.#identifiedAt < IDENTITY_MS_MAX ? this.#runId : undefined;
   }
 
-  /** @throws RedisPolicyError when this Redis may evict keys; ioredis' error when it cannot be reached. */
+  /** Called whenever another Redis, or another history, is behind the connection than before. */
+  onIdentified(listener: () => void): void {
+    this.#onIdentified = listener;
+  }
+
+  /** @throws RedisPolicyError when this Redis may evict keys or is no primary; ioredis' error when it is out of reach. */
   async start(): Promise<void> {
     await this.redis.connect();
-    await assertNoEviction(this.redis);
-    this.#runId = await readRunId(this.redis);
+    await this.#identifyOnce();
     this.redis.on('ready', () => {
-      void this.#identify();
+      this.#generation += 1;
     });
+    void this.#keepIdentified();
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     // QUIT waits for the commands under way; a connection that is down has none.
     if (this.redis.status === 'ready') await this.redis.quit();
     else this.redis.disconnect();
   }
 
-  /** Fails closed: until policy and run_id are read, every reserve is answered `sale_unavailable`. */
-  async #identify(): Promise<void> {
-    this.#generation += 1;
-    const generation = this.#generation;
-    while (generation === this.#generation && this.redis.status === 'ready') {
+  /** Fails closed: until policy and identity are read, every reserve is answered `sale_unavailable`. */
+  async #keepIdentified(): Promise<void> {
+    while (!this.#isClosed) {
+      await systemClock.sleep(this.#runId === undefined ? IDENTIFY_MS / 5 : IDENTIFY_MS);
+      if (this.redis.status !== 'ready') continue;
       try {
-        await assertNoEviction(this.redis);
-        const runId = await readRunId(this.redis);
-        if (generation === this.#generation) this.#runId = runId;
-        return;
+        await this.#identifyOnce();
       } catch (error) {
+        this.#runId = undefined;
         this.#logger.error({ err: error }, 'redis is not fit for stock');
-        await systemClock.sleep(IDENTIFY_RETRY_MS);
       }
     }
+  }
+
+  async #identifyOnce(): Promise<void> {
+    const generation = this.#generation;
+    const startedAt = performance.now();
+    if (this.#runId === undefined) await assertNoEviction(this.redis);
+    const runId = await readRunId(this.redis);
+    if (generation !== this.#generation) return;
+    const isOther = runId !== this.#runId;
+    this.#runId = runId;
+    this.#identifiedAt = startedAt;
+    if (isOther) this.#onIdentified();
   }
 }

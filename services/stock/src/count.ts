@@ -8,9 +8,11 @@ export interface LaneCount extends Omit<StockState, 'saleId'> {
   isLoaded: boolean;
   /** It was open once, so reservations may have been made since its snapshot. */
   wasOpened: boolean;
+  /** Number of the gate's last closing. */
+  closing: number;
 }
 
-const FACTS = 11;
+const FACTS = 12;
 const ITEM_FACTS = 5;
 
 /** @throws InvariantError on an answer that the script's header does not name. */
@@ -18,7 +20,7 @@ export function parseCount(answer: ScriptAnswer): LaneCount {
   const gate = answer[0] as Gate;
   const now = Number(answer[1]);
   if (gate === 'missing') return { ...UNLOADED, gate, now };
-  const [, , epoch, version, sequence, loaded, opened, state, opensAt, closesAt, outbox] = answer;
+  const [, , epoch, version, sequence, loaded, opened, state, opensAt, closesAt, outbox, closing] = answer;
   const rest = answer.slice(FACTS);
   invariant(rest.length % ITEM_FACTS === 0, 'count.lua answers whole items');
   const items: StockState['items'] = [];
@@ -44,6 +46,7 @@ export function parseCount(answer: ScriptAnswer): LaneCount {
     opensAt: Number(opensAt),
     closesAt: Number(closesAt),
     outbox: Number(outbox),
+    closing: Number(closing),
     items: items.sort((left, right) => (left.sku < right.sku ? -1 : 1)),
   };
 }
@@ -59,5 +62,6 @@ const UNLOADED = {
   opensAt: 0,
   closesAt: 0,
   outbox: 0,
+  closing: 0,
   items: [],
 } as const satisfies Partial<LaneCount>;

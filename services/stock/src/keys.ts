@@ -10,6 +10,7 @@
  *   seckill:{<saleId>:<lane>}:holds     HASH    random part of the reservation id → field of `keys`
  *   seckill:{<saleId>:<lane>}:outbox    STREAM  what the relay has not brought to Kafka yet
  *   seckill:{<saleId>:<lane>}:lease     STRING  token of the relay that serves the outbox
+ *   seckill:{<saleId>:<lane>}:keeper    STRING  token of the process that checks or rebuilds the lane
  *
  * The braces are Redis Cluster's hash tag: all keys of a lane live on one node (decision 13).
  */
@@ -23,7 +24,7 @@ export const LANES_PER_SALE = 1;
 
 export const LANES_KEY = 'seckill:lanes';
 
-type Part = 'state' | 'items' | 'buyers' | 'channels' | 'keys' | 'holds' | 'outbox' | 'lease';
+type Part = 'state' | 'items' | 'buyers' | 'channels' | 'keys' | 'holds' | 'outbox' | 'lease' | 'keeper';
 export type LaneKeys = Record<Part, string>;
 
 export function laneKeys({ saleId, lane }: Lane): LaneKeys {
@@ -37,6 +38,7 @@ export function laneKeys({ saleId, lane }: Lane): LaneKeys {
     holds: key('holds'),
     outbox: key('outbox'),
     lease: key('lease'),
+    keeper: key('keeper'),
   };
 }
 
@@ -55,11 +57,11 @@ export function parseLane(member: string): Lane | undefined {
 export const SCRIPT_PARTS = {
   reserve: ['state', 'items', 'buyers', 'channels', 'keys', 'holds', 'outbox'],
   load: ['state', 'items', 'buyers', 'channels', 'keys', 'holds', 'outbox'],
-  open: ['state'],
+  open: ['state', 'outbox'],
   close: ['state'],
   control: ['state', 'items', 'channels'],
   count: ['state', 'items', 'outbox'],
-  settle: ['items', 'buyers', 'channels', 'keys', 'holds'],
+  settle: ['state', 'items', 'buyers', 'channels', 'keys', 'holds'],
   retire: ['state', 'items', 'buyers', 'channels', 'keys', 'holds', 'outbox'],
   trim: ['lease', 'outbox'],
   lease: ['lease'],

@@ -17,10 +17,16 @@ import {
 import { createApp, type AppOptions } from './app.ts';
 import { readClock } from './clock.ts';
 import { readConfig, type Config } from './config.ts';
+import { Acknowledged } from './acknowledged.ts';
 import { Connection } from './connection.ts';
+import { Gate } from './gate.ts';
+import { Gatekeeper } from './gatekeeper.ts';
 import { createReadHolds } from './holds.ts';
+import { createKafkaOffsets } from './kafka-offsets.ts';
+import { scriptKeys } from './keys.ts';
 import { Lanes, listLanes } from './lanes.ts';
 import {
+  createGateMetrics,
   createRelayMetrics,
   createSettlerMetrics,
   createStockMetrics,
@@ -74,12 +80,68 @@ async function start({ redisUrl, host, metricsPort, roles }: Config, parentLogge
 function startApi(connection: Connection, registry: Registry): NonNullable<AppOptions['api']> {
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client', () => orderClient.close());
+  const acknowledged = new Acknowledged();
+  const { gate, gatekeeper } = startGatekeeper(connection, orderClient, acknowledged, registry);
   const { outboxCountMax } = config;
+  const metrics = createStockMetrics(registry);
   return {
-    stock: new Stock({ connection, outboxCountMax, logger, metrics: createStockMetrics(registry) }),
-    lanes: new Lanes({ connection, orderClient, logger }),
+    stock: new Stock({ connection, outboxCountMax, acknowledged, logger, metrics }),
+    lanes: new Lanes({ connection, gate, gatekeeper, logger }),
     readClock: () => readClock(connection),
   };
+}
+
+/** With the role that sells: its processes remember what they acknowledged, and are many. */
+function startGatekeeper(
+  connection: Connection,
+  orderClient: OrderClient,
+  acknowledged: Acknowledged,
+  registry: Registry,
+): { gate: Gate; gatekeeper: Gatekeeper } {
+  const kafka = createKafka(config.kafkaBrokers, 'seckill-stock-gate', logger);
+  const offsets = createKafkaOffsets(kafka, logger);
+  lifecycle.onStop('kafka of the gatekeeper', () => offsets.close());
+  const producer = createProducer(kafka);
+  lifecycle.onStop('producer of the gatekeeper', () => producer.disconnect());
+  const metrics = createGateMetrics(registry);
+  const gate = new Gate({
+    connection,
+    orderClient,
+    offsets,
+    publisher: createPublisher(producer),
+    readHolds: createReadHolds(connection),
+    settle: createSettle(connection),
+    acknowledged,
+    clock: systemClock,
+    logger,
+    metrics,
+    token: randomBytes(16).toString('base64url'),
+  });
+  const gatekeeper = new Gatekeeper({
+    gate,
+    connection,
+    orderClient,
+    acknowledged,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    metrics,
+  });
+  connection.onIdentified(() => {
+    gatekeeper.poke();
+  });
+  const stop = new AbortController();
+  const running = Promise.all([
+    connectKafka(() => producer.connect(), stop.signal, logger),
+    gatekeeper.run(stop.signal),
+  ]).catch((error: unknown) => {
+    lifecycle.fail(error, 'gatekeeper');
+  });
+  lifecycle.onStop('gatekeeper', async () => {
+    stop.abort();
+    await running;
+  });
+  return { gate, gatekeeper };
 }
 
 function startRelay(connection: Connection, registry: Registry): void {
@@ -156,6 +218,13 @@ function startSettler(connection: Connection, registry: Registry): void {
     logger: log,
     metrics: createSettlerMetrics(registry),
     batchCountMax: config.settleCountMax,
+    onBroken: ({ saleId, lane }) => {
+      // The check finds the contradiction again, and loads the lane from Postgres.
+      const runId = connection.runId ?? '';
+      connection.redis.close(scriptKeys('close', { saleId, lane }), runId, '1').catch((error: unknown) => {
+        log.error({ err: error, saleId, lane }, 'settler: a broken lane could not be closed');
+      });
+    },
   });
   const onFail = (error: unknown): void => {
     lifecycle.fail(error, 'settler');

@@ -1,22 +1,37 @@
-import { ControlState, type Opening, type Snapshot } from '@seckill/contracts';
+import {
+  ControlState,
+  type LedgerReading,
+  type Opening,
+  type OpeningRequest,
+  type SalesToLoad,
+  type SaleToLoad,
+  type Snapshot,
+  type SnapshotPage,
+  type SnapshotRequest,
+  type Verdicts,
+  type VerdictsRequest,
+} from '@seckill/contracts';
 import { Upstream } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 
-/** `conflict`: order refuses, and a repeat will not change that; `unavailable`: it could not answer now. */
+/**
+ * `gone`: order knows no such sale, or has retired it; `conflict`: order refuses, and a repeat will not change that;
+ * `unavailable`: it could not answer now.
+ */
 export class OrderError extends Error {
   override readonly name = 'OrderError';
-  readonly code: 'SECKILL_ORDER_CONFLICT' | 'SECKILL_ORDER_UNAVAILABLE';
-  constructor(kind: 'conflict' | 'unavailable', message: string) {
+  readonly code: 'SECKILL_ORDER_GONE' | 'SECKILL_ORDER_CONFLICT' | 'SECKILL_ORDER_UNAVAILABLE';
+  constructor(kind: 'gone' | 'conflict' | 'unavailable', message: string) {
     super(message);
-    this.code = kind === 'conflict' ? 'SECKILL_ORDER_CONFLICT' : 'SECKILL_ORDER_UNAVAILABLE';
+    this.code = `SECKILL_ORDER_${kind.toUpperCase() as Uppercase<typeof kind>}`;
   }
 }
 
-/** A snapshot may carry every order of a sale. */
-const SNAPSHOT_TIMEOUT_MS = 30_000;
+/** Order waits up to 2 s for the intake, and then reads a page of orders. */
+const WAITING_TIMEOUT_MS = 10_000;
 const controlState = Compile(ControlState);
 
-/** What stock asks of order. Nothing here repeats by itself: order repeats its PUT until we acknowledge. */
+/** What stock asks of order. Nothing here repeats by itself. Each throws OrderError or UpstreamError. */
 export class OrderClient {
   readonly #upstream: Upstream;
 
@@ -24,33 +39,64 @@ export class OrderClient {
     this.#upstream = new Upstream({ ...options, connections: 8, timeoutMs: 3_000 });
   }
 
-  /** Raises the sale's epoch. @throws OrderError, UpstreamError */
-  async takeSnapshot(saleId: string): Promise<Snapshot> {
-    const body = (await this.#post(saleId, 'snapshots', {}, SNAPSHOT_TIMEOUT_MS)) as Partial<Snapshot>;
-    const { epoch, control, orders } = body;
+  /** Every sale that stock must hold. */
+  async listSales(): Promise<SaleToLoad[]> {
+    const { sales } = (await this.#call('GET', '/internal/sales')) as Partial<SalesToLoad>;
+    if (!Array.isArray(sales)) throw new OrderError('unavailable', 'the list of sales is not one');
+    return sales;
+  }
+
+  /** Raises the sale's epoch; the first page. */
+  async takeSnapshot(saleId: string, request: SnapshotRequest): Promise<Snapshot> {
+    const body = await this.#call('POST', `${pathOf(saleId)}/snapshots`, request);
+    const { epoch, control, orders, after } = body as Partial<Snapshot>;
     if (!Number.isSafeInteger(epoch) || !controlState.Check(control) || !Array.isArray(orders)) {
       throw new OrderError('unavailable', 'the snapshot is not one');
     }
-    return { epoch: epoch ?? 0, control, orders };
+    return { epoch: epoch ?? 0, control, orders, ...(after === undefined ? {} : { after }) };
   }
 
-  /** May this epoch open? @throws OrderError, UpstreamError */
-  async askOpening(saleId: string, epoch: number): Promise<boolean> {
-    const body = (await this.#post(saleId, 'openings', { epoch })) as Partial<Opening>;
-    return body.granted === true && body.epoch === epoch;
+  async readSnapshotPage(saleId: string, after: string): Promise<SnapshotPage> {
+    const path = `${pathOf(saleId)}/snapshots?after=${encodeURIComponent(after)}`;
+    const { orders, after: next } = (await this.#call('GET', path)) as Partial<SnapshotPage>;
+    if (!Array.isArray(orders)) throw new OrderError('unavailable', 'the page of a snapshot is not one');
+    return { orders, ...(next === undefined ? {} : { after: next }) };
   }
 
-  async #post(saleId: string, what: string, body: object, timeoutMs?: number): Promise<object> {
-    const path = `/internal/sales/${saleId}/${what}`;
+  /** May what the lane holds be opened? */
+  async askOpening(saleId: string, request: OpeningRequest): Promise<Opening> {
+    const opening = (await this.#call('POST', `${pathOf(saleId)}/openings`, request)) as Partial<Opening>;
+    const granted = opening.granted === true && opening.epoch === request.epoch;
+    return { epoch: request.epoch, granted, refusal: opening.refusal ?? 'superseded' };
+  }
+
+  /** What Postgres decided about holds, once the intake has reached the ends given. */
+  async readVerdicts(saleId: string, request: VerdictsRequest): Promise<Verdicts> {
+    const body = await this.#call('POST', `${pathOf(saleId)}/verdicts`, request);
+    const { ended, unknown } = body as Partial<Verdicts>;
+    if (!Array.isArray(ended) || !Array.isArray(unknown)) {
+      throw new OrderError('unavailable', 'the verdicts are none');
+    }
+    return { ended, unknown };
+  }
+
+  /** Postgres' side of the audit. */
+  async readLedger(saleId: string): Promise<LedgerReading> {
+    return (await this.#call('GET', `${pathOf(saleId)}/ledger`)) as LedgerReading;
+  }
+
+  async #call(method: 'GET' | 'POST', path: string, body?: object): Promise<object> {
     const answer = await this.#upstream.call({
-      method: 'POST',
+      method,
       path,
-      body,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(body === undefined ? {} : { body }),
+      timeoutMs: WAITING_TIMEOUT_MS,
     });
-    if (answer.status === 409) throw new OrderError('conflict', `order refuses ${what} of ${saleId}`);
+    const what = `${method} ${path.split('?', 1)[0] ?? ''}: order answered ${answer.status}`;
+    if (answer.status === 404 || answer.status === 410) throw new OrderError('gone', what);
+    if (answer.status === 409) throw new OrderError('conflict', what);
     if (answer.status >= 300 || typeof answer.body !== 'object' || answer.body === null) {
-      throw new OrderError('unavailable', `${what} of ${saleId}: order answered ${answer.status}`);
+      throw new OrderError('unavailable', what);
     }
     return answer.body;
   }
@@ -58,4 +104,8 @@ export class OrderClient {
   async close(): Promise<void> {
     await this.#upstream.close();
   }
+}
+
+function pathOf(saleId: string): string {
+  return `/internal/sales/${saleId}`;
 }

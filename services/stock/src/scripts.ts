@@ -30,7 +30,13 @@ declare module 'ioredis' {
       control: string,
       orders: string,
     ): Result<ScriptAnswer, Context>;
-    open(keys: string[], runId: string, epoch: number): Result<ScriptAnswer, Context>;
+    open(
+      keys: string[],
+      runId: string,
+      epoch: number,
+      sequence: number,
+      closing: number,
+    ): Result<ScriptAnswer, Context>;
     close(keys: string[], runId: string, force: '0' | '1'): Result<ScriptAnswer, Context>;
     control(keys: string[], runId: string, control: string): Result<ScriptAnswer, Context>;
     count(keys: string[], runId: string): Result<ScriptAnswer, Context>;

@@ -15,7 +15,9 @@ export type SettleAnswer =
   | { result: 'unanswered'; error: Error };
 
 /** Applies settlements to Redis. One answer each, in order; never throws for the failure of one. */
-export type Settle = (settlements: ReservationSettled[]) => Promise<SettleAnswer[]>;
+export type Settle = (
+  settlements: Pick<ReservationSettled, 'reservationId' | 'verdict'>[],
+) => Promise<SettleAnswer[]>;
 
 /**
  * Our script's own word, or an error of its code or its keys' types: this lane is broken, and only this one. Everything

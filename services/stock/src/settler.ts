@@ -26,6 +26,8 @@ export interface SettlerOptions {
   random: () => number;
   logger: Logger;
   metrics: SettlerMetrics;
+  /** Its counts contradict a hold: the lane must be loaded anew. */
+  onBroken: (settled: ReservationSettled) => void;
   /** Settlements in one pipeline; 256 keep Redis busy for about 5 ms, so that reservations go on. */
   batchCountMax: number;
 }
@@ -98,7 +100,10 @@ export class Settler {
           lastError = answer?.error;
         } else {
           this.#observe(one.settled, answer);
-          if (answer.result === 'broken') broken.push({ message: one.message, error: answer.error.message });
+          if (answer.result === 'broken') {
+            this.#options.onBroken(one.settled);
+            broken.push({ message: one.message, error: answer.error.message });
+          }
         }
       }
       waiting = unanswered;

@@ -7,6 +7,7 @@ import {
   type ReserveItem,
 } from '@seckill/contracts';
 import type { Logger } from '@seckill/runtime';
+import type { Acknowledged } from './acknowledged.ts';
 import { toFailureAnswer, toReserveAnswer } from './answer.ts';
 import type { Connection } from './connection.ts';
 import { logFailures, type Failure } from './failures.ts';
@@ -22,6 +23,7 @@ const RANDOM_BYTES = 16;
 export interface StockOptions {
   connection: Connection;
   outboxCountMax: number;
+  acknowledged: Acknowledged;
   logger: Logger;
   metrics: StockMetrics;
 }
@@ -71,13 +73,23 @@ export class Stock {
     const failures: Failure[] = [];
     const answers = items.map((item, index) => {
       const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];
-      if (error === null) return toReserveAnswer(laneFor(item), item.userId, answer as ScriptAnswer);
+      if (error === null) {
+        this.#note(laneFor(item), answer as ScriptAnswer);
+        return toReserveAnswer(laneFor(item), item.userId, answer as ScriptAnswer);
+      }
       const failure = toFailureAnswer(error);
       failures.push({ outcome: failure.outcome, error });
       return failure;
     });
     logFailures(this.#options.logger, failures);
     return answers;
+  }
+
+  /** Before the buyer hears of it: whoever was told must be remembered. */
+  #note(lane: Lane, [outcome, record]: ScriptAnswer): void {
+    if (outcome !== 'reserved') return;
+    const [epoch, sequence] = (String(record).split('\n', 3)[2] ?? '').split('-');
+    this.#options.acknowledged.note(lane, { epoch: Number(epoch), sequence: Number(sequence) });
   }
 
   /** The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error. */

@@ -1,0 +1,37 @@
+import { formatLane, type Lane } from './keys.ts';
+
+interface Place {
+  epoch: number;
+  sequence: number;
+}
+
+/**
+ * The highest reservation of each lane that this process acknowledged. It outlives Redis: one that comes back with less
+ * has lost what buyers were told, also when Postgres never heard of it (recovery.md, "Check"). Two numbers a lane;
+ * lanes that order no longer lists are forgotten.
+ */
+export class Acknowledged {
+  readonly #places = new Map<string, Place>();
+
+  note(lane: Lane, { epoch, sequence }: Place): void {
+    const name = formatLane(lane);
+    const known = this.#places.get(name);
+    if (known !== undefined && isBelow({ epoch, sequence }, known)) return;
+    this.#places.set(name, { epoch, sequence });
+  }
+
+  /** Does the lane lack what we acknowledged? */
+  isAhead(lane: Lane, place: Place): boolean {
+    const known = this.#places.get(formatLane(lane));
+    return known !== undefined && isBelow(place, known);
+  }
+
+  keepOnly(lanes: Lane[]): void {
+    const names = new Set(lanes.map(formatLane));
+    for (const name of this.#places.keys()) if (!names.has(name)) this.#places.delete(name);
+  }
+}
+
+function isBelow(one: Place, other: Place): boolean {
+  return one.epoch < other.epoch || (one.epoch === other.epoch && one.sequence < other.sequence);
+}

@@ -1,0 +1,141 @@
+import type { SaleToLoad } from '@seckill/contracts';
+import { backoffMs, InvariantError, type Clock, type Logger } from '@seckill/runtime';
+import type { Acknowledged } from './acknowledged.ts';
+import type { Connection } from './connection.ts';
+import { LaneError, type Gate, type OpenOptions } from './gate.ts';
+import { formatLane, type Lane } from './keys.ts';
+import type { GateMetrics } from './metrics.ts';
+import { OrderError, type OrderClient } from './order-client.ts';
+
+export interface GatekeeperOptions {
+  gate: Pick<Gate, 'open' | 'count'>;
+  connection: Pick<Connection, 'runId'>;
+  orderClient: Pick<OrderClient, 'listSales'>;
+  acknowledged: Acknowledged;
+  clock: Clock;
+  random: () => number;
+  logger: Logger;
+  metrics: GateMetrics;
+}
+
+/** A lane that closed is noticed within this time; one count a lane, about 30 µs of Redis' time each. */
+const WATCH_MS = 500;
+/** A new sale comes by its control state; the list is for what Redis lost without anyone telling. */
+const LIST_MS = 5_000;
+/** A rebuild keeps Redis busy in pieces of 5 ms; more at once would hold up the sales that are open. */
+const OPENING_MAX = 4;
+const BACKOFF = { baseMs: 200, capMs: 5_000 };
+
+/** Watches over the gates of all lanes, and opens those that closed: at start, at each reconnect, at any time. */
+export class Gatekeeper {
+  readonly #options: GatekeeperOptions;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #failures = new Map<string, { count: number; until: number }>();
+  #lanes: Lane[] = [];
+  #listedAt = Number.NEGATIVE_INFINITY;
+  #wake = new AbortController();
+
+  constructor(options: GatekeeperOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Returns when the lane is open, loaded after `doubtedEpoch`. One opening per lane at a time in this process.
+   * @throws as Gate.open
+   */
+  async ensureOpen(lane: Lane, options: OpenOptions = {}): Promise<void> {
+    const name = formatLane(lane);
+    const before = this.#running.get(name);
+    if (before !== undefined) await before.catch(() => undefined);
+    // Another caller of ours may have been faster.
+    const other = this.#running.get(name);
+    if (other !== undefined) return other;
+    const running = this.#options.gate.open(lane, options).finally(() => this.#running.delete(name));
+    this.#running.set(name, running);
+    return running;
+  }
+
+  /** Looks at once: another Redis is behind the connection, or a lane is missing. */
+  poke(): void {
+    this.#failures.clear();
+    this.#listedAt = Number.NEGATIVE_INFINITY;
+    this.#wake.abort();
+  }
+
+  /** Ends when the signal aborts and the openings under way have ended. @throws InvariantError */
+  async run(signal: AbortSignal): Promise<void> {
+    const { connection, clock, logger } = this.#options;
+    const broken: unknown[] = [];
+    while (!signal.aborted && broken.length === 0) {
+      this.#wake = new AbortController();
+      try {
+        if (connection.runId !== undefined) await this.#watch(broken);
+      } catch (error) {
+        if (error instanceof InvariantError) throw error;
+        logger.warn({ err: error }, 'gatekeeper cannot look at the lanes');
+      }
+      await clock.sleep(WATCH_MS, AbortSignal.any([signal, this.#wake.signal]));
+    }
+    await Promise.allSettled(this.#running.values());
+    if (broken.length > 0) throw broken[0];
+  }
+
+  async #watch(broken: unknown[]): Promise<void> {
+    const { gate, clock, acknowledged, metrics } = this.#options;
+    await this.#list();
+    const counts = await Promise.all(this.#lanes.map((lane) => gate.count(lane)));
+    let closed = 0;
+    for (const [index, lane] of this.#lanes.entries()) {
+      const count = counts[index];
+      if (count === undefined) continue;
+      // Redis went back behind what we told buyers, and another process opened it.
+      const isBehind = count.gate === 'open' && acknowledged.isAhead(lane, count);
+      if (count.gate === 'open' && !isBehind) continue;
+      closed += 1;
+      const name = formatLane(lane);
+      const isDue = (this.#failures.get(name)?.until ?? 0) <= clock.now();
+      if (isDue && !this.#running.has(name) && this.#running.size < OPENING_MAX) {
+        void this.#attempt(lane, broken);
+      }
+    }
+    metrics.closedLanes.set(closed);
+  }
+
+  async #list(): Promise<void> {
+    const { orderClient, clock, acknowledged } = this.#options;
+    if (clock.now() - this.#listedAt < LIST_MS) return;
+    const sales = await orderClient.listSales();
+    this.#lanes = sales.flatMap(lanesOf);
+    this.#listedAt = clock.now();
+    acknowledged.keepOnly(this.#lanes);
+    const names = new Set(this.#lanes.map(formatLane));
+    for (const name of this.#failures.keys()) if (!names.has(name)) this.#failures.delete(name);
+  }
+
+  /** Never throws: a failure is the next attempt's delay. */
+  async #attempt(lane: Lane, broken: unknown[]): Promise<void> {
+    const { clock, logger, random, metrics } = this.#options;
+    const name = formatLane(lane);
+    try {
+      await this.ensureOpen(lane);
+      this.#failures.delete(name);
+    } catch (error) {
+      if (error instanceof InvariantError) {
+        broken.push(error);
+        this.#wake.abort();
+        return;
+      }
+      // Another process is at it; we look again at the next round.
+      if (error instanceof LaneError && error.code === 'SECKILL_LANE_KEPT') return;
+      const count = (this.#failures.get(name)?.count ?? 0) + 1;
+      this.#failures.set(name, { count, until: clock.now() + backoffMs(count, { ...BACKOFF, random }) });
+      if (error instanceof OrderError && error.code === 'SECKILL_ORDER_GONE') return;
+      metrics.failures.inc();
+      logger.warn({ err: error, ...lane, attempt: count }, 'gatekeeper: the lane stays closed');
+    }
+  }
+}
+
+function lanesOf({ saleId, lanes }: SaleToLoad): Lane[] {
+  return lanes.map(({ lane }) => ({ saleId, lane }));
+}

@@ -1,0 +1,71 @@
+import { TOPICS, type KafkaEnds, type Topic } from '@seckill/contracts';
+import { connectKafka, type Kafka, type Logger } from '@seckill/runtime';
+
+export class KafkaAwayError extends Error {
+  override readonly name = 'KafkaAwayError';
+  readonly code = 'SECKILL_KAFKA_AWAY';
+}
+
+/** How far Kafka has come. Each throws KafkaAwayError or kafkajs' own error when Kafka cannot be asked. */
+export interface KafkaOffsets {
+  /** The offset behind the last message of each partition of `seckill.reservations`. */
+  readEnds(): Promise<KafkaEnds>;
+  /** Messages of a topic that a group has not committed. */
+  readLag(topic: Topic, groupId: string): Promise<number>;
+  /** Messages that a topic holds. */
+  count(topic: Topic): Promise<number>;
+}
+
+/** Connects in the background, for stock must start and sell while Kafka is away. */
+export function createKafkaOffsets(
+  kafka: Kafka,
+  logger: Logger,
+): KafkaOffsets & { close: () => Promise<void> } {
+  const admin = kafka.admin();
+  const stop = new AbortController();
+  let isConnected = false;
+  const connecting = connectKafka(() => admin.connect(), stop.signal, logger).then(() => {
+    isConnected = !stop.signal.aborted;
+  });
+
+  async function readTopic({ name, partitions }: Topic) {
+    if (!isConnected) throw new KafkaAwayError('not connected to Kafka yet');
+    const offsets = await admin.fetchTopicOffsets(name);
+    // A partition that is missing would pass for an empty one.
+    if (offsets.length < partitions) {
+      throw new KafkaAwayError(`${name} has ${offsets.length} partitions, not ${partitions}`);
+    }
+    return offsets.map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }));
+  }
+
+  return {
+    async readEnds() {
+      const ends: string[] = [];
+      for (const { partition, high } of await readTopic(TOPICS.reservations)) ends[partition] = String(high);
+      return ends;
+    },
+    async readLag(topic, groupId) {
+      const [partitions, answer] = await Promise.all([
+        readTopic(topic),
+        admin.fetchOffsets({ groupId, topics: [topic.name] }),
+      ]);
+      const committed = new Map(
+        answer[0]?.partitions.map(({ partition, offset }) => [partition, BigInt(offset)]),
+      );
+      return partitions.reduce((lag, { partition, low, high }) => {
+        const next = committed.get(partition) ?? -1n;
+        // -1: nothing committed yet. Below `low`: retention has removed what was read.
+        return lag + Number(high - (next < low ? low : next));
+      }, 0);
+    },
+    async count(topic) {
+      const partitions = await readTopic(topic);
+      return partitions.reduce((sum, { low, high }) => sum + Number(high - low), 0);
+    },
+    async close() {
+      stop.abort();
+      await connecting;
+      await admin.disconnect();
+    },
+  };
+}
