@@ -23,6 +23,8 @@ export const LIMITS = {
   saleBodyBytesMax: 1_048_576,
   /** Reservations in one call from gateway to stock; bounds the time one pipeline keeps Redis busy. */
   reserveBatchMax: 256,
+  /** Raised once a rebuild: a hundred a second for 300 years. So that one wrong number cannot use up all there are. */
+  epochMax: 1_000_000_000_000,
   /** Orders in one page of a snapshot, and holds in one question for verdicts: about 200 kB, 5 ms of Redis' time. */
   rebuildPageMax: 500,
 } as const;

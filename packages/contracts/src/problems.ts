@@ -46,6 +46,14 @@ export const PROBLEMS = {
     title: { en: 'Outcome unknown, repeat with the same key', zh: '结果未知,请用同一幂等键重试' },
   },
   // Others.
+  ends_missing: {
+    status: 409,
+    retryable: false,
+    title: {
+      en: 'The sale was opened before: name the ends of Kafka',
+      zh: '场次曾开放:需提供 Kafka 末尾位置',
+    },
+  },
   order_not_found: { status: 404, retryable: false, title: { en: 'No such order', zh: '订单不存在' } },
   order_not_ready: { status: 503, retryable: true, title: { en: 'Order on its way', zh: '订单生成中' } },
   order_not_pending: {

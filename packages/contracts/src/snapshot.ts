@@ -33,7 +33,7 @@ export const SnapshotRequest = Type.Object(
     /**
      * The epoch the lane stands at: the snapshot's is higher, also when Postgres was restored from before it. Absent: 0.
      */
-    above: Type.Optional(Type.Integer({ minimum: 0 })),
+    above: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.epochMax })),
     /** May be absent for a sale that never opened, so that one can be created while Kafka is away. */
     ends: Type.Optional(KafkaEnds),
   },

@@ -7,8 +7,10 @@ import {
   type Logger,
 } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
+import type { LedgerReader } from './ledger-reading.ts';
 import type { Orders } from './orders.ts';
 import type { Payments } from './payments.ts';
+import type { Rebuild } from './rebuild.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { ordersRoutes } from './routes/orders.ts';
 import { paymentsRoutes } from './routes/payments.ts';
@@ -17,6 +19,8 @@ import type { Sales } from './sales.ts';
 
 export interface Api {
   sales: Sales;
+  rebuild: Rebuild;
+  ledger: LedgerReader;
   orders: Orders;
   payments: Payments;
   /** `PAYMENTS=sandbox`: buyers pay without a provider. */
@@ -35,7 +39,7 @@ export interface AppParts {
 export function createApp({ logger, isReady, tokens, api }: AppParts): Http {
   const app = createHttp({ logger, isReady });
   if (api === undefined) return app;
-  const { sales, orders, payments, isSandbox } = api;
+  const { sales, rebuild, ledger, orders, payments, isSandbox } = api;
 
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['gateway']));
@@ -47,7 +51,7 @@ export function createApp({ logger, isReady, tokens, api }: AppParts): Http {
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['stock']));
     scope.setErrorHandler(translate);
-    internalSalesRoutes(scope, sales);
+    internalSalesRoutes(scope, { sales, rebuild, ledger });
   });
   return app;
 }

@@ -1,5 +1,6 @@
 import { backoffMs, type Clock, type Logger } from '@seckill/runtime';
 import type { OrderMetrics } from './metrics.ts';
+import { reportDoubts, type Doubt } from './doubts.ts';
 import { controlStateOf } from './sale-definition.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
 import type { StockClient } from './stock-client.ts';
@@ -13,7 +14,9 @@ export const HANDOVER_CONCURRENCY = 4;
 const DELAY_MS_MAX = 2_000;
 
 export interface HandoverParts {
-  store: Pick<SaleStore, 'listUnacknowledged' | 'acknowledge'>;
+  store: Pick<SaleStore, 'listDue' | 'acknowledge'>;
+  /** Of a sale that stock holds under a later epoch than Postgres knows. @returns new doubts. */
+  liftEpochs: (seen: { saleId: string; epoch: number }[]) => Promise<Doubt[]>;
   stock: Pick<StockClient, 'putControl'>;
   clock: Clock;
   logger: Logger;
@@ -67,7 +70,7 @@ export class Handover {
     if (free <= 0) return;
     const now = clock.now();
     const delayed = [...this.#delays].filter(([, { until }]) => until > now).map(([saleId]) => saleId);
-    const due = await store.listUnacknowledged(free, [...this.#inFlight.keys(), ...delayed]);
+    const due = await store.listDue(free, [...this.#inFlight.keys(), ...delayed]);
     if (due.length < free) this.#forgetDelays(now, due);
     for (const sale of due) {
       const saleId = sale.definition.id;
@@ -81,16 +84,20 @@ export class Handover {
 
   /** Never throws: a failure is the next attempt's delay. */
   async #handOver(sale: StoredSale): Promise<void> {
-    const { store, stock, clock, logger, metrics, random } = this.#parts;
+    const { store, liftEpochs, stock, clock, logger, metrics, random } = this.#parts;
     const saleId = sale.definition.id;
     try {
-      const version = await stock.putControl(controlStateOf(sale));
+      const { version, epoch } = await stock.putControl(controlStateOf(sale));
       if (version < sale.version) throw new Error(`stock stands at version ${version} after ${sale.version}`);
+      // An epoch is raised in Postgres before stock hears of it: if stock knows a later one, Postgres was restored.
+      reportDoubts(await liftEpochs([{ saleId, epoch }]), this.#parts);
       const ours = await store.acknowledge(saleId, version);
-      if (ours !== undefined && version > ours) {
+      if (ours !== undefined && version > ours.version) {
         // Postgres is older than Redis: stock would ignore what we decide now.
-        logger.error({ saleId, stock: version, order: ours }, 'handover: stock is ahead of us');
+        logger.error({ saleId, stock: version, order: ours.version }, 'handover: stock is ahead of us');
       }
+      // Raised meanwhile, or the load failed: not at once again, stock would not be better for it.
+      if (ours?.isDoubted === true) throw new Error('the epoch that stock acknowledged is in doubt');
       this.#delays.delete(saleId);
       metrics.handoverCalls.inc({ outcome: 'acknowledged' });
     } catch (error) {

@@ -1,5 +1,7 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { admit, lockLedger, moveLedger, sumUnits } from './ledger.ts';
+import { raiseDoubts, type Doubt } from './doubts.ts';
+import { liftEpochs } from './epochs.ts';
+import { admit, lockLedger, moveLedger, sumUnits, type LedgerRow } from './ledger.ts';
 import { writeSettlements } from './outbox.ts';
 import { applyRecorded, isPaymentRace, shareRecordLock } from './payment-store.ts';
 import type { Applied } from './payment.ts';
@@ -24,6 +26,8 @@ export interface StoredChunk {
   applied: Applied[];
   /** Ended orders whose settlement goes out again. */
   settledAgain: number;
+  /** Epochs that are not trusted any more, from now on. */
+  doubts: Doubt[];
 }
 
 /** What the intake needs of Postgres; a simulation brings its own. */
@@ -48,7 +52,9 @@ export function createIntakeStore(pool: Pool): IntakeStore {
     },
     async storeChunk(chunk) {
       try {
-        return await commitChunk(pool, chunk);
+        const lifted = await liftEpochs(pool, chunk.reserved);
+        const stored = await commitChunk(pool, chunk);
+        return { ...stored, doubts: [...lifted, ...stored.doubts] };
       } catch (error) {
         // Under the rows' locks our own sums must fit; when the constraint speaks, they are wrong, not the data.
         if (
@@ -75,7 +81,7 @@ async function commitChunk(pool: Pool, chunk: Chunk): Promise<StoredChunk> {
   }
 }
 
-/** Orders by id, then ledger by (sale, sku), then the offset: the one order of locks (recovery.md, "Intake"). */
+/** Orders by id, then ledger by (sale, sku), then doubts, then the offset: the one order of locks (recovery.md, "Intake"). */
 async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk> {
   await shareRecordLock(client);
   const unique = [...new Map(chunk.reserved.map((reserved) => [reserved.reservationId, reserved])).values()];
@@ -83,7 +89,7 @@ async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk
   const inserted = unique.filter(({ reservationId }) => insertedIds.has(reservationId));
   const rest = unique.filter(({ reservationId }) => !insertedIds.has(reservationId));
   const clashes = await storeClashes(client, rest);
-  const overdrawn = await sell(client, inserted);
+  const { overdrawn, late } = await sell(client, inserted);
   const refused = [...clashes, ...overdrawn.map((id) => ({ id, refusal: 'ledger' as const }))];
   await settleRefused(client, unique, refused);
   // A duplicate that stock published again is a hold nobody ended. Ignoring it because the row is known would keep its
@@ -93,6 +99,7 @@ async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk
   // Expiry sees the orders only after this transaction, so a payment that was here first wins.
   const newIds = [...insertedIds, ...clashes.map(({ id }) => id)];
   const applied = await applyRecorded(client, newIds);
+  const doubts = await raiseDoubts(client, [...late, ...(await findRefusalDoubts(client, unique, refused))]);
   await client.query(
     `INSERT INTO intake_offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
      ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset`,
@@ -104,6 +111,7 @@ async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk
     refused,
     applied,
     settledAgain,
+    doubts,
   };
 }
 
@@ -205,10 +213,14 @@ async function storeClashes(client: PoolClient, rest: Reserved[]): Promise<Store
 
 /**
  * Moves the ledger by what was really inserted (INV-1, decision 4).
- * @returns ids of the orders that the ledger has no units for; they are refused.
+ * @returns ids of the orders that the ledger has no units for: they are refused; and doubts about sales whose last
+ * snapshot lacks an order, which came late from an older epoch.
  */
-async function sell(client: PoolClient, inserted: Reserved[]): Promise<string[]> {
-  if (inserted.length === 0) return [];
+async function sell(
+  client: PoolClient,
+  inserted: Reserved[],
+): Promise<{ overdrawn: string[]; late: Doubt[] }> {
+  if (inserted.length === 0) return { overdrawn: [], late: [] };
   const rows = await lockLedger(client, sumUnits(inserted));
   const { moves, refused } = admit(inserted, rows);
   if (refused.length > 0) {
@@ -219,5 +231,29 @@ async function sell(client: PoolClient, inserted: Reserved[]): Promise<string[]>
     );
   }
   await moveLedger(client, moves);
-  return refused;
+  return { overdrawn: refused, late: findLate(inserted, rows) };
+}
+
+function findLate(inserted: Reserved[], rows: LedgerRow[]): Doubt[] {
+  const epochs = new Map(rows.map(({ saleId, epoch }) => [saleId, epoch]));
+  const lateSales = new Set(
+    inserted.filter(({ saleId, epoch }) => epoch < (epochs.get(saleId) ?? 0)).map(({ saleId }) => saleId),
+  );
+  return [...lateSales].map((saleId) => ({ saleId, epoch: epochs.get(saleId) ?? 0, reason: 'late_row' }));
+}
+
+/** Redis sold what does not exist, so nothing it holds under this epoch can be trusted (recovery.md, "Refused"). */
+async function findRefusalDoubts(
+  client: PoolClient,
+  orders: Reserved[],
+  refused: StoredChunk['refused'],
+): Promise<Doubt[]> {
+  if (refused.length === 0) return [];
+  const ids = new Set(refused.map(({ id }) => id));
+  const saleIds = orders.filter(({ reservationId }) => ids.has(reservationId)).map(({ saleId }) => saleId);
+  const { rows } = await client.query<{ id: string; epoch: string }>(
+    'SELECT id, epoch FROM sales WHERE id = ANY ($1::text[])',
+    [saleIds],
+  );
+  return rows.map(({ id, epoch }) => ({ saleId: id, epoch: Number(epoch), reason: 'refused' }));
 }

@@ -11,6 +11,7 @@ import {
   type Publisher,
   type Unfit,
 } from '@seckill/runtime';
+import { reportDoubts } from './doubts.ts';
 import type { IntakeStore, StoredChunk } from './intake-store.ts';
 import { DataError } from './ledger.ts';
 import type { OrderMetrics } from './metrics.ts';
@@ -196,7 +197,7 @@ export class Intake {
     }
   }
 
-  #report({ stored, duplicates, refused, applied, settledAgain }: StoredChunk): void {
+  #report({ stored, duplicates, refused, applied, settledAgain, doubts }: StoredChunk): void {
     const { logger, metrics, poke } = this.#parts;
     metrics.intakeMessages.inc({ outcome: 'stored' }, stored);
     metrics.intakeMessages.inc({ outcome: 'duplicate' }, duplicates);
@@ -204,6 +205,7 @@ export class Intake {
     metrics.ordersEnded.inc({ verdict: 'refused' }, refused.length);
     metrics.settlementsRepeated.inc(settledAgain);
     report(applied, this.#parts);
+    reportDoubts(doubts, this.#parts);
     if (refused.length > 0 || settledAgain > 0) poke();
     for (const { id, refusal } of refused) {
       metrics.intakeAlarms.inc({ reason: refusal });

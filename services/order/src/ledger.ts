@@ -12,6 +12,8 @@ export interface LedgerRow {
   sku: string;
   total: number;
   sold: number;
+  /** Of the sale, when it was raised last. */
+  epoch: number;
 }
 
 export interface LedgerMove {
@@ -74,19 +76,26 @@ export function sumUnits(orders: Pick<Reserved, 'saleId' | 'lines'>[]): LedgerMo
 
 /** In the order of (sale, sku), as every transaction takes them (recovery.md, "Intake"): no two can deadlock here. */
 export async function lockLedger(client: PoolClient, keys: LedgerMove[]): Promise<LedgerRow[]> {
-  const { rows } = await client.query<{ sale_id: string; sku: string; total: string; sold: string }>(
-    `SELECT ledger.sale_id, ledger.sku, ledger.total, ledger.sold
+  const { rows } = await client.query<{
+    sale_id: string;
+    sku: string;
+    total: string;
+    sold: string;
+    epoch: string;
+  }>(
+    `SELECT ledger.sale_id, ledger.sku, ledger.total, ledger.sold, ledger.epoch
      FROM ledger JOIN unnest($1::text[], $2::text[]) AS wanted (sale_id, sku)
        ON ledger.sale_id = wanted.sale_id AND ledger.sku = wanted.sku
      ORDER BY ledger.sale_id, ledger.sku
      FOR UPDATE OF ledger`,
     [keys.map(({ saleId }) => saleId), keys.map(({ sku }) => sku)],
   );
-  return rows.map(({ sale_id, sku, total, sold }) => ({
+  return rows.map(({ sale_id, sku, total, sold, epoch }) => ({
     saleId: sale_id,
     sku,
     total: Number(total),
     sold: Number(sold),
+    epoch: Number(epoch),
   }));
 }
 

@@ -11,13 +11,16 @@ import { createApp, type Api } from './app.ts';
 import { ClockSkew, createClockStore } from './clock-skew.ts';
 import { readConfig, type Config } from './config.ts';
 import { createExpiryPool, createHttpPool } from './database.ts';
+import { liftEpochs } from './epochs.ts';
 import { createExpiryStore, Expiry } from './expiry.ts';
 import { Handover, HANDOVER_CONCURRENCY } from './handover.ts';
 import { startIntake, startRelay } from './kafka-roles.ts';
+import { LedgerReader } from './ledger-reading.ts';
 import { createMetrics } from './metrics.ts';
 import { Orders } from './orders.ts';
 import { Payments } from './payments.ts';
 import { runRole, type Process } from './process.ts';
+import { Rebuild } from './rebuild.ts';
 import { storeRestock } from './restock-store.ts';
 import { SaleStore } from './sale-store.ts';
 import { Sales } from './sales.ts';
@@ -64,6 +67,7 @@ function startApi({ config, logger, lifecycle, metrics, poke }: Process): Api {
   const store = new SaleStore(pool);
   const handover = new Handover({
     store,
+    liftEpochs: (seen) => liftEpochs(pool, seen),
     stock,
     clock: systemClock,
     logger: logger.child({ part: 'handover' }),
@@ -89,6 +93,8 @@ function startApi({ config, logger, lifecycle, metrics, poke }: Process): Api {
   const parts = { pool, poke, logger, metrics };
   return {
     sales,
+    rebuild: new Rebuild({ pool, store, clock: systemClock }),
+    ledger: new LedgerReader(pool, { graceMs: config.expiryGraceMs }),
     orders: new Orders(parts),
     payments: new Payments(parts),
     isSandbox: config.payments === 'sandbox',

@@ -24,6 +24,13 @@ export function createMetrics(registry: Registry) {
       labelNames: ['reason'] as const,
       registers,
     }),
+    /** Any increase wants a person: Redis, Kafka or Postgres lost something. */
+    doubts: new Counter({
+      name: 'seckill_order_doubts_total',
+      help: 'Epochs that are not trusted any more, each once, by reason: refused, late_row, restored; the sale is loaded anew',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
     intakeRetries: new Counter({
       name: 'seckill_order_intake_retries_total',
       help: 'Attempts repeated because Postgres or Kafka was away',

@@ -1,4 +1,10 @@
-import { HEADERS, parseReservationId, RESERVATION_CREATED, ReservationCreated } from '@seckill/contracts';
+import {
+  HEADERS,
+  LIMITS,
+  parseReservationId,
+  RESERVATION_CREATED,
+  ReservationCreated,
+} from '@seckill/contracts';
 import type { IncomingMessage } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 
@@ -40,6 +46,7 @@ function check(created: ReservationCreated, isRepublished: boolean): Parsed {
   const amount = created.lines.reduce((sum, { price, quantity }) => sum + price * quantity, 0);
   const numbers = [amount, created.epoch, created.sequence];
   if (!numbers.every(Number.isSafeInteger)) return { error: 'a number is beyond 2^53' };
+  if (created.epoch > LIMITS.epochMax) return { error: `epoch ${created.epoch} is not one of ours` };
   if (Math.max(created.reservedAt, created.expiresAt) > INSTANT_MAX)
     return { error: 'an instant is beyond the year 9999' };
   return { reserved: { ...created, amount, isRepublished } };

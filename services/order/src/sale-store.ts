@@ -6,6 +6,10 @@ export interface StoredSale {
   fingerprint: string;
   lanes: number;
   epoch: number;
+  /** Absent: it never opened, so stock never took a reservation. */
+  openedEpoch?: number;
+  /** The highest epoch there is a doubt about; 0: none. */
+  doubtedEpoch: number;
   version: number;
   acknowledgedVersion: number;
   state: ControlVerb;
@@ -20,7 +24,8 @@ export interface NewSale {
   lanes: number;
 }
 
-const COLUMNS = `definition, fingerprint, lanes, epoch, version, acknowledged_version, state,
+const COLUMNS = `definition, fingerprint, lanes, epoch, opened_epoch, version, acknowledged_version, state,
+  (SELECT max(doubts.epoch) FROM doubts WHERE doubts.sale_id = sales.id) AS doubted_epoch,
   closes_at <= now() AS is_over, retired_at IS NOT NULL AS is_retired`;
 
 interface SaleRow {
@@ -28,6 +33,8 @@ interface SaleRow {
   fingerprint: string;
   lanes: number;
   epoch: string;
+  opened_epoch: string | null;
+  doubted_epoch: string | null;
   version: string;
   acknowledged_version: string;
   state: ControlVerb;
@@ -89,44 +96,38 @@ export class SaleStore {
     return rowCount === 1;
   }
 
-  /** Oldest ids first is enough: what fails is named in `except` and does not hold up the others. */
-  async listUnacknowledged(limit: number, except: string[]): Promise<StoredSale[]> {
+  /**
+   * What stock has not acknowledged: a control state, or a doubt about the epoch that is open. Oldest ids first is
+   * enough: what fails is named in `except` and does not hold up the others.
+   */
+  async listDue(limit: number, except: string[]): Promise<StoredSale[]> {
     const { rows } = await this.#pool.query<SaleRow>(
       `SELECT ${COLUMNS} FROM sales
-       WHERE acknowledged_version < version AND retired_at IS NULL AND id <> ALL ($2::text[])
+       WHERE id IN (
+           SELECT id FROM sales WHERE acknowledged_version < version
+           UNION ALL
+           SELECT sale_id FROM doubts JOIN sales AS doubted ON doubted.id = sale_id
+           WHERE doubts.epoch >= COALESCE(opened_epoch, 0))
+         AND retired_at IS NULL AND id <> ALL ($2::text[])
        ORDER BY id LIMIT $1`,
       [limit, except],
     );
     return rows.map(toSale);
   }
 
-  /** @returns the sale's version, which an honest stock never exceeds; undefined when there is no such sale. */
-  async acknowledge(saleId: string, version: number): Promise<number | undefined> {
-    const { rows } = await this.#pool.query<{ version: string }>(
+  /**
+   * @returns the sale's version, which an honest stock never exceeds, and whether an open epoch of it is still in doubt,
+   * so that the handover goes on; undefined when there is no such sale.
+   */
+  async acknowledge(saleId: string, version: number): Promise<Acknowledged | undefined> {
+    const { rows } = await this.#pool.query<{ version: string; is_doubted: boolean }>(
       `UPDATE sales SET acknowledged_version = GREATEST(acknowledged_version, LEAST($2, version))
-       WHERE id = $1 RETURNING version`,
+       WHERE id = $1
+       RETURNING version, EXISTS (
+         SELECT FROM doubts WHERE sale_id = sales.id AND epoch >= COALESCE(opened_epoch, 0)) AS is_doubted`,
       [saleId, version],
     );
-    return rows[0] && Number(rows[0].version);
-  }
-
-  /** The next epoch of a sale that was never opened; undefined when it was, or there is no such sale. */
-  async raiseEpoch(saleId: string): Promise<StoredSale | undefined> {
-    const { rows } = await this.#pool.query<SaleRow>(
-      `UPDATE sales SET epoch = epoch + 1
-       WHERE id = $1 AND opened_epoch IS NULL AND retired_at IS NULL RETURNING ${COLUMNS}`,
-      [saleId],
-    );
-    return rows[0] && toSale(rows[0]);
-  }
-
-  /** @returns whether this epoch is the newest, and from now on counts as opened. */
-  async openEpoch(saleId: string, epoch: number): Promise<boolean> {
-    const { rowCount } = await this.#pool.query(
-      'UPDATE sales SET opened_epoch = epoch WHERE id = $1 AND epoch = $2 AND epoch > 0',
-      [saleId, epoch],
-    );
-    return rowCount === 1;
+    return rows[0] && { version: Number(rows[0].version), isDoubted: rows[0].is_doubted };
   }
 
   /**
@@ -182,6 +183,20 @@ export class SaleStore {
   }
 }
 
+export interface Acknowledged {
+  version: number;
+  isDoubted: boolean;
+}
+
+/** Changes of one sale come one after another. Not FOR UPDATE: each order the intake inserts shares the sale's key. */
+export async function lockSale(client: PoolClient, saleId: string): Promise<StoredSale | undefined> {
+  const { rows } = await client.query<SaleRow>(
+    `SELECT ${COLUMNS} FROM sales WHERE id = $1 FOR NO KEY UPDATE`,
+    [saleId],
+  );
+  return rows[0] && toSale(rows[0]);
+}
+
 interface ToLoadRow {
   id: string;
   sale_epoch: string;
@@ -211,6 +226,8 @@ function toSale(row: SaleRow): StoredSale {
     fingerprint: row.fingerprint,
     lanes: row.lanes,
     epoch: Number(row.epoch),
+    ...(row.opened_epoch === null ? {} : { openedEpoch: Number(row.opened_epoch) }),
+    doubtedEpoch: Number(row.doubted_epoch ?? 0),
     version: Number(row.version),
     acknowledgedVersion: Number(row.acknowledged_version),
     state: row.state,

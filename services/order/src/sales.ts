@@ -1,23 +1,13 @@
 import {
   LIMITS,
   type ControlVerb,
-  type Opening,
   type SaleInput,
   type SaleRecord,
   type SaleToLoad,
-  type Snapshot,
 } from '@seckill/contracts';
 import { invariant, Problem, type Clock } from '@seckill/runtime';
 import type { Restock, RestockOutcome } from './restock-store.ts';
-import {
-  checkSale,
-  controlStateOf,
-  defineSale,
-  fingerprintOf,
-  LANES,
-  makeSaleId,
-  refuse,
-} from './sale-definition.ts';
+import { checkSale, defineSale, fingerprintOf, LANES, makeSaleId, refuse } from './sale-definition.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
 
 /** contract.md: an admin hears within 5 s whether stock has taken the sale over. */
@@ -100,25 +90,6 @@ export class Sales {
   /** Every sale that stock must hold. */
   async listToLoad(): Promise<SaleToLoad[]> {
     return this.#store.listToLoad();
-  }
-
-  /**
-   * The snapshot of a sale that never opened is empty, and truly so: without an opening there is no reservation. One
-   * that was opened must be rebuilt from its orders; an empty snapshot would sell its units again (INV-1).
-   * @throws Problem `sale_not_found`, `sale_unavailable`, or `sale_closed` when the sale is retired.
-   */
-  async takeSnapshot(saleId: string): Promise<Snapshot> {
-    const sale = await this.#store.raiseEpoch(saleId);
-    if (sale !== undefined) return { epoch: sale.epoch, control: controlStateOf(sale), orders: [] };
-    if ((await this.#find(saleId)).isRetired) throw new Problem('sale_closed');
-    throw new Problem('sale_unavailable', { detail: 'this sale was opened before and must be rebuilt' });
-  }
-
-  /** @throws Problem `sale_not_found` */
-  async open(saleId: string, epoch: number): Promise<Opening> {
-    const granted = await this.#store.openEpoch(saleId, epoch);
-    if (!granted) await this.#find(saleId);
-    return { epoch, granted };
   }
 
   async #insert(id: string, fingerprint: string, input: SaleInput): Promise<boolean> {

@@ -22,10 +22,10 @@ export class StockError extends Error {
 
 export interface StockClient {
   /**
-   * @returns the version stock stands at.
+   * @returns the version and the epoch stock stands at.
    * @throws UpstreamError when there is no answer, StockError when it is not the one expected.
    */
-  putControl(control: ControlState): Promise<number>;
+  putControl(control: ControlState): Promise<ControlAcknowledgement>;
   /**
    * @returns Redis' clock, milliseconds since the epoch.
    * @throws UpstreamError when there is no answer, StockError when it is not the one expected.
@@ -44,7 +44,7 @@ export function createStockClient(options: { url: string; token: string; connect
         body: control,
       });
       if (status !== 200 || !acknowledgement.Check(body)) throw new StockError(status, 'a control state');
-      return body.version;
+      return body;
     },
     async readClock() {
       const { status, body } = await upstream.call({

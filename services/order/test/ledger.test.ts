@@ -16,7 +16,7 @@ const makeOrder = (name: string, sequence: number, units: Record<string, number>
   amount: 0,
   isRepublished: false,
 });
-const row = (sku: string, total: number, sold = 0) => ({ saleId: 's', sku, total, sold });
+const row = (sku: string, total: number, sold = 0) => ({ saleId: 's', sku, total, sold, epoch: 1 });
 
 await test('orders are admitted by epoch and sequence, whatever order they came in', async (t) => {
   const orders = [

@@ -1,22 +1,57 @@
-import { SaleId } from '@seckill/contracts';
+import {
+  LIMITS,
+  OpeningRequest,
+  ReservationId,
+  SaleId,
+  SnapshotRequest,
+  VerdictsRequest,
+} from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
+import type { LedgerReader } from '../ledger-reading.ts';
+import type { Rebuild } from '../rebuild.ts';
 import type { Sales } from '../sales.ts';
 
-const SaleParams = Type.Object({ saleId: SaleId });
-const OpeningInput = Type.Object({ epoch: Type.Integer({ minimum: 1 }) }, { additionalProperties: false });
+const params = Type.Object({ saleId: SaleId });
+const AfterQuery = Type.Object({ after: ReservationId }, { additionalProperties: false });
+/** A question for verdicts names 500 ids of at most 128 characters; the ends of 1,024 partitions are less. */
+const bodyLimit = LIMITS.rebuildPageMax * (LIMITS.reservationIdLengthMax + '"",'.length) + 1_024;
 
-/** For stock, while it loads a sale. Handover may be waiting for that very load: nothing here waits for handover. */
-export function internalSalesRoutes(app: Http, sales: Sales): void {
+export interface InternalParts {
+  sales: Sales;
+  rebuild: Rebuild;
+  ledger: LedgerReader;
+}
+
+/** For stock, while it checks or loads a sale. Handover may be waiting for that very load: nothing here waits for it. */
+export function internalSalesRoutes(app: Http, { sales, rebuild, ledger }: InternalParts): void {
   app.get('/internal/sales', async () => ({ sales: await sales.listToLoad() }));
 
-  app.post('/internal/sales/:saleId/snapshots', { schema: { params: SaleParams } }, async ({ params }) =>
-    sales.takeSnapshot(params.saleId),
+  app.post(
+    '/internal/sales/:saleId/snapshots',
+    { schema: { params, body: SnapshotRequest }, bodyLimit },
+    async ({ params: { saleId }, body }) => rebuild.takeSnapshot(saleId, body),
+  );
+
+  app.get(
+    '/internal/sales/:saleId/snapshots',
+    { schema: { params, querystring: AfterQuery } },
+    async ({ params: { saleId }, query }) => rebuild.readPage(saleId, query.after),
   );
 
   app.post(
     '/internal/sales/:saleId/openings',
-    { schema: { params: SaleParams, body: OpeningInput } },
-    async ({ params, body }) => sales.open(params.saleId, body.epoch),
+    { schema: { params, body: OpeningRequest }, bodyLimit },
+    async ({ params: { saleId }, body }) => rebuild.open(saleId, body),
+  );
+
+  app.post(
+    '/internal/sales/:saleId/verdicts',
+    { schema: { params, body: VerdictsRequest }, bodyLimit },
+    async ({ params: { saleId }, body }) => rebuild.readVerdicts(saleId, body.reservationIds),
+  );
+
+  app.get('/internal/sales/:saleId/ledger', { schema: { params } }, async ({ params: { saleId } }) =>
+    ledger.read(saleId),
   );
 }

@@ -3,7 +3,7 @@ import { createPool, type Pool } from '@seckill/runtime';
 import pg from 'pg';
 import type { Test } from 'tap';
 import { migrate } from '../../src/migrate.ts';
-import { logger } from './parts.ts';
+import { logger, until } from './parts.ts';
 
 export interface TestDatabase {
   url: string;
@@ -28,6 +28,17 @@ export async function createDatabase(
   });
   if (options.isMigrated !== false) await migrate(url.href);
   return { url: url.href, pool };
+}
+
+/** So many sessions of this database wait for a lock. */
+export async function untilBlocked(pool: Pool, count = 1): Promise<void> {
+  await until(`${count} that wait for a lock`, async () => {
+    const { rows } = await pool.query<{ count: number }>(
+      `SELECT count(*)::int FROM pg_stat_activity
+       WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return rows[0]?.count === count;
+  });
 }
 
 async function runOn(url: string, sql: string): Promise<void> {

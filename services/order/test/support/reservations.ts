@@ -25,7 +25,7 @@ export function makeSaleInput(changes: Partial<SaleInput> = {}): SaleInput {
   };
 }
 
-/** A sale with these totals, straight into Postgres: the intake does not care how it came there. */
+/** A sale with these totals that is open under epoch 1, straight into Postgres: the intake does not care how. */
 export async function storeSale(pool: Pool, totals: Record<string, number>): Promise<string> {
   const items = Object.entries(totals).map(([sku, total]) => ({
     sku,
@@ -36,6 +36,8 @@ export async function storeSale(pool: Pool, totals: Record<string, number>): Pro
   const input = makeSaleInput({ items });
   const definition = defineSale(input.id ?? '', input, Date.now());
   await new SaleStore(pool).insert({ definition, fingerprint: fingerprintOf(input), lanes: 1 });
+  await pool.query('UPDATE sales SET epoch = 1, opened_epoch = 1 WHERE id = $1', [definition.id]);
+  await pool.query('UPDATE ledger SET epoch = 1 WHERE sale_id = $1', [definition.id]);
   return definition.id;
 }
 

@@ -1,10 +1,13 @@
 import { createRegistry, systemClock, type Http, type Pool } from '@seckill/runtime';
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
+import { liftEpochs } from '../../src/epochs.ts';
 import { Handover } from '../../src/handover.ts';
+import { LedgerReader } from '../../src/ledger-reading.ts';
 import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders.ts';
 import { Payments } from '../../src/payments.ts';
+import { Rebuild } from '../../src/rebuild.ts';
 import { storeRestock } from '../../src/restock-store.ts';
 import { SaleStore } from '../../src/sale-store.ts';
 import { Sales } from '../../src/sales.ts';
@@ -44,7 +47,14 @@ export async function createService(
   const store = new SaleStore(pool);
   const stock = createStockClient({ url: stockUrl, token: TOKENS.order, connections: 4 });
   const metrics = createMetrics(createRegistry());
-  const handover = new Handover({ store, stock, clock: systemClock, logger, metrics });
+  const handover = new Handover({
+    store,
+    liftEpochs: (seen) => liftEpochs(pool, seen),
+    stock,
+    clock: systemClock,
+    logger,
+    metrics,
+  });
   const abort = new AbortController();
   const running = handover.run(abort.signal);
   const sales = new Sales({
@@ -62,6 +72,8 @@ export async function createService(
     tokens: TOKENS,
     api: {
       sales,
+      rebuild: new Rebuild({ pool, store, clock: systemClock }),
+      ledger: new LedgerReader(pool, { graceMs: 500 }),
       orders: new Orders(parts),
       payments: new Payments(parts),
       isSandbox: options.isSandbox ?? true,

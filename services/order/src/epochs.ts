@@ -1,0 +1,45 @@
+import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { raiseDoubts, type Doubt } from './doubts.ts';
+
+/**
+ * Of the sale and its ledger, whose rows it takes in the order of (sale, sku). It waits for the intake's transactions
+ * that hold them; when it returns, each of their orders is committed and can be read, and each that locks the ledger
+ * later finds this epoch. The caller holds the sale's row.
+ */
+export async function setEpoch(client: PoolClient, saleId: string, epoch: number): Promise<void> {
+  await client.query('UPDATE sales SET epoch = $2 WHERE id = $1', [saleId, epoch]);
+  await client.query('SELECT FROM ledger WHERE sale_id = $1 ORDER BY sku FOR NO KEY UPDATE', [saleId]);
+  await client.query('UPDATE ledger SET epoch = $2 WHERE sale_id = $1', [saleId, epoch]);
+}
+
+/**
+ * Redis stands at epochs that Postgres never heard of: it was restored to before it raised them. They count as opened
+ * and are doubted, so that the sale is loaded anew, above them. A transaction a sale, before the one that stores the
+ * orders: the sale's row comes before orders and ledger (recovery.md, "Intake").
+ * @returns the doubts that are new.
+ */
+export async function liftEpochs(pool: Pool, seen: { saleId: string; epoch: number }[]): Promise<Doubt[]> {
+  const highest = new Map<string, number>();
+  for (const { saleId, epoch } of seen) highest.set(saleId, Math.max(epoch, highest.get(saleId) ?? 0));
+  const { rows } = await pool.query<{ id: string; epoch: string }>(
+    `SELECT sales.id, seen.epoch FROM unnest($1::text[], $2::bigint[]) AS seen (sale_id, epoch)
+     JOIN sales ON sales.id = seen.sale_id AND sales.epoch < seen.epoch`,
+    [[...highest.keys()], [...highest.values()]],
+  );
+  const doubts: Doubt[] = [];
+  for (const { id, epoch } of rows) doubts.push(...(await liftEpoch(pool, id, Number(epoch))));
+  return doubts;
+}
+
+async function liftEpoch(pool: Pool, saleId: string, epoch: number): Promise<Doubt[]> {
+  return transaction(pool, async (client) => {
+    const { rowCount } = await client.query(
+      'UPDATE sales SET epoch = $2, opened_epoch = $2 WHERE id = $1 AND epoch < $2',
+      [saleId, epoch],
+    );
+    // Another replica was quicker.
+    if (rowCount !== 1) return [];
+    await setEpoch(client, saleId, epoch);
+    return raiseDoubts(client, [{ saleId, epoch, reason: 'restored' }]);
+  });
+}

@@ -1,0 +1,113 @@
+import {
+  parseReservationId,
+  TOPICS,
+  type KafkaEnds,
+  type Opening,
+  type OpeningRequest,
+  type Snapshot,
+  type SnapshotPage,
+  type SnapshotRequest,
+  type Verdicts,
+} from '@seckill/contracts';
+import { Problem, type Clock, type Pool } from '@seckill/runtime';
+import { openEpoch } from './openings.ts';
+import { refuse } from './sale-definition.ts';
+import type { SaleStore } from './sale-store.ts';
+import { readPage, takeSnapshot, type SnapshotRefusal } from './snapshots.ts';
+
+/** Below the 3 s that stock waits for an answer; what takes longer it asks again. */
+const DRAIN_WAIT_MS = 2_000;
+/** A read of 12 rows; the intake stores a batch about every 10 ms when it has some. */
+const DRAIN_POLL_MS = 50;
+
+export interface RebuildParts {
+  pool: Pool;
+  store: Pick<SaleStore, 'read'>;
+  clock: Clock;
+}
+
+/** Order's word in the check and the rebuild of a sale's lanes (recovery.md, "The gate"). */
+export class Rebuild {
+  readonly #parts: RebuildParts;
+
+  constructor(parts: RebuildParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Raises the epoch and tells what the sale is under it.
+   * @throws Problem `sale_not_found`; `sale_closed` when it is retired; `ends_missing` when it was opened before;
+   * `sale_unavailable` when the intake has not stored everything before `ends` in 2 s: repeat.
+   */
+  async takeSnapshot(saleId: string, { above = 0, ends }: SnapshotRequest): Promise<Snapshot> {
+    const isDrained = await this.#drain(ends);
+    const snapshot = await takeSnapshot(this.#parts.pool, saleId, { above, isDrained });
+    if (typeof snapshot === 'string') throw toProblem(snapshot);
+    return snapshot;
+  }
+
+  /** @throws Problem `sale_not_found`, `sale_closed`, `invalid_request` when `after` is not one of the sale's orders. */
+  async readPage(saleId: string, after: string): Promise<SnapshotPage> {
+    if (parseReservationId(after)?.saleId !== saleId) refuse('after', 'is not an order of this sale');
+    const sale = await this.#parts.store.read(saleId);
+    if (sale === undefined || sale.isRetired) {
+      throw toProblem(sale === undefined ? 'sale_not_found' : 'sale_closed');
+    }
+    return readPage(this.#parts.pool, saleId, after);
+  }
+
+  /** @throws as takeSnapshot; `invalid_request` when the sale has no such lane. */
+  async open(saleId: string, request: OpeningRequest): Promise<Opening> {
+    const isDrained = await this.#drain(request.ends);
+    const opening = await openEpoch(this.#parts.pool, saleId, request, isDrained);
+    if (opening === 'lane_unknown') refuse('lane', 'is not one of this sale');
+    if (typeof opening === 'string') throw toProblem(opening);
+    return opening;
+  }
+
+  /** @throws Problem `sale_not_found`, `invalid_request` when an id belongs to another sale. */
+  async readVerdicts(saleId: string, reservationIds: string[]): Promise<Verdicts> {
+    if (reservationIds.some((id) => parseReservationId(id)?.saleId !== saleId)) {
+      refuse('reservationIds', 'one is not of this sale');
+    }
+    if ((await this.#parts.store.read(saleId)) === undefined) throw toProblem('sale_not_found');
+    const { rows } = await this.#parts.pool.query<{
+      id: string;
+      status: 'pending' | Verdicts['ended'][number]['verdict'];
+    }>('SELECT id, status FROM orders WHERE id = ANY ($1::text[])', [reservationIds]);
+    const known = new Set(rows.map(({ id }) => id));
+    return {
+      ended: rows.flatMap(({ id, status }) =>
+        status === 'pending' ? [] : [{ reservationId: id, verdict: status }],
+      ),
+      unknown: reservationIds.filter((id) => !known.has(id)),
+    };
+  }
+
+  /** Waits until the intake has stored everything before the ends. @returns false when there are none to wait for. */
+  async #drain(ends: KafkaEnds | undefined): Promise<boolean> {
+    if (ends === undefined) return false;
+    const { clock } = this.#parts;
+    const deadline = clock.now() + DRAIN_WAIT_MS;
+    while (!(await this.#isStored(ends))) {
+      if (clock.now() >= deadline) {
+        throw new Problem('sale_unavailable', { detail: 'the intake has not stored everything yet; repeat' });
+      }
+      await clock.sleep(DRAIN_POLL_MS);
+    }
+    return true;
+  }
+
+  async #isStored(ends: KafkaEnds): Promise<boolean> {
+    const { rows } = await this.#parts.pool.query<{ partition: number; next_offset: string }>(
+      'SELECT partition, next_offset FROM intake_offsets WHERE topic = $1',
+      [TOPICS.reservations.name],
+    );
+    const stored = new Map(rows.map(({ partition, next_offset }) => [partition, BigInt(next_offset)]));
+    return ends.every((end, partition) => (stored.get(partition) ?? 0n) >= BigInt(end));
+  }
+}
+
+function toProblem(refusal: SnapshotRefusal): Problem {
+  return new Problem(refusal);
+}
