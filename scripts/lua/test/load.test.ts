@@ -7,24 +7,24 @@ const redis = await connect(t);
 
 await t.test('close creates an absent lane, closed and empty, and repeats change nothing', async (t) => {
   const lane = await makeLane(t, redis);
-  t.same(await lane.close(), ['missing', 'rebuilding', 0]);
+  t.same(await lane.close(), ['missing', 'rebuilding', 0, 1]);
   const before = await lane.dump();
-  t.same(await lane.close(), ['rebuilding', 'rebuilding', 0]);
+  t.same(await lane.close(), ['rebuilding', 'rebuilding', 0, 1]);
   t.same(await lane.dump(), before);
 });
 
 await t.test('close leaves a lane open under our run_id alone unless forced', async (t) => {
   const lane = await openLane(t, {}, [], redis);
   const before = await lane.dump();
-  t.same(await lane.close(), ['open', 'open', 1]);
+  t.same(await lane.close(), ['open', 'open', 1, 1]);
   t.same(await lane.dump(), before);
-  t.same(await lane.close({ force: true }), ['open', 'rebuilding', 1]);
+  t.same(await lane.close({ force: true }), ['open', 'rebuilding', 1, 2]);
   t.same((await lane.count())[0], 'rebuilding');
 });
 
 await t.test('close shuts a lane that another Redis process opened', async (t) => {
   const lane = await openLane(t, {}, [], redis);
-  t.same(await lane.close({ runId: 'later' }), ['stale', 'rebuilding', 1]);
+  t.same(await lane.close({ runId: 'later' }), ['stale', 'rebuilding', 1, 2]);
   t.same(await lane.reserve(), ['sale_unavailable', 0]);
 });
 
@@ -151,6 +151,27 @@ await t.test('open repeats under its own run_id, and refuses a lane open under a
   t.same(await lane.open(1, 'later'), ['stale']);
   await lane.close({ runId: 'later' });
   t.same(await lane.open(1, 'later'), ['opened'], 'after a close it opens under the new process');
+});
+
+await t.test('a permission to open is void once the lane was closed again or sold', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  await lane.close({ force: true });
+  const early = await lane.place();
+  t.same(await lane.open(1), ['opened']);
+  await lane.close({ force: true });
+  t.same(await lane.open(1, lane.runId, early), ['changed'], 'closed for another reason since');
+  t.same(await lane.open(1), ['opened']);
+  await lane.reserve();
+  await lane.close({ force: true });
+  const place = await lane.place();
+  t.same(await lane.open(1, lane.runId, place), ['changed'], 'the outbox is not in Kafka yet');
+  await lane.lease('one', 10_000);
+  await lane.trim('one', '1-1');
+  t.same(await lane.open(1, lane.runId, { ...place, sequence: 0 }), ['changed'], 'sold since');
+  t.same(await lane.open(1, lane.runId, place), ['opened']);
+  await lane.close({ force: true });
+  await lane.loadChunk({ epoch: 2 });
+  t.equal((await lane.place()).closing, place.closing + 1, 'a load keeps the number of the closing');
 });
 
 await t.test('a snapshot that contradicts itself is not installed', async (t) => {

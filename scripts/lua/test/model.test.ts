@@ -137,6 +137,7 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
   return {
     gate: state['gate'] as Model['gate'],
     epoch: Number(state['epoch']),
+    closing: Number(state['closing']),
     sequence: Number(state['sequence']),
     version: Number(state['version']),
     state: state['state'] as ModelControl['state'],
@@ -196,15 +197,11 @@ class History {
         return { actual: await lane.control(toPatch(control)), expected: model.apply(control) };
       }
       case 'close': {
-        const before = model.gate;
         const answer = await lane.close({ force: taken.isForced });
-        if (taken.isForced) model.gate = 'rebuilding';
-        return { actual: answer, expected: [before, model.gate, model.epoch] };
+        return { actual: answer, expected: model.close(taken.isForced) };
       }
       case 'open': {
-        const answer = await lane.open(model.epoch);
-        model.gate = 'open';
-        return { actual: answer, expected: ['opened'] };
+        return { actual: await lane.open(model.epoch), expected: model.open() };
       }
       case 'trim': {
         const last = model.outbox[Math.min(taken.count, model.outbox.length) - 1] ?? '1-0';

@@ -77,8 +77,29 @@ await t.test('refused returns nothing for sale; the units stay in held until the
   t.equal(await lane.redis.hlen(lane.keys.holds), 0);
 });
 
+await t.test('refused closes the gate, for Redis sold what does not exist', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  const random = await hold(lane);
+  const { closing } = await lane.place();
+  await settleOnce(t, lane, random, 'refused');
+  t.same(await lane.reserve({ user: 'u2' }), ['sale_unavailable', 0]);
+  t.equal((await lane.place()).closing, closing + 1, 'no permission of before opens it');
+});
+
+await t.test('refused leaves a lane open that was loaded anew since the reservation', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  const random = makeRandom();
+  await lane.close({ force: true });
+  const order = lane.order({ epoch: 1, reservationId: `${lane.lane.saleId}.0.${random}` });
+  await lane.loadChunk({ epoch: 2, orders: [order] });
+  await lane.open(2);
+  await settleOnce(t, lane, random, 'refused');
+  t.equal((await lane.reserve({ user: 'u2' }))[0], 'reserved');
+});
+
 await t.test('the first key of a settled hold keeps its answer, byte by byte (INV-4)', async (t) => {
-  for (const verdict of VERDICTS) {
+  // The key of a refused order goes with the rebuild, until which the lane is closed.
+  for (const verdict of VERDICTS.filter((one) => one !== 'refused')) {
     const lane = await openLane(t, {}, [], redis);
     const random = makeRandom();
     const [, first] = await lane.reserve({ ...BASKET, random });

@@ -5,12 +5,16 @@
 import { createPublisher, createRegistry, systemClock } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
 import t from 'tap';
+import { Acknowledged } from '../src/acknowledged.ts';
+import { Gate } from '../src/gate.ts';
+import { createReadHolds } from '../src/holds.ts';
 import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../src/keys.ts';
-import { Lanes, listLanes } from '../src/lanes.ts';
-import { createRelayMetrics } from '../src/metrics.ts';
+import { listLanes } from '../src/lanes.ts';
+import { createGateMetrics, createRelayMetrics } from '../src/metrics.ts';
 import { createOutbox } from '../src/outbox.ts';
 import { createRelay } from '../src/relay.ts';
 import { retireLane } from '../src/retirement.ts';
+import { createSettle } from '../src/settlements.ts';
 import { build, makeControl, silent, startRedis, until } from './support/build.ts';
 import { openSale, valuesOf } from './support/settling.ts';
 
@@ -68,14 +72,24 @@ await t.test('a lane that is loaded while a relay finds it missing stays on the 
   const load = (lane: Lane, on = redis): Promise<void> => {
     const control = makeControl({ saleId: lane.saleId });
     const { runId } = connection;
-    return new Lanes({
+    return new Gate({
       connection: { redis: on, runId },
       orderClient: {
         takeSnapshot: async () => ({ epoch: 1, control, orders: [] }),
-        askOpening: async () => true,
+        readSnapshotPage: async () => ({ orders: [] }),
+        askOpening: async (_saleId, { epoch }) => ({ epoch, granted: true }),
+        readVerdicts: async () => ({ ended: [], unknown: [] }),
       },
+      offsets: { readEnds: async () => [] },
+      publisher: createPublisher({ send: async () => Promise.reject(new Error('nothing is to be sent')) }),
+      readHolds: createReadHolds(connection),
+      settle: createSettle(connection),
+      acknowledged: new Acknowledged(),
+      clock: systemClock,
       logger: silent,
-    }).ensureOpen(lane);
+      metrics: createGateMetrics(createRegistry()),
+      token: 'one',
+    }).open(lane);
   };
   const races: Record<string, (lane: Lane) => Promise<unknown>> = {
     'the whole retirement between registering and creating': (lane) =>

@@ -27,8 +27,9 @@ local function readItems(itemsKey)
   end
   return items
 end
-local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt = unpack(redis.call(
-  'HMGET', stateKey, 'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at'
+local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, closing = unpack(redis.call(
+  'HMGET', stateKey,
+  'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'closing'
 ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -46,6 +47,7 @@ local answer = {
   tonumber(opensAt or '0'),
   tonumber(closesAt or '0'),
   redis.call('XLEN', outboxKey),
+  tonumber(closing or '0'),
 }
 for sku, item in pairs(readItems(itemsKey)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

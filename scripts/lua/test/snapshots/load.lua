@@ -56,7 +56,7 @@ local function writeControl(stateKey, channelsKey, control)
     redis.call('HSETNX', channelsKey, channel.id .. ':units', '0')
   end
 end
-local gate, laneEpoch, laneChunk = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk'))
+local gate, laneEpoch, laneChunk, closing = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'closing'))
 if not gate then
   return { 'missing' }
 end
@@ -124,7 +124,10 @@ for _, item in pairs(items) do
 end
 if chunk == 0 then
   redis.call('UNLINK', stateKey, itemsKey, buyersKey, channelsKey, keysKey, holdsKey)
-  redis.call('HSET', stateKey, 'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0')
+  redis.call(
+    'HSET', stateKey,
+    'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'closing', closing or '0'
+  )
   writeControl(stateKey, channelsKey, control)
 end
 writeItems(itemsKey, items)

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
-local stateKey = KEYS[1]
-local runId, epoch = ARGV[1], ARGV[2]
+local stateKey, outboxKey = KEYS[1], KEYS[2]
+local runId, epoch, sequence, closing = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local function gateOf(gate, openedRunId, runId)
   if not gate then
     return 'missing'
@@ -13,8 +13,9 @@ local function gateOf(gate, openedRunId, runId)
   end
   return 'open'
 end
-local gate, openedRunId, laneEpoch, loaded =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded'))
+local gate, openedRunId, laneEpoch, loaded, laneSequence, laneClosing = unpack(
+  redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded', 'sequence', 'closing')
+)
 local before = gateOf(gate, openedRunId, runId)
 if before == 'missing' then
   return { 'missing' }
@@ -27,6 +28,12 @@ if loaded ~= '1' then
 end
 if before == 'stale' then
   return { 'stale' }
+end
+if before == 'open' then
+  return { 'opened' }
+end
+if laneClosing ~= closing or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
+  return { 'changed' }
 end
 redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId)
 return { 'opened' }

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
-local itemsKey, buyersKey, channelsKey, keysKey, holdsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local stateKey, itemsKey, buyersKey, channelsKey, keysKey, holdsKey = unpack(KEYS)
 local random, verdict = ARGV[1], ARGV[2]
 local FIRST_LINE = 9
 local function now()
@@ -31,6 +31,7 @@ if facts[1] ~= random or not userLength or not expiresAt or #facts < FIRST_LINE 
   return broken('record of a hold')
 end
 local userId = string.sub(keyField, colon + 1, colon + userLength)
+local reservedEpoch = string.match(facts[3], '^(%d+)%-')
 local quantity, unitsOf = 0, {}
 for index = FIRST_LINE, #facts, 3 do
   local units = tonumber(facts[index + 1])
@@ -74,5 +75,12 @@ elseif not isBought then
 end
 if not isBought and channelId ~= '' then
   redis.call('HSET', channelsKey, channelId .. ':units', whole(channelUnits - quantity))
+end
+if verdict == 'refused' then
+  local gate, epoch = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch'))
+  if gate == 'open' and epoch == reservedEpoch then
+    redis.call('HSET', stateKey, 'gate', 'rebuilding')
+    redis.call('HINCRBY', stateKey, 'closing', 1)
+  end
 end
 return { 'settled', now() - expiresAt }

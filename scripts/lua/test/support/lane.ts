@@ -43,6 +43,7 @@ export function makeControl(saleId: string, { limitPerBuyer, ...patch }: Control
   return {
     saleId,
     version: 1,
+    doubtedEpoch: 0,
     state: 'open',
     lanes: 1,
     opensAt: PAST,
@@ -129,8 +130,20 @@ export class TestLane {
     );
   }
 
-  open(epoch: number, runId = this.runId): Promise<ScriptAnswer> {
-    return this.redis.open(scriptKeys('open', this.lane), runId, epoch);
+  /** Sequence and closing, as order is asked about them. */
+  async place(): Promise<{ sequence: number; closing: number }> {
+    const [sequence, closing] = await this.redis.hmget(this.keys.state, 'sequence', 'closing');
+    return { sequence: Number(sequence), closing: Number(closing) };
+  }
+
+  /** As order would grant it now, unless the permission is an earlier one. */
+  async open(
+    epoch: number,
+    runId = this.runId,
+    granted?: { sequence: number; closing: number },
+  ): Promise<ScriptAnswer> {
+    const { sequence, closing } = granted ?? (await this.place());
+    return this.redis.open(scriptKeys('open', this.lane), runId, epoch, sequence, closing);
   }
 
   count(runId = this.runId): Promise<ScriptAnswer> {

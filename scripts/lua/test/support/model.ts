@@ -42,6 +42,8 @@ export const priceOf = (sku: string): number => PRICES[sku] ?? 0;
 
 export class Model {
   gate: 'open' | 'rebuilding' = 'open';
+  /** The lane was closed once before its first load. */
+  closing = 1;
   epoch = 1;
   sequence = 0;
   control: ModelControl;
@@ -147,7 +149,25 @@ export class Model {
     const order = this.orders.find((one) => one.random === random);
     if (order?.status !== 'pending') return ['absent'];
     order.status = verdict;
+    // Redis sold what does not exist: nobody buys until the lane is rebuilt, unless it was since.
+    if (verdict === 'refused' && order.entry.startsWith(`${this.epoch}-`) && this.gate === 'open')
+      this.close(true);
     return ['settled'];
+  }
+
+  close(isForced: boolean): unknown[] {
+    const before = this.gate;
+    if (isForced && before === 'open') {
+      this.gate = 'rebuilding';
+      this.closing += 1;
+    }
+    return [before, this.gate, this.epoch, this.closing];
+  }
+
+  open(): unknown[] {
+    if (this.gate === 'rebuilding' && this.outbox.length > 0) return ['changed'];
+    this.gate = 'open';
+    return ['opened'];
   }
 
   /** What order would do: end some orders, raise the epoch, hand everything back. */
@@ -172,6 +192,7 @@ export class Model {
     return {
       gate: this.gate,
       epoch: this.epoch,
+      closing: this.closing,
       sequence: this.sequence,
       version: control.version,
       state: control.state,

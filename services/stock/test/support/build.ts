@@ -1,15 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import type { ControlState, ReserveAnswer, ReserveItem } from '@seckill/contracts';
-import { createLogger, createRegistry, type Http, type Logger } from '@seckill/runtime';
+import {
+  createLogger,
+  createRegistry,
+  systemClock,
+  type Http,
+  type Logger,
+  type OutgoingMessage,
+} from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
 import { readClock } from '../../src/clock.ts';
+import { Acknowledged } from '../../src/acknowledged.ts';
 import { Connection } from '../../src/connection.ts';
+import { Gate, type GateStep } from '../../src/gate.ts';
+import { Gatekeeper } from '../../src/gatekeeper.ts';
+import { createReadHolds } from '../../src/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/keys.ts';
 import { Lanes } from '../../src/lanes.ts';
-import { createStockMetrics } from '../../src/metrics.ts';
+import { createGateMetrics, createStockMetrics, type GateMetrics } from '../../src/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
+import { createSettle } from '../../src/settlements.ts';
 import { Stock } from '../../src/stock.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
 
@@ -20,6 +32,12 @@ export interface Built {
   connection: Connection;
   stock: Stock;
   lanes: Lanes;
+  gate: Gate;
+  gatekeeper: Gatekeeper;
+  gateMetrics: GateMetrics;
+  acknowledged: Acknowledged;
+  /** What the gate published again. */
+  published: OutgoingMessage[];
   order: OrderSide;
   /** A sale that order knows; its keys go away with the test. */
   addSale: (patch?: Partial<ControlState>) => ControlState;
@@ -38,17 +56,52 @@ export interface Built {
 /** The same assembly as main.ts, on a real Redis, without a port of its own. */
 export async function build(
   t: Test,
-  options: { redisUrl?: string; order?: OrderSide; outboxCountMax?: number; logger?: Logger } = {},
+  options: {
+    redisUrl?: string;
+    order?: OrderSide;
+    outboxCountMax?: number;
+    logger?: Logger;
+    onStep?: (step: GateStep) => void;
+  } = {},
 ): Promise<Built> {
   const order = options.order ?? (await startOrderSide(t));
   const connection = new Connection(options.redisUrl ?? process.env['REDIS_URL'] ?? '', silent);
   await connection.start();
   const orderClient = new OrderClient({ url: order.url, token: TOKENS.stock });
-  const lanes = new Lanes({ connection, orderClient, logger: silent });
+  const acknowledged = new Acknowledged();
+  const gateMetrics = createGateMetrics(createRegistry());
+  const published: OutgoingMessage[] = [];
+  const gate = new Gate({
+    connection,
+    orderClient,
+    // Kafka is not what these tests are about: its ends are order's to compare, and order is a stand-in.
+    offsets: { readEnds: async () => ['0'] },
+    publisher: { publish: async (_topic, _kind, messages) => void published.push(...messages) },
+    readHolds: createReadHolds(connection),
+    settle: createSettle(connection),
+    acknowledged,
+    clock: systemClock,
+    logger: silent,
+    metrics: gateMetrics,
+    token: randomBytes(8).toString('hex'),
+    ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
+  });
+  const gatekeeper = new Gatekeeper({
+    gate,
+    connection,
+    orderClient,
+    acknowledged,
+    clock: systemClock,
+    random: Math.random,
+    logger: silent,
+    metrics: gateMetrics,
+  });
+  const lanes = new Lanes({ connection, gate, gatekeeper, logger: silent });
   const metrics = createStockMetrics(createRegistry());
   const stock = new Stock({
     connection,
     outboxCountMax: options.outboxCountMax ?? 100_000,
+    acknowledged,
     logger: options.logger ?? silent,
     metrics,
   });
@@ -89,6 +142,11 @@ export async function build(
     connection,
     stock,
     lanes,
+    gate,
+    gatekeeper,
+    gateMetrics,
+    acknowledged,
+    published,
     order,
     addSale: (patch = {}) => {
       const control = makeControl(patch);
@@ -122,6 +180,7 @@ export function makeControl(patch: Partial<ControlState> = {}): ControlState {
   return {
     saleId: `t-${randomBytes(8).toString('hex')}`,
     version: 1,
+    doubtedEpoch: 0,
     state: 'open',
     lanes: 1,
     opensAt: 1,

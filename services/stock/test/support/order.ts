@@ -1,6 +1,16 @@
 import { createServer } from 'node:http';
 import { once } from 'node:events';
-import type { ControlState, Snapshot, SnapshotOrder } from '@seckill/contracts';
+import type {
+  ControlState,
+  OpeningRefusal,
+  OpeningRequest,
+  Snapshot,
+  SnapshotOrder,
+  SnapshotPage,
+  SnapshotRequest,
+  Verdicts,
+  VerdictsRequest,
+} from '@seckill/contracts';
 import type { Test } from 'tap';
 
 export const TOKENS = {
@@ -9,34 +19,78 @@ export const TOKENS = {
   order: 'o'.repeat(32),
 } as const;
 
-/** The two calls that stock makes, over real HTTP; the numbers are order's to give, so each test sets them. */
+const PAGE_ORDERS = 500;
+
+/**
+ * The calls that stock makes, over real HTTP; the answers are order's to give, so each test sets them. Both services
+ * together are tested in test/faults.
+ */
 export class OrderSide {
   url = '';
   epoch = 0;
   controls = new Map<string, ControlState>();
+  /** Of every sale. */
   orders: SnapshotOrder[] = [];
   /** Instead of an answer, for as long as it is set. */
   snapshotStatus: number | undefined;
   grants: (epoch: number) => boolean = (epoch) => epoch === this.epoch;
+  refusal: OpeningRefusal = 'superseded';
+  /** What it decided, by reservation id; what is neither here nor in `unknown` is pending. */
+  ended = new Map<string, Verdicts['ended'][number]['verdict']>();
+  unknown = new Set<string>();
   /** Runs before a snapshot is answered. */
   onSnapshot: () => Promise<void> = async () => undefined;
+  /** Runs before an opening is answered. */
+  onOpening: (request: OpeningRequest) => Promise<void> = async () => undefined;
   calls: string[] = [];
 
-  async answer(path: string, body: { epoch?: number }): Promise<{ status: number; body: unknown }> {
-    const [, saleId = '', what] = /^\/internal\/sales\/([^/]+)\/(\w+)$/.exec(path) ?? [];
-    this.calls.push(`${what ?? path} ${body.epoch ?? ''}`.trim());
-    if (what === 'openings') {
-      const epoch = body.epoch ?? 0;
-      return { status: 200, body: { epoch, granted: this.grants(epoch) } };
-    }
+  async answer(path: string, body: object): Promise<{ status: number; body: unknown }> {
+    const [, saleId = '', what, after] =
+      /^\/internal\/sales\/([^/]+)\/(\w+)(?:\?after=(\d+))?$/.exec(path) ?? [];
+    if (path === '/internal/sales') return { status: 200, body: { sales: this.#list() } };
+    if (what === 'verdicts') return { status: 200, body: this.#judge(body as VerdictsRequest) };
+    if (after !== undefined) return { status: 200, body: this.#page(Number(after)) };
+    if (what === 'openings') return this.#open(body as OpeningRequest);
+    this.calls.push(what ?? path);
     if (this.snapshotStatus !== undefined) return { status: this.snapshotStatus, body: { code: 'conflict' } };
-    this.epoch += 1;
-    const { epoch } = this;
     const control = this.controls.get(saleId);
     if (control === undefined) return { status: 404, body: { code: 'sale_not_found' } };
-    const snapshot: Snapshot = { epoch, control, orders: this.orders };
+    this.epoch = Math.max(this.epoch, (body as SnapshotRequest).above ?? 0) + 1;
+    const snapshot: Snapshot = { epoch: this.epoch, control, ...this.#page(0) };
     await this.onSnapshot();
     return { status: 200, body: snapshot };
+  }
+
+  #list() {
+    return [...this.controls.keys()].map((saleId) => ({
+      saleId,
+      epoch: this.epoch,
+      lanes: [{ lane: 0, epoch: 0, sequence: 0 }],
+    }));
+  }
+
+  async #open(request: OpeningRequest): Promise<{ status: number; body: unknown }> {
+    const { epoch } = request;
+    this.calls.push(`openings ${epoch}`);
+    await this.onOpening(request);
+    const granted = this.grants(epoch);
+    return { status: 200, body: { epoch, granted, ...(granted ? {} : { refusal: this.refusal }) } };
+  }
+
+  #judge({ reservationIds }: VerdictsRequest): Verdicts {
+    const ended = reservationIds.flatMap((reservationId) => {
+      const verdict = this.ended.get(reservationId);
+      return verdict === undefined ? [] : [{ reservationId, verdict }];
+    });
+    return { ended, unknown: reservationIds.filter((id) => this.unknown.has(id)) };
+  }
+
+  #page(start: number): SnapshotPage {
+    const end = start + PAGE_ORDERS;
+    return {
+      orders: this.orders.slice(start, end),
+      ...(end < this.orders.length ? { after: String(end) } : {}),
+    };
   }
 }
 
@@ -47,7 +101,8 @@ export async function startOrderSide(t: Test): Promise<OrderSide> {
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
       const isOurs = request.headers.authorization === `Bearer ${TOKENS.stock}`;
-      const body = JSON.parse(Buffer.concat(parts).toString()) as { epoch?: number };
+      const text = Buffer.concat(parts).toString();
+      const body = (text === '' ? {} : JSON.parse(text)) as object;
       void side.answer(request.url ?? '', body).then((answer) => {
         response.writeHead(isOurs ? answer.status : 403, { 'content-type': 'application/json' });
         response.end(JSON.stringify(answer.body));

@@ -88,6 +88,7 @@ export function makeSettler(built: Built, publisher: Publisher, patch: Partial<S
     logger: silent,
     metrics,
     batchCountMax: 256,
+    onBroken: () => undefined,
     ...patch,
   });
   return { settler, metrics };
