@@ -1,4 +1,11 @@
-import { assertNoEviction, createRedis, readRunId, systemClock, type Logger } from '@seckill/runtime';
+import {
+  assertNoEviction,
+  createRedis,
+  readRunId,
+  RedisPolicyError,
+  systemClock,
+  type Logger,
+} from '@seckill/runtime';
 import type { Redis } from 'ioredis';
 import { defineScripts } from './scripts.ts';
 
@@ -20,7 +27,7 @@ export class Connection {
   /** Raised at every connect and close, so that an answer of an earlier connection is dropped. */
   #generation = 0;
   #onIdentified: () => void = () => undefined;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(url: string, logger: Logger) {
     this.#logger = logger;
@@ -53,7 +60,7 @@ export class Connection {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     // QUIT waits for the commands under way; a connection that is down has none.
     if (this.redis.status === 'ready') await this.redis.quit();
     else this.redis.disconnect();
@@ -61,13 +68,15 @@ export class Connection {
 
   /** Fails closed: until policy and identity are read, every reserve is answered `sale_unavailable`. */
   async #keepIdentified(): Promise<void> {
-    while (!this.#isClosed) {
-      await systemClock.sleep(this.#runId === undefined ? IDENTIFY_MS / 5 : IDENTIFY_MS);
-      if (this.redis.status !== 'ready') continue;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await systemClock.sleep(this.#runId === undefined ? IDENTIFY_MS / 5 : IDENTIFY_MS, signal);
+      if (this.redis.status !== 'ready' || signal.aborted) continue;
       try {
         await this.#identifyOnce();
       } catch (error) {
-        this.#runId = undefined;
+        // A late answer alone says nothing about who is there; what is known grows too old by itself.
+        if (error instanceof RedisPolicyError) this.#runId = undefined;
         this.#logger.error({ err: error }, 'redis is not fit for stock');
       }
     }

@@ -122,7 +122,7 @@ export async function build(
         await connection.redis.srem(LANES_KEY, formatLane({ saleId, lane: 0 }));
       }
     }
-    connection.redis.disconnect();
+    await connection.close();
   });
   const send: Built['send'] = async (method, path, { as = 'gateway', body, headers } = {}) => {
     const answer = await app.inject({
