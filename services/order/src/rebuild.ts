@@ -8,6 +8,7 @@ import {
   type SnapshotPage,
   type SnapshotRequest,
   type Verdicts,
+  type VerdictsRequest,
 } from '@seckill/contracts';
 import { Problem, type Clock, type Pool } from '@seckill/runtime';
 import { openEpoch } from './openings.ts';
@@ -65,12 +66,16 @@ export class Rebuild {
     return opening;
   }
 
-  /** @throws Problem `sale_not_found`, `invalid_request` when an id belongs to another sale. */
-  async readVerdicts(saleId: string, reservationIds: string[]): Promise<Verdicts> {
+  /**
+   * What is on its way from Kafka is waited for: an order that is merely late must not pass for one that got lost.
+   * @throws Problem `sale_not_found`, `invalid_request` when an id belongs to another sale, `sale_unavailable` as above.
+   */
+  async readVerdicts(saleId: string, { reservationIds, ends }: VerdictsRequest): Promise<Verdicts> {
     if (reservationIds.some((id) => parseReservationId(id)?.saleId !== saleId)) {
       refuse('reservationIds', 'one is not of this sale');
     }
     if ((await this.#parts.store.read(saleId)) === undefined) throw toProblem('sale_not_found');
+    await this.#drain(ends);
     const { rows } = await this.#parts.pool.query<{
       id: string;
       status: 'pending' | Verdicts['ended'][number]['verdict'];
