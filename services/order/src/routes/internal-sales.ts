@@ -14,8 +14,8 @@ import type { Sales } from '../sales.ts';
 
 const params = Type.Object({ saleId: SaleId });
 const AfterQuery = Type.Object({ after: ReservationId }, { additionalProperties: false });
-/** A question for verdicts names 500 ids of at most 128 characters; the ends of 1,024 partitions are less. */
-const bodyLimit = LIMITS.rebuildPageMax * (LIMITS.reservationIdLengthMax + '"",'.length) + 1_024;
+/** A question for verdicts: 500 ids of at most 128 characters, and the ends of 1,024 partitions. */
+const bodyLimit = LIMITS.rebuildPageMax * (LIMITS.reservationIdLengthMax + '"",'.length) + 32_768;
 
 export interface InternalParts {
   sales: Sales;
@@ -48,7 +48,7 @@ export function internalSalesRoutes(app: Http, { sales, rebuild, ledger }: Inter
   app.post(
     '/internal/sales/:saleId/verdicts',
     { schema: { params, body: VerdictsRequest }, bodyLimit },
-    async ({ params: { saleId }, body }) => rebuild.readVerdicts(saleId, body.reservationIds),
+    async ({ params: { saleId }, body }) => rebuild.readVerdicts(saleId, body),
   );
 
   app.get('/internal/sales/:saleId/ledger', { schema: { params } }, async ({ params: { saleId } }) =>
