@@ -71,7 +71,7 @@ export class Connection {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       await systemClock.sleep(this.#runId === undefined ? IDENTIFY_MS / 5 : IDENTIFY_MS, signal);
-      if (this.redis.status !== 'ready' || signal.aborted) continue;
+      if (this.redis.status !== 'ready') continue;
       try {
         await this.#identifyOnce();
       } catch (error) {

@@ -4,6 +4,7 @@ import {
   createLogger,
   createRegistry,
   systemClock,
+  type Clock,
   type Http,
   type Logger,
   type OutgoingMessage,
@@ -21,6 +22,7 @@ import { formatLane, laneKeys, LANES_KEY } from '../../src/keys.ts';
 import { Lanes } from '../../src/lanes.ts';
 import { createGateMetrics, createStockMetrics, type GateMetrics } from '../../src/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
+import { createOutbox } from '../../src/outbox.ts';
 import { createSettle } from '../../src/settlements.ts';
 import { Stock } from '../../src/stock.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
@@ -36,6 +38,8 @@ export interface Built {
   gatekeeper: Gatekeeper;
   gateMetrics: GateMetrics;
   acknowledged: Acknowledged;
+  /** Empties the outbox of a sale, as the relay does once Kafka has confirmed it. */
+  relay: (saleId: string) => Promise<void>;
   /** What the gate published again. */
   published: OutgoingMessage[];
   order: OrderSide;
@@ -62,6 +66,7 @@ export async function build(
     outboxCountMax?: number;
     logger?: Logger;
     onStep?: (step: GateStep) => void;
+    clock?: Clock;
   } = {},
 ): Promise<Built> {
   const order = options.order ?? (await startOrderSide(t));
@@ -80,7 +85,7 @@ export async function build(
     readHolds: createReadHolds(connection),
     settle: createSettle(connection),
     acknowledged,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     logger: silent,
     metrics: gateMetrics,
     token: randomBytes(8).toString('hex'),
@@ -147,6 +152,15 @@ export async function build(
     gateMetrics,
     acknowledged,
     published,
+    relay: async (saleId) => {
+      const lane = { saleId, lane: 0 };
+      const outbox = createOutbox(connection);
+      const { entries } = await outbox.read(lane, 10_000);
+      const last = entries.at(-1);
+      await outbox.lease(lane, 'build', 10_000);
+      if (last !== undefined) await outbox.trim(lane, 'build', last.id);
+      await outbox.release(lane, 'build');
+    },
     order,
     addSale: (patch = {}) => {
       const control = makeControl(patch);

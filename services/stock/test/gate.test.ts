@@ -1,0 +1,316 @@
+// Goal: a closed lane opens only as what Postgres can vouch for, and always opens in the end (recovery.md, "The gate").
+// Method: the real gate on a real Redis against an order whose answers the test sets; a process "dies" by an error thrown
+// before one of its steps. Both services, real kills and Kafka: test/faults.
+import { LIMITS, type SnapshotOrder } from '@seckill/contracts';
+import { systemClock, type Clock } from '@seckill/runtime';
+import t from 'tap';
+import type { GateStep } from '../src/gate.ts';
+import { laneKeys, scriptKeys } from '../src/keys.ts';
+import { toSnapshotOrder } from './support/snapshot.ts';
+import { build, item, until, type Built } from './support/build.ts';
+import { valuesOf } from './support/settling.ts';
+
+const STEPS: GateStep[] = ['close', 'drain', 'ends', 'snapshot', 'load', 'verdicts', 'opening', 'open'];
+/** The bound on waiting for the relay passes fifty times as fast. */
+const impatient: Clock = { ...systemClock, now: () => performance.now() * 50 };
+
+interface Sale {
+  saleId: string;
+  lane: { saleId: string; lane: number };
+  /** As order stores them. */
+  orders: SnapshotOrder[];
+}
+
+/** An open sale with reservations of three buyers, which the relay has brought to Kafka. */
+async function sellSome(built: Built, buyers = 3): Promise<Sale> {
+  const { saleId } = built.addSale();
+  await built.hand(built.order.controls.get(saleId) as never);
+  const lane = { saleId, lane: 0 };
+  const items = Array.from({ length: buyers }, (_, index) =>
+    item(saleId, { userId: `u${index}`, idempotencyKey: `k${index}`, lines: [{ sku: 'b', quantity: 2 }] }),
+  );
+  for (let start = 0; start < items.length; start += LIMITS.reserveBatchMax) {
+    await built.reserveAll(items.slice(start, start + LIMITS.reserveBatchMax));
+  }
+  await built.relay(saleId);
+  const records = await built.connection.redis.hgetall(laneKeys(lane).keys);
+  const orders = Object.entries(records).map(([field, record]) => toSnapshotOrder(lane, field, record));
+  built.order.calls = [];
+  return { saleId, lane, orders: orders.sort((one, other) => one.sequence - other.sequence) };
+}
+
+async function stateOf(built: Built, saleId: string): Promise<Record<string, unknown>> {
+  return (await built.send('GET', `/internal/sales/${saleId}/state`)).body;
+}
+
+async function closeLane(built: Built, { lane }: Sale): Promise<void> {
+  await built.connection.redis.close(scriptKeys('close', lane), built.connection.runId ?? '', '1');
+}
+
+const again = (saleId: string, index: number) =>
+  item(saleId, { userId: `u${index}`, idempotencyKey: `k${index}`, lines: [{ sku: 'b', quantity: 2 }] });
+
+await t.test('what agrees is compared and opened; nothing is loaded', async (t) => {
+  const built = await build(t);
+  const sale = await sellSome(built);
+  await closeLane(built, sale);
+  let asked: unknown;
+  built.order.onOpening = async (request) => void (asked = request);
+  await built.gate.open(sale.lane);
+  t.same(built.order.calls, ['openings 1']);
+  t.same(asked, { lane: 0, epoch: 1, sequence: 3, version: 1, ends: ['0'] });
+  t.match(await built.reserve(again(sale.saleId, 0)), [{ outcome: 'reserved', replayed: true }]);
+  t.same(await valuesOf(built.gateMetrics.opened), { compared: 1, loaded: 1 });
+  await built.gate.open(sale.lane);
+  t.same(built.order.calls, ['openings 1'], 'an open lane is left alone');
+});
+
+await t.test('nothing opens while the relay has not emptied the outbox', async (t) => {
+  const built = await build(t, { clock: impatient });
+  const { saleId } = built.addSale();
+  await built.hand(built.order.controls.get(saleId) as never);
+  await built.reserveAll([item(saleId)]);
+  const lane = { saleId, lane: 0 };
+  await closeLane(built, { saleId, lane, orders: [] });
+  built.order.calls = [];
+  await t.rejects(built.gate.open(lane), { code: 'SECKILL_LANE_NOT_READY' });
+  t.same(built.order.calls, []);
+  t.equal(await built.connection.redis.xlen(laneKeys(lane).outbox), 1, 'and it is never emptied by hand');
+  await built.relay(saleId);
+  await built.gate.open(lane);
+  t.match(await stateOf(built, saleId), { gate: 'open', epoch: 1 });
+});
+
+await t.test(
+  'what order refuses is loaded under the next epoch, with every answer kept (INV-4)',
+  async (t) => {
+    const built = await build(t);
+    const sale = await sellSome(built);
+    const first = await built.reserve(again(sale.saleId, 0), again(sale.saleId, 1), again(sale.saleId, 2));
+    await closeLane(built, sale);
+    const [paid, cancelled, pending] = sale.orders;
+    built.order.orders = [
+      { ...(paid as SnapshotOrder), status: 'paid' },
+      { ...(cancelled as SnapshotOrder), status: 'cancelled' },
+      pending as SnapshotOrder,
+    ];
+    built.order.grants = (epoch) => epoch > 1;
+    built.order.refusal = 'behind';
+    await built.gate.open(sale.lane);
+    t.same(built.order.calls, ['openings 1', 'snapshots', 'openings 2']);
+    t.match(await stateOf(built, sale.saleId), {
+      gate: 'open',
+      epoch: 2,
+      sequence: 0,
+      items: [{}, { sku: 'b', total: 100_000, available: 99_996, held: 2, paid: 2 }],
+    });
+    t.same(await built.reserve(again(sale.saleId, 0), again(sale.saleId, 1), again(sale.saleId, 2)), first);
+  },
+);
+
+await t.test('a lane that is gone is loaded again, page by page', async (t) => {
+  const built = await build(t);
+  const sale = await sellSome(built, 1_201);
+  built.order.orders = sale.orders;
+  await built.connection.redis.del(...Object.values(laneKeys(sale.lane)));
+  t.match(await built.reserve(again(sale.saleId, 0)), [{ outcome: 'sale_unavailable', missing: true }]);
+  await built.gate.open(sale.lane);
+  t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 2_402 }] });
+  t.match(await built.reserve(again(sale.saleId, 1_200)), [{ outcome: 'reserved', replayed: true }]);
+});
+
+await t.test(
+  'holds that ended in Postgres are settled before the lane opens, loaded or compared',
+  async (t) => {
+    const built = await build(t);
+    for (const way of ['compared', 'loaded']) {
+      const sale = await sellSome(built);
+      await closeLane(built, sale);
+      built.order.orders = sale.orders;
+      const epoch = built.order.epoch;
+      built.order.grants = (one) => way === 'compared' || one > epoch;
+      const [first, second] = sale.orders;
+      built.order.ended.set(first?.reservationId ?? '', 'cancelled').set(second?.reservationId ?? '', 'paid');
+      await built.gate.open(sale.lane);
+      t.match(
+        await stateOf(built, sale.saleId),
+        { gate: 'open', items: [{}, { available: 99_996, held: 2, paid: 2 }] },
+        way,
+      );
+    }
+    t.same(await valuesOf(built.gateMetrics.settledHolds), { '': 6 }, 'those of the snapshot once more');
+  },
+);
+
+await t.test(
+  'holds that Postgres does not know are published again, also when the lane is loaded anew',
+  async (t) => {
+    const built = await build(t);
+    for (const isForced of [false, true]) {
+      const sale = await sellSome(built);
+      await closeLane(built, sale);
+      built.order.orders = sale.orders.slice(1);
+      built.order.unknown = new Set([sale.orders[0]?.reservationId ?? '']);
+      built.published.length = 0;
+      await built.gate.open(sale.lane, { isForced });
+      t.same(
+        built.published.map(({ key }) => key),
+        [sale.orders[0]?.reservationId],
+      );
+      const message = JSON.parse(built.published[0]?.value ?? '') as object;
+      t.match(message, { userId: 'u0', idempotencyKey: 'k0', epoch: sale.orders[0]?.epoch, sequence: 1 });
+      built.order.unknown.clear();
+    }
+  },
+);
+
+await t.test(
+  'a Redis behind what this process acknowledged is loaded anew, though order agrees with it',
+  async (t) => {
+    const built = await build(t);
+    const sale = await sellSome(built);
+    built.order.orders = sale.orders.slice(0, 2);
+    const { state, keys } = laneKeys(sale.lane);
+    const field = '2:u2k2';
+    await built.connection.redis.hset(state, 'sequence', '2');
+    await built.connection.redis.hdel(keys, field);
+    await built.gate.open(sale.lane);
+    t.same(built.order.calls, ['snapshots', 'openings 2'], 'also when another process has opened it');
+    t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 4 }] });
+  },
+);
+
+await t.test('a doubted epoch is loaded anew before its control state is acknowledged', async (t) => {
+  const built = await build(t);
+  const sale = await sellSome(built);
+  built.order.orders = sale.orders;
+  const control = { ...(built.order.controls.get(sale.saleId) as object), doubtedEpoch: 1 };
+  const answer = await built.send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: control });
+  t.match(answer, { status: 200, body: { epoch: 2 } });
+  t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 6 }] });
+});
+
+await t.test('a broken lane is loaded anew', async (t) => {
+  const built = await build(t);
+  const sale = await sellSome(built);
+  await closeLane(built, sale);
+  built.order.orders = sale.orders.slice(1);
+  built.order.ended.set(sale.orders[0]?.reservationId ?? '', 'expired');
+  await built.connection.redis.hset(laneKeys(sale.lane).items, 'b:held', '0');
+  await built.gate.open(sale.lane);
+  t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 4 }] });
+});
+
+for (const way of ['compared', 'loaded'] as const) {
+  await t.test(
+    `a process that dies before any of its steps leaves work that the next one ends: ${way}`,
+    async (t) => {
+      let dying: GateStep | undefined;
+      const mortal = await build(t, {
+        onStep: (step) => {
+          if (step === dying) throw new Error('the process died');
+        },
+      });
+      const next = await build(t, { order: mortal.order });
+      for (const step of STEPS) {
+        if (way === 'compared' && (step === 'snapshot' || step === 'load')) continue;
+        dying = undefined;
+        const sale = await sellSome(mortal);
+        const { epoch } = mortal.order;
+        mortal.order.orders = sale.orders;
+        mortal.order.grants = (one) => one === mortal.order.epoch && (way === 'compared' || one > epoch);
+        await closeLane(mortal, sale);
+        dying = step;
+        await t.rejects(mortal.gate.open(sale.lane), /died/, step);
+        t.match(
+          await mortal.reserve(again(sale.saleId, 0)),
+          [{ outcome: 'sale_unavailable' }],
+          `${step}: closed`,
+        );
+        await next.gate.open(sale.lane);
+        const items = [{}, { available: 99_994, held: 6, paid: 0 }];
+        t.match(await stateOf(next, sale.saleId), { gate: 'open', items }, step);
+        t.match(await next.reserve(again(sale.saleId, 2)), [{ outcome: 'reserved', replayed: true }], step);
+        // Order knows them no more; the next round's snapshots are of another sale.
+        mortal.order.orders = [];
+        mortal.order.controls.delete(sale.saleId);
+      }
+    },
+  );
+}
+
+await t.test('a rebuilder that slept loads and opens nothing once another has opened', async (t) => {
+  for (const moment of ['snapshot', 'opening'] as const) {
+    const slow = await build(t);
+    const fast = await build(t, { order: slow.order });
+    const sale = await sellSome(slow);
+    slow.order.orders = sale.orders;
+    await slow.connection.redis.del(...Object.values(laneKeys(sale.lane)));
+    let wake: () => void = () => undefined;
+    const sleep = new Promise<void>((resolve) => (wake = resolve));
+    let isAsleep = false;
+    const once = async (): Promise<void> => {
+      if (isAsleep) return;
+      isAsleep = true;
+      await sleep;
+    };
+    if (moment === 'snapshot') slow.order.onSnapshot = once;
+    else slow.order.onOpening = once;
+    const sleeper = slow.gate.open(sale.lane).catch((error: unknown) => error);
+    await until('it sleeps', () => isAsleep);
+    await t.rejects(fast.gate.open(sale.lane), { code: 'SECKILL_LANE_KEPT' }, 'one at a time');
+    // Its right to work ends by itself; nothing hangs on it.
+    await fast.connection.redis.del(laneKeys(sale.lane).keeper);
+    await fast.gate.open(sale.lane);
+    await fast.reserveAll([item(sale.saleId, { userId: 'later', lines: [{ sku: 'b', quantity: 1 }] })]);
+    const before = await stateOf(fast, sale.saleId);
+    wake();
+    // What it loaded itself and the other opened under the same epoch is open for both.
+    t.match(await sleeper, moment === 'snapshot' ? { name: 'LaneError' } : undefined, moment);
+    const { now: _then, ...was } = before;
+    const { now: _now, ...is } = await stateOf(fast, sale.saleId);
+    t.same(is, was, `${moment}: what was sold since stays sold`);
+  }
+});
+
+await t.test('a permission of before another closing opens nothing', async (t) => {
+  const built = await build(t);
+  const sale = await sellSome(built);
+  await closeLane(built, sale);
+  built.order.onOpening = async () => {
+    built.order.onOpening = async () => undefined;
+    await built.connection.redis.open(scriptKeys('open', sale.lane), built.connection.runId ?? '', 1, 3, 2);
+    await closeLane(built, sale);
+  };
+  await t.rejects(built.gate.open(sale.lane), /changed/);
+  t.match(await stateOf(built, sale.saleId), { gate: 'rebuilding' });
+  await built.gate.open(sale.lane);
+  t.match(await stateOf(built, sale.saleId), { gate: 'open' });
+});
+
+await t.test(
+  'the gatekeeper opens what closed, of its own accord, and forgets failures when Redis is another',
+  async (t) => {
+    const built = await build(t);
+    const stop = new AbortController();
+    const running = built.gatekeeper.run(stop.signal);
+    const sale = await sellSome(built);
+    built.order.orders = sale.orders;
+    const isOpen = async (): Promise<boolean> => (await stateOf(built, sale.saleId))['gate'] === 'open';
+    built.gatekeeper.poke();
+    await closeLane(built, sale);
+    await until('it is compared', isOpen);
+    await built.connection.redis.del(...Object.values(laneKeys(sale.lane)));
+    await until('it is loaded', isOpen);
+    t.match(await stateOf(built, sale.saleId), { epoch: 2 });
+    built.order.snapshotStatus = 503;
+    await built.connection.redis.del(...Object.values(laneKeys(sale.lane)));
+    await until('it failed', async () => ((await valuesOf(built.gateMetrics.failures))[''] ?? 0) >= 2);
+    t.equal((await valuesOf(built.gateMetrics.closedLanes))[''], 1);
+    built.order.snapshotStatus = undefined;
+    built.gatekeeper.poke();
+    await until('it is loaded after all', isOpen);
+    stop.abort();
+    await running;
+  },
+);
