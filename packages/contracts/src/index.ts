@@ -14,3 +14,4 @@ export * from './sale.ts';
 export * from './sale-record.ts';
 export * from './snapshot.ts';
 export * from './topics.ts';
+export * from './trace.ts';

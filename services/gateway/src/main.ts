@@ -10,6 +10,7 @@ import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createIdentifier } from './identity.ts';
 import { createMetrics } from './metrics.ts';
+import { createReserver } from './reserver.ts';
 import { createSignatureVerifier } from './signature.ts';
 import { createOrderClient } from './order-client.ts';
 import { createStockClient } from './stock-client.ts';
@@ -30,6 +31,18 @@ const stockUpstream = new Upstream({
   timeoutMs: config.stockTimeoutMs,
 });
 lifecycle.onStop('stock connections', () => stockUpstream.close());
+const gatewayMetrics = createMetrics(registry);
+const reserver = createReserver({
+  upstream: stockUpstream,
+  logger,
+  metrics: gatewayMetrics,
+  callsMax: config.reserveCallsMax,
+  batchCountMax: config.reserveBatchCountMax,
+  queueCountMax: config.reserveQueueCountMax,
+  waitMs: config.reserveWaitMs,
+  callMs: config.stockTimeoutMs,
+});
+lifecycle.onStop('reservations', () => reserver.close());
 const orderUpstream = new Upstream({
   url: config.orderUrl,
   token,
@@ -51,9 +64,10 @@ const app = await buildApp({
   }),
   signatures: createSignatureVerifier(config.webhookSecrets),
   isSandbox: config.payments === 'sandbox',
+  reserver,
   stock: createStockClient(stockUpstream),
   order: createOrderClient(orderUpstream),
-  metrics: createMetrics(registry),
+  metrics: gatewayMetrics,
 });
 lifecycle.onStop('http', () => app.close());
 await app.listen({ host: config.host, port: config.port });

@@ -2,6 +2,8 @@ import { Counter, Histogram, type Registry } from '@seckill/runtime';
 
 export interface Metrics {
   reservations: Counter<'outcome'>;
+  batchItems: Histogram;
+  batchFailures: Counter;
   payments: Counter<'result'>;
   requestSeconds: Histogram<'method' | 'route' | 'status'>;
 }
@@ -12,6 +14,17 @@ export function createMetrics(registry: Registry): Metrics {
       name: 'seckill_gateway_reservations_total',
       help: 'Answers to reservations by outcome',
       labelNames: ['outcome'],
+      registers: [registry],
+    }),
+    batchItems: new Histogram({
+      name: 'seckill_gateway_batch_items',
+      help: 'Reservations in one call to stock',
+      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+      registers: [registry],
+    }),
+    batchFailures: new Counter({
+      name: 'seckill_gateway_batch_failures_total',
+      help: 'Calls to stock whose items are of unknown outcome',
       registers: [registry],
     }),
     payments: new Counter({

@@ -76,7 +76,15 @@ function startApi(connection: Connection, registry: Registry): NonNullable<AppOp
   lifecycle.onStop('order client', () => orderClient.close());
   const { outboxCountMax } = config;
   return {
-    stock: new Stock({ connection, outboxCountMax, logger, metrics: createStockMetrics(registry) }),
+    stock: new Stock({
+      connection,
+      outboxCountMax,
+      logger,
+      metrics: createStockMetrics(registry),
+      onInvariantBroken: (error) => {
+        lifecycle.fail(error, 'http');
+      },
+    }),
     lanes: new Lanes({ connection, orderClient, logger }),
     readClock: () => readClock(connection),
   };

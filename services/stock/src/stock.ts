@@ -6,7 +6,7 @@ import {
   type ReserveAnswer,
   type ReserveItem,
 } from '@seckill/contracts';
-import type { Logger } from '@seckill/runtime';
+import { InvariantError, type Logger } from '@seckill/runtime';
 import { toFailureAnswer, toReserveAnswer } from './answer.ts';
 import type { Connection } from './connection.ts';
 import { logFailures, type Failure } from './failures.ts';
@@ -24,6 +24,8 @@ export interface StockOptions {
   outboxCountMax: number;
   logger: Logger;
   metrics: StockMetrics;
+  /** Our own bug was met: the process must end, but not before the neighbours in the batch are answered. */
+  onInvariantBroken: (error: InvariantError) => void;
 }
 
 export class Stock {
@@ -34,7 +36,7 @@ export class Stock {
   }
 
   /** One answer per item, in order; never throws for the failure of one item. */
-  async reserve(items: ReserveItem[], traceparent?: string): Promise<ReserveAnswer[]> {
+  async reserve(items: ReserveItem[]): Promise<ReserveAnswer[]> {
     const { connection, metrics } = this.#options;
     const { runId } = connection;
     const stopTimer = metrics.batchSeconds.startTimer();
@@ -42,13 +44,13 @@ export class Stock {
     const answers: ReserveAnswer[] =
       runId === undefined
         ? items.map(() => ({ outcome: 'sale_unavailable', missing: false }))
-        : await this.#reserveBatch(items, runId, traceparent ?? '');
+        : await this.#reserveBatch(items, runId);
     stopTimer();
     for (const { outcome } of answers) metrics.answers.inc({ outcome });
     return answers;
   }
 
-  async #reserveBatch(items: ReserveItem[], runId: string, traceparent: string): Promise<ReserveAnswer[]> {
+  async #reserveBatch(items: ReserveItem[], runId: string): Promise<ReserveAnswer[]> {
     // An explicit pipeline is written to the socket in this very tick. ioredis' automatic one may wait behind another
     // and carry an old run_id over a reconnect, and the gate of a restarted Redis would take it for its own.
     const pipeline = this.#options.connection.redis.pipeline();
@@ -63,7 +65,7 @@ export class Stock {
         randomBytes(RANDOM_BYTES).toString('base64url'),
         item.channelId ?? '',
         item.ref ?? '',
-        traceparent,
+        item.traceparent ?? '',
         ...item.lines.flatMap(({ sku, quantity }) => [sku, quantity]),
       );
     }
@@ -71,13 +73,24 @@ export class Stock {
     const failures: Failure[] = [];
     const answers = items.map((item, index) => {
       const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];
-      if (error === null) return toReserveAnswer(laneFor(item), item.userId, answer as ScriptAnswer);
-      const failure = toFailureAnswer(error);
-      failures.push({ outcome: failure.outcome, error });
+      const read = error === null ? this.#readAnswer(item, answer as ScriptAnswer) : error;
+      if (!(read instanceof Error)) return read;
+      const failure = toFailureAnswer(read);
+      failures.push({ outcome: failure.outcome, error: read });
       return failure;
     });
     logFailures(this.#options.logger, failures);
     return answers;
+  }
+
+  #readAnswer(item: ReserveItem, answer: ScriptAnswer): ReserveAnswer | InvariantError {
+    try {
+      return toReserveAnswer(laneFor(item), item.userId, answer);
+    } catch (error) {
+      if (!(error instanceof InvariantError)) throw error;
+      this.#options.onInvariantBroken(error);
+      return error;
+    }
   }
 
   /** The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error. */

@@ -2,12 +2,13 @@ import { ReserveRequest, SaleId, type ReserveAnswer } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Services } from '../parts.ts';
+import { traceOf } from '../trace.ts';
 import { readIdempotencyKey } from '../idempotency-key.ts';
 import { rejectionProblem } from '../outcome.ts';
 
 const Params = Type.Object({ saleId: SaleId });
 
-export function reservationRoutes(app: Http, { authenticate, stock, order, metrics }: Services): void {
+export function reservationRoutes(app: Http, { authenticate, reserver, order, metrics }: Services): void {
   app.post(
     '/v1/sales/:saleId/reservations',
     { onRequest: authenticate, schema: { params: Params, body: ReserveRequest } },
@@ -15,8 +16,14 @@ export function reservationRoutes(app: Http, { authenticate, stock, order, metri
       const { saleId } = request.params;
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       refuseRepeatedSku(request.body);
-      const item = { saleId, userId: request.identity.userId, idempotencyKey, ...request.body };
-      const answer = await stock.reserve(item, request.id);
+      const trace = traceOf(request);
+      const answer = await reserver.reserve({
+        saleId,
+        userId: request.identity.userId,
+        idempotencyKey,
+        ...request.body,
+        ...(trace.traceparent === undefined ? {} : { traceparent: trace.traceparent }),
+      });
       metrics.reservations.inc({ outcome: outcomeLabel(answer) });
       if (answer.outcome === 'reserved') {
         if (answer.replayed) reply.header('idempotent-replayed', 'true');
@@ -24,7 +31,7 @@ export function reservationRoutes(app: Http, { authenticate, stock, order, metri
       }
       // Whether there is such a sale only order can tell; it throws `sale_not_found` (recovery.md, "The gate").
       if (answer.outcome === 'sale_unavailable' && answer.missing) {
-        const { retired } = await order.sale(saleId, request.id);
+        const { retired } = await order.sale(saleId, trace);
         if (retired !== undefined) throw new Problem('sale_closed');
       }
       throw rejectionProblem(answer);

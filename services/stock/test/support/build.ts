@@ -51,6 +51,7 @@ export async function build(
     outboxCountMax: options.outboxCountMax ?? 100_000,
     logger: options.logger ?? silent,
     metrics,
+    onInvariantBroken: (error) => t.fail(error.message),
   });
   const app = createApp({
     api: { stock, lanes, readClock: () => readClock(connection) },
