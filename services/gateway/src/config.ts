@@ -9,6 +9,8 @@ export interface Config {
   logLevel: string;
   stockUrl: string;
   orderUrl: string;
+  /** Where the states of the sales are heard; absent: nothing is answered from memory. */
+  redisUrl: string | undefined;
   gatewayToken: string;
   jwtSecret: string;
   /** Standard Webhooks secrets of the payment provider, several during a rotation. */
@@ -45,6 +47,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     logLevel: reader.choice('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'info'),
     stockUrl: reader.url('STOCK_URL', ['http', 'https']),
     orderUrl: reader.url('ORDER_URL', ['http', 'https']),
+    redisUrl: reader.optionalUrl('REDIS_URL', ['redis', 'rediss']),
     gatewayToken: reader.secret('GATEWAY_TOKEN'),
     // HS256 needs a key as long as its hash: 32 bytes (RFC 7518, section 3.2).
     jwtSecret: reader.secret('JWT_SECRET', 32),

@@ -9,8 +9,11 @@ import {
 import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createIdentifier } from './identity.ts';
-import { createMetrics } from './metrics.ts';
+import { createMemoryMetrics, createMetrics, observeMemoryAge } from './metrics.ts';
 import { createReserver } from './reserver.ts';
+import { RedisTime } from './redis-time.ts';
+import { SaleMemory } from './sale-memory.ts';
+import { startStateFeed } from './state-feed.ts';
 import { createSignatureVerifier } from './signature.ts';
 import { createOrderClient } from './order-client.ts';
 import { createStockClient } from './stock-client.ts';
@@ -51,6 +54,35 @@ const orderUpstream = new Upstream({
 });
 lifecycle.onStop('order connections', () => orderUpstream.close());
 
+const stock = createStockClient(stockUpstream);
+const memory = config.redisUrl === undefined ? undefined : startMemory(config.redisUrl);
+
+function startMemory(url: string): SaleMemory {
+  const time = new RedisTime();
+  const memoryMetrics = createMemoryMetrics(registry);
+  const sales = new SaleMemory({
+    time,
+    now: () => performance.now(),
+    readFull: (saleId) => stock.fullState(saleId),
+    logger,
+    metrics: memoryMetrics,
+  });
+  observeMemoryAge(registry, () => sales.oldestSeconds());
+  const feed = startStateFeed({
+    url,
+    time,
+    hear: (announcement) => {
+      sales.hear(announcement);
+    },
+    logger,
+    metrics: memoryMetrics,
+  });
+  lifecycle.onStop('states', async () => {
+    feed.close();
+  });
+  return sales;
+}
+
 const app = await buildApp({
   logger,
   isReady: () => lifecycle.isReady,
@@ -65,7 +97,8 @@ const app = await buildApp({
   signatures: createSignatureVerifier(config.webhookSecrets),
   isSandbox: config.payments === 'sandbox',
   reserver,
-  stock: createStockClient(stockUpstream),
+  ...(memory === undefined ? {} : { memory }),
+  stock,
   order: createOrderClient(orderUpstream),
   metrics: gatewayMetrics,
 });

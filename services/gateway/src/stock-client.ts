@@ -1,4 +1,4 @@
-import type { Reservation, StockState } from '@seckill/contracts';
+import type { FullState, Reservation, StockState } from '@seckill/contracts';
 import { Problem, UpstreamError, type Upstream } from '@seckill/runtime';
 import { traceHeaders, type Trace } from './trace.ts';
 import { expectBody } from './upstream-answer.ts';
@@ -12,9 +12,14 @@ export interface Hold {
 export interface StockClient {
   /** @throws Problem `sale_unavailable` when stock cannot be asked. */
   state(saleId: string, trace: Trace): Promise<StockState>;
+  /** @throws UpstreamError, Problem: ask again later. */
+  fullState(saleId: string): Promise<FullState>;
   /** Undefined when there is no such hold. @throws Problem `order_not_ready` when stock cannot be asked. */
   hold(reservationId: string, trace: Trace): Promise<Hold | undefined>;
 }
+
+/** A million users are read in steps of a thousand, between other work of Redis. */
+const FULL_STATE_MS = 15_000;
 
 export function createStockClient(upstream: Upstream): StockClient {
   return {
@@ -28,6 +33,10 @@ export function createStockClient(upstream: Upstream): StockClient {
         if (!(error instanceof UpstreamError)) throw error;
         throw new Problem('sale_unavailable', { cause: error });
       }
+    },
+    async fullState(saleId) {
+      const path = `/internal/sales/${encodeURIComponent(saleId)}/state?full=true`;
+      return expectBody(await upstream.call({ method: 'GET', path, timeoutMs: FULL_STATE_MS })) as FullState;
     },
     async hold(reservationId, trace) {
       const path = `/internal/holds/${encodeURIComponent(reservationId)}`;

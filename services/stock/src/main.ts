@@ -14,13 +14,16 @@ import {
   type Publisher,
   type Registry,
 } from '@seckill/runtime';
+import { Announcer } from './announcer.ts';
 import { createApp, type AppOptions } from './app.ts';
 import { readClock } from './clock.ts';
 import { readConfig, type Config } from './config.ts';
 import { Connection } from './connection.ts';
+import { FullStates } from './full-state.ts';
 import { createReadHolds } from './holds.ts';
 import { Lanes, listLanes } from './lanes.ts';
 import {
+  createAnnouncerMetrics,
   createRelayMetrics,
   createSettlerMetrics,
   createStockMetrics,
@@ -75,9 +78,13 @@ function startApi(connection: Connection, registry: Registry): NonNullable<AppOp
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client', () => orderClient.close());
   const { outboxCountMax } = config;
+  const announcer = startAnnouncer(connection, registry);
   return {
+    announcer,
+    fullStates: new FullStates(connection),
     stock: new Stock({
       connection,
+      announcer,
       outboxCountMax,
       logger,
       metrics: createStockMetrics(registry),
@@ -88,6 +95,25 @@ function startApi(connection: Connection, registry: Registry): NonNullable<AppOp
     lanes: new Lanes({ connection, orderClient, logger }),
     readClock: () => readClock(connection),
   };
+}
+
+function startAnnouncer(connection: Connection, registry: Registry): Announcer {
+  const announcer = new Announcer({
+    connection,
+    lanes: () => listLanes(connection),
+    clock: systemClock,
+    logger,
+    metrics: createAnnouncerMetrics(registry),
+  });
+  const stop = new AbortController();
+  const running = announcer.run(stop.signal).catch((error: unknown) => {
+    lifecycle.fail(error, 'announcer');
+  });
+  lifecycle.onStop('announcer', async () => {
+    stop.abort();
+    await running;
+  });
+  return announcer;
 }
 
 function startRelay(connection: Connection, registry: Registry): void {

@@ -8,6 +8,7 @@ import {
 } from '@seckill/contracts';
 import { InvariantError, type Logger } from '@seckill/runtime';
 import { toFailureAnswer, toReserveAnswer } from './answer.ts';
+import type { Announcer } from './announcer.ts';
 import type { Connection } from './connection.ts';
 import { logFailures, type Failure } from './failures.ts';
 import { fingerprintOf } from './fingerprint.ts';
@@ -21,6 +22,7 @@ const RANDOM_BYTES = 16;
 
 export interface StockOptions {
   connection: Connection;
+  announcer: Pick<Announcer, 'observe'>;
   outboxCountMax: number;
   logger: Logger;
   metrics: StockMetrics;
@@ -84,8 +86,11 @@ export class Stock {
   }
 
   #readAnswer(item: ReserveItem, answer: ScriptAnswer): ReserveAnswer | InvariantError {
+    const lane = laneFor(item);
     try {
-      return toReserveAnswer(laneFor(item), item.userId, answer);
+      const told = toReserveAnswer(lane, item.userId, answer);
+      this.#options.announcer.observe(lane, item.userId, answer);
+      return told;
     } catch (error) {
       if (!(error instanceof InvariantError)) throw error;
       this.#options.onInvariantBroken(error);

@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { ControlState, ReserveAnswer, ReserveItem } from '@seckill/contracts';
-import { createLogger, createRegistry, type Http, type Logger } from '@seckill/runtime';
+import { createLogger, createRegistry, systemClock, type Http, type Logger } from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
+import { Announcer } from '../../src/announcer.ts';
 import { createApp } from '../../src/app.ts';
 import { readClock } from '../../src/clock.ts';
 import { Connection } from '../../src/connection.ts';
+import { FullStates } from '../../src/full-state.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/keys.ts';
-import { Lanes } from '../../src/lanes.ts';
-import { createStockMetrics } from '../../src/metrics.ts';
+import { Lanes, listLanes } from '../../src/lanes.ts';
+import { createAnnouncerMetrics, createStockMetrics } from '../../src/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
 import { Stock } from '../../src/stock.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
@@ -20,6 +22,7 @@ export interface Built {
   connection: Connection;
   stock: Stock;
   lanes: Lanes;
+  announcer: Announcer;
   order: OrderSide;
   /** A sale that order knows; its keys go away with the test. */
   addSale: (patch?: Partial<ControlState>) => ControlState;
@@ -46,15 +49,29 @@ export async function build(
   const orderClient = new OrderClient({ url: order.url, token: TOKENS.stock });
   const lanes = new Lanes({ connection, orderClient, logger: silent });
   const metrics = createStockMetrics(createRegistry());
+  const announcer = new Announcer({
+    connection,
+    lanes: () => listLanes(connection),
+    clock: systemClock,
+    logger: silent,
+    metrics: createAnnouncerMetrics(createRegistry()),
+  });
   const stock = new Stock({
     connection,
+    announcer,
     outboxCountMax: options.outboxCountMax ?? 100_000,
     logger: options.logger ?? silent,
     metrics,
     onInvariantBroken: (error) => t.fail(error.message),
   });
   const app = createApp({
-    api: { stock, lanes, readClock: () => readClock(connection) },
+    api: {
+      stock,
+      lanes,
+      announcer,
+      fullStates: new FullStates(connection),
+      readClock: () => readClock(connection),
+    },
     tokens: TOKENS,
     isReady: () => true,
     onInvariantBroken: (error) => t.fail(error.message),
@@ -90,6 +107,7 @@ export async function build(
     connection,
     stock,
     lanes,
+    announcer,
     order,
     addSale: (patch = {}) => {
       const control = makeControl(patch);
