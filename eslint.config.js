@@ -32,7 +32,12 @@ export default tseslint.config(
   },
   {
     // Command-line programs talk to a person.
-    files: ['scripts/stack/src/**', 'bench/src/**', '**/cli.ts', 'services/order/src/{migrate,topics}.ts'],
+    files: [
+      'scripts/{stack,image}/src/**',
+      'bench/src/**',
+      '**/cli.ts',
+      'services/order/src/{migrate,topics}.ts',
+    ],
     rules: { 'no-console': 'off' },
   },
 );

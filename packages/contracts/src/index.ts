@@ -1,3 +1,4 @@
+export * from './announcement.ts';
 export * from './control.ts';
 export * from './demo.ts';
 export * from './hash.ts';
@@ -14,3 +15,4 @@ export * from './sale.ts';
 export * from './sale-record.ts';
 export * from './snapshot.ts';
 export * from './topics.ts';
+export * from './trace.ts';

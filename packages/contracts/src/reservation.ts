@@ -3,6 +3,7 @@ import { ChannelId, IdempotencyKey, ReservationId, SaleId, Sku, UserId } from '.
 import { Instant } from './instant.ts';
 import { LIMITS } from './limits.ts';
 import { Money } from './money.ts';
+import { Traceparent } from './trace.ts';
 
 export const LineInput = Type.Object(
   { sku: Sku, quantity: Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax }) },
@@ -35,6 +36,8 @@ export const ReserveItem = Type.Object(
     lines: Type.Array(LineInput, { minItems: 1, maxItems: LIMITS.linesMax }),
     channelId: Type.Optional(ChannelId),
     ref: Type.Optional(Ref),
+    /** Of the request, for a batch has many: it travels on to the outbox and to Kafka. */
+    traceparent: Type.Optional(Traceparent),
   },
   { additionalProperties: false },
 );
@@ -59,12 +62,13 @@ export const Reservation = Type.Object({
 export type Reservation = Static<typeof Reservation>;
 
 /**
- * What stock answers per item, as the script decided. `sale_unavailable` with `missing` lets the gateway ask order
+ * What stock answers per item, as the script decided; a bad item never fails its neighbours. `sale_unavailable` with `missing` lets the gateway ask order
  * whether there is such a sale at all: `sale_not_found` never comes from an absent key (recovery.md, "The gate").
  */
 export type ReserveAnswer =
   | { outcome: 'reserved'; replayed: boolean; reservation: Reservation }
   | { outcome: 'overloaded' }
+  | { outcome: 'invalid_request'; field: string }
   | { outcome: 'sale_unavailable'; missing: boolean }
   | { outcome: 'key_reused' }
   | { outcome: 'sale_paused' }
@@ -75,5 +79,7 @@ export type ReserveAnswer =
   | { outcome: 'sold_out'; sku: string; available: number; final: boolean }
   | { outcome: 'limit_reached'; limit: number; held: number }
   | { outcome: 'channel_full'; cap: number }
-  | { outcome: 'outcome_unknown' };
+  | { outcome: 'outcome_unknown' }
+  /** Our own bug, and surely nothing was taken. */
+  | { outcome: 'internal' };
 export type ReserveOutcome = ReserveAnswer['outcome'];

@@ -56,8 +56,12 @@ export class ConfigReader {
   }
 
   url(name: string, protocols: string[]): string {
+    return this.optionalUrl(name, protocols) ?? this.#refuse(`${name} is missing`, '');
+  }
+
+  optionalUrl(name: string, protocols: string[]): string | undefined {
     const text = this.secretOrValue(name);
-    if (text === undefined) return this.#refuse(`${name} is missing`, '');
+    if (text === undefined) return undefined;
     // The URL itself is never echoed: it may carry a password.
     if (!URL.canParse(text)) return this.#refuse(`${name} is not a URL`, '');
     const { protocol } = new URL(text);

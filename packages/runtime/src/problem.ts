@@ -32,7 +32,7 @@ export function problemDocument(
   const isFinal = problem.code === 'sold_out' && problem.extra['final'] === true;
   return {
     type: `${context.docsBaseUrl}/errors#${problem.code}`,
-    title: kind.title[prefersChinese(context.acceptLanguage) ? 'zh' : 'en'],
+    title: kind.title[languageOf(context.acceptLanguage)],
     status: kind.status,
     detail: problem.message,
     instance: context.requestId,
@@ -43,11 +43,11 @@ export function problemDocument(
 }
 
 /** The first listed of zh and en decides; quality values are ignored on purpose: clients list their favourite first. */
-function prefersChinese(acceptLanguage: string | undefined): boolean {
+export function languageOf(acceptLanguage: string | undefined): 'zh' | 'en' {
   const first = acceptLanguage
     ?.toLowerCase()
     .split(',')
     .map((part) => part.trim().slice(0, 2))
     .find((language) => language === 'zh' || language === 'en');
-  return first === 'zh';
+  return first === 'zh' ? 'zh' : 'en';
 }

@@ -1,11 +1,15 @@
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from './logger.ts';
 
 /**
  * A connection that fails fast and never repeats a command by itself: a script in flight when the socket died may have
  * run, and the caller is told "unknown" instead (field notes: ioredis resends by default, and queues for ever offline).
  */
-export function createRedis(url: string, logger: Logger): Redis {
+export function createRedis(
+  url: string,
+  logger: Logger,
+  options: Pick<RedisOptions, 'enableReadyCheck' | 'autoResubscribe'> = {},
+): Redis {
   const redis = new Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -22,6 +26,7 @@ export function createRedis(url: string, logger: Logger): Redis {
     // A primary that was demoted answers READONLY: reconnect, for the address may lead elsewhere now. Never send again
     // (2): the command carries the run_id of before, and a Redis promoted meanwhile would take it for its own.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
+    ...options,
   });
   redis.on('error', (error: Error) => {
     logger.warn({ err: error }, 'redis connection');

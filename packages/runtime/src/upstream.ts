@@ -24,6 +24,8 @@ export interface UpstreamCall {
   body?: unknown;
   headers?: Record<string, string>;
   timeoutMs?: number;
+  /** Ends the call, in place of the time-out's own. */
+  signal?: AbortSignal;
 }
 
 export interface UpstreamOptions {
@@ -68,7 +70,7 @@ export class Upstream {
         },
         body: call.body === undefined ? null : JSON.stringify(call.body),
         // The whole call, waiting for a free connection included.
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: call.signal ?? AbortSignal.timeout(timeoutMs),
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       });

@@ -7,7 +7,7 @@ export type Environment = Record<string, string | undefined>;
 /** Each may also come as `<NAME>_FILE`, which the services prefer to the variable. */
 const URLS = ['REDIS_URL', 'DATABASE_URL', 'STOCK_URL', 'ORDER_URL'];
 
-function makeSecrets(): Record<string, string> {
+export function makeSecrets(): Record<string, string> {
   const secret = (): string => randomBytes(32).toString('base64url');
   return {
     JWT_SECRET: secret(),

@@ -9,7 +9,11 @@ import {
 import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createIdentifier } from './identity.ts';
-import { createMetrics } from './metrics.ts';
+import { createMemoryMetrics, createMetrics, observeMemoryAge } from './metrics.ts';
+import { createReserver } from './reserver.ts';
+import { RedisTime } from './redis-time.ts';
+import { SaleMemory } from './sale-memory.ts';
+import { startStateFeed } from './state-feed.ts';
 import { createSignatureVerifier } from './signature.ts';
 import { createOrderClient } from './order-client.ts';
 import { createStockClient } from './stock-client.ts';
@@ -30,6 +34,18 @@ const stockUpstream = new Upstream({
   timeoutMs: config.stockTimeoutMs,
 });
 lifecycle.onStop('stock connections', () => stockUpstream.close());
+const gatewayMetrics = createMetrics(registry);
+const reserver = createReserver({
+  upstream: stockUpstream,
+  logger,
+  metrics: gatewayMetrics,
+  callsMax: config.reserveCallsMax,
+  batchCountMax: config.reserveBatchCountMax,
+  queueCountMax: config.reserveQueueCountMax,
+  waitMs: config.reserveWaitMs,
+  callMs: config.stockTimeoutMs,
+});
+lifecycle.onStop('reservations', () => reserver.close());
 const orderUpstream = new Upstream({
   url: config.orderUrl,
   token,
@@ -37,6 +53,35 @@ const orderUpstream = new Upstream({
   timeoutMs: config.orderTimeoutMs,
 });
 lifecycle.onStop('order connections', () => orderUpstream.close());
+
+const stock = createStockClient(stockUpstream);
+const memory = config.redisUrl === undefined ? undefined : startMemory(config.redisUrl);
+
+function startMemory(url: string): SaleMemory {
+  const time = new RedisTime();
+  const memoryMetrics = createMemoryMetrics(registry);
+  const sales = new SaleMemory({
+    time,
+    now: () => performance.now(),
+    readFull: (saleId) => stock.fullState(saleId),
+    logger,
+    metrics: memoryMetrics,
+  });
+  observeMemoryAge(registry, () => sales.oldestSeconds());
+  const feed = startStateFeed({
+    url,
+    time,
+    hear: (announcement) => {
+      sales.hear(announcement);
+    },
+    logger,
+    metrics: memoryMetrics,
+  });
+  lifecycle.onStop('states', async () => {
+    feed.close();
+  });
+  return sales;
+}
 
 const app = await buildApp({
   logger,
@@ -51,9 +96,11 @@ const app = await buildApp({
   }),
   signatures: createSignatureVerifier(config.webhookSecrets),
   isSandbox: config.payments === 'sandbox',
-  stock: createStockClient(stockUpstream),
+  reserver,
+  ...(memory === undefined ? {} : { memory }),
+  stock,
   order: createOrderClient(orderUpstream),
-  metrics: createMetrics(registry),
+  metrics: gatewayMetrics,
 });
 lifecycle.onStop('http', () => app.close());
 await app.listen({ host: config.host, port: config.port });

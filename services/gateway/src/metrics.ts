@@ -1,7 +1,9 @@
-import { Counter, Histogram, type Registry } from '@seckill/runtime';
+import { Counter, Gauge, Histogram, type Registry } from '@seckill/runtime';
 
 export interface Metrics {
   reservations: Counter<'outcome'>;
+  batchItems: Histogram;
+  batchFailures: Counter;
   payments: Counter<'result'>;
   requestSeconds: Histogram<'method' | 'route' | 'status'>;
 }
@@ -12,6 +14,17 @@ export function createMetrics(registry: Registry): Metrics {
       name: 'seckill_gateway_reservations_total',
       help: 'Answers to reservations by outcome',
       labelNames: ['outcome'],
+      registers: [registry],
+    }),
+    batchItems: new Histogram({
+      name: 'seckill_gateway_batch_items',
+      help: 'Reservations in one call to stock',
+      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+      registers: [registry],
+    }),
+    batchFailures: new Counter({
+      name: 'seckill_gateway_batch_failures_total',
+      help: 'Calls to stock whose items are of unknown outcome',
       registers: [registry],
     }),
     payments: new Counter({
@@ -28,4 +41,52 @@ export function createMetrics(registry: Registry): Metrics {
       registers: [registry],
     }),
   };
+}
+
+export interface MemoryMetrics {
+  answers: Counter<'outcome'>;
+  announcements: Counter<'result'>;
+  gaps: Counter;
+  fullReadings: Counter<'result'>;
+}
+
+export function createMemoryMetrics(registry: Registry): MemoryMetrics {
+  const registers = [registry];
+  return {
+    answers: new Counter({
+      name: 'seckill_gateway_memory_answers_total',
+      help: 'Reservations rejected from memory, without stock',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    announcements: new Counter({
+      name: 'seckill_gateway_memory_announcements_total',
+      help: 'States of sales heard from stock',
+      labelNames: ['result'],
+      registers,
+    }),
+    gaps: new Counter({
+      name: 'seckill_gateway_memory_gaps_total',
+      help: 'Times that users were missing and stock was asked for all of them',
+      registers,
+    }),
+    fullReadings: new Counter({
+      name: 'seckill_gateway_memory_full_readings_total',
+      help: 'Whole states asked of stock',
+      labelNames: ['result'],
+      registers,
+    }),
+  };
+}
+
+/** Of the state that was heard longest ago, by Redis' clock; NaN while Redis' clock is not known. */
+export function observeMemoryAge(registry: Registry, oldestSeconds: () => number): void {
+  new Gauge({
+    name: 'seckill_gateway_memory_oldest_state_seconds',
+    help: 'Age of the oldest remembered state; NaN while the clock of Redis is not known',
+    registers: [registry],
+    collect() {
+      this.set(oldestSeconds());
+    },
+  });
 }

@@ -14,6 +14,7 @@ import {
   type UpstreamAnswer,
   type UpstreamCall,
 } from '@seckill/runtime';
+import { traceHeaders, type Trace } from './trace.ts';
 import { expectBody } from './upstream-answer.ts';
 
 export type SaleVerb = 'pause' | 'resume' | 'close';
@@ -26,21 +27,16 @@ export interface Restock {
 }
 
 export interface OrderClient {
-  createSale(input: SaleInput, requestId: string): Promise<{ isNew: boolean; record: SaleRecord }>;
-  sale(saleId: string, requestId: string): Promise<SaleRecord>;
-  controlSale(saleId: string, verb: SaleVerb, requestId: string): Promise<SaleRecord>;
-  restock(restock: Restock, requestId: string): Promise<SaleRecord>;
+  createSale(input: SaleInput, trace: Trace): Promise<{ isNew: boolean; record: SaleRecord }>;
+  sale(saleId: string, trace: Trace): Promise<SaleRecord>;
+  controlSale(saleId: string, verb: SaleVerb, trace: Trace): Promise<SaleRecord>;
+  restock(restock: Restock, trace: Trace): Promise<SaleRecord>;
   /** Undefined when order knows no such order of this user. */
-  order(orderId: string, userId: string, requestId: string): Promise<Order | undefined>;
-  orders(query: string, userId: string, requestId: string): Promise<OrderPage>;
+  order(orderId: string, userId: string, trace: Trace): Promise<Order | undefined>;
+  orders(query: string, userId: string, trace: Trace): Promise<OrderPage>;
   /** Undefined when order knows no such order of this user (yet). */
-  endOrder(
-    orderId: string,
-    verb: 'cancel' | 'pay',
-    userId: string,
-    requestId: string,
-  ): Promise<Order | undefined>;
-  notifyPayment(notification: PaymentNotification, requestId: string): Promise<PaymentAnswer>;
+  endOrder(orderId: string, verb: 'cancel' | 'pay', userId: string, trace: Trace): Promise<Order | undefined>;
+  notifyPayment(notification: PaymentNotification, trace: Trace): Promise<PaymentAnswer>;
 }
 
 /** Of a change that order answers only once stock has confirmed it, which takes up to 5 s (contract.md). */
@@ -48,13 +44,13 @@ const CONFIRMED_CHANGE_MS = 7_000;
 
 /** Reads that order cannot answer now are `overloaded` (repeat them); changes are `outcome_unknown`. */
 export function createOrderClient(upstream: Upstream): OrderClient {
-  async function call(request: UpstreamCall, requestId: string, userId?: string) {
+  async function call(request: UpstreamCall, trace: Trace, userId?: string) {
     try {
       return await upstream.call({
         ...request,
         headers: {
           ...request.headers,
-          'x-request-id': requestId,
+          ...traceHeaders(trace),
           ...(userId === undefined ? {} : { 'x-user-id': userId }),
         },
       });
@@ -67,48 +63,48 @@ export function createOrderClient(upstream: Upstream): OrderClient {
   const salePath = (saleId: string) => `/v1/sales/${encodeURIComponent(saleId)}`;
 
   return {
-    async createSale(input, requestId) {
+    async createSale(input, trace) {
       const answer = await call(
         { method: 'POST', path: '/v1/sales', body: input, timeoutMs: CONFIRMED_CHANGE_MS },
-        requestId,
+        trace,
       );
       return { isNew: answer.status === 201, record: expectBody(answer) as SaleRecord };
     },
-    async sale(saleId, requestId) {
-      return expectBody(await call({ method: 'GET', path: salePath(saleId) }, requestId)) as SaleRecord;
+    async sale(saleId, trace) {
+      return expectBody(await call({ method: 'GET', path: salePath(saleId) }, trace)) as SaleRecord;
     },
-    async controlSale(saleId, verb, requestId) {
+    async controlSale(saleId, verb, trace) {
       const answer = await call(
         { method: 'POST', path: `${salePath(saleId)}/${verb}`, timeoutMs: CONFIRMED_CHANGE_MS },
-        requestId,
+        trace,
       );
       return expectBody(answer) as SaleRecord;
     },
-    async restock({ saleId, sku, quantity, idempotencyKey }, requestId) {
+    async restock({ saleId, sku, quantity, idempotencyKey }, trace) {
       const path = `${salePath(saleId)}/items/${encodeURIComponent(sku)}/restock`;
       const headers = { 'idempotency-key': idempotencyKey };
       const answer = await call(
         { method: 'POST', path, body: { quantity }, headers, timeoutMs: CONFIRMED_CHANGE_MS },
-        requestId,
+        trace,
       );
       return expectBody(answer) as SaleRecord;
     },
-    async order(orderId, userId, requestId) {
+    async order(orderId, userId, trace) {
       const path = `/v1/orders/${encodeURIComponent(orderId)}`;
-      const answer = await call({ method: 'GET', path }, requestId, userId);
+      const answer = await call({ method: 'GET', path }, trace, userId);
       return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
     },
-    async endOrder(orderId, verb, userId, requestId) {
+    async endOrder(orderId, verb, userId, trace) {
       const path = `/v1/orders/${encodeURIComponent(orderId)}/${verb}`;
-      const answer = await call({ method: 'POST', path }, requestId, userId);
+      const answer = await call({ method: 'POST', path }, trace, userId);
       return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
     },
-    async notifyPayment(notification, requestId) {
+    async notifyPayment(notification, trace) {
       const path = '/v1/payments/notifications';
-      return expectBody(await call({ method: 'POST', path, body: notification }, requestId)) as PaymentAnswer;
+      return expectBody(await call({ method: 'POST', path, body: notification }, trace)) as PaymentAnswer;
     },
-    async orders(query, userId, requestId) {
-      const answer = await call({ method: 'GET', path: `/v1/orders${query}` }, requestId, userId);
+    async orders(query, userId, trace) {
+      const answer = await call({ method: 'GET', path: `/v1/orders${query}` }, trace, userId);
       return expectBody(answer) as OrderPage;
     },
   };

@@ -15,6 +15,10 @@ export function rejectionProblem(rejection: Rejection): Problem {
       });
     case 'sale_unavailable':
       return new Problem(outcome);
+    case 'invalid_request':
+      return new Problem(outcome, { detail: `${rejection.field}: is not valid`, extra: rest });
+    case 'internal':
+      return new Problem(outcome, { detail: 'an unexpected error; quote the request id' });
     case 'outcome_unknown':
       return new Problem(outcome, {
         detail: 'the reservation may have been made; repeat with the same key to learn',

@@ -4,6 +4,8 @@ import type { AdmissionOptions } from './admission.ts';
 import type { Identifier } from './identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
+import type { Reserver } from './reserver.ts';
+import type { SaleMemory } from './sale-memory.ts';
 import type { SignatureVerifier } from './signature.ts';
 import type { StockClient } from './stock-client.ts';
 
@@ -19,6 +21,9 @@ export interface Parts {
   signatures: SignatureVerifier;
   /** `PAYMENTS=sandbox`: buyers may pay by a call of their own, without a provider. */
   isSandbox: boolean;
+  reserver: Reserver;
+  /** Absent without `REDIS_URL`: stock answers everything. */
+  memory?: SaleMemory;
   stock: StockClient;
   order: OrderClient;
   metrics: Metrics;

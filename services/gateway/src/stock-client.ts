@@ -1,5 +1,6 @@
-import type { Reservation, ReserveAnswer, ReserveItem, StockState } from '@seckill/contracts';
+import type { FullState, Reservation, StockState } from '@seckill/contracts';
 import { Problem, UpstreamError, type Upstream } from '@seckill/runtime';
+import { traceHeaders, type Trace } from './trace.ts';
 import { expectBody } from './upstream-answer.ts';
 
 export interface Hold {
@@ -7,57 +8,40 @@ export interface Hold {
   reservation: Reservation;
 }
 
+/** What the gateway reads from stock; reservations go by reserver.ts. */
 export interface StockClient {
-  /**
-   * One reservation. A lost or late answer is `outcome_unknown`: units may have been taken, and the same key tells.
-   * A call that surely was not sent is `sale_unavailable`.
-   */
-  reserve(item: ReserveItem, requestId: string): Promise<ReserveAnswer>;
   /** @throws Problem `sale_unavailable` when stock cannot be asked. */
-  state(saleId: string, requestId: string): Promise<StockState>;
+  state(saleId: string, trace: Trace): Promise<StockState>;
+  /** @throws UpstreamError, Problem: ask again later. */
+  fullState(saleId: string): Promise<FullState>;
   /** Undefined when there is no such hold. @throws Problem `order_not_ready` when stock cannot be asked. */
-  hold(reservationId: string, requestId: string): Promise<Hold | undefined>;
+  hold(reservationId: string, trace: Trace): Promise<Hold | undefined>;
 }
+
+/** A million users are read in steps of a thousand, between other work of Redis. */
+const FULL_STATE_MS = 15_000;
 
 export function createStockClient(upstream: Upstream): StockClient {
   return {
-    async reserve(item, requestId) {
-      try {
-        const answer = await upstream.call({
-          method: 'POST',
-          path: '/internal/reservations',
-          body: [item],
-          headers: { 'x-request-id': requestId },
-        });
-        // Stock shedding load answers before it touches Redis; any other 5xx may have come after the script.
-        if (answer.status >= 500) return { outcome: 'outcome_unknown' };
-        const first = (expectBody(answer) as ReserveAnswer[])[0];
-        return first ?? { outcome: 'outcome_unknown' };
-      } catch (error) {
-        if (!(error instanceof UpstreamError)) throw error;
-        return error.code === 'SECKILL_UPSTREAM_UNREACHABLE'
-          ? { outcome: 'sale_unavailable', missing: false }
-          : { outcome: 'outcome_unknown' };
-      }
-    },
-    async state(saleId, requestId) {
+    async state(saleId, trace) {
       const path = `/internal/sales/${encodeURIComponent(saleId)}/state`;
       try {
-        const answer = await upstream.call({
-          method: 'GET',
-          path,
-          headers: { 'x-request-id': requestId },
-        });
-        return expectBody(answer) as StockState;
+        return expectBody(
+          await upstream.call({ method: 'GET', path, headers: traceHeaders(trace) }),
+        ) as StockState;
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
         throw new Problem('sale_unavailable', { cause: error });
       }
     },
-    async hold(reservationId, requestId) {
+    async fullState(saleId) {
+      const path = `/internal/sales/${encodeURIComponent(saleId)}/state?full=true`;
+      return expectBody(await upstream.call({ method: 'GET', path, timeoutMs: FULL_STATE_MS })) as FullState;
+    },
+    async hold(reservationId, trace) {
       const path = `/internal/holds/${encodeURIComponent(reservationId)}`;
       try {
-        const answer = await upstream.call({ method: 'GET', path, headers: { 'x-request-id': requestId } });
+        const answer = await upstream.call({ method: 'GET', path, headers: traceHeaders(trace) });
         // Stock without Redis cannot tell; the order may well be on its way.
         if (answer.status >= 500) throw new Problem('order_not_ready');
         return answer.status === 404 ? undefined : (expectBody(answer) as Hold);

@@ -14,6 +14,7 @@ import { buildApp } from '../src/app.ts';
 import { createIdentifier } from '../src/identity.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { createOrderClient } from '../src/order-client.ts';
+import { createReserver } from '../src/reserver.ts';
 import { createSignatureVerifier } from '../src/signature.ts';
 import { createStockClient } from '../src/stock-client.ts';
 
@@ -56,6 +57,17 @@ async function upstreamTo(t: Test, behaviour: Behaviour | undefined): Promise<Up
   return upstream;
 }
 
+function stockParts(upstream: Upstream) {
+  const metrics = createMetrics(createRegistry());
+  const bounds = { callsMax: 4, batchCountMax: 128, queueCountMax: 100, waitMs: 200, callMs: 200 };
+  const logger = pino({ enabled: false });
+  return {
+    metrics,
+    stock: createStockClient(upstream),
+    reserver: createReserver({ upstream, logger, metrics, ...bounds }),
+  };
+}
+
 async function build(t: Test, behaviours: { stock?: Behaviour | undefined; order?: Behaviour | undefined }) {
   const app = await buildApp({
     logger: pino({ enabled: false }),
@@ -65,9 +77,8 @@ async function build(t: Test, behaviours: { stock?: Behaviour | undefined; order
     identifier: createIdentifier({ secret: SECRET, issuer: undefined, audience: undefined }),
     signatures: createSignatureVerifier([]),
     isSandbox: true,
-    stock: createStockClient(await upstreamTo(t, behaviours.stock)),
+    ...stockParts(await upstreamTo(t, behaviours.stock)),
     order: createOrderClient(await upstreamTo(t, behaviours.order)),
-    metrics: createMetrics(createRegistry()),
   });
   const token = await new SignJWT({})
     .setProtectedHeader({ alg: 'HS256' })
@@ -195,9 +206,8 @@ await t.test('notices are refused before they are read, and only unsigned ones a
     identifier: createIdentifier({ secret: SECRET, issuer: undefined, audience: undefined }),
     signatures: createSignatureVerifier([secret]),
     isSandbox: false,
-    stock: createStockClient(await upstreamTo(t, hang)),
+    ...stockParts(await upstreamTo(t, hang)),
     order: createOrderClient(await upstreamTo(t, answer(200, { result: 'recorded' }))),
-    metrics: createMetrics(createRegistry()),
   });
   const send = async (payload: string, isSigned: boolean) => {
     const at = new Date();

@@ -47,6 +47,8 @@ export function toFailureAnswer(error: Error): ReserveAnswer {
   if (/Stream isn't writeable/.test(error.message)) return { outcome: 'sale_unavailable', missing: false };
   // Redis refused before the script's first line: full memory, or not able to serve writes now.
   if (/^OOM /.test(error.message)) return { outcome: 'overloaded' };
+  // Our own word for our own bug, and each script says: nothing was written.
+  if (/^SECKILL_/.test(error.message)) return { outcome: 'internal' };
   if (/^(LOADING|READONLY|MASTERDOWN|MISCONF|BUSY|NOREPLICAS) /.test(error.message)) {
     return { outcome: 'sale_unavailable', missing: false };
   }

@@ -1,4 +1,6 @@
 import { createHttp, InvariantError, requireCaller, type Http, type Logger } from '@seckill/runtime';
+import type { Announcer } from './announcer.ts';
+import type { FullStates } from './full-state.ts';
 import type { Lanes } from './lanes.ts';
 import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
@@ -8,7 +10,13 @@ import type { Stock } from './stock.ts';
 
 export interface AppOptions {
   /** Absent where the `http` role does not run: then only health is answered. */
-  api?: { stock: Stock; lanes: Lanes; readClock: () => Promise<number> };
+  api?: {
+    stock: Stock;
+    lanes: Lanes;
+    announcer: Announcer;
+    fullStates: FullStates;
+    readClock: () => Promise<number>;
+  };
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
   /** Our own bug was met: the process must end (decision 14). */
@@ -21,7 +29,7 @@ export function createApp(options: AppOptions): Http {
   const { api, tokens, logger } = options;
   const app = createHttp({ logger, isReady: options.isReady });
   if (api === undefined) return app;
-  const { stock, lanes, readClock } = api;
+  const { stock, lanes, announcer, fullStates, readClock } = api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) options.onInvariantBroken(error);
   });
@@ -31,6 +39,6 @@ export function createApp(options: AppOptions): Http {
   reservationRoutes(app, { stock, onRequest: isGateway });
   holdRoutes(app, { stock, onRequest: isEither });
   clockRoute(app, { readClock, onRequest: isOrder });
-  saleRoutes(app, { lanes, onReadRequest: isEither, onControlRequest: isOrder });
+  saleRoutes(app, { lanes, announcer, fullStates, onReadRequest: isEither, onControlRequest: isOrder });
   return app;
 }

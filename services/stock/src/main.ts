@@ -14,6 +14,7 @@ import {
   type Publisher,
   type Registry,
 } from '@seckill/runtime';
+import { Announcer } from './announcer.ts';
 import { createApp, type AppOptions } from './app.ts';
 import { readClock } from './clock.ts';
 import { readConfig, type Config } from './config.ts';
@@ -21,12 +22,14 @@ import { Acknowledged } from './acknowledged.ts';
 import { Connection } from './connection.ts';
 import { Gate } from './gate.ts';
 import { Gatekeeper } from './gatekeeper.ts';
+import { FullStates } from './full-state.ts';
 import { createReadHolds } from './holds.ts';
 import { createKafkaOffsets } from './kafka-offsets.ts';
 import { scriptKeys } from './keys.ts';
 import { Lanes, listLanes } from './lanes.ts';
 import {
   createGateMetrics,
+  createAnnouncerMetrics,
   createRelayMetrics,
   createSettlerMetrics,
   createStockMetrics,
@@ -83,9 +86,21 @@ function startApi(connection: Connection, registry: Registry): NonNullable<AppOp
   const acknowledged = new Acknowledged();
   const { gate, gatekeeper } = startGatekeeper(connection, orderClient, acknowledged, registry);
   const { outboxCountMax } = config;
-  const metrics = createStockMetrics(registry);
+  const announcer = startAnnouncer(connection, registry);
   return {
-    stock: new Stock({ connection, outboxCountMax, acknowledged, logger, metrics }),
+    announcer,
+    fullStates: new FullStates(connection),
+    stock: new Stock({
+      connection,
+      announcer,
+      outboxCountMax,
+      acknowledged,
+      logger,
+      metrics: createStockMetrics(registry),
+      onInvariantBroken: (error) => {
+        lifecycle.fail(error, 'http');
+      },
+    }),
     lanes: new Lanes({ connection, gate, gatekeeper, logger }),
     readClock: () => readClock(connection),
   };
@@ -142,6 +157,25 @@ function startGatekeeper(
     await running;
   });
   return { gate, gatekeeper };
+}
+
+function startAnnouncer(connection: Connection, registry: Registry): Announcer {
+  const announcer = new Announcer({
+    connection,
+    lanes: () => listLanes(connection),
+    clock: systemClock,
+    logger,
+    metrics: createAnnouncerMetrics(registry),
+  });
+  const stop = new AbortController();
+  const running = announcer.run(stop.signal).catch((error: unknown) => {
+    lifecycle.fail(error, 'announcer');
+  });
+  lifecycle.onStop('announcer', async () => {
+    stop.abort();
+    await running;
+  });
+  return announcer;
 }
 
 function startRelay(connection: Connection, registry: Registry): void {

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from '@seckill/runtime';
 
 export type StockMetrics = ReturnType<typeof createStockMetrics>;
+export type AnnouncerMetrics = ReturnType<typeof createAnnouncerMetrics>;
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
 export type GateMetrics = ReturnType<typeof createGateMetrics>;
 export type SettlerMetrics = ReturnType<typeof createSettlerMetrics>;
@@ -24,6 +25,22 @@ export function createStockMetrics(registry: Registry) {
       name: 'seckill_stock_reserve_batch_seconds',
       help: 'Time Redis took for a reserve batch',
       buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5],
+      registers,
+    }),
+  };
+}
+
+export function createAnnouncerMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    announcements: new Counter({
+      name: 'seckill_stock_announcements_total',
+      help: 'States of lanes told to the gateways',
+      registers,
+    }),
+    announcementFailures: new Counter({
+      name: 'seckill_stock_announcement_failures_total',
+      help: 'States that could not be told; gateways ask stock meanwhile',
       registers,
     }),
   };

@@ -6,9 +6,10 @@ import {
   type ReserveAnswer,
   type ReserveItem,
 } from '@seckill/contracts';
-import type { Logger } from '@seckill/runtime';
+import { InvariantError, type Logger } from '@seckill/runtime';
 import type { Acknowledged } from './acknowledged.ts';
 import { toFailureAnswer, toReserveAnswer } from './answer.ts';
+import type { Announcer } from './announcer.ts';
 import type { Connection } from './connection.ts';
 import { logFailures, type Failure } from './failures.ts';
 import { fingerprintOf } from './fingerprint.ts';
@@ -22,10 +23,13 @@ const RANDOM_BYTES = 16;
 
 export interface StockOptions {
   connection: Connection;
+  announcer: Pick<Announcer, 'observe'>;
   outboxCountMax: number;
   acknowledged: Acknowledged;
   logger: Logger;
   metrics: StockMetrics;
+  /** Our own bug was met: the process must end, but not before the neighbours in the batch are answered. */
+  onInvariantBroken: (error: InvariantError) => void;
 }
 
 export class Stock {
@@ -36,7 +40,7 @@ export class Stock {
   }
 
   /** One answer per item, in order; never throws for the failure of one item. */
-  async reserve(items: ReserveItem[], traceparent?: string): Promise<ReserveAnswer[]> {
+  async reserve(items: ReserveItem[]): Promise<ReserveAnswer[]> {
     const { connection, metrics } = this.#options;
     const { runId } = connection;
     const stopTimer = metrics.batchSeconds.startTimer();
@@ -44,13 +48,13 @@ export class Stock {
     const answers: ReserveAnswer[] =
       runId === undefined
         ? items.map(() => ({ outcome: 'sale_unavailable', missing: false }))
-        : await this.#reserveBatch(items, runId, traceparent ?? '');
+        : await this.#reserveBatch(items, runId);
     stopTimer();
     for (const { outcome } of answers) metrics.answers.inc({ outcome });
     return answers;
   }
 
-  async #reserveBatch(items: ReserveItem[], runId: string, traceparent: string): Promise<ReserveAnswer[]> {
+  async #reserveBatch(items: ReserveItem[], runId: string): Promise<ReserveAnswer[]> {
     // An explicit pipeline is written to the socket in this very tick. ioredis' automatic one may wait behind another
     // and carry an old run_id over a reconnect, and the gate of a restarted Redis would take it for its own.
     const pipeline = this.#options.connection.redis.pipeline();
@@ -65,7 +69,7 @@ export class Stock {
         randomBytes(RANDOM_BYTES).toString('base64url'),
         item.channelId ?? '',
         item.ref ?? '',
-        traceparent,
+        item.traceparent ?? '',
         ...item.lines.flatMap(({ sku, quantity }) => [sku, quantity]),
       );
     }
@@ -73,16 +77,28 @@ export class Stock {
     const failures: Failure[] = [];
     const answers = items.map((item, index) => {
       const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];
-      if (error === null) {
-        this.#note(laneFor(item), answer as ScriptAnswer);
-        return toReserveAnswer(laneFor(item), item.userId, answer as ScriptAnswer);
-      }
-      const failure = toFailureAnswer(error);
-      failures.push({ outcome: failure.outcome, error });
+      const read = error === null ? this.#readAnswer(item, answer as ScriptAnswer) : error;
+      if (!(read instanceof Error)) return read;
+      const failure = toFailureAnswer(read);
+      failures.push({ outcome: failure.outcome, error: read });
       return failure;
     });
     logFailures(this.#options.logger, failures);
     return answers;
+  }
+
+  #readAnswer(item: ReserveItem, answer: ScriptAnswer): ReserveAnswer | InvariantError {
+    const lane = laneFor(item);
+    this.#note(lane, answer);
+    try {
+      const told = toReserveAnswer(lane, item.userId, answer);
+      this.#options.announcer.observe(lane, item.userId, answer);
+      return told;
+    } catch (error) {
+      if (!(error instanceof InvariantError)) throw error;
+      this.#options.onInvariantBroken(error);
+      return error;
+    }
   }
 
   /** Before the buyer hears of it: whoever was told must be remembered. */

@@ -125,60 +125,74 @@ await t.test(
   },
 );
 
-await t.test('malformed batches are refused whole and change nothing', async (t) => {
+await t.test('a malformed item is told its field, changes nothing and fails no neighbour', async (t) => {
+  const { saleId } = sale;
+  const line = { sku: 'b', quantity: 1 };
+  const good = (): Record<string, unknown> => ({ ...item(saleId, { userId: 'neighbour', lines: [line] }) });
+  const bad: [unknown, string][] = [
+    [null, 'item'],
+    ['text', 'item'],
+    [{ ...good(), quantity: 1 }, 'quantity'],
+    [{ ...good(), lines: [] }, 'lines'],
+    [{ ...good(), lines: [{ sku: 'b', quantity: 0 }] }, 'lines.0.quantity'],
+    [{ ...good(), lines: [{ sku: 'b', quantity: '1' }] }, 'lines.0.quantity'],
+    [{ ...good(), lines: [{ sku: 'b', quantity: 1.5 }] }, 'lines.0.quantity'],
+    [{ ...good(), lines: [{ sku: 'b', quantity: 101 }] }, 'lines.0.quantity'],
+    [{ ...good(), lines: [{ sku: 'a:b', quantity: 1 }] }, 'lines.0.sku'],
+    [{ ...good(), lines: [line, line] }, 'lines.1.sku'],
+    [{ ...good(), lines: Array.from({ length: 21 }, (_, n) => ({ sku: `s${n}`, quantity: 1 })) }, 'lines'],
+    [{ ...good(), userId: 'a b' }, 'userId'],
+    [{ ...good(), userId: '' }, 'userId'],
+    [{ ...good(), idempotencyKey: 'a\nb' }, 'idempotencyKey'],
+    [{ ...good(), ref: 'a\nb' }, 'ref'],
+    [{ ...good(), ref: 'a\0' }, 'ref'],
+    [{ ...good(), saleId: 'A:B' }, 'saleId'],
+    [{ ...good(), traceparent: 'nonsense' }, 'traceparent'],
+  ];
+  const items = laneKeys({ saleId, lane: 0 }).items;
+  const held = async () => Number(await connection.redis.hget(items, 'b:held'));
+  const before = await held();
+  const batch = bad.flatMap(([one]) => [one, good()]);
+  const { body } = await send('POST', '/internal/reservations', { body: batch });
+  const answers = body as unknown as ReserveAnswer[];
+  t.equal(answers.length, batch.length);
+  for (const [index, [one, field]] of bad.entries()) {
+    t.same(answers[2 * index], { outcome: 'invalid_request', field }, JSON.stringify(one).slice(0, 200));
+    t.match(answers[2 * index + 1], { outcome: 'reserved', replayed: false }, 'its neighbour');
+  }
+  t.equal(await held(), before + bad.length, 'the neighbours and nobody else');
+});
+
+await t.test('an item whose script fails is answered by itself', async (t) => {
+  const broken = addSale();
+  await hand(broken);
+  await connection.redis.hset(laneKeys({ saleId: broken.saleId, lane: 0 }).items, 'a:available', 'many');
+  const answers = await reserve(
+    item(sale.saleId, { userId: 'first', lines: [{ sku: 'b', quantity: 1 }] }),
+    item(broken.saleId),
+    item(sale.saleId, { userId: 'last', lines: [{ sku: 'b', quantity: 1 }] }),
+  );
+  t.match(answers, [{ outcome: 'reserved' }, { outcome: 'internal' }, { outcome: 'reserved' }]);
+});
+
+await t.test('what is no batch, or too large a one, is refused and changes nothing', async (t) => {
   const { saleId } = sale;
   const keys = laneKeys({ saleId, lane: 0 });
   const before = await connection.redis.hgetall(keys.items);
-  const good = item(saleId);
-  const bad: unknown[] = [
-    [],
-    {},
-    [good, { ...good, quantity: 1 }],
-    [good, { ...good, lines: [] }],
-    [good, { ...good, lines: [{ sku: 'a', quantity: 0 }] }],
-    [good, { ...good, lines: [{ sku: 'a', quantity: '1' }] }],
-    [good, { ...good, lines: [{ sku: 'a', quantity: 1.5 }] }],
-    [good, { ...good, lines: [{ sku: 'a', quantity: 101 }] }],
-    [good, { ...good, lines: [{ sku: 'a:b', quantity: 1 }] }],
-    [
-      good,
-      {
-        ...good,
-        lines: [
-          { sku: 'a', quantity: 1 },
-          { sku: 'a', quantity: 1 },
-        ],
-      },
-    ],
-    [good, { ...good, lines: Array.from({ length: 21 }, (_, index) => ({ sku: `s${index}`, quantity: 1 })) }],
-    [good, { ...good, userId: 'a b' }],
-    [good, { ...good, userId: '' }],
-    [good, { ...good, idempotencyKey: 'a\nb' }],
-    [good, { ...good, ref: 'a\nb' }],
-    [good, { ...good, ref: 'a\0' }],
-    [good, { ...good, saleId: 'A:B' }],
-    Array.from({ length: LIMITS.reserveBatchMax + 1 }, () => good),
-  ];
-  for (const body of bad) {
+  for (const body of [[], {}, Array.from({ length: LIMITS.reserveBatchMax + 1 }, () => item(saleId))]) {
     const answer = await send('POST', '/internal/reservations', { body });
     t.match(answer, { status: 400, body: { code: 'invalid_request' } }, JSON.stringify(body).slice(0, 200));
   }
   t.same(await connection.redis.hgetall(keys.items), before);
 });
 
-await t.test('a traceparent travels into the outbox, and one that is none does not', async (t) => {
+await t.test('each item takes its own traceparent into the outbox', async (t) => {
   const traced = addSale();
   await hand(traced);
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-  for (const value of [traceparent, 'nonsense']) {
-    const headers = { traceparent: value };
-    await send('POST', '/internal/reservations', { body: [item(traced.saleId)], headers });
-  }
-  const entries = await connection.redis.xrange(
-    laneKeys({ saleId: traced.saleId, lane: 0 }).outbox,
-    '-',
-    '+',
-  );
+  await reserve(item(traced.saleId, { traceparent }), item(traced.saleId, { userId: 'u2' }));
+  const { outbox } = laneKeys({ saleId: traced.saleId, lane: 0 });
+  const entries = await connection.redis.xrange(outbox, '-', '+');
   t.equal(entries[0]?.[1].at(-1), traceparent);
   t.notOk(entries[1]?.[1].includes('traceparent'));
 });

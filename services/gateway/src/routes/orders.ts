@@ -2,6 +2,7 @@ import { parseReservationId, type Order, type Reservation } from '@seckill/contr
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Services } from '../parts.ts';
+import { traceOf, type Trace } from '../trace.ts';
 
 const Params = Type.Object({ orderId: Type.String({ minLength: 1, maxLength: 128 }) });
 
@@ -13,14 +14,14 @@ export function orderRoutes(app: Http, services: Services): void {
     const { orderId } = request.params;
     const { userId } = request.identity;
     reply.header('cache-control', 'no-store');
-    return findOrder(services, { orderId, userId, requestId: request.id });
+    return findOrder(services, { orderId, userId, trace: traceOf(request) });
   });
 
   app.get('/v1/orders', { onRequest: authenticate }, async (request, reply) => {
     reply.header('cache-control', 'no-store');
     const question = request.url.indexOf('?');
     const query = question === -1 ? '' : request.url.slice(question);
-    return order.orders(query, request.identity.userId, request.id);
+    return order.orders(query, request.identity.userId, traceOf(request));
   });
 
   const verbs = isSandbox ? (['cancel', 'pay'] as const) : (['cancel'] as const);
@@ -30,10 +31,10 @@ export function orderRoutes(app: Http, services: Services): void {
       const { userId } = request.identity;
       reply.header('cache-control', 'no-store');
       if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
-      const ended = await order.endOrder(orderId, verb, userId, request.id);
+      const ended = await order.endOrder(orderId, verb, userId, traceOf(request));
       if (ended !== undefined) return ended;
       // Throws `order_not_found`; else the buyer was promised this order, and it is only not stored yet.
-      await findOrder(services, { orderId, userId, requestId: request.id });
+      await findOrder(services, { orderId, userId, trace: traceOf(request) });
       throw new Problem('order_not_ready');
     });
   }
@@ -42,20 +43,20 @@ export function orderRoutes(app: Http, services: Services): void {
 interface Wanted {
   orderId: string;
   userId: string;
-  requestId: string;
+  trace: Trace;
 }
 
 /**
  * The row; or the hold, while the row is on its way; or the row after all, for a hold may have been settled between
  * the two looks. A stranger learns nothing but 404.
  */
-async function findOrder({ order, stock }: Services, { orderId, userId, requestId }: Wanted): Promise<Order> {
+async function findOrder({ order, stock }: Services, { orderId, userId, trace }: Wanted): Promise<Order> {
   if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
-  const stored = await order.order(orderId, userId, requestId);
+  const stored = await order.order(orderId, userId, trace);
   if (stored !== undefined) return stored;
-  const hold = await stock.hold(orderId, requestId);
+  const hold = await stock.hold(orderId, trace);
   if (hold?.userId === userId) return orderFromHold(hold.reservation);
-  const settled = hold === undefined ? await order.order(orderId, userId, requestId) : undefined;
+  const settled = hold === undefined ? await order.order(orderId, userId, trace) : undefined;
   if (settled !== undefined) return settled;
   throw new Problem('order_not_found');
 }

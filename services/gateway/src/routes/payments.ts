@@ -3,6 +3,7 @@ import { PaymentNotification } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import type { Services } from '../parts.ts';
+import { traceOf } from '../trace.ts';
 
 /**
  * In a context of its own, whose JSON parser checks the signature over the bytes before anything is made of them:
@@ -37,7 +38,7 @@ export function paymentRoutes(app: Http, { admit, order, signatures, metrics }: 
         '/v1/payments/notifications',
         { schema: { body: PaymentNotification } },
         async (request, reply) => {
-          const answer = await order.notifyPayment(request.body, request.id);
+          const answer = await order.notifyPayment(request.body, traceOf(request));
           metrics.payments.inc({ result: answer.result });
           return reply.header('cache-control', 'no-store').send(answer);
         },

@@ -1,22 +1,46 @@
-import { ReserveRequest, SaleId, type ReserveAnswer } from '@seckill/contracts';
+import { ReserveRequest, SaleId, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import type { CertainRejection } from '../certain-rejection.ts';
 import type { Services } from '../parts.ts';
+import { traceOf } from '../trace.ts';
 import { readIdempotencyKey } from '../idempotency-key.ts';
 import { rejectionProblem } from '../outcome.ts';
+import { PrebuiltRejections } from '../prebuilt.ts';
 
 const Params = Type.Object({ saleId: SaleId });
 
-export function reservationRoutes(app: Http, { authenticate, stock, order, metrics }: Services): void {
+export function reservationRoutes(app: Http, services: Services): void {
+  const { authenticate, memory, metrics } = services;
+  const prebuilt = new PrebuiltRejections(services.docsBaseUrl);
+
+  /** The cheapest path (decision 9): neither stock nor JSON. */
+  function rejectFromMemory(request: FastifyRequest, reply: FastifyReply, rejection: CertainRejection) {
+    const language = request.headers['accept-language'];
+    const { status, retryAfterSeconds, body } = prebuilt.build(rejection, request.id, language);
+    if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
+    return reply.code(status).header('content-type', 'application/problem+json; charset=utf-8').send(body);
+  }
+
   app.post(
     '/v1/sales/:saleId/reservations',
     { onRequest: authenticate, schema: { params: Params, body: ReserveRequest } },
     async (request, reply) => {
       const { saleId } = request.params;
+      const { userId } = request.identity;
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       refuseRepeatedSku(request.body);
-      const item = { saleId, userId: request.identity.userId, idempotencyKey, ...request.body };
-      const answer = await stock.reserve(item, request.id);
+      const { traceparent } = traceOf(request);
+      const item: ReserveItem = { saleId, userId, idempotencyKey, ...request.body };
+      if (traceparent !== undefined) item.traceparent = traceparent;
+
+      const rejection = memory?.answer(item);
+      if (rejection !== undefined) {
+        metrics.reservations.inc({ outcome: rejection.outcome });
+        return rejectFromMemory(request, reply, rejection);
+      }
+      const answer = await askStock(services, item);
       metrics.reservations.inc({ outcome: outcomeLabel(answer) });
       if (answer.outcome === 'reserved') {
         if (answer.replayed) reply.header('idempotent-replayed', 'true');
@@ -24,12 +48,20 @@ export function reservationRoutes(app: Http, { authenticate, stock, order, metri
       }
       // Whether there is such a sale only order can tell; it throws `sale_not_found` (recovery.md, "The gate").
       if (answer.outcome === 'sale_unavailable' && answer.missing) {
-        const { retired } = await order.sale(saleId, request.id);
+        const { retired } = await services.order.sale(saleId, traceOf(request));
         if (retired !== undefined) throw new Problem('sale_closed');
       }
       throw rejectionProblem(answer);
     },
   );
+}
+
+async function askStock({ reserver, memory }: Services, item: ReserveItem): Promise<ReserveAnswer> {
+  const answer = await reserver.reserve(item);
+  // Their repeat must reach stock, also before stock's announcement has reached us (INV-4).
+  const mayHaveKey = answer.outcome === 'reserved' || answer.outcome === 'outcome_unknown';
+  if (mayHaveKey) memory?.noteUser(item.saleId, item.userId);
+  return answer;
 }
 
 function refuseRepeatedSku({ lines }: ReserveRequest): void {

@@ -3,6 +3,7 @@ import { Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Services } from '../parts.ts';
+import { traceOf } from '../trace.ts';
 import { readIdempotencyKey } from '../idempotency-key.ts';
 import { etagOf, matchesEtag, retiredState, viewSale } from '../sale-view.ts';
 
@@ -18,7 +19,7 @@ export function saleRoutes(app: Http, services: Services): void {
     record: SaleRecord,
     isAdmin: boolean,
   ) {
-    const state = retiredState(record) ?? (await stock.state(record.definition.id, request.id));
+    const state = retiredState(record) ?? (await stock.state(record.definition.id, traceOf(request)));
     // Loaded once and gone: what was sold is not known here now, and "all available" would be untrue.
     if (state.gate === 'missing' && record.acknowledged) throw new Problem('sale_unavailable');
     const sale = viewSale(record, state, isAdmin);
@@ -34,7 +35,7 @@ export function saleRoutes(app: Http, services: Services): void {
     '/v1/sales',
     { onRequest: authenticateAdmin, bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
     async (request, reply) => {
-      const { isNew, record } = await order.createSale(request.body, request.id);
+      const { isNew, record } = await order.createSale(request.body, traceOf(request));
       reply.code(isNew ? 201 : 200);
       return sendSale(request, reply, record, true);
     },
@@ -45,7 +46,7 @@ export function saleRoutes(app: Http, services: Services): void {
     { onRequest: services.admit, schema: { params: Params } },
     async (request, reply) => {
       const isAdmin = await readsAsAdmin(services, request.headers.authorization);
-      const record = await order.sale(request.params.saleId, request.id);
+      const record = await order.sale(request.params.saleId, traceOf(request));
       return sendSale(request, reply, record, isAdmin);
     },
   );
@@ -55,7 +56,7 @@ export function saleRoutes(app: Http, services: Services): void {
       `/v1/sales/:saleId/${verb}`,
       { onRequest: authenticateAdmin, schema: { params: Params } },
       async (request, reply) => {
-        const record = await order.controlSale(request.params.saleId, verb, request.id);
+        const record = await order.controlSale(request.params.saleId, verb, traceOf(request));
         return sendSale(request, reply, record, true);
       },
     );
@@ -67,7 +68,7 @@ export function saleRoutes(app: Http, services: Services): void {
     async (request, reply) => {
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const restock = { ...request.params, ...request.body, idempotencyKey };
-      return sendSale(request, reply, await order.restock(restock, request.id), true);
+      return sendSale(request, reply, await order.restock(restock, traceOf(request)), true);
     },
   );
 }

@@ -1,14 +1,15 @@
-import { LIMITS, ReserveItem } from '@seckill/contracts';
-import { Problem, type Http } from '@seckill/runtime';
+import { LIMITS, ReserveItem, type ReserveAnswer } from '@seckill/contracts';
+import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
 import type { Stock } from '../stock.ts';
 import type { CallerCheck } from './caller-check.ts';
 
-const ReserveBatch = Type.Array(ReserveItem, { minItems: 1, maxItems: LIMITS.reserveBatchMax });
-/** The longest valid item, with every character escaped, is about 3.2 kB. */
+const reserveItem = Compile(ReserveItem);
+/** Only the frame: each item is checked by itself, so that a bad one is answered and its neighbours go on. */
+const ReserveBatch = Type.Array(Type.Unknown(), { minItems: 1, maxItems: LIMITS.reserveBatchMax });
+/** The longest valid item, with every character escaped, is about 3.3 kB. */
 const ITEM_BYTES_MAX = 4_096;
-/** W3C Trace Context, version 00. */
-const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export function reservationRoutes(app: Http, options: { stock: Stock; onRequest: CallerCheck }): void {
   app.post(
@@ -18,17 +19,28 @@ export function reservationRoutes(app: Http, options: { stock: Stock; onRequest:
       bodyLimit: LIMITS.reserveBatchMax * ITEM_BYTES_MAX,
       onRequest: options.onRequest,
     },
-    async (request) => {
-      for (const [index, { lines }] of request.body.entries()) {
-        if (new Set(lines.map(({ sku }) => sku)).size < lines.length) {
-          throw new Problem('invalid_request', {
-            detail: `${index}.lines: the same SKU twice`,
-            extra: { field: `${index}.lines` },
-          });
-        }
-      }
-      const traceparent = String(request.headers['traceparent'] ?? '');
-      return options.stock.reserve(request.body, TRACEPARENT.test(traceparent) ? traceparent : undefined);
+    async (request): Promise<ReserveAnswer[]> => {
+      const offences = request.body.map(findOffence);
+      const items = request.body.filter((_item, index) => offences[index] === undefined) as ReserveItem[];
+      const answers = await options.stock.reserve(items);
+      let next = 0;
+      return offences.map((field) => {
+        if (field !== undefined) return { outcome: 'invalid_request', field };
+        const answer = answers[next];
+        next += 1;
+        return answer ?? { outcome: 'outcome_unknown' };
+      });
     },
   );
+}
+
+/** The field that makes an item no ReserveItem, if any. */
+function findOffence(item: unknown): string | undefined {
+  if (!reserveItem.Check(item)) {
+    const path = reserveItem.Errors(item)[0]?.instancePath ?? '';
+    return path.split('/').slice(1).join('.') || 'item';
+  }
+  const skus = item.lines.map(({ sku }) => sku);
+  const twice = skus.findIndex((sku, index) => skus.indexOf(sku) < index);
+  return twice === -1 ? undefined : `lines.${twice}.sku`;
 }

@@ -1,20 +1,37 @@
-import { ControlState, LIMITS, SaleId } from '@seckill/contracts';
+import { ControlState, LIMITS, SaleId, type FullState, type StockState } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
+import type { Announcer } from '../announcer.ts';
+import type { FullStates } from '../full-state.ts';
 import type { Lanes } from '../lanes.ts';
 import { orUnavailable } from '../unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 const Params = Type.Object({ saleId: SaleId });
+const StateQuery = Type.Object(
+  { full: Type.Optional(Type.Literal('true')) },
+  { additionalProperties: false },
+);
 
 export function saleRoutes(
   app: Http,
-  options: { lanes: Lanes; onReadRequest: CallerCheck; onControlRequest: CallerCheck },
+  options: {
+    lanes: Lanes;
+    announcer: Announcer;
+    fullStates: FullStates;
+    onReadRequest: CallerCheck;
+    onControlRequest: CallerCheck;
+  },
 ): void {
   app.get(
     '/internal/sales/:saleId/state',
-    { schema: { params: Params }, onRequest: options.onReadRequest },
-    async (request) => orUnavailable(options.lanes.readState(request.params.saleId), request.log),
+    { schema: { params: Params, querystring: StateQuery }, onRequest: options.onReadRequest },
+    async (request) => {
+      const { saleId } = request.params;
+      const isFull = request.query.full !== undefined;
+      const reading = isFull ? options.fullStates.read({ saleId, lane: 0 }) : options.lanes.readState(saleId);
+      return orUnavailable<FullState | StockState>(reading, request.log);
+    },
   );
   app.put(
     '/internal/sales/:saleId',
@@ -30,7 +47,10 @@ export function saleRoutes(
           extra: { field: 'saleId' },
         });
       }
-      return orUnavailable(options.lanes.applyControl(request.body), request.log);
+      const applied = await orUnavailable(options.lanes.applyControl(request.body), request.log);
+      // Every gateway hears of a pause, a close or new units at once.
+      options.announcer.announce({ saleId: request.params.saleId, lane: 0 });
+      return applied;
     },
   );
 }

@@ -11,16 +11,23 @@ import {
 } from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
+import { Announcer } from '../../src/announcer.ts';
 import { createApp } from '../../src/app.ts';
 import { readClock } from '../../src/clock.ts';
 import { Acknowledged } from '../../src/acknowledged.ts';
 import { Connection } from '../../src/connection.ts';
+import { FullStates } from '../../src/full-state.ts';
 import { Gate, type GateStep } from '../../src/gate.ts';
 import { Gatekeeper } from '../../src/gatekeeper.ts';
 import { createReadHolds } from '../../src/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/keys.ts';
-import { Lanes } from '../../src/lanes.ts';
-import { createGateMetrics, createStockMetrics, type GateMetrics } from '../../src/metrics.ts';
+import { Lanes, listLanes } from '../../src/lanes.ts';
+import {
+  createAnnouncerMetrics,
+  createGateMetrics,
+  createStockMetrics,
+  type GateMetrics,
+} from '../../src/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/outbox.ts';
 import { createSettle } from '../../src/settlements.ts';
@@ -42,6 +49,7 @@ export interface Built {
   relay: (saleId: string) => Promise<void>;
   /** What the gate published again. */
   published: OutgoingMessage[];
+  announcer: Announcer;
   order: OrderSide;
   /** A sale that order knows; its keys go away with the test. */
   addSale: (patch?: Partial<ControlState>) => ControlState;
@@ -103,15 +111,30 @@ export async function build(
   });
   const lanes = new Lanes({ connection, gate, gatekeeper, logger: silent });
   const metrics = createStockMetrics(createRegistry());
+  const announcer = new Announcer({
+    connection,
+    lanes: () => listLanes(connection),
+    clock: systemClock,
+    logger: silent,
+    metrics: createAnnouncerMetrics(createRegistry()),
+  });
   const stock = new Stock({
     connection,
+    announcer,
     outboxCountMax: options.outboxCountMax ?? 100_000,
     acknowledged,
     logger: options.logger ?? silent,
     metrics,
+    onInvariantBroken: (error) => t.fail(error.message),
   });
   const app = createApp({
-    api: { stock, lanes, readClock: () => readClock(connection) },
+    api: {
+      stock,
+      lanes,
+      announcer,
+      fullStates: new FullStates(connection),
+      readClock: () => readClock(connection),
+    },
     tokens: TOKENS,
     isReady: () => true,
     onInvariantBroken: (error) => t.fail(error.message),
@@ -161,6 +184,7 @@ export async function build(
       if (last !== undefined) await outbox.trim(lane, 'build', last.id);
       await outbox.release(lane, 'build');
     },
+    announcer,
     order,
     addSale: (patch = {}) => {
       const control = makeControl(patch);

@@ -1,0 +1,134 @@
+import type { Clock } from './clock.ts';
+
+export interface BatcherOptions<Item, Answer> {
+  clock: Clock;
+  /** One answer per item, in order. Aborted when the items were answered `unknown`; it must settle soon then. */
+  send: (items: Item[], signal: AbortSignal) => Promise<Answer[]>;
+  /** What an item hears that was surely not sent: the queue was full, it waited too long, or the batcher is closed. */
+  overloaded: Answer;
+  /** What an item hears whose call took too long, threw, or answered for another number of items. */
+  unknown: Answer;
+  /** Told why a call failed; its items hear `unknown`. */
+  onFailure: (error: unknown) => void;
+  /** Calls under way at a time. Fewer make larger batches: items queue while all are busy. */
+  callsMax: number;
+  /** Items in one call; 1 switches batching off. */
+  batchCountMax: number;
+  /** Items that wait; one more is refused, before anything was moved. */
+  queueCountMax: number;
+  /** How long an item may wait to be sent. */
+  waitMs: number;
+  /** How long a call may take. */
+  callMs: number;
+}
+
+interface Entry<Item, Answer> {
+  item: Item;
+  /** Of the clock: not sent by then, it is refused. */
+  sendBy: number;
+  resolve: (answer: Answer) => void;
+}
+
+/**
+ * Brings together what arrives while calls are under way (decision 8): an item alone leaves at once, in the very tick,
+ * so nothing waits at low load; at the peak the cost of a call is shared. Items leave in the order they came. `add`
+ * never rejects, and one item's answer depends on no other's.
+ */
+export class Batcher<Item, Answer> {
+  readonly #options: BatcherOptions<Item, Answer>;
+  #queue: Entry<Item, Answer>[] = [];
+  readonly #calls = new Set<Promise<void>>();
+  #isSweeping = false;
+  #isClosed = false;
+
+  constructor(options: BatcherOptions<Item, Answer>) {
+    this.#options = options;
+  }
+
+  /** Items that wait to be sent. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  add(item: Item): Promise<Answer> {
+    const { clock, overloaded, queueCountMax, waitMs } = this.#options;
+    const isIdle = this.#queue.length === 0 && this.#hasFreeCall();
+    if (this.#isClosed || (!isIdle && this.#queue.length >= queueCountMax)) {
+      return Promise.resolve(overloaded);
+    }
+    return new Promise((resolve) => {
+      this.#queue.push({ item, sendBy: clock.now() + waitMs, resolve });
+      this.#sendNext();
+      void this.#sweep();
+    });
+  }
+
+  /** Takes no more items, and resolves once every item was answered; that is bounded by waitMs and callMs. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    while (this.#calls.size > 0) await Promise.all(this.#calls);
+  }
+
+  #hasFreeCall(): boolean {
+    return this.#calls.size < this.#options.callsMax;
+  }
+
+  #sendNext(): void {
+    const { batchCountMax } = this.#options;
+    this.#refuseLate();
+    while (this.#queue.length > 0 && this.#hasFreeCall()) {
+      const call = this.#call(this.#queue.splice(0, batchCountMax));
+      this.#calls.add(call);
+      void call.finally(() => {
+        this.#calls.delete(call);
+        this.#sendNext();
+      });
+    }
+  }
+
+  async #call(entries: Entry<Item, Answer>[]): Promise<void> {
+    const { clock, send, callMs, unknown, onFailure } = this.#options;
+    const late = new AbortController();
+    const inTime = new AbortController();
+    void clock.sleep(callMs, inTime.signal).then(() => {
+      if (inTime.signal.aborted) return;
+      // Answered now, whether or not `send` heeds the signal; what it answers later is nobody's any more.
+      for (const { resolve } of entries) resolve(unknown);
+      late.abort();
+    });
+    try {
+      const items = entries.map(({ item }) => item);
+      const answers = await send(items, late.signal);
+      const isWhole = answers.length === entries.length;
+      if (!isWhole) onFailure(new Error(`${answers.length} answers for ${entries.length} items`));
+      for (const [index, { resolve }] of entries.entries()) {
+        resolve(isWhole ? (answers[index] ?? unknown) : unknown);
+      }
+    } catch (error) {
+      onFailure(error);
+      for (const { resolve } of entries) resolve(unknown);
+    } finally {
+      inTime.abort();
+    }
+  }
+
+  /** All wait equally long, so the first in the queue is always the first that is late. */
+  #refuseLate(): void {
+    const { clock, overloaded } = this.#options;
+    const now = clock.now();
+    let late = 0;
+    while (late < this.#queue.length && (this.#queue[late]?.sendBy ?? 0) <= now) late += 1;
+    for (const { resolve } of this.#queue.splice(0, late)) resolve(overloaded);
+  }
+
+  /** While items wait, one timer at a time for the first of them. */
+  async #sweep(): Promise<void> {
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      await this.#options.clock.sleep(Math.max(1, first.sendBy - this.#options.clock.now()));
+      this.#refuseLate();
+    }
+    this.#isSweeping = false;
+  }
+}

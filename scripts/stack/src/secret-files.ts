@@ -1,0 +1,57 @@
+/** `npm run secrets`: the secrets that compose and the local overlay of Kubernetes read, made anew. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { runCli } from './cli.ts';
+import { makeSecrets } from './environment.ts';
+import { ROOT } from './names.ts';
+import { makePassword } from './secrets.ts';
+
+const HELP = `Makes the secrets of a deployment on this machine.
+
+  npm run secrets -- [--force] [--help]
+
+Writes .env (docker compose) and k8s/overlays/local/secrets.env (kubectl apply -k), readable by you alone and not in git.
+Files that exist are kept: new passwords do not open the volumes of old ones. --force replaces them.`;
+
+const CLI = {
+  force: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+const toLines = (values: Record<string, string>): string =>
+  Object.entries(values)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+
+/** Contents by file. One password for both only in form: each file belongs to another deployment. */
+function makeSecretFiles(): Record<string, string> {
+  const compose = { ...makeSecrets(), REDIS_PASSWORD: makePassword(), POSTGRES_PASSWORD: makePassword() };
+  const redisPassword = makePassword();
+  const postgresPassword = makePassword();
+  const local = {
+    ...makeSecrets(),
+    REDIS_PASSWORD: redisPassword,
+    REDIS_URL: `redis://:${redisPassword}@redis:6379`,
+    POSTGRES_PASSWORD: postgresPassword,
+    DATABASE_URL: `postgres://seckill:${postgresPassword}@postgres:5432/seckill`,
+  };
+  return { '.env': toLines(compose), 'k8s/overlays/local/secrets.env': toLines(local) };
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: CLI });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  for (const [file, text] of Object.entries(makeSecretFiles())) {
+    const path = join(ROOT, file);
+    const isKept = existsSync(path) && !values.force;
+    if (!isKept) writeFileSync(path, text, { mode: 0o600 });
+    console.log(`${file} ${isKept ? 'kept (--force replaces it)' : 'written'}`);
+  }
+  return 0;
+}
+
+await runCli(main);

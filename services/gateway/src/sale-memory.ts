@@ -1,0 +1,165 @@
+import { FULL_USERS_MAX, type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
+import type { Logger } from '@seckill/runtime';
+import { certainRejection, type CertainRejection } from './certain-rejection.ts';
+import type { MemoryMetrics } from './metrics.ts';
+import type { RedisTime } from './redis-time.ts';
+import { RememberedUsers } from './remembered-users.ts';
+
+export interface SaleMemoryOptions {
+  time: RedisTime;
+  /** Milliseconds, monotonic. */
+  now: () => number;
+  readFull: (saleId: string) => Promise<FullState>;
+  logger: Logger;
+  metrics: MemoryMetrics;
+}
+
+/** Sales that are not announced any more are forgotten; the rest of their time stock answers. */
+const FORGET_MS = 60_000;
+/** 1,000 states of 50 items are about 10 MB. One more is not remembered, and stock answers for it. */
+const SALES_MAX = 1_000;
+/** Over all sales, about 40 bytes each. */
+const USERS_MAX = 2 * FULL_USERS_MAX;
+/** Announcements of several processes overtake each other; a gap that lasts longer is a message that got lost. */
+const GAP_MS = 500;
+/** Between two questions for the same sale, and how many at a time: after one lost message every gateway asks. */
+const FULL_PAUSE_MS = 1_000;
+const FULL_READINGS_MAX = 2;
+/** A sale that has too many users will not have fewer soon. */
+const TOO_MANY_PAUSE_MS = 60_000;
+
+interface Remembered {
+  state: Announcement;
+  users: RememberedUsers;
+  channels: ReadonlySet<string>;
+  heardAt: number;
+  /** Since when a user up to the state's sequence is not known. */
+  gapSince: number | undefined;
+  askedAt: number;
+}
+
+/**
+ * What the gateway may answer by itself (decision 9; recovery.md): rejections that are certain, to users who surely have
+ * no key in the sale. In every doubt it says nothing, and stock is asked.
+ */
+export class SaleMemory {
+  readonly #options: SaleMemoryOptions;
+  readonly #sales = new Map<string, Remembered>();
+  #readings = 0;
+
+  constructor(options: SaleMemoryOptions) {
+    this.#options = options;
+  }
+
+  hear(announcement: Announcement): void {
+    const now = this.#options.now();
+    const { saleId, epoch, users } = announcement;
+    // Several lanes of a sale would have to be put together first; there is one (decision 13).
+    if (announcement.lane !== 0) return;
+    let sale = this.#sales.get(saleId);
+    if (sale === undefined) {
+      this.#forgetOld(now);
+      if (this.#sales.size >= SALES_MAX) return;
+      sale = forgetful(announcement, now);
+      this.#sales.set(saleId, sale);
+    } else if (epoch > sale.state.epoch) {
+      sale = Object.assign(sale, forgetful(announcement, now));
+    }
+    if (epoch < sale.state.epoch) return;
+    sale.heardAt = now;
+    sale.users.hear(users);
+    if (isNewer(announcement, sale.state)) sale.state = announcement;
+    this.#watchGap(sale, now);
+  }
+
+  /** The certain rejection of this request, or undefined: ask stock. */
+  answer(item: ReserveItem): CertainRejection | undefined {
+    const now = this.#options.now();
+    const sale = this.#sales.get(item.saleId);
+    const bounds = this.#options.time.bounds(now);
+    if (sale === undefined || bounds === undefined) return undefined;
+    const rejection = certainRejection(sale.state, sale.channels, item, bounds);
+    if (!sale.users.isComplete(sale.state.sequence)) {
+      // Only when it would help: a sale that is selling needs no memory.
+      if (rejection !== undefined || item.channelId !== undefined) this.#askForAll(item.saleId, sale, now);
+      return undefined;
+    }
+    // INV-4: whoever has a key must hear its first answer.
+    if (rejection === undefined || sale.users.has(item.userId)) return undefined;
+    this.#options.metrics.answers.inc({ outcome: rejection.outcome });
+    return rejection;
+  }
+
+  /** This user may have reserved, by what we saw ourselves: before stock has announced it. */
+  noteUser(saleId: string, userId: string): void {
+    this.#sales.get(saleId)?.users.add(userId);
+  }
+
+  /** Seconds since the oldest state, for the metrics; 0 when there is none. */
+  oldestSeconds(): number {
+    const bounds = this.#options.time.bounds(this.#options.now());
+    const states = [...this.#sales.values()].map(({ state }) => state.now);
+    if (states.length === 0) return 0;
+    return bounds === undefined ? Number.NaN : Math.max(0, bounds.latest - Math.min(...states)) / 1_000;
+  }
+
+  #watchGap(sale: Remembered, now: number): void {
+    if (sale.users.isComplete(sale.state.sequence)) sale.gapSince = undefined;
+    else sale.gapSince ??= now;
+  }
+
+  #askForAll(saleId: string, sale: Remembered, now: number): void {
+    const hasBegun = sale.askedAt !== Number.NEGATIVE_INFINITY;
+    if (hasBegun && (sale.gapSince === undefined || now - sale.gapSince < GAP_MS)) return;
+    if (now - sale.askedAt < FULL_PAUSE_MS || this.#readings >= FULL_READINGS_MAX) return;
+    if (hasBegun) this.#options.metrics.gaps.inc();
+    sale.askedAt = now;
+    this.#readings += 1;
+    void this.#readFull(saleId, sale).finally(() => {
+      this.#readings -= 1;
+    });
+  }
+
+  async #readFull(saleId: string, sale: Remembered): Promise<void> {
+    const { readFull, logger, metrics, now } = this.#options;
+    const users = sale.users;
+    try {
+      const full = await readFull(saleId);
+      const known = [...this.#sales.values()].reduce((sum, one) => sum + one.users.size, 0);
+      const isTooMany = full.users === undefined || known + (full.users.length * 3) / 16 > USERS_MAX;
+      // Another epoch was announced meanwhile, or this one is not announced yet: it will be asked for again.
+      const isOther = full.epoch !== sale.state.epoch || sale.users !== users;
+      metrics.fullReadings.inc({ result: isTooMany ? 'too_many' : isOther ? 'other_epoch' : 'filled' });
+      if (isTooMany) sale.askedAt = now() + TOO_MANY_PAUSE_MS;
+      if (full.users === undefined || isTooMany || isOther) return;
+      sale.channels = new Set(full.channels);
+      users.fill(full.sequence, full.users);
+      this.#watchGap(sale, now());
+    } catch (error) {
+      metrics.fullReadings.inc({ result: 'failed' });
+      logger.warn({ err: error, saleId }, 'the whole state of a sale cannot be read');
+    }
+  }
+
+  #forgetOld(now: number): void {
+    for (const [saleId, { heardAt }] of this.#sales) {
+      if (now - heardAt > FORGET_MS) this.#sales.delete(saleId);
+    }
+  }
+}
+
+function forgetful(state: Announcement, now: number): Remembered {
+  return {
+    state,
+    users: new RememberedUsers(FULL_USERS_MAX),
+    channels: new Set(),
+    heardAt: now,
+    gapSince: undefined,
+    askedAt: Number.NEGATIVE_INFINITY,
+  };
+}
+
+/** Of one epoch: a state that was overtaken, or that a Redis tells which has forgotten something, is ignored. */
+function isNewer(one: Announcement, other: Announcement): boolean {
+  return one.version >= other.version && one.now >= other.now && one.sequence >= other.sequence;
+}

@@ -1,0 +1,306 @@
+// Goal: the gateway answers by itself exactly what recovery.md allows and is silent in every doubt: each condition is
+// taken away by itself. Method: the memory's real code; announcements, whole states and both clocks come from the test.
+import { fnv1a, type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
+import { createRegistry } from '@seckill/runtime';
+import { pino } from 'pino';
+import t from 'tap';
+import { createMemoryMetrics } from '../src/metrics.ts';
+import { RedisTime } from '../src/redis-time.ts';
+import { SaleMemory } from '../src/sale-memory.ts';
+
+/** Redis' clock when the test begins; ours shows 0 then. */
+const START = 1_800_000_000_000;
+
+function encode(users: string[]): string {
+  const bytes = Buffer.alloc(4 * users.length);
+  for (const [index, user] of users.entries()) bytes.writeUInt32LE(fnv1a(user), 4 * index);
+  return bytes.toString('base64');
+}
+
+const pairs = (users: [number, string][]) => users.flatMap(([sequence, user]) => [sequence, fnv1a(user)]);
+
+function build() {
+  let now = 0;
+  const time = new RedisTime();
+  time.read(START, 0, 0);
+  const asked: string[] = [];
+  const answers: ((full: FullState) => void)[] = [];
+  const metrics = createMemoryMetrics(createRegistry());
+  const memory = new SaleMemory({
+    time,
+    now: () => now,
+    readFull: (saleId) => {
+      asked.push(saleId);
+      return new Promise((resolve) => answers.push(resolve));
+    },
+    logger: pino({ enabled: false }),
+    metrics,
+  });
+  /** Sold out: one held, none left. */
+  const announcement = (patch: Partial<Announcement> = {}): Announcement => ({
+    saleId: 'oranges',
+    lane: 0,
+    gate: 'open',
+    epoch: 1,
+    version: 1,
+    sequence: 1,
+    now: START + now,
+    state: 'open',
+    opensAt: START - 1_000,
+    closesAt: START + 600_000,
+    items: [
+      { sku: 'a', available: 0, held: 1 },
+      { sku: 'b', available: 1, held: 3 },
+      { sku: 'c', available: 0, held: 0 },
+    ],
+    users: [],
+    ...patch,
+  });
+  return {
+    memory,
+    time,
+    asked,
+    announcement,
+    advance: (ms: number) => {
+      now += ms;
+      // As the feed does.
+      time.read(START + now, now, now);
+    },
+    /** Redis' clock is not read meanwhile. */
+    advanceBlind: (ms: number) => {
+      now += ms;
+    },
+    hear: (patch: Partial<Announcement> = {}) => {
+      memory.hear(announcement(patch));
+    },
+    /** Stock answers the oldest question. */
+    tellAll: async (patch: Partial<FullState> = {}, users: string[] | null = ['u1']) => {
+      const { users: _pairs, ...state } = announcement();
+      const full = { ...state, outbox: 0, items: [], channels: ['x'], ...patch };
+      answers.shift()?.(users === null ? full : { ...full, users: encode(users) });
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+    ask: (patch: Partial<ReserveItem> = {}) =>
+      memory.answer({
+        saleId: 'oranges',
+        userId: 'stranger',
+        idempotencyKey: 'k',
+        lines: [{ sku: 'a', quantity: 1 }],
+        ...patch,
+      }),
+  };
+}
+
+/** A memory that knows the sale: u1 has reserved, and all is sold out. */
+async function buildFilled(patch: Partial<Announcement> = {}) {
+  const built = build();
+  built.hear(patch);
+  built.ask({ channelId: 'x' });
+  await built.tellAll(patch.epoch === undefined ? {} : { epoch: patch.epoch });
+  return built;
+}
+
+const soldOut = { outcome: 'sold_out', sku: 'a', available: 0, final: false };
+
+await t.test('a sale that is surely sold out is answered, once stock has told all its users', async (t) => {
+  const { ask, hear, tellAll, asked } = build();
+  t.equal(ask(), undefined, 'never heard of');
+  hear();
+  t.equal(ask(), undefined, 'users of sequence 1 are not known');
+  t.same(asked, ['oranges']);
+  t.equal(ask(), undefined);
+  t.same(asked, ['oranges'], 'one question at a time');
+  await tellAll();
+  t.same(ask(), soldOut);
+});
+
+await t.test('sold out is decided per request, for the first line that is short', async (t) => {
+  const { ask } = await buildFilled();
+  const lines = (...skus: [string, number][]) => ({
+    lines: skus.map(([sku, quantity]) => ({ sku, quantity })),
+  });
+  t.equal(ask(lines(['b', 1])), undefined, 'one is left');
+  t.same(ask(lines(['b', 2])), { outcome: 'sold_out', sku: 'b', available: 1, final: false });
+  t.same(ask(lines(['c', 1])), { outcome: 'sold_out', sku: 'c', available: 0, final: true });
+  t.same(ask(lines(['b', 1], ['c', 1], ['a', 1])), {
+    outcome: 'sold_out',
+    sku: 'c',
+    available: 0,
+    final: true,
+  });
+  t.equal(ask(lines(['a', 1], ['zz', 1])), undefined, 'an unknown SKU comes first, and stock tells');
+  t.same(ask({ channelId: 'x' }), soldOut);
+  t.equal(ask({ channelId: 'y' }), undefined, 'so does an unknown channel');
+});
+
+await t.test('closed, paused and not open come in the order of the script', async (t) => {
+  const cases: [string, Partial<Announcement>, object | undefined][] = [
+    ['closed by hand', { state: 'closed' }, { outcome: 'sale_closed' }],
+    ['over', { closesAt: START }, { outcome: 'sale_closed' }],
+    ['over, and paused', { closesAt: START, state: 'paused' }, { outcome: 'sale_closed' }],
+    ['paused', { state: 'paused' }, { outcome: 'sale_paused' }],
+    ['paused before it opens', { state: 'paused', opensAt: START + 5_000 }, { outcome: 'sale_paused' }],
+    [
+      'not open',
+      { opensAt: START + 5_000 },
+      { outcome: 'sale_not_open', opensAt: new Date(START + 5_000).toISOString(), waitMs: 5_000 },
+    ],
+    ['loading', { gate: 'rebuilding' }, undefined],
+    ['another Redis', { gate: 'stale' }, undefined],
+    ['lost', { gate: 'missing' }, undefined],
+  ];
+  for (const [name, patch, expected] of cases) {
+    const { ask, hear } = await buildFilled();
+    hear(patch);
+    t.same(ask(), expected, name);
+  }
+});
+
+await t.test('near the edges of its window a sale is stock’s to judge', async (t) => {
+  const { ask, hear, advance, advanceBlind } = await buildFilled();
+  hear({ opensAt: START + 300, closesAt: START + 700 });
+  t.match(ask(), { outcome: 'sale_not_open', waitMs: 300 });
+  advance(300);
+  t.same(ask(), soldOut, 'it has opened, and the state is young');
+  advanceBlind(399);
+  t.same(ask(), soldOut);
+  advanceBlind(1);
+  t.equal(ask(), undefined, 'it may be over: no announcement has said so');
+
+  const slow = await buildFilled();
+  slow.hear({ opensAt: START + 105 });
+  // Redis looked at its clock at some time within these 10 ms.
+  slow.time.read(START + 100, 95, 105);
+  slow.advanceBlind(100);
+  t.equal(slow.ask(), undefined, 'between the bounds of the clock nothing is certain');
+});
+
+await t.test('a state of a second ago is too old, whoever kept it', async (t) => {
+  const { ask, hear, advance, advanceBlind, time } = await buildFilled();
+  advance(999);
+  t.same(ask(), soldOut);
+  advanceBlind(1);
+  t.equal(ask(), undefined);
+  hear();
+  t.same(ask(), soldOut);
+  time.forget();
+  t.equal(ask(), undefined, 'nothing is known while disconnected');
+  time.read(START + 1_000, 1_000, 1_000);
+  t.same(ask(), soldOut);
+  time.read(START + 2_000, 1_000, 1_000);
+  t.equal(ask(), undefined, 'Redis’ clock was set forward');
+  time.read(START + 900, 1_000, 1_000);
+  t.equal(ask(), undefined, 'or back: a state from the future proves that a reading is wrong');
+});
+
+await t.test('a message that was delayed on its way is old when it comes', async (t) => {
+  const { ask, announcement, memory, advance } = await buildFilled();
+  const early = announcement();
+  advance(1_500);
+  memory.hear(early);
+  t.equal(ask(), undefined);
+});
+
+await t.test('whoever may have a key goes to stock', async (t) => {
+  const { ask, hear, memory } = await buildFilled();
+  t.equal(ask({ userId: 'u1' }), undefined, 'told with the whole');
+  hear({ sequence: 2, users: pairs([[2, 'u2']]) });
+  t.equal(ask({ userId: 'u2' }), undefined, 'announced');
+  memory.noteUser('oranges', 'u3');
+  t.equal(ask({ userId: 'u3' }), undefined, 'seen by ourselves');
+  t.same(ask(), soldOut);
+});
+
+await t.test('one sequence of whom nobody told silences the memory until it is told', async (t) => {
+  const { ask, hear } = await buildFilled();
+  hear({ sequence: 3, users: pairs([[3, 'u3']]) });
+  t.equal(ask(), undefined, 'who is 2?');
+  hear({ sequence: 3, users: pairs([[2, 'u2']]) });
+  t.same(ask(), soldOut);
+  t.equal(ask({ userId: 'u2' }), undefined);
+  hear({ sequence: 5, users: pairs([[5, 'u5']]) });
+  hear({
+    sequence: 5,
+    users: pairs([
+      [5, 'u5'],
+      [4, 'u4'],
+    ]),
+  });
+  t.same(ask(), soldOut, 'twice and out of order');
+});
+
+await t.test('a gap that lasts makes it ask for the whole, not more than once a second', async (t) => {
+  const { ask, hear, tellAll, advance, asked } = await buildFilled();
+  hear({ sequence: 3 });
+  ask();
+  t.equal(asked.length, 1, 'another process may still announce it');
+  advance(500);
+  hear({ sequence: 3 });
+  ask();
+  t.equal(asked.length, 1, 'a second has not passed since the last question');
+  advance(500);
+  hear({ sequence: 3 });
+  ask();
+  t.equal(asked.length, 2);
+  await tellAll({ sequence: 3 }, ['u1', 'u2', 'u3']);
+  t.same(ask(), soldOut);
+  t.equal(ask({ userId: 'u3' }), undefined);
+});
+
+await t.test('a whole state that is older than what was announced leaves the gap open', async (t) => {
+  const { ask, hear, tellAll } = build();
+  hear({ sequence: 1 });
+  ask();
+  hear({ sequence: 3, users: pairs([[3, 'u3']]) });
+  await tellAll({ sequence: 1 }, ['u1']);
+  t.equal(ask(), undefined, '2 is missing');
+  hear({ sequence: 3, users: pairs([[2, 'u2']]) });
+  t.same(ask(), soldOut);
+});
+
+await t.test('a new epoch forgets the users, and an older one is not heard', async (t) => {
+  const { ask, hear, tellAll, asked } = await buildFilled();
+  hear({ epoch: 2, sequence: 0 });
+  t.equal(ask(), undefined, 'users of the first epoch have keys, and this one names none of them');
+  t.equal(asked.length, 2);
+  hear({ epoch: 1, sequence: 1, users: pairs([[1, 'u1']]) });
+  t.equal(ask(), undefined);
+  await tellAll({ epoch: 2, sequence: 0 }, ['u1']);
+  t.same(ask(), soldOut);
+  t.equal(ask({ userId: 'u1' }), undefined);
+
+  const early = build();
+  early.hear({ epoch: 2 });
+  early.ask();
+  await early.tellAll({ epoch: 1 });
+  t.equal(early.ask(), undefined, 'a whole state of another epoch is none');
+});
+
+await t.test('an older version, and a state that was overtaken, change nothing', async (t) => {
+  const { ask, hear } = await buildFilled();
+  hear({ version: 2, state: 'paused' });
+  t.same(ask(), { outcome: 'sale_paused' });
+  hear({ version: 1 });
+  t.same(ask(), { outcome: 'sale_paused' }, 'a delayed message');
+  hear({ version: 3, now: START - 10 });
+  t.same(ask(), { outcome: 'sale_paused' }, 'read before the other');
+  hear({ version: 2, sequence: 0 });
+  t.same(ask(), { outcome: 'sale_paused' }, 'a Redis that has forgotten');
+});
+
+await t.test('a sale with too many users, or of several lanes, is left to stock', async (t) => {
+  const many = build();
+  many.hear();
+  many.ask();
+  await many.tellAll({}, null);
+  t.equal(many.ask(), undefined);
+  many.advance(5_000);
+  many.hear();
+  many.ask();
+  t.equal(many.asked.length, 1, 'it is not asked for again at once');
+
+  const lanes = build();
+  lanes.hear({ lane: 1 });
+  t.equal(lanes.ask(), undefined);
+  t.same(lanes.asked, []);
+});

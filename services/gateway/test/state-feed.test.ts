@@ -1,0 +1,86 @@
+// Goal: the gateway hears the states with no more rights than the documentation gives it. Method: a real Redis of the
+// test's own, and the very ACL line of docs/operating.md.
+import { readFileSync } from 'node:fs';
+import { STATES_CHANNEL, type Announcement } from '@seckill/contracts';
+import { createRegistry } from '@seckill/runtime';
+import { startEngines } from '@seckill/stack';
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import t from 'tap';
+import { createMemoryMetrics } from '../src/metrics.ts';
+import { RedisTime } from '../src/redis-time.ts';
+import { startStateFeed } from '../src/state-feed.ts';
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 15_000;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+await t.test(
+  'a user who may only subscribe and ask for the time hears the states, also after a break',
+  async (t) => {
+    Reflect.deleteProperty(process.env, 'REDIS_URL');
+    const engines = await startEngines({ name: `feed-${process.pid}`, anyName: true, only: ['redis'] });
+    t.teardown(() => engines.stop());
+    const admin = new Redis(engines.redis);
+    t.teardown(() => {
+      admin.disconnect();
+    });
+    const guide = readFileSync(new URL('../../../docs/operating.md', import.meta.url), 'utf8');
+    const line = /^ACL (SETUSER gateway .*)$/m.exec(guide)?.[1] ?? '';
+    await admin.call('ACL', ...line.replace('>SECRET', '>pass').split(' '));
+
+    const url = new URL(engines.redis);
+    url.username = 'gateway';
+    url.password = 'pass';
+    const time = new RedisTime();
+    const heard: Announcement[] = [];
+    const metrics = createMemoryMetrics(createRegistry());
+    const logger = pino({ enabled: false });
+    const feed = startStateFeed({ url: url.href, time, hear: (one) => heard.push(one), logger, metrics });
+    t.teardown(() => {
+      feed.close();
+    });
+    await until('it knows the time', () => time.bounds(performance.now()) !== undefined);
+    const bounds = time.bounds(performance.now());
+    const [seconds, microseconds] = await admin.time();
+    const now = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+    t.ok((bounds?.earliest ?? 0) <= now, 'Redis is not earlier than that');
+    const later = time.bounds(performance.now());
+    t.ok((later?.latest ?? 0) >= now, 'nor later');
+
+    const announcement: Announcement = {
+      saleId: 's',
+      lane: 0,
+      gate: 'open',
+      epoch: 1,
+      version: 1,
+      sequence: 0,
+      now: Math.floor(now),
+      state: 'open',
+      opensAt: 0,
+      closesAt: 1,
+      items: [],
+      users: [],
+    };
+    for (const text of ['', '{', 'null', JSON.stringify({ ...announcement, users: ['x'] })]) {
+      await admin.publish(STATES_CHANNEL, text);
+    }
+    await admin.publish(STATES_CHANNEL, JSON.stringify(announcement));
+    await until('the good one is heard', () => heard.length > 0);
+    t.same(heard, [announcement], 'and nothing else');
+    t.match((await metrics.announcements.get()).values, [
+      { labels: { result: 'invalid' }, value: 4 },
+      { labels: { result: 'heard' }, value: 1 },
+    ]);
+
+    await admin.call('CLIENT', 'KILL', 'USER', 'gateway');
+    await until('it is back', async () => {
+      await admin.publish(STATES_CHANNEL, JSON.stringify(announcement));
+      return heard.length > 1 && time.bounds(performance.now()) !== undefined;
+    });
+  },
+);

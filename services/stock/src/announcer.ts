@@ -1,0 +1,172 @@
+import { ANNOUNCED_USERS_MAX, fnv1a, STATES_CHANNEL, type Announcement } from '@seckill/contracts';
+import type { Clock, Logger } from '@seckill/runtime';
+import type { Connection } from './connection.ts';
+import { parseCount, type LaneCount } from './count.ts';
+import { formatLane, scriptKeys, type Lane } from './keys.ts';
+import type { AnnouncerMetrics } from './metrics.ts';
+import type { ScriptAnswer } from './scripts.ts';
+
+export interface AnnouncerOptions {
+  connection: Pick<Connection, 'redis' | 'runId'>;
+  lanes: () => Promise<Lane[]>;
+  clock: Clock;
+  logger: Logger;
+  metrics: AnnouncerMetrics;
+}
+
+const TICK_MS = 250;
+/** Between two announcements of a lane: what changes in between goes with the next, at most 40 a second. */
+const PAUSE_MS = 25;
+/** A lane that has been over for a minute is announced every 10 s only: nobody is waiting for it any more. */
+const OVER_MS = 60_000;
+const OVER_TICKS = 40;
+/** Of a lane, while Redis takes no announcements. What is dropped beyond shows as a gap, and a gateway asks for the whole. */
+const USERS_KEPT_MAX = 5 * ANNOUNCED_USERS_MAX;
+
+/** Line of a record that holds `<epoch>-<sequence>`, and the first that holds a SKU (record.ts). */
+const ENTRY_ID = 2;
+const FIRST_SKU = 8;
+
+interface News {
+  lane: Lane;
+  /** Who reserved through this process and was not announced yet. */
+  users: { epoch: number; sequence: number; hash: number }[];
+  /** As last announced. */
+  last?: LaneCount;
+  announcedAt: number;
+  /** An announcement that is under way or due; what changes meanwhile sets `isDirty` and makes another follow. */
+  running?: Promise<void>;
+  isDirty: boolean;
+}
+
+/**
+ * Tells gateways what they may answer by themselves (recovery.md): each lane every 250 ms, and soon after an answer that
+ * contradicts what was told last. Every process of the role `http` announces: each knows only its own users.
+ */
+export class Announcer {
+  readonly #options: AnnouncerOptions;
+  readonly #news = new Map<string, News>();
+  #isFailing = false;
+
+  constructor(options: AnnouncerOptions) {
+    this.#options = options;
+  }
+
+  /** Looks at each answer of reserve.lua. */
+  observe(lane: Lane, userId: string, [outcome, first, second]: ScriptAnswer): void {
+    if (outcome === 'reserved') {
+      const facts = String(first).split('\n');
+      const [epoch, sequence] = (facts[ENTRY_ID] ?? '').split('-').map(Number);
+      if (epoch === undefined || sequence === undefined) return;
+      const news = this.#newsOf(lane);
+      if (news.users.length < USERS_KEPT_MAX) news.users.push({ epoch, sequence, hash: fnv1a(userId) });
+      // Units that came back are being bought: who was told "sold out" a moment ago may have them too.
+      const isBack = (sku: string, index: number) =>
+        index >= FIRST_SKU && (index - FIRST_SKU) % 3 === 0 && availableOf(news, sku) === 0;
+      if (facts.some(isBack)) this.announce(lane);
+    } else if (outcome === 'sold_out') {
+      if (availableOf(this.#newsOf(lane), String(first)) !== Number(second)) this.announce(lane);
+    }
+  }
+
+  /** Soon, together with what else changes until then. */
+  announce(lane: Lane): void {
+    const news = this.#newsOf(lane);
+    news.isDirty = true;
+    news.running ??= this.#announceAll(news);
+  }
+
+  /** Until the signal aborts; then once more, so that nobody who reserved here stays unknown. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (let tick = 0; !signal.aborted; tick += 1) {
+      await this.#tick(tick);
+      await this.#options.clock.sleep(TICK_MS, signal);
+    }
+    for (const { lane, users } of this.#news.values()) if (users.length > 0) this.announce(lane);
+    for (const { running } of this.#news.values()) await running;
+  }
+
+  async #tick(tick: number): Promise<void> {
+    if (this.#options.connection.runId === undefined) return;
+    try {
+      const lanes = await this.#options.lanes();
+      const names = new Set(lanes.map(formatLane));
+      // Retired; one that is on the way into being has users at the earliest when it is on the list.
+      for (const [name, { users }] of this.#news)
+        if (!names.has(name) && users.length === 0) this.#news.delete(name);
+      for (const lane of lanes) {
+        if (!isLongOver(this.#newsOf(lane).last) || tick % OVER_TICKS === 0) this.announce(lane);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #newsOf(lane: Lane): News {
+    const name = formatLane(lane);
+    const known = this.#news.get(name);
+    if (known !== undefined) return known;
+    const news: News = { lane, users: [], announcedAt: Number.NEGATIVE_INFINITY, isDirty: false };
+    this.#news.set(name, news);
+    return news;
+  }
+
+  async #announceAll(news: News): Promise<void> {
+    const { clock } = this.#options;
+    while (news.isDirty) {
+      await clock.sleep(Math.max(0, news.announcedAt + PAUSE_MS - clock.now()));
+      news.isDirty = false;
+      news.announcedAt = clock.now();
+      try {
+        await this.#announceOne(news);
+        this.#isFailing = false;
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+    // In the same tick as the last look at isDirty, or a change in between would wait for the next tick.
+    delete news.running;
+  }
+
+  async #announceOne(news: News): Promise<void> {
+    const { connection, metrics } = this.#options;
+    const { runId, redis } = connection;
+    if (runId === undefined) return;
+    const count = parseCount(await redis.count(scriptKeys('count', news.lane), runId));
+    news.last = count;
+    // Of an epoch that is over: whoever needs them asks for the whole.
+    news.users = news.users.filter(({ epoch }) => epoch >= count.epoch);
+    let told: News['users'];
+    do {
+      // Kept until Redis has them: one that is told twice does no harm.
+      told = news.users.filter(({ epoch }) => epoch === count.epoch).slice(0, ANNOUNCED_USERS_MAX);
+      const users = told.flatMap(({ sequence, hash }) => [sequence, hash]);
+      await redis.publish(STATES_CHANNEL, JSON.stringify(toAnnouncement(news.lane, count, users)));
+      metrics.announcements.inc();
+      const isTold = new Set(told);
+      news.users = news.users.filter((user) => !isTold.has(user));
+    } while (told.length === ANNOUNCED_USERS_MAX);
+  }
+
+  /** The gateways ask stock meanwhile. One line for an outage, whatever it lasts. */
+  #fail(error: unknown): void {
+    const { logger, metrics } = this.#options;
+    metrics.announcementFailures.inc();
+    if (!this.#isFailing) logger.warn({ err: error }, 'states cannot be announced');
+    this.#isFailing = true;
+  }
+}
+
+function availableOf({ last }: News, sku: string): number | undefined {
+  return last?.items.find((item) => item.sku === sku)?.available;
+}
+
+function isLongOver(last: LaneCount | undefined): boolean {
+  return last !== undefined && last.gate === 'open' && last.now >= last.closesAt + OVER_MS;
+}
+
+function toAnnouncement({ saleId, lane }: Lane, count: LaneCount, users: number[]): Announcement {
+  const { gate, epoch, version, sequence, now, state, opensAt, closesAt } = count;
+  const items = count.items.map(({ sku, available, held }) => ({ sku, available, held }));
+  return { saleId, lane, gate, epoch, version, sequence, now, state, opensAt, closesAt, items, users };
+}

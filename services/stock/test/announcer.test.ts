@@ -1,0 +1,141 @@
+// Goal: gateways hear of every change in time and of every user who reserved, whatever Redis or a process does meanwhile.
+// Method: the assembled app and the announcer on a real Redis, and a subscriber of the test's own.
+import { Announcement, fnv1a, STATES_CHANNEL, type FullState } from '@seckill/contracts';
+import { Redis } from 'ioredis';
+import t, { type Test } from 'tap';
+import { Compile } from 'typebox/compile';
+import { FullStates } from '../src/full-state.ts';
+import { laneKeys } from '../src/keys.ts';
+import { build, item, startRedis, until } from './support/build.ts';
+
+const announcement = Compile(Announcement);
+
+async function listen(t: Test, url: string) {
+  const subscriber = new Redis(url);
+  const heard: Announcement[] = [];
+  subscriber.on('message', (_channel, text) => {
+    const message: unknown = JSON.parse(text);
+    if (!announcement.Check(message)) throw new Error(`not an announcement: ${text}`);
+    heard.push(message);
+  });
+  await subscriber.subscribe(STATES_CHANNEL);
+  t.teardown(() => {
+    subscriber.disconnect();
+  });
+  return {
+    of: (saleId: string) => heard.filter((message) => message.saleId === saleId),
+    /** Sequence → hash, of everyone announced. */
+    users: (saleId: string) => {
+      const users = new Map<number, number>();
+      for (const message of heard.filter((one) => one.saleId === saleId)) {
+        for (let index = 0; index < message.users.length; index += 2) {
+          users.set(message.users[index] ?? 0, message.users[index + 1] ?? 0);
+        }
+      }
+      return users;
+    },
+  };
+}
+
+await t.test('what contradicts the last word is announced without waiting for the tick', async (t) => {
+  const url = process.env['REDIS_URL'] ?? '';
+  // `run` is not called: no tick helps.
+  const { addSale, hand, reserve, announcer, connection } = await build(t);
+  const ears = await listen(t, url);
+  const sale = addSale({ items: [{ sku: 'a', price: 1, total: 1 }] });
+  const lane = { saleId: sale.saleId, lane: 0 };
+  await hand(sale);
+  await until('the load is announced', () => ears.of(sale.saleId).length > 0);
+  t.match(ears.of(sale.saleId).at(-1), { gate: 'open', epoch: 1, version: 1, sequence: 0 });
+
+  await reserve(item(sale.saleId));
+  await reserve(item(sale.saleId, { userId: 'u2' }));
+  await until('sold out is announced', () => ears.of(sale.saleId).at(-1)?.items[0]?.available === 0);
+  t.same(ears.of(sale.saleId).at(-1)?.items, [{ sku: 'a', available: 0, held: 1 }]);
+  t.same([...ears.users(sale.saleId)], [[1, fnv1a('u1')]], 'with who took it');
+  const count = ears.of(sale.saleId).length;
+  await reserve(item(sale.saleId, { userId: 'u3' }));
+  announcer.announce({ saleId: 'other', lane: 0 });
+  await until('another lane is announced', () => ears.of('other').length > 0);
+  t.equal(ears.of(sale.saleId).length, count, '"sold out" once more is no news');
+
+  // As settle.lua of another process does.
+  await connection.redis.hset(laneKeys(lane).items, 'a:available', 1, 'a:held', 0);
+  await reserve(item(sale.saleId, { userId: 'u4' }));
+  await until('the resale is announced', () => ears.users(sale.saleId).has(2));
+  await hand({ ...sale, version: 2, state: 'paused' });
+  await until('the pause is announced', () => ears.of(sale.saleId).at(-1)?.state === 'paused');
+});
+
+await t.test('every lane is announced at each tick, and the last users when the process ends', async (t) => {
+  const { addSale, hand, reserveAll, announcer } = await build(t);
+  const ears = await listen(t, process.env['REDIS_URL'] ?? '');
+  const sale = addSale();
+  await hand(sale);
+  const stop = new AbortController();
+  const running = announcer.run(stop.signal);
+  await until('ticks', () => ears.of(sale.saleId).length >= 4);
+  const users = Array.from({ length: 300 }, (_, index) => `u${index}`);
+  const items = users.map((userId) => item(sale.saleId, { userId, lines: [{ sku: 'b', quantity: 1 }] }));
+  await reserveAll(items.slice(0, 150));
+  await reserveAll(items.slice(150));
+  stop.abort();
+  await running;
+  await until('the last word has come', () => ears.of(sale.saleId).at(-1)?.sequence === 300);
+  const announced = ears.users(sale.saleId);
+  t.same(
+    [...announced.keys()].sort((left, right) => left - right),
+    [...users.keys()].map((n) => n + 1),
+  );
+  t.same(new Set(announced.values()), new Set(users.map(fnv1a)));
+});
+
+await t.test('users are kept while Redis takes no announcement', async (t) => {
+  const engines = await startRedis(t);
+  const { addSale, hand, reserve, announcer, connection } = await build(t, { redisUrl: engines.redis });
+  const ears = await listen(t, engines.redis);
+  const sale = addSale();
+  await hand(sale);
+  await until('the load is announced', () => ears.of(sale.saleId).length > 0);
+  await reserve(item(sale.saleId));
+  // This user may no longer publish; nothing else fails.
+  await connection.redis.call('ACL', 'SETUSER', 'default', '-publish');
+  announcer.announce({ saleId: sale.saleId, lane: 0 });
+  await reserve(item(sale.saleId, { userId: 'u2' }));
+  await connection.redis.call('ACL', 'SETUSER', 'default', '+publish');
+  await until('both are announced', () => {
+    announcer.announce({ saleId: sale.saleId, lane: 0 });
+    return ears.users(sale.saleId).size === 2;
+  });
+});
+
+await t.test(
+  'the whole state names the channels and everyone who has a key, also of ended orders',
+  async (t) => {
+    const { addSale, hand, reserveAll, send, connection } = await build(t);
+    const sale = addSale();
+    const path = `/internal/sales/${sale.saleId}/state?full=true`;
+    await hand(sale);
+    t.match(await send('GET', path), { status: 200, body: { sequence: 0, channels: ['x'], users: '' } });
+    const users = Array.from({ length: 250 }, (_, index) => `u${index}`);
+    await reserveAll(
+      users.map((userId) => item(sale.saleId, { userId, lines: [{ sku: 'b', quantity: 1 }] })),
+    );
+    const { body } = await send('GET', path);
+    const full = body as unknown as FullState;
+    const bytes = Buffer.from(full.users ?? '', 'base64');
+    const hashes = Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readUInt32LE(4 * index));
+    t.equal(full.sequence, 250);
+    t.same(new Set(hashes), new Set(users.map(fnv1a)));
+    t.match(await send('GET', path, { as: 'nobody' }), { status: 401 });
+    t.match(await send('GET', `${path}&more=1`), { status: 400 });
+
+    const lane = { saleId: sale.saleId, lane: 0 };
+    const few = await new FullStates(connection, 249).read(lane);
+    t.equal(few.users, undefined, 'more users than a gateway keeps');
+    t.equal(few.sequence, 250);
+    await connection.redis.hset(laneKeys(lane).state, 'gate', 'rebuilding');
+    const closed = await new FullStates(connection).read(lane);
+    t.equal(closed.users, undefined, 'a lane that is being loaded names nobody for sure');
+  },
+);
