@@ -1,4 +1,4 @@
-import type { Reservation, ReserveAnswer, ReserveItem, StockState } from '@seckill/contracts';
+import type { Audit, Reservation, ReserveAnswer, ReserveItem, StockState } from '@seckill/contracts';
 import { Problem, UpstreamError, type Upstream } from '@seckill/runtime';
 import { expectBody } from './upstream-answer.ts';
 
@@ -15,9 +15,14 @@ export interface StockClient {
   reserve(item: ReserveItem, requestId: string): Promise<ReserveAnswer>;
   /** @throws Problem `sale_unavailable` when stock cannot be asked. */
   state(saleId: string, requestId: string): Promise<StockState>;
+  /** @throws Problem `sale_not_found`; `sale_unavailable` when not every engine could be asked in time. */
+  audit(saleId: string, requestId: string): Promise<Audit>;
   /** Undefined when there is no such hold. @throws Problem `order_not_ready` when stock cannot be asked. */
   hold(reservationId: string, requestId: string): Promise<Hold | undefined>;
 }
+
+/** Stock sums all orders of a sale twice, and waits for what is on its way. */
+const AUDIT_TIMEOUT_MS = 10_000;
 
 export function createStockClient(upstream: Upstream): StockClient {
   return {
@@ -49,6 +54,17 @@ export function createStockClient(upstream: Upstream): StockClient {
           headers: { 'x-request-id': requestId },
         });
         return expectBody(answer) as StockState;
+      } catch (error) {
+        if (!(error instanceof UpstreamError)) throw error;
+        throw new Problem('sale_unavailable', { cause: error });
+      }
+    },
+    async audit(saleId, requestId) {
+      const path = `/internal/sales/${encodeURIComponent(saleId)}/audit`;
+      const headers = { 'x-request-id': requestId };
+      try {
+        const answer = await upstream.call({ method: 'GET', path, headers, timeoutMs: AUDIT_TIMEOUT_MS });
+        return expectBody(answer) as Audit;
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
         throw new Problem('sale_unavailable', { cause: error });

@@ -1,5 +1,7 @@
 import { createHttp, InvariantError, requireCaller, type Http, type Logger } from '@seckill/runtime';
+import type { AuditReader } from './audit-reader.ts';
 import type { Lanes } from './lanes.ts';
+import { auditRoute } from './routes/audit.ts';
 import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { reservationRoutes } from './routes/reservations.ts';
@@ -8,7 +10,12 @@ import type { Stock } from './stock.ts';
 
 export interface AppOptions {
   /** Absent where the `http` role does not run: then only health is answered. */
-  api?: { stock: Stock; lanes: Lanes; readClock: () => Promise<number> };
+  api?: {
+    stock: Stock;
+    lanes: Lanes;
+    readClock: () => Promise<number>;
+    auditReader: Pick<AuditReader, 'read'>;
+  };
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
   /** Our own bug was met: the process must end (decision 14). */
@@ -21,7 +28,7 @@ export function createApp(options: AppOptions): Http {
   const { api, tokens, logger } = options;
   const app = createHttp({ logger, isReady: options.isReady });
   if (api === undefined) return app;
-  const { stock, lanes, readClock } = api;
+  const { stock, lanes, readClock, auditReader } = api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) options.onInvariantBroken(error);
   });
@@ -31,6 +38,7 @@ export function createApp(options: AppOptions): Http {
   reservationRoutes(app, { stock, onRequest: isGateway });
   holdRoutes(app, { stock, onRequest: isEither });
   clockRoute(app, { readClock, onRequest: isOrder });
+  auditRoute(app, { reader: auditReader, onRequest: isGateway });
   saleRoutes(app, { lanes, onReadRequest: isEither, onControlRequest: isOrder });
   return app;
 }

@@ -18,6 +18,9 @@ import { createApp, type AppOptions } from './app.ts';
 import { readClock } from './clock.ts';
 import { readConfig, type Config } from './config.ts';
 import { Acknowledged } from './acknowledged.ts';
+import { Auditor } from './audit.ts';
+import { AuditMemory } from './audit-memory.ts';
+import { AuditReader } from './audit-reader.ts';
 import { Connection } from './connection.ts';
 import { Gate } from './gate.ts';
 import { Gatekeeper } from './gatekeeper.ts';
@@ -26,6 +29,7 @@ import { createKafkaOffsets } from './kafka-offsets.ts';
 import { scriptKeys } from './keys.ts';
 import { Lanes, listLanes } from './lanes.ts';
 import {
+  createAuditMetrics,
   createGateMetrics,
   createRelayMetrics,
   createSettlerMetrics,
@@ -60,6 +64,7 @@ async function start({ redisUrl, host, metricsPort, roles }: Config, parentLogge
   lifecycle.onStop('metrics', () => metrics.close());
   if (roles.includes('relay')) startRelay(connection, registry);
   if (roles.includes('settler')) startSettler(connection, registry);
+  if (roles.includes('audit')) startAudit(connection, registry);
   const api = roles.includes('http') ? startApi(connection, registry) : undefined;
   const app = createApp({
     // Health is answered whatever the roles.
@@ -88,6 +93,7 @@ function startApi(connection: Connection, registry: Registry): NonNullable<AppOp
     stock: new Stock({ connection, outboxCountMax, acknowledged, logger, metrics }),
     lanes: new Lanes({ connection, gate, gatekeeper, logger }),
     readClock: () => readClock(connection),
+    auditReader: openAuditReader(connection).reader,
   };
 }
 
@@ -142,6 +148,38 @@ function startGatekeeper(
     await running;
   });
   return { gate, gatekeeper };
+}
+
+/** With clients of its own: sums that take long must not keep a rebuild waiting for a connection. */
+function openAuditReader(connection: Connection): { reader: AuditReader; orderClient: OrderClient } {
+  const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
+  lifecycle.onStop('order client of the audit', () => orderClient.close());
+  const offsets = createKafkaOffsets(createKafka(config.kafkaBrokers, 'seckill-stock-audit', logger), logger);
+  lifecycle.onStop('kafka of the audit', () => offsets.close());
+  const readHolds = createReadHolds(connection);
+  const reader = new AuditReader({ connection, orderClient, offsets, readHolds, clock: systemClock });
+  return { reader, orderClient };
+}
+
+function startAudit(connection: Connection, registry: Registry): void {
+  const log = logger.child({ role: 'audit' });
+  const memory = new AuditMemory({ clock: systemClock, logger: log });
+  const auditor = new Auditor({
+    ...openAuditReader(connection),
+    memory,
+    clock: systemClock,
+    logger: log,
+    metrics: createAuditMetrics(registry, memory),
+    intervalMs: config.auditIntervalMs,
+  });
+  const stop = new AbortController();
+  const running = auditor.run(stop.signal).catch((error: unknown) => {
+    lifecycle.fail(error, 'audit');
+  });
+  lifecycle.onStop('audit', async () => {
+    stop.abort();
+    await running;
+  });
 }
 
 function startRelay(connection: Connection, registry: Registry): void {
