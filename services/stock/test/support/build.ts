@@ -11,6 +11,7 @@ import {
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
+import { AuditReader } from '../../src/audit-reader.ts';
 import { readClock } from '../../src/clock.ts';
 import { Acknowledged } from '../../src/acknowledged.ts';
 import { Connection } from '../../src/connection.ts';
@@ -18,6 +19,7 @@ import { Gate, type GateStep } from '../../src/gate.ts';
 import { Gatekeeper } from '../../src/gatekeeper.ts';
 import { createReadHolds } from '../../src/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/keys.ts';
+import { KafkaAwayError, type KafkaOffsets } from '../../src/kafka-offsets.ts';
 import { Lanes } from '../../src/lanes.ts';
 import { createGateMetrics, createStockMetrics, type GateMetrics } from '../../src/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
@@ -29,6 +31,7 @@ export const silent = createLogger('test', 'silent');
 
 export interface Built {
   app: Http;
+  auditReader: AuditReader;
   connection: Connection;
   stock: Stock;
   lanes: Lanes;
@@ -53,6 +56,11 @@ export interface Built {
   reserveAll: (items: ReserveItem[]) => Promise<void>;
 }
 
+const away = async (): Promise<never> => {
+  throw new KafkaAwayError('these tests have no Kafka');
+};
+const kafkaAway: KafkaOffsets = { readEnds: away, readLag: away, count: away };
+
 /** The same assembly as main.ts, on a real Redis, without a port of its own. */
 export async function build(
   t: Test,
@@ -60,6 +68,8 @@ export async function build(
     redisUrl?: string;
     order?: OrderSide;
     outboxCountMax?: number;
+    /** For the audit; without them it finds Kafka away. */
+    offsets?: KafkaOffsets;
     logger?: Logger;
     onStep?: (step: GateStep) => void;
   } = {},
@@ -105,8 +115,15 @@ export async function build(
     logger: options.logger ?? silent,
     metrics,
   });
+  const auditReader = new AuditReader({
+    connection,
+    orderClient,
+    offsets: options.offsets ?? kafkaAway,
+    readHolds: createReadHolds(connection),
+    clock: systemClock,
+  });
   const app = createApp({
-    api: { stock, lanes, readClock: () => readClock(connection) },
+    api: { stock, lanes, readClock: () => readClock(connection), auditReader },
     tokens: TOKENS,
     isReady: () => true,
     onInvariantBroken: (error) => t.fail(error.message),
@@ -139,6 +156,7 @@ export async function build(
   };
   return {
     app,
+    auditReader,
     connection,
     stock,
     lanes,
