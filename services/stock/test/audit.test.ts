@@ -251,7 +251,7 @@ function makeRole(options: { listed: string[]; read?: (saleId: string) => Promis
       lines.push({ level, invariant, saleId, text });
     };
   }
-  const clock = { ms: 1_000, now: () => clock.ms, sleep: systemClock.sleep };
+  const clock = { ...systemClock, ms: 1_000, now: () => clock.ms };
   const memory = new AuditMemory({ clock, logger });
   const registry = createRegistry();
   const sides = { listed: options.listed };
