@@ -31,8 +31,10 @@ async function createPlace(t: Test) {
 const store = (pool: Pool, values: unknown[], offset = 0) =>
   buildIntake(pool).intake.handleBatch(toBatch(values, { offset }), makeContext().context);
 
-async function readDoubts(pool: Pool): Promise<unknown[]> {
-  const { rows } = await pool.query('SELECT epoch::int, reason FROM doubts ORDER BY epoch');
+async function readDoubts(pool: Pool): Promise<{ epoch: number; reason: string }[]> {
+  const { rows } = await pool.query<{ epoch: number; reason: string }>(
+    'SELECT epoch::int, reason FROM doubts ORDER BY epoch',
+  );
   return rows;
 }
 
@@ -168,7 +170,7 @@ await test('snapshots, restocks and the intake race without a deadlock, and no o
     t.equal(outcome, 'restocked');
   }
   await storing;
-  const doubts = (await readDoubts(pool)) as { epoch: number }[];
+  const doubts = await readDoubts(pool);
   const highest = Math.max(0, ...doubts.map(({ epoch }) => epoch));
   for (const { epoch, orders } of snapshots) {
     t.ok(epoch > 1 && (orders.length === values.length || highest >= epoch), 'whole, or in doubt');
