@@ -1,4 +1,5 @@
 export * from './announcement.ts';
+export * from './audit.ts';
 export * from './control.ts';
 export * from './demo.ts';
 export * from './hash.ts';

@@ -115,10 +115,23 @@ export interface BatchContext {
   signal: AbortSignal;
 }
 
+/** What Kafka knows of a partition. */
+export interface KafkaPlace {
+  partition: number;
+  /** The first message that it still has. */
+  low: bigint;
+  /** The offset of the next message. */
+  high: bigint;
+  /** Where the group would read on, by Kafka's own memory: a hint. Absent: it remembers nothing. */
+  committed?: bigint;
+}
+
 /** The partitions that are ours from now on. */
 export interface Assignment {
   topic: string;
   partitions: number[];
+  /** Before `seek`, which overwrites `committed`. @throws kafkajs' own error. */
+  readPlaces: () => Promise<KafkaPlace[]>;
   /** Where to read on; a batch fetched before may still come. */
   seek: (partition: number, offset: bigint) => void;
   /** Aborts when the consumer stops. */
@@ -167,7 +180,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     const topic = options.topic.name;
     const partitions = payload.memberAssignment[topic] ?? [];
-    options.onAssigned({ topic, partitions, seek, signal: abort.signal });
+    const readPlaces = () => readKafkaPlaces(options, partitions);
+    options.onAssigned({ topic, partitions, readPlaces, seek, signal: abort.signal });
   });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives on.
@@ -184,6 +198,36 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     abort.abort();
     await consumer.disconnect();
   };
+}
+
+/** Over a connection of its own: it is asked once an assignment. */
+async function readKafkaPlaces(
+  { kafka, groupId, topic: { name } }: Pick<ConsumerOptions, 'kafka' | 'groupId' | 'topic'>,
+  partitions: number[],
+): Promise<KafkaPlace[]> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    // Committed first: what the group stores meanwhile must not look like something it has lost.
+    const groups = await admin.fetchOffsets({ groupId, topics: [name] });
+    const committed = new Map(
+      groups.flatMap((group) => group.partitions).map(({ partition, offset }) => [partition, BigInt(offset)]),
+    );
+    const places: KafkaPlace[] = [];
+    for (const { partition, low, high } of await admin.fetchTopicOffsets(name)) {
+      if (!partitions.includes(partition)) continue;
+      const offset = committed.get(partition) ?? -1n;
+      places.push({
+        partition,
+        low: BigInt(low),
+        high: BigInt(high),
+        ...(offset < 0n ? {} : { committed: offset }),
+      });
+    }
+    return places;
+  } finally {
+    await admin.disconnect().catch(() => undefined);
+  }
 }
 
 async function run(

@@ -3,6 +3,7 @@ import { createAdmission } from './admission.ts';
 import type { Identity } from './identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { Authenticate, Parts, Services } from './parts.ts';
+import { auditRoute } from './routes/audit.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
@@ -31,6 +32,7 @@ export async function buildApp(parts: Parts): Promise<Http> {
 
   logAndMeasure(app, parts.metrics);
   saleRoutes(app, services);
+  auditRoute(app, services);
   reservationRoutes(app, services);
   orderRoutes(app, services);
   paymentRoutes(app, services);

@@ -1,4 +1,4 @@
-import type { FullState, Reservation, StockState } from '@seckill/contracts';
+import type { Audit, FullState, Reservation, StockState } from '@seckill/contracts';
 import { Problem, UpstreamError, type Upstream } from '@seckill/runtime';
 import { traceHeaders, type Trace } from './trace.ts';
 import { expectBody } from './upstream-answer.ts';
@@ -14,12 +14,16 @@ export interface StockClient {
   state(saleId: string, trace: Trace): Promise<StockState>;
   /** @throws UpstreamError, Problem: ask again later. */
   fullState(saleId: string): Promise<FullState>;
+  /** @throws Problem `sale_not_found`; `sale_unavailable` when not every engine could be asked in time. */
+  audit(saleId: string, trace: Trace): Promise<Audit>;
   /** Undefined when there is no such hold. @throws Problem `order_not_ready` when stock cannot be asked. */
   hold(reservationId: string, trace: Trace): Promise<Hold | undefined>;
 }
 
 /** A million users are read in steps of a thousand, between other work of Redis. */
 const FULL_STATE_MS = 15_000;
+/** Stock sums all orders of a sale twice, and waits for what is on its way. */
+const AUDIT_TIMEOUT_MS = 10_000;
 
 export function createStockClient(upstream: Upstream): StockClient {
   return {
@@ -29,6 +33,17 @@ export function createStockClient(upstream: Upstream): StockClient {
         return expectBody(
           await upstream.call({ method: 'GET', path, headers: traceHeaders(trace) }),
         ) as StockState;
+      } catch (error) {
+        if (!(error instanceof UpstreamError)) throw error;
+        throw new Problem('sale_unavailable', { cause: error });
+      }
+    },
+    async audit(saleId, trace) {
+      const path = `/internal/sales/${encodeURIComponent(saleId)}/audit`;
+      const headers = traceHeaders(trace);
+      try {
+        const answer = await upstream.call({ method: 'GET', path, headers, timeoutMs: AUDIT_TIMEOUT_MS });
+        return expectBody(answer) as Audit;
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
         throw new Problem('sale_unavailable', { cause: error });

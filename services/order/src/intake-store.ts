@@ -1,5 +1,5 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { raiseDoubts, type Doubt } from './doubts.ts';
+import { doubtEverySale, raiseDoubts, type Doubt } from './doubts.ts';
 import { liftEpochs } from './epochs.ts';
 import { admit, lockLedger, moveLedger, sumUnits, type LedgerRow } from './ledger.ts';
 import { writeSettlements } from './outbox.ts';
@@ -34,6 +34,10 @@ export interface StoredChunk {
 export interface IntakeStore {
   /** The first message of a partition that is not stored; undefined before the first. */
   readOffset(topic: string, partition: number): Promise<bigint | undefined>;
+  /** Kafka begins elsewhere. */
+  moveOffset(topic: string, partition: number, next: bigint): Promise<void>;
+  /** Postgres was restored to an earlier state. @returns the doubts that are new. */
+  doubtEverySale(): Promise<Doubt[]>;
   /** Rows, ledger, early payments, settlements and offset, all or nothing. A repeat stores nothing twice. */
   storeChunk(chunk: Chunk): Promise<StoredChunk>;
 }
@@ -50,6 +54,8 @@ export function createIntakeStore(pool: Pool): IntakeStore {
       );
       return rows[0] && BigInt(rows[0].next_offset);
     },
+    moveOffset: (topic, partition, next) => writeOffset(pool, { topic, partition, nextOffset: next }),
+    doubtEverySale: () => doubtEverySale(pool),
     async storeChunk(chunk) {
       try {
         const lifted = await liftEpochs(pool, chunk.reserved);
@@ -100,11 +106,7 @@ async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk
   const newIds = [...insertedIds, ...clashes.map(({ id }) => id)];
   const applied = await applyRecorded(client, newIds);
   const doubts = await raiseDoubts(client, [...late, ...(await findRefusalDoubts(client, unique, refused))]);
-  await client.query(
-    `INSERT INTO intake_offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
-     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset`,
-    [chunk.topic, chunk.partition, chunk.nextOffset.toString()],
-  );
+  await writeOffset(client, chunk);
   return {
     stored: inserted.length - overdrawn.length,
     duplicates: chunk.reserved.length - inserted.length - clashes.length,
@@ -113,6 +115,17 @@ async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk
     settledAgain,
     doubts,
   };
+}
+
+async function writeOffset(
+  client: Pool | PoolClient,
+  { topic, partition, nextOffset }: Pick<Chunk, 'topic' | 'partition' | 'nextOffset'>,
+): Promise<void> {
+  await client.query(
+    `INSERT INTO intake_offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
+     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset`,
+    [topic, partition, nextOffset.toString()],
+  );
 }
 
 const idsOf = (orders: Reserved[]) => orders.map(({ reservationId }) => reservationId);

@@ -7,6 +7,7 @@ import {
   type BatchContext,
   type Clock,
   type IncomingMessage,
+  type KafkaPlace,
   type Logger,
   type Publisher,
   type Unfit,
@@ -45,6 +46,8 @@ interface Fit {
 
 /** A batch fetched before a seek may come after it, so one late answer does not prove that Kafka has lost something. */
 const SEEKS_MAX = 3;
+/** To place an assignment takes some reads of Kafka and Postgres, about 50 ms. */
+const PLACING_POLL_MS = 20;
 
 type Target = 'postgres' | 'kafka';
 
@@ -58,32 +61,78 @@ type Patience = Pick<BatchContext, 'signal' | 'heartbeat'>;
 export class Intake {
   readonly #parts: IntakeParts;
   #positions = new Map<number, Position>();
+  /** The assignment that is being placed. */
+  #unplaced: Map<number, Position> | undefined;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
   }
 
   /**
-   * Another consumer may have stored more, or Postgres may be another: it is asked again, and Kafka is told where to
+   * Another consumer may have stored more, or Postgres or Kafka may be another: both are asked again, and Kafka is told where to
    * read on. At once, not with the next batch: a sale that is over has no next batch (recovery.md, "Intake").
    * @throws an error of our own (SQL), which must end the process.
    */
-  async onAssigned({ topic, partitions, seek, signal }: Assignment): Promise<void> {
+  async onAssigned(assignment: Assignment): Promise<void> {
     const positions = new Map<number, Position>();
     this.#positions = positions;
-    const context = { signal, heartbeat: async () => undefined };
+    this.#unplaced = positions;
     try {
-      for (const partition of partitions) {
-        const next = await this.#readNext(topic, partition, context);
-        // Moved again meanwhile: what we know is void.
-        if (this.#positions !== positions) return;
-        // A batch was quicker, and has moved on.
-        if (positions.has(partition)) continue;
-        positions.set(partition, { next, seeks: 0 });
-        seek(partition, next);
-      }
+      await this.#place(assignment, positions);
     } catch (error) {
-      if (error !== signal.reason) throw error;
+      if (error !== assignment.signal.reason) throw error;
+    } finally {
+      if (this.#unplaced === positions) this.#unplaced = undefined;
+    }
+  }
+
+  async #place(assignment: Assignment, positions: Map<number, Position>): Promise<void> {
+    const { topic, partitions, readPlaces, seek, signal } = assignment;
+    const context = { signal, heartbeat: async () => undefined };
+    // Before Postgres is asked: what another consumer stores in between must not look like something Postgres lost.
+    const places = await this.#persist('kafka', context, readPlaces);
+    for (const partition of partitions) {
+      const stored = await this.#readNext(topic, partition, context);
+      const place = places.find((one) => one.partition === partition);
+      const next = place === undefined ? stored : await this.#compare(topic, place, stored, context);
+      // Moved again meanwhile: what we know is void.
+      if (this.#positions !== positions) return;
+      positions.set(partition, { next, seeks: 0 });
+      seek(partition, next);
+    }
+  }
+
+  /**
+   * What Postgres stored against what Kafka knows: neither may have lost anything unnoticed (recovery.md).
+   * @returns the offset to read on from.
+   */
+  async #compare(topic: string, place: KafkaPlace, stored: bigint, context: Patience): Promise<bigint> {
+    const { store, logger, metrics } = this.#parts;
+    const { partition, low, high, committed } = place;
+    const seen = { topic, partition, stored: String(stored), low: String(low), high: String(high) };
+    if (committed !== undefined && committed > stored) {
+      // We commit to Kafka only what Postgres has: it had more once, and its other tables are as old.
+      logger.error(
+        { ...seen, committed: String(committed) },
+        'intake: Postgres was restored to an earlier state',
+      );
+      reportDoubts(await this.#persist('postgres', context, () => store.doubtEverySale()), this.#parts);
+    }
+    if (low <= stored && stored <= high) return stored;
+    // Kafka has shed what was not read, or lost its disk and begins again below what is stored. It would leave it to us
+    // to notice, and nothing might come to notice it by: a gate that waits for the stored offset would stay closed.
+    metrics.intakeAlarms.inc({ reason: stored < low ? 'gap' : 'anew' });
+    logger.error(seen, `intake: Kafka ${stored < low ? 'no longer has these messages' : 'begins anew'}`);
+    await this.#persist('postgres', context, () => store.moveOffset(topic, partition, low));
+    return low;
+  }
+
+  /** A batch that was fetched before would be stored, and committed, and what Kafka knew of the group overwritten. */
+  async #untilPlaced({ signal, heartbeat }: Patience): Promise<void> {
+    while (this.#unplaced !== undefined) {
+      signal.throwIfAborted();
+      await this.#parts.clock.sleep(PLACING_POLL_MS, signal);
+      await heartbeat();
     }
   }
 
@@ -93,8 +142,9 @@ export class Intake {
    * @throws what a heartbeat throws; or an error of our own (InvariantError, SQL), which must end the process.
    */
   async handleBatch(batch: Batch, context: BatchContext): Promise<void> {
-    const positions = this.#positions;
     try {
+      await this.#untilPlaced(context);
+      const positions = this.#positions;
       const position = await this.#locate(batch, context, positions);
       if (!this.#isInPlace(batch, context, position)) return;
       for (const messages of chunksOf(batch.messages, this.#parts.batchCountMax)) {

@@ -1,5 +1,5 @@
 import { TOPICS, type LedgerReading, type SaleDefinition } from '@seckill/contracts';
-import { Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 
 /** INV-5: units are for sale again within 2 s of the end of their hold. */
 const OVERDUE_MS = 2_000;
@@ -17,7 +17,7 @@ export class LedgerReader {
 
   /**
    * Everything from one snapshot of the database, so that its numbers belong together. Each statement is bounded by the
-   * pool's time for one (5 s); 100,000 orders take about half a second in all.
+   * pool's time for one (5 s); 100,000 orders took 0.3 s in all on two busy cores.
    * @throws Problem `sale_not_found`
    */
   async read(saleId: string): Promise<LedgerReading> {
@@ -29,9 +29,8 @@ export class LedgerReader {
         saleId,
         now: sale.now,
         epoch: sale.epoch,
-        items: await readItems(client, saleId),
+        ...(await readUnits(client, saleId, sale.definition)),
         lanes: await readLanes(client, saleId, sale),
-        ...(await readLimits(client, saleId, sale.definition)),
         ...(await readRest(client, saleId, this.#overdueMs)),
         stored: await readStored(client),
       };
@@ -56,33 +55,39 @@ async function readSale(client: PoolClient, saleId: string): Promise<Sale | unde
   return rows[0] && { ...rows[0], epoch: Number(rows[0].epoch), now: rows[0].now.getTime() };
 }
 
-/** Of the sale's live orders, by the primary key. */
-const LIVE_LINES = `orders CROSS JOIN LATERAL jsonb_to_recordset(lines) AS line (sku text, quantity bigint)
-  WHERE id > $1 || '.' AND id < $1 || '/' AND status IN ('pending', 'paid')`;
+type Units = Pick<LedgerReading, 'items' | 'overLimit' | 'overCap'>;
 
-async function readItems(client: PoolClient, saleId: string): Promise<LedgerReading['items']> {
+/** The lines of 100,000 orders are unfolded once: it is most of what a reading costs. */
+async function readUnits(client: PoolClient, saleId: string, definition: SaleDefinition): Promise<Units> {
+  const capped = definition.channels.filter(({ cap }) => cap !== undefined);
   const { rows } = await client.query<{
-    sku: string;
-    total: string;
-    sold: string;
-    pending: string;
-    paid: string;
+    items: LedgerReading['items'];
+    over_limit: string;
+    over_cap: string;
   }>(
-    `SELECT ledger.sku, total, sold, COALESCE(pending, 0) AS pending, COALESCE(paid, 0) AS paid
-     FROM ledger LEFT JOIN (
-       SELECT line.sku, sum(quantity) FILTER (WHERE status = 'pending') AS pending,
+    `WITH live AS MATERIALIZED (
+       SELECT line.sku, quantity, user_id, channel_id, status
+       FROM orders CROSS JOIN LATERAL jsonb_to_recordset(lines) AS line (sku text, quantity integer)
+       WHERE id > $1 || '.' AND id < $1 || '/' AND status IN ('pending', 'paid')),
+     units AS (
+       SELECT sku, sum(quantity) FILTER (WHERE status = 'pending') AS pending,
          sum(quantity) FILTER (WHERE status = 'paid') AS paid
-       FROM ${LIVE_LINES} GROUP BY line.sku) AS live ON live.sku = ledger.sku
-     WHERE sale_id = $1 ORDER BY ledger.sku`,
-    [saleId],
+       FROM live GROUP BY sku)
+     SELECT
+       (SELECT jsonb_agg(jsonb_build_object('sku', ledger.sku, 'total', total, 'sold', sold,
+           'pending', COALESCE(pending, 0), 'paid', COALESCE(paid, 0)) ORDER BY ledger.sku)
+         FROM ledger LEFT JOIN units ON units.sku = ledger.sku WHERE sale_id = $1) AS items,
+       (SELECT count(*) FROM (
+         SELECT FROM live GROUP BY user_id HAVING sum(quantity) > $2::bigint) AS buyer) AS over_limit,
+       (SELECT count(*) FROM unnest($3::text[], $4::bigint[]) AS channel (id, cap)
+         JOIN (SELECT channel_id, sum(quantity) AS units FROM live GROUP BY channel_id) AS sold
+           ON sold.channel_id = channel.id AND units > cap) AS over_cap`,
+    // Without a limit nobody exceeds it: nothing is greater than null.
+    [saleId, definition.limitPerBuyer ?? null, capped.map(({ id }) => id), capped.map(({ cap }) => cap)],
   );
-  return rows.map(({ sku, total, sold, pending, paid }) => ({
-    sku,
-    total: Number(total),
-    sold: Number(sold),
-    pending: Number(pending),
-    paid: Number(paid),
-  }));
+  const [units] = rows;
+  invariant(units !== undefined, 'an aggregate answers one row');
+  return { items: units.items, overLimit: Number(units.over_limit), overCap: Number(units.over_cap) };
 }
 
 async function readLanes(
@@ -108,38 +113,13 @@ async function readLanes(
   }));
 }
 
-type Limits = Pick<LedgerReading, 'overLimit' | 'overCap'>;
-
-async function readLimits(client: PoolClient, saleId: string, definition: SaleDefinition): Promise<Limits> {
-  const capped = definition.channels.filter(({ cap }) => cap !== undefined);
-  const limit = definition.limitPerBuyer;
-  const overLimit =
-    limit === undefined
-      ? 0
-      : await count(client, `SELECT FROM ${LIVE_LINES} GROUP BY user_id HAVING sum(quantity) > $2::bigint`, [
-          saleId,
-          limit,
-        ]);
-  const overCap =
-    capped.length === 0
-      ? 0
-      : await count(
-          client,
-          `SELECT FROM unnest($2::text[], $3::bigint[]) AS channel (id, cap)
-           JOIN (SELECT channel_id, sum(quantity) AS units FROM ${LIVE_LINES} GROUP BY channel_id) AS sold
-             ON sold.channel_id = channel.id AND units > cap`,
-          [saleId, capped.map(({ id }) => id), capped.map(({ cap }) => cap)],
-        );
-  return { overLimit, overCap };
-}
-
 type Rest = Pick<LedgerReading, 'doubleKeys' | 'overdue' | 'orderOutbox' | 'replayedDeadLetters'>;
 
 async function readRest(client: PoolClient, saleId: string, overdueMs: number): Promise<Rest> {
   return {
     doubleKeys: await count(
       client,
-      `SELECT FROM orders WHERE id > $1 || '.' AND id < $1 || '/' AND status <> 'refused'
+      `SELECT FROM orders WHERE sale_id = $1 AND status <> 'refused'
        GROUP BY user_id, idempotency_key HAVING count(*) > 1`,
       [saleId],
     ),

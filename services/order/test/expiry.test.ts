@@ -240,7 +240,11 @@ await test('a sale retires a day after its last hold, when nothing is left to se
     ],
   });
   t.notOk('retired' in (await call('GET', `/v1/sales/${other}`)).body);
-  t.match(await call('POST', `/internal/sales/${saleId}/snapshots`), { status: 410 }, 'and it is not loaded');
+  t.match(
+    await call('POST', `/internal/sales/${saleId}/snapshots`, { body: {} }),
+    { status: 410 },
+    'and it is not loaded',
+  );
   t.equal((await call('POST', `/v1/sales/${saleId}/close`)).status, 200, 'closing it waits for nobody');
   await pool.query('UPDATE sales SET version = version + 1 WHERE id = $1', [other]);
   const { version: otherVersion } = (await store.read(other)) ?? { version: NaN };
@@ -274,7 +278,7 @@ await test('stock hears which sales to load, and the highest reservation stored 
   const { status, body } = await call('GET', '/internal/sales');
   t.equal(status, 200);
   const expected = [
-    { saleId: empty, epoch: 0, lanes: [{ lane: 0, epoch: 0, sequence: 0 }] },
+    { saleId: empty, epoch: 1, lanes: [{ lane: 0, epoch: 0, sequence: 0 }] },
     { saleId: used, epoch: 2, lanes: [{ lane: 0, epoch: 2, sequence: 4 }] },
     { saleId: refused, epoch: 2, lanes: [{ lane: 0, epoch: 2, sequence: 2 }] },
   ];

@@ -92,7 +92,7 @@ await test('a commit whose answer was lost is not counted twice', async (t) => {
   let isLost = false;
   const { intake, metrics } = buildIntake(pool, {
     wrap: (store) => ({
-      readOffset: (topic, partition) => store.readOffset(topic, partition),
+      ...store,
       storeChunk: async (chunk) => {
         const stored = await store.storeChunk(chunk);
         if (isLost) return stored;

@@ -5,7 +5,7 @@ import type { DeadLetter, ReservationCreated } from '@seckill/contracts';
 import { PublishError, type OutgoingMessage } from '@seckill/runtime';
 import { test } from 'tap';
 import { createDatabase } from './support/database.ts';
-import { buildIntake, countOf, makeAssignment, makeContext } from './support/parts.ts';
+import { buildIntake, countOf, makeAssignment, makeContext, until } from './support/parts.ts';
 import {
   findLedgerMismatches,
   HEADERS_V1,
@@ -367,4 +367,50 @@ await test('a topic that was made anew is read from its beginning', async (t) =>
   t.same(seen.sought, []);
   t.equal((await readOrders(pool)).length, 2);
   t.equal(await readOffset(pool), 2, 'the stored offset follows');
+});
+
+await test('Kafka begins below what is stored, or has shed what is not: the stored offset follows at once', async (t) => {
+  const { pool } = await createDatabase(t);
+  await pool.query(`INSERT INTO intake_offsets VALUES ($1, 0, 100)`, [toBatch([]).topic]);
+  const { intake, metrics } = buildIntake(pool);
+  const same = makeAssignment({ low: 0n, high: 100n, committed: 100n });
+  await intake.onAssigned(same.assignment);
+  t.same(same.sought, [100n], 'nothing is new');
+  const anew = makeAssignment({ low: 0n, high: 99n });
+  await intake.onAssigned(anew.assignment);
+  t.same(anew.sought, [0n]);
+  t.equal(
+    await readOffset(pool),
+    0,
+    'a gate that waits for the end of the new topic does not open too early',
+  );
+  t.equal(await countOf(metrics.intakeAlarms, 'anew'), 1);
+  const shed = makeAssignment({ low: 7n, high: 7n });
+  await intake.onAssigned(shed.assignment);
+  t.same(shed.sought, [7n]);
+  t.equal(await readOffset(pool), 7, 'nor does it wait for ever for a message that no longer exists');
+  t.equal(await countOf(metrics.intakeAlarms, 'gap'), 1);
+});
+
+await test('a batch that was fetched before waits until its assignment is placed', async (t) => {
+  const { pool } = await createDatabase(t);
+  const saleId = await storeSale(pool, { orange: 100 });
+  const { intake, metrics } = buildIntake(pool);
+  const { assignment, sought } = makeAssignment({ committed: 3n });
+  const { readPlaces } = assignment;
+  let isAnswered = false;
+  assignment.readPlaces = async () => {
+    await until('the answer', () => isAnswered);
+    return readPlaces();
+  };
+  const placing = intake.onAssigned(assignment);
+  const { context, seen } = makeContext();
+  // Where Kafka's group stands; Postgres was restored to the very beginning.
+  const handling = intake.handleBatch(toBatch([makeReservation(saleId)], { offset: 3 }), context);
+  await until('heartbeats', () => seen.heartbeats > 2);
+  t.same(seen.sought, [], 'it has not overwritten what Kafka knew');
+  isAnswered = true;
+  await Promise.all([placing, handling]);
+  t.same([sought, seen.sought], [[0n], [0n]]);
+  t.equal(await countOf(metrics.doubts, 'restored'), 1);
 });

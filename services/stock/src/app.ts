@@ -1,7 +1,9 @@
 import { createHttp, InvariantError, requireCaller, type Http, type Logger } from '@seckill/runtime';
 import type { Announcer } from './announcer.ts';
 import type { FullStates } from './full-state.ts';
+import type { AuditReader } from './audit-reader.ts';
 import type { Lanes } from './lanes.ts';
+import { auditRoute } from './routes/audit.ts';
 import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { reservationRoutes } from './routes/reservations.ts';
@@ -16,6 +18,7 @@ export interface AppOptions {
     announcer: Announcer;
     fullStates: FullStates;
     readClock: () => Promise<number>;
+    auditReader: Pick<AuditReader, 'read'>;
   };
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
@@ -29,7 +32,7 @@ export function createApp(options: AppOptions): Http {
   const { api, tokens, logger } = options;
   const app = createHttp({ logger, isReady: options.isReady });
   if (api === undefined) return app;
-  const { stock, lanes, announcer, fullStates, readClock } = api;
+  const { stock, lanes, announcer, fullStates, readClock, auditReader } = api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) options.onInvariantBroken(error);
   });
@@ -39,6 +42,7 @@ export function createApp(options: AppOptions): Http {
   reservationRoutes(app, { stock, onRequest: isGateway });
   holdRoutes(app, { stock, onRequest: isEither });
   clockRoute(app, { readClock, onRequest: isOrder });
+  auditRoute(app, { reader: auditReader, onRequest: isGateway });
   saleRoutes(app, { lanes, announcer, fullStates, onReadRequest: isEither, onControlRequest: isOrder });
   return app;
 }

@@ -8,10 +8,10 @@ export class KafkaAwayError extends Error {
 
 /** How far Kafka has come. Each throws KafkaAwayError or kafkajs' own error when Kafka cannot be asked. */
 export interface KafkaOffsets {
-  /** The offset behind the last message of each partition of `seckill.reservations`. */
-  readEnds(): Promise<KafkaEnds>;
-  /** Messages of a topic that a group has not committed. */
-  readLag(topic: Topic, groupId: string): Promise<number>;
+  /** The offset behind the last message of each partition; without a topic, of `seckill.reservations`. */
+  readEnds(topic?: Topic): Promise<KafkaEnds>;
+  /** Messages before these ends that a group has not committed. */
+  readLag(topic: Topic, groupId: string, ends: KafkaEnds): Promise<number>;
   /** Messages that a topic holds. */
   count(topic: Topic): Promise<number>;
 }
@@ -39,12 +39,12 @@ export function createKafkaOffsets(
   }
 
   return {
-    async readEnds() {
+    async readEnds(topic = TOPICS.reservations) {
       const ends: string[] = [];
-      for (const { partition, high } of await readTopic(TOPICS.reservations)) ends[partition] = String(high);
+      for (const { partition, high } of await readTopic(topic)) ends[partition] = String(high);
       return ends;
     },
-    async readLag(topic, groupId) {
+    async readLag(topic, groupId, ends) {
       const [partitions, answer] = await Promise.all([
         readTopic(topic),
         admin.fetchOffsets({ groupId, topics: [topic.name] }),
@@ -52,10 +52,11 @@ export function createKafkaOffsets(
       const committed = new Map(
         answer[0]?.partitions.map(({ partition, offset }) => [partition, BigInt(offset)]),
       );
-      return partitions.reduce((lag, { partition, low, high }) => {
+      return partitions.reduce((lag, { partition, low }) => {
         const next = committed.get(partition) ?? -1n;
         // -1: nothing committed yet. Below `low`: retention has removed what was read.
-        return lag + Number(high - (next < low ? low : next));
+        const missing = BigInt(ends[partition] ?? '0') - (next < low ? low : next);
+        return lag + (missing > 0n ? Number(missing) : 0);
       }, 0);
     },
     async count(topic) {

@@ -42,7 +42,7 @@ await t.test('it sells while Kafka is away, counts what waits, and ends in order
 });
 
 await t.test('a role that runs alone answers health and nothing else', async (t) => {
-  for (const role of ['relay', 'settler']) {
+  for (const role of ['relay', 'settler', 'audit']) {
     const { child, url, metricsUrl } = await startStock(t, { ...env, ROLES: role });
     await until('ready', () =>
       fetch(`${url}/readyz`).then(

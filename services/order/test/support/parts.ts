@@ -5,6 +5,7 @@ import {
   systemClock,
   type Assignment,
   type BatchContext,
+  type KafkaPlace,
   type OutgoingMessage,
   type Pool,
   type Publisher,
@@ -88,12 +89,13 @@ export function makeContext() {
   return { context, seen, abort };
 }
 
-/** One partition given to us, as after each rearrangement of the group. */
-export function makeAssignment() {
+/** One partition given to us, as after each rearrangement of the group, with what Kafka knows of it. */
+export function makeAssignment(place: Partial<KafkaPlace> = {}) {
   const sought: bigint[] = [];
   const assignment: Assignment = {
     topic: TOPICS.reservations.name,
     partitions: [0],
+    readPlaces: async () => [{ partition: 0, low: 0n, high: 1_000n, ...place }],
     seek: (_partition, offset) => {
       sought.push(offset);
     },

@@ -13,6 +13,7 @@ import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
 import { Announcer } from '../../src/announcer.ts';
 import { createApp } from '../../src/app.ts';
+import { AuditReader } from '../../src/audit-reader.ts';
 import { readClock } from '../../src/clock.ts';
 import { Acknowledged } from '../../src/acknowledged.ts';
 import { Connection } from '../../src/connection.ts';
@@ -21,6 +22,7 @@ import { Gate, type GateStep } from '../../src/gate.ts';
 import { Gatekeeper } from '../../src/gatekeeper.ts';
 import { createReadHolds } from '../../src/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/keys.ts';
+import { KafkaAwayError, type KafkaOffsets } from '../../src/kafka-offsets.ts';
 import { Lanes, listLanes } from '../../src/lanes.ts';
 import {
   createAnnouncerMetrics,
@@ -38,6 +40,7 @@ export const silent = createLogger('test', 'silent');
 
 export interface Built {
   app: Http;
+  auditReader: AuditReader;
   connection: Connection;
   stock: Stock;
   lanes: Lanes;
@@ -65,6 +68,11 @@ export interface Built {
   reserveAll: (items: ReserveItem[]) => Promise<void>;
 }
 
+const away = async (): Promise<never> => {
+  throw new KafkaAwayError('these tests have no Kafka');
+};
+const kafkaAway: KafkaOffsets = { readEnds: away, readLag: away, count: away };
+
 /** The same assembly as main.ts, on a real Redis, without a port of its own. */
 export async function build(
   t: Test,
@@ -72,6 +80,8 @@ export async function build(
     redisUrl?: string;
     order?: OrderSide;
     outboxCountMax?: number;
+    /** For the audit; without them it finds Kafka away. */
+    offsets?: KafkaOffsets;
     logger?: Logger;
     onStep?: (step: GateStep) => void;
     clock?: Clock;
@@ -127,6 +137,13 @@ export async function build(
     metrics,
     onInvariantBroken: (error) => t.fail(error.message),
   });
+  const auditReader = new AuditReader({
+    connection,
+    orderClient,
+    offsets: options.offsets ?? kafkaAway,
+    readHolds: createReadHolds(connection),
+    clock: systemClock,
+  });
   const app = createApp({
     api: {
       stock,
@@ -134,6 +151,7 @@ export async function build(
       announcer,
       fullStates: new FullStates(connection),
       readClock: () => readClock(connection),
+      auditReader,
     },
     tokens: TOKENS,
     isReady: () => true,
@@ -167,6 +185,7 @@ export async function build(
   };
   return {
     app,
+    auditReader,
     connection,
     stock,
     lanes,

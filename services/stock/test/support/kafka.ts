@@ -9,7 +9,7 @@ import {
 } from '@seckill/runtime';
 import type { Test } from 'tap';
 import { Compile } from 'typebox/compile';
-import { silent } from './build.ts';
+import { silent, until } from './build.ts';
 
 export interface Received extends ReservationCreated {
   partition: number;
@@ -29,13 +29,22 @@ export async function createTopics(...topics: Topic[]): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
   await admin.createTopics({
-    waitForLeaders: true,
+    // It would throw on a broker that has not heard of its new topic yet.
+    waitForLeaders: false,
     topics: topics.map(({ name, partitions }) => ({
       topic: name,
       numPartitions: partitions,
       replicationFactor: 1,
     })),
   });
+  for (const { name } of topics) {
+    await until('every partition has a leader that knows it', () =>
+      admin.fetchTopicOffsets(name).then(
+        () => true,
+        () => false,
+      ),
+    );
+  }
   await admin.disconnect();
 }
 

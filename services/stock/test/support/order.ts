@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type {
   ControlState,
+  LedgerReading,
   OpeningRefusal,
   OpeningRequest,
   Snapshot,
@@ -42,12 +43,18 @@ export class OrderSide {
   onSnapshot: () => Promise<void> = async () => undefined;
   /** Runs before an opening is answered. */
   onOpening: (request: OpeningRequest) => Promise<void> = async () => undefined;
+  /** Postgres' side of the audit; undefined: no such sale. */
+  readLedger: (saleId: string) => Promise<LedgerReading | undefined> = async () => undefined;
   calls: string[] = [];
 
   async answer(path: string, body: object): Promise<{ status: number; body: unknown }> {
     const [, saleId = '', what, after] =
       /^\/internal\/sales\/([^/]+)\/(\w+)(?:\?after=(\d+))?$/.exec(path) ?? [];
     if (path === '/internal/sales') return { status: 200, body: { sales: this.#list() } };
+    if (what === 'ledger') {
+      const ledger = await this.readLedger(saleId);
+      return { status: ledger === undefined ? 404 : 200, body: ledger ?? { code: 'sale_not_found' } };
+    }
     if (what === 'verdicts') return { status: 200, body: this.#judge(body as VerdictsRequest) };
     if (after !== undefined) return { status: 200, body: this.#page(Number(after)) };
     if (what === 'openings') return this.#open(body as OpeningRequest);

@@ -1,0 +1,20 @@
+import { SaleId } from '@seckill/contracts';
+import { Problem, type Http } from '@seckill/runtime';
+import { Type } from 'typebox';
+import type { Services } from '../parts.ts';
+import { traceOf } from '../trace.ts';
+
+/** What Redis, Kafka and Postgres hold of a sale, compared; for operators. */
+export function auditRoute(app: Http, { authenticateAdmin, order, stock }: Services): void {
+  app.get(
+    '/v1/sales/:saleId/audit',
+    { onRequest: authenticateAdmin, schema: { params: Type.Object({ saleId: SaleId }) } },
+    async (request, reply) => {
+      const { saleId } = request.params;
+      // Redis has forgotten it, so there is nothing left to compare.
+      const { retired } = await order.sale(saleId, traceOf(request));
+      if (retired !== undefined) throw new Problem('sale_closed', { detail: 'the sale is retired' });
+      return reply.header('cache-control', 'no-store').send(await stock.audit(saleId, traceOf(request)));
+    },
+  );
+}

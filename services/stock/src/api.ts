@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { connectKafka, createKafka, createProducer, createPublisher, systemClock } from '@seckill/runtime';
+import { Acknowledged } from './acknowledged.ts';
+import { Announcer } from './announcer.ts';
+import type { AppOptions } from './app.ts';
+import { openAuditReader } from './audit-role.ts';
+import { readClock } from './clock.ts';
+import { FullStates } from './full-state.ts';
+import { Gate } from './gate.ts';
+import { Gatekeeper } from './gatekeeper.ts';
+import { createReadHolds } from './holds.ts';
+import { createKafkaOffsets } from './kafka-offsets.ts';
+import { Lanes, listLanes } from './lanes.ts';
+import { createAnnouncerMetrics, createGateMetrics, createStockMetrics } from './metrics.ts';
+import { OrderClient } from './order-client.ts';
+import { runRole, type Process } from './process.ts';
+import { createSettle } from './settlements.ts';
+import { Stock } from './stock.ts';
+
+/** Everything behind the routes of the role `http`. */
+export function startApi(process: Process): NonNullable<AppOptions['api']> {
+  const { config, logger, lifecycle, connection, registry } = process;
+  const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
+  lifecycle.onStop('order client', () => orderClient.close());
+  const acknowledged = new Acknowledged();
+  const { gate, gatekeeper } = startGatekeeper(process, orderClient, acknowledged);
+  const { outboxCountMax } = config;
+  const announcer = startAnnouncer(process);
+  return {
+    announcer,
+    fullStates: new FullStates(connection),
+    stock: new Stock({
+      connection,
+      announcer,
+      outboxCountMax,
+      acknowledged,
+      logger,
+      metrics: createStockMetrics(registry),
+      onInvariantBroken: (error) => {
+        lifecycle.fail(error, 'http');
+      },
+    }),
+    lanes: new Lanes({ connection, gate, gatekeeper, logger }),
+    readClock: () => readClock(connection),
+    auditReader: openAuditReader(process).reader,
+  };
+}
+
+/** With the role that sells: its processes remember what they acknowledged, and are many. */
+function startGatekeeper(
+  { config, logger, lifecycle, connection, registry }: Process,
+  orderClient: OrderClient,
+  acknowledged: Acknowledged,
+): { gate: Gate; gatekeeper: Gatekeeper } {
+  const kafka = createKafka(config.kafkaBrokers, 'seckill-stock-gate', logger);
+  const offsets = createKafkaOffsets(kafka, logger);
+  lifecycle.onStop('kafka of the gatekeeper', () => offsets.close());
+  const producer = createProducer(kafka);
+  lifecycle.onStop('producer of the gatekeeper', () => producer.disconnect());
+  const metrics = createGateMetrics(registry);
+  const gate = new Gate({
+    connection,
+    orderClient,
+    offsets,
+    publisher: createPublisher(producer),
+    readHolds: createReadHolds(connection),
+    settle: createSettle(connection),
+    acknowledged,
+    clock: systemClock,
+    logger,
+    metrics,
+    token: randomBytes(16).toString('base64url'),
+  });
+  const gatekeeper = new Gatekeeper({
+    gate,
+    connection,
+    orderClient,
+    acknowledged,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    metrics,
+  });
+  connection.onIdentified(() => {
+    gatekeeper.poke();
+  });
+  runRole(lifecycle, 'gatekeeper', (signal) =>
+    Promise.all([connectKafka(() => producer.connect(), signal, logger), gatekeeper.run(signal)]),
+  );
+  return { gate, gatekeeper };
+}
+
+function startAnnouncer({ logger, lifecycle, connection, registry }: Process): Announcer {
+  const announcer = new Announcer({
+    connection,
+    lanes: () => listLanes(connection),
+    clock: systemClock,
+    logger,
+    metrics: createAnnouncerMetrics(registry),
+  });
+  runRole(lifecycle, 'announcer', (signal) => announcer.run(signal));
+  return announcer;
+}

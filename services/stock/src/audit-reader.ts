@@ -1,0 +1,145 @@
+import { TOPICS, type KafkaEnds, type LedgerReading } from '@seckill/contracts';
+import { InvariantError, type Clock } from '@seckill/runtime';
+import type { AuditReading } from './audit-judge.ts';
+import type { Connection } from './connection.ts';
+import { parseCount, type LaneCount } from './count.ts';
+import type { ReadHolds } from './holds.ts';
+import type { KafkaOffsets } from './kafka-offsets.ts';
+import { LANES_PER_SALE, scriptKeys, type Lane } from './keys.ts';
+import type { OrderClient } from './order-client.ts';
+import { parseRecord } from './record.ts';
+import { SETTLER_GROUP } from './settler.ts';
+
+export interface AuditReaderOptions {
+  connection: Pick<Connection, 'redis' | 'runId'>;
+  orderClient: Pick<OrderClient, 'readLedger'>;
+  offsets: KafkaOffsets;
+  readHolds: ReadHolds;
+  clock: Clock;
+}
+
+/** An engine could not be asked: there is no audit then, never half of one. */
+export class AuditError extends Error {
+  override readonly name = 'AuditError';
+  readonly code = 'SECKILL_AUDIT_UNREADABLE';
+}
+
+/** 2 s by INV-5, half a second of expiry's grace, and as much for the skew of the clocks. */
+const HOLD_OVERDUE_MS = 3_000;
+/** 10,000 holds, about 100 ms. An ended one beyond them still shows as a difference of units (INV-3). */
+const HOLD_PAGES_MAX = 20;
+const PAGE_HOLDS = 500;
+/** Messages of other sales are always on their way; those before our look pass within a batch or two. */
+const CATCH_UP_POLLS = 5;
+const CATCH_UP_MS = 50;
+
+/** Reads all engines for one sale; changes nothing. */
+export class AuditReader {
+  readonly #options: AuditReaderOptions;
+  readonly #running = new Map<string, Promise<AuditReading>>();
+
+  constructor(options: AuditReaderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Whoever asks for the same sale meanwhile gets the same reading: the sums cost Postgres half a second for 100,000 orders.
+   * @throws OrderError (`gone`: no such sale), AuditError, UpstreamError, KafkaAwayError, kafkajs' or ioredis' error.
+   */
+  async read(saleId: string): Promise<AuditReading> {
+    let running = this.#running.get(saleId);
+    if (running === undefined) {
+      running = this.#read(saleId).finally(() => this.#running.delete(saleId));
+      this.#running.set(saleId, running);
+    }
+    return running;
+  }
+
+  /**
+   * The order is the proof. What left Redis before its first reading lies before `ends`; what left Postgres before its
+   * first reading lies before the ends that the settler's lag is measured against. So if both sides stood still and
+   * everything before these ends has arrived, nothing was between them, however busy other sales are.
+   */
+  async #read(saleId: string): Promise<AuditReading> {
+    const { orderClient, offsets } = this.#options;
+    const lanes = Array.from({ length: LANES_PER_SALE }, (_, lane) => ({ saleId, lane }));
+    const redisBefore = await this.#count(lanes);
+    const ends = await offsets.readEnds(TOPICS.reservations);
+    const postgresBefore = await orderClient.readLedger(saleId);
+    const settlementEnds = await offsets.readEnds(TOPICS.settlements);
+    const unsettled = await this.#untilCaughtUp(
+      () => offsets.readLag(TOPICS.settlements, SETTLER_GROUP, settlementEnds),
+      (lag) => lag === 0,
+    );
+    const overdueHolds = await this.#countOverdue(lanes);
+    const letters = await offsets.count(TOPICS.deadLetters);
+    const redisAfter = await this.#count(lanes);
+    const postgresAfter = await this.#untilCaughtUp(
+      () => orderClient.readLedger(saleId),
+      (ledger) => countUnstored(ends, ledger) === 0,
+    );
+    return {
+      redis: [redisBefore, redisAfter],
+      postgres: [postgresBefore, postgresAfter],
+      kafkaLag: unsettled + countUnstored(ends, postgresAfter),
+      // Letters that retention removed may have been replayed.
+      deadLetters: Math.max(0, letters - postgresAfter.replayedDeadLetters),
+      overdueHolds,
+    };
+  }
+
+  async #count(lanes: Lane[]): Promise<LaneCount[]> {
+    const { redis, runId } = this.#options.connection;
+    if (runId === undefined) throw new AuditError('the connection to Redis is not ready');
+    return Promise.all(
+      lanes.map(async (lane) => parseCount(await redis.count(scriptKeys('count', lane), runId))),
+    );
+  }
+
+  /** Reads again some times; the last answer counts, whatever it is. */
+  async #untilCaughtUp<Answer>(
+    read: () => Promise<Answer>,
+    isCaughtUp: (answer: Answer) => boolean,
+  ): Promise<Answer> {
+    let answer = await read();
+    for (let poll = 0; poll < CATCH_UP_POLLS && !isCaughtUp(answer); poll += 1) {
+      await this.#options.clock.sleep(CATCH_UP_MS);
+      answer = await read();
+    }
+    return answer;
+  }
+
+  /** By Redis' clock, which set their ends. */
+  async #countOverdue(lanes: Lane[]): Promise<number> {
+    let overdue = 0;
+    for (const lane of lanes) {
+      let cursor = '0';
+      for (let pages = 0; pages < HOLD_PAGES_MAX; pages += 1) {
+        const page = await this.#options.readHolds(lane, cursor, PAGE_HOLDS);
+        overdue += page.holds.filter(({ record }) => isOverdue(record, page.now)).length;
+        cursor = page.cursor;
+        if (cursor === '0') break;
+      }
+    }
+    return overdue;
+  }
+}
+
+/** A record that cannot be read is one that cannot be settled; it is a finding, not the end of this process. */
+function isOverdue(record: string | null, now: number): boolean {
+  if (record === null) return false;
+  try {
+    return parseRecord(record).expiresAt + HOLD_OVERDUE_MS < now;
+  } catch (error) {
+    if (error instanceof InvariantError) return true;
+    throw error;
+  }
+}
+
+/** Messages before the ends that the intake has not stored. */
+function countUnstored(ends: KafkaEnds, { stored }: LedgerReading): number {
+  return ends.reduce((count, end, partition) => {
+    const missing = BigInt(end) - BigInt(stored[partition] ?? '0');
+    return count + (missing > 0n ? Number(missing) : 0);
+  }, 0);
+}

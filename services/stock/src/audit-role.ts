@@ -1,0 +1,38 @@
+import { createKafka, systemClock } from '@seckill/runtime';
+import { Auditor } from './audit.ts';
+import { AuditMemory } from './audit-memory.ts';
+import { AuditReader } from './audit-reader.ts';
+import { createReadHolds } from './holds.ts';
+import { createKafkaOffsets } from './kafka-offsets.ts';
+import { createAuditMetrics } from './metrics.ts';
+import { OrderClient } from './order-client.ts';
+import { runRole, type Process } from './process.ts';
+
+/** With clients of its own: sums that take long must not keep a rebuild waiting for a connection. */
+export function openAuditReader({ config, logger, lifecycle, connection }: Process): {
+  reader: AuditReader;
+  orderClient: OrderClient;
+} {
+  const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
+  lifecycle.onStop('order client of the audit', () => orderClient.close());
+  const offsets = createKafkaOffsets(createKafka(config.kafkaBrokers, 'seckill-stock-audit', logger), logger);
+  lifecycle.onStop('kafka of the audit', () => offsets.close());
+  const readHolds = createReadHolds(connection);
+  const reader = new AuditReader({ connection, orderClient, offsets, readHolds, clock: systemClock });
+  return { reader, orderClient };
+}
+
+export function startAudit(process: Process): void {
+  const { config, logger, lifecycle, registry } = process;
+  const log = logger.child({ role: 'audit' });
+  const memory = new AuditMemory({ clock: systemClock, logger: log });
+  const auditor = new Auditor({
+    ...openAuditReader(process),
+    memory,
+    clock: systemClock,
+    logger: log,
+    metrics: createAuditMetrics(registry, memory),
+    intervalMs: config.auditIntervalMs,
+  });
+  runRole(lifecycle, 'audit', (signal) => auditor.run(signal));
+}

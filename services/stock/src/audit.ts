@@ -1,0 +1,59 @@
+import { InvariantError, type Clock, type Logger } from '@seckill/runtime';
+import { judge } from './audit-judge.ts';
+import type { AuditMemory } from './audit-memory.ts';
+import type { AuditReader } from './audit-reader.ts';
+import type { AuditMetrics } from './metrics.ts';
+import type { OrderClient } from './order-client.ts';
+
+export interface AuditorOptions {
+  reader: Pick<AuditReader, 'read'>;
+  orderClient: Pick<OrderClient, 'listSales'>;
+  memory: AuditMemory;
+  clock: Clock;
+  logger: Logger;
+  metrics: AuditMetrics;
+  intervalMs: number;
+}
+
+/** The longest waiting; with more sales the others come in the next rounds, and the age of the audit tells. */
+const ROUND_SALES_MAX = 100;
+
+/** Compares both sides of every sale, again and again. It tells and never repairs: a person has to know. */
+export class Auditor {
+  readonly #options: AuditorOptions;
+
+  constructor(options: AuditorOptions) {
+    this.#options = options;
+  }
+
+  /** Until the signal aborts and the reading under way has ended. @throws InvariantError */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, intervalMs, logger, metrics } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.round(signal);
+      } catch (error) {
+        if (error instanceof InvariantError) throw error;
+        // What is away for one sale is away for the next.
+        metrics.failures.inc();
+        logger.warn({ err: error }, 'audit: a round ended early');
+      }
+      await clock.sleep(intervalMs, signal);
+    }
+  }
+
+  /**
+   * One sale after another, so that the sums of a big one never run beside those of the next.
+   * @throws as AuditReader.read; the sale it happened at comes last in the next round.
+   */
+  async round(signal: AbortSignal): Promise<void> {
+    const { reader, orderClient, memory, metrics } = this.#options;
+    const saleIds = memory.list((await orderClient.listSales()).map(({ saleId }) => saleId));
+    for (const saleId of saleIds.slice(0, ROUND_SALES_MAX)) {
+      if (signal.aborted) return;
+      memory.attempt(saleId);
+      memory.note(judge(await reader.read(saleId)));
+      metrics.audits.inc();
+    }
+  }
+}

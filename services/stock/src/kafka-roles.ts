@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto';
+import {
+  connectKafka,
+  createKafka,
+  createProducer,
+  createPublisher,
+  systemClock,
+  type Publisher,
+} from '@seckill/runtime';
+import { createReadHolds } from './holds.ts';
+import { scriptKeys } from './keys.ts';
+import { listLanes } from './lanes.ts';
+import { createRelayMetrics, createSettlerMetrics, type RelayMetrics } from './metrics.ts';
+import { OrphanScan } from './orphans.ts';
+import { createOutbox } from './outbox.ts';
+import { runRole, type Process } from './process.ts';
+import { createRelay, type Chore } from './relay.ts';
+import { retireLane } from './retirement.ts';
+import { createSettle } from './settlements.ts';
+import { consumeSettlements, Settler } from './settler.ts';
+
+export function startRelay(process: Process): void {
+  const { config, logger, lifecycle, connection, registry } = process;
+  const log = logger.child({ role: 'relay' });
+  const producer = createProducer(createKafka(config.kafkaBrokers, 'seckill-stock-relay', log));
+  const publisher = createPublisher(producer);
+  const metrics = createRelayMetrics(registry);
+  const relay = createRelay({
+    lanes: () => listLanes(connection),
+    outbox: createOutbox(connection),
+    publisher,
+    clock: systemClock,
+    random: Math.random,
+    logger: log,
+    metrics,
+    token: randomBytes(16).toString('base64url'),
+    leaseMs: config.leaseMs,
+    batchCountMax: config.batchCountMax,
+    chores: createChores(process, publisher, metrics),
+  });
+  lifecycle.onStop('producer of relay', () => producer.disconnect());
+  runRole(lifecycle, 'relay', async (signal) => {
+    await connectKafka(() => producer.connect(), signal, log);
+    await relay.run(signal);
+  });
+}
+
+function createChores(
+  { config, logger, connection }: Process,
+  publisher: Publisher,
+  metrics: RelayMetrics,
+): Chore[] {
+  const log = logger.child({ role: 'relay' });
+  const orphans = {
+    readHolds: createReadHolds(connection),
+    publisher,
+    logger: log,
+    metrics,
+    graceMs: config.orphanGraceMs,
+    republishMs: config.orphanRepublishMs,
+  };
+  return [
+    {
+      name: 'orphans',
+      everyMs: config.orphanScanMs,
+      prepare: (lane) => {
+        const scan = new OrphanScan(orphans, lane);
+        return () => scan.step();
+      },
+    },
+    {
+      name: 'retirement',
+      everyMs: config.retirePollMs,
+      prepare: (lane) => () => retireLane(connection, lane, { logger: log, metrics }),
+    },
+  ];
+}
+
+export function startSettler({ config, logger, lifecycle, connection, registry }: Process): void {
+  const log = logger.child({ role: 'settler' });
+  const kafka = createKafka(config.kafkaBrokers, 'seckill-stock-settler', log);
+  const producer = createProducer(kafka);
+  const settler = new Settler({
+    settle: createSettle(connection),
+    publisher: createPublisher(producer),
+    clock: systemClock,
+    random: Math.random,
+    logger: log,
+    metrics: createSettlerMetrics(registry),
+    batchCountMax: config.settleCountMax,
+    onBroken: ({ saleId, lane }) => {
+      // The check finds the contradiction again, and loads the lane from Postgres.
+      const runId = connection.runId ?? '';
+      connection.redis.close(scriptKeys('close', { saleId, lane }), runId, '1').catch((error: unknown) => {
+        log.error({ err: error, saleId, lane }, 'settler: a broken lane could not be closed');
+      });
+    },
+  });
+  const onFail = (error: unknown): void => {
+    lifecycle.fail(error, 'settler');
+  };
+  const stop = new AbortController();
+  const started = connectKafka(() => producer.connect(), stop.signal, log)
+    .then(() => connectKafka(() => consumeSettlements({ kafka, settler, onFail }), stop.signal, log))
+    .catch((error: unknown) => {
+      onFail(error);
+      return undefined;
+    });
+  lifecycle.onStop('settler', async () => {
+    stop.abort();
+    const stopConsumer = await started;
+    await stopConsumer?.();
+    await producer.disconnect();
+  });
+}

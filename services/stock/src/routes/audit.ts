@@ -1,0 +1,29 @@
+import { SaleId, type Audit } from '@seckill/contracts';
+import { Problem, type Http } from '@seckill/runtime';
+import { Type } from 'typebox';
+import { judge } from '../audit-judge.ts';
+import type { AuditReader } from '../audit-reader.ts';
+import { OrderError } from '../order-client.ts';
+import { orUnavailable } from '../unavailable.ts';
+import type { CallerCheck } from './caller-check.ts';
+
+/** What cannot be read whole is not answered at all: half an audit would pass for a whole one. */
+export function auditRoute(
+  app: Http,
+  { reader, onRequest }: { reader: Pick<AuditReader, 'read'>; onRequest: CallerCheck },
+): void {
+  async function audit(saleId: string): Promise<Audit> {
+    try {
+      return judge(await reader.read(saleId)).audit;
+    } catch (error) {
+      const isGone = error instanceof OrderError && error.code === 'SECKILL_ORDER_GONE';
+      throw isGone ? new Problem('sale_not_found') : error;
+    }
+  }
+
+  app.get(
+    '/internal/sales/:saleId/audit',
+    { schema: { params: Type.Object({ saleId: SaleId }) }, onRequest },
+    async (request) => orUnavailable(audit(request.params.saleId), request.log),
+  );
+}
