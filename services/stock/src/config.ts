@@ -40,7 +40,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     retirePollMs: reader.integer('RETIRE_POLL_MS', { default: 60_000, min: 10, max: 86_400_000 }),
     /** Settlements in one pipeline. */
     settleCountMax: reader.integer('SETTLER_BATCH_COUNT_MAX', { default: 256, min: 1, max: 10_000 }),
-    /** Between two rounds of the audit; each sums all live orders of a sale twice, 0.5 s of Postgres for 100,000. */
+    /** Between two rounds of the audit; each sums the live orders of a sale twice, 0.3 s of Postgres for 100,000. */
     auditIntervalMs: reader.integer('AUDIT_INTERVAL_MS', { default: 30_000, min: 100, max: 3_600_000 }),
   };
   reader.done();

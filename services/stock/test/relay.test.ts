@@ -93,11 +93,9 @@ await t.test(
       channelId: 'x',
       ref: 'note-“1”',
       lines: [{ sku: 'b', quantity: 3 }],
+      traceparent,
     });
-    const { body } = await built.send('POST', '/internal/reservations', {
-      body: [request],
-      headers: { traceparent },
-    });
+    const { body } = await built.send('POST', '/internal/reservations', { body: [request] });
     t.match(body, [{ outcome: 'reserved' }]);
     const [answer] = body as unknown as [
       { reservation: { id: string; reservedAt: string; expiresAt: string } },
