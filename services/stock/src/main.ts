@@ -40,7 +40,7 @@ import { Stock } from './stock.ts';
 
 const config = readConfigOrExit(() => readConfig());
 const logger = createLogger('stock', config.logLevel);
-const lifecycle = new Lifecycle(logger);
+const lifecycle = new Lifecycle(logger, { drainMs: config.drainMs });
 try {
   await start(config, logger);
 } catch (error) {
