@@ -58,6 +58,12 @@ export function createHttp(options: HttpOptions): Http {
     // Longer than undici's 4 s for idle sockets, so that a client never writes into a socket we are closing.
     keepAliveTimeout: 72_000,
     requestTimeout: 10_000,
+    http: {
+      // Whoever sends byte by byte holds a connection, not a request: 5 s for the headers, 10 s for all of it.
+      headersTimeout: 5_000,
+      // Node looks every 30 s by default, and the bounds above would be as long.
+      connectionsCheckingInterval: 1_000,
+    },
     // Fastify's own 100 would answer 404 to a reservation id of 112 characters, the longest we make.
     routerOptions: { maxParamLength: LIMITS.reservationIdLengthMax },
     // A quantity of "1" or an unknown field is the client's error, told at once instead of guessed at.
@@ -76,7 +82,7 @@ export function createHttp(options: HttpOptions): Http {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
-  closeAfterAnswer(app);
+  closeAfterAnswer(app, options.isReady);
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);
     if (problem.code === 'internal') request.log.error({ err: error }, 'request failed');
@@ -93,17 +99,23 @@ export function createHttp(options: HttpOptions): Http {
 }
 
 /**
- * A connection whose request is under way when the server closes would then idle for its whole keep-alive time, and
- * hold up the end of the process by as much: the answer tells the client that it was the last one here.
+ * While draining, each answer tells the client that it was the last one on its connection: it goes elsewhere, and no
+ * idle connection is left whose next request would meet a closed one, or hold up the end by its whole keep-alive time.
  */
-function closeAfterAnswer(app: Http): void {
+function closeAfterAnswer(app: Http, isReady: () => boolean): void {
   let isClosing = false;
   app.addHook('preClose', async () => {
     isClosing = true;
   });
   app.addHook('onSend', async (_request, reply) => {
-    if (isClosing) reply.header('connection', 'close');
+    if (isClosing || !isReady()) reply.header('connection', 'close');
   });
+}
+
+/** Asked by orchestrators and balancers: exempt from limits and shedding. */
+export function isHealthRoute(request: Pick<FastifyRequest, 'routeOptions'>): boolean {
+  const { url } = request.routeOptions;
+  return url === '/livez' || url === '/readyz';
 }
 
 /** 405 where the path exists under another method, else 404. */
@@ -136,6 +148,10 @@ function answerMalformed(
   // A header overflow stays Node's own 431 (contract.md).
   if (error.code === 'HPE_HEADER_OVERFLOW') {
     socket.end('HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n');
+    return;
+  }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    socket.end('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n');
     return;
   }
   const requestId = randomUUID();

@@ -1,6 +1,7 @@
+import { systemClock } from './clock.ts';
 import type { Logger } from './logger.ts';
 
-/** Everything must have ended by then, or the process exits with 1: an orchestrator would kill it anyway. */
+/** Everything must have ended by then, after the drain, or the process exits with 1: an orchestrator would kill it anyway. */
 const STOP_MS = 20_000;
 
 /**
@@ -10,11 +11,13 @@ const STOP_MS = 20_000;
 export class Lifecycle {
   readonly #closers: { name: string; close: () => Promise<unknown> }[] = [];
   readonly #logger: Logger;
+  readonly #drainMs: number;
   #stopping: Promise<void> | undefined;
   #isReady = false;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, options: { drainMs?: number } = {}) {
     this.#logger = logger;
+    this.#drainMs = options.drainMs ?? 0;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
         if (this.#stopping !== undefined) process.exit(1);
@@ -55,10 +58,14 @@ export class Lifecycle {
   }
 
   async #stop(exitCode: number): Promise<void> {
+    // A balancer learns from /readyz, or from its orchestrator, that we leave; until it has, it sends requests, and they
+    // are served. Whoever fails ends at once.
+    const drainMs = exitCode === 0 && this.#isReady ? this.#drainMs : 0;
     const watchdog = setTimeout(() => {
       this.#logger.error({ stopMs: STOP_MS }, 'did not stop in time');
       process.exit(1);
-    }, STOP_MS);
+    }, drainMs + STOP_MS);
+    await systemClock.sleep(drainMs);
     for (const { name, close } of this.#closers.reverse()) {
       try {
         await close();

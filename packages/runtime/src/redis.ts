@@ -8,7 +8,7 @@ import type { Logger } from './logger.ts';
 export function createRedis(
   url: string,
   logger: Logger,
-  options: Pick<RedisOptions, 'enableReadyCheck' | 'autoResubscribe'> = {},
+  options: Pick<RedisOptions, 'enableReadyCheck' | 'autoResubscribe' | 'commandTimeout'> = {},
 ): Redis {
   const redis = new Redis(url, {
     lazyConnect: true,

@@ -36,6 +36,8 @@ export function makeEnvironment(variables: Environment, engines: EngineUrls): En
     ...secrets,
     PAYMENTS: 'sandbox',
     LOG_LEVEL: 'info',
+    // Nobody balances in front of a stack.
+    DRAIN_MS: '0',
     ...withoutTraps(variables, Object.keys(secrets)),
     // Before the caller's, where another value would break the stack.
     HOST: '127.0.0.1',

@@ -1,52 +1,126 @@
-import rateLimit from '@fastify/rate-limit';
-import { Problem, type Http } from '@seckill/runtime';
-import type { FastifyRequest } from 'fastify';
+import { randomInt } from 'node:crypto';
+import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit';
+import { Problem, type Counter, type Http } from '@seckill/runtime';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Redis } from 'ioredis';
 // Tells TypeScript of `request.identity`.
 import type {} from './identity.ts';
+import { WindowStore } from './window-store.ts';
 
 export interface AdmissionOptions {
   /** Requests a second of one user. */
   userMax: number;
   /** Requests a second of one address: a whole neighbourhood may share one behind carrier NAT. */
   addressMax: number;
+  /** Counts for all gateways together, on a Redis of its own. */
+  shared?: { redis: Redis; failures: Counter };
 }
 
 export interface Admission {
-  /** After identity. @throws Problem `rate_limited` */
-  admitUser(request: FastifyRequest): Promise<void>;
+  /** After identity. Tells the limit in headers of the reply. @throws Problem `rate_limited` */
+  admitUser(request: FastifyRequest, reply?: FastifyReply): Promise<void>;
   /** @throws Problem `rate_limited` */
-  admitAddress(request: FastifyRequest): Promise<void>;
+  admitAddress(request: FastifyRequest, reply?: FastifyReply): Promise<void>;
 }
 
-/** Users and addresses remembered at a time; the plugin's own 5,000 would forget a crowd within its second. */
-const REMEMBERED_MAX = 100_000;
+/** Users and addresses remembered at a time, about 150 bytes each: a crowd within its second. */
+const REMEMBERED_MAX = 200_000;
 const WINDOW_MS = 1_000;
+/** Whoever is refused comes back 1 to 3 s later, and not all in the same moment. */
+const JITTER_SECONDS = 2;
+/** After a failure the shared Redis is left alone this long: every request would wait for it otherwise. */
+const SHARED_PAUSE_MS = 1_000;
+
+type Count = ReturnType<Http['createRateLimit']>;
+
+interface Scope {
+  name: 'user' | 'address';
+  max: number;
+  local: Count;
+  shared: Count | undefined;
+}
 
 /**
- * Counts in this process, in fixed windows. A shared store would cost one more round trip and one more write per
- * request, also for every "no"; with n gateways behind a balancer a user gets at most n times the limit.
+ * Counts in this process, in fixed windows: with n gateways behind a balancer a user gets at most n times the limit. A
+ * shared store costs a round trip and a write per request, also for every "no"; while it is away we count by ourselves.
  */
 export async function createAdmission(app: Http, options: AdmissionOptions): Promise<Admission> {
-  await app.register(rateLimit, { global: false, cache: REMEMBERED_MAX, timeWindow: WINDOW_MS });
-  const countUser = app.createRateLimit({
-    max: options.userMax,
-    keyGenerator: (request) => `user ${request.identity.userId}`,
-  });
-  const countAddress = app.createRateLimit({
-    max: options.addressMax,
-    keyGenerator: (request) => `address ${request.ip}`,
-  });
+  const local = await createCounter(app, { store: storeClass(new WindowStore(REMEMBERED_MAX)) });
+  const redis = options.shared?.redis;
+  const shared =
+    redis === undefined ? undefined : await createCounter(app, { redis, nameSpace: 'seckill-limit-' });
+  let sharedFrom = Number.NEGATIVE_INFINITY;
 
-  async function admit(count: typeof countUser, request: FastifyRequest, who: string): Promise<void> {
-    const limit = await count(request);
-    if (limit.isAllowed || !limit.isExceeded) return;
+  const scope = (name: Scope['name'], max: number, keyOf: (request: FastifyRequest) => string): Scope => {
+    const params = { max, keyGenerator: (request: FastifyRequest) => `${name} ${keyOf(request)}` };
+    return { name, max, local: local(params), shared: shared?.(params) };
+  };
+  const user = scope('user', options.userMax, (request) => request.identity.userId);
+  const address = scope('address', options.addressMax, (request) => rateLimit.normalizeIP(request.ip));
+  const policy = [user, address]
+    .map(({ name, max }) => `"${name}";q=${max};w=${WINDOW_MS / 1_000}`)
+    .join(', ');
+
+  async function count(of: Scope, request: FastifyRequest) {
+    if (of.shared === undefined || performance.now() < sharedFrom) return of.local(request);
+    try {
+      return await of.shared(request);
+    } catch (error) {
+      // Never open: this process counts instead, and it is told.
+      options.shared?.failures.inc();
+      if (performance.now() >= sharedFrom) {
+        request.log.warn({ err: error }, 'requests are counted by each gateway: the shared Redis is away');
+      }
+      sharedFrom = performance.now() + SHARED_PAUSE_MS;
+      return of.local(request);
+    }
+  }
+
+  async function admit(of: Scope, request: FastifyRequest, reply?: FastifyReply): Promise<void> {
+    const limit = await count(of, request);
+    if (limit.isAllowed) return;
+    // draft-ietf-httpapi-ratelimit-headers-10
+    const seconds = Math.max(1, limit.ttlInSeconds);
+    reply?.header('ratelimit-policy', policy);
+    reply?.header('ratelimit', `"${of.name}";r=${limit.remaining};t=${seconds}`);
+    if (!limit.isExceeded) return;
     throw new Problem('rate_limited', {
-      detail: `more than ${limit.max} requests a second from this ${who}`,
-      retryAfterSeconds: Math.max(1, limit.ttlInSeconds),
+      detail: `more than ${of.max} requests a second from this ${of.name}`,
+      retryAfterSeconds: seconds + randomInt(JITTER_SECONDS + 1),
     });
   }
   return {
-    admitUser: (request) => admit(countUser, request, 'user'),
-    admitAddress: (request) => admit(countAddress, request, 'address'),
+    admitUser: (request, reply) => admit(user, request, reply),
+    admitAddress: (request, reply) => admit(address, request, reply),
+  };
+}
+
+type StoreOptions = Pick<NonNullable<Parameters<typeof rateLimit>[1]>, 'store' | 'redis' | 'nameSpace'>;
+
+/** The plugin keeps one store per Fastify context; each of ours gets a context of its own. */
+async function createCounter(app: Http, store: StoreOptions): Promise<Http['createRateLimit']> {
+  let create: Http['createRateLimit'] | undefined;
+  await app.register(async (context) => {
+    await context.register(rateLimit, { global: false, timeWindow: WINDOW_MS, ...store });
+    create = (params) => context.createRateLimit(params);
+  });
+  if (create === undefined) throw new Error('the rate limit was not registered');
+  return create;
+}
+
+/** The shape that the plugin wants; user and address are told apart by their keys. */
+function storeClass(windows: WindowStore) {
+  return class implements FastifyRateLimitStore {
+    incr(
+      key: string,
+      callback: (error: Error | null, result?: { current: number; ttl: number }) => void,
+      windowMs: number,
+    ): void {
+      callback(null, windows.count(key, windowMs));
+    }
+
+    child(): this {
+      return this;
+    }
   };
 }

@@ -1,13 +1,14 @@
 import { createHttp, Problem, type Http } from '@seckill/runtime';
 import { createAdmission } from './admission.ts';
 import type { Identity } from './identity.ts';
-import type { Metrics } from './metrics.ts';
 import type { Authenticate, Parts, Services } from './parts.ts';
+import { logRequests } from './request-log.ts';
 import { auditRoute } from './routes/audit.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleRoutes } from './routes/sales.ts';
+import { shedLoad } from './shedding.ts';
 
 /** Assembles the public API; never listens. */
 export async function buildApp(parts: Parts): Promise<Http> {
@@ -15,22 +16,35 @@ export async function buildApp(parts: Parts): Promise<Http> {
   // Fastify wants the shape declared once; the hook below puts the real value in.
   app.decorateRequest('identity', null as unknown as Identity);
 
+  answerSafely(app);
+  logRequests(app, parts.metrics);
+  await shedLoad(app, { requestsMax: parts.requestsMax, metrics: parts.metrics });
   const admission = await createAdmission(app, parts.limits);
-  const admit: Authenticate = (request) => admission.admitAddress(request);
-  const authenticate: Authenticate = async (request) => {
-    request.identity = await parts.identifier.identify(request.headers.authorization);
-    await admission.admitUser(request);
+  const admit: Authenticate = (request, reply) => admission.admitAddress(request, reply);
+  // Guessing routes costs as much as asking for them.
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.is404) await admit(request, reply);
+  });
+  const authenticate: Authenticate = async (request, reply) => {
+    try {
+      request.identity = await parts.identifier.identify(request.headers.authorization);
+    } catch (error) {
+      // Nobody is signed in, so only the address can bound a flood of bad tokens.
+      await admit(request, reply);
+      throw error;
+    }
+    // The headers tell of the user, whose limit is the narrower one.
+    await admission.admitUser(request, reply);
     await admission.admitAddress(request);
   };
-  const authenticateAdmin: Authenticate = async (request) => {
-    await authenticate(request);
+  const authenticateAdmin: Authenticate = async (request, reply) => {
+    await authenticate(request, reply);
     if (!request.identity.isAdmin) {
       throw new Problem('forbidden', { detail: 'the scope sale:admin is required' });
     }
   };
   const services: Services = { ...parts, authenticate, authenticateAdmin, admit };
 
-  logAndMeasure(app, parts.metrics);
   saleRoutes(app, services);
   auditRoute(app, services);
   reservationRoutes(app, services);
@@ -39,14 +53,16 @@ export async function buildApp(parts: Parts): Promise<Http> {
   return app;
 }
 
-function logAndMeasure(app: Http, metrics: Metrics): void {
-  app.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'unknown';
-    const { statusCode: status, elapsedTime: ms } = reply;
-    metrics.requestSeconds.observe({ method: request.method, route, status: String(status) }, ms / 1_000);
-    const line = { method: request.method, route, status, ms: Math.round(ms) };
-    // A crowd that hears "sold out" must not become a flood of log lines.
-    if (status >= 500 || status < 400) request.log.info(line, 'request');
-    else request.log.debug(line, 'request');
+/**
+ * An API answers programs: a browser that is led here must not guess a type, run, frame or leak anything. TLS and HSTS are
+ * the ingress' business.
+ */
+function answerSafely(app: Http): void {
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers({
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
+    });
   });
 }

@@ -1,6 +1,14 @@
 import { isIP } from 'node:net';
 import { LIMITS } from '@seckill/contracts';
 import { ConfigReader } from '@seckill/runtime';
+import {
+  ALGORITHM_NAMES,
+  jwksKeys,
+  publicKeys,
+  secretKeys,
+  TokenKeyError,
+  type TokenKeys,
+} from './token-keys.ts';
 
 export interface Config {
   host: string;
@@ -12,7 +20,7 @@ export interface Config {
   /** Where the states of the sales are heard; absent: nothing is answered from memory. */
   redisUrl: string | undefined;
   gatewayToken: string;
-  jwtSecret: string;
+  tokenKeys: TokenKeys;
   /** Standard Webhooks secrets of the payment provider, several during a rotation. */
   webhookSecrets: string[];
   payments: 'notifications' | 'sandbox';
@@ -22,6 +30,10 @@ export interface Config {
   trustProxy: string | undefined;
   rateLimitUserMax: number;
   rateLimitAddressMax: number;
+  /** Counts for all gateways together; absent: each counts by itself. */
+  rateLimitRedisUrl: string | undefined;
+  requestsMax: number;
+  drainMs: number;
   /** A call to stock answers in a few milliseconds; what takes longer is told to the buyer as unknown. */
   stockTimeoutMs: number;
   orderTimeoutMs: number;
@@ -49,8 +61,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     orderUrl: reader.url('ORDER_URL', ['http', 'https']),
     redisUrl: reader.optionalUrl('REDIS_URL', ['redis', 'rediss']),
     gatewayToken: reader.secret('GATEWAY_TOKEN'),
-    // HS256 needs a key as long as its hash: 32 bytes (RFC 7518, section 3.2).
-    jwtSecret: reader.secret('JWT_SECRET', 32),
+    tokenKeys: readTokenKeys(reader),
     webhookSecrets: readWebhookSecrets(reader),
     payments: reader.choice('PAYMENTS', ['notifications', 'sandbox'], 'notifications'),
     jwtIssuer: reader.optional('JWT_ISSUER'),
@@ -62,6 +73,12 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
       min: 1,
       max: 1_000_000_000,
     }),
+    rateLimitRedisUrl: readRateLimitRedis(reader),
+    // A process answers some thousands a second, so this many are about a second of work: whoever stands further back
+    // would be refused for his wait (RESERVE_WAIT_MS).
+    requestsMax: reader.integer('HTTP_REQUESTS_COUNT_MAX', { default: 10_000, min: 1, max: 1_000_000 }),
+    // Balancers need a few seconds to learn that a pod leaves.
+    drainMs: reader.integer('DRAIN_MS', { default: 5_000, min: 0, max: 60_000 }),
     docsBaseUrl: reader.optional('DOCS_BASE_URL') ?? '',
     stockTimeoutMs: reader.integer('STOCK_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
     orderTimeoutMs: reader.integer('ORDER_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
@@ -87,6 +104,46 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   };
   reader.done();
   return config;
+}
+
+/** Exactly one of a secret, a public key and a JWKS: with two, whoever knows the weaker one signs for all. */
+function readTokenKeys(reader: ConfigReader): TokenKeys {
+  const algorithm = reader.optional('JWT_ALGORITHM');
+  if (algorithm !== undefined && !ALGORITHM_NAMES.includes(algorithm)) {
+    reader.refuse(`JWT_ALGORITHM must be one of ${ALGORITHM_NAMES.join(', ')}`);
+  }
+  const publicKey = reader.secretOrValue('JWT_PUBLIC_KEY');
+  const jwksUrl = reader.optionalUrl('JWT_JWKS_URL', ['http', 'https']);
+  const hasSecret = reader.secretOrValue('JWT_SECRET') !== undefined;
+  if ([publicKey, jwksUrl, hasSecret || undefined].filter((one) => one !== undefined).length !== 1) {
+    reader.refuse('exactly one of JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS_URL is needed');
+  }
+  if (hasSecret || (publicKey === undefined && jwksUrl === undefined)) {
+    if (algorithm !== undefined && algorithm !== 'HS256') reader.refuse('JWT_SECRET is a key for HS256');
+    // As long as its hash: 32 bytes (RFC 7518, section 3.2).
+    return secretKeys(hasSecret ? reader.secret('JWT_SECRET', 32) : '');
+  }
+  if (algorithm === 'HS256')
+    reader.refuse('JWT_ALGORITHM: HS256 needs JWT_SECRET; a public key is no secret');
+  // '': refused already.
+  if (jwksUrl === '') return secretKeys('');
+  if (jwksUrl !== undefined) return jwksKeys(jwksUrl, algorithm);
+  try {
+    return publicKeys(publicKey ?? '', algorithm);
+  } catch (error) {
+    if (!(error instanceof TokenKeyError)) throw error;
+    reader.refuse(`JWT_PUBLIC_KEY: ${error.message}`);
+    return secretKeys('');
+  }
+}
+
+/** A write for each request, also for each "no", has no place on the Redis that holds the units. */
+function readRateLimitRedis(reader: ConfigReader): string | undefined {
+  const url = reader.optionalUrl('RATE_LIMIT_REDIS_URL', ['redis', 'rediss']);
+  const stock = reader.optionalUrl('REDIS_URL', ['redis', 'rediss']);
+  const isSame = url && stock && new URL(url).host === new URL(stock).host;
+  if (isSame) reader.refuse('RATE_LIMIT_REDIS_URL must be another Redis than REDIS_URL');
+  return url;
 }
 
 /** CIDRs or addresses only: a hop count is not supported by Fastify any more, and `true` lets a client choose its address. */

@@ -1,7 +1,8 @@
 import { UserId } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
-import { errors, jwtVerify } from 'jose';
+import { errors, jwtVerify, type JWTPayload } from 'jose';
 import { Compile } from 'typebox/compile';
+import type { TokenKeys } from './token-keys.ts';
 
 const userId = Compile(UserId);
 
@@ -18,45 +19,88 @@ declare module 'fastify' {
 }
 
 export interface IdentityOptions {
-  secret: string;
+  keys: TokenKeys;
   issuer: string | undefined;
   audience: string | undefined;
 }
 
 /** Turns an Authorization header into who is asking. The user id comes from the token and from nowhere else. */
 export interface Identifier {
-  /** @throws Problem `unauthenticated` for a missing, malformed, expired or forged token. */
+  /**
+   * @throws Problem `unauthenticated` for a missing, malformed, expired or forged token; `overloaded` when the keys
+   * cannot be fetched.
+   */
   identify(authorization: string | undefined): Promise<Identity>;
 }
 
-export function createIdentifier(options: IdentityOptions): Identifier {
-  const key = new TextEncoder().encode(options.secret);
+/** A key that was taken back is believed this long. */
+const KNOWN_MS_MAX = 60_000;
+/** Tokens of about 300 bytes: 30 MB. */
+const KNOWN_COUNT_MAX = 100_000;
+/** Beyond this a token is verified each time and not kept. */
+const KNOWN_LENGTH_MAX = 2_048;
+
+export function createIdentifier({ keys, issuer, audience }: IdentityOptions): Identifier {
   const verification = {
     // Pinned: the token does not choose how it is checked, so `alg: none` and key confusion end here.
-    algorithms: ['HS256'],
+    algorithms: keys.algorithms,
     requiredClaims: ['sub', 'exp'],
-    ...(options.issuer === undefined ? {} : { issuer: options.issuer }),
-    ...(options.audience === undefined ? {} : { audience: options.audience }),
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(audience === undefined ? {} : { audience }),
   };
+  const known = new Map<string, { identity: Identity; until: number }>();
+
+  /** @throws jose's error */
+  async function verify(token: string): Promise<JWTPayload> {
+    const { key } = keys;
+    const { payload } =
+      typeof key === 'function'
+        ? await jwtVerify(token, key, verification)
+        : await jwtVerify(token, key, verification);
+    return payload;
+  }
+
+  function remember(token: string, identity: Identity, expiresAt: number): void {
+    if (token.length > KNOWN_LENGTH_MAX) return;
+    for (const oldest of known.keys()) {
+      if (known.size < KNOWN_COUNT_MAX) break;
+      known.delete(oldest);
+    }
+    known.set(token, { identity, until: Math.min(expiresAt, Date.now() + KNOWN_MS_MAX) });
+  }
+
   return {
     async identify(authorization) {
       const token = /^Bearer ([A-Za-z0-9_.-]+)$/i.exec(authorization ?? '')?.[1];
       if (token === undefined) throw new Problem('unauthenticated', { detail: 'send a bearer token' });
-      try {
-        const { payload } = await jwtVerify(token, key, verification);
-        if (!userId.Check(payload.sub)) {
-          throw new Problem('unauthenticated', { detail: 'sub must be 1 to 128 visible ASCII characters' });
-        }
-        const scope = typeof payload['scope'] === 'string' ? payload['scope'].split(' ') : [];
-        return { userId: payload.sub, isAdmin: scope.includes('sale:admin') };
-      } catch (error) {
-        if (error instanceof errors.JOSEError) {
-          const detail =
-            error instanceof errors.JWTExpired ? 'the token has expired' : 'the token is not valid';
-          throw new Problem('unauthenticated', { detail, cause: error });
-        }
-        throw error;
+      const before = known.get(token);
+      if (before !== undefined && before.until > Date.now()) return before.identity;
+      known.delete(token);
+      const payload = await verify(token).catch((error: unknown) => {
+        throw toProblem(error);
+      });
+      if (!userId.Check(payload.sub)) {
+        throw new Problem('unauthenticated', { detail: 'sub must be 1 to 128 visible ASCII characters' });
       }
+      const scope = typeof payload['scope'] === 'string' ? payload['scope'].split(' ') : [];
+      const identity = { userId: payload.sub, isAdmin: scope.includes('sale:admin') };
+      remember(token, identity, (payload.exp ?? 0) * 1_000);
+      return identity;
     },
   };
+}
+
+/** Whether the token is bad, or we cannot tell because the issuer's keys are out of reach. */
+function toProblem(error: unknown): unknown {
+  const isUnreachable =
+    error instanceof errors.JWKSTimeout ||
+    error instanceof errors.JWKSInvalid ||
+    (error instanceof errors.JOSEError && error.code === 'ERR_JOSE_GENERIC') ||
+    (error instanceof TypeError && error.message === 'fetch failed');
+  if (isUnreachable) {
+    return new Problem('overloaded', { detail: 'tokens cannot be checked now', cause: error });
+  }
+  if (!(error instanceof errors.JOSEError)) return error;
+  const detail = error instanceof errors.JWTExpired ? 'the token has expired' : 'the token is not valid';
+  return new Problem('unauthenticated', { detail, cause: error });
 }

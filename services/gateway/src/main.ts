@@ -1,5 +1,6 @@
 import {
   createLogger,
+  createRedis,
   createRegistry,
   Lifecycle,
   readConfigOrExit,
@@ -20,7 +21,7 @@ import { createStockClient } from './stock-client.ts';
 
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger('gateway', config.logLevel);
-const lifecycle = new Lifecycle(logger);
+const lifecycle = new Lifecycle(logger, { drainMs: config.drainMs });
 
 const registry = createRegistry();
 const metrics = await serveMetrics(registry, { host: config.host, port: config.metricsPort });
@@ -83,14 +84,32 @@ function startMemory(url: string): SaleMemory {
   return sales;
 }
 
+/** It may be away, now or later: gateways count by themselves then. */
+function startSharedLimits(url: string) {
+  // A request waits for its count; one that takes longer is counted here.
+  const redis = createRedis(url, logger, { commandTimeout: 100 });
+  redis.connect().catch(() => undefined);
+  lifecycle.onStop('shared limits', async () => {
+    redis.disconnect();
+  });
+  return { redis, failures: gatewayMetrics.limitFailures };
+}
+
 const app = await buildApp({
   logger,
   isReady: () => lifecycle.isReady,
   docsBaseUrl: config.docsBaseUrl,
   ...(config.trustProxy === undefined ? {} : { trustProxy: config.trustProxy }),
-  limits: { userMax: config.rateLimitUserMax, addressMax: config.rateLimitAddressMax },
+  limits: {
+    userMax: config.rateLimitUserMax,
+    addressMax: config.rateLimitAddressMax,
+    ...(config.rateLimitRedisUrl === undefined
+      ? {}
+      : { shared: startSharedLimits(config.rateLimitRedisUrl) }),
+  },
+  requestsMax: config.requestsMax,
   identifier: createIdentifier({
-    secret: config.jwtSecret,
+    keys: config.tokenKeys,
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
   }),

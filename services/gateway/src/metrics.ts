@@ -5,6 +5,9 @@ export interface Metrics {
   batchItems: Histogram;
   batchFailures: Counter;
   payments: Counter<'result'>;
+  shed: Counter<'reason'>;
+  inFlight: Gauge;
+  limitFailures: Counter;
   requestSeconds: Histogram<'method' | 'route' | 'status'>;
 }
 
@@ -31,6 +34,22 @@ export function createMetrics(registry: Registry): Metrics {
       name: 'seckill_gateway_payment_notifications_total',
       help: 'Signed payment notifications by result',
       labelNames: ['result'],
+      registers: [registry],
+    }),
+    shed: new Counter({
+      name: 'seckill_gateway_shed_requests_total',
+      help: 'Requests refused because too many were in flight or the event loop was late',
+      labelNames: ['reason'],
+      registers: [registry],
+    }),
+    inFlight: new Gauge({
+      name: 'seckill_gateway_requests_in_flight',
+      help: 'Requests that are being served',
+      registers: [registry],
+    }),
+    limitFailures: new Counter({
+      name: 'seckill_gateway_limit_failures_total',
+      help: 'Requests counted in this process because the shared Redis of the limits failed',
       registers: [registry],
     }),
     requestSeconds: new Histogram({

@@ -1,5 +1,5 @@
 import type { Logger } from '@seckill/runtime';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AdmissionOptions } from './admission.ts';
 import type { Identifier } from './identity.ts';
 import type { Metrics } from './metrics.ts';
@@ -17,6 +17,8 @@ export interface Parts {
   /** Proxies whose `X-Forwarded-For` is believed: addresses, CIDRs; absent: none, the socket's address counts. */
   trustProxy?: string;
   limits: AdmissionOptions;
+  /** Requests in flight. */
+  requestsMax: number;
   identifier: Identifier;
   signatures: SignatureVerifier;
   /** `PAYMENTS=sandbox`: buyers may pay by a call of their own, without a provider. */
@@ -29,7 +31,7 @@ export interface Parts {
   metrics: Metrics;
 }
 
-export type Authenticate = (request: FastifyRequest) => Promise<void>;
+export type Authenticate = (request: FastifyRequest, reply?: FastifyReply) => Promise<void>;
 
 /** What routes work with. */
 export interface Services extends Parts {

@@ -16,6 +16,7 @@ import { createMetrics } from '../src/metrics.ts';
 import { createOrderClient } from '../src/order-client.ts';
 import { createReserver } from '../src/reserver.ts';
 import { createSignatureVerifier } from '../src/signature.ts';
+import { secretKeys } from '../src/token-keys.ts';
 import { createStockClient } from '../src/stock-client.ts';
 
 type Behaviour = (request: IncomingMessage, response: ServerResponse) => void;
@@ -74,7 +75,8 @@ async function build(t: Test, behaviours: { stock?: Behaviour | undefined; order
     isReady: () => true,
     docsBaseUrl: '',
     limits: { userMax: 1_000, addressMax: 1_000 },
-    identifier: createIdentifier({ secret: SECRET, issuer: undefined, audience: undefined }),
+    requestsMax: 1_000,
+    identifier: createIdentifier({ keys: secretKeys(SECRET), issuer: undefined, audience: undefined }),
     signatures: createSignatureVerifier([]),
     isSandbox: true,
     ...stockParts(await upstreamTo(t, behaviours.stock)),
@@ -203,7 +205,8 @@ await t.test('notices are refused before they are read, and only unsigned ones a
     isReady: () => true,
     docsBaseUrl: '',
     limits: { userMax: 1_000, addressMax: 2 },
-    identifier: createIdentifier({ secret: SECRET, issuer: undefined, audience: undefined }),
+    requestsMax: 1_000,
+    identifier: createIdentifier({ keys: secretKeys(SECRET), issuer: undefined, audience: undefined }),
     signatures: createSignatureVerifier([secret]),
     isSandbox: false,
     ...stockParts(await upstreamTo(t, hang)),

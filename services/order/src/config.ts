@@ -24,6 +24,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     port: reader.integer('PORT', { default: 8082, min: 0, max: 65_535 }),
     metricsPort: reader.integer('METRICS_PORT', { default: 9462, min: 0, max: 65_535 }),
     roles: reader.choices('ROLES', ROLES),
+    /** Callers need a few seconds to learn that a pod leaves; it serves on meanwhile. */
+    drainMs: reader.integer('DRAIN_MS', { default: 5_000, min: 0, max: 60_000 }),
     logLevel: reader.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
     // unnest x500 wrote 91k rows/s, x2000 110k; a bigger chunk holds the ledger's rows longer (field notes, section 5).
     intakeBatchCountMax: reader.integer('INTAKE_BATCH_COUNT_MAX', { default: 500, min: 1, max: 5_000 }),

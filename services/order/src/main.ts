@@ -120,7 +120,7 @@ function startExpiry({ config, logger, lifecycle, metrics, poke }: Process): voi
 
 const config = readConfigOrExit(readConfig);
 const logger = createLogger('order', config.logLevel);
-const lifecycle = new Lifecycle(logger);
+const lifecycle = new Lifecycle(logger, { drainMs: config.drainMs });
 try {
   await start(config, logger, lifecycle);
 } catch (error) {

@@ -18,6 +18,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     port: reader.integer('PORT', { default: 8081, min: 0, max: 65_535 }),
     metricsPort: reader.integer('METRICS_PORT', { default: 9461, min: 0, max: 65_535 }),
     roles: reader.choices('ROLES', ROLES),
+    /** Callers need a few seconds to learn that a pod leaves; it serves on meanwhile. */
+    drainMs: reader.integer('DRAIN_MS', { default: 5_000, min: 0, max: 60_000 }),
     logLevel: reader.string('LOG_LEVEL', {
       default: 'info',
       pattern: /^(trace|debug|info|warn|error|fatal|silent)$/,

@@ -9,7 +9,7 @@ import type { Process } from './process.ts';
 
 const config = readConfigOrExit(() => readConfig());
 const logger = createLogger('stock', config.logLevel);
-const lifecycle = new Lifecycle(logger);
+const lifecycle = new Lifecycle(logger, { drainMs: config.drainMs });
 try {
   await start(config);
 } catch (error) {

@@ -1,0 +1,28 @@
+import type { Http } from '@seckill/runtime';
+import type { Metrics } from './metrics.ts';
+
+/** Of the rejections of a route with one status: the first is told, then one in this many, with their count. */
+const SAMPLE = 1_000;
+
+/**
+ * One line a request, with the route's template and not its URL, which has ids in it. Who asked is not told. A crowd that
+ * hears "sold out" must not become a flood of log lines.
+ */
+export function logRequests(app: Http, metrics: Metrics): void {
+  // Bounded: by the routes and the statuses there are.
+  const rejections = new Map<string, number>();
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    const { statusCode: status, elapsedTime: ms } = reply;
+    metrics.requestSeconds.observe({ method: request.method, route, status: String(status) }, ms / 1_000);
+    const line = { method: request.method, route, status, ms: Math.round(ms) };
+    if (status < 400 || status === 500) {
+      request.log.info(line, 'request');
+      return;
+    }
+    const key = `${request.method} ${route} ${status}`;
+    const count = rejections.get(key) ?? 0;
+    rejections.set(key, count + 1);
+    if (count % SAMPLE === 0) request.log.info({ ...line, rejections: count + 1 }, 'request, one of many');
+  });
+}

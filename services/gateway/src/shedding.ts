@@ -1,0 +1,46 @@
+import { randomInt } from 'node:crypto';
+import underPressure from '@fastify/under-pressure';
+import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
+import type { Metrics } from './metrics.ts';
+
+export interface SheddingOptions {
+  /** Requests in flight; one more is `overloaded`. */
+  requestsMax: number;
+  metrics: Pick<Metrics, 'shed' | 'inFlight'>;
+}
+
+/** Mean over a second. The bound on requests acts at once; this one when requests are few and dear. */
+const LOOP_DELAY_MS_MAX = 1_000;
+const JITTER_SECONDS = 2;
+
+/**
+ * Refuses what would only wait: before its token is looked at, before its body is read, before any unit moves. Health is
+ * exempt, or an orchestrator would kill the process for being busy. Delay and not utilization is looked at: a loop that
+ * is used up to 100 % is what a sale wants, as long as everyone is served soon.
+ */
+export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingOptions): Promise<void> {
+  let inFlight = 0;
+  const overloaded = (reason: 'requests' | 'event_loop'): Problem => {
+    metrics.shed.inc({ reason });
+    return new Problem('overloaded', { retryAfterSeconds: 1 + randomInt(JITTER_SECONDS + 1) });
+  };
+
+  app.addHook('onRequest', async (request, reply) => {
+    if (isHealthRoute(request)) return;
+    if (inFlight >= requestsMax) throw overloaded('requests');
+    inFlight += 1;
+    metrics.inFlight.set(inFlight);
+    // Also when the client has gone before the answer.
+    reply.raw.once('close', () => {
+      inFlight -= 1;
+      metrics.inFlight.set(inFlight);
+    });
+  });
+  await app.register(underPressure, {
+    maxEventLoopDelay: LOOP_DELAY_MS_MAX,
+    eventLoopUtilizationMode: 'interval',
+    pressureHandler: async (request) => {
+      if (!isHealthRoute(request)) throw overloaded('event_loop');
+    },
+  });
+}
