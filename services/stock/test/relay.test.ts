@@ -322,7 +322,7 @@ await t.test(
         REDIS_URL: engines.redis,
         ORDER_URL: own.order.url,
         ROLES: 'relay',
-        RELAY_BATCH_COUNT_MAX: '10',
+        RELAY_BATCH_COUNT_MAX: '25',
         RELAY_LEASE_MS: '600',
       });
       return child;
@@ -334,7 +334,7 @@ await t.test(
     const left = await outboxLength(lane, own);
     t.ok(left > 0, `${left} entries were left`);
     const second = await start();
-    await until('the outbox is empty', async () => (await outboxLength(lane, own)) === 0, 20_000);
+    await until('the outbox is empty', async () => (await outboxLength(lane, own)) === 0, 60_000);
     await until(
       'all are there',
       () => new Set(received.of(lane.saleId).map(({ sequence }) => sequence)).size === 3_000,

@@ -24,6 +24,7 @@ export async function startStock(
       STOCK_TOKEN: TOKENS.stock,
       GATEWAY_TOKEN: TOKENS.gateway,
       ORDER_TOKEN: TOKENS.order,
+      DRAIN_MS: '0',
       HOST: '127.0.0.1',
       PORT: String(port),
       METRICS_PORT: String(metricsPort),
