@@ -40,8 +40,8 @@ export interface Stack {
   startProcess(options: ProcessOptions): Promise<{ url: string; child: Child }>;
   /** SIGKILL, as a crash would. */
   kill(service: ServiceName): Promise<void>;
-  /** Stops a service if it runs and starts it again on the same port. */
-  restart(service: ServiceName): Promise<void>;
+  /** Stops a service if it runs and starts it again on the same port, with `env` over what it was told before. */
+  restart(service: ServiceName, env?: Record<string, string>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -94,9 +94,9 @@ function assemble(
       await services.end(service, 'kill');
       refresh();
     },
-    async restart(service) {
+    async restart(service, extra) {
       await services.end(service, 'stop');
-      await services.start(service, service, services.ports[service]);
+      await services.start(service, service, services.ports[service], extra);
       refresh();
     },
     async stop() {

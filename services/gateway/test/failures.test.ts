@@ -175,6 +175,36 @@ await t.test('an order that is not stored yet is not ready, and never missing, f
   }
 });
 
+await t.test(
+  'an order without row and hold is not missing while its lane is checked or rebuilt',
+  async (t) => {
+    const record = { definition: { id: 'oranges' }, version: 1, state: 'open', acknowledged: true };
+    const retired = { asOf: '', items: [] };
+    const ask = async (gate: string, sale: Behaviour) => {
+      const send = await build(t, {
+        stock: (request, response) => {
+          const isHold = request.url?.startsWith('/internal/holds/') === true;
+          (isHold ? problem(404, 'order_not_found') : answer(200, { gate, items: [] }))(request, response);
+        },
+        order: (request, response) => {
+          const isOrder = request.url?.startsWith('/v1/orders/') === true;
+          (isOrder ? problem(404, 'order_not_found') : sale)(request, response);
+        },
+      });
+      const found = await send('GET', `/v1/orders/${ORDER_ID}`);
+      t.match(await send('POST', `/v1/orders/${ORDER_ID}/cancel`), { code: found.code }, 'to a cancel too');
+      return found;
+    };
+    const notReady = { status: 503, code: 'order_not_ready', retryAfter: '1' };
+    const notFound = { status: 404, code: 'order_not_found' };
+    t.match(await ask('missing', answer(200, record)), notReady, 'Redis was emptied');
+    t.match(await ask('rebuilding', answer(200, record)), notReady, 'the lane is being loaded');
+    t.match(await ask('open', answer(200, record)), notFound, 'everything promised is stored by then');
+    t.match(await ask('missing', problem(404, 'sale_not_found')), notFound, 'nobody knows the sale');
+    t.match(await ask('missing', answer(200, { ...record, retired })), notFound, 'the sale is retired');
+  },
+);
+
 await t.test('reads that nobody can answer now are to be repeated', async (t) => {
   for (const order of [hang, refuse, cut]) {
     const send = await build(t, { stock: hang, order });

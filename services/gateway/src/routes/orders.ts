@@ -49,16 +49,36 @@ interface Wanted {
 /**
  * The row; or the hold, while the row is on its way; or the row after all, for a hold may have been settled between
  * the two looks. A stranger learns nothing but 404.
+ * @throws Problem `order_not_found`; `order_not_ready` when neither row nor hold is there and Redis cannot tell.
  */
-async function findOrder({ order, stock }: Services, { orderId, userId, trace }: Wanted): Promise<Order> {
-  if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
+async function findOrder(services: Services, { orderId, userId, trace }: Wanted): Promise<Order> {
+  const { order, stock } = services;
+  const saleId = parseReservationId(orderId)?.saleId;
+  if (saleId === undefined) throw new Problem('order_not_found');
   const stored = await order.order(orderId, userId, trace);
   if (stored !== undefined) return stored;
   const hold = await stock.hold(orderId, trace);
   if (hold?.userId === userId) return orderFromHold(hold.reservation);
-  const settled = hold === undefined ? await order.order(orderId, userId, trace) : undefined;
+  if (hold !== undefined) throw new Problem('order_not_found');
+  // Before the row is looked for again: once the lane is open, everything that was promised is stored.
+  const canTell = await canStockTell(services, saleId, trace);
+  const settled = await order.order(orderId, userId, trace);
   if (settled !== undefined) return settled;
-  throw new Problem('order_not_found');
+  throw new Problem(canTell ? 'order_not_found' : 'order_not_ready');
+}
+
+/**
+ * While a lane is checked or rebuilt, that it has no hold says nothing: Redis may have lost it, and its row still be on
+ * its way from Kafka (INV-2). A sale that order does not know, or has retired, has no lane and never will.
+ */
+async function canStockTell({ order, stock }: Services, saleId: string, trace: Trace): Promise<boolean> {
+  if ((await stock.state(saleId, trace)).gate === 'open') return true;
+  try {
+    return (await order.sale(saleId, trace)).retired !== undefined;
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'sale_not_found') return true;
+    throw error;
+  }
 }
 
 function orderFromHold({ userId: _owner, ...order }: Reservation): Order {

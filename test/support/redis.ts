@@ -1,0 +1,79 @@
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import type { Test } from 'tap';
+import type { OutboxEntry } from '../../services/stock/src/outbox.ts';
+
+/** A person's connection to Redis, which comes back by itself. */
+export function connectRedis(t: Test, url: string): Redis {
+  const redis = new Redis(url, { maxRetriesPerRequest: 10 });
+  redis.on('error', () => undefined);
+  t.teardown(() => {
+    redis.disconnect();
+  });
+  return redis;
+}
+
+/** The folder that holds the AOF. */
+export async function aofFolder(redis: Redis): Promise<string> {
+  const [, dir = ''] = await redis.config('GET', 'dir');
+  const [, name = ''] = await redis.config('GET', 'appenddirname');
+  return join(dir, name);
+}
+
+/** @returns a function that puts the AOF of this moment back; Redis must not run then. */
+export function copyAof(folder: string): () => void {
+  const copy = `${folder}-copy`;
+  rmSync(copy, { recursive: true, force: true });
+  cpSync(folder, copy, { recursive: true });
+  return () => {
+    rmSync(folder, { recursive: true });
+    cpSync(copy, folder, { recursive: true });
+  };
+}
+
+/** Longer than a kill takes on a busy machine. */
+const PAUSE_MS = 10_000;
+
+/**
+ * From here on Redis writes nothing, until it is killed or `CLIENT UNPAUSE`.
+ * @returns the reservations that may be known to it alone: the relay has not removed them.
+ */
+export async function freezeWrites(redis: Redis, saleId: string): Promise<Set<string>> {
+  await redis.call('CLIENT', 'PAUSE', String(PAUSE_MS), 'WRITE');
+  return idsOf(saleId, await redis.xrange(outboxKey(saleId), '-', '+'));
+}
+
+/** FLUSHALL. @returns the reservations that the relay had not removed, read in the same step. */
+export async function flushAll(redis: Redis, saleId: string): Promise<Set<string>> {
+  const replies = await redis.multi().xrange(outboxKey(saleId), '-', '+').flushall().exec();
+  return idsOf(saleId, (replies?.[0]?.[1] ?? []) as [string, string[]][]);
+}
+
+/** Makes it a replica of another. @returns the reservations that the relay had not removed, read in the same step. */
+export async function demote(redis: Redis, saleId: string, port: number): Promise<Set<string>> {
+  const replies = await redis.multi().xrange(outboxKey(saleId), '-', '+').replicaof('127.0.0.1', port).exec();
+  return idsOf(saleId, (replies?.[0]?.[1] ?? []) as [string, string[]][]);
+}
+
+/** What a relay would read. */
+export async function readOutbox(redis: Redis, saleId: string): Promise<OutboxEntry[]> {
+  const entries = await redis.xrange(outboxKey(saleId), '-', '+');
+  return entries.map(([id, fields]) => {
+    const fact = (name: string): string => fields[fields.indexOf(name) + 1] ?? '';
+    return { id, userId: fact('user'), idempotencyKey: fact('key'), record: fact('record') };
+  });
+}
+
+function outboxKey(saleId: string): string {
+  return `seckill:{${saleId}:0}:outbox`;
+}
+
+function idsOf(saleId: string, entries: [string, string[]][]): Set<string> {
+  return new Set(
+    entries.map(([, fields]) => {
+      const record = fields[fields.indexOf('record') + 1] ?? '';
+      return `${saleId}.0.${record.split('\n', 1)[0] ?? ''}`;
+    }),
+  );
+}
