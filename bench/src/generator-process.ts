@@ -40,16 +40,16 @@ export interface LoadResult {
 }
 
 export interface GeneratorListener {
-  onSample?: (sample: Sample) => void;
-  onProbe?: (orderId: string, at: number) => void;
-  onWindow?: (edge: 'open' | 'close') => void;
+  onSample?(sample: Sample): void;
+  onProbe?(orderId: string, at: number): void;
+  onWindow?(edge: 'open' | 'close'): void;
 }
 
 export interface Generator {
   pid: number;
   /** Sends the load, beginning at `startAt`, ms since 1970. @throws Error when the generator fails or hangs. */
   run(startAt: number): Promise<LoadResult>;
-  stop(): void;
+  stop: () => void;
 }
 
 /** Beyond the plan's own duration: draining, and repeating what was lost. */
