@@ -4,7 +4,7 @@ import type { ReserveAnswer, ReserveItem } from '@seckill/contracts';
 import { Pool } from 'undici';
 import { settle, type Comparison } from './comparison.ts';
 import { judgeCounts } from './intake-rate.ts';
-import { createSale } from './sale.ts';
+import { closeSale, createSale } from './sale.ts';
 import { plainSale, PLENTY } from './scenarios/load.ts';
 import { loadSide } from './side.ts';
 
@@ -52,6 +52,7 @@ export async function compareHolds(comparison: Comparison): Promise<void> {
       await engines.untilDrained(saleId, STORED_MS);
     }
     await judgeCounts(comparison, small);
+    await closeSale(target, small);
   }
   await judgeCounts(comparison, large);
 }

@@ -1,7 +1,7 @@
 import { drainBacklog, pauseOrder, resumeOrder } from './backlog.ts';
 import { settle, type Comparison } from './comparison.ts';
 import { loadSide } from './side.ts';
-import { createSale } from './sale.ts';
+import { closeSale, createSale } from './sale.ts';
 import { plainSale, PLENTY } from './scenarios/load.ts';
 import { randomBytes } from 'node:crypto';
 
@@ -33,6 +33,7 @@ export async function compareIntake(comparison: Comparison): Promise<void> {
       resumeOrder(target);
     }
     await judgeCounts(comparison, saleId);
+    await closeSale(target, saleId);
   }
 }
 

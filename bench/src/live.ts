@@ -1,4 +1,11 @@
-import type { Point } from './run.ts';
+import type { Sample } from './recorder.ts';
+
+/** A second of a run: what the generator saw, and what the engines held at its end. */
+export interface Point extends Sample {
+  unitsLeft: number | null;
+  orderLagP99Ms: number | null;
+  outbox: number | null;
+}
 
 export interface Live {
   show: (point: Point, total: number) => void;

@@ -51,7 +51,7 @@ export function renderPage(summary: Summary): string {
   const data = JSON.stringify(summary).replaceAll('<', '\\u003c');
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="content-security-policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'">
+<meta http-equiv="content-security-policy" content="default-src 'none'; img-src data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'">
 <link rel="icon" href="data:,">
 <title>${escape(summary.scenario)} – Seckill bench</title><style>${sheet}${STYLE}</style></head><body>
 <h1>${escape(summary.scenario)}</h1>

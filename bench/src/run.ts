@@ -5,21 +5,14 @@ import { rmSync } from 'node:fs';
 import { readUse, spentBetween, type ProcessUse } from './cpu.ts';
 import { startGenerator, type LoadResult } from './generator-process.ts';
 import { History } from './history.ts';
-import type { Live } from './live.ts';
+import type { Live, Point } from './live.ts';
 import { OrderLagProbe, type OrderLag } from './order-lag.ts';
 import type { Sample } from './recorder.ts';
-import { createSale, readSale } from './sale.ts';
+import { closeSale, createSale, readSale } from './sale.ts';
 import type { Extra, LoadScenario, ScenarioContext, ScenarioPlan } from './scenarios/load.ts';
 import type { Target } from './target.ts';
 import { judgeByEngines, judgeByHttp, readBaseline, readHistory, type Verdict } from './verdict.ts';
 import { watchTotals } from './watch.ts';
-
-/** A second of a run: what the generator saw, and what the engines held at its end. */
-export interface Point extends Sample {
-  unitsLeft: number | null;
-  orderLagP99Ms: number | null;
-  outbox: number | null;
-}
 
 export interface RunResult {
   saleId: string;
@@ -94,6 +87,7 @@ export async function runScenario({ target, scenario, plan, seed, live }: RunOpt
   } finally {
     generator.stop();
     await observer.finish();
+    await closeSale(target, saleId);
     rmSync(historyFile, { force: true });
   }
 }

@@ -34,6 +34,22 @@ export async function createSale(
   }
 }
 
+/** After a run: stock goes on telling every gateway of a sale that is open. A sale that cannot be closed stays as it is. */
+export async function closeSale(
+  { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,
+  id: string,
+): Promise<void> {
+  const request = {
+    method: 'POST',
+    path: `/v1/sales/${id}/close`,
+    headers: { authorization: `Bearer ${adminToken}` },
+  } as const;
+  await http.request(request).then(
+    ({ body }) => body.dump(),
+    () => undefined,
+  );
+}
+
 export async function readSale({ http }: Pick<Target, 'http'>, id: string): Promise<Sale | undefined> {
   try {
     const response = await http.request({ method: 'GET', path: `/v1/sales/${id}` });

@@ -8,7 +8,7 @@ import { startGenerator, type LoadResult } from './generator-process.ts';
 import { History } from './history.ts';
 import { OrderLagProbe, type OrderLag } from './order-lag.ts';
 import type { ClosedModel, OpenModel, Traffic } from './plan.ts';
-import { createSale } from './sale.ts';
+import { closeSale, createSale } from './sale.ts';
 import { PLAIN_TRAFFIC, plainSale, PLENTY } from './scenarios/load.ts';
 import type { Target } from './target.ts';
 import { failuresOf } from './thresholds.ts';
@@ -95,6 +95,7 @@ export async function loadSide(target: Target, side: Side, options: SideLoad): P
   } finally {
     generator.stop();
     await probe?.finish(0);
+    if (side.kind === 'product' && options.isJudgedByCounts !== true) await closeSale(target, saleId);
     rmSync(historyFile, { force: true });
   }
 }
