@@ -13,6 +13,7 @@ import {
 } from './contracts.ts';
 import { createIdentifier } from '@seckill/gateway/identity';
 import { readIdempotencyKey } from '@seckill/gateway/idempotency-key';
+import { secretKeys } from '@seckill/gateway/token-keys';
 import {
   ConfigReader,
   createHttp,
@@ -67,7 +68,11 @@ export async function serveShop(
   const lifecycle = new Lifecycle(logger);
   const shop = await start();
   lifecycle.onStop('shop', () => shop.close());
-  const identifier = createIdentifier({ secret: config.jwtSecret, issuer: undefined, audience: undefined });
+  const identifier = createIdentifier({
+    keys: secretKeys(config.jwtSecret),
+    issuer: undefined,
+    audience: undefined,
+  });
   const app = createHttp({ logger, isReady: () => lifecycle.isReady });
 
   app.post('/v1/sales', { schema: { body: SaleInput } }, async (request, reply) => {
