@@ -28,6 +28,7 @@ export async function startStock(
       PORT: String(port),
       METRICS_PORT: String(metricsPort),
       LOG_LEVEL: 'silent',
+      DRAIN_MS: '0',
       ...env,
     },
     output,
