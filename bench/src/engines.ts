@@ -1,10 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { TOPICS, type SaleDefinition, type Topic } from '@seckill/contracts';
 import { createKafka, createLogger, type Kafka } from '@seckill/runtime';
 import pg from 'pg';
+import { readIds } from './kafka-ids.ts';
 
 /** Consumer group of stock's role `settler` (contract.md: one name everywhere). */
 const SETTLER_GROUP = 'seckill.settler';
+/** Each look opens a connection to Kafka. */
+const DRAIN_POLL_MS = 250;
 type Admin = ReturnType<Kafka['admin']>;
 
 /**
@@ -66,7 +70,7 @@ export class EngineReader {
     this.#redis = new Redis(urls.redis, { maxRetriesPerRequest: 3 });
     this.#redis.on('error', () => undefined);
     this.#kafka = createKafka(urls.kafka.split(','), 'audit', createLogger('audit', 'silent'));
-    this.#postgres = new pg.Pool({ connectionString: urls.postgres, max: 2, statement_timeout: 30_000 });
+    this.#postgres = new pg.Pool({ connectionString: urls.postgres, max: 3, statement_timeout: 30_000 });
     this.#postgres.on('error', () => undefined);
   }
 
@@ -149,6 +153,104 @@ export class EngineReader {
     return rows;
   }
 
+  /** Which of these orders have a row that others see. */
+  async storedOf(orderIds: string[]): Promise<string[]> {
+    const { rows } = await this.#postgres.query<{ id: string }>(
+      'SELECT id FROM orders WHERE id = ANY ($1::text[])',
+      [orderIds],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  async outboxLength(saleId: string, lane = 0): Promise<number> {
+    return this.#redis.xlen(`seckill:{${saleId}:${lane}}:outbox`);
+  }
+
+  /** Of an engine that is ours alone. */
+  async configureRedis(name: string, value: string): Promise<void> {
+    await this.#redis.config('SET', name, value);
+  }
+
+  /** Bytes that Redis has allocated for everything. */
+  async redisBytes(): Promise<number> {
+    return Number(/used_memory:(\d+)/.exec(await this.#redis.info('memory'))?.[1]);
+  }
+
+  /** Of one sale, without reading what they are: for sales too large to be judged row by row. */
+  async counts(saleId: string): Promise<{ holds: number; sequence: number; rows: number; sold: number }> {
+    const key = (part: string) => `seckill:{${saleId}:0}:${part}`;
+    const [holds, sequence, { rows }] = await Promise.all([
+      this.#redis.hlen(key('holds')),
+      this.#redis.hget(key('state'), 'sequence'),
+      this.#postgres.query<{ rows: number; sold: number }>(
+        `SELECT (SELECT count(*)::int FROM orders WHERE sale_id = $1 AND status = 'pending') AS rows,
+           (SELECT coalesce(sum(sold), 0)::int FROM ledger WHERE sale_id = $1) AS sold`,
+        [saleId],
+      ),
+    ]);
+    return { holds, sequence: Number(sequence), rows: rows[0]?.rows ?? 0, sold: rows[0]?.sold ?? 0 };
+  }
+
+  /** Of the reservations topic: messages that Postgres has stored, by the offsets beside its rows. */
+  async countIntake(): Promise<number> {
+    const { rows } = await this.#postgres.query<{ count: number }>(
+      'SELECT coalesce(sum(next_offset), 0)::int AS count FROM intake_offsets WHERE topic = $1',
+      [TOPICS.reservations.name],
+    );
+    return rows[0]?.count ?? 0;
+  }
+
+  /** Waits until outbox and topic are stored. @throws Error after `timeoutMs`. */
+  async untilDrained(saleId: string, timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const outbox = await this.outboxLength(saleId);
+      const backlog = outbox > 0 ? undefined : await this.kafkaBacklog();
+      if (backlog === 0) return;
+      if (performance.now() > deadline) {
+        throw new Error(`not drained: outbox ${outbox}, in Kafka ${backlog ?? 'unknown'}`);
+      }
+      await sleep(DRAIN_POLL_MS);
+    }
+  }
+
+  /** What the results depend on: versions, and whether an acknowledged write is on disk. */
+  async describe(): Promise<Record<string, string>> {
+    const [redis, appendfsync, { rows }] = await Promise.all([
+      this.#redis.info('server'),
+      this.#redis.config('GET', 'appendfsync'),
+      this.#postgres.query<{ name: string; setting: string }>(
+        `SELECT name, setting FROM pg_settings
+          WHERE name IN ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes')`,
+      ),
+    ]);
+    return {
+      redis: /redis_version:(\S+)/.exec(redis)?.[1] ?? 'unknown',
+      redis_appendfsync: appendfsync[1] ?? 'unknown',
+      ...Object.fromEntries(
+        rows.map(({ name, setting }) => [
+          name === 'server_version' ? 'postgres' : `postgres_${name}`,
+          setting,
+        ]),
+      ),
+    };
+  }
+
+  /**
+   * Takes housekeeping out of what is measured next, for whoever is measured: Redis rewrites its AOF and PostgreSQL
+   * writes a checkpoint now instead of at some moment of a run.
+   */
+  async settleEngines(timeoutMs: number): Promise<void> {
+    await this.#postgres.query('CHECKPOINT');
+    await this.#redis.bgrewriteaof().catch(() => undefined);
+    const deadline = performance.now() + timeoutMs;
+    while (performance.now() < deadline) {
+      const info = await this.#redis.info('persistence');
+      if (/aof_rewrite_in_progress:0/.test(info) && /aof_rewrite_scheduled:0/.test(info)) return;
+      await sleep(50);
+    }
+  }
+
   async countOrders(): Promise<number> {
     const { rows } = await this.#postgres.query<{ count: number }>(
       'SELECT count(*)::int AS count FROM orders',
@@ -193,6 +295,18 @@ export class EngineReader {
   async deadLetters(): Promise<number> {
     const ends = await this.#offsets(TOPICS.deadLetters);
     return ends.reduce((sum, { low, high }) => sum + high - low, 0);
+  }
+
+  /** Where the reservations topic ends now, by partition. */
+  async reservationEnds(): Promise<Map<number, number>> {
+    const ends = await this.#offsets(TOPICS.reservations);
+    return new Map(ends.map(({ partition, high }) => [partition, high]));
+  }
+
+  /** Reads the reservations topic from there to its end. @returns ids of the sale's reservations, each once. */
+  async publishedIds(saleId: string, from: Map<number, number>): Promise<Set<string>> {
+    const ends = await this.reservationEnds();
+    return readIds(this.#kafka, { from, ends, prefix: `${saleId}.` });
   }
 
   async #offsets(topic: Topic): Promise<{ partition: number; low: number; high: number }[]> {

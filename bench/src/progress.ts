@@ -2,6 +2,7 @@ import type { Sale } from '@seckill/contracts';
 import type { Pool } from 'undici';
 import type { EngineReader } from './engines.ts';
 import type { History } from './history.ts';
+import { readSale } from './sale.ts';
 
 export interface ProgressOptions {
   http: Pool;
@@ -26,7 +27,7 @@ export function showProgress(options: ProgressOptions): () => Promise<void> {
   let drawing: Promise<void> | undefined;
 
   async function draw(): Promise<void> {
-    const sales = await Promise.all(options.saleIds.map((saleId) => readSale(options.http, saleId)));
+    const sales = await Promise.all(options.saleIds.map((saleId) => readSale(options, saleId)));
     const stored = await options.engines.countOrders().catch(() => 0);
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     const lines = sales
@@ -56,17 +57,6 @@ export function showProgress(options: ProgressOptions): () => Promise<void> {
     await drawing;
     await draw();
   };
-}
-
-async function readSale(http: Pool, saleId: string): Promise<Sale | undefined> {
-  try {
-    const response = await http.request({ method: 'GET', path: `/v1/sales/${saleId}` });
-    const body = await response.body.json();
-    return response.statusCode === 200 ? (body as Sale) : undefined;
-  } catch {
-    // Progress is a courtesy; the audit is what decides.
-    return undefined;
-  }
 }
 
 function formatSale(sale: Sale, history: History, isTty: boolean): string {

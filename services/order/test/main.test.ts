@@ -34,6 +34,7 @@ async function startOrder(
   const child = spawn(process.execPath, [PROGRAM], {
     env: {
       PATH: process.env['PATH'],
+      DRAIN_MS: '0',
       DATABASE_URL: databaseUrl,
       STOCK_URL: stockUrl,
       ORDER_TOKEN: TOKENS.order,

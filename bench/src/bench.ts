@@ -1,0 +1,33 @@
+import { parseArgs } from 'node:util';
+import { runCli } from '@seckill/stack';
+import { compare } from './compare.ts';
+import { diffFiles } from './diff.ts';
+import { HELP } from './help.ts';
+import { OPTIONS, readNumbers } from './options.ts';
+import { LOAD_SCENARIOS } from './scenarios/index.ts';
+import { runCommand } from './run-command.ts';
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
+  const [command, ...rest] = positionals;
+  if (values.help === true || command === undefined) {
+    console.log(HELP);
+    return values.help === true ? 0 : 2;
+  }
+  if (command === 'diff') {
+    const [left, right] = rest;
+    if (left === undefined || right === undefined) throw new Error('diff wants two summary files');
+    for (const line of diffFiles(left, right)) console.log(line);
+    return 0;
+  }
+  if (rest.length > 0) throw new Error(`one scenario at a time, not also ${rest.join(' ')}`);
+  if (command === 'compare') return compare(values, readNumbers(values));
+  const scenario = LOAD_SCENARIOS.find(({ name }) => name === command);
+  if (scenario === undefined) {
+    console.error(`there is no scenario "${command}"; see --help`);
+    return 2;
+  }
+  return runCommand(scenario, values, readNumbers(values));
+}
+
+await runCli(main);

@@ -1,0 +1,109 @@
+import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { FULL, QUICK, type Comparison } from './comparison.ts';
+import { comparisonTables } from './comparison-tables.ts';
+import { describeEnvironment } from './environment.ts';
+import { FIGURES, figuresOf, type Phase } from './figures.ts';
+import { makeResultFolder } from './folders.ts';
+import { compareHolds } from './holds.ts';
+import { compareIntake } from './intake-rate.ts';
+import { compareLatency } from './latency.ts';
+import type { Numbers, Values } from './options.ts';
+import { BASELINES, startRig, type SideName } from './rig.ts';
+import { Samples } from './samples.ts';
+import { compareSaturation, compareSoldOut } from './saturation.ts';
+import { compareScripts } from './script-rate.ts';
+import { SUMMARY_VERSION } from './summary.ts';
+
+/** In this order: latency and intake need the product's saturation, a million holds come last because they stay. */
+const PHASES: readonly [Phase, (comparison: Comparison) => Promise<void>][] = [
+  ['scripts', compareScripts],
+  ['saturation', compareSaturation],
+  ['sold-out', compareSoldOut],
+  ['latency', compareLatency],
+  ['intake', compareIntake],
+  ['holds', compareHolds],
+];
+
+/** Product and baselines side by side. @returns 0 all figures met; 99 some missed; 1 somebody sold wrong. */
+export async function compare(values: Values, numbers: Numbers): Promise<number> {
+  const names = readOnly(values.only);
+  const kinds = FIGURES.filter(({ name }) => names.includes(name));
+  const phases = new Set(kinds.flatMap((kind) => kind.phases));
+  const scale = { ...(values.quick === true ? QUICK : FULL) };
+  scale.rounds = numbers.rounds ?? scale.rounds;
+  const startedAt = new Date();
+  const log = (line: string): void => {
+    const seconds = Math.round((Date.now() - startedAt.getTime()) / 1_000);
+    console.log(`${String(seconds).padStart(5)} s  ${line}`);
+  };
+  warnOfLoad(log);
+  const rig = await startRig(log);
+  const samples = new Samples();
+  try {
+    const environment = await describeEnvironment(rig.target);
+    const comparison: Comparison = { rig, scale, samples, sides: sidesFor(values.only, kinds), log };
+    for (const [phase, run] of PHASES) {
+      if (!phases.has(phase)) continue;
+      log(`── ${phase}, ${scale.rounds} rounds`);
+      await runPhase(comparison, phase, run);
+    }
+    const figures = figuresOf(samples, names);
+    const folder = makeResultFolder('compare', values.out);
+    const parts = { startedAt, environment, scale, samples, figures, isQuick: values.quick === true };
+    const tables = comparisonTables(parts);
+    const summary = {
+      schemaVersion: SUMMARY_VERSION,
+      ...parts,
+      samples: samples.values,
+      cpuUs: samples.cpuUs,
+    };
+    writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+    writeFileSync(join(folder, 'result.md'), `${tables.join('\n')}\n`);
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ figures }, null, 2)}\n`);
+    console.log(`\n${tables.join('\n')}\n\n${join(folder, 'result.md')}\n${join(folder, 'summary.json')}`);
+    if (samples.findings.length > 0) return 1;
+    // Of a smoke only right or wrong counts.
+    return values.quick === true || figures.every(({ met }) => met) ? 0 : 99;
+  } finally {
+    await rig.close();
+  }
+}
+
+/** A phase that fails takes its figures with it, not the hour before it. */
+async function runPhase(
+  comparison: Comparison,
+  phase: Phase,
+  run: (one: Comparison) => Promise<void>,
+): Promise<void> {
+  try {
+    await run(comparison);
+  } catch (error) {
+    const text = `${phase} failed: ${error instanceof Error ? error.message : String(error)}`;
+    comparison.samples.findings.push(text);
+    comparison.log(text);
+  }
+}
+
+/** @throws Error for a name that is none. */
+function readOnly(text: string | undefined): string[] {
+  const all = FIGURES.map(({ name }) => name);
+  if (text === undefined) return all;
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !all.includes(name));
+  if (unknown !== undefined) throw new Error(`--only: no figure "${unknown}"; there are ${all.join(', ')}`);
+  return names;
+}
+
+/** All baselines, or with `--only` those that the figures need. */
+function sidesFor(only: string | undefined, kinds: (typeof FIGURES)[number][]): SideName[] {
+  const needed = new Set(kinds.flatMap(({ of }) => of));
+  return ['product', ...BASELINES.filter((name) => only === undefined || needed.has(name))];
+}
+
+function warnOfLoad(log: (line: string) => void): void {
+  const load = loadavg()[0] ?? 0;
+  if (load > 0.5)
+    log(`the load average is ${load.toFixed(1)}: others are at work, and the figures will say so`);
+}

@@ -1,0 +1,160 @@
+/** A process of its own that sends a plan's load: what it costs can be told from what the service costs. */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { expectedCount } from './arrivals.ts';
+import { runClosed } from './closed-model.ts';
+import type { FromGenerator, LoadResult, ToGenerator } from './generator-process.ts';
+import { runOpen } from './open-model.ts';
+import { durationOf, type Plan } from './plan.ts';
+import { Recorder, type HistoryLine } from './recorder.ts';
+import { RequestMaker } from './requests.ts';
+import { resolveLost } from './resolve.ts';
+
+/** Of one core. Beyond it answers wait in the generator's own queue, and the latency is its own (field, part D). */
+const UTILIZATION_MAX = 0.8;
+/** Of all arrivals. */
+const LATE_SHARE_MAX = 0.01;
+/** What a saturated gateway on one core may take at most; tokens beyond it are signed under way. */
+const CLOSED_PER_SECOND = 20_000;
+
+const tell = (message: FromGenerator): void => {
+  process.send?.(message);
+};
+
+async function run(plan: Plan): Promise<void> {
+  const recorder = new Recorder(
+    (sample) => {
+      tell({ kind: 'sample', sample });
+    },
+    (orderId) => {
+      tell({ kind: 'probe', orderId, at: monotonicMs() });
+    },
+  );
+  const maker = new RequestMaker(plan);
+  const { model, warmUpMs } = plan;
+  const durationMs = durationOf(plan);
+  const count =
+    model.kind === 'open' ? expectedCount(model.arrivals) : (CLOSED_PER_SECOND * durationMs) / 1_000;
+  maker.signBefore(Math.ceil(count));
+
+  const startAt = await startSignal();
+  const ticks = startTicks(recorder, startAt, durationMs);
+  const measured = measureSelf(startAt + warmUpMs, startAt + durationMs);
+  if (model.kind === 'closed') await runClosed({ ...plan, model }, maker, recorder, startAt);
+  else await runOpen({ ...plan, model }, maker, recorder, startAt);
+  ticks.stop();
+  const self = await measured;
+  const lost = recorder.takeLost();
+  await resolveLost(plan.url, lost, recorder);
+  writeHistory(plan.historyFile, recorder.history);
+  tell({ kind: 'result', result: resultOf(plan, recorder, lost.length, self.utilization) });
+}
+
+/** Resolves with the instant of performance.now() at which the first request leaves. */
+function startSignal(): Promise<number> {
+  tell({ kind: 'ready' });
+  return new Promise((resolve) => {
+    process.once('message', (message: ToGenerator) => {
+      if (message.kind === 'start') resolve(message.startAt - performance.timeOrigin);
+    });
+  });
+}
+
+function startTicks(recorder: Recorder, startAt: number, durationMs: number): { stop: () => void } {
+  let second = 0;
+  const tick = () => {
+    recorder.tick(second);
+    second += 1;
+  };
+  let timer: NodeJS.Timeout;
+  const plan = () => {
+    timer = setTimeout(
+      () => {
+        tick();
+        plan();
+      },
+      Math.max(1, startAt + (second + 1) * 1_000 - performance.now()),
+    );
+  };
+  plan();
+  return {
+    stop() {
+      clearTimeout(timer);
+      // Answers of the last second and of those that were waited for.
+      if (second * 1_000 < durationMs + 1_000) tick();
+    },
+  };
+}
+
+/** Our own share of a core between two instants; tells the parent at both, which reads what the others spent. */
+function measureSelf(from: number, to: number): Promise<{ utilization: number }> {
+  return new Promise((resolve) => {
+    setTimeout(() => {
+      tell({ kind: 'window', edge: 'open' });
+      const before = performance.eventLoopUtilization();
+      setTimeout(() => {
+        tell({ kind: 'window', edge: 'close' });
+        resolve({ utilization: performance.eventLoopUtilization(before).utilization });
+      }, to - from);
+    }, from - performance.now());
+  });
+}
+
+function resultOf(plan: Plan, recorder: Recorder, lost: number, utilization: number): LoadResult {
+  const { sent, answered, dropped, late, samples, window } = recorder;
+  const seconds = (durationOf(plan) - plan.warmUpMs) / 1_000;
+  const whyInvalid: string[] = [];
+  // A closed model saturates on purpose; what the generator took is told with it.
+  if (plan.model.kind === 'open') {
+    if (utilization > UTILIZATION_MAX) {
+      whyInvalid.push(`the generator was busy ${Math.round(utilization * 100)} % of the time`);
+    }
+    if (late > LATE_SHARE_MAX * Math.max(1, sent)) {
+      whyInvalid.push(`${late} of ${sent} requests left more than 10 ms late`);
+    }
+  }
+  return {
+    sent,
+    answered,
+    lost,
+    dropped,
+    late,
+    seconds,
+    window,
+    answeredPerSecond: window.answered / seconds,
+    acceptedPerSecond: window.accepted / seconds,
+    latency: recorder.latency,
+    utilization,
+    whyInvalid,
+    samples,
+  };
+}
+
+/** In pieces: a long run's history is larger than the longest string. */
+function writeHistory(file: string, history: HistoryLine[]): void {
+  const handle = openSync(file, 'w', 0o600);
+  for (let index = 0; index < history.length; index += 1_000) {
+    const lines = history.slice(index, index + 1_000).map((line) => `${JSON.stringify(line)}\n`);
+    writeSync(handle, lines.join(''));
+  }
+  closeSync(handle);
+}
+
+const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+process.once('message', (message: ToGenerator) => {
+  if (message.kind !== 'plan') return;
+  run(message.plan).then(
+    () => {
+      process.disconnect();
+    },
+    (error: unknown) => {
+      tell({ kind: 'failed', text: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      process.exitCode = 1;
+      process.disconnect();
+    },
+  );
+});
+// The parent is gone: nobody will hear the result.
+process.once('disconnect', () => {
+  process.exit();
+});

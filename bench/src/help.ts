@@ -1,0 +1,45 @@
+import { LOAD_SCENARIOS } from './scenarios/index.ts';
+
+const scenarios = LOAD_SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(16)}${summary}`).join('\n');
+
+export const HELP = `npm run bench -- <scenario> [options]
+npm run bench -- compare [--rounds N] [--only NAMES] [--quick] [--json FILE]
+npm run bench -- diff A.json B.json
+
+Loads the service, and proves in the same run that it did right: what was accepted is in Redis, Kafka and Postgres,
+once each, and never more than there is. Starts a stack of its own unless --name or --target says otherwise.
+
+Scenarios:
+${scenarios}
+
+Exit code: 0 good; 99 a threshold was missed, or the generator was the bottleneck; 1 an invariant is broken, or the
+run failed; 2 wrong usage.
+
+Where to:
+  --name NAME         a stack that runs on this machine (.run/NAME/stack.json), such as "default" of npm start;
+                      raise its RATE_LIMIT_USER_MAX and RATE_LIMIT_ADDRESS_MAX, or the limiter is what you measure
+  --target URL        any deployment's gateway, with
+  --secret S          its JWT_SECRET. Without the next three the verdict is what HTTP can tell:
+  --redis URL --kafka HOST:PORT,… --postgres URL
+
+What:
+  --duration S        seconds
+  --rate N            arrivals a second (open model)
+  --connections N
+  --buyers N          of burst, oranges-2000, mangoes-1000, settle-storm
+  --factor N          how many times faster than life: oranges-2000, mangoes-1000
+  --seed N            the same crowd as an earlier run, which printed it
+
+Thresholds, instead of the scenario's own:
+  --p99 MS  --error-rate SHARE  --order-lag-p99 MS
+
+Output:
+  --out FOLDER        for summary.json and report.html (default: bench/runs/<scenario>-<time>)
+  --json FILE         the summary once more; of compare the figures
+
+compare alternates the product and the baselines on one machine and tells medians, ratios and CPU per request. It
+wants a quiet machine. About 25 minutes with the default of 5 rounds; --quick is a smoke of about 3 minutes whose
+figures mean nothing; --only takes names of figures, separated by commas, and runs what those need.
+
+diff tells which measurements of two summaries differ (Mann-Whitney, bootstrap interval of the ratio of medians).
+`;

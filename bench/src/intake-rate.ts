@@ -1,0 +1,49 @@
+import { drainBacklog, pauseOrder, resumeOrder } from './backlog.ts';
+import { settle, type Comparison } from './comparison.ts';
+import { loadSide } from './side.ts';
+import { closeSale, createSale } from './sale.ts';
+import { plainSale, PLENTY } from './scenarios/load.ts';
+import { randomBytes } from 'node:crypto';
+
+/** Orders stored a second while a backlog is drained and nothing else runs. */
+export async function compareIntake(comparison: Comparison): Promise<void> {
+  const { scale, samples, rig, log } = comparison;
+  const { target, sides } = rig;
+  for (let round = 1; round <= scale.rounds; round += 1) {
+    await settle(comparison);
+    const saleId = `bench-${randomBytes(6).toString('hex')}`;
+    await createSale(target, saleId, plainSale(PLENTY), Date.now());
+    const model = { kind: 'closed', connections: scale.connections, durationMs: scale.backlogMs } as const;
+    pauseOrder(target);
+    try {
+      // Judged when it is stored, below.
+      await loadSide(target, sides.product, {
+        model,
+        warmUpMs: 0,
+        seed: round,
+        saleId,
+        isJudgedByCounts: true,
+      });
+      const { orders, seconds } = await drainBacklog(target, saleId);
+      samples.add('stored', orders / seconds);
+      log(
+        `round ${round}  intake: ${orders} orders in ${seconds.toFixed(2)} s, ${(orders / seconds).toFixed(0)} a second`,
+      );
+    } finally {
+      resumeOrder(target);
+    }
+    await judgeCounts(comparison, saleId);
+    await closeSale(target, saleId);
+  }
+}
+
+/** Redis' holds, its sequence, Postgres' rows and its ledger are the same number. */
+export async function judgeCounts({ rig, samples, log }: Comparison, saleId: string): Promise<void> {
+  const counts = await rig.target.engines?.counts(saleId);
+  if (counts === undefined) return;
+  const { holds, sequence, rows, sold } = counts;
+  if (holds === sequence && rows === holds && sold === rows) return;
+  const finding = `${saleId}: holds ${holds}, sequence ${sequence}, rows ${rows}, ledger ${sold} differ`;
+  samples.findings.push(finding);
+  log(`BROKEN  ${finding}`);
+}

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { TOPICS } from '@seckill/contracts';
+import type { Kafka } from '@seckill/runtime';
+
+/** A consumer joins and reads 100,000 messages in some seconds; this also covers a loaded machine. */
+const READ_MS = 60_000;
+
+interface Reading {
+  from: Map<number, number>;
+  ends: Map<number, number>;
+  prefix: string;
+}
+
+/**
+ * Reads what the reservations topic itself holds between two sets of offsets, in a group of its own, and keeps the keys
+ * (reservation ids) with the prefix. @throws Error when the ends are not reached within a minute.
+ */
+export async function readIds(kafka: Kafka, { from, ends, prefix }: Reading): Promise<Set<string>> {
+  const topic = TOPICS.reservations.name;
+  const ids = new Set<string>();
+  const open = new Map([...ends].filter(([partition, end]) => end > (from.get(partition) ?? 0)));
+  if (open.size === 0) return ids;
+  const groupId = `seckill.bench.${randomUUID()}`;
+  const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 250 });
+  await consumer.connect();
+  try {
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new Error('the reservations topic could not be read in a minute'));
+      }, READ_MS);
+      consumer
+        .run({
+          autoCommit: false,
+          eachBatch: async ({ batch }) => {
+            for (const { key, offset } of batch.messages) {
+              const id = key?.toString() ?? '';
+              if (Number(offset) >= (from.get(batch.partition) ?? 0) && id.startsWith(prefix)) ids.add(id);
+            }
+            if (Number(batch.lastOffset()) + 1 >= (open.get(batch.partition) ?? Infinity)) {
+              open.delete(batch.partition);
+            }
+            if (open.size === 0) {
+              clearTimeout(timer);
+              resolve();
+            }
+          },
+        })
+        .catch(reject);
+      for (const [partition, offset] of from) consumer.seek({ topic, partition, offset: String(offset) });
+    });
+    return ids;
+  } finally {
+    await consumer.disconnect();
+    const admin = kafka.admin();
+    await admin.connect();
+    await admin.deleteGroups([groupId]).catch(() => undefined);
+    await admin.disconnect();
+  }
+}

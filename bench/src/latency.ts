@@ -1,0 +1,70 @@
+import { settle, type Comparison } from './comparison.ts';
+import { note } from './saturation.ts';
+import { loadSide, type Measured, type SideLoad } from './side.ts';
+import { median } from './statistics.ts';
+
+/** A crowd's, not a load balancer's; beyond these in flight the service is not at half of saturation. */
+const CONNECTIONS = 128;
+const IN_FLIGHT_MAX = 2_000;
+/** An order that was not stored within 30 s. */
+const LAG_MISSING_MS = 30_000;
+
+/**
+ * p99 of accepted reservations at half of the product's saturation, Poisson arrivals, beside the plain gateway under the
+ * same arrivals; and the order lag meanwhile. µs, and ms for the lag.
+ */
+export async function compareLatency(comparison: Comparison): Promise<void> {
+  const { scale, samples, log } = comparison;
+  const perSecond = Math.max(10, Math.round(median(samples.get('product')) / 2));
+  const durationMs = scale.latencyMs;
+  const arrivals = { shape: 'poisson', perSecond, durationMs } as const;
+  const model = { kind: 'open', arrivals, connections: CONNECTIONS, inFlightMax: IN_FLIGHT_MAX } as const;
+  samples.add('arrivals', perSecond);
+  log(`half of saturation: ${perSecond} arrivals a second`);
+  for (let round = 1; round <= scale.rounds; round += 1) {
+    const pair: Partial<Record<'product' | 'plain', Measured>> = {};
+    for (const side of round % 2 === 1 ? (['product', 'plain'] as const) : (['plain', 'product'] as const)) {
+      const measured = await measureValid(comparison, side, { model, warmUpMs: scale.warmUpMs, seed: round });
+      if (measured === undefined) continue;
+      pair[side] = measured;
+      const { latency, utilization, dropped } = measured.load;
+      if (dropped > 0) samples.notes.push(`latency, ${side}, round ${round}: ${dropped} arrivals dropped`);
+      note(comparison, `${side} at half`, measured);
+      log(
+        `round ${round}  ${side}: p50 ${latency.accepted.p50} µs, p99 ${latency.accepted.p99} µs, order lag p99 ` +
+          `${measured.orderLag?.p99.toFixed(0) ?? '-'} ms, generator ${(utilization * 100).toFixed(0)} % busy`,
+      );
+    }
+    const { product, plain } = pair;
+    // Both of a pair or neither: their rounds stand side by side.
+    if (product === undefined || plain === undefined) continue;
+    for (const [side, { load }] of [
+      ['product', product],
+      ['plain', plain],
+    ] as const) {
+      samples.add(`${side} p99`, load.latency.accepted.p99);
+      samples.add(`${side} p50`, load.latency.accepted.p50);
+    }
+    const lag = product.orderLag;
+    if (lag !== undefined) samples.add('order lag', lag.missing > 0 ? LAG_MISSING_MS : lag.p99);
+  }
+}
+
+/** Undefined when the generator was the bottleneck each time: nothing can be said then. */
+async function measureValid(
+  comparison: Comparison,
+  side: 'product' | 'plain',
+  options: SideLoad,
+): Promise<Measured | undefined> {
+  const { rig, samples, scale, log } = comparison;
+  for (let attempt = 1; attempt <= scale.attempts; attempt += 1) {
+    await settle(comparison);
+    const measured = await loadSide(rig.target, rig.sides[side], options);
+    const { whyInvalid } = measured.load;
+    if (whyInvalid.length === 0) return measured;
+    const text = `latency, ${side}, round ${options.seed}, attempt ${attempt}: not valid, ${whyInvalid.join('; ')}`;
+    samples.notes.push(text);
+    log(text);
+  }
+  return undefined;
+}

@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool, type Dispatcher } from 'undici';
+import { planArrivals } from './arrivals.ts';
+import type { OpenModel, Plan } from './plan.ts';
+import { seededRandom } from './random.ts';
+import type { Recorder } from './recorder.ts';
+import type { BenchRequest, RequestMaker } from './requests.ts';
+
+/** Later than this after its instant an arrival counts as late: ten ticks of Node's timers. */
+const LATE_MS = 10;
+/** After the last arrival, for the answers still under way. */
+const DRAIN_MS = 10_000;
+const TIMEOUT_MS = 10_000;
+
+/**
+ * An open model: requests leave at instants planned before, and a latency runs from the planned instant, so that a
+ * server that stalls is charged for everyone who came meanwhile (coordinated omission). autocannon's rate mode sends
+ * a second's share at once and corrects by a wrong interval (field/pitfalls, section 8), hence this of our own.
+ */
+export async function runOpen(
+  plan: Plan & { model: OpenModel },
+  maker: RequestMaker,
+  recorder: Recorder,
+  startAt: number,
+): Promise<void> {
+  const { arrivals, connections, inFlightMax } = plan.model;
+  const instants = planArrivals(arrivals, seededRandom(plan.seed));
+  const pool = new Pool(plan.url, {
+    connections,
+    pipelining: 1,
+    headersTimeout: TIMEOUT_MS,
+    bodyTimeout: TIMEOUT_MS,
+  });
+  const state: { idle?: () => void } = {};
+
+  function depart(intendedAt: number, isMeasured: boolean): void {
+    recorder.offer();
+    // What did not leave is not sent later: the buyer of that instant is gone, and the count says so.
+    if (recorder.inFlight >= inFlightMax) {
+      recorder.drop();
+      return;
+    }
+    if (performance.now() - intendedAt > LATE_MS) recorder.arriveLate();
+    const request = maker.next();
+    recorder.send(request);
+    dispatch(pool, request, (heard) => {
+      if (heard === undefined) recorder.lose(request, isMeasured);
+      else {
+        const latencyUs = (performance.now() - intendedAt) * 1_000;
+        recorder.answer(request, { ...heard, latencyUs, isMeasured });
+        if (request.kind === 'reserve' && heard.status === 201 && plan.traffic.payShare > 0) {
+          maker.reserved((JSON.parse(heard.body) as { id: string }).id, request.userId);
+        }
+      }
+      if (recorder.inFlight === 0) state.idle?.();
+    });
+  }
+
+  for (let next = 0; next < instants.length;) {
+    const now = performance.now() - startAt;
+    for (; next < instants.length && (instants[next] ?? 0) <= now; next += 1) {
+      const instant = instants[next] ?? 0;
+      depart(startAt + instant, instant >= plan.warmUpMs);
+    }
+    // Node's timers tick in ms: what is due within one leaves up to a ms late, which the latency includes.
+    await sleep(Math.min(100, Math.max(0, (instants[next] ?? 0) - (performance.now() - startAt))));
+  }
+  // The last second of a plan may be without arrivals, and is part of it.
+  await sleep(Math.max(0, startAt + arrivals.durationMs - performance.now()));
+  const drained = new Promise<void>((resolve) => {
+    state.idle = resolve;
+  });
+  if (recorder.inFlight > 0) await Promise.race([drained, sleep(DRAIN_MS)]);
+  await pool.destroy();
+}
+
+interface Heard {
+  status: number;
+  body: string;
+  isReplay: boolean;
+}
+
+/** One request without promises or streams: half of `request()`'s cost, and the generator shares the server's cores. */
+export function dispatch(
+  dispatcher: Dispatcher,
+  { method, path, headers, body }: BenchRequest,
+  done: (heard: Heard | undefined) => void,
+): void {
+  const chunks: Buffer[] = [];
+  const heard: Heard = { status: 0, body: '', isReplay: false };
+  dispatcher.dispatch(
+    { method, path, headers, body: body ?? null },
+    {
+      onRequestStart: () => undefined,
+      onResponseStart: (_controller, status, answered) => {
+        heard.status = status;
+        heard.isReplay = 'idempotent-replayed' in answered;
+      },
+      onResponseData: (_controller, chunk) => {
+        chunks.push(chunk);
+      },
+      onResponseEnd: () => {
+        heard.body = (chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))?.toString() ?? '';
+        done(heard);
+      },
+      onResponseError: () => {
+        done(undefined);
+      },
+    },
+  );
+}

@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EngineReader } from './engines.ts';
+import { buildHistogram } from './recorder.ts';
+
+/** Between two looks: what a lag is too long by at most, beside the query itself. */
+const POLL_MS = 10;
+/** Looked for at once; at 50 a second that is ten seconds of lag. */
+const PENDING_MAX = 500;
+
+/** ms */
+export interface OrderLag {
+  count: number;
+  p50: number;
+  p99: number;
+  max: number;
+  /** Probes that never became visible, or were not looked for because too many were pending. */
+  missing: number;
+}
+
+/**
+ * From the 201 that a buyer heard to the row that another connection of PostgreSQL sees: up to 50 reservations a second
+ * are looked for every 10 ms. Never too short; too long by at most 10 ms and a query.
+ */
+export class OrderLagProbe {
+  readonly #engines: EngineReader;
+  readonly #pending = new Map<string, number>();
+  readonly #all = buildHistogram();
+  readonly #second = buildHistogram();
+  readonly #abort = new AbortController();
+  readonly #loop: Promise<void>;
+  #isMeasuring = false;
+  #skipped = 0;
+
+  constructor(engines: EngineReader) {
+    this.#engines = engines;
+    this.#loop = this.#run();
+  }
+
+  /** `at`: ms of the monotonic clock. */
+  add(orderId: string, at: number): void {
+    if (!this.#isMeasuring) return;
+    if (this.#pending.size < PENDING_MAX) this.#pending.set(orderId, at);
+    else this.#skipped += 1;
+  }
+
+  measure(isMeasuring: boolean): void {
+    this.#isMeasuring = isMeasuring;
+  }
+
+  /** p99 of the rows that became visible since the last call, ms; null without any. */
+  takeP99(): number | null {
+    const p99 = this.#second.totalCount === 0 ? null : this.#second.getValueAtPercentile(99) / 1_000;
+    this.#second.reset();
+    return p99;
+  }
+
+  /** Waits for what is pending. Undefined when nothing was probed. */
+  async finish(timeoutMs: number): Promise<OrderLag | undefined> {
+    const deadline = performance.now() + timeoutMs;
+    while (this.#pending.size > 0 && performance.now() < deadline) await sleep(POLL_MS);
+    this.#abort.abort();
+    await this.#loop;
+    const missing = this.#pending.size + this.#skipped;
+    if (this.#all.totalCount + missing === 0) return undefined;
+    const at = (percentile: number) => this.#all.getValueAtPercentile(percentile) / 1_000;
+    return {
+      count: this.#all.totalCount,
+      p50: at(50),
+      p99: at(99),
+      max: this.#all.maxValue / 1_000,
+      missing,
+    };
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#abort.signal.aborted) {
+      if (this.#pending.size > 0) await this.#look().catch(() => undefined);
+      await sleep(POLL_MS);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const stored = await this.#engines.storedOf([...this.#pending.keys()]);
+    const now = Number(process.hrtime.bigint()) / 1e6;
+    for (const orderId of stored) {
+      const since = this.#pending.get(orderId);
+      if (since === undefined) continue;
+      this.#pending.delete(orderId);
+      const lagUs = Math.min(60_000_000, Math.max(1, Math.round((now - since) * 1_000)));
+      this.#all.recordValue(lagUs);
+      this.#second.recordValue(lagUs);
+    }
+  }
+}

@@ -1,0 +1,208 @@
+import { build, type Histogram } from 'hdr-histogram-js';
+import type { BenchRequest } from './requests.ts';
+
+/** A minute: longer than any client waits. What is longer counts as this. */
+const LATENCY_US_MAX = 60_000_000;
+/** Reservations per second whose way to Postgres is timed: a poll of the database for each. */
+const PROBED_PER_SECOND = 50;
+
+/** One second of a load. Latencies in µs; null in a second without an answer. */
+export interface Sample {
+  second: number;
+  /** Arrivals that were due; in the closed model what was sent. */
+  offered: number;
+  answered: number;
+  accepted: number;
+  dropped: number;
+  late: number;
+  inFlight: number;
+  outcomes: Record<string, number>;
+  p50: number | null;
+  p99: number | null;
+}
+
+export interface Latency {
+  count: number;
+  p50: number;
+  p90: number;
+  p99: number;
+  p999: number;
+  max: number;
+}
+
+export interface Answer {
+  status: number;
+  body: string;
+  isReplay: boolean;
+  latencyUs: number;
+  /** Falls into the measured window. */
+  isMeasured: boolean;
+}
+
+export type HistoryLine =
+  | ['accepted', userId: string, key: string, body: string]
+  | ['rejected', code: string]
+  | ['paid', orderId: string]
+  | ['lost', 'reserve' | 'pay', subject: string];
+
+export interface Window {
+  answered: number;
+  accepted: number;
+  outcomes: Record<string, number>;
+}
+
+/** Everything that was sent and heard. It judges nothing. */
+export class Recorder {
+  readonly history: HistoryLine[] = [];
+  readonly samples: Sample[] = [];
+  readonly window: Window = { answered: 0, accepted: 0, outcomes: {} };
+  readonly #all = buildHistogram();
+  readonly #accepted = buildHistogram();
+  readonly #second = buildHistogram();
+  readonly #onSample: (sample: Sample) => void;
+  readonly #onProbe: (orderId: string) => void;
+  readonly #pending = new Set<BenchRequest>();
+  #sample: Omit<Sample, 'second' | 'p50' | 'p99' | 'inFlight'> = emptySample();
+  readonly #lost: BenchRequest[] = [];
+  #probes = 0;
+  sent = 0;
+  answered = 0;
+  dropped = 0;
+  late = 0;
+
+  constructor(onSample: (sample: Sample) => void, onProbe: (orderId: string) => void) {
+    this.#onSample = onSample;
+    this.#onProbe = onProbe;
+  }
+
+  get inFlight(): number {
+    return this.#pending.size;
+  }
+
+  offer(): void {
+    this.#sample.offered += 1;
+  }
+
+  drop(): void {
+    this.dropped += 1;
+    this.#sample.dropped += 1;
+  }
+
+  arriveLate(): void {
+    this.late += 1;
+    this.#sample.late += 1;
+  }
+
+  send(request: BenchRequest): void {
+    this.sent += 1;
+    this.#pending.add(request);
+  }
+
+  answer(request: BenchRequest, answer: Answer): void {
+    // An answer that comes after the run was closed: its request is counted as lost already, and is asked again.
+    if (!this.#pending.delete(request)) return;
+    this.answered += 1;
+    const outcome = outcomeOf(request, answer);
+    const latency = Math.min(LATENCY_US_MAX, Math.max(1, Math.round(answer.latencyUs)));
+    this.#second.recordValue(latency);
+    this.#count(this.#sample, outcome);
+    if (answer.isMeasured) {
+      this.#count(this.window, outcome);
+      this.#all.recordValue(latency);
+      if (outcome === 'reserved') this.#accepted.recordValue(latency);
+    }
+    this.remember(request, answer, outcome);
+  }
+
+  /** For the verdict; also what a repeat of a lost request was told. */
+  remember(request: BenchRequest, { body }: Pick<Answer, 'body'>, outcome: string): void {
+    if (outcome === 'reserved' || outcome === 'replayed') {
+      this.history.push(['accepted', request.userId, request.subject, body]);
+      this.#probe(outcome, body);
+    } else if (outcome === 'paid') this.history.push(['paid', request.subject]);
+    else if (request.kind === 'reserve') this.history.push(['rejected', outcome]);
+  }
+
+  /** No answer: only a repeat with the same key can tell what became of it. */
+  lose(request: BenchRequest, isMeasured: boolean): void {
+    if (!this.#pending.delete(request)) return;
+    this.#count(this.#sample, 'no_answer');
+    if (isMeasured) this.#count(this.window, 'no_answer');
+    this.#lost.push(request);
+  }
+
+  /** What never got an answer, at the end of a run. */
+  takeLost(): BenchRequest[] {
+    const lost = [...this.#lost, ...this.#pending];
+    this.#pending.clear();
+    this.#lost.length = 0;
+    return lost;
+  }
+
+  /** Ends a second. */
+  tick(second: number): void {
+    const sample: Sample = {
+      second,
+      ...this.#sample,
+      inFlight: this.inFlight,
+      p50: this.#second.totalCount === 0 ? null : this.#second.getValueAtPercentile(50),
+      p99: this.#second.totalCount === 0 ? null : this.#second.getValueAtPercentile(99),
+    };
+    this.samples.push(sample);
+    this.#second.reset();
+    this.#sample = emptySample();
+    this.#probes = 0;
+    this.#onSample(sample);
+  }
+
+  get latency(): { all: Latency; accepted: Latency } {
+    return { all: summarize(this.#all), accepted: summarize(this.#accepted) };
+  }
+
+  #count(counts: Window, outcome: string): void {
+    counts.answered += 1;
+    counts.outcomes[outcome] = (counts.outcomes[outcome] ?? 0) + 1;
+    if (outcome === 'reserved') counts.accepted += 1;
+  }
+
+  #probe(outcome: string, body: string): void {
+    if (outcome !== 'reserved' || this.#probes >= PROBED_PER_SECOND) return;
+    this.#probes += 1;
+    this.#onProbe((JSON.parse(body) as { id: string }).id);
+  }
+}
+
+function emptySample() {
+  return { offered: 0, answered: 0, accepted: 0, dropped: 0, late: 0, outcomes: {} };
+}
+
+function outcomeOf({ kind }: BenchRequest, { status, body, isReplay }: Answer): string {
+  if (kind === 'reserve' && status === 201) return isReplay ? 'replayed' : 'reserved';
+  if (kind === 'browse' && status === 200) return 'browsed';
+  if (kind === 'pay' && status === 200) return 'paid';
+  // A problem document says its code; parsing 20,000 of them a second would take a tenth of a core.
+  return /"code":"([a-z_]+)"/.exec(body)?.[1] ?? `status_${status}`;
+}
+
+export function buildHistogram(): Histogram {
+  return build({
+    bitBucketSize: 32,
+    autoResize: false,
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: LATENCY_US_MAX,
+    numberOfSignificantValueDigits: 3,
+    useWebAssembly: false,
+  });
+}
+
+function summarize(histogram: Histogram): Latency {
+  const at = (percentile: number) => histogram.getValueAtPercentile(percentile);
+  return {
+    count: histogram.totalCount,
+    p50: at(50),
+    p90: at(90),
+    p99: at(99),
+    p999: at(99.9),
+    max: histogram.maxValue,
+  };
+}

@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
+import { dispatch } from './open-model.ts';
+import type { Recorder } from './recorder.ts';
+import type { BenchRequest } from './requests.ts';
+
+/** With the waits between them about 10 s: longer than any call behind the gateway takes. */
+const ATTEMPTS_MAX = 20;
+const RETRY_MS = 500;
+const CONCURRENCY = 32;
+
+/**
+ * What a client should do: a reservation without an answer is repeated with its key until there is one (INV-2 and
+ * INV-4 are judged by it). Payments and readings are left.
+ */
+export async function resolveLost(url: string, lost: BenchRequest[], recorder: Recorder): Promise<void> {
+  const pool = new Pool(url, { connections: CONCURRENCY, pipelining: 1 });
+  const queue = lost.filter(({ kind }) => kind !== 'browse');
+  const work = async () => {
+    for (let request = queue.pop(); request !== undefined; request = queue.pop()) {
+      await resolveOne(pool, request, recorder);
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  await pool.destroy();
+}
+
+async function resolveOne(pool: Pool, request: BenchRequest, recorder: Recorder): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    const heard = await new Promise<{ status: number; body: string } | undefined>((resolve) => {
+      dispatch(pool, request, resolve);
+    });
+    const isDefinite = heard !== undefined && heard.status !== 503 && heard.status !== 429;
+    if (isDefinite) {
+      const isTaken = request.kind === 'reserve' ? heard.status === 201 : heard.status === 200;
+      const outcome = isTaken ? (request.kind === 'reserve' ? 'replayed' : 'paid') : 'rejected';
+      recorder.remember(request, heard, outcome);
+      return;
+    }
+    await sleep(RETRY_MS);
+  }
+  recorder.history.push(['lost', request.kind === 'pay' ? 'pay' : 'reserve', request.subject]);
+}

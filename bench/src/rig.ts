@@ -1,0 +1,125 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts, startChild, type Child } from '@seckill/stack';
+import { Pool } from 'undici';
+import { BENCH_ROOT } from './folders.ts';
+import type { Side } from './side.ts';
+import { openTarget, type Target } from './target.ts';
+
+export const BASELINES = [
+  'plain',
+  'unbatched',
+  'postgres-row',
+  'postgres-skip-locked',
+  'redis-watch',
+] as const;
+export type SideName = 'product' | (typeof BASELINES)[number];
+
+const READY_MS = 30_000;
+/**
+ * Redis rewrites its AOF when it has doubled, at 64 MB first: several times in a comparison, each in some side's window.
+ * `settleEngines` does it between the windows instead; what is synced, and when, stays as it is.
+ */
+const AOF_REWRITE_BYTES_MIN = '8gb';
+
+export interface Rig {
+  target: Target;
+  sides: Record<SideName, Side>;
+  close(): Promise<void>;
+}
+
+/**
+ * The product and all baselines at once, on one set of engines: those not asked idle, alike for every side. `unbatched`
+ * is a second gateway before the same stock, `plain` a third before a stub.
+ */
+export async function startRig(log: (line: string) => void): Promise<Rig> {
+  const target = await openTarget({ log });
+  const children: Child[] = [];
+  const close = async () => {
+    await Promise.all(children.map((child) => child.stop()));
+    await target.close();
+  };
+  try {
+    const { stack, info, engines } = target;
+    if (stack === undefined || info === undefined || engines === undefined)
+      throw new Error('no stack of our own');
+    await engines.configureRedis('auto-aof-rewrite-min-size', AOF_REWRITE_BYTES_MIN);
+
+    const stub = await startBaseline('plain-stock', {}, children);
+    const plain = await stack.startProcess({
+      service: 'gateway',
+      name: 'gateway-plain',
+      env: { STOCK_URL: stub.url },
+    });
+    // As many calls at once as connections, or batches of one would wait for each other, which they never did before.
+    const unbatched = await stack.startProcess({
+      service: 'gateway',
+      name: 'gateway-unbatched',
+      env: { RESERVE_BATCH_COUNT_MAX: '1', RESERVE_CALLS_MAX: '64' },
+    });
+    const env = { JWT_SECRET: info.jwtSecret, DATABASE_URL: info.postgres, REDIS_URL: info.redis };
+    const row = await startBaseline('postgres-row', env, children);
+    const skipLocked = await startBaseline('postgres-skip-locked', env, children);
+    const watch = await startBaseline('redis-watch', env, children);
+    log('baselines are ready');
+
+    const { gateway: gatewayPid = 0, ...rest } = target.pids;
+    const enginePids = Object.fromEntries(
+      ['redis', 'kafka', 'postgres'].flatMap((name) =>
+        rest[name] === undefined ? [] : [[name, rest[name]]],
+      ),
+    );
+    const shop = ({ url, child }: { url: string; child: Child }): Side => ({
+      kind: 'shop',
+      url,
+      pids: { shop: child.pid, ...enginePids },
+    });
+    const sides: Record<SideName, Side> = {
+      product: { kind: 'product', url: info.gateway, pids: { gateway: gatewayPid, ...rest } },
+      unbatched: { kind: 'product', url: unbatched.url, pids: { gateway: unbatched.child.pid, ...rest } },
+      plain: { kind: 'plain', url: plain.url, pids: { gateway: plain.child.pid, stub: stub.child.pid } },
+      'postgres-row': shop(row),
+      'postgres-skip-locked': shop(skipLocked),
+      'redis-watch': shop(watch),
+    };
+    return { target, sides, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startBaseline(
+  name: string,
+  env: Record<string, string>,
+  children: Child[],
+): Promise<{ url: string; child: Child }> {
+  const [port] = (await freePorts(1)) as [number];
+  const child = await startChild({
+    name,
+    command: process.execPath,
+    args: [join(BENCH_ROOT, 'dist/baselines', `${name}.js`)],
+    env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: String(port) },
+    output: 'inherit',
+  });
+  children.push(child);
+  const url = `http://127.0.0.1:${port}`;
+  const http = new Pool(url, { connections: 1 });
+  const deadline = performance.now() + READY_MS;
+  try {
+    for (;;) {
+      const status = await http.request({ method: 'GET', path: '/readyz' }).then(
+        async ({ statusCode, body }) => {
+          await body.dump();
+          return statusCode;
+        },
+        () => 0,
+      );
+      if (status === 200) return { url, child };
+      if (!child.isRunning() || performance.now() > deadline) throw new Error(`${name} does not start`);
+      await sleep(50);
+    }
+  } finally {
+    await http.destroy();
+  }
+}

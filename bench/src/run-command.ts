@@ -1,0 +1,95 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describeEnvironment } from './environment.ts';
+import { makeResultFolder } from './folders.ts';
+import { createLive, type Live } from './live.ts';
+import type { Numbers, Values } from './options.ts';
+import { renderPage, resultRows } from './page.ts';
+import { runScenario } from './run.ts';
+import type { LoadScenario, ScenarioOptions } from './scenarios/load.ts';
+import { summarize, type Summary } from './summary.ts';
+import { openTarget, type Target, type TargetOptions } from './target.ts';
+import type { ThresholdLimits } from './thresholds.ts';
+
+/** Runs one scenario and writes what came of it. @returns the exit code. */
+export async function runCommand(scenario: LoadScenario, values: Values, numbers: Numbers): Promise<number> {
+  const log = (line: string): void => {
+    console.log(line);
+  };
+  const target = await openTarget(targetOptions(values, log));
+  try {
+    const summary = await runOnce(target, scenario, numbers, createLive(process.stdout));
+    const folder = makeResultFolder(scenario.name, values.out);
+    writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+    writeFileSync(join(folder, 'report.html'), renderPage(summary));
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(summary, null, 2)}\n`);
+    for (const line of formatSummary(summary)) log(line);
+    log(`\n${join(folder, 'summary.json')}\n${join(folder, 'report.html')}`);
+    return summary.exitCode;
+  } finally {
+    await target.close();
+  }
+}
+
+export async function runOnce(
+  target: Target,
+  scenario: LoadScenario,
+  numbers: Numbers,
+  live: Live,
+): Promise<Summary> {
+  const plan = scenario.plan(scenarioOptions(numbers));
+  const seed = numbers.seed ?? Date.now() % 1_000_000;
+  const startedAt = new Date().toISOString();
+  const environment = await describeEnvironment(target);
+  live.log(`${scenario.name}: ${scenario.summary}; seed ${seed}`);
+  const result = await runScenario({ target, scenario, plan, seed, live });
+  const limits: ThresholdLimits = {
+    ...plan.limits,
+    ...(numbers.p99 === undefined ? {} : { p99Ms: numbers.p99 }),
+    ...(numbers['error-rate'] === undefined ? {} : { errorRate: numbers['error-rate'] }),
+    ...(numbers['order-lag-p99'] === undefined ? {} : { orderLagP99Ms: numbers['order-lag-p99'] }),
+  };
+  return summarize({ scenario: scenario.name, startedAt, environment, seed, limits, result });
+}
+
+export function targetOptions(values: Values, log: (line: string) => void): TargetOptions {
+  const { name, target, secret, redis, kafka, postgres } = values;
+  return {
+    log,
+    ...(name === undefined ? {} : { name }),
+    ...(target === undefined ? {} : { target }),
+    ...(secret === undefined ? {} : { secret }),
+    ...(redis === undefined ? {} : { redis }),
+    ...(kafka === undefined ? {} : { kafka }),
+    ...(postgres === undefined ? {} : { postgres }),
+  };
+}
+
+function scenarioOptions({ duration, rate, connections, factor, buyers }: Numbers): ScenarioOptions {
+  return {
+    ...(duration === undefined ? {} : { durationSeconds: duration }),
+    ...(rate === undefined ? {} : { rate }),
+    ...(connections === undefined ? {} : { connections }),
+    ...(factor === undefined ? {} : { factor }),
+    ...(buyers === undefined ? {} : { buyers }),
+  };
+}
+
+export function formatSummary(summary: Summary): string[] {
+  const { verdict, thresholds, whyInvalid, cpu } = summary;
+  const lines = ['', ...resultRows(summary).map(([name, value]) => `${name}: ${value}`)];
+  const perAnswer = Object.entries(cpu).map(([name, { perAnswerUs }]) => `${name} ${perAnswerUs.toFixed(0)}`);
+  if (perAnswer.length > 0) lines.push(`CPU for each answer, µs: ${perAnswer.join(', ')}`);
+  lines.push('');
+  for (const { name, limit, value, met } of thresholds) {
+    lines.push(`${met ? 'met   ' : 'MISSED'}  ${name} ${value?.toPrecision(4) ?? 'never'}, limit ${limit}`);
+  }
+  for (const why of whyInvalid) lines.push(`NOT VALID: ${why}; latencies are not to be believed`);
+  const scope =
+    verdict.scope === 'engines'
+      ? 'read from Redis, Kafka and Postgres'
+      : 'only what HTTP can tell: give --redis, --kafka and --postgres for the proof';
+  lines.push(verdict.holds ? `Every invariant holds (${scope}).` : `An invariant is BROKEN (${scope}):`);
+  lines.push(...verdict.findings.slice(0, 20).map((finding) => `  - ${finding}`));
+  return lines;
+}

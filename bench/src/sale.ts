@@ -1,0 +1,62 @@
+import { formatInstant, type Sale, type SaleInput } from '@seckill/contracts';
+import type { Target } from './target.ts';
+
+export type SaleDraft = Omit<SaleInput, 'id' | 'opensAt' | 'closesAt'>;
+
+const WINDOW_MS = 6 * 3_600_000;
+
+/** Creates the sale of one run. @throws Error with the service's answer when it is refused. */
+export async function createSale(
+  { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,
+  id: string,
+  draft: SaleDraft,
+  opensAt: number,
+): Promise<void> {
+  const body = JSON.stringify({
+    ...draft,
+    id,
+    opensAt: formatInstant(opensAt),
+    closesAt: formatInstant(opensAt + WINDOW_MS),
+  });
+  // A repeat of the same body is answered alike: 503 says that stock has not acknowledged it yet.
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await http.request({
+      method: 'POST',
+      path: '/v1/sales',
+      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+      body,
+    });
+    const text = await response.body.text();
+    if (response.statusCode === 201 || response.statusCode === 200) return;
+    if (response.statusCode !== 503 || attempt === 3) {
+      throw new Error(`creating ${id}: ${response.statusCode} ${text}`);
+    }
+  }
+}
+
+/** After a run: stock goes on telling every gateway of a sale that is open. A sale that cannot be closed stays as it is. */
+export async function closeSale(
+  { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,
+  id: string,
+): Promise<void> {
+  const request = {
+    method: 'POST',
+    path: `/v1/sales/${id}/close`,
+    headers: { authorization: `Bearer ${adminToken}` },
+  } as const;
+  await http.request(request).then(
+    ({ body }) => body.dump(),
+    () => undefined,
+  );
+}
+
+export async function readSale({ http }: Pick<Target, 'http'>, id: string): Promise<Sale | undefined> {
+  try {
+    const response = await http.request({ method: 'GET', path: `/v1/sales/${id}` });
+    const body = await response.body.json();
+    return response.statusCode === 200 ? (body as Sale) : undefined;
+  } catch {
+    // Progress is a courtesy; the audit is what decides.
+    return undefined;
+  }
+}

@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import { settle, type Comparison } from './comparison.ts';
+import { History } from './history.ts';
+import type { SideName } from './rig.ts';
+import { createSale } from './sale.ts';
+import { PLAIN_TRAFFIC, plainSale } from './scenarios/load.ts';
+import { loadSide, type Measured } from './side.ts';
+
+/** Accepted a second of each side and round, under the name of the side. */
+export async function compareSaturation(comparison: Comparison): Promise<void> {
+  const { sides, scale, samples, rig, log } = comparison;
+  const load = (side: SideName, round: number, durationMs: number, warmUpMs: number) => {
+    const model = { kind: 'closed', connections: scale.connections, durationMs } as const;
+    return loadSide(rig.target, rig.sides[side], { model, warmUpMs, seed: round });
+  };
+  // Compilers settle: the first seconds of a process are not its speed.
+  for (const side of sides) await load(side, 0, scale.windowMs / 2, 0);
+  for (let round = 1; round <= scale.rounds; round += 1) {
+    // Every second round the other way: who comes first has the cooler machine, or the warmer.
+    for (const side of round % 2 === 1 ? sides : [...sides].reverse()) {
+      await settle(comparison);
+      const measured = await load(side, round, scale.windowMs, scale.warmUpMs);
+      samples.add(side, measured.load.acceptedPerSecond);
+      note(comparison, side, measured);
+      log(`round ${round}  ${side}: ${measured.load.acceptedPerSecond.toFixed(0)} accepted a second`);
+    }
+  }
+}
+
+/** "Sold out" a second, each round beside the plain gateway. */
+export async function compareSoldOut(comparison: Comparison): Promise<void> {
+  const { scale, samples, rig, log } = comparison;
+  const measure = async (side: 'plain' | 'sold-out', round: number, durationMs: number, warmUpMs: number) => {
+    const model = { kind: 'closed', connections: scale.connections, durationMs } as const;
+    if (side === 'plain') return loadSide(rig.target, rig.sides.plain, { model, warmUpMs, seed: round });
+    const saleId = `bench-${randomBytes(6).toString('hex')}`;
+    const history = await sellOut(comparison, saleId);
+    return loadSide(rig.target, rig.sides.product, { model, warmUpMs, seed: round, saleId, history });
+  };
+  for (const side of ['plain', 'sold-out'] as const) await measure(side, 0, scale.windowMs / 2, 0);
+  for (let round = 1; round <= scale.rounds; round += 1) {
+    for (const side of round % 2 === 1
+      ? (['plain', 'sold-out'] as const)
+      : (['sold-out', 'plain'] as const)) {
+      await settle(comparison);
+      const measured = await measure(side, round, scale.windowMs, scale.warmUpMs);
+      const { answeredPerSecond, window } = measured.load;
+      samples.add(side === 'plain' ? 'plain beside sold-out' : side, answeredPerSecond);
+      note(comparison, side, measured);
+      if (
+        side === 'sold-out' &&
+        (window.accepted > 0 || (window.outcomes['sold_out'] ?? 0) < window.answered)
+      ) {
+        samples.findings.push(`sold-out: not only "sold out": ${JSON.stringify(window.outcomes)}`);
+      }
+      log(`round ${round}  ${side}: ${answeredPerSecond.toFixed(0)} answers a second`);
+    }
+  }
+}
+
+/** A sale of 100 units, all taken by one buyer: what a reservation may take of a SKU. */
+async function sellOut({ rig: { target, sides } }: Comparison, saleId: string): Promise<History> {
+  const { limitPerBuyer: _none, ...sale } = plainSale(100);
+  await createSale(target, saleId, sale, Date.now());
+  const response = await target.http.request({
+    method: 'POST',
+    path: `/v1/sales/${saleId}/reservations`,
+    headers: {
+      authorization: `Bearer ${target.tokenOf('bench-first')}`,
+      'content-type': 'application/json',
+      'idempotency-key': 'all',
+    },
+    body: JSON.stringify({ lines: [{ sku: PLAIN_TRAFFIC.skus[0], quantity: 100 }] }),
+  });
+  const body = await response.body.text();
+  if (response.statusCode !== 201) throw new Error(`selling out at ${sides.product.url}: ${body}`);
+  const history = new History();
+  history.accept(saleId, 'bench-first', 'all', body);
+  return history;
+}
+
+export function note({ samples, log }: Comparison, side: string, measured: Measured): void {
+  samples.addCpu(side, measured.cpuUs);
+  for (const finding of measured.findings) {
+    samples.findings.push(`${side}: ${finding}`);
+    log(`BROKEN  ${side}: ${finding}`);
+  }
+}

@@ -1,0 +1,33 @@
+import { closedModel, PLAIN_TRAFFIC, plainSale, PLENTY, type LoadScenario } from './load.ts';
+import { drainBacklog, pauseOrder } from '../backlog.ts';
+
+/** How fast orders are stored when a backlog waits in Kafka, while nothing else asks for the machine. */
+export const intake: LoadScenario = {
+  name: 'intake',
+  summary: 'orders stored a second when draining a backlog (own or running stack: order is paused meanwhile)',
+  plan(options) {
+    return {
+      sale: plainSale(PLENTY),
+      opensInMs: 0,
+      isSoldOutBefore: false,
+      model: closedModel(options, 8),
+      traffic: PLAIN_TRAFFIC,
+      warmUpMs: 0,
+      limits: { errorRate: 0.001 },
+    };
+  },
+  async begin({ target }) {
+    pauseOrder(target);
+  },
+  async end({ target, saleId }, { window }) {
+    const { orders, seconds } = await drainBacklog(target, saleId);
+    const perSecond = orders / seconds;
+    return {
+      figures: {
+        backlog_orders: orders,
+        stored_per_second: Math.round(perSecond),
+      },
+      findings: orders > 0 && window.accepted > 0 ? [] : ['there was no backlog to drain'],
+    };
+  },
+};

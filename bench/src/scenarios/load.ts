@@ -1,0 +1,109 @@
+import type { SaleDraft } from '../sale.ts';
+import type { Arrivals, ClosedModel, OpenModel, Traffic } from '../plan.ts';
+import type { ThresholdLimits } from '../thresholds.ts';
+import type { LoadResult } from '../generator-process.ts';
+import type { Target } from '../target.ts';
+
+/** What the command line may change of a scenario. */
+export interface ScenarioOptions {
+  durationSeconds?: number;
+  /** Arrivals a second, open model. */
+  rate?: number;
+  connections?: number;
+  /** How many times faster than life. */
+  factor?: number;
+  buyers?: number;
+}
+
+/** A scenario made concrete. */
+export interface ScenarioPlan {
+  sale: SaleDraft;
+  /** The sale opens so long after it was created, and the load begins with it. */
+  opensInMs: number;
+  /** One buyer takes everything before the load begins. */
+  isSoldOutBefore: boolean;
+  model: ClosedModel | OpenModel;
+  traffic: Traffic;
+  warmUpMs: number;
+  limits: ThresholdLimits;
+}
+
+/** What a scenario did beside the load. */
+export interface Extra {
+  /** Named figures for the summary. */
+  figures: Record<string, number>;
+  /** What must not be: each makes the verdict "broken". */
+  findings: string[];
+}
+
+export interface ScenarioContext {
+  target: Target;
+  saleId: string;
+  plan: ScenarioPlan;
+  log: (line: string) => void;
+}
+
+export interface LoadScenario {
+  name: string;
+  /** A line for `--help`. */
+  summary: string;
+  plan(options: ScenarioOptions): ScenarioPlan;
+  /** What must be true of the answers themselves. */
+  expect?(result: LoadResult): string[];
+  /** Before and after the load. */
+  begin?(context: ScenarioContext): Promise<void>;
+  end?(context: ScenarioContext, result: LoadResult): Promise<Extra>;
+}
+
+/** More than any run on one machine reserves. */
+export const PLENTY = 5_000_000;
+const HOLD_SECONDS = 3_600;
+
+/** One item, a limit per buyer and a channel with a cap: what a neighbourhood sale asks of each reservation. */
+export function plainSale(total: number, holdSeconds = HOLD_SECONDS): SaleDraft {
+  return {
+    title: 'Bench',
+    holdSeconds,
+    limitPerBuyer: 2,
+    items: [{ sku: 'unit', title: 'Unit', price: { amount: 2_990, currency: 'CNY' }, total }],
+    channels: [
+      {
+        id: 'group',
+        kind: 'community',
+        title: 'Group',
+        partnerId: 'p-1',
+        pickupPointId: 'store-1',
+        cap: total,
+      },
+    ],
+  };
+}
+
+export const PLAIN_TRAFFIC: Traffic = {
+  skus: ['unit'],
+  channelIds: ['group'],
+  quantityMax: 1,
+  browseShare: 0,
+  payShare: 0,
+  hotShare: 0,
+  sendsPerKey: 1,
+};
+
+/** Saturation of one gateway process needs some dozens; more only wait in its queue. */
+export function closedModel({ durationSeconds, connections }: ScenarioOptions, seconds: number): ClosedModel {
+  return {
+    kind: 'closed',
+    connections: connections ?? 64,
+    durationMs: 1_000 * (durationSeconds ?? seconds),
+  };
+}
+
+/** As many connections as a browser crowd would hold; what is under way beyond 2,000 is lost on a stalled service. */
+export function openModel(arrivals: Arrivals, { connections }: ScenarioOptions): OpenModel {
+  return { kind: 'open', arrivals, connections: connections ?? 256, inFlightMax: 2_000 };
+}
+
+/** The first part of a run is not measured: up to 3 s, of a short one a fifth. */
+export function warmUpOf(durationMs: number): number {
+  return Math.min(3_000, Math.round(durationMs / 5));
+}

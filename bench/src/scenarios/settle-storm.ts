@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openModel, PLAIN_TRAFFIC, plainSale, type LoadScenario } from './load.ts';
+import { readSettled } from '../audit.ts';
+import { watchHolds } from '../resale.ts';
+
+const BUYERS = 2_000;
+const HOLD_SECONDS = 4;
+/** INV-5's bound, and the audit's. */
+const RETURN_MS_MAX = 2_000;
+const RETURNED_MS = 60_000;
+
+let stopWatch: ReturnType<typeof watchHolds> | undefined;
+
+/** Nobody pays: every hold ends within two seconds of the others, and all units must be for sale again. */
+export const settleStorm: LoadScenario = {
+  name: 'settle-storm',
+  summary: `all holds end unpaid at about the same time; their way back to being for sale (needs the engines)`,
+  plan(options) {
+    const count = options.buyers ?? BUYERS;
+    const durationMs = 1_000 * (options.durationSeconds ?? 4);
+    return {
+      sale: plainSale(count, HOLD_SECONDS),
+      opensInMs: 0,
+      isSoldOutBefore: false,
+      model: openModel({ shape: 'spike', count, share: 1, withinMs: durationMs / 2, durationMs }, options),
+      traffic: PLAIN_TRAFFIC,
+      warmUpMs: 0,
+      limits: { errorRate: 0.01 },
+    };
+  },
+  async begin({ target: { engines }, saleId }) {
+    if (engines === undefined) throw new Error('settle-storm reads the holds in Redis: give the engine URLs');
+    stopWatch = watchHolds(engines, [saleId]);
+  },
+  async end({ target: { engines }, saleId, log }) {
+    if (engines === undefined || stopWatch === undefined) throw new Error('settle-storm did not begin');
+    log('waiting until every hold has ended');
+    const deadline = performance.now() + RETURNED_MS;
+    let held = Infinity;
+    while (held > 0 && performance.now() < deadline) {
+      held = (await engines.items(saleId)).reduce((sum, item) => sum + item.held, 0);
+      await sleep(100);
+    }
+    const measure = await stopWatch();
+    const [reading] = (await readSettled(engines, [saleId], RETURNED_MS)).sales;
+    const delays = measure(reading?.orders ?? []);
+    const findings = held > 0 ? [`${held} units were never returned`] : [];
+    if (delays === undefined) findings.push('no hold was seen to come back');
+    if ((delays?.max ?? 0) > RETURN_MS_MAX) {
+      findings.push(`INV-5: units came back ${delays?.max ?? 0} ms after their hold's end`);
+    }
+    return {
+      figures: {
+        returned_holds: delays?.count ?? 0,
+        return_p50_ms: delays?.p50 ?? 0,
+        return_max_ms: delays?.max ?? 0,
+      },
+      findings,
+    };
+  },
+};

@@ -1,0 +1,37 @@
+import { openModel, PLAIN_TRAFFIC, plainSale, PLENTY, warmUpOf, type LoadScenario } from './load.ts';
+import { readUse, type ProcessUse } from '../cpu.ts';
+
+const SECONDS = 600;
+const BYTES_PER_MEGABYTE = 1_048_576;
+
+let before: Record<string, ProcessUse> = {};
+
+/** A steady load for long: what grows that should not. */
+export const soak: LoadScenario = {
+  name: 'soak',
+  summary: `a steady load for ${SECONDS / 60} minutes, and what the processes' memory does (open model)`,
+  plan(options) {
+    const durationMs = 1_000 * (options.durationSeconds ?? SECONDS);
+    return {
+      sale: plainSale(PLENTY),
+      opensInMs: 0,
+      isSoldOutBefore: false,
+      model: openModel({ shape: 'constant', perSecond: options.rate ?? 300, durationMs }, options),
+      traffic: { ...PLAIN_TRAFFIC, browseShare: 0.5, payShare: 0.1 },
+      warmUpMs: warmUpOf(durationMs),
+      limits: { p99Ms: 100, errorRate: 0.001, orderLagP99Ms: 1_000 },
+    };
+  },
+  async begin({ target }) {
+    before = readUse(target.pids);
+  },
+  async end({ target }) {
+    const figures: Record<string, number> = {};
+    for (const [name, { rssBytes }] of Object.entries(readUse(target.pids))) {
+      const earlier = before[name]?.rssBytes ?? rssBytes;
+      figures[`${name}_memory_megabytes`] = Math.round(rssBytes / BYTES_PER_MEGABYTE);
+      figures[`${name}_memory_growth_megabytes`] = Math.round((rssBytes - earlier) / BYTES_PER_MEGABYTE);
+    }
+    return { figures, findings: [] };
+  },
+};

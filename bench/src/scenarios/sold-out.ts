@@ -1,0 +1,25 @@
+import { closedModel, PLAIN_TRAFFIC, plainSale, warmUpOf, type LoadScenario } from './load.ts';
+
+/** One reservation may take this many of a SKU at most (contract.md): one buyer empties the sale. */
+const TOTAL = 100;
+
+/** How many times a second "sold out" is said: what most of a crowd hears. */
+export const soldOut: LoadScenario = {
+  name: 'sold-out',
+  summary: 'saturation: "sold out" answers a second (closed model)',
+  plan(options) {
+    const model = closedModel(options, 15);
+    const { limitPerBuyer: _none, ...sale } = plainSale(TOTAL);
+    return {
+      sale,
+      opensInMs: 0,
+      isSoldOutBefore: true,
+      model,
+      traffic: PLAIN_TRAFFIC,
+      warmUpMs: warmUpOf(model.durationMs),
+      limits: { errorRate: 0.001 },
+    };
+  },
+  expect: ({ window: { accepted, outcomes } }) =>
+    accepted === 0 ? [] : [`a sale that was sold out accepted again: ${JSON.stringify(outcomes)}`],
+};

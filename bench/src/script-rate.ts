@@ -1,0 +1,184 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createConnection, type Socket } from 'node:net';
+import { once } from 'node:events';
+import type { ControlState } from '@seckill/contracts';
+import { createLogger, createRedis, readRunId } from '@seckill/runtime';
+import { startEngines } from '@seckill/stack';
+import { fingerprintOf } from '@seckill/stock/fingerprint';
+import { laneKeys, scriptKeys } from '@seckill/stock/keys';
+import { buildScript, defineScripts } from '@seckill/stock/scripts';
+import type { Redis } from 'ioredis';
+import type { Comparison } from './comparison.ts';
+
+const PIPELINE_COUNT = 128;
+/** So that Redis always has the next pipeline in hand while one answer is read. */
+const CONNECTIONS = 4;
+const TOTAL = 10_000_000;
+const EPOCH = 1;
+
+const MINIMAL = `#!lua
+if tonumber(redis.call('GET', KEYS[1])) < tonumber(ARGV[1]) then return 0 end
+redis.call('DECRBY', KEYS[1], ARGV[1])
+return 1`;
+
+/**
+ * Calls a second of reserve.lua (one line, limit and channel cap) and of a script that only checks and decrements, both
+ * pipelined, on a Redis of their own with the same settings: no service asks for a core meanwhile. The commands are
+ * made before the clock runs, and answers are not parsed but for an ECHO that ends each pipeline, so that it is Redis
+ * that is measured and not a client.
+ */
+export async function compareScripts({ scale, samples, log }: Comparison): Promise<void> {
+  const engines = await startEngines({ name: `bench-script-${process.pid}`, only: ['redis'], anyName: true });
+  const redis = createRedis(engines.redis, createLogger('bench', 'warn'));
+  try {
+    defineScripts(redis);
+    await redis.connect();
+    for (let round = 0; round <= scale.rounds; round += 1) {
+      const order = round % 2 === 1 ? (['reserve', 'minimal'] as const) : (['minimal', 'reserve'] as const);
+      for (const name of order) {
+        const measure = name === 'reserve' ? measureReserve : measureMinimal;
+        const perSecond = await measure(redis, engines.redis, scale.scriptCalls);
+        // The first round warms up.
+        if (round === 0) continue;
+        samples.add(`${name} script`, perSecond);
+        log(`round ${round}  ${name} script: ${perSecond.toFixed(0)} calls a second`);
+      }
+    }
+  } finally {
+    redis.disconnect();
+    await engines.stop();
+  }
+}
+
+async function measureReserve(redis: Redis, url: string, calls: number): Promise<number> {
+  const lane = { saleId: `script-${randomBytes(5).toString('hex')}`, lane: 0 };
+  const runId = await readRunId(redis);
+  await openLane(redis, lane, runId);
+  const hash = await loadScript(redis, buildScript('reserve'));
+  const keys = scriptKeys('reserve', lane);
+  const request = { lines: [{ sku: 'unit', quantity: 1 }], channelId: 'group' };
+  const commands = Array.from({ length: calls }, (_, index) =>
+    encode([
+      'EVALSHA',
+      hash,
+      String(keys.length),
+      ...keys,
+      runId,
+      String(TOTAL),
+      `script-${String(index).padStart(9, '0')}`,
+      randomUUID(),
+      fingerprintOf(request),
+      randomBytes(16).toString('base64url'),
+      request.channelId,
+      '',
+      '',
+      'unit',
+      '1',
+    ]),
+  );
+  const perSecond = await sendAll(url, commands);
+  const holds = await redis.hlen(laneKeys(lane).holds);
+  if (holds !== calls) throw new Error(`reserve.lua took ${holds} units in ${calls} calls`);
+  return perSecond;
+}
+
+async function measureMinimal(redis: Redis, url: string, calls: number): Promise<number> {
+  const key = `{script}:${randomBytes(5).toString('hex')}`;
+  await redis.set(key, TOTAL);
+  const command = encode(['EVALSHA', await loadScript(redis, MINIMAL), '1', key, '1']);
+  const perSecond = await sendAll(url, Array<Buffer>(calls).fill(command));
+  const taken = TOTAL - Number(await redis.get(key));
+  if (taken !== calls) throw new Error(`the minimal script took ${taken} units in ${calls} calls`);
+  return perSecond;
+}
+
+/** As stock loads a new sale. */
+async function openLane(redis: Redis, lane: { saleId: string; lane: number }, runId: string): Promise<void> {
+  const control: ControlState = {
+    saleId: lane.saleId,
+    version: 1,
+    doubtedEpoch: 0,
+    state: 'open',
+    lanes: 1,
+    opensAt: 1,
+    closesAt: Date.now() + 86_400_000,
+    holdMs: 3_600_000,
+    limitPerBuyer: 2,
+    currency: 'CNY',
+    items: [{ sku: 'unit', price: 2_990, total: TOTAL }],
+    channels: [{ id: 'group', cap: TOTAL }],
+  };
+  const [, , , closing] = await redis.close(scriptKeys('close', lane), runId, '0');
+  const [loaded] = await redis.load(scriptKeys('load', lane), EPOCH, 0, '1', JSON.stringify(control), '[]');
+  const [opened] = await redis.open(scriptKeys('open', lane), runId, EPOCH, 0, Number(closing));
+  if (loaded !== 'loaded' || opened !== 'opened')
+    throw new Error(`the lane: ${loaded ?? ''}, ${opened ?? ''}`);
+}
+
+async function loadScript(redis: Redis, source: string): Promise<string> {
+  await redis.script('LOAD', source);
+  return createHash('sha1').update(source).digest('hex');
+}
+
+/** RESP: an array of bulk strings. */
+function encode(words: string[]): Buffer {
+  const bulks = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+  return Buffer.from(`*${words.length}\r\n${bulks.join('')}`);
+}
+
+/** @returns commands a second. */
+async function sendAll(url: string, commands: Buffer[]): Promise<number> {
+  const marker = randomBytes(12).toString('hex');
+  const pipelines: Buffer[] = [];
+  for (let index = 0; index < commands.length; index += PIPELINE_COUNT) {
+    pipelines.push(
+      Buffer.concat([...commands.slice(index, index + PIPELINE_COUNT), encode(['ECHO', marker])]),
+    );
+  }
+  const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, () => connect(url)));
+  const startedAt = performance.now();
+  await Promise.all(sockets.map((socket) => pump(socket, pipelines, marker)));
+  const seconds = (performance.now() - startedAt) / 1_000;
+  for (const socket of sockets) socket.destroy();
+  return commands.length / seconds;
+}
+
+async function connect(url: string): Promise<Socket> {
+  const { hostname, port, username, password } = new URL(url);
+  const socket = createConnection(Number(port), hostname);
+  socket.setNoDelay(true);
+  await once(socket, 'connect');
+  if (password !== '') {
+    const login = [username, password].filter((word) => word !== '').map(decodeURIComponent);
+    socket.write(encode(['AUTH', ...login]));
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    if (!answer.toString().startsWith('+OK')) throw new Error('Redis refuses the password');
+  }
+  return socket;
+}
+
+/** Sends one pipeline after the other until none is left; the marker at the end of its answers ends each. */
+function pump(socket: Socket, pipelines: Buffer[], marker: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const sendNext = () => {
+      const next = pipelines.pop();
+      if (next === undefined) resolve();
+      else socket.write(next);
+    };
+    let tail = '';
+    socket.on('error', reject);
+    socket.on('close', () => {
+      reject(new Error('Redis closed the connection'));
+    });
+    socket.on('data', (chunk: Buffer) => {
+      // An answer that begins with "-" is an error; the counts at the end would tell, this tells why.
+      tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 64))).slice(-64);
+      if (chunk[0] === 45) reject(new Error(chunk.toString('latin1', 0, 100)));
+      if (tail.endsWith(`${marker}\r\n`)) {
+        tail = '';
+        sendNext();
+      }
+    });
+    sendNext();
+  });
+}

@@ -1,0 +1,167 @@
+import { Type, type Static } from 'typebox';
+import type { Environment } from './environment.ts';
+import type { RunResult } from './run.ts';
+import { judgeThresholds, type ThresholdLimits } from './thresholds.ts';
+
+/** Raised when a field changes its meaning or goes. */
+export const SUMMARY_VERSION = 1;
+
+const Count = Type.Integer({ minimum: 0 });
+const Figures = Type.Record(Type.String(), Type.Number());
+const Nullable = Type.Union([Type.Number(), Type.Null()]);
+const Latency = Type.Object({
+  count: Count,
+  p50: Type.Number(),
+  p90: Type.Number(),
+  p99: Type.Number(),
+  p999: Type.Number(),
+  max: Type.Number(),
+});
+
+/** `summary.json` of one run. Latencies in µs unless the name says ms. */
+export const Summary = Type.Object({
+  schemaVersion: Type.Literal(SUMMARY_VERSION),
+  scenario: Type.String(),
+  startedAt: Type.String(),
+  environment: Type.Object({
+    cpu: Type.String(),
+    cores: Count,
+    memoryMegabytes: Count,
+    os: Type.String(),
+    node: Type.String(),
+    loadAverage: Type.Number(),
+    commit: Type.String(),
+    target: Type.Union([Type.Literal('own'), Type.Literal('running'), Type.Literal('foreign')]),
+    engines: Type.Record(Type.String(), Type.String()),
+  }),
+  model: Type.Unknown(),
+  seed: Count,
+  exitCode: Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(99)]),
+  /** Why the latencies are not to be believed; empty: they are. */
+  whyInvalid: Type.Array(Type.String()),
+  load: Type.Object({
+    sent: Count,
+    answered: Count,
+    lost: Count,
+    dropped: Count,
+    late: Count,
+    measuredSeconds: Type.Number(),
+    answeredPerSecond: Type.Number(),
+    acceptedPerSecond: Type.Number(),
+    outcomes: Figures,
+    latency: Type.Object({ all: Latency, accepted: Latency }),
+    /** Of one core. */
+    generatorUtilization: Type.Number(),
+  }),
+  orderLagMs: Type.Union([
+    Type.Object({
+      count: Count,
+      p50: Type.Number(),
+      p99: Type.Number(),
+      max: Type.Number(),
+      missing: Count,
+    }),
+    Type.Null(),
+  ]),
+  /** Per process, in the measured window; µs for each answer. */
+  cpu: Type.Record(Type.String(), Type.Object({ seconds: Type.Number(), perAnswerUs: Type.Number() })),
+  figures: Figures,
+  verdict: Type.Object({
+    scope: Type.Union([Type.Literal('engines'), Type.Literal('http')]),
+    holds: Type.Boolean(),
+    counts: Figures,
+    oversold: Count,
+    findings: Type.Array(Type.String()),
+  }),
+  thresholds: Type.Array(
+    Type.Object({ name: Type.String(), limit: Type.Number(), value: Nullable, met: Type.Boolean() }),
+  ),
+  points: Type.Array(
+    Type.Object({
+      second: Count,
+      offered: Count,
+      answered: Count,
+      accepted: Count,
+      dropped: Count,
+      late: Count,
+      inFlight: Count,
+      outcomes: Figures,
+      p50: Nullable,
+      p99: Nullable,
+      unitsLeft: Nullable,
+      orderLagP99Ms: Nullable,
+      outbox: Nullable,
+    }),
+  ),
+  /** What `diff` compares: measurements of the same thing, one after the other. */
+  samples: Type.Record(Type.String(), Type.Array(Type.Number())),
+});
+export type Summary = Static<typeof Summary>;
+
+export interface SummaryParts {
+  scenario: string;
+  startedAt: string;
+  environment: Environment;
+  seed: number;
+  limits: ThresholdLimits;
+  result: RunResult;
+}
+
+export function summarize({ scenario, startedAt, environment, seed, limits, result }: SummaryParts): Summary {
+  const { load, orderLag, cpuSeconds, extra, verdict, points, plan } = result;
+  const thresholds = judgeThresholds(limits, load, verdict.oversold, orderLag);
+  const { window, latency, whyInvalid } = load;
+  return {
+    schemaVersion: SUMMARY_VERSION,
+    scenario,
+    startedAt,
+    environment,
+    model: plan.model,
+    seed,
+    exitCode: exitCodeOf(verdict.holds, thresholds, whyInvalid),
+    whyInvalid,
+    load: {
+      sent: load.sent,
+      answered: load.answered,
+      lost: load.lost,
+      dropped: load.dropped,
+      late: load.late,
+      measuredSeconds: load.seconds,
+      answeredPerSecond: load.answeredPerSecond,
+      acceptedPerSecond: load.acceptedPerSecond,
+      outcomes: window.outcomes,
+      latency,
+      generatorUtilization: load.utilization,
+    },
+    orderLagMs: orderLag ?? null,
+    cpu: Object.fromEntries(
+      Object.entries(cpuSeconds).map(([name, seconds]) => [
+        name,
+        { seconds, perAnswerUs: (seconds * 1e6) / Math.max(1, window.answered) },
+      ]),
+    ),
+    figures: extra.figures,
+    verdict: { ...verdict, counts: { ...verdict.counts } },
+    // JSON knows no infinity.
+    thresholds: thresholds.map((one) => ({ ...one, value: Number.isFinite(one.value) ? one.value : null })),
+    points,
+    samples: samplesOf(result),
+  };
+}
+
+/** Whole seconds of the measured part. */
+function samplesOf({ points, plan, load }: RunResult): Record<string, number[]> {
+  const first = Math.ceil(plan.warmUpMs / 1_000);
+  const whole = points.filter(({ second }) => second >= first && second < first + Math.floor(load.seconds));
+  return {
+    answered_per_second: whole.map(({ answered }) => answered),
+    accepted_per_second: whole.map(({ accepted }) => accepted),
+    p99_us: whole.flatMap(({ p99 }) => (p99 === null ? [] : [p99])),
+  };
+}
+
+/** 1: an invariant is broken. 99, as k6: a threshold was missed, or nothing can be said of the latencies. */
+export function exitCodeOf(holds: boolean, thresholds: { met: boolean }[], whyInvalid: string[]): 0 | 1 | 99 {
+  if (!holds) return 1;
+  return thresholds.every(({ met }) => met) && whyInvalid.length === 0 ? 0 : 99;
+}

@@ -1,0 +1,112 @@
+import { onEnd, readStack, startStack, type Stack, type StackInfo } from '@seckill/stack';
+import { Pool } from 'undici';
+import { EngineReader } from './engines.ts';
+import { createTokenSigner } from './token-signer.ts';
+
+/** What is loaded: a stack of ours, one that runs on this machine, or any deployment behind a URL. */
+export interface Target {
+  kind: 'own' | 'running' | 'foreign';
+  url: string;
+  jwtSecret: string;
+  http: Pool;
+  adminToken: string;
+  tokenOf: (userId: string) => string;
+  /** Undefined: only HTTP can be asked, and the verdict is what HTTP can tell. */
+  engines: EngineReader | undefined;
+  /** Of the processes of this machine that serve it. */
+  pids: Record<string, number>;
+  /** With the services' own addresses; undefined for a foreign one. */
+  info: StackInfo | undefined;
+  /** Only when it is ours to stop and to pause. */
+  stack: Stack | undefined;
+  close: () => Promise<void>;
+}
+
+export interface TargetOptions {
+  /** Of a running stack. */
+  name?: string;
+  target?: string;
+  secret?: string;
+  redis?: string;
+  kafka?: string;
+  postgres?: string;
+  /** For services of a stack that is started. */
+  env?: Record<string, string>;
+  log: (line: string) => void;
+}
+
+/** The crowd is a load on purpose, and comes from one address: with production limits it would measure the limiter. */
+const LIMITS = { RATE_LIMIT_USER_MAX: '1000000', RATE_LIMIT_ADDRESS_MAX: '1000000' };
+
+export async function openTarget(options: TargetOptions): Promise<Target> {
+  if (options.target !== undefined) return openForeign(options, options.target);
+  if (options.name !== undefined) {
+    const info = readStack(options.name);
+    return assemble({ kind: 'running', url: info.gateway, jwtSecret: info.jwtSecret, info, urls: info });
+  }
+  const session: { stack?: Stack } = {};
+  const watch = onEnd(async () => session.stack?.stop());
+  const stack = await startStack({
+    name: `bench-${process.pid}`,
+    env: { ...LIMITS, ...options.env },
+    log: options.log,
+  });
+  session.stack = stack;
+  const { info } = stack;
+  const target = assemble({ kind: 'own', url: info.gateway, jwtSecret: info.jwtSecret, info, urls: info });
+  return {
+    ...target,
+    stack,
+    async close() {
+      await target.close();
+      await stack.stop();
+      watch.release();
+    },
+  };
+}
+
+function openForeign({ secret, redis, kafka, postgres }: TargetOptions, url: string): Target {
+  if (secret === undefined) throw new Error('--target wants --secret, the JWT_SECRET of the deployment');
+  const given = [redis, kafka, postgres].filter((one) => one !== undefined).length;
+  if (given > 0 && given < 3) throw new Error('--redis, --kafka and --postgres go together');
+  const urls =
+    redis === undefined || kafka === undefined || postgres === undefined
+      ? undefined
+      : { redis, kafka, postgres };
+  return assemble({
+    kind: 'foreign',
+    url: url.replace(/\/+$/, ''),
+    jwtSecret: secret,
+    info: undefined,
+    urls,
+  });
+}
+
+function assemble(parts: {
+  kind: Target['kind'];
+  url: string;
+  jwtSecret: string;
+  info: StackInfo | undefined;
+  urls: { redis: string; kafka: string; postgres: string } | undefined;
+}): Target {
+  const { kind, url, jwtSecret, info, urls } = parts;
+  const sign = createTokenSigner(jwtSecret);
+  const http = new Pool(url, { connections: 8, pipelining: 1, headersTimeout: 15_000 });
+  const engines = urls === undefined ? undefined : new EngineReader(urls);
+  return {
+    kind,
+    url,
+    jwtSecret,
+    http,
+    adminToken: sign('bench-operator', 'sale:admin'),
+    tokenOf: (userId) => sign(userId),
+    engines,
+    pids: info?.pids ?? {},
+    info,
+    stack: undefined,
+    async close() {
+      await http.destroy();
+      await engines?.close();
+    },
+  };
+}

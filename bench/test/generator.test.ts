@@ -1,0 +1,190 @@
+// Goal: the generator tells the truth. Method: it loads a stub server in this process with known delays and a stall;
+// the stub notes when it answered whom, so the true latency from the planned instant is known for every request. A run
+// that the generator itself calls invalid (a busy machine) is repeated; one that it calls valid must be right.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readFileSync, rmSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { planArrivals } from '../src/arrivals.ts';
+import { startGenerator, type LoadResult } from '../src/generator-process.ts';
+import type { Plan } from '../src/plan.ts';
+import { seededRandom } from '../src/random.ts';
+
+const SECRET = 'a secret of the stub, 32 characters';
+const ATTEMPTS_MAX = 4;
+
+interface Stub {
+  url: string;
+  /** Milliseconds since 1970 at which the answer to the nth buyer left. */
+  answeredAt: Map<number, number>;
+}
+
+/** Answers each buyer after `delayOf(index of the buyer)` ms, and nobody before `stalledUntil`. */
+async function startStub(
+  t: Test,
+  delayOf: (index: number) => number,
+  stall?: { fromMs: number; toMs: number },
+): Promise<Stub> {
+  const answeredAt = new Map<number, number>();
+  const startedAt = performance.now();
+  const server = createServer((request, response) => {
+    const [, claims = ''] = request.headers.authorization?.split('.') ?? [];
+    const { sub } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { sub: string };
+    const index = Number(sub.slice(sub.indexOf('-') + 1));
+    const since = performance.now() - startedAt;
+    const isStalled = stall !== undefined && since > stall.fromMs && since < stall.toMs;
+    const wait = isStalled ? stall.toMs - since : delayOf(index);
+    request.resume();
+    setTimeout(() => {
+      answeredAt.set(index, performance.timeOrigin + performance.now());
+      response.writeHead(201, { 'content-type': 'application/json' }).end(`{"id":"stub.0.${index}"}`);
+    }, wait);
+  });
+  server.listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, answeredAt };
+}
+
+function planFor(url: string, changes: Partial<Plan>): Plan {
+  return {
+    url,
+    saleId: 'stub',
+    jwtSecret: SECRET,
+    model: {
+      kind: 'open',
+      arrivals: { shape: 'constant', perSecond: 200, durationMs: 2_000 },
+      connections: 500,
+      inFlightMax: 1_000,
+    },
+    traffic: {
+      skus: ['a'],
+      channelIds: [],
+      quantityMax: 1,
+      browseShare: 0,
+      payShare: 0,
+      hotShare: 0,
+      sendsPerKey: 1,
+    },
+    warmUpMs: 0,
+    seed: 7,
+    historyFile: join(tmpdir(), `seckill-generator-${process.pid}.ndjson`),
+    ...changes,
+  };
+}
+
+async function load(plan: Plan): Promise<{ result: LoadResult; startAt: number; history: string[] }> {
+  const generator = await startGenerator(plan);
+  const startAt = Date.now() + 100;
+  const result = await generator.run(startAt);
+  const history = readFileSync(plan.historyFile, 'utf8').trim().split('\n');
+  rmSync(plan.historyFile);
+  return { result, startAt, history };
+}
+
+/** µs from the planned instant to the stub's answer, ascending. */
+function trueLatencies(stub: Stub, plan: Plan, startAt: number): number[] {
+  if (plan.model.kind !== 'open') throw new Error('no instants');
+  const instants = planArrivals(plan.model.arrivals, seededRandom(plan.seed));
+  return [...stub.answeredAt]
+    .map(([index, at]) => (at - startAt - (instants[index] ?? 0)) * 1_000)
+    .sort((left, right) => left - right);
+}
+
+const percentile = (sorted: number[], percent: number) =>
+  sorted[Math.ceil((sorted.length * percent) / 100) - 1] ?? 0;
+
+async function agreesWithStub(t: Test, make: () => Promise<{ stub: Stub; plan: Plan }>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { stub, plan } = await make();
+    const { result, startAt } = await load(plan);
+    if (result.whyInvalid.length > 0 && attempt < ATTEMPTS_MAX) {
+      t.comment(`attempt ${attempt} is invalid: ${result.whyInvalid.join('; ')}`);
+      continue;
+    }
+    t.same(result.whyInvalid, []);
+    const truth = trueLatencies(stub, plan, startAt);
+    t.equal(result.latency.all.count, truth.length);
+    for (const [name, percent] of [
+      ['p50', 50],
+      ['p99', 99],
+    ] as const) {
+      const [measured, actual] = [result.latency.all[name], percentile(truth, percent)];
+      t.ok(
+        Math.abs(measured - actual) <= 0.03 * actual,
+        `${name}: measured ${measured} µs, truly ${Math.round(actual)} µs`,
+      );
+    }
+    return;
+  }
+}
+
+await t.test('p50 and p99 are within 3 % for two known delays', (t) =>
+  agreesWithStub(t, async () => {
+    const stub = await startStub(t, (index) => (index % 20 === 0 ? 600 : 250));
+    return { stub, plan: planFor(stub.url, {}) };
+  }),
+);
+
+await t.test('a server that stalls is charged for everyone who came meanwhile', (t) =>
+  agreesWithStub(t, async () => {
+    // Ready takes some 100 ms of the stub's clock, so the stall falls into the load.
+    const stub = await startStub(t, () => 200, { fromMs: 1_200, toMs: 2_200 });
+    const poisson = { shape: 'poisson', perSecond: 150, durationMs: 2_500 } as const;
+    const plan = planFor(stub.url, {
+      model: { kind: 'open', arrivals: poisson, connections: 50, inFlightMax: 1_000 },
+    });
+    return { stub, plan };
+  }),
+);
+
+await t.test('an arrival beyond the bound in flight is dropped and counted', async (t) => {
+  const stub = await startStub(t, () => 400);
+  const arrivals = { shape: 'constant', perSecond: 100, durationMs: 1_000 } as const;
+  const plan = planFor(stub.url, { model: { kind: 'open', arrivals, connections: 10, inFlightMax: 10 } });
+  const { result, history } = await load(plan);
+  t.equal(result.sent + result.dropped, 100);
+  t.ok(result.dropped > 50, `${result.dropped} dropped`);
+  t.equal(result.sent, stub.answeredAt.size);
+  t.equal(history.length, result.sent);
+  t.equal(
+    result.samples.reduce((sum, { dropped }) => sum + dropped, 0),
+    result.dropped,
+  );
+  t.equal(
+    result.samples.reduce((sum, { offered }) => sum + offered, 0),
+    100,
+  );
+});
+
+await t.test('a closed load counts every answer against what was sent', async (t) => {
+  const stub = await startStub(t, () => 20);
+  const plan = planFor(stub.url, {
+    model: { kind: 'closed', connections: 8, durationMs: 1_000 },
+    warmUpMs: 200,
+  });
+  const { result, history } = await load(plan);
+  t.ok(result.sent > 50, `${result.sent} sent`);
+  t.ok(result.lost <= 8, 'at most one a connection is under way at the end');
+  t.equal(result.answered + result.lost, result.sent);
+  // What was under way is repeated with its key until it has an answer.
+  t.equal(history.length, result.sent);
+  t.ok(result.window.answered < result.answered, 'the warm-up is not measured');
+  t.ok(result.latency.all.p50 >= 20_000, 'in µs');
+});
+
+await t.test('a generator that cannot reach the server says so request by request', async (t) => {
+  const arrivals = { shape: 'constant', perSecond: 10, durationMs: 500 } as const;
+  const plan = planFor('http://127.0.0.1:9', {
+    model: { kind: 'open', arrivals, connections: 2, inFlightMax: 10 },
+  });
+  plan.traffic.browseShare = 1;
+  const { result } = await load(plan);
+  t.same(result.window.outcomes, { no_answer: 5 });
+  t.equal(result.lost, 5);
+});

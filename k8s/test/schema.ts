@@ -1,0 +1,91 @@
+/**
+ * Strict validation without a cluster, against models generated from Kubernetes' own and the operators' definitions:
+ * their validators find wrong values and enums, the compiler finds unknown fields in literals of their types.
+ */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import ts from 'typescript';
+import type { Resource } from './render.ts';
+import type { Tools } from './tools.ts';
+
+const PACKAGES = [
+  'kubernetes-models',
+  '@kubernetes-models/keda',
+  '@kubernetes-models/prometheus-operator',
+  '@kubernetes-models/strimzi-kafka-operator',
+  '@kubernetes-models/cloudnative-pg',
+  '@kubernetes-models/external-secrets',
+  '@kubernetes-models/gateway-api',
+];
+
+export const titleOf = ({ kind, metadata }: Resource): string => `${kind} ${metadata.name}`;
+
+function modelOf({ folder }: Tools, { apiVersion, kind }: Resource): string | undefined {
+  const files = PACKAGES.map((name) => join(folder, 'node_modules', name, apiVersion, kind));
+  return files.find((file) => existsSync(`${file}.js`));
+}
+
+interface Model {
+  validate(): void;
+}
+
+async function checkValues(tools: Tools, resource: Resource): Promise<string[]> {
+  const file = modelOf(tools, resource);
+  if (file === undefined)
+    return [`${titleOf(resource)}: no model of ${resource.apiVersion} ${resource.kind}`];
+  const module = (await import(pathToFileURL(`${file}.js`).href)) as Record<
+    string,
+    new (data: unknown) => Model
+  >;
+  const Kind = module[resource.kind];
+  if (Kind === undefined) return [`${titleOf(resource)}: its model is empty`];
+  try {
+    new Kind(resource).validate();
+    return [];
+  } catch (error) {
+    return [`${titleOf(resource)}: ${error instanceof Error ? error.message : String(error)}`];
+  }
+}
+
+/** Literals in a file beside `node_modules`, compiled; the compiler's line tells which resource it speaks of. */
+function checkFields(tools: Tools, resources: Resource[]): string[] {
+  const draft = mkdtempSync(join(tools.folder, 'check-'));
+  try {
+    const lines = resources.flatMap((resource, index) => {
+      const file = modelOf(tools, resource);
+      if (file === undefined) return [];
+      const from = relative(draft, file).replaceAll('\\', '/');
+      return [
+        `export const resource${index}: import('${from}.js').I${resource.kind} = ${JSON.stringify(resource)};`,
+      ];
+    });
+    const source = join(draft, 'resources.mts');
+    writeFileSync(source, `${lines.join('\n')}\n`);
+    const program = ts.createProgram([source], {
+      noEmit: true,
+      strict: true,
+      skipLibCheck: true,
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.NodeNext,
+      moduleResolution: ts.ModuleResolutionKind.NodeNext,
+      types: [],
+    });
+    return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
+      const line =
+        file === undefined || start === undefined ? -1 : file.getLineAndCharacterOfPosition(start).line;
+      const about = resources[line];
+      const text = ts.flattenDiagnosticMessageText(messageText, ' ');
+      return `${about === undefined ? 'resources' : titleOf(about)}: ${text}`;
+    });
+  } finally {
+    rmSync(draft, { recursive: true });
+  }
+}
+
+/** @returns what is wrong, nothing when every resource is valid. */
+export async function validate(tools: Tools, resources: Resource[]): Promise<string[]> {
+  const known = resources.filter((resource) => modelOf(tools, resource) !== undefined);
+  const values = await Promise.all(resources.map((resource) => checkValues(tools, resource)));
+  return [...values.flat(), ...checkFields(tools, known)];
+}

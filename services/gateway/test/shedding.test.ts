@@ -1,0 +1,160 @@
+// Goal: what is beyond the bound is refused at once and costs nothing, and a place that was taken is given back in every
+// case. Method: the real app behind a real socket, in front of a stock that answers when the test lets it.
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createRegistry, Upstream } from '@seckill/runtime';
+import { SignJWT } from 'jose';
+import { pino } from 'pino';
+import t from 'tap';
+import { Pool } from 'undici';
+import { buildApp } from '../src/app.ts';
+import { createIdentifier } from '../src/identity.ts';
+import { createMetrics } from '../src/metrics.ts';
+import { createOrderClient } from '../src/order-client.ts';
+import { createReserver } from '../src/reserver.ts';
+import { createSignatureVerifier } from '../src/signature.ts';
+import { createStockClient } from '../src/stock-client.ts';
+import { secretKeys } from '../src/token-keys.ts';
+
+const SECRET = 's'.repeat(32);
+const REQUESTS_MAX = 3;
+
+const waiting: ServerResponse[] = [];
+const stock = createServer((request, response) => {
+  request.resume();
+  waiting.push(response);
+});
+stock.listen(0, '127.0.0.1');
+await once(stock, 'listening');
+const answerAll = () => {
+  for (const response of waiting.splice(0)) {
+    response.writeHead(200, { 'content-type': 'application/json' }).end('[{"outcome":"sale_closed"}]');
+  }
+};
+
+const { port } = stock.address() as AddressInfo;
+const upstream = new Upstream({
+  url: `http://127.0.0.1:${port}`,
+  token: 't',
+  connections: 8,
+  timeoutMs: 20_000,
+});
+const logger = pino({ enabled: false });
+const metrics = createMetrics(createRegistry());
+let isReady = true;
+const app = await buildApp({
+  logger,
+  metrics,
+  isReady: () => isReady,
+  docsBaseUrl: '',
+  limits: { userMax: 1_000, addressMax: 1_000 },
+  requestsMax: REQUESTS_MAX,
+  identifier: createIdentifier({ keys: secretKeys(SECRET), issuer: undefined, audience: undefined }),
+  signatures: createSignatureVerifier([]),
+  isSandbox: false,
+  reserver: createReserver({
+    upstream,
+    logger,
+    metrics,
+    callsMax: 8,
+    batchCountMax: 1,
+    queueCountMax: 100,
+    waitMs: 20_000,
+    callMs: 20_000,
+  }),
+  stock: createStockClient(upstream),
+  order: createOrderClient(upstream),
+});
+await app.listen({ host: '127.0.0.1', port: 0 });
+const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+const pool = new Pool(url, { connections: 16, pipelining: 1 });
+const token = await new SignJWT({})
+  .setProtectedHeader({ alg: 'HS256' })
+  .setSubject('u1')
+  .setExpirationTime('1h')
+  .sign(new TextEncoder().encode(SECRET));
+t.teardown(async () => {
+  answerAll();
+  await pool.destroy();
+  await app.close();
+  await upstream.close();
+  stock.closeAllConnections();
+  stock.close();
+});
+
+async function reserve(options: { body?: string; authorization?: string; signal?: AbortSignal } = {}) {
+  const {
+    body = '{"lines":[{"sku":"a","quantity":1}]}',
+    authorization = `Bearer ${token}`,
+    signal,
+  } = options;
+  const response = await pool.request({
+    method: 'POST',
+    path: '/v1/sales/oranges/reservations',
+    headers: { authorization, 'idempotency-key': 'k', 'content-type': 'application/json' },
+    body,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const { code } = (await response.body.json()) as { code: string };
+  return { status: response.statusCode, code, headers: response.headers };
+}
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const inFlight = async () => (await metrics.inFlight.get()).values[0]?.value ?? 0;
+
+await t.test('one more than the bound is refused before anything of it is looked at', async (t) => {
+  const served = Array.from({ length: REQUESTS_MAX }, () => reserve());
+  await until('all places are taken', () => waiting.length === REQUESTS_MAX);
+  for (const bad of [{}, { body: '{' }, { authorization: 'Bearer x.y.z' }]) {
+    const shed = await reserve(bad);
+    t.match(shed, { status: 503, code: 'overloaded' }, 'neither the token nor the body counts');
+    t.match(shed.headers['retry-after'], /^[123]$/);
+    t.equal(shed.headers['ratelimit'], undefined, 'it was not counted');
+  }
+  t.equal(waiting.length, REQUESTS_MAX, 'stock did not hear of them');
+  for (const path of ['/livez', '/readyz']) {
+    const health = await pool.request({ method: 'GET', path });
+    await health.body.dump();
+    t.equal(health.statusCode, 200, 'health is exempt');
+  }
+  answerAll();
+  t.same(new Set((await Promise.all(served)).map(({ code }) => code)), new Set(['sale_closed']));
+  await until('the places are free', async () => (await inFlight()) === 0);
+});
+
+await t.test('a client that goes away gives its place back', async (t) => {
+  const gone = new AbortController();
+  const served = Array.from({ length: REQUESTS_MAX }, () => reserve({ signal: gone.signal }));
+  await until('all places are taken', () => waiting.length === REQUESTS_MAX);
+  t.match(await reserve(), { code: 'overloaded' });
+  gone.abort();
+  t.ok((await Promise.allSettled(served)).every(({ status }) => status === 'rejected'));
+  await until('the places are free', async () => (await inFlight()) === 0);
+  answerAll();
+  const next = reserve();
+  await until('stock is asked again', () => waiting.length === 1);
+  answerAll();
+  t.match(await next, { code: 'sale_closed' });
+});
+
+await t.test('while it drains it serves on, and ends each connection with its next answer', async (t) => {
+  isReady = false;
+  const next = reserve();
+  await until('stock is asked', () => waiting.length === 1);
+  answerAll();
+  const answer = await next;
+  t.match(answer, { status: 410, code: 'sale_closed' });
+  t.equal(answer.headers['connection'], 'close');
+  const ready = await pool.request({ method: 'GET', path: '/readyz' });
+  await ready.body.dump();
+  t.equal(ready.statusCode, 503);
+  isReady = true;
+});
