@@ -50,11 +50,8 @@ class Fleet {
       DRAIN_MS: String(DRAIN_MS),
     };
     const gateway = await this.#balancers.gateway.start();
-    for (const service of SERVICES) {
-      await this.#client.stack.kill(service);
-      await this.#add(service);
-      await this.#add(service);
-    }
+    for (const service of SERVICES) await this.#client.stack.kill(service);
+    await Promise.all([...SERVICES, ...SERVICES].map((service) => this.#add(service)));
     return gateway;
   }
 
