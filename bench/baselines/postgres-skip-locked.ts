@@ -8,9 +8,11 @@ import { serveShop } from './shop.ts';
 /** Nobody waits for a row here; two cores do not serve more at once. */
 const CONNECTIONS = 16;
 
+// With a key of the id alone the planner walks it from its beginning, through the units of all earlier sales.
 const TABLES = `CREATE TABLE IF NOT EXISTS units (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  sale_id text NOT NULL, sku text NOT NULL, price bigint NOT NULL, currency text NOT NULL, order_id text
+  id bigint GENERATED ALWAYS AS IDENTITY,
+  sale_id text NOT NULL, sku text NOT NULL, price bigint NOT NULL, currency text NOT NULL, order_id text,
+  PRIMARY KEY (sale_id, sku, id)
 );
 CREATE INDEX IF NOT EXISTS units_free ON units (sale_id, sku, id) WHERE order_id IS NULL`;
 
@@ -22,7 +24,8 @@ const RESERVE = `WITH free AS (
   ), enough AS (
     SELECT id, price, currency FROM free WHERE (SELECT count(*) FROM free) = $6::integer
   ), taken AS (
-    UPDATE units SET order_id = $1 WHERE id = ANY (ARRAY(SELECT id FROM enough)) RETURNING id
+    UPDATE units SET order_id = $1
+    WHERE sale_id = $2 AND sku = $5 AND id = ANY (ARRAY(SELECT id FROM enough)) RETURNING id
   )
   INSERT INTO orders (id, sale_id, user_id, idempotency_key, sku, quantity, channel_id, price, currency)
   SELECT $1, $2, $3, $4, $5, $6::integer, $7, price, currency FROM enough LIMIT 1

@@ -1,6 +1,7 @@
 // Goal: the generator tells the truth. Method: it loads a stub server in this process with known delays and a stall;
 // the stub notes when it answered whom, so the true latency from the planned instant is known for every request. A run
-// that the generator itself calls invalid (a busy machine) is repeated; one that it calls valid must be right.
+// that is wrong is repeated only if the generator itself called it invalid (a busy machine). Delays are long, so that 3 %
+// of them are more than a busy machine adds.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -103,30 +104,27 @@ async function agreesWithStub(t: Test, make: () => Promise<{ stub: Stub; plan: P
   for (let attempt = 1; ; attempt += 1) {
     const { stub, plan } = await make();
     const { result, startAt } = await load(plan);
-    if (result.whyInvalid.length > 0 && attempt < ATTEMPTS_MAX) {
-      t.comment(`attempt ${attempt} is invalid: ${result.whyInvalid.join('; ')}`);
-      continue;
-    }
-    t.same(result.whyInvalid, []);
     const truth = trueLatencies(stub, plan, startAt);
     t.equal(result.latency.all.count, truth.length);
-    for (const [name, percent] of [
-      ['p50', 50],
-      ['p99', 99],
-    ] as const) {
-      const [measured, actual] = [result.latency.all[name], percentile(truth, percent)];
-      t.ok(
-        Math.abs(measured - actual) <= 0.03 * actual,
-        `${name}: measured ${measured} µs, truly ${Math.round(actual)} µs`,
-      );
+    const pairs = [
+      { name: 'p50', measured: result.latency.all.p50, actual: percentile(truth, 50) },
+      { name: 'p99', measured: result.latency.all.p99, actual: percentile(truth, 99) },
+    ];
+    const isNear = pairs.every(({ measured, actual }) => Math.abs(measured - actual) <= 0.03 * actual);
+    const text = pairs.map(
+      ({ name, measured, actual }) => `${name} ${measured} µs, truly ${Math.round(actual)} µs`,
+    );
+    if (isNear || result.whyInvalid.length === 0 || attempt === ATTEMPTS_MAX) {
+      t.ok(isNear, text.join('; '));
+      return;
     }
-    return;
+    t.comment(`attempt ${attempt}: ${text.join('; ')}; not valid: ${result.whyInvalid.join('; ')}`);
   }
 }
 
 await t.test('p50 and p99 are within 3 % for two known delays', (t) =>
   agreesWithStub(t, async () => {
-    const stub = await startStub(t, (index) => (index % 20 === 0 ? 600 : 250));
+    const stub = await startStub(t, (index) => (index % 20 === 0 ? 2_500 : 1_000));
     return { stub, plan: planFor(stub.url, {}) };
   }),
 );
@@ -134,10 +132,10 @@ await t.test('p50 and p99 are within 3 % for two known delays', (t) =>
 await t.test('a server that stalls is charged for everyone who came meanwhile', (t) =>
   agreesWithStub(t, async () => {
     // Ready takes some 100 ms of the stub's clock, so the stall falls into the load.
-    const stub = await startStub(t, () => 200, { fromMs: 1_200, toMs: 2_200 });
-    const poisson = { shape: 'poisson', perSecond: 150, durationMs: 2_500 } as const;
+    const stub = await startStub(t, () => 800, { fromMs: 1_500, toMs: 3_500 });
+    const poisson = { shape: 'poisson', perSecond: 150, durationMs: 3_500 } as const;
     const plan = planFor(stub.url, {
-      model: { kind: 'open', arrivals: poisson, connections: 50, inFlightMax: 1_000 },
+      model: { kind: 'open', arrivals: poisson, connections: 500, inFlightMax: 1_000 },
     });
     return { stub, plan };
   }),

@@ -1,0 +1,164 @@
+/** Replicas, lanes, partitions and the calendar of one sale, each with the reckoning that led to it. */
+import { LIMITS, parseInstant, TOPICS, type SaleInput } from '@seckill/contracts';
+import { CAPACITY } from './capacity.ts';
+
+/** Figures are of an idle machine and a warm process; a sale gets half of them. */
+const HEADROOM = 0.5;
+
+/** The demo's crowd: 65 in 100 come within the first second (crowd.ts, `arrival`). */
+const FIRST_SECOND_SHARE = 0.65;
+
+/** A buyer's state of the sale in the gateway is pushed this often; until then every request goes to stock. */
+const STATE_MS = 250;
+
+/** Time to start pods, fill pools and look at the metrics before the doors open. */
+const LEAD_MINUTES = 15;
+
+/** Orders shall be stored this soon after the last reservation. */
+const STORED_SECONDS = 5;
+
+/** Connections to PostgreSQL of one replica of each role of order (docs/operating.md, "Engines"). */
+const CONNECTIONS = { http: 10, intake: 4, expiry: 1, relay: 2 };
+
+const REPLICAS_MIN = 2;
+
+const OUTBOX_COUNT_MAX = 100_000;
+
+export interface Step {
+  what: string;
+  value: string;
+  why: string;
+}
+
+export interface Plan {
+  steps: Step[];
+  warnings: string[];
+  /** The trigger of KEDA's cron for gateway and stock-http, in UTC. */
+  cron: { start: string; end: string; gateway: number; stock: number };
+}
+
+const many = (needed: number, each: number): number =>
+  Math.max(REPLICAS_MIN, Math.ceil(needed / (each * HEADROOM)));
+
+const number = (value: number): string => Math.round(value).toLocaleString('en-US');
+
+/** `minute hour day month *` in UTC. */
+function cronOf(at: number): string {
+  const date = new Date(at);
+  return `${date.getUTCMinutes()} ${date.getUTCHours()} ${date.getUTCDate()} ${date.getUTCMonth() + 1} *`;
+}
+
+export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
+  const units = sale.items.reduce((sum, { total }) => sum + total, 0);
+  const peak = crowd * FIRST_SECOND_SHARE;
+  const lane = CAPACITY.laneReservations.value * HEADROOM;
+  const taken = Math.min(peak, lane);
+  const sellOutSeconds = units / Math.max(1, taken);
+  // All units, and what comes before the gateways have heard that they are gone.
+  const written = Math.min(crowd, units + (peak * STATE_MS) / 1_000);
+  const gateways = many(peak, CAPACITY.gatewayRequests.value);
+  const stocks = many(taken, CAPACITY.stockReservations.value);
+  const intakes = Math.min(
+    TOPICS.reservations.partitions,
+    many(units / (sellOutSeconds + STORED_SECONDS), CAPACITY.intakeRows.value),
+  );
+  const batches = units / LIMITS.reserveBatchMax;
+  const connections =
+    REPLICAS_MIN * (CONNECTIONS.http + CONNECTIONS.expiry + CONNECTIONS.relay) + intakes * CONNECTIONS.intake;
+  const opensAt = parseInstant(sale.opensAt ?? '') ?? now;
+  const closesAt = parseInstant(sale.closesAt) ?? opensAt;
+  const lead = LEAD_MINUTES * 60_000;
+  const steps: Step[] = [
+    {
+      what: 'peak',
+      value: `${number(peak)} requests/s`,
+      why: `${number(crowd)} buyers, ${FIRST_SECOND_SHARE * 100} in 100 of them in the first second, as the demo's crowd`,
+    },
+    {
+      what: 'gateway',
+      value: `${gateways} replicas`,
+      why: `${number(peak)} / (${number(CAPACITY.gatewayRequests.value)} ${CAPACITY.gatewayRequests.unit} x ${HEADROOM})`,
+    },
+    {
+      what: 'stock-http',
+      value: `${stocks} replicas`,
+      why: `${number(taken)} / (${number(CAPACITY.stockReservations.value)} ${CAPACITY.stockReservations.unit} x ${HEADROOM}); more would wait for the same Redis`,
+    },
+    {
+      what: 'lanes',
+      value: '1',
+      why: `one a sale today; a Redis takes ${number(CAPACITY.laneReservations.value)} x ${HEADROOM} reservations/s, so ${number(units)} units need at least ${sellOutSeconds.toFixed(1)} s`,
+    },
+    {
+      what: 'written',
+      value: `${number(written)} requests reach Redis`,
+      why: `${number(units)} units, and ${STATE_MS} ms of the peak until the gateways know that they are gone`,
+    },
+    {
+      what: 'order-intake',
+      value: `${intakes} replicas`,
+      why: `${number(units)} orders within ${STORED_SECONDS} s of the last, at ${number(CAPACITY.intakeRows.value)} x ${HEADROOM} rows/s; the ledger's row takes ${number(batches)} batches, of ${number(FILLED_LEDGER)} a second`,
+    },
+    {
+      what: 'partitions',
+      value: String(TOPICS.reservations.partitions),
+      why: 'of the topics of reservations and settlements (contracts, topics.ts); at least the replicas of intake and settler',
+    },
+    {
+      what: 'relays, settler, expiry, order-http',
+      value: `${REPLICAS_MIN} replicas each`,
+      why: 'one works and one takes over; none is in the way of a reservation',
+    },
+    {
+      what: 'PostgreSQL',
+      value: `${connections} connections`,
+      why: `${CONNECTIONS.http}, ${CONNECTIONS.intake}, ${CONNECTIONS.expiry} and ${CONNECTIONS.relay} of each http, intake, expiry and relay; max_connections is 200`,
+    },
+    {
+      what: 'outbox',
+      value: `${number((units * CAPACITY.outboxBytes.value) / 1e6)} MB of Redis`,
+      why: `should Kafka be away for the whole sale: ${number(units)} x ${CAPACITY.outboxBytes.value} bytes`,
+    },
+  ];
+  return {
+    steps,
+    warnings: warningsOf({
+      units,
+      sellOutSeconds,
+      peak,
+      lane,
+      windowSeconds: (closesAt - opensAt) / 1_000,
+      opensAt,
+      now,
+    }),
+    cron: { start: cronOf(opensAt - lead), end: cronOf(closesAt + lead), gateway: gateways, stock: stocks },
+  };
+}
+
+const FILLED_LEDGER = CAPACITY.ledgerTransactions.value * HEADROOM;
+
+interface Reckoning {
+  units: number;
+  sellOutSeconds: number;
+  peak: number;
+  lane: number;
+  windowSeconds: number;
+  opensAt: number;
+  now: number;
+}
+
+function warningsOf({ units, sellOutSeconds, peak, lane, windowSeconds, opensAt, now }: Reckoning): string[] {
+  const warnings: string[] = [];
+  if (peak > lane)
+    warnings.push(
+      'the peak is more than one Redis takes: buyers wait or hear `overloaded` until the units are gone',
+    );
+  if (sellOutSeconds > windowSeconds) warnings.push('the units cannot all be sold before closesAt');
+  if (units > OUTBOX_COUNT_MAX)
+    warnings.push(
+      'more units than RELAY_OUTBOX_COUNT_MAX: without Kafka the sale stops at the bound; raise it, and maxmemory with it',
+    );
+  if (opensAt < now + LEAD_MINUTES * 60_000)
+    warnings.push(`less than ${LEAD_MINUTES} minutes to the opening: scale by hand`);
+  return warnings;
+}
