@@ -13,6 +13,8 @@ export type Refusal = 'ledger' | 'key_clash' | 'sequence_fork';
 export interface Chunk {
   topic: string;
   partition: number;
+  /** What is stored, as far as the caller knows. */
+  storedOffset: bigint;
   /** The first offset behind this chunk. */
   nextOffset: bigint;
   reserved: Reserved[];
@@ -38,8 +40,17 @@ export interface IntakeStore {
   moveOffset(topic: string, partition: number, next: bigint): Promise<void>;
   /** Postgres was restored to an earlier state. @returns the doubts that are new. */
   doubtEverySale(): Promise<Doubt[]>;
-  /** Rows, ledger, early payments, settlements and offset, all or nothing. A repeat stores nothing twice. */
+  /**
+   * Rows, ledger, early payments, settlements and offset, all or nothing. A repeat stores nothing twice.
+   * @throws OffsetBehindError: nothing was stored, and what lies in between must be read again.
+   */
   storeChunk(chunk: Chunk): Promise<StoredChunk>;
+}
+
+/** Postgres has stored less than it had when it was last asked: it was restored to an earlier state meanwhile. */
+export class OffsetBehindError extends Error {
+  override readonly name = 'OffsetBehindError';
+  readonly code = 'SECKILL_INTAKE_OFFSET_BEHIND';
 }
 
 /** A payment named for two orders that are stored at the same moment: the next attempt knows where it was spent. */
@@ -90,6 +101,7 @@ async function commitChunk(pool: Pool, chunk: Chunk): Promise<StoredChunk> {
 /** Orders by id, then ledger by (sale, sku), then doubts, then the offset: the one order of locks (recovery.md, "Intake"). */
 async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk> {
   await shareRecordLock(client);
+  await assertStored(client, chunk);
   const unique = [...new Map(chunk.reserved.map((reserved) => [reserved.reservationId, reserved])).values()];
   const insertedIds = await insertOrders(client, unique);
   const inserted = unique.filter(({ reservationId }) => insertedIds.has(reservationId));
@@ -126,6 +138,17 @@ async function writeOffset(
      ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset`,
     [topic, partition, nextOffset.toString()],
   );
+}
+
+/** INV-2: else a Postgres restored under our feet would take this chunk and never hear of what it has forgotten. */
+async function assertStored(client: PoolClient, { topic, partition, storedOffset }: Chunk): Promise<void> {
+  const { rows } = await client.query<{ next_offset: string }>(
+    'SELECT next_offset FROM intake_offsets WHERE topic = $1 AND partition = $2',
+    [topic, partition],
+  );
+  const stored = BigInt(rows[0]?.next_offset ?? 0);
+  if (stored >= storedOffset) return;
+  throw new OffsetBehindError(`partition ${partition} is stored up to ${stored}, not ${storedOffset}`);
 }
 
 const idsOf = (orders: Reserved[]) => orders.map(({ reservationId }) => reservationId);

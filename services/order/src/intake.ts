@@ -13,7 +13,7 @@ import {
   type Unfit,
 } from '@seckill/runtime';
 import { reportDoubts } from './doubts.ts';
-import type { IntakeStore, StoredChunk } from './intake-store.ts';
+import { OffsetBehindError, type IntakeStore, type StoredChunk } from './intake-store.ts';
 import { DataError } from './ledger.ts';
 import type { OrderMetrics } from './metrics.ts';
 import { report } from './payments.ts';
@@ -37,6 +37,12 @@ interface Position {
   next: bigint;
   /** How often we asked Kafka for `next` and got something later. */
   seeks: number;
+}
+
+/** Of a chunk: what is stored before it, and the first offset behind it. */
+interface Range {
+  stored: bigint;
+  end: bigint;
 }
 
 interface Fit {
@@ -63,6 +69,7 @@ export class Intake {
   #positions = new Map<number, Position>();
   /** The assignment that is being placed. */
   #unplaced: Map<number, Position> | undefined;
+  #assignment: Assignment | undefined;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
@@ -77,6 +84,7 @@ export class Intake {
     const positions = new Map<number, Position>();
     this.#positions = positions;
     this.#unplaced = positions;
+    this.#assignment = assignment;
     try {
       await this.#place(assignment, positions);
     } catch (error) {
@@ -142,22 +150,32 @@ export class Intake {
    * @throws what a heartbeat throws; or an error of our own (InvariantError, SQL), which must end the process.
    */
   async handleBatch(batch: Batch, context: BatchContext): Promise<void> {
+    let positions = this.#positions;
     try {
       await this.#untilPlaced(context);
-      const positions = this.#positions;
+      positions = this.#positions;
       const position = await this.#locate(batch, context, positions);
       if (!this.#isInPlace(batch, context, position)) return;
       for (const messages of chunksOf(batch.messages, this.#parts.batchCountMax)) {
         const end = endOf(messages);
-        await this.#storeMessages(batch, messages, end, context);
+        await this.#storeMessages(batch, messages, { stored: position.next, end }, context);
         position.next = end;
         position.seeks = 0;
         context.resolve(end - 1n);
         await context.heartbeat();
       }
     } catch (error) {
-      if (error !== context.signal.reason) throw error;
+      if (error instanceof OffsetBehindError) await this.#placeAgain(error, positions);
+      else if (error !== context.signal.reason) throw error;
     }
+  }
+
+  /** All partitions, for those without new messages have lost something too, and nothing would come to notice it by. */
+  async #placeAgain(error: OffsetBehindError, positions: Map<number, Position>): Promise<void> {
+    this.#parts.logger.error({ err: error }, 'intake: Postgres has forgotten what it had stored');
+    // Another partition's batch was here first.
+    if (this.#positions !== positions || this.#assignment === undefined) return;
+    await this.onAssigned(this.#assignment);
   }
 
   async #locate(batch: Batch, context: BatchContext, positions: Map<number, Position>): Promise<Position> {
@@ -197,7 +215,7 @@ export class Intake {
   async #storeMessages(
     batch: Batch,
     messages: IncomingMessage[],
-    end: bigint,
+    range: Range,
     context: BatchContext,
   ): Promise<void> {
     const startedAt = this.#parts.clock.now();
@@ -209,14 +227,16 @@ export class Intake {
       else fit.push({ message, reserved: parsed.reserved });
     }
     await this.#bury(batch, unfit, context);
-    await this.#storeFit(batch, fit, end, context);
+    await this.#storeFit(batch, fit, range, context);
     this.#parts.metrics.intakeBatchSeconds.observe((this.#parts.clock.now() - startedAt) / 1_000);
   }
 
   /** Data that Postgres refuses is cut in halves down to the one message, so that its neighbours are stored. */
-  async #storeFit(batch: Batch, fit: Fit[], end: bigint, context: BatchContext): Promise<void> {
+  async #storeFit(batch: Batch, fit: Fit[], range: Range, context: BatchContext): Promise<void> {
     const { topic, partition } = batch;
-    const chunk = { topic, partition, nextOffset: end, reserved: fit.map(({ reserved }) => reserved) };
+    const { stored, end } = range;
+    const reserved = fit.map((one) => one.reserved);
+    const chunk = { topic, partition, storedOffset: stored, nextOffset: end, reserved };
     try {
       this.#report(await this.#persist('postgres', context, () => this.#parts.store.storeChunk(chunk)));
     } catch (error) {
@@ -224,12 +244,13 @@ export class Intake {
       if (only === undefined || classify(error) !== 'data') throw error;
       if (fit.length === 1) {
         await this.#bury(batch, [{ message: only.message, error: String(error) }], context);
-        return this.#storeFit(batch, [], end, context);
+        return this.#storeFit(batch, [], range, context);
       }
       const right = fit.splice(fit.length >> 1);
-      await this.#storeFit(batch, fit, right[0]?.message.offset ?? end, context);
+      const middle = right[0]?.message.offset ?? end;
+      await this.#storeFit(batch, fit, { stored, end: middle }, context);
       await context.heartbeat();
-      await this.#storeFit(batch, right, end, context);
+      await this.#storeFit(batch, right, { stored: middle, end }, context);
     }
   }
 

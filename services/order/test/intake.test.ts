@@ -392,6 +392,31 @@ await test('Kafka begins below what is stored, or has shed what is not: the stor
   t.equal(await countOf(metrics.intakeAlarms, 'gap'), 1);
 });
 
+await test('a Postgres restored under a running intake takes nothing before what it has forgotten (INV-2)', async (t) => {
+  const { pool } = await createDatabase(t);
+  const saleId = await storeSale(pool, { orange: 100 });
+  const values = Array.from({ length: 6 }, () => makeReservation(saleId));
+  const { intake, metrics } = buildIntake(pool);
+  const place: { committed?: bigint } = {};
+  const { assignment, sought } = makeAssignment(place);
+  await intake.onAssigned(assignment);
+  await intake.handleBatch(toBatch(values.slice(0, 4)), makeContext().context);
+  place.committed = 4n;
+  const forgotten = values.slice(2, 4).map(({ reservationId }) => reservationId);
+  await pool.query('DELETE FROM orders WHERE id = ANY ($1::text[])', [forgotten]);
+  await pool.query('UPDATE ledger SET sold = 2');
+  await pool.query('UPDATE intake_offsets SET next_offset = 2');
+
+  const { context, seen } = makeContext();
+  await intake.handleBatch(toBatch(values.slice(4), { offset: 4 }), context);
+  t.same(seen.resolved, [], 'what comes later waits');
+  t.same(sought, [0n, 2n], 'Kafka is told where to go back to, for every partition');
+  t.equal(await countOf(metrics.doubts, 'restored'), 1, 'and every sale is in doubt');
+  await intake.handleBatch(toBatch(values.slice(2), { offset: 2 }), makeContext().context);
+  t.equal((await readOrders(pool)).length, 6);
+  t.equal(await readSold(pool, saleId), 6);
+});
+
 await test('a batch that was fetched before waits until its assignment is placed', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
