@@ -45,6 +45,8 @@ export interface SaleToLoad {
   saleId: string;
   /** The newest generation of its Redis state; 0: never loaded. */
   epoch: number;
+  /** Long over: stock may have removed its lanes, and need not load them again. */
+  mayRetire: boolean;
   /** The highest reservation stored, refused ones included; epoch and sequence 0: none. */
   lanes: { lane: number; epoch: number; sequence: number }[];
 }

@@ -1,5 +1,6 @@
 export * from './batcher.ts';
 export * from './clock.ts';
+export * from './command.ts';
 export * from './config.ts';
 export * from './credential.ts';
 export * from './dead-letter.ts';

@@ -1,19 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { ConfigReader } from '@seckill/runtime';
-
-export class CommandError extends Error {
-  override readonly name = 'CommandError';
-  readonly code = 'SECKILL_ORDER_COMMAND';
-  /** Of the process: 2 for wrong usage, 1 for everything else. */
-  readonly exitCode: 1 | 2;
-  constructor(message: string, exitCode: 1 | 2 = 1) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-const STACK_NAME = /^[a-z0-9][a-z0-9-]{0,40}$/;
+import { ConfigReader, readStackFile } from '@seckill/runtime';
 
 /** Where the engines are, for commands of an operator; each asks only for those it needs. */
 export interface EngineUrls {
@@ -45,49 +30,6 @@ export function findEngines(
 }
 
 function readStack(name: string): EngineUrls {
-  if (!STACK_NAME.test(name)) throw new CommandError(`no stack can be named "${name}"`, 2);
-  const file = fileURLToPath(new URL(`../../../.run/${name}/stack.json`, import.meta.url));
-  try {
-    const { postgres, kafka } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-    if (typeof postgres === 'string' && typeof kafka === 'string') {
-      return { databaseUrl: () => postgres, kafkaBrokers: () => kafka.split(',') };
-    }
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code !== 'ENOENT') throw error;
-  }
-  throw new CommandError(
-    `no stack named "${name}" is running; start one with npm start, or set DATABASE_URL and KAFKA_BROKERS`,
-  );
-}
-
-/** Runs a command of an operator to its end, and tells what went wrong in one line. */
-export async function runCommand(main: () => Promise<void>): Promise<void> {
-  try {
-    await main();
-  } catch (error) {
-    const isUsage = error instanceof Error && 'code' in error && /^ERR_PARSE_ARGS/.test(String(error.code));
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    if (isUsage) process.exitCode = 2;
-    else process.exitCode = error instanceof CommandError ? error.exitCode : 1;
-  }
-}
-
-export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-/** Columns of equal width, for people. */
-export function formatTable(rows: string[][]): string {
-  const widths = rows.reduce<number[]>(
-    (most, row) => row.map((cell, index) => Math.max(most[index] ?? 0, cell.length)),
-    [],
-  );
-  return rows
-    .map((row) =>
-      row
-        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const { postgres, kafka } = readStackFile(name, ['postgres', 'kafka']);
+  return { databaseUrl: () => postgres, kafkaBrokers: () => kafka.split(',') };
 }

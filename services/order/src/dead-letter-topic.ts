@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { TOPICS, type DeadLetter } from '@seckill/contracts';
-import { PublishError, type Kafka, type Producer } from '@seckill/runtime';
-import { CommandError } from './command.ts';
+import { CommandError, type Kafka, type Producer, PublishError } from '@seckill/runtime';
 
 /** A dead letter as it lies in its topic. */
 export interface Letter {

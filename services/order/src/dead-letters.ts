@@ -2,15 +2,19 @@ import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
+  CommandError,
   createKafka,
   createLogger,
   createPool,
   createProducer,
+  formatTable,
   type Kafka,
   type Pool,
+  print,
+  runCommand,
 } from '@seckill/runtime';
 import { readLetters, replayLetter, type Letter } from './dead-letter-topic.ts';
-import { CommandError, findEngines, formatTable, print, runCommand } from './command.ts';
+import { findEngines } from './command.ts';
 
 const HELP = `Usage: npm run dead-letters -- <command> [options]
 Messages that a service could not understand or store, kept in the topic seckill.dead-letters.

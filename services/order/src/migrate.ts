@@ -2,9 +2,8 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { backoffMs, classifyPostgresError, systemClock } from '@seckill/runtime';
+import { backoffMs, classifyPostgresError, print, runCommand, systemClock } from '@seckill/runtime';
 import pg from 'pg';
-import { print, runCommand } from './command.ts';
 import { readMigrateConfig } from './config.ts';
 
 const FOLDER = fileURLToPath(new URL('../migrations/', import.meta.url));

@@ -1,8 +1,16 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { createLogger, createPool, type Pool } from '@seckill/runtime';
-import { CommandError, findEngines, formatTable, print, runCommand } from './command.ts';
+import {
+  CommandError,
+  createLogger,
+  createPool,
+  formatTable,
+  type Pool,
+  print,
+  runCommand,
+} from '@seckill/runtime';
+import { findEngines } from './command.ts';
 import type { RefundReason } from './payment.ts';
 
 /** An order comes within seconds of its payment; one that has not by now is missing. */

@@ -44,6 +44,7 @@ interface SaleRow {
 
 /** Beyond any clock's error and any repeat of a client (recovery.md, "End of life"). */
 const RETIRE_AFTER_HOURS = 24;
+const REST_IS_OVER = `closes_at + make_interval(hours => $1, secs => (definition ->> 'holdSeconds')::float8) < now()`;
 
 /** The `sales` table. Every change is one statement, so that racing calls are ordered by the row's lock. */
 export class SaleStore {
@@ -138,7 +139,7 @@ export class SaleStore {
     const { rows } = await this.#pool.query<{ id: string }>(
       `UPDATE sales SET retired_at = now()
        WHERE retired_at IS NULL AND closes_at < now() - make_interval(hours => $1)
-         AND closes_at + make_interval(hours => $1, secs => (definition ->> 'holdSeconds')::float8) < now()
+         AND ${REST_IS_OVER}
          AND NOT EXISTS (SELECT FROM orders WHERE orders.sale_id = sales.id AND status = 'pending')
          AND NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND split_part(key, '.', 1) = sales.id)
        RETURNING id`,
@@ -159,7 +160,8 @@ export class SaleStore {
   /** Every sale that is not retired, and the highest reservation stored for each of its lanes. */
   async listToLoad(): Promise<SaleToLoad[]> {
     const { rows } = await this.#pool.query<ToLoadRow>(
-      `SELECT sales.id, sales.epoch AS sale_epoch, lane, highest.epoch, highest.sequence
+      `SELECT sales.id, sales.epoch AS sale_epoch, lane, highest.epoch, highest.sequence,
+         ${REST_IS_OVER} AS may_retire
        FROM sales CROSS JOIN generate_series(0, sales.lanes - 1) AS lane
        LEFT JOIN LATERAL (
          (SELECT epoch, sequence FROM orders
@@ -172,10 +174,16 @@ export class SaleStore {
          ORDER BY epoch DESC, sequence DESC LIMIT 1) AS highest ON true
        WHERE sales.retired_at IS NULL
        ORDER BY sales.id, lane`,
+      [RETIRE_AFTER_HOURS],
     );
     const sales = new Map<string, SaleToLoad>();
-    for (const { id, sale_epoch, lane, epoch, sequence } of rows) {
-      const sale = sales.get(id) ?? { saleId: id, epoch: Number(sale_epoch), lanes: [] };
+    for (const { id, sale_epoch, may_retire, lane, epoch, sequence } of rows) {
+      const sale = sales.get(id) ?? {
+        saleId: id,
+        epoch: Number(sale_epoch),
+        mayRetire: may_retire,
+        lanes: [],
+      };
       sale.lanes.push({ lane, epoch: Number(epoch ?? 0), sequence: Number(sequence ?? 0) });
       sales.set(id, sale);
     }
@@ -200,6 +208,7 @@ export async function lockSale(client: PoolClient, saleId: string): Promise<Stor
 interface ToLoadRow {
   id: string;
   sale_epoch: string;
+  may_retire: boolean;
   lane: number;
   epoch: string | null;
   sequence: string | null;

@@ -7,10 +7,11 @@ import {
   createKafka,
   createLogger,
   DEAD_LETTER_BYTES_MAX,
-  systemClock,
   type Kafka,
+  print,
+  runCommand,
+  systemClock,
 } from '@seckill/runtime';
-import { print, runCommand } from './command.ts';
 import { readTopicsConfig } from './config.ts';
 
 const KAFKA_WAIT_MS = 60_000;

@@ -31,7 +31,7 @@ export class Gatekeeper {
   readonly #options: GatekeeperOptions;
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, { count: number; until: number }>();
-  #lanes: Lane[] = [];
+  #lanes: (Lane & { mayRetire: boolean })[] = [];
   #listedAt = Number.NEGATIVE_INFINITY;
   #wake = new AbortController();
 
@@ -91,6 +91,8 @@ export class Gatekeeper {
       // Redis went back behind what we told buyers, and another process opened it.
       const isBehind = count.gate === 'open' && acknowledged.isAhead(lane, count);
       if (count.gate === 'open' && !isBehind) continue;
+      // The relay has retired it, or will; what is gone stays gone.
+      if (count.gate === 'missing' && lane.mayRetire) continue;
       closed += 1;
       const name = formatLane(lane);
       const isDue = (this.#failures.get(name)?.until ?? 0) <= clock.now();
@@ -136,6 +138,6 @@ export class Gatekeeper {
   }
 }
 
-function lanesOf({ saleId, lanes }: SaleToLoad): Lane[] {
-  return lanes.map(({ lane }) => ({ saleId, lane }));
+function lanesOf({ saleId, mayRetire, lanes }: SaleToLoad): (Lane & { mayRetire: boolean })[] {
+  return lanes.map(({ lane }) => ({ saleId, lane, mayRetire }));
 }

@@ -39,6 +39,8 @@ export class OrderSide {
   /** What it decided, by reservation id; what is neither here nor in `unknown` is pending. */
   ended = new Map<string, Verdicts['ended'][number]['verdict']>();
   unknown = new Set<string>();
+  /** Sales that are long over. */
+  retiring = new Set<string>();
   /** Runs before a snapshot is answered. */
   onSnapshot: () => Promise<void> = async () => undefined;
   /** Runs before an opening is answered. */
@@ -72,6 +74,7 @@ export class OrderSide {
     return [...this.controls.keys()].map((saleId) => ({
       saleId,
       epoch: this.epoch,
+      mayRetire: this.retiring.has(saleId),
       lanes: [{ lane: 0, epoch: 0, sequence: 0 }],
     }));
   }

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { SaleId } from '@seckill/contracts';
+import {
+  CommandError,
+  ConfigReader,
+  connectKafka,
+  createKafka,
+  createLogger,
+  createProducer,
+  createPublisher,
+  createRegistry,
+  print,
+  readStackFile,
+  runCommand,
+  systemClock,
+} from '@seckill/runtime';
+import { Compile } from 'typebox/compile';
+import { Acknowledged } from './acknowledged.ts';
+import { Connection } from './connection.ts';
+import { Gate, LaneError } from './gate.ts';
+import { createReadHolds } from './holds.ts';
+import { createKafkaOffsets } from './kafka-offsets.ts';
+import { LANES_PER_SALE, type Lane } from './keys.ts';
+import { createGateMetrics } from './metrics.ts';
+import { OrderClient } from './order-client.ts';
+import { createSettle } from './settlements.ts';
+
+const HELP = `Usage: npm run rebuild -- <saleId> [options]
+Closes a sale in Redis, loads it anew from what PostgreSQL stores, under the next epoch, and opens it again. While it runs
+buyers hear sale_unavailable. Nothing that is stored or on its way is lost: the outbox is emptied by the relay first, and
+reservations that only Redis knows are published again. The services must run. Stock does the same by itself when Redis
+restarted, lost something or sold what does not exist; this is for when an audit says that both sides differ.
+
+  --stack NAME    services and engines of .run/NAME/stack.json; without it REDIS_URL, KAFKA_BROKERS, ORDER_URL and
+                  STOCK_TOKEN, or else the stack "default"
+  --help          this text
+
+Exit code: 0 open again, 1 failed (repeat: it goes on where it can), 2 wrong usage.`;
+
+/** A step that waits for another process or for the intake is repeated this often, a second apart. */
+const ATTEMPTS_MAX = 60;
+
+interface Place {
+  redisUrl: string;
+  kafkaBrokers: string[];
+  orderUrl: string;
+  stockToken: string;
+}
+
+function findPlace(stack: string | undefined): Place {
+  const isConfigured = (process.env['REDIS_URL'] ?? process.env['REDIS_URL_FILE'] ?? '') !== '';
+  if (stack === undefined && isConfigured) {
+    const reader = new ConfigReader(process.env);
+    const place = {
+      redisUrl: reader.url('REDIS_URL', ['redis', 'rediss']),
+      kafkaBrokers: reader.list('KAFKA_BROKERS'),
+      orderUrl: reader.url('ORDER_URL', ['http', 'https']),
+      stockToken: reader.secret('STOCK_TOKEN'),
+    };
+    reader.done();
+    return place;
+  }
+  const info = readStackFile(stack ?? 'default', ['redis', 'kafka', 'order', 'stockToken']);
+  return {
+    redisUrl: info.redis,
+    kafkaBrokers: info.kafka.split(','),
+    orderUrl: info.order,
+    stockToken: info.stockToken,
+  };
+}
+
+/** The same gate as in the role `http`, with progress instead of metrics. */
+async function rebuild(lane: Lane, place: Place): Promise<void> {
+  const logger = createLogger('rebuild', 'silent');
+  const connection = new Connection(place.redisUrl, logger);
+  const orderClient = new OrderClient({ url: place.orderUrl, token: place.stockToken });
+  const kafka = createKafka(place.kafkaBrokers, 'seckill-stock-rebuild', logger);
+  const producer = createProducer(kafka);
+  const offsets = createKafkaOffsets(kafka, logger);
+  const stop = new AbortController();
+  try {
+    await connection.start();
+    await connectKafka(() => producer.connect(), stop.signal, logger);
+    let last = '';
+    const gate = new Gate({
+      connection,
+      orderClient,
+      offsets,
+      publisher: createPublisher(producer),
+      readHolds: createReadHolds(connection),
+      settle: createSettle(connection),
+      acknowledged: new Acknowledged(),
+      clock: systemClock,
+      logger,
+      metrics: createGateMetrics(createRegistry()),
+      token: randomBytes(16).toString('base64url'),
+      onStep: (step) => {
+        if (step !== last) print(`${lane.saleId}, lane ${lane.lane}: ${step}`);
+        last = step;
+      },
+    });
+    const { epoch } = await gate.count(lane);
+    await openAgain(gate, lane, epoch);
+    const after = await gate.count(lane);
+    print(`${lane.saleId}, lane ${lane.lane}: open, epoch ${after.epoch}`);
+  } finally {
+    stop.abort();
+    await Promise.allSettled([offsets.close(), producer.disconnect(), orderClient.close()]);
+    await connection.close();
+  }
+}
+
+/** Whatever opens it loads it above the epoch it stood at: a repeat does not rebuild what an attempt has rebuilt. */
+async function openAgain(gate: Gate, lane: Lane, doubtedEpoch: number): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await gate.open(lane, { doubtedEpoch });
+      return;
+    } catch (error) {
+      const isGone = error instanceof Error && 'code' in error && error.code === 'SECKILL_ORDER_GONE';
+      if (isGone) throw new CommandError(`order knows no sale ${lane.saleId}, or has retired it`);
+      if (attempt === ATTEMPTS_MAX) throw error;
+      const isKept = error instanceof LaneError && error.code === 'SECKILL_LANE_KEPT';
+      const reason = error instanceof Error ? error.message : String(error);
+      print(`${lane.saleId}, lane ${lane.lane}: ${isKept ? 'waiting, ' : 'once more: '}${reason}`);
+      await systemClock.sleep(1_000);
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { stack: { type: 'string' }, help: { type: 'boolean', default: false } },
+  });
+  if (values.help) {
+    print(HELP);
+    return;
+  }
+  const [saleId, ...rest] = positionals;
+  if (saleId === undefined || rest.length > 0) throw new CommandError('one sale id is needed; see --help', 2);
+  if (!Compile(SaleId).Check(saleId)) throw new CommandError(`"${saleId}" is no sale id`, 2);
+  const place = findPlace(values.stack);
+  for (let lane = 0; lane < LANES_PER_SALE; lane += 1) await rebuild({ saleId, lane }, place);
+}
+
+await runCommand(main);
