@@ -2,7 +2,9 @@
 // when someone changes Redis or Postgres behind the services' back, and nothing at all without every engine.
 // Method: one stack; reservations over HTTP, the audit as an operator asks for it, the role by its metrics.
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { Audit, InvariantName } from '@seckill/contracts';
+import { ROOT, run } from '@seckill/stack';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import t from 'tap';
@@ -157,6 +159,30 @@ await t.test(
     await auditUntil(holds);
   },
 );
+
+await t.test('npm run rebuild mends what the audit has found, and keeps what was promised', async (t) => {
+  const kept = await reserve(SALE, 'promised', 3);
+  await redis.hincrby(`seckill:{${SALE}:0}:items`, 'a:available', 7);
+  await auditUntil(({ verdict }) => verdict === 'broken');
+  const before = await audit();
+  const rebuild = (...args: string[]) =>
+    run(process.execPath, [join(ROOT, 'services/stock/dist/rebuild.js'), ...args], {
+      timeoutMs: 60_000,
+      env: process.env,
+    });
+  const { ok, stdout, stderr } = await rebuild(SALE, '--stack', `audit-${process.pid}`);
+  t.ok(ok, stderr);
+  t.match(stdout, /audited, lane 0: load\n[^]*audited, lane 0: open, epoch \d+\n$/);
+  const after = await auditUntil(holds);
+  t.equal(after.epoch, before.epoch + 1);
+  t.match(await client.send({ path: `/v1/orders/${kept.id}`, token: kept.token }), {
+    body: { status: 'pending' },
+  });
+  t.match(await rebuild('nothing', '--stack', `audit-${process.pid}`), {
+    ok: false,
+    stderr: /order knows no sale nothing/,
+  });
+});
 
 await t.test('an order that is deleted from Postgres is missed', async (t) => {
   const { id } = await reserve(SALE, 'deleted');

@@ -257,7 +257,10 @@ function makeRole(options: { listed: string[]; read?: (saleId: string) => Promis
   const sides = { listed: options.listed };
   const auditor = new Auditor({
     reader: { read: options.read ?? ((saleId) => built.auditReader.read(saleId)) },
-    orderClient: { listSales: async () => sides.listed.map((saleId) => ({ saleId, epoch: 1, lanes: [] })) },
+    orderClient: {
+      listSales: async () =>
+        sides.listed.map((saleId) => ({ saleId, epoch: 1, mayRetire: false, lanes: [] })),
+    },
     memory,
     clock,
     logger,
