@@ -1,6 +1,7 @@
 // Goal: the public API keeps contract.md, answer by answer. Method: the whole system on real engines, over HTTP.
 import { createHmac, randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
+import kafkajs from 'kafkajs';
 import pg from 'pg';
 import t from 'tap';
 import { buildStack, saleInput, until, type Client } from '../support/stack.ts';
@@ -329,6 +330,38 @@ await t.test('orders are listed newest first, page by page', async (t) => {
     t.match(await read(query), { status: 400, body: { code: 'invalid_request' } }, query);
   }
 });
+
+await t.test(
+  'a traceparent travels to Kafka, one that is none does not, and batches keep them apart',
+  async (t) => {
+    await createSale('traced');
+    const good = (index: number) => `00-0af7651916cd43dd8448eb211c80319${index}-b7ad6b7169203331-01`;
+    const sent = [good(1), good(2), undefined, 'nonsense', `${good(3)}-more`, good(4).replace(/^00/, 'ff')];
+    const expected = new Map<string, string | undefined>();
+    await Promise.all(
+      sent.map(async (traceparent, index) => {
+        const headers: Record<string, string> = traceparent === undefined ? {} : { traceparent };
+        const answer = await reserve('traced', { token: await client.token(`traced-${index}`), headers });
+        expected.set(String(answer.body['id']), index < 2 ? traceparent : undefined);
+      }),
+    );
+    const { Kafka, logLevel } = kafkajs;
+    const kafka = new Kafka({ brokers: [client.stack.info.kafka], logLevel: logLevel.NOTHING });
+    const consumer = kafka.consumer({ groupId: randomUUID() });
+    await consumer.connect();
+    t.teardown(() => consumer.disconnect());
+    await consumer.subscribe({ topic: 'seckill.reservations', fromBeginning: true });
+    const told = new Map<string, string | undefined>();
+    await consumer.run({
+      eachMessage: async ({ message }) => {
+        const id = String(message.key);
+        if (expected.has(id)) told.set(id, message.headers?.['traceparent']?.toString());
+      },
+    });
+    await until('every message has come', async () => told.size === sent.length, 30_000);
+    t.same(told, expected);
+  },
+);
 
 await t.test('services refuse whoever is not the right caller', async (t) => {
   const { stock, order } = client.stack.info;
