@@ -5,7 +5,7 @@ import { parseCount, type LaneCount } from './count.ts';
 import { laneKeys, scriptKeys, type Lane } from './keys.ts';
 import { parseKeyField } from './record.ts';
 
-/** Fields a step: about 250 kB and half a millisecond of Redis' time, so that reservations go on in between. */
+/** Fields a step: bounds what one answer takes of Redis' time, so that reservations go on in between. */
 const SCAN_COUNT = 1_000;
 
 /** Reads a lane whole, for a gateway that has a gap or has just started. */
