@@ -47,6 +47,25 @@ export async function assertNoEviction(redis: Redis): Promise<void> {
   }
 }
 
+/** Says in the log what a loss of power would cost: `appendonly yes` and `appendfsync always` lose nothing (decision 11). */
+export async function warnOfDurability(redis: Redis, logger: Logger): Promise<void> {
+  try {
+    const settings = Object.fromEntries(
+      await Promise.all(
+        ['appendonly', 'appendfsync'].map(async (name) => {
+          const [, value] = (await redis.config('GET', name)) as string[];
+          return [name, value];
+        }),
+      ),
+    ) as Record<string, string | undefined>;
+    if (settings['appendonly'] === 'yes' && settings['appendfsync'] === 'always') return;
+    logger.warn(settings, 'redis does not sync every write: what it confirmed can be lost');
+  } catch (error) {
+    // Providers hide CONFIG.
+    logger.warn({ err: error }, 'redis does not tell whether it syncs every write');
+  }
+}
+
 /**
  * Identity of what is behind this connection: the Redis process and the history it writes (recovery.md, "The gate").
  * Changes at each restart, and at each promotion: run_id alone would survive a primary that was demoted, took over the

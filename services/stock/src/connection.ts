@@ -3,6 +3,7 @@ import {
   createRedis,
   readRunId,
   RedisPolicyError,
+  warnOfDurability,
   systemClock,
   type Logger,
 } from '@seckill/runtime';
@@ -91,6 +92,8 @@ export class Connection {
     const isOther = runId !== this.#runId;
     this.#runId = runId;
     this.#identifiedAt = startedAt;
-    if (isOther) this.#onIdentified();
+    if (!isOther) return;
+    this.#onIdentified();
+    await warnOfDurability(this.redis, this.#logger);
   }
 }

@@ -1,7 +1,7 @@
 // Goal: what the buyer hears when Redis is misconfigured, slow, gone or another one (decisions 11 and 14).
 // Method: a Redis of our own that is paused, killed and started again.
 import { once } from 'node:events';
-import { createLogger } from '@seckill/runtime';
+import { createLogger, createRedis } from '@seckill/runtime';
 import t from 'tap';
 import { Connection } from '../src/connection.ts';
 import { build, item, silent, startRedis, until } from './support/build.ts';
@@ -56,6 +56,32 @@ await t.test('a Redis that is full sheds load, and nothing is unknown', async (t
   t.same(await reserve(item(sale.saleId)), [{ outcome: 'overloaded' }]);
   await connection.redis.config('SET', 'maxmemory', '0');
   t.match(await reserve(item(sale.saleId)), [{ outcome: 'reserved' }]);
+});
+
+await t.test('a Redis that does not sync every write is told in the log, once', async (t) => {
+  const lines: unknown[][] = [];
+  const logger = createLogger('test', 'silent');
+  logger.warn = (...line: unknown[]) => {
+    lines.push(line);
+  };
+  const redis = createRedis(engines.redis, silent);
+  await redis.connect();
+  t.teardown(() => {
+    redis.disconnect();
+  });
+  for (const fsync of ['always', 'everysec']) {
+    await redis.config('SET', 'appendfsync', fsync);
+    const connection = new Connection(engines.redis, logger);
+    await connection.start();
+    await connection.close();
+  }
+  await redis.config('SET', 'appendfsync', 'always');
+  t.same(lines, [
+    [
+      { appendonly: 'yes', appendfsync: 'everysec' },
+      'redis does not sync every write: what it confirmed can be lost',
+    ],
+  ]);
 });
 
 await t.test('stock refuses to start on a Redis that may evict keys', async (t) => {
