@@ -59,10 +59,10 @@ async function main(): Promise<number> {
   if (values.release) checkRelease(values.base);
   const builder = await findBuilder(log);
   if (builder === undefined) {
-    const text = 'there is no running Docker and no buildah (Debian: apt-get install buildah)';
-    if (!values.optional) throw new StackError('SECKILL_IMAGE_BUILDER', text);
-    log(`skipped: ${text}`);
-    return 0;
+    throw new StackError(
+      'SECKILL_IMAGE_BUILDER',
+      'there is no running Docker and no buildah (Debian: apt-get install buildah)',
+    );
   }
   const base = await chooseBase(builder, values.base, values.release);
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
@@ -85,4 +85,17 @@ async function main(): Promise<number> {
   return 0;
 }
 
-await runCli(main);
+/** With `--optional` a machine that has no builder or no base skips, and says so; whatever else fails, fails. */
+async function mainOrSkip(): Promise<number> {
+  try {
+    return await main();
+  } catch (error) {
+    const isLacking =
+      error instanceof StackError && ['SECKILL_IMAGE_BUILDER', 'SECKILL_IMAGE_BASE'].includes(error.code);
+    if (!isLacking || !process.argv.includes('--optional')) throw error;
+    log(`skipped: ${error.message}`);
+    return 0;
+  }
+}
+
+await runCli(mainOrSkip);

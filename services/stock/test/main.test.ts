@@ -59,6 +59,24 @@ await t.test('a role that runs alone answers health and nothing else', async (t)
   }
 });
 
+await t.test('after SIGTERM it is not ready and serves on; a second signal ends it at once', async (t) => {
+  const { child, url } = await startStock(t, { ...env, ROLES: 'http', DRAIN_MS: '60000' });
+  const statusOf = (path: string) =>
+    fetch(`${url}${path}`).then(
+      ({ status }) => status,
+      () => 0,
+    );
+  await until('ready', async () => (await statusOf('/readyz')) === 200);
+  child.kill('SIGTERM');
+  await until('not ready', async () => (await statusOf('/readyz')) === 503);
+  const headers = { authorization: `Bearer ${TOKENS.gateway}` };
+  const answer = await fetch(`${url}/internal/sales/none/state`, { headers });
+  t.match(await answer.json(), { gate: 'missing' }, 'it serves');
+  t.equal(answer.headers.get('connection'), 'close');
+  child.kill('SIGTERM');
+  t.equal((await child.exited).code, 1, 'long before the drain is over');
+});
+
 await t.test('it does not start without its secrets, or on a Redis that may evict keys', async (t) => {
   const file = join(t.testdir(), 'output');
   const wrong = { ...env, STOCK_TOKEN: 'short', GATEWAY_TOKEN: undefined };
