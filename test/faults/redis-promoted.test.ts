@@ -6,9 +6,18 @@ import type { Redis } from 'ioredis';
 import t from 'tap';
 import { EngineReader } from '../../bench/src/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
-import { judgeRush, laneState, startRush, untilMore, untilOpen } from '../support/aftermath.ts';
+import {
+  judgeRush,
+  laneState,
+  openSale,
+  startRush,
+  untilMore,
+  untilOpen,
+  untilStored,
+} from '../support/aftermath.ts';
 import { forward } from '../support/forward.ts';
 import { connectRedis, demote, freezeWrites } from '../support/redis.ts';
+import { Rush } from '../support/rush.ts';
 import { buildStack, until } from '../support/stack.ts';
 
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
@@ -92,3 +101,21 @@ await t.test(
     await judgeRush(t, { client, engines, rush, lost });
   },
 );
+
+await t.test('a switch back so quick that nobody noticed it sells nothing of the stale data', async (t) => {
+  const saleId = 'quick';
+  await follow(replica, primaryUrl);
+  await openSale(client, saleId);
+  const rush = new Rush({ client, saleId, random, shoppers: 0, isIdle: true });
+  const buyTen = () => Promise.all(Array.from({ length: 10 }, () => rush.buyOnce()));
+  await buyTen();
+  await replica.call('REPLICAOF', 'NO', 'ONE');
+  await buyTen();
+  await untilStored(engines, saleId);
+  // Nobody buys meanwhile, so no command meets a replica; a few milliseconds.
+  await primary.replicaof('127.0.0.1', Number(replicaUrl.port));
+  await untilCaughtUp(primary);
+  await primary.call('REPLICAOF', 'NO', 'ONE');
+  await buyTen();
+  await judgeRush(t, { client, engines, rush });
+});

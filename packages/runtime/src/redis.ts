@@ -75,11 +75,22 @@ export async function warnOfDurability(redis: Redis, logger: Logger): Promise<vo
 export async function readRunId(redis: Redis): Promise<string> {
   const [server, replication] = await Promise.all([redis.info('server'), redis.info('replication')]);
   const runId = /run_id:(\w+)/.exec(server)?.[1];
-  const replicationId = /master_replid:(\w+)/.exec(replication)?.[1];
-  const role = /role:(\w+)/.exec(replication)?.[1];
+  const { replicationId, role } = parseReplication(replication);
   if (role !== 'master') throw new RedisPolicyError(`this Redis is no primary but ${role ?? 'unknown'}`);
   if (runId === undefined || replicationId === undefined) {
     throw new RedisPolicyError('this Redis tells no run_id or no master_replid');
   }
   return `${runId}:${replicationId}`;
+}
+
+/** Is what answered `INFO replication` a primary of the history that this identity names? */
+export function isSameHistory(runId: string, replication: string): boolean {
+  const { replicationId, role } = parseReplication(replication);
+  return role === 'master' && replicationId !== undefined && runId.endsWith(`:${replicationId}`);
+}
+
+function parseReplication(text: string): { replicationId?: string; role?: string } {
+  const replicationId = /master_replid:(\w+)/.exec(text)?.[1];
+  const role = /role:(\w+)/.exec(text)?.[1];
+  return { ...(replicationId && { replicationId }), ...(role && { role }) };
 }

@@ -35,14 +35,19 @@ export class Connection {
     this.redis = createRedis(url, logger);
     defineScripts(this.redis);
     this.redis.on('close', () => {
-      this.#generation += 1;
-      this.#runId = undefined;
+      this.forget();
     });
   }
 
   /** Undefined while disconnected, while not known or known too long ago, and while this Redis may evict keys. */
   get runId(): string | undefined {
     return performance.now() - this.#identifiedAt < IDENTITY_MS_MAX ? this.#runId : undefined;
+  }
+
+  /** Something else was seen behind the connection than is known of it. */
+  forget(): void {
+    this.#generation += 1;
+    this.#runId = undefined;
   }
 
   /** Called whenever another Redis, or another history, is behind the connection than before. */
