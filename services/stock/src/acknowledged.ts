@@ -26,6 +26,11 @@ export class Acknowledged {
     return known !== undefined && isBelow(place, known);
   }
 
+  /** The highest epoch that this process acknowledged anything under; 0: none. */
+  epochOf(lane: Lane): number {
+    return this.#places.get(formatLane(lane))?.epoch ?? 0;
+  }
+
   keepOnly(lanes: Lane[]): void {
     const names = new Set(lanes.map(formatLane));
     for (const name of this.#places.keys()) if (!names.has(name)) this.#places.delete(name);

@@ -68,8 +68,12 @@ export class Connection {
   async close(): Promise<void> {
     this.#closing.abort();
     // QUIT waits for the commands under way; a connection that is down has none.
-    if (this.redis.status === 'ready') await this.redis.quit().catch(() => undefined);
-    this.redis.disconnect();
+    if (this.redis.status !== 'ready') this.redis.disconnect();
+    else {
+      await this.redis.quit().catch(() => {
+        this.redis.disconnect();
+      });
+    }
   }
 
   /** Fails closed: until policy and identity are read, every reserve is answered `sale_unavailable`. */

@@ -170,9 +170,11 @@ export class Gate {
 
   /** Page by page, each its own chunk, so that neither side ever holds a whole sale in memory. */
   async #load(lane: Lane, ends: KafkaEnds | undefined): Promise<void> {
-    const { connection, orderClient, logger, metrics } = this.#options;
+    const { connection, orderClient, acknowledged, logger, metrics } = this.#options;
     this.#step('snapshot', lane);
-    const above = (await this.count(lane)).epoch;
+    const { epoch } = await this.count(lane);
+    // Of a Redis and a Postgres that were both put back: what was told under a later epoch must not be told again.
+    const above = Math.max(epoch, acknowledged.epochOf(lane));
     const snapshot = await orderClient.takeSnapshot(lane.saleId, { above, ...(ends && { ends }) });
     await this.#create(lane);
     let page: SnapshotPage = snapshot;

@@ -45,8 +45,9 @@ const producer = await connectProducer(t);
 const publisher = createPublisher(producer);
 const built = await build(t, { offsets });
 const { order } = built;
+// A fresh Kafka makes its topic of groups at the first question, and has no coordinator until then.
 await until('the offsets can be asked', () =>
-  offsets.readEnds().then(
+  Promise.all([offsets.readEnds(), offsets.readLag(TOPICS.settlements, '', [])]).then(
     () => true,
     () => false,
   ),
