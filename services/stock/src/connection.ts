@@ -79,8 +79,9 @@ export class Connection {
   /** Fails closed: until policy and identity are read, every reserve is answered `sale_unavailable`. */
   async #keepIdentified(): Promise<void> {
     const { signal } = this.#closing;
-    while (!signal.aborted) {
+    for (;;) {
       await systemClock.sleep(this.#runId === undefined ? IDENTIFY_MS / 5 : IDENTIFY_MS, signal);
+      if (signal.aborted) return;
       if (this.redis.status !== 'ready') continue;
       try {
         await this.#identifyOnce();

@@ -140,7 +140,8 @@ async function main(): Promise<void> {
   }
   const [saleId, ...rest] = positionals;
   if (saleId === undefined || rest.length > 0) throw new CommandError('one sale id is needed; see --help', 2);
-  if (!Compile(SaleId).Check(saleId)) throw new CommandError(`"${saleId}" is no sale id`, 2);
+  const isSaleId: boolean = Compile(SaleId).Check(saleId);
+  if (!isSaleId) throw new CommandError(`"${saleId}" is no sale id`, 2);
   const place = findPlace(values.stack);
   for (let lane = 0; lane < LANES_PER_SALE; lane += 1) await rebuild({ saleId, lane }, place);
 }
