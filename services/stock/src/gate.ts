@@ -83,8 +83,9 @@ export class Gate {
    * call again.
    */
   async open(lane: Lane, options: OpenOptions = {}): Promise<void> {
+    const told = this.#options.acknowledged.copy();
     const count = await this.count(lane);
-    if (count.gate === 'open' && !this.#mustLoad(lane, count, options)) return;
+    if (count.gate === 'open' && !mustLoad(lane, count, told, options)) return;
     await this.#keep(lane);
     try {
       await this.#open(lane, options);
@@ -103,11 +104,12 @@ export class Gate {
   async #open(lane: Lane, options: OpenOptions): Promise<void> {
     const { logger, metrics } = this.#options;
     const stopTimer = metrics.openSeconds.startTimer();
+    const told = this.#options.acknowledged.copy();
     const count = await this.count(lane);
-    const mustLoad = this.#mustLoad(lane, count, options);
-    if (mustLoad && count.isLoaded) logger.warn({ ...lane, ...options }, 'gate: the lane is loaded anew');
-    await this.#close(lane, mustLoad);
-    const isCompared = count.isLoaded && (await this.#compare(lane, mustLoad));
+    const isUnsound = mustLoad(lane, count, told, options);
+    if (isUnsound && count.isLoaded) logger.warn({ ...lane, ...options }, 'gate: the lane is loaded anew');
+    await this.#close(lane, isUnsound);
+    const isCompared = count.isLoaded && (await this.#compare(lane, isUnsound));
     if (!isCompared) await this.#rebuild(lane);
     stopTimer();
     metrics.opened.inc({ way: isCompared ? 'compared' : 'loaded' });
@@ -130,11 +132,6 @@ export class Gate {
       if ((await this.#settleEnded(lane, ends)) && (await this.#openAs(lane, ends))) return;
     }
     throw new LaneError('what order knows keeps changing under the rebuild');
-  }
-
-  #mustLoad(lane: Lane, count: LaneCount, { isForced = false, doubtedEpoch = 0 }: OpenOptions): boolean {
-    if (isForced || !count.isLoaded || count.epoch <= doubtedEpoch) return true;
-    return this.#options.acknowledged.isAhead(lane, count);
   }
 
   /** A missing lane is closed already; it comes into being only once order has given a snapshot of it. */
@@ -315,4 +312,14 @@ export class Gate {
 
 function formatOrders({ orders }: SnapshotPage, { control }: Snapshot): string {
   return JSON.stringify(orders.map((order) => toLoadOrder(order, control.currency)));
+}
+
+function mustLoad(
+  lane: Lane,
+  count: LaneCount,
+  told: Acknowledged,
+  { isForced = false, doubtedEpoch = 0 }: OpenOptions,
+): boolean {
+  if (isForced || !count.isLoaded || count.epoch <= doubtedEpoch) return true;
+  return told.isAhead(lane, count);
 }

@@ -83,13 +83,14 @@ export class Gatekeeper {
   async #watch(broken: unknown[]): Promise<void> {
     const { gate, clock, acknowledged, metrics } = this.#options;
     await this.#list();
+    const told = acknowledged.copy();
     const counts = await Promise.all(this.#lanes.map((lane) => gate.count(lane)));
     let closed = 0;
     for (const [index, lane] of this.#lanes.entries()) {
       const count = counts[index];
       if (count === undefined) continue;
       // Redis went back behind what we told buyers, and another process opened it.
-      const isBehind = count.gate === 'open' && acknowledged.isAhead(lane, count);
+      const isBehind = count.gate === 'open' && told.isAhead(lane, count);
       if (count.gate === 'open' && !isBehind) continue;
       // The relay has retired it, or will; what is gone stays gone.
       if (count.gate === 'missing' && lane.mayRetire) continue;
