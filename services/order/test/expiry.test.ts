@@ -275,12 +275,17 @@ await test('stock hears which sales to load, and the highest reservation stored 
     { epoch: 2, sequence: 1 },
     { epoch: 2, sequence: 2 },
   ]);
+  // A day after its last hold stock may have removed it; it stays on the list until order itself has retired it.
+  await pool.query(
+    `UPDATE sales SET opens_at = '2000-01-01', closes_at = now() - interval '24 h 16 min' WHERE id = $1`,
+    [refused],
+  );
   const { status, body } = await call('GET', '/internal/sales');
   t.equal(status, 200);
   const expected = [
-    { saleId: empty, epoch: 1, lanes: [{ lane: 0, epoch: 0, sequence: 0 }] },
-    { saleId: used, epoch: 2, lanes: [{ lane: 0, epoch: 2, sequence: 4 }] },
-    { saleId: refused, epoch: 2, lanes: [{ lane: 0, epoch: 2, sequence: 2 }] },
+    { saleId: empty, epoch: 1, mayRetire: false, lanes: [{ lane: 0, epoch: 0, sequence: 0 }] },
+    { saleId: used, epoch: 2, mayRetire: false, lanes: [{ lane: 0, epoch: 2, sequence: 4 }] },
+    { saleId: refused, epoch: 2, mayRetire: true, lanes: [{ lane: 0, epoch: 2, sequence: 2 }] },
   ];
   t.same(
     body['sales'],

@@ -107,6 +107,8 @@ export class Gate {
     const told = this.#options.acknowledged.copy();
     const count = await this.count(lane);
     const isUnsound = mustLoad(lane, count, told, options);
+    // Another process was quicker.
+    if (count.gate === 'open' && !isUnsound) return;
     if (isUnsound && count.isLoaded) logger.warn({ ...lane, ...options }, 'gate: the lane is loaded anew');
     await this.#close(lane, isUnsound);
     const isCompared = count.isLoaded && (await this.#compare(lane, isUnsound));
