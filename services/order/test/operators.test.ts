@@ -263,7 +263,7 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   const lost = makeReservation(saleId).reservationId;
   await payments.accept(makeNotice(lost, { paymentId: 'lost' }));
   await pool.query(`UPDATE payments SET received_at = now() - make_interval(secs => CASE payment_id
-    WHEN 'lost' THEN 301 ELSE 290 END) WHERE result = 'recorded'`);
+    WHEN 'lost' THEN 301 ELSE 60 END) WHERE result = 'recorded'`);
   const expected = [
     {
       orderId: lost,
