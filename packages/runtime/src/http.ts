@@ -35,6 +35,9 @@ export interface HttpOptions {
   trustProxy?: string;
 }
 
+/** What was said to a client that does not speak HTTP is on its way by then; a client need not close, so we do. */
+const HANG_UP_MS = 1_000;
+
 // A caller's request id goes into logs and headers: short, and nothing that could break a line.
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
@@ -58,6 +61,9 @@ export function createHttp(options: HttpOptions): Http {
     // Longer than undici's 4 s for idle sockets, so that a client never writes into a socket we are closing.
     keepAliveTimeout: 72_000,
     requestTimeout: 10_000,
+    // Without a byte either way: whoever does not read its answer would keep it, and all that waits behind it, for ever.
+    // Longer than the slowest call between services, 15 s.
+    connectionTimeout: 30_000,
     http: {
       // Whoever sends byte by byte holds a connection, not a request: 5 s for the headers, 10 s for all of it.
       headersTimeout: 5_000,
@@ -145,6 +151,11 @@ function answerMalformed(
     socket.destroy();
     return;
   }
+  // Node's own time-outs do not look at a connection again that had an error, and it would hold up the end as well.
+  const hangUp = setTimeout(() => socket.destroy(), HANG_UP_MS);
+  socket.once('close', () => {
+    clearTimeout(hangUp);
+  });
   // A header overflow stays Node's own 431 (contract.md).
   if (error.code === 'HPE_HEADER_OVERFLOW') {
     socket.end('HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n');

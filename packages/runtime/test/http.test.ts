@@ -1,5 +1,6 @@
 // Goal: every error leaves as problem+json with the code of contract.md. Method: a small app on Fastify's own inject.
-import { connect, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { LIMITS, ReserveRequest } from '@seckill/contracts';
 import { pino } from 'pino';
 import t from 'tap';
@@ -144,6 +145,20 @@ await t.test('what is not HTTP is told so in the same form', async (t) => {
   const overflow = await say(`GET / HTTP/1.1\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`);
   t.match(overflow, /^HTTP\/1\.1 431 /);
   t.equal((await app.inject({ url: '/livez' })).statusCode, 200, 'and the process goes on');
+});
+
+await t.test('a client that is too slow and never closes is hung up on', async (t) => {
+  const app = build();
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  t.teardown(() => app.close());
+  const { port } = app.server.address() as AddressInfo;
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const closed = once(app.server, 'connection').then(([peer]) => once(peer as Socket, 'close'));
+  socket.write('GET / HTTP/1.1\r\nx: ');
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  t.match(answer.toString(), /^HTTP\/1\.1 408 /);
+  await closed;
+  socket.destroy();
 });
 
 await t.test('readiness follows the process, liveness does not', async (t) => {

@@ -35,9 +35,18 @@ const stockUpstream = new Upstream({
   timeoutMs: config.stockTimeoutMs,
 });
 lifecycle.onStop('stock connections', () => stockUpstream.close());
+// Of its own: behind a crowd that reads the sale, a batch would wait for a free connection until it is too late for an
+// answer.
+const reserveUpstream = new Upstream({
+  url: config.stockUrl,
+  token,
+  connections: config.reserveCallsMax,
+  timeoutMs: config.stockTimeoutMs,
+});
+lifecycle.onStop('connections of reservations', () => reserveUpstream.close());
 const gatewayMetrics = createMetrics(registry);
 const reserver = createReserver({
-  upstream: stockUpstream,
+  upstream: reserveUpstream,
   logger,
   metrics: gatewayMetrics,
   callsMax: config.reserveCallsMax,

@@ -1,4 +1,6 @@
 import { randomInt } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import underPressure from '@fastify/under-pressure';
 import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
 import type { Metrics } from './metrics.ts';
@@ -25,16 +27,37 @@ export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingOpti
     return new Problem('overloaded', { retryAfterSeconds: 1 + randomInt(JITTER_SECONDS + 1) });
   };
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (isHealthRoute(request)) return;
-    if (inFlight >= requestsMax) throw overloaded('requests');
+  // Of a connection, by which its places are given back when it goes. An answer that waits behind another one of its
+  // connection (pipelining) has no socket yet, and Node never tells it of the end: its place would be lost for good.
+  const releasesOf = new WeakMap<Socket, Set<() => void>>();
+
+  function watch(socket: Socket): Set<() => void> {
+    const releases = new Set<() => void>();
+    releasesOf.set(socket, releases);
+    socket.once('close', () => {
+      for (const release of releases) release();
+    });
+    return releases;
+  }
+
+  function takePlace(socket: Socket, response: ServerResponse): void {
+    const releases = releasesOf.get(socket) ?? watch(socket);
+    const release = (): void => {
+      if (!releases.delete(release)) return;
+      inFlight -= 1;
+      metrics.inFlight.set(inFlight);
+    };
+    releases.add(release);
     inFlight += 1;
     metrics.inFlight.set(inFlight);
     // Also when the client has gone before the answer.
-    reply.raw.once('close', () => {
-      inFlight -= 1;
-      metrics.inFlight.set(inFlight);
-    });
+    response.once('close', release);
+  }
+
+  app.addHook('onRequest', async (request, reply) => {
+    if (isHealthRoute(request)) return;
+    if (inFlight >= requestsMax) throw overloaded('requests');
+    takePlace(request.raw.socket, reply.raw);
   });
   await app.register(underPressure, {
     maxEventLoopDelay: LOOP_DELAY_MS_MAX,

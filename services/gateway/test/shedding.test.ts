@@ -2,7 +2,7 @@
 // case. Method: the real app behind a real socket, in front of a stock that answers when the test lets it.
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { createRegistry, Upstream } from '@seckill/runtime';
 import { SignJWT } from 'jose';
 import { pino } from 'pino';
@@ -143,6 +143,20 @@ await t.test('a client that goes away gives its place back', async (t) => {
   await until('stock is asked again', () => waiting.length === 1);
   answerAll();
   t.match(await next, { code: 'sale_closed' });
+});
+
+await t.test('a connection that goes with several requests on it gives all their places back', async () => {
+  const body = '{"lines":[{"sku":"a","quantity":1}]}';
+  const request =
+    `POST /v1/sales/oranges/reservations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n` +
+    `idempotency-key: k\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(request.repeat(REQUESTS_MAX));
+  await until('all places are taken', () => waiting.length === REQUESTS_MAX);
+  socket.destroy();
+  await until('the places are free', async () => (await inFlight()) === 0);
+  answerAll();
 });
 
 await t.test('while it drains it serves on, and ends each connection with its next answer', async (t) => {
