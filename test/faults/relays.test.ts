@@ -4,11 +4,11 @@
 import { createKafka, createLogger, createProducer, createPublisher } from '@seckill/runtime';
 import { RESERVATION_CREATED, TOPICS } from '@seckill/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { EngineReader } from '../../bench/src/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { toMessage } from '../../services/stock/src/message.ts';
-import { judgeRush, laneState, startRush, untilMore, untilOpen } from '../support/aftermath.ts';
+import { judgeRush, laneState, startRush, untilMore, untilOpen, untilStored } from '../support/aftermath.ts';
 import { aofFolder, connectRedis, copyAof, flushAll, freezeWrites, readOutbox } from '../support/redis.ts';
 import { buildStack, until } from '../support/stack.ts';
 
@@ -51,21 +51,18 @@ await t.test('a relay that sleeps through a rebuild publishes old entries when i
 });
 
 await t.test(
-  'entries that come after the rebuild are stored, and the sale is loaded anew with them',
+  'entries that come after the rebuild are stored within the limits, and the sale is loaded anew with them',
   async (t) => {
-    // The ledger knows totals alone: what comes late is stored although its buyer has bought up to the limit again
-    // meanwhile. Promises are kept (INV-2) at the cost of limits and caps (INV-6), so this sale has none.
-    const sale = {
-      limitPerBuyer: undefined,
-      channels: [{ id: 'capped', kind: 'community', title: 'Not capped' }],
-    };
-    const rush = await startRush({ client, engines, saleId: 'late', random, isIdle: true, sale });
+    const rush = await startRush({ client, engines, saleId: 'late', random, isIdle: true });
     relay.kill('SIGSTOP');
+    // Buys up to the limit twice, for Redis forgets the first time.
+    await buyThree('eager', 'first');
     await untilMore(rush, 20);
     const before = await laneState(client, 'late');
     const entries = await readOutbox(redis, 'late');
     const lost = await flushAll(redis, 'late');
     const loaded = await untilOpen(client, 'late', before?.epoch);
+    await buyThree('eager', 'second');
     await untilMore(rush, 10);
     // As a relay does that had read them before it slept.
     const producer = createProducer(
@@ -77,13 +74,52 @@ await t.test(
     await producer.disconnect();
     relay.kill('SIGCONT');
     await untilOpen(client, 'late', loaded.epoch);
+    await rush.stop();
+    await untilStored(engines, 'late');
     // They are not lost: every one of them keeps its answer, for nobody has repeated its key in between.
     for (const { reservationId } of entries.map((entry) => ({ reservationId: idOf('late', entry.record) }))) {
       lost.delete(reservationId);
     }
+    for (const id of await judgeRefused(t)) lost.add(id);
     await judgeRush(t, { client, engines, rush, lost });
   },
 );
+
+/** The same key until it hears 201. */
+async function buyThree(userId: string, key: string): Promise<void> {
+  const token = await client.token(userId);
+  const body = { lines: [{ sku: 'b', quantity: 3 }] };
+  await until(`${userId} has three`, async () => {
+    const path = '/v1/sales/late/reservations';
+    return (await client.send({ method: 'POST', path, token, key, body })).status === 201;
+  });
+}
+
+/** Nobody pays or cancels in this sale, so what exceeded a limit once would exceed it at the end too. */
+async function judgeRefused(t: Test): Promise<string[]> {
+  const orders = await engines.orders('late');
+  const { limitPerBuyer, channels } = await engines.definition('late');
+  const sum = (rows: typeof orders) =>
+    rows.flatMap(({ lines }) => lines).reduce((units, { quantity }) => units + quantity, 0);
+  const live = orders.filter(({ status }) => status !== 'refused');
+  const refused = orders.filter(({ status }) => status === 'refused');
+  const unfounded = refused.filter((order) => {
+    const buyer = live.filter(({ user_id }) => user_id === order.user_id);
+    const channel = live.filter(({ channel_id }) => channel_id === order.channel_id);
+    const cap = channels.find(({ id }) => id === order.channel_id)?.cap ?? Infinity;
+    return sum([...buyer, order]) <= (limitPerBuyer ?? Infinity) && sum([...channel, order]) <= cap;
+  });
+  t.same(unfounded, [], `${refused.length} reservations are refused, all of them beyond a limit`);
+  t.same(
+    orders
+      .filter(({ user_id }) => user_id === 'eager')
+      .map(({ status }) => status === 'refused')
+      .sort(),
+    [false, true],
+    'of two that each take all a buyer may have, one',
+  );
+  return refused.map(({ id }) => id);
+}
 
 await t.test(
   'a tail that only Redis knew is lost with it, and stock notices although Postgres never heard of it',

@@ -1,14 +1,15 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { doubtEverySale, raiseDoubts, type Doubt } from './doubts.ts';
 import { liftEpochs } from './epochs.ts';
-import { admit, lockLedger, moveLedger, sumUnits, type LedgerRow } from './ledger.ts';
+import { admit, lockLedger, markLate, moveLedger, readKeys, sumUnits, type LedgerRow } from './ledger.ts';
+import { readAllowances } from './limits.ts';
 import { writeSettlements } from './outbox.ts';
 import { applyRecorded, isPaymentRace, shareRecordLock } from './payment-store.ts';
 import type { Applied } from './payment.ts';
 import type { Reserved } from './reservation-message.ts';
 import { settleAgain } from './settlement.ts';
 
-export type Refusal = 'ledger' | 'key_clash' | 'sequence_fork';
+export type Refusal = 'ledger' | 'limit' | 'key_clash' | 'sequence_fork';
 
 export interface Chunk {
   topic: string;
@@ -53,8 +54,22 @@ export class OffsetBehindError extends Error {
   readonly code = 'SECKILL_INTAKE_OFFSET_BEHIND';
 }
 
-/** A payment named for two orders that are stored at the same moment: the next attempt knows where it was spent. */
-const RACE_ATTEMPTS_MAX = 3;
+/** Orders of these sales must be judged by their limits, and for that the whole ledger be locked, in its order. */
+class UnjudgedSalesError extends Error {
+  override readonly name = 'UnjudgedSalesError';
+  readonly saleIds: string[];
+
+  constructor(saleIds: string[]) {
+    super(`limits of ${saleIds.length} sales were not judged by Redis`);
+    this.saleIds = saleIds;
+  }
+}
+
+/**
+ * A payment named for two orders that are stored at the same moment: the next attempt knows where it was spent. Sales
+ * that must be judged: the next attempt locks them whole; more come to light between two only if one is rebuilt then.
+ */
+const RACE_ATTEMPTS_MAX = 5;
 
 export function createIntakeStore(pool: Pool): IntakeStore {
   return {
@@ -88,18 +103,20 @@ export function createIntakeStore(pool: Pool): IntakeStore {
 }
 
 async function commitChunk(pool: Pool, chunk: Chunk): Promise<StoredChunk> {
+  const wholeSales = new Set<string>();
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await transaction(pool, (client) => storeChunk(client, chunk));
+      return await transaction(pool, (client) => storeChunk(client, chunk, wholeSales));
     } catch (error) {
-      if (!isPaymentRace(error)) throw error;
-      invariant(attempt < RACE_ATTEMPTS_MAX, 'early payments of one chunk keep racing');
+      if (error instanceof UnjudgedSalesError) for (const saleId of error.saleIds) wholeSales.add(saleId);
+      else if (!isPaymentRace(error)) throw error;
+      invariant(attempt < RACE_ATTEMPTS_MAX, 'early payments or late orders of one chunk keep racing');
     }
   }
 }
 
 /** Orders by id, then ledger by (sale, sku), then doubts, then the offset: the one order of locks (recovery.md, "Intake"). */
-async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk> {
+async function storeChunk(client: PoolClient, chunk: Chunk, wholeSales: Set<string>): Promise<StoredChunk> {
   await shareRecordLock(client);
   await assertStored(client, chunk);
   const unique = [...new Map(chunk.reserved.map((reserved) => [reserved.reservationId, reserved])).values()];
@@ -107,8 +124,8 @@ async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk
   const inserted = unique.filter(({ reservationId }) => insertedIds.has(reservationId));
   const rest = unique.filter(({ reservationId }) => !insertedIds.has(reservationId));
   const clashes = await storeClashes(client, rest);
-  const { overdrawn, late } = await sell(client, inserted);
-  const refused = [...clashes, ...overdrawn.map((id) => ({ id, refusal: 'ledger' as const }))];
+  const { unsold, late } = await sell(client, inserted, wholeSales);
+  const refused = [...clashes, ...unsold];
   await settleRefused(client, unique, refused);
   // A duplicate that stock published again is a hold nobody ended. Ignoring it because the row is known would keep its
   // units for ever when it was the settlement that got lost; so that is what is sent again.
@@ -120,7 +137,7 @@ async function storeChunk(client: PoolClient, chunk: Chunk): Promise<StoredChunk
   const doubts = await raiseDoubts(client, [...late, ...(await findRefusalDoubts(client, unique, refused))]);
   await writeOffset(client, chunk);
   return {
-    stored: inserted.length - overdrawn.length,
+    stored: inserted.length - unsold.length,
     duplicates: chunk.reserved.length - inserted.length - clashes.length,
     refused,
     applied,
@@ -249,25 +266,51 @@ async function storeClashes(client: PoolClient, rest: Reserved[]): Promise<Store
 
 /**
  * Moves the ledger by what was really inserted (INV-1, decision 4).
- * @returns ids of the orders that the ledger has no units for: they are refused; and doubts about sales whose last
- * snapshot lacks an order, which came late from an older epoch.
+ * @param wholeSales those whose ledger is locked whole.
+ * @returns the orders that the ledger has no units for, or that exceed a limit Redis has not judged: they are refused;
+ * and doubts about sales whose last snapshot lacks an order, which came late from an older epoch.
+ * @throws UnjudgedSalesError when the ledger of another sale must be locked whole.
  */
 async function sell(
   client: PoolClient,
   inserted: Reserved[],
-): Promise<{ overdrawn: string[]; late: Doubt[] }> {
-  if (inserted.length === 0) return { overdrawn: [], late: [] };
-  const rows = await lockLedger(client, sumUnits(inserted));
-  const { moves, refused } = admit(inserted, rows);
-  if (refused.length > 0) {
-    await client.query(
-      `UPDATE orders SET status = 'refused', refusal = 'ledger', ended_at = now()
-       WHERE id = ANY ($1::text[])`,
-      [refused],
-    );
-  }
+  wholeSales: Set<string>,
+): Promise<{ unsold: StoredChunk['refused']; late: Doubt[] }> {
+  if (inserted.length === 0) return { unsold: [], late: [] };
+  const keys = sumUnits(inserted).filter(({ saleId }) => !wholeSales.has(saleId));
+  const wholeKeys = wholeSales.size === 0 ? [] : await readKeys(client, [...wholeSales]);
+  const rows = await lockLedger(client, [...keys, ...wholeKeys]);
+  const late = findLate(inserted, rows);
+  const unjudged = findUnjudged(inserted, rows, late);
+  const unlocked = unjudged.map(({ saleId }) => saleId).filter((saleId) => !wholeSales.has(saleId));
+  if (unlocked.length > 0) throw new UnjudgedSalesError([...new Set(unlocked)]);
+  await markLate(
+    client,
+    late.map(({ saleId }) => saleId),
+  );
+  const { moves, refused } = admit(inserted, rows, await readAllowances(client, unjudged));
+  await refuse(client, refused);
   await moveLedger(client, moves);
-  return { overdrawn: refused, late: findLate(inserted, rows) };
+  return { unsold: refused, late };
+}
+
+/**
+ * INV-6: Redis lacks an order that comes late, and so let its buyer and channel take the units anew. Whichever of the
+ * two comes second must find the other here: not only the late ones are judged, but all of an epoch that lacks one.
+ */
+function findUnjudged(inserted: Reserved[], rows: LedgerRow[], late: Doubt[]): Reserved[] {
+  const incomplete = rows.filter(({ isIncomplete }) => isIncomplete);
+  const saleIds = new Set([...incomplete, ...late].map(({ saleId }) => saleId));
+  return inserted.filter(({ saleId }) => saleIds.has(saleId));
+}
+
+async function refuse(client: PoolClient, refused: StoredChunk['refused']): Promise<void> {
+  if (refused.length === 0) return;
+  await client.query(
+    `UPDATE orders SET status = 'refused', refusal = refused.refusal, ended_at = now()
+     FROM unnest($1::text[], $2::text[]) AS refused (id, refusal) WHERE orders.id = refused.id`,
+    [refused.map(({ id }) => id), refused.map(({ refusal }) => refusal)],
+  );
 }
 
 function findLate(inserted: Reserved[], rows: LedgerRow[]): Doubt[] {

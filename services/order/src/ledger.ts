@@ -1,4 +1,5 @@
 import type { PoolClient } from '@seckill/runtime';
+import type { Allowance } from './limits.ts';
 import type { Reserved } from './reservation-message.ts';
 
 /** What a message claims cannot be stored as it is: handled like data that Postgres itself refuses. */
@@ -14,19 +15,24 @@ export interface LedgerRow {
   sold: number;
   /** Of the sale, when it was raised last. */
   epoch: number;
+  /** The snapshot of this epoch lacks an order that came late, so Redis did not count it (INV-6). */
+  isIncomplete: boolean;
 }
 
-export interface LedgerMove {
+export interface LedgerKey {
   saleId: string;
   sku: string;
+}
+
+export interface LedgerMove extends LedgerKey {
   units: number;
 }
 
 export interface Admission {
   /** Units to add to `sold`, once per sale and SKU. */
   moves: LedgerMove[];
-  /** Ids of the orders that do not fit as a whole. */
-  refused: string[];
+  /** The orders that do not fit as a whole. */
+  refused: { id: string; refusal: 'ledger' | 'limit' }[];
 }
 
 const keyOf = (saleId: string, sku: string) => `${saleId} ${sku}`;
@@ -34,21 +40,33 @@ const keyOf = (saleId: string, sku: string) => `${saleId} ${sku}`;
 /**
  * Whole orders by (epoch, sequence): who reserved first is served first. One that does not fit is refused, and a
  * smaller one behind it may still fit.
+ * @param allowances by reservation id, of orders whose limits Redis could not judge (INV-6); they are used up.
  * @throws DataError when an order names a SKU that its sale does not have.
  */
-export function admit(orders: Reserved[], rows: LedgerRow[]): Admission {
+export function admit(
+  orders: Reserved[],
+  rows: LedgerRow[],
+  allowances = new Map<string, Allowance[]>(),
+): Admission {
   const left = new Map(rows.map(({ saleId, sku, total, sold }) => [keyOf(saleId, sku), total - sold]));
   const taken = new Map<string, LedgerMove>();
-  const refused: string[] = [];
+  const refused: Admission['refused'] = [];
   for (const order of [...orders].sort(bySequence)) {
     const wanted = sumUnits([order]);
     for (const { saleId, sku } of wanted) {
       if (!left.has(keyOf(saleId, sku))) throw new DataError(`sale ${saleId} has no SKU ${sku}`);
     }
-    if (wanted.some(({ saleId, sku, units }) => units > (left.get(keyOf(saleId, sku)) ?? 0))) {
-      refused.push(order.reservationId);
+    const limits = allowances.get(order.reservationId) ?? [];
+    const unitsWanted = wanted.reduce((sum, { units }) => sum + units, 0);
+    if (limits.some((allowance) => unitsWanted > allowance.left)) {
+      refused.push({ id: order.reservationId, refusal: 'limit' });
       continue;
     }
+    if (wanted.some(({ saleId, sku, units }) => units > (left.get(keyOf(saleId, sku)) ?? 0))) {
+      refused.push({ id: order.reservationId, refusal: 'ledger' });
+      continue;
+    }
+    for (const allowance of limits) allowance.left -= unitsWanted;
     for (const { saleId, sku, units } of wanted) {
       const key = keyOf(saleId, sku);
       left.set(key, (left.get(key) ?? 0) - units);
@@ -75,28 +93,49 @@ export function sumUnits(orders: Pick<Reserved, 'saleId' | 'lines'>[]): LedgerMo
 }
 
 /** In the order of (sale, sku), as every transaction takes them (recovery.md, "Intake"): no two can deadlock here. */
-export async function lockLedger(client: PoolClient, keys: LedgerMove[]): Promise<LedgerRow[]> {
+export async function lockLedger(client: PoolClient, keys: LedgerKey[]): Promise<LedgerRow[]> {
   const { rows } = await client.query<{
     sale_id: string;
     sku: string;
     total: string;
     sold: string;
     epoch: string;
+    is_incomplete: boolean;
   }>(
-    `SELECT ledger.sale_id, ledger.sku, ledger.total, ledger.sold, ledger.epoch
+    `SELECT ledger.sale_id, ledger.sku, ledger.total, ledger.sold, ledger.epoch,
+       ledger.late_epoch IS NOT DISTINCT FROM ledger.epoch AS is_incomplete
      FROM ledger JOIN unnest($1::text[], $2::text[]) AS wanted (sale_id, sku)
        ON ledger.sale_id = wanted.sale_id AND ledger.sku = wanted.sku
      ORDER BY ledger.sale_id, ledger.sku
      FOR UPDATE OF ledger`,
     [keys.map(({ saleId }) => saleId), keys.map(({ sku }) => sku)],
   );
-  return rows.map(({ sale_id, sku, total, sold, epoch }) => ({
+  return rows.map(({ sale_id, sku, total, sold, epoch, is_incomplete }) => ({
     saleId: sale_id,
     sku,
     total: Number(total),
     sold: Number(sold),
     epoch: Number(epoch),
+    isIncomplete: is_incomplete,
   }));
+}
+
+/** Every SKU that these sales have; it never changes. */
+export async function readKeys(client: PoolClient, saleIds: string[]): Promise<LedgerKey[]> {
+  const { rows } = await client.query<{ sale_id: string; sku: string }>(
+    'SELECT sale_id, sku FROM ledger WHERE sale_id = ANY ($1::text[])',
+    [saleIds],
+  );
+  return rows.map(({ sale_id, sku }) => ({ saleId: sale_id, sku }));
+}
+
+/**
+ * The sales' epochs lack an order. The caller holds all their rows: whoever moved one before has committed, and its
+ * orders can be read; whoever locks one later finds the mark, and judges the limits with our orders before its eyes.
+ */
+export async function markLate(client: PoolClient, saleIds: string[]): Promise<void> {
+  if (saleIds.length === 0) return;
+  await client.query('UPDATE ledger SET late_epoch = epoch WHERE sale_id = ANY ($1::text[])', [saleIds]);
 }
 
 export async function moveLedger(client: PoolClient, moves: LedgerMove[]): Promise<void> {

@@ -20,7 +20,7 @@ export function createMetrics(registry: Registry) {
     /** Any increase wants a person: Redis lost or forked history, or Kafka lost messages. */
     intakeAlarms: new Counter({
       name: 'seckill_order_intake_alarms_total',
-      help: 'Orders refused by reason (ledger, key_clash, sequence_fork), gaps in a partition (gap), partitions that begin anew (anew)',
+      help: 'Orders refused by reason (ledger, limit, key_clash, sequence_fork), gaps in a partition (gap), partitions that begin anew (anew)',
       labelNames: ['reason'] as const,
       registers,
     }),

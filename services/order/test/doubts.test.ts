@@ -4,7 +4,7 @@ import type { Pool } from '@seckill/runtime';
 import { test } from 'tap';
 import { createDatabase } from './support/database.ts';
 import { buildIntake, countOf, makeAssignment, makeContext, until } from './support/parts.ts';
-import { makeReservation, readOrders, storeSale, toBatch } from './support/reservations.ts';
+import { makeReservation, raiseEpoch, readOrders, storeSale, toBatch } from './support/reservations.ts';
 import { createService } from './support/service.ts';
 import { createStock } from './support/stock.ts';
 
@@ -14,11 +14,6 @@ async function readDoubts(pool: Pool, saleId: string): Promise<[number, string][
     [saleId],
   );
   return rows.map(({ epoch, reason }) => [epoch, reason]);
-}
-
-async function raise(pool: Pool, saleId: string, epoch: number): Promise<void> {
-  await pool.query('UPDATE sales SET epoch = $2 WHERE id = $1', [saleId, epoch]);
-  await pool.query('UPDATE ledger SET epoch = $2 WHERE sale_id = $1', [saleId, epoch]);
 }
 
 await test('any refused order is a doubt about its sale and no other; a duplicate is none', async (t) => {
@@ -55,7 +50,7 @@ await test('an order of an older epoch doubts the newest; one that is known does
   const { context } = makeContext();
   const [known, late] = [makeReservation(saleId), makeReservation(saleId)];
   await intake.handleBatch(toBatch([known]), context);
-  await raise(pool, saleId, 3);
+  await raiseEpoch(pool, saleId, 3);
   await intake.handleBatch(toBatch([known, makeReservation(saleId, { epoch: 3 })], { offset: 1 }), context);
   t.same(await readDoubts(pool, saleId), []);
   await intake.handleBatch(toBatch([late], { offset: 3 }), context);

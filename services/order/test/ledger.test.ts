@@ -16,7 +16,14 @@ const makeOrder = (name: string, sequence: number, units: Record<string, number>
   amount: 0,
   isRepublished: false,
 });
-const row = (sku: string, total: number, sold = 0) => ({ saleId: 's', sku, total, sold, epoch: 1 });
+const row = (sku: string, total: number, sold = 0) => ({
+  saleId: 's',
+  sku,
+  total,
+  sold,
+  epoch: 1,
+  isIncomplete: false,
+});
 
 await test('orders are admitted by epoch and sequence, whatever order they came in', async (t) => {
   const orders = [
@@ -27,7 +34,7 @@ await test('orders are admitted by epoch and sequence, whatever order they came 
   ];
   t.same(admit(orders, [row('a', 10, 7)]), {
     moves: [{ saleId: 's', sku: 'a', units: 3 }],
-    refused: ['d'],
+    refused: [{ id: 'd', refusal: 'ledger' }],
   });
 });
 
@@ -38,7 +45,7 @@ await test('an order is admitted as a whole or refused, and a smaller one behind
     makeOrder('fits', 3, { a: 1, b: 1 }),
   ];
   const { moves, refused } = admit(orders, [row('a', 5), row('b', 2)]);
-  t.same(refused, ['too-big']);
+  t.same(refused, [{ id: 'too-big', refusal: 'ledger' }]);
   t.same(moves, [
     { saleId: 's', sku: 'a', units: 2 },
     { saleId: 's', sku: 'b', units: 2 },
@@ -51,7 +58,7 @@ await test('a SKU in two lines counts both', async (t) => {
     { sku: 'a', quantity: 2, price: 1 },
     { sku: 'a', quantity: 2, price: 1 },
   ];
-  t.same(admit([order], [row('a', 3)]).refused, ['twice']);
+  t.same(admit([order], [row('a', 3)]).refused, [{ id: 'twice', refusal: 'ledger' }]);
   t.same(admit([order], [row('a', 4)]).moves, [{ saleId: 's', sku: 'a', units: 4 }]);
 });
 

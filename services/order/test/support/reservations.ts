@@ -26,19 +26,29 @@ export function makeSaleInput(changes: Partial<SaleInput> = {}): SaleInput {
 }
 
 /** A sale with these totals that is open under epoch 1, straight into Postgres: the intake does not care how. */
-export async function storeSale(pool: Pool, totals: Record<string, number>): Promise<string> {
+export async function storeSale(
+  pool: Pool,
+  totals: Record<string, number>,
+  changes: Partial<SaleInput> = {},
+): Promise<string> {
   const items = Object.entries(totals).map(([sku, total]) => ({
     sku,
     title: sku,
     price: { amount: 100, currency: 'CNY' },
     total,
   }));
-  const input = makeSaleInput({ items });
+  const input = makeSaleInput({ items, ...changes });
   const definition = defineSale(input.id ?? '', input, Date.now());
   await new SaleStore(pool).insert({ definition, fingerprint: fingerprintOf(input), lanes: 1 });
   await pool.query('UPDATE sales SET epoch = 1, opened_epoch = 1 WHERE id = $1', [definition.id]);
   await pool.query('UPDATE ledger SET epoch = 1 WHERE sale_id = $1', [definition.id]);
   return definition.id;
+}
+
+/** As a rebuild does, without a snapshot. */
+export async function raiseEpoch(pool: Pool, saleId: string, epoch: number): Promise<void> {
+  await pool.query('UPDATE sales SET epoch = $2 WHERE id = $1', [saleId, epoch]);
+  await pool.query('UPDATE ledger SET epoch = $2 WHERE sale_id = $1', [saleId, epoch]);
 }
 
 let sequence = 0;

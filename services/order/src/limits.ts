@@ -1,0 +1,76 @@
+import type { PoolClient } from '@seckill/runtime';
+import type { Reserved } from './reservation-message.ts';
+
+/** Units that a buyer or a channel may still take; below 0 when more is taken already. Shared by its orders. */
+export interface Allowance {
+  left: number;
+}
+
+interface AllowanceRow {
+  sale_id: string;
+  taker: string;
+  units_left: string;
+}
+
+const keyOf = (...parts: [kind: 'buyer' | 'channel', saleId: string, taker: string]) => JSON.stringify(parts);
+
+/**
+ * INV-6 where Redis could not keep it: what the sale's definition allows, less the pending and paid units of all other
+ * orders. The caller holds all ledger rows of the sales: whoever inserted an order of them before has committed.
+ * @param orders inserted by the caller's transaction.
+ * @returns by reservation id; an order without limits has none.
+ */
+export async function readAllowances(
+  client: PoolClient,
+  orders: Reserved[],
+): Promise<Map<string, Allowance[]>> {
+  if (orders.length === 0) return new Map();
+  const ids = orders.map(({ reservationId }) => reservationId);
+  const allowances = new Map<string, Allowance>();
+  for (const { sale_id, taker, units_left } of await readBuyers(client, ids)) {
+    allowances.set(keyOf('buyer', sale_id, taker), { left: Number(units_left) });
+  }
+  for (const { sale_id, taker, units_left } of await readChannels(client, ids)) {
+    allowances.set(keyOf('channel', sale_id, taker), { left: Number(units_left) });
+  }
+  return new Map(
+    orders.map(({ reservationId, saleId, userId, channelId }) => {
+      const buyer = allowances.get(keyOf('buyer', saleId, userId));
+      const channel =
+        channelId === undefined ? undefined : allowances.get(keyOf('channel', saleId, channelId));
+      return [reservationId, [buyer, channel].filter((one) => one !== undefined)];
+    }),
+  );
+}
+
+async function readBuyers(client: PoolClient, ids: string[]): Promise<AllowanceRow[]> {
+  const { rows } = await client.query<AllowanceRow>(
+    `SELECT wanted.sale_id, wanted.user_id AS taker,
+       (sales.definition ->> 'limitPerBuyer')::bigint - COALESCE((
+         SELECT sum((line ->> 'quantity')::bigint) FROM orders, jsonb_array_elements(orders.lines) AS line
+         WHERE orders.sale_id = wanted.sale_id AND orders.user_id = wanted.user_id
+           AND orders.status IN ('pending', 'paid') AND orders.id <> ALL ($1::text[])), 0) AS units_left
+     FROM (SELECT DISTINCT sale_id, user_id FROM orders WHERE id = ANY ($1)) AS wanted
+     JOIN sales ON sales.id = wanted.sale_id
+     WHERE sales.definition ? 'limitPerBuyer'`,
+    [ids],
+  );
+  return rows;
+}
+
+/** No index leads to a channel's orders: those of the sale are read, which only a late order has to pay for. */
+async function readChannels(client: PoolClient, ids: string[]): Promise<AllowanceRow[]> {
+  const { rows } = await client.query<AllowanceRow>(
+    `SELECT wanted.sale_id, wanted.channel_id AS taker,
+       (channel ->> 'cap')::bigint - COALESCE((
+         SELECT sum((line ->> 'quantity')::bigint) FROM orders, jsonb_array_elements(orders.lines) AS line
+         WHERE orders.sale_id = wanted.sale_id AND orders.channel_id = wanted.channel_id
+           AND orders.status IN ('pending', 'paid') AND orders.id <> ALL ($1::text[])), 0) AS units_left
+     FROM (SELECT DISTINCT sale_id, channel_id FROM orders WHERE id = ANY ($1)) AS wanted
+     JOIN sales ON sales.id = wanted.sale_id,
+       jsonb_array_elements(sales.definition -> 'channels') AS channel
+     WHERE channel ->> 'id' = wanted.channel_id AND channel ? 'cap'`,
+    [ids],
+  );
+  return rows;
+}
