@@ -80,7 +80,13 @@ export function createIntakeStore(pool: Pool): IntakeStore {
       );
       return rows[0] && BigInt(rows[0].next_offset);
     },
-    moveOffset: (topic, partition, next) => writeOffset(pool, { topic, partition, nextOffset: next }),
+    async moveOffset(topic, partition, next) {
+      await pool.query(
+        `INSERT INTO intake_offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
+         ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset`,
+        [topic, partition, next.toString()],
+      );
+    },
     doubtEverySale: () => doubtEverySale(pool),
     async storeChunk(chunk) {
       try {
@@ -146,14 +152,20 @@ async function storeChunk(client: PoolClient, chunk: Chunk, wholeSales: Set<stri
   };
 }
 
+/**
+ * Back only from where the caller knows it to stand (a topic made anew). A consumer that slept while its partition went
+ * to another stores a chunk from before; the other would take the lower offset for a Postgres that was restored, and
+ * every sale would be loaded anew.
+ */
 async function writeOffset(
-  client: Pool | PoolClient,
-  { topic, partition, nextOffset }: Pick<Chunk, 'topic' | 'partition' | 'nextOffset'>,
+  client: PoolClient,
+  { topic, partition, storedOffset, nextOffset }: Omit<Chunk, 'reserved'>,
 ): Promise<void> {
   await client.query(
     `INSERT INTO intake_offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
-     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset`,
-    [topic, partition, nextOffset.toString()],
+     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset
+     WHERE intake_offsets.next_offset = $4 OR intake_offsets.next_offset < EXCLUDED.next_offset`,
+    [topic, partition, nextOffset.toString(), storedOffset.toString()],
   );
 }
 

@@ -109,6 +109,37 @@ await test('a commit whose answer was lost is not counted twice', async (t) => {
   t.equal(await countOf(metrics.intakeMessages, 'duplicate'), 2);
 });
 
+await test('a consumer that slept while its partition went to another does not move the offset back', async (t) => {
+  const { pool } = await createDatabase(t);
+  const saleId = await storeSale(pool, { orange: 100 });
+  const values = Array.from({ length: 20 }, () => makeReservation(saleId));
+  let isAsleep = false;
+  let wake = (): void => undefined;
+  const woken = new Promise<void>((resolve) => (wake = resolve));
+  const sleeper = buildIntake(pool, {
+    wrap: (store) => ({
+      ...store,
+      storeChunk: async (chunk) => {
+        isAsleep = true;
+        await woken;
+        return store.storeChunk(chunk);
+      },
+    }),
+  });
+  const slept = sleeper.intake.handleBatch(toBatch(values.slice(0, 5)), makeContext().context);
+  await until('the sleeper', async () => isAsleep);
+  const { intake } = buildIntake(pool);
+  const { context } = makeContext();
+  await intake.handleBatch(toBatch(values), context);
+  wake();
+  await slept;
+  t.equal(await readOffset(pool), 20);
+  await intake.handleBatch(toBatch([makeReservation(saleId)], { offset: 20 }), context);
+  t.equal((await readOrders(pool)).length, 21, 'the other goes on, and suspects nothing of Postgres');
+  t.equal(await readSold(pool, saleId), 21);
+  t.equal(await readOffset(pool), 21);
+});
+
 await test('Postgres away stops the partition, which waits and then goes on', async (t) => {
   const { url, pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });

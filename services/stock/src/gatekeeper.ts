@@ -64,12 +64,14 @@ export class Gatekeeper {
 
   /** Ends when the signal aborts and the openings under way have ended. @throws InvariantError */
   async run(signal: AbortSignal): Promise<void> {
-    const { connection, clock, logger } = this.#options;
+    const { connection, clock, logger, metrics } = this.#options;
     const broken: unknown[] = [];
     while (!signal.aborted && broken.length === 0) {
       this.#wake = new AbortController();
       try {
         if (connection.runId !== undefined) await this.#watch(broken);
+        // None can be looked at, and none sells.
+        else metrics.closedLanes.set(this.#lanes.filter(({ mayRetire }) => !mayRetire).length);
       } catch (error) {
         if (error instanceof InvariantError) throw error;
         logger.warn({ err: error }, 'gatekeeper cannot look at the lanes');
@@ -81,8 +83,14 @@ export class Gatekeeper {
   }
 
   async #watch(broken: unknown[]): Promise<void> {
-    const { gate, clock, acknowledged, metrics } = this.#options;
-    await this.#list();
+    const { gate, clock, acknowledged, logger, metrics } = this.#options;
+    try {
+      await this.#list();
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      // Without order nothing opens, but what closes must still be counted: the alarm hangs on it.
+      logger.warn({ err: error }, 'gatekeeper cannot list the sales');
+    }
     const told = acknowledged.copy();
     const counts = await Promise.all(this.#lanes.map((lane) => gate.count(lane)));
     let closed = 0;

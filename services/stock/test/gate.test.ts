@@ -328,3 +328,35 @@ await t.test(
     await running;
   },
 );
+
+await t.test('a lane that closes while order is away, or with Redis, is counted as closed', async (t) => {
+  const built = await build(t);
+  const stop = new AbortController();
+  const running = built.gatekeeper.run(stop.signal);
+  const sale = await sellSome(built);
+  built.order.orders = sale.orders;
+  const isOpen = async (): Promise<boolean> => (await stateOf(built, sale.saleId))['gate'] === 'open';
+  const counts = async (closed: number): Promise<boolean> =>
+    (await valuesOf(built.gateMetrics.closedLanes))[''] === closed;
+  await closeLane(built, sale);
+  built.gatekeeper.poke();
+  await until('it is known, and open', async () => (await isOpen()) && (await counts(0)));
+  built.order.listStatus = 503;
+  built.order.snapshotStatus = 503;
+  built.order.grants = () => false;
+  await closeLane(built, sale);
+  built.gatekeeper.poke();
+  await until('it is counted', () => counts(1));
+  built.order.listStatus = undefined;
+  built.order.snapshotStatus = undefined;
+  built.order.grants = (epoch) => epoch === built.order.epoch;
+  built.gatekeeper.poke();
+  await until('it is open again', async () => (await isOpen()) && (await counts(0)));
+  built.connection.redis.disconnect();
+  await until('none sells', () => counts(1));
+  await built.connection.redis.connect();
+  await until('all do', () => counts(0));
+  t.equal(await isOpen(), true);
+  stop.abort();
+  await running;
+});

@@ -34,6 +34,7 @@ export class OrderSide {
   orders: SnapshotOrder[] = [];
   /** Instead of an answer, for as long as it is set. */
   snapshotStatus: number | undefined;
+  listStatus: number | undefined;
   grants: (epoch: number) => boolean = (epoch) => epoch === this.epoch;
   refusal: OpeningRefusal = 'superseded';
   /** What it decided, by reservation id; what is neither here nor in `unknown` is pending. */
@@ -52,7 +53,7 @@ export class OrderSide {
   async answer(path: string, body: object): Promise<{ status: number; body: unknown }> {
     const [, saleId = '', what, after] =
       /^\/internal\/sales\/([^/]+)\/(\w+)(?:\?after=(\d+))?$/.exec(path) ?? [];
-    if (path === '/internal/sales') return { status: 200, body: { sales: this.#list() } };
+    if (path === '/internal/sales') return { status: this.listStatus ?? 200, body: { sales: this.#list() } };
     if (what === 'ledger') {
       const ledger = await this.readLedger(saleId);
       return { status: ledger === undefined ? 404 : 200, body: ledger ?? { code: 'sale_not_found' } };
