@@ -56,7 +56,11 @@ export async function createAdmission(app: Http, options: AdmissionOptions): Pro
     return { name, max, local: local(params), shared: shared?.(params) };
   };
   const user = scope('user', options.userMax, (request) => request.identity.userId);
-  const address = scope('address', options.addressMax, (request) => rateLimit.normalizeIP(request.ip));
+  const address = scope('address', options.addressMax, (request) => {
+    // Gone before it was counted: a client that reset its connection has no address any more.
+    const ip = request.ip as string | undefined;
+    return ip === undefined ? 'gone' : rateLimit.normalizeIP(ip);
+  });
   const policy = [user, address]
     .map(({ name, max }) => `"${name}";q=${max};w=${WINDOW_MS / 1_000}`)
     .join(', ');

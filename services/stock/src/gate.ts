@@ -7,7 +7,14 @@ import {
   type Snapshot,
   type SnapshotPage,
 } from '@seckill/contracts';
-import { invariant, type Clock, type Logger, type OutgoingMessage, type Publisher } from '@seckill/runtime';
+import {
+  invariant,
+  InvariantError,
+  type Clock,
+  type Logger,
+  type OutgoingMessage,
+  type Publisher,
+} from '@seckill/runtime';
 import type { Acknowledged } from './acknowledged.ts';
 import type { Connection } from './connection.ts';
 import { parseCount, type LaneCount } from './count.ts';
@@ -257,7 +264,14 @@ export class Gate {
     const messages: OutgoingMessage[] = [];
     for (const hold of holds) {
       invariant(hold !== undefined, 'order names holds that it was asked about');
-      if (hold.record !== null) messages.push(toOrphanMessage(lane, hold.keyField, hold.record));
+      if (hold.record === null) continue;
+      try {
+        messages.push(toOrphanMessage(lane, hold.keyField, hold.record));
+      } catch (error) {
+        if (!(error instanceof InvariantError)) throw error;
+        // As in orphans.ts: one broken hold must not end the role that serves every sale.
+        logger.error({ err: error, ...lane, random: hold.random }, 'gate: a hold cannot be published again');
+      }
     }
     if (messages.length === 0) return;
     for (const part of splitByBytes(messages)) {
