@@ -58,8 +58,7 @@ export async function createAdmission(app: Http, options: AdmissionOptions): Pro
   const user = scope('user', options.userMax, (request) => request.identity.userId);
   const address = scope('address', options.addressMax, (request) => {
     // Gone before it was counted: a client that reset its connection has no address any more.
-    const ip = request.ip as string | undefined;
-    return ip === undefined ? 'gone' : rateLimit.normalizeIP(ip);
+    return request.socket.remoteAddress === undefined ? 'gone' : rateLimit.normalizeIP(request.ip);
   });
   const policy = [user, address]
     .map(({ name, max }) => `"${name}";q=${max};w=${WINDOW_MS / 1_000}`)
