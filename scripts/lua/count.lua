@@ -8,7 +8,7 @@
 -- Answers:
 --   gate, now                                               when the gate is `missing`
 --   gate, now, epoch, version, sequence, loaded (1 or 0), was opened (1 or 0), state, opensAt, closesAt,
---   entries in the outbox, closing, then per item: sku, total, available, held, paid
+--   entries in the outbox, closing, sequence when it was opened last, then per item: sku, total, available, held, paid
 -- Texts are '' while a lane is not loaded; now, opensAt, closesAt in milliseconds.
 
 local stateKey, itemsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3]
@@ -18,9 +18,10 @@ local runId = ARGV[1]
 --- @include "gateOf"
 --- @include "readItems"
 
-local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, closing = unpack(redis.call(
+local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, closing, openedSequence = unpack(redis.call(
   'HMGET', stateKey,
-  'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'closing'
+  'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'closing',
+  'opened_sequence'
 ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -39,6 +40,7 @@ local answer = {
   tonumber(closesAt or '0'),
   redis.call('XLEN', outboxKey),
   tonumber(closing or '0'),
+  tonumber(openedSequence or '0'),
 }
 for sku, item in pairs(readItems(itemsKey)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

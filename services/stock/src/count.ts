@@ -10,9 +10,11 @@ export interface LaneCount extends Omit<StockState, 'saleId'> {
   wasOpened: boolean;
   /** Number of the gate's last closing. */
   closing: number;
+  /** Sequence at which it was opened last: what was acknowledged before under this epoch and is above it is lost. */
+  openedSequence: number;
 }
 
-const FACTS = 12;
+const FACTS = 13;
 const ITEM_FACTS = 5;
 
 /** @throws InvariantError on an answer that the script's header does not name. */
@@ -20,7 +22,21 @@ export function parseCount(answer: ScriptAnswer): LaneCount {
   const gate = answer[0] as Gate;
   const now = Number(answer[1]);
   if (gate === 'missing') return { ...UNLOADED, gate, now };
-  const [, , epoch, version, sequence, loaded, opened, state, opensAt, closesAt, outbox, closing] = answer;
+  const [
+    ,
+    ,
+    epoch,
+    version,
+    sequence,
+    loaded,
+    opened,
+    state,
+    opensAt,
+    closesAt,
+    outbox,
+    closing,
+    openedSequence,
+  ] = answer;
   const rest = answer.slice(FACTS);
   invariant(rest.length % ITEM_FACTS === 0, 'count.lua answers whole items');
   const items: StockState['items'] = [];
@@ -47,6 +63,7 @@ export function parseCount(answer: ScriptAnswer): LaneCount {
     closesAt: Number(closesAt),
     outbox: Number(outbox),
     closing: Number(closing),
+    openedSequence: Number(openedSequence),
     items: items.sort((left, right) => (left.sku < right.sku ? -1 : 1)),
   };
 }
@@ -63,5 +80,6 @@ const UNLOADED = {
   closesAt: 0,
   outbox: 0,
   closing: 0,
+  openedSequence: 0,
   items: [],
 } as const satisfies Partial<LaneCount>;

@@ -1,7 +1,8 @@
 import type { SaleToLoad } from '@seckill/contracts';
 import { backoffMs, InvariantError, type Clock, type Logger } from '@seckill/runtime';
-import type { Acknowledged } from './acknowledged.ts';
+import { Acknowledged } from './acknowledged.ts';
 import type { Connection } from './connection.ts';
+import type { LaneCount } from './count.ts';
 import { LaneError, type Gate, type OpenOptions } from './gate.ts';
 import { formatLane, type Lane } from './keys.ts';
 import type { GateMetrics } from './metrics.ts';
@@ -26,12 +27,21 @@ const LIST_MS = 5_000;
 const OPENING_MAX = 4;
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 
+/** As order listed it. */
+interface ListedLane extends Lane {
+  mayRetire: boolean;
+  /** The newest epoch of the sale. */
+  saleEpoch: number;
+}
+
 /** Watches over the gates of all lanes, and opens those that closed: at start, at each reconnect, at any time. */
 export class Gatekeeper {
   readonly #options: GatekeeperOptions;
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, { count: number; until: number }>();
-  #lanes: (Lane & { mayRetire: boolean })[] = [];
+  #lanes: ListedLane[] = [];
+  /** As it stood when Redis became another one. */
+  #toldBefore = new Acknowledged();
   #listedAt = Number.NEGATIVE_INFINITY;
   #wake = new AbortController();
 
@@ -55,8 +65,9 @@ export class Gatekeeper {
     return running;
   }
 
-  /** Looks at once: another Redis is behind the connection, or a lane is missing. */
+  /** Looks at once: another Redis is behind the connection. */
   poke(): void {
+    this.#toldBefore = this.#options.acknowledged.copy();
     this.#failures.clear();
     this.#listedAt = Number.NEGATIVE_INFINITY;
     this.#wake.abort();
@@ -97,19 +108,28 @@ export class Gatekeeper {
     for (const [index, lane] of this.#lanes.entries()) {
       const count = counts[index];
       if (count === undefined) continue;
-      // Redis went back behind what we told buyers, and another process opened it.
-      const isBehind = count.gate === 'open' && told.isAhead(lane, count);
-      if (count.gate === 'open' && !isBehind) continue;
+      const isDoubted = count.gate === 'open' && this.#isDoubted(lane, count, told);
+      if (count.gate === 'open' && !isDoubted) continue;
       // The relay has retired it, or will; what is gone stays gone.
       if (count.gate === 'missing' && lane.mayRetire) continue;
       closed += 1;
       const name = formatLane(lane);
       const isDue = (this.#failures.get(name)?.until ?? 0) <= clock.now();
       if (isDue && !this.#running.has(name) && this.#running.size < OPENING_MAX) {
-        void this.#attempt(lane, broken);
+        void this.#attempt(lane, isDoubted ? count.epoch : 0, broken);
       }
     }
     metrics.closedLanes.set(closed);
+  }
+
+  /**
+   * Open, and yet to be loaded anew. Another process opened it, and could not know: Redis is behind what we told buyers, or
+   * was when it was opened, and has sold past that since. Or a rebuilder raised the epoch in vain.
+   */
+  #isDoubted(lane: ListedLane, count: LaneCount, told: Acknowledged): boolean {
+    const { epoch, openedSequence } = count;
+    const wasBehind = this.#toldBefore.isAhead(lane, { epoch, sequence: openedSequence });
+    return wasBehind || told.isAhead(lane, count) || epoch < lane.saleEpoch;
   }
 
   async #list(): Promise<void> {
@@ -124,11 +144,11 @@ export class Gatekeeper {
   }
 
   /** Never throws: a failure is the next attempt's delay. */
-  async #attempt(lane: Lane, broken: unknown[]): Promise<void> {
+  async #attempt(lane: Lane, doubtedEpoch: number, broken: unknown[]): Promise<void> {
     const { clock, logger, random, metrics } = this.#options;
     const name = formatLane(lane);
     try {
-      await this.ensureOpen(lane);
+      await this.ensureOpen(lane, { doubtedEpoch });
       this.#failures.delete(name);
     } catch (error) {
       if (error instanceof InvariantError) {
@@ -147,6 +167,6 @@ export class Gatekeeper {
   }
 }
 
-function lanesOf({ saleId, mayRetire, lanes }: SaleToLoad): (Lane & { mayRetire: boolean })[] {
-  return lanes.map(({ lane }) => ({ saleId, lane, mayRetire }));
+function lanesOf({ saleId, epoch, mayRetire, lanes }: SaleToLoad): ListedLane[] {
+  return lanes.map(({ lane }) => ({ saleId, lane, mayRetire, saleEpoch: epoch }));
 }

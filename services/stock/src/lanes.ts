@@ -22,7 +22,13 @@ export class Lanes {
 
   async readState(saleId: string): Promise<StockState> {
     const count = await this.#options.gate.count({ saleId, lane: 0 });
-    const { isLoaded: _isLoaded, wasOpened: _wasOpened, closing: _closing, ...state } = count;
+    const {
+      isLoaded: _isLoaded,
+      wasOpened: _wasOpened,
+      closing: _closing,
+      openedSequence: _openedSequence,
+      ...state
+    } = count;
     return { saleId, ...state };
   }
 

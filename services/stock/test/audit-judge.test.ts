@@ -26,6 +26,7 @@ function lane(): LaneCount {
     closesAt: 10_000,
     outbox: 0,
     closing: 1,
+    openedSequence: 0,
     items: [
       { sku: 'a', total: 10, available: 3, held: 3, paid: 4 },
       { sku: 'b', total: 5, available: 5, held: 0, paid: 0 },

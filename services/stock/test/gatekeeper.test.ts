@@ -6,32 +6,44 @@ import { createLogger, createRegistry, systemClock } from '@seckill/runtime';
 import { test } from 'tap';
 import { Acknowledged } from '../src/acknowledged.ts';
 import { Gatekeeper, type GatekeeperOptions } from '../src/gatekeeper.ts';
+import type { OpenOptions } from '../src/gate.ts';
 import { createGateMetrics } from '../src/metrics.ts';
 
 const lane = { saleId: 'pears', lane: 0 };
 
-/** Runs a few rounds; says how often the lane was opened again. */
-async function watch(acknowledged: Acknowledged, onCount: () => void): Promise<number> {
-  let opened = 0;
+interface Seen {
+  /** Of the lane, as Redis counts it. */
+  count?: { epoch: number; sequence: number; openedSequence: number };
+  /** Of the sale, as order lists it. */
+  saleEpoch?: number;
+  onCount?: () => void;
+}
+
+const SEEN = { epoch: 1, sequence: 7, openedSequence: 0 };
+
+/** Runs a few rounds after Redis became another one; what the lane was opened again with. */
+async function watch(acknowledged: Acknowledged, seen: Seen = {}): Promise<OpenOptions[]> {
+  const opened: OpenOptions[] = [];
   let rounds = 0;
   const stop = new AbortController();
   const options: Pick<GatekeeperOptions, 'gate' | 'orderClient'> = {
     gate: {
-      open: async () => {
-        opened += 1;
+      open: async (_lane, options) => {
+        opened.push(options ?? {});
       },
       count: async () => {
-        onCount();
+        seen.onCount?.();
         rounds += 1;
         if (rounds === 2) stop.abort();
-        return { gate: 'open', isLoaded: true, epoch: 1, sequence: 7 } as never;
+        return { gate: 'open', isLoaded: true, ...(seen.count ?? SEEN) } as never;
       },
     },
     orderClient: {
-      listSales: async () => [{ saleId: 'pears', lanes: [{ lane: 0 }], mayRetire: false }] as never,
+      listSales: async () =>
+        [{ saleId: 'pears', epoch: seen.saleEpoch ?? 1, lanes: [{ lane: 0 }], mayRetire: false }] as never,
     },
   };
-  await new Gatekeeper({
+  const gatekeeper = new Gatekeeper({
     ...options,
     connection: { runId: 'r' },
     acknowledged,
@@ -39,18 +51,23 @@ async function watch(acknowledged: Acknowledged, onCount: () => void): Promise<n
     random: () => 0,
     logger: createLogger('stock', 'silent'),
     metrics: createGateMetrics(createRegistry()),
-  }).run(stop.signal);
+  });
+  gatekeeper.poke();
+  await gatekeeper.run(stop.signal);
   return opened;
 }
 
 await test('what is acknowledged while Redis is asked is not missing in its answer', async (t) => {
   const acknowledged = new Acknowledged();
   acknowledged.note(lane, { epoch: 1, sequence: 7 });
-  const opened = await watch(acknowledged, () => {
-    acknowledged.note(lane, { epoch: 1, sequence: 9 });
+  const opened = await watch(acknowledged, {
+    count: { ...SEEN, openedSequence: 7 },
+    onCount: () => {
+      acknowledged.note(lane, { epoch: 1, sequence: 9 });
+    },
   });
   t.equal(
-    opened,
+    opened.length,
     1,
     'only in the second round, before which it had been acknowledged and Redis still says 7',
   );
@@ -59,5 +76,18 @@ await test('what is acknowledged while Redis is asked is not missing in its answ
 await test('a lane that lacks what was acknowledged before is opened anew', async (t) => {
   const acknowledged = new Acknowledged();
   acknowledged.note(lane, { epoch: 1, sequence: 8 });
-  t.ok((await watch(acknowledged, () => undefined)) > 0);
+  t.same((await watch(acknowledged))[0], { doubtedEpoch: 1 });
+});
+
+await test('a lane that another process opened behind it and sold past it is loaded anew all the same', async (t) => {
+  const acknowledged = new Acknowledged();
+  acknowledged.note(lane, { epoch: 1, sequence: 100 });
+  const past = { epoch: 1, sequence: 120, openedSequence: 95 };
+  t.same((await watch(acknowledged, { count: past }))[0], { doubtedEpoch: 1 });
+  t.same(await watch(acknowledged, { count: { ...past, openedSequence: 100 } }), [], 'nothing was lost');
+  t.same(await watch(acknowledged, { count: { ...past, epoch: 2 }, saleEpoch: 2 }), [], 'loaded anew since');
+});
+
+await test('an epoch that was raised in vain is loaded after all', async (t) => {
+  t.same((await watch(new Acknowledged(), { saleEpoch: 2 }))[0], { doubtedEpoch: 1 });
 });

@@ -27,9 +27,10 @@ local function readItems(itemsKey)
   end
   return items
 end
-local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, closing = unpack(redis.call(
+local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, closing, openedSequence = unpack(redis.call(
   'HMGET', stateKey,
-  'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'closing'
+  'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'closing',
+  'opened_sequence'
 ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -48,6 +49,7 @@ local answer = {
   tonumber(closesAt or '0'),
   redis.call('XLEN', outboxKey),
   tonumber(closing or '0'),
+  tonumber(openedSequence or '0'),
 }
 for sku, item in pairs(readItems(itemsKey)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

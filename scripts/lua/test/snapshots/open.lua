@@ -35,5 +35,5 @@ end
 if laneClosing ~= closing or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end
-redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId)
+redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId, 'opened_sequence', laneSequence)
 return { 'opened' }

@@ -49,6 +49,7 @@ export class OrderSide {
   /** Postgres' side of the audit; undefined: no such sale. */
   readLedger: (saleId: string) => Promise<LedgerReading | undefined> = async () => undefined;
   calls: string[] = [];
+  readonly #epochs = new Map<string, number>();
 
   async answer(path: string, body: object): Promise<{ status: number; body: unknown }> {
     const [, saleId = '', what, after] =
@@ -66,6 +67,7 @@ export class OrderSide {
     const control = this.controls.get(saleId);
     if (control === undefined) return { status: 404, body: { code: 'sale_not_found' } };
     this.epoch = Math.max(this.epoch, (body as SnapshotRequest).above ?? 0) + 1;
+    this.#epochs.set(saleId, this.epoch);
     const snapshot: Snapshot = { epoch: this.epoch, control, ...this.#page(0) };
     await this.onSnapshot();
     return { status: 200, body: snapshot };
@@ -74,7 +76,7 @@ export class OrderSide {
   #list() {
     return [...this.controls.keys()].map((saleId) => ({
       saleId,
-      epoch: this.epoch,
+      epoch: this.#epochs.get(saleId) ?? 0,
       mayRetire: this.retiring.has(saleId),
       lanes: [{ lane: 0, epoch: 0, sequence: 0 }],
     }));
