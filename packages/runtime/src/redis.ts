@@ -53,7 +53,7 @@ export async function warnOfDurability(redis: Redis, logger: Logger): Promise<vo
     const settings = Object.fromEntries(
       await Promise.all(
         ['appendonly', 'appendfsync'].map(async (name) => {
-          const [, value] = (await redis.config('GET', name)) as string[];
+          const [, value] = await redis.config('GET', name);
           return [name, value];
         }),
       ),
