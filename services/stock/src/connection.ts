@@ -10,7 +10,7 @@ import {
 import type { Redis } from 'ioredis';
 import { defineScripts } from './scripts.ts';
 
-/** A promotion is noticed within this time, also by a connection that survives it. Two short INFO: about 50 µs. */
+/** A promotion is noticed within this time, also by a connection that survives it. It costs two INFO. */
 const IDENTIFY_MS = 500;
 /** A process that slept does not know whose Redis it talks to when it wakes. */
 const IDENTITY_MS_MAX = 2_000;

@@ -19,7 +19,7 @@ export interface GatekeeperOptions {
   metrics: GateMetrics;
 }
 
-/** A lane that closed is noticed within this time; one count a lane, about 30 µs of Redis' time each. */
+/** A lane that closed is noticed within this time; it costs one count.lua a lane. */
 const WATCH_MS = 500;
 /** A new sale comes by its control state; the list is for what Redis lost without anyone telling. */
 const LIST_MS = 5_000;
