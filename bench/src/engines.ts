@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { TOPICS, type SaleDefinition, type Topic } from '@seckill/contracts';
-import { createKafka, createLogger, type Kafka } from '@seckill/runtime';
+import { createKafka, createLogger, type Kafka, type KafkaAccess } from '@seckill/runtime';
 import pg from 'pg';
 import { readIds } from './kafka-ids.ts';
 
@@ -66,10 +66,15 @@ export class EngineReader {
   readonly #kafka: Kafka;
   readonly #postgres: pg.Pool;
 
-  constructor(urls: { redis: string; kafka: string; postgres: string }) {
+  /** @param access to a Kafka that is not of a stack of ours, which takes everybody */
+  constructor(urls: { redis: string; kafka: string; postgres: string }, access: KafkaAccess = {}) {
     this.#redis = new Redis(urls.redis, { maxRetriesPerRequest: 3 });
     this.#redis.on('error', () => undefined);
-    this.#kafka = createKafka(urls.kafka.split(','), 'audit', createLogger('audit', 'silent'));
+    this.#kafka = createKafka(
+      { brokers: urls.kafka.split(','), ...access },
+      'audit',
+      createLogger('audit', 'silent'),
+    );
     this.#postgres = new pg.Pool({ connectionString: urls.postgres, max: 3, statement_timeout: 30_000 });
     this.#postgres.on('error', () => undefined);
   }

@@ -20,7 +20,7 @@ Where to:
                       raise its RATE_LIMIT_USER_MAX and RATE_LIMIT_ADDRESS_MAX, or the limiter is what you measure
   --target URL        any deployment's gateway, with
   --secret S          its JWT_SECRET. Without the next three the verdict is what HTTP can tell:
-  --redis URL --kafka HOST:PORT,… --postgres URL
+  --redis URL --kafka HOST:PORT,… --postgres URL     with KAFKA_TLS_CA and KAFKA_SASL_* of the environment
 
 What:
   --duration S        seconds

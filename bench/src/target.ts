@@ -1,3 +1,4 @@
+import { ConfigReader, readKafkaAccess, type KafkaAccess } from '@seckill/runtime';
 import { onEnd, readStack, startStack, type Stack, type StackInfo } from '@seckill/stack';
 import { Pool } from 'undici';
 import { EngineReader } from './engines.ts';
@@ -79,7 +80,15 @@ function openForeign({ secret, redis, kafka, postgres }: TargetOptions, url: str
     jwtSecret: secret,
     info: undefined,
     urls,
+    access: readAccess(),
   });
+}
+
+function readAccess(): KafkaAccess {
+  const reader = new ConfigReader();
+  const access = readKafkaAccess(reader);
+  reader.done();
+  return access;
 }
 
 function assemble(parts: {
@@ -88,11 +97,12 @@ function assemble(parts: {
   jwtSecret: string;
   info: StackInfo | undefined;
   urls: { redis: string; kafka: string; postgres: string } | undefined;
+  access?: KafkaAccess;
 }): Target {
-  const { kind, url, jwtSecret, info, urls } = parts;
+  const { kind, url, jwtSecret, info, urls, access } = parts;
   const sign = createTokenSigner(jwtSecret);
   const http = new Pool(url, { connections: 8, pipelining: 1, headersTimeout: 15_000 });
-  const engines = urls === undefined ? undefined : new EngineReader(urls);
+  const engines = urls === undefined ? undefined : new EngineReader(urls, access);
   return {
     kind,
     url,

@@ -71,7 +71,7 @@ await t.test(
     await untilMore(rush, 10);
     // As a relay does that had read them before it slept.
     const producer = createProducer(
-      createKafka(stack.info.kafka.split(','), 'late', createLogger('late', 'silent')),
+      createKafka({ brokers: stack.info.kafka.split(',') }, 'late', createLogger('late', 'silent')),
     );
     await producer.connect();
     const messages = entries.map((entry) => toMessage({ saleId: 'late', lane: 0 }, entry));

@@ -7,6 +7,7 @@ export * from './dead-letter.ts';
 export * from './http.ts';
 export * from './invariant.ts';
 export * from './kafka-connect.ts';
+export * from './kafka-settings.ts';
 export * from './kafka.ts';
 export * from './lifecycle.ts';
 export * from './logger.ts';

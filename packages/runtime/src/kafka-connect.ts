@@ -1,4 +1,6 @@
 import { backoffMs, systemClock, type Clock } from './clock.ts';
+import type { KafkaSettings } from './kafka-settings.ts';
+import { createKafka } from './kafka.ts';
 import type { Logger } from './logger.ts';
 
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
@@ -24,9 +26,60 @@ export async function connectKafka<Result>(
     try {
       return await Promise.race([connect(), stopped]);
     } catch (error) {
-      logger.warn({ err: error, attempt }, 'kafka cannot be reached');
+      if (isRefusal(error)) logger.error({ err: error, attempt }, 'kafka refuses us, or we do not trust it');
+      else logger.warn({ err: error, attempt }, 'kafka cannot be reached');
       await clock.sleep(backoffMs(attempt, BACKOFF), signal);
     }
   }
   return undefined;
+}
+
+export class KafkaRefusedError extends Error {
+  override readonly name = 'KafkaRefusedError';
+  readonly code = 'SECKILL_KAFKA_REFUSED';
+}
+
+/** A broker that is just starting may not know its users yet; 3 s together. */
+const ATTEMPTS_MAX = 5;
+
+/**
+ * Asked once, before a process says that it is ready: a wrong password or certificate must stop a rollout at its first
+ * pod, and one that starts again reads them anew. A Kafka that is away stops nothing (`connectKafka` waits for it).
+ * @throws KafkaRefusedError
+ */
+export async function checkKafkaAccess(
+  settings: KafkaSettings,
+  logger: Logger,
+  clock: Clock = systemClock,
+): Promise<void> {
+  if (settings.ca === undefined) return;
+  for (let attempt = 1; ; attempt += 1) {
+    const admin = createKafka(settings, 'seckill-access', logger).admin({ retry: { retries: 0 } });
+    try {
+      await admin.connect();
+      return;
+    } catch (error) {
+      if (!isRefusal(error)) return;
+      if (attempt === ATTEMPTS_MAX) throw new KafkaRefusedError(reasonOf(error), { cause: error });
+    } finally {
+      await admin.disconnect().catch(() => undefined);
+    }
+    await clock.sleep(backoffMs(attempt, BACKOFF));
+  }
+}
+
+/**
+ * Kafka knows no such user or password or does not allow what was asked, or its certificate is not one that we trust: not
+ * mended by asking again. kafkajs gives the name of a failed authentication to one that was cut off too (#1550).
+ */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, type } = error as Error & { code?: unknown; type?: unknown };
+  if (error.name === 'KafkaJSSASLAuthenticationError') return !/timed out|connect/i.test(error.message);
+  if (/_AUTHORIZATION_FAILED$/.test(String(type))) return true;
+  return /CERT|UNABLE_TO_|ERR_TLS_|ERR_SSL_/.test(String(code)) || isRefusal(error.cause);
+}
+
+function reasonOf(error: unknown): string {
+  return `kafka refuses us, or we do not trust it: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -1,5 +1,6 @@
 import { HEADERS, partitionOf, type Topic } from '@seckill/contracts';
 import kafkajs, { type Consumer, type Kafka, type Producer } from 'kafkajs';
+import type { KafkaSettings } from './kafka-settings.ts';
 import { mendKafkaTimer } from './kafka-timer.ts';
 import type { Logger } from './logger.ts';
 
@@ -7,12 +8,17 @@ const { Kafka: KafkaClient, logLevel } = kafkajs;
 
 export type { Kafka, Producer };
 
-export function createKafka(brokers: string[], clientId: string, logger: Logger): Kafka {
+/** The password is in no log: kafkajs tells of `sasl` whether it is there. */
+export function createKafka({ brokers, ca, user }: KafkaSettings, clientId: string, logger: Logger): Kafka {
   mendKafkaTimer();
   return new KafkaClient({
     clientId,
     brokers,
-    connectionTimeout: 1_000,
+    // Said aloud, because NODE_TLS_REJECT_UNAUTHORIZED=0 decides where nothing is said.
+    ...(ca === undefined ? {} : { ssl: { ca, rejectUnauthorized: true } }),
+    ...(user === undefined ? {} : { sasl: { mechanism: 'scram-sha-512', ...user } }),
+    // A broker's first handshakes are slow, for its code is cold; kafkajs takes this time for its first question too.
+    connectionTimeout: ca === undefined ? 1_000 : 3_000,
     requestTimeout: 10_000,
     // Bounded: after about 5 s the caller hears of it and decides.
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 6 },

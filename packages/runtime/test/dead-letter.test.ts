@@ -15,7 +15,11 @@ import {
 } from '../src/index.ts';
 
 const logger = pino({ enabled: false });
-const kafka = createKafka((process.env['KAFKA_BROKERS'] ?? '').split(','), 'dead-letter-test', logger);
+const kafka = createKafka(
+  { brokers: (process.env['KAFKA_BROKERS'] ?? '').split(',') },
+  'dead-letter-test',
+  logger,
+);
 const batch = { topic: 'seckill.reservations', partition: 5, messages: [] };
 
 const message = (changes: Partial<IncomingMessage>): IncomingMessage => ({

@@ -7,6 +7,12 @@ export type Environment = Record<string, string | undefined>;
 /** Each may also come as `<NAME>_FILE`, which the services prefer to the variable. */
 const URLS = ['REDIS_URL', 'DATABASE_URL', 'STOCK_URL', 'ORDER_URL'];
 
+/** How the caller's own Kafka lets in; one that we started takes everybody, and speaks no TLS. */
+const KAFKA_ACCESS = [
+  ...['KAFKA_TLS_CA', 'KAFKA_TLS_CA_FILE', 'KAFKA_SASL_USERNAME'],
+  ...['KAFKA_SASL_PASSWORD', 'KAFKA_SASL_PASSWORD_FILE'],
+];
+
 export function makeSecrets(): Record<string, string> {
   const secret = (): string => randomBytes(32).toString('base64url');
   return {
@@ -22,10 +28,11 @@ export function makeSecrets(): Record<string, string> {
  * An empty secret would replace the one made here, and a file would hide it or the address of an engine: stack.json would
  * tell another than the services use.
  */
-function withoutTraps(variables: Environment, secrets: string[]): Environment {
+function withoutTraps(variables: Environment, secrets: string[], engines: EngineUrls): Environment {
   const files = [...secrets, ...URLS].map((name) => `${name}_FILE`);
+  const others = variables['KAFKA_BROKERS'] === engines.kafka ? [] : KAFKA_ACCESS;
   const isTrap = ([name, value]: [string, string | undefined]): boolean =>
-    files.includes(name) || (secrets.includes(name) && (value ?? '') === '');
+    files.includes(name) || others.includes(name) || (secrets.includes(name) && (value ?? '') === '');
   return Object.fromEntries(Object.entries(variables).filter((entry) => !isTrap(entry)));
 }
 
@@ -38,7 +45,7 @@ export function makeEnvironment(variables: Environment, engines: EngineUrls): En
     LOG_LEVEL: 'info',
     // Nobody balances in front of a stack.
     DRAIN_MS: '0',
-    ...withoutTraps(variables, Object.keys(secrets)),
+    ...withoutTraps(variables, Object.keys(secrets), engines),
     // Before the caller's, where another value would break the stack.
     HOST: '127.0.0.1',
     REDIS_URL: engines.redis,

@@ -1,14 +1,14 @@
-import { ConfigReader, readStackFile } from '@seckill/runtime';
+import { ConfigReader, readKafkaSettings, readStackFile, type KafkaSettings } from '@seckill/runtime';
 
 /** Where the engines are, for commands of an operator; each asks only for those it needs. */
 export interface EngineUrls {
   databaseUrl: () => string;
-  kafkaBrokers: () => string[];
+  kafka: () => KafkaSettings;
 }
 
 /**
  * From DATABASE_URL and KAFKA_BROKERS; from a running stack of this checkout when one is named, or when neither is set.
- * @throws CommandError; each of the two functions throws ConfigError when its variable is missing or wrong.
+ * @throws CommandError; each of the two functions throws ConfigError when a variable of its own is missing or wrong.
  */
 export function findEngines(
   stack: string | undefined,
@@ -25,11 +25,11 @@ export function findEngines(
   };
   return {
     databaseUrl: () => read((reader) => reader.url('DATABASE_URL', ['postgres', 'postgresql'])),
-    kafkaBrokers: () => read((reader) => reader.list('KAFKA_BROKERS')),
+    kafka: () => read(readKafkaSettings),
   };
 }
 
 function readStack(name: string): EngineUrls {
   const { postgres, kafka } = readStackFile(name, ['postgres', 'kafka']);
-  return { databaseUrl: () => postgres, kafkaBrokers: () => kafka.split(',') };
+  return { databaseUrl: () => postgres, kafka: () => ({ brokers: kafka.split(',') }) };
 }

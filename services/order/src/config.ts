@@ -1,4 +1,4 @@
-import { ConfigReader } from '@seckill/runtime';
+import { ConfigReader, readKafkaSettings } from '@seckill/runtime';
 
 export const ROLES = ['http', 'intake', 'expiry', 'relay'] as const;
 export type Role = (typeof ROLES)[number];
@@ -13,7 +13,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
   const reader = new ConfigReader(environment);
   const config = {
     databaseUrl: reader.url('DATABASE_URL', POSTGRES),
-    kafkaBrokers: reader.list('KAFKA_BROKERS'),
+    kafka: readKafkaSettings(reader),
     stockUrl: reader.url('STOCK_URL', ['http', 'https']),
     /** Ours, shown to stock. */
     orderToken: reader.secret('ORDER_TOKEN'),
@@ -56,7 +56,7 @@ export function readMigrateConfig(environment: NodeJS.ProcessEnv = process.env) 
 export function readTopicsConfig(environment: NodeJS.ProcessEnv = process.env) {
   const reader = new ConfigReader(environment);
   const config = {
-    kafkaBrokers: reader.list('KAFKA_BROKERS'),
+    kafka: readKafkaSettings(reader),
     replicationFactor: reader.integer('TOPICS_REPLICATION_FACTOR', { default: 1, min: 1, max: 9 }),
     minInSyncReplicas: reader.integer('TOPICS_MIN_IN_SYNC_REPLICAS', { default: 1, min: 1, max: 9 }),
   };

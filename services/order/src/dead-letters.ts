@@ -212,7 +212,7 @@ async function main(): Promise<void> {
   const place = isWhole ? undefined : parsePlace(target);
   const engineUrls = findEngines(values.stack);
   const logger = createLogger('dead-letters', 'silent');
-  const kafka = createKafka(engineUrls.kafkaBrokers(), 'seckill-dead-letters', logger);
+  const kafka = createKafka(engineUrls.kafka(), 'seckill-dead-letters', logger);
   const pool = createPool(engineUrls.databaseUrl(), logger, { max: 1 });
   try {
     const engines = { kafka, pool };

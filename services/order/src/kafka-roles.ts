@@ -18,7 +18,7 @@ export function startRelay({ config, logger, lifecycle, metrics }: Process): () 
   const log = logger.child({ role: 'relay' });
   const pool = createRelayPool(config.databaseUrl, log);
   lifecycle.onStop('postgres of relay', () => pool.end());
-  const producer = createProducer(createKafka(config.kafkaBrokers, CLIENT_ID, log));
+  const producer = createProducer(createKafka(config.kafka, CLIENT_ID, log));
   lifecycle.onStop('producer of relay', () => producer.disconnect());
   const relay = new Relay({
     store: createOutboxStore(pool),
@@ -42,7 +42,7 @@ export function startIntake({ config, logger, lifecycle, metrics, poke }: Proces
   const log = logger.child({ role: 'intake' });
   const pool = createIntakePool(config.databaseUrl, log);
   lifecycle.onStop('postgres of intake', () => pool.end());
-  const kafka = createKafka(config.kafkaBrokers, CLIENT_ID, log);
+  const kafka = createKafka(config.kafka, CLIENT_ID, log);
   const producer = createProducer(kafka);
   lifecycle.onStop('producer of intake', () => producer.disconnect());
   const intake = new Intake({

@@ -1,4 +1,5 @@
 import {
+  checkKafkaAccess,
   createLogger,
   createRegistry,
   Lifecycle,
@@ -28,6 +29,7 @@ import { createStockClient } from './stock-client.ts';
 
 /** Opened first, closed last: what a role uses must outlive it. */
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Promise<void> {
+  await checkKafkaAccess(config.kafka, logger);
   const registry = createRegistry();
   const metrics = createMetrics(registry);
   const context: Process = { config, logger, lifecycle, metrics, poke: () => undefined };

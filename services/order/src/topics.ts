@@ -7,6 +7,7 @@ import {
   createKafka,
   createLogger,
   DEAD_LETTER_BYTES_MAX,
+  isRefusal,
   type Kafka,
   print,
   runCommand,
@@ -33,7 +34,7 @@ type Admin = ReturnType<Kafka['admin']>;
  * Creates the topics of the contract that do not exist. Repeating it changes nothing.
  * @returns names of what was created.
  * @throws TopicsError when a topic exists with fewer partitions than the contract sends to; kafkajs' own error when
- * Kafka has not answered for a minute.
+ * Kafka has not answered for a minute, or refuses us.
  */
 export async function createTopics(
   kafka: Kafka,
@@ -109,7 +110,7 @@ async function connect(admin: Admin): Promise<void> {
       await admin.connect();
       return;
     } catch (error) {
-      if (systemClock.now() > deadline) throw error;
+      if (isRefusal(error) || systemClock.now() > deadline) throw error;
       await systemClock.sleep(backoffMs(attempt, { baseMs: 200, capMs: 2_000 }));
     }
   }
@@ -126,9 +127,11 @@ async function main(): Promise<void> {
     print(HELP);
     return;
   }
-  const { kafkaBrokers, ...options } = readTopicsConfig();
-  const kafka = createKafka(kafkaBrokers, 'seckill-topics', createLogger('topics', 'error'));
-  const created = await createTopics(kafka, options);
+  const { kafka, ...options } = readTopicsConfig();
+  const created = await createTopics(
+    createKafka(kafka, 'seckill-topics', createLogger('topics', 'error')),
+    options,
+  );
   print(created.length === 0 ? 'nothing to create' : `created: ${created.join(', ')}`);
 }
 

@@ -52,7 +52,7 @@ function startGatekeeper(
   orderClient: OrderClient,
   acknowledged: Acknowledged,
 ): { gate: Gate; gatekeeper: Gatekeeper } {
-  const kafka = createKafka(config.kafkaBrokers, 'seckill-stock-gate', logger);
+  const kafka = createKafka(config.kafka, 'seckill-stock-gate', logger);
   const offsets = createKafkaOffsets(kafka, logger);
   lifecycle.onStop('kafka of the gatekeeper', () => offsets.close());
   const producer = createProducer(kafka);

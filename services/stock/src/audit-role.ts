@@ -15,7 +15,7 @@ export function openAuditReader({ config, logger, lifecycle, connection }: Proce
 } {
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client of the audit', () => orderClient.close());
-  const offsets = createKafkaOffsets(createKafka(config.kafkaBrokers, 'seckill-stock-audit', logger), logger);
+  const offsets = createKafkaOffsets(createKafka(config.kafka, 'seckill-stock-audit', logger), logger);
   lifecycle.onStop('kafka of the audit', () => offsets.close());
   const readHolds = createReadHolds(connection);
   const reader = new AuditReader({ connection, orderClient, offsets, readHolds, clock: systemClock });

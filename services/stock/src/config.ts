@@ -1,4 +1,4 @@
-import { ConfigReader } from '@seckill/runtime';
+import { ConfigReader, readKafkaSettings } from '@seckill/runtime';
 
 export const ROLES = ['http', 'relay', 'settler', 'audit'] as const;
 export type Role = (typeof ROLES)[number];
@@ -8,7 +8,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
   const reader = new ConfigReader(environment);
   const config = {
     redisUrl: reader.url('REDIS_URL', ['redis', 'rediss']),
-    kafkaBrokers: reader.list('KAFKA_BROKERS'),
+    kafka: readKafkaSettings(reader),
     orderUrl: reader.url('ORDER_URL', ['http', 'https']),
     /** Our own credential, shown to order. */
     stockToken: reader.secret('STOCK_TOKEN'),

@@ -22,7 +22,7 @@ import { consumeSettlements, Settler } from './settler.ts';
 export function startRelay(process: Process): void {
   const { config, logger, lifecycle, connection, registry } = process;
   const log = logger.child({ role: 'relay' });
-  const producer = createProducer(createKafka(config.kafkaBrokers, 'seckill-stock-relay', log));
+  const producer = createProducer(createKafka(config.kafka, 'seckill-stock-relay', log));
   const publisher = createPublisher(producer);
   const metrics = createRelayMetrics(registry);
   const relay = createRelay({
@@ -78,7 +78,7 @@ function createChores(
 
 export function startSettler({ config, logger, lifecycle, connection, registry }: Process): void {
   const log = logger.child({ role: 'settler' });
-  const kafka = createKafka(config.kafkaBrokers, 'seckill-stock-settler', log);
+  const kafka = createKafka(config.kafka, 'seckill-stock-settler', log);
   const producer = createProducer(kafka);
   const settler = new Settler({
     settle: createSettle(connection),

@@ -1,4 +1,11 @@
-import { createLogger, createRegistry, Lifecycle, readConfigOrExit, serveMetrics } from '@seckill/runtime';
+import {
+  checkKafkaAccess,
+  createLogger,
+  createRegistry,
+  Lifecycle,
+  readConfigOrExit,
+  serveMetrics,
+} from '@seckill/runtime';
 import { startApi } from './api.ts';
 import { createApp } from './app.ts';
 import { startAudit } from './audit-role.ts';
@@ -17,7 +24,8 @@ try {
 }
 
 /** Opened first, closed last: the roles end before the connections they use. */
-async function start({ redisUrl, host, metricsPort, roles }: Config): Promise<void> {
+async function start({ redisUrl, kafka, host, metricsPort, roles }: Config): Promise<void> {
+  await checkKafkaAccess(kafka, logger);
   const registry = createRegistry();
   const connection = new Connection(redisUrl, logger);
   lifecycle.onStop('redis', () => connection.close());

@@ -10,7 +10,9 @@ import {
   createProducer,
   createPublisher,
   createRegistry,
+  type KafkaSettings,
   print,
+  readKafkaSettings,
   readStackFile,
   runCommand,
   systemClock,
@@ -43,7 +45,7 @@ const ATTEMPTS_MAX = 60;
 
 interface Place {
   redisUrl: string;
-  kafkaBrokers: string[];
+  kafka: KafkaSettings;
   orderUrl: string;
   stockToken: string;
 }
@@ -54,7 +56,7 @@ function findPlace(stack: string | undefined): Place {
     const reader = new ConfigReader(process.env);
     const place = {
       redisUrl: reader.url('REDIS_URL', ['redis', 'rediss']),
-      kafkaBrokers: reader.list('KAFKA_BROKERS'),
+      kafka: readKafkaSettings(reader),
       orderUrl: reader.url('ORDER_URL', ['http', 'https']),
       stockToken: reader.secret('STOCK_TOKEN'),
     };
@@ -64,7 +66,7 @@ function findPlace(stack: string | undefined): Place {
   const info = readStackFile(stack ?? 'default', ['redis', 'kafka', 'order', 'stockToken']);
   return {
     redisUrl: info.redis,
-    kafkaBrokers: info.kafka.split(','),
+    kafka: { brokers: info.kafka.split(',') },
     orderUrl: info.order,
     stockToken: info.stockToken,
   };
@@ -75,7 +77,7 @@ async function rebuild(lane: Lane, place: Place): Promise<void> {
   const logger = createLogger('rebuild', 'silent');
   const connection = new Connection(place.redisUrl, logger);
   const orderClient = new OrderClient({ url: place.orderUrl, token: place.stockToken });
-  const kafka = createKafka(place.kafkaBrokers, 'seckill-stock-rebuild', logger);
+  const kafka = createKafka(place.kafka, 'seckill-stock-rebuild', logger);
   const producer = createProducer(kafka);
   const offsets = createKafkaOffsets(kafka, logger);
   const stop = new AbortController();

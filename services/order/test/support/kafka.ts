@@ -9,7 +9,7 @@ import { logger } from './parts.ts';
 export function connectKafka(): Kafka {
   const brokers = process.env['KAFKA_BROKERS'];
   if (brokers === undefined) throw new Error('KAFKA_BROKERS names no Kafka; run through npm test');
-  return createKafka(brokers.split(','), 'order-test', logger);
+  return createKafka({ brokers: brokers.split(',') }, 'order-test', logger);
 }
 
 export const SINGLE_BROKER = { replicationFactor: 1, minInSyncReplicas: 1 };

@@ -19,7 +19,7 @@ export interface Received extends ReservationCreated {
 
 const isReservationCreated = Compile(ReservationCreated);
 export const kafka = createKafka(
-  (process.env['KAFKA_BROKERS'] ?? '').split(','),
+  { brokers: (process.env['KAFKA_BROKERS'] ?? '').split(',') },
   'seckill-stock-test',
   silent,
 );
