@@ -2,8 +2,15 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { createRemoteJWKSet, type JWTVerifyGetKey } from 'jose';
 
 /** How tokens are signed: exactly one of these, and the algorithms that go with it. */
-export interface TokenKeys {
-  key: Uint8Array | KeyObject | JWTVerifyGetKey;
+export type TokenKeys = SecretKeys | PublicKeys;
+
+export interface SecretKeys {
+  secret: string;
+  algorithms: ['HS256'];
+}
+
+export interface PublicKeys {
+  key: KeyObject | JWTVerifyGetKey;
   algorithms: string[];
 }
 
@@ -27,12 +34,12 @@ const RSA_BITS_MIN = 2_048;
 
 export const ALGORITHM_NAMES = ['HS256', ...ASYMMETRIC];
 
-export function secretKeys(secret: string): TokenKeys {
-  return { key: new TextEncoder().encode(secret), algorithms: ['HS256'] };
+export function secretKeys(secret: string): SecretKeys {
+  return { secret, algorithms: ['HS256'] };
 }
 
 /** @throws TokenKeyError when this is no public key, or not one for the algorithm. */
-export function publicKeys(pem: string, algorithm: string | undefined): TokenKeys {
+export function publicKeys(pem: string, algorithm: string | undefined): PublicKeys {
   // Node would derive the public key; but whoever only verifies must not be able to sign.
   if (pem.includes('PRIVATE KEY')) throw new TokenKeyError('this is a private key');
   const key = readPem(pem);
@@ -60,7 +67,7 @@ function readPem(pem: string): KeyObject {
  * Keys that rotate: an unknown key id makes us look again, at most every 10 s, so that forged ones cannot make us flood
  * the issuer; what was found is kept for 10 minutes.
  */
-export function jwksKeys(url: string, algorithm: string | undefined, cooldownMs = 10_000): TokenKeys {
+export function jwksKeys(url: string, algorithm: string | undefined, cooldownMs = 10_000): PublicKeys {
   const key = createRemoteJWKSet(new URL(url), {
     timeoutDuration: 2_000,
     cooldownDuration: cooldownMs,

@@ -51,6 +51,15 @@ await t.test('every bad token is unauthenticated', async (t) => {
     'alg none': `Bearer ${unsigned}`,
     'alg none with a signature': `Bearer ${handMade({ alg: 'none' }, { sub: 'u1', exp: inAnHour })}`,
     'another algorithm': `Bearer ${rsContent}.${sign('sha256', Buffer.from(rsContent), privateKey).toString('base64url')}`,
+    'exp is a text': `Bearer ${good({ sub: 'u1', exp: String(inAnHour) })}`,
+    'claims are an array': `Bearer ${good(['u1', inAnHour])}`,
+    'claims are no JSON': `Bearer ${(() => {
+      const content = `${encode({ alg: 'HS256' })}.${Buffer.from('{"sub":').toString('base64url')}`;
+      return `${content}.${createHmac('sha256', secret).update(content).digest('base64url')}`;
+    })()}`,
+    'a critical header nobody knows': `Bearer ${handMade({ alg: 'HS256', crit: ['x'], x: 1 }, { sub: 'u1', exp: inAnHour })}`,
+    'another hash of the family': `Bearer ${handMade({ alg: 'HS384' }, { sub: 'u1', exp: inAnHour })}`,
+    'a signature cut off': `Bearer ${good({ sub: 'u1', exp: inAnHour }).slice(0, -4)}`,
     'not valid yet': `Bearer ${good({ sub: 'u1', exp: inAnHour, nbf: inAnHour - 10 })}`,
   };
   for (const [name, authorization] of Object.entries(cases)) {
