@@ -6,6 +6,14 @@ import { LIMITS } from './limits.ts';
 /** Redis pub/sub channel on which stock announces the state of every lane. */
 export const STATES_CHANNEL = 'seckill:states';
 
+/**
+ * In a cluster each node has a channel of its own, for what was read there: a gateway judges the age of a state by the
+ * clock of the node that told it. Without a node: of the one Redis.
+ */
+export function statesChannel(nodeId?: string): string {
+  return nodeId === undefined ? STATES_CHANNEL : `${STATES_CHANNEL}:${nodeId}`;
+}
+
 /** Users in one announcement; a process that made more reservations since its last one sends several. */
 export const ANNOUNCED_USERS_MAX = 2_000;
 

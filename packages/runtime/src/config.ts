@@ -92,6 +92,10 @@ export class ConfigReader {
     return value ?? this.#refuse(`${name} must be one of ${values.join(', ')}`, fallback);
   }
 
+  boolean(name: string): boolean {
+    return this.choice(name, ['false', 'true'], 'false') === 'true';
+  }
+
   /** A comma-separated subset; all of them when the variable is absent. */
   choices<const Value extends string>(name: string, values: readonly Value[]): Value[] {
     const text = this.#environment[name];

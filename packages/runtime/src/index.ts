@@ -14,5 +14,6 @@ export * from './logger.ts';
 export * from './metrics.ts';
 export * from './postgres.ts';
 export * from './problem.ts';
+export * from './redis-node.ts';
 export * from './redis.ts';
 export * from './upstream.ts';

@@ -66,21 +66,39 @@ export async function warnOfDurability(redis: Redis, logger: Logger): Promise<vo
   }
 }
 
-/**
- * Identity of what is behind this connection: the Redis process and the history it writes (recovery.md, "The gate").
- * Changes at each restart, and at each promotion: run_id alone would survive a primary that was demoted, took over the
- * data of a replica that lacks the tail, and was promoted again.
- * @throws RedisPolicyError when it is no primary, or tells neither.
- */
-export async function readRunId(redis: Redis): Promise<string> {
+/** Where Redis is: one process, or any node of a cluster, which tells the others. */
+export interface RedisPlace {
+  url: string;
+  isCluster: boolean;
+}
+
+/** Of the Redis process behind a connection, and of the history it writes. */
+export interface RedisIdentity {
+  /**
+   * `run_id` and `master_replid` (recovery.md, "The gate"). Changes at each restart, and at each promotion: run_id alone
+   * would survive a primary that was demoted, took over the data of a replica that lacks the tail, and was promoted again.
+   */
+  runId: string;
+  isCluster: boolean;
+  /** A replica follows it without a gap. */
+  hasReplica: boolean;
+}
+
+/** @throws RedisPolicyError when it is no primary, or does not tell who it is. */
+export async function readIdentity(redis: Redis): Promise<RedisIdentity> {
   const [server, replication] = await Promise.all([redis.info('server'), redis.info('replication')]);
   const runId = /run_id:(\w+)/.exec(server)?.[1];
-  const { replicationId, role } = parseReplication(replication);
+  const { replicationId, role, hasReplica } = parseReplication(replication);
   if (role !== 'master') throw new RedisPolicyError(`this Redis is no primary but ${role ?? 'unknown'}`);
   if (runId === undefined || replicationId === undefined) {
     throw new RedisPolicyError('this Redis tells no run_id or no master_replid');
   }
-  return `${runId}:${replicationId}`;
+  return { runId: `${runId}:${replicationId}`, isCluster: /_mode:cluster/.test(server), hasReplica };
+}
+
+/** @throws as readIdentity. */
+export async function readRunId(redis: Redis): Promise<string> {
+  return (await readIdentity(redis)).runId;
 }
 
 /** Is what answered `INFO replication` a primary of the history that this identity names? */
@@ -89,8 +107,17 @@ export function isSameHistory(runId: string, replication: string): boolean {
   return role === 'master' && replicationId !== undefined && runId.endsWith(`:${replicationId}`);
 }
 
-function parseReplication(text: string): { replicationId?: string; role?: string } {
+/** Does a replica follow, by what answered `INFO replication`? */
+export function hasReplica(replication: string): boolean {
+  return parseReplication(replication).hasReplica;
+}
+
+function parseReplication(text: string): { replicationId?: string; role?: string; hasReplica: boolean } {
   const replicationId = /master_replid:(\w+)/.exec(text)?.[1];
   const role = /role:(\w+)/.exec(text)?.[1];
-  return { ...(replicationId && { replicationId }), ...(role && { role }) };
+  return {
+    ...(replicationId && { replicationId }),
+    ...(role && { role }),
+    hasReplica: /^slave\d+:.*state=online/m.test(text),
+  };
 }

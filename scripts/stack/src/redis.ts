@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startChild } from './children.ts';
 import { engineEnv, untilReady } from './engine.ts';
-import type { EngineKind, Program } from './engine.ts';
+import type { EngineKind, Log, Program } from './engine.ts';
+import { StackError } from './errors.ts';
 import { installPackages } from './install.ts';
 import { freePorts } from './ports.ts';
 import { findProgram, run } from './programs.ts';
@@ -15,7 +16,7 @@ const MAJOR_MIN = 7;
 
 const READY_MS = 20_000;
 
-const SETTINGS = [
+export const SETTINGS = [
   'appendonly yes',
   'appendfsync always',
   'no-appendfsync-on-rewrite no',
@@ -23,7 +24,7 @@ const SETTINGS = [
   'save ""',
 ];
 
-async function probe(url: string): Promise<void> {
+export async function probe(url: string): Promise<void> {
   const { username, password } = new URL(url);
   const user = username === '' ? '' : `${decodeURIComponent(username)} `;
   const login = password === '' ? '' : `AUTH ${user}${decodeURIComponent(password)}\r\n`;
@@ -67,15 +68,32 @@ function programAt(command: string, origin: string): Program {
   };
 }
 
-async function find(): Promise<Program | undefined> {
+/** @returns a server of this machine, as a command and with what it says of itself. */
+async function findServer(): Promise<{ command: string; origin: string } | undefined> {
   for (const name of ['redis-server', 'valkey-server']) {
     const command = findProgram(name);
     if (command === undefined) continue;
     const { stdout } = await run(command, ['--version'], { timeoutMs: 5_000 });
     const version = / v=(\d+)\.\S+/.exec(stdout);
-    if (Number(version?.[1]) >= MAJOR_MIN) return programAt(command, `local ${name}${version?.[0] ?? ''}`);
+    if (Number(version?.[1]) >= MAJOR_MIN) return { command, origin: `local ${name}${version?.[0] ?? ''}` };
   }
   return undefined;
+}
+
+async function find(): Promise<Program | undefined> {
+  const found = await findServer();
+  return found && programAt(found.command, found.origin);
+}
+
+/** The command that starts a server on this machine, installed if need be. */
+export async function findRedisServer(log: Log): Promise<string> {
+  let found = await findServer();
+  if (found === undefined) {
+    await installPackages(['redis-server'], log);
+    found = await findServer();
+  }
+  if (found === undefined) throw new StackError('SECKILL_STACK_ENGINE_MISSING', `needed: ${redis.advice}`);
+  return found.command;
 }
 
 export const redis: EngineKind = {

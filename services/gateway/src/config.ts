@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { LIMITS } from '@seckill/contracts';
-import { ConfigReader } from '@seckill/runtime';
+import { ConfigReader, type RedisPlace } from '@seckill/runtime';
 import {
   ALGORITHM_NAMES,
   jwksKeys,
@@ -18,7 +18,7 @@ export interface Config {
   stockUrl: string;
   orderUrl: string;
   /** Where the states of the sales are heard; absent: nothing is answered from memory. */
-  redisUrl: string | undefined;
+  redis: RedisPlace | undefined;
   gatewayToken: string;
   tokenKeys: TokenKeys;
   /** Standard Webhooks secrets of the payment provider, several during a rotation. */
@@ -59,7 +59,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     logLevel: reader.choice('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'info'),
     stockUrl: reader.url('STOCK_URL', ['http', 'https']),
     orderUrl: reader.url('ORDER_URL', ['http', 'https']),
-    redisUrl: reader.optionalUrl('REDIS_URL', ['redis', 'rediss']),
+    redis: readRedis(reader),
     gatewayToken: reader.secret('GATEWAY_TOKEN'),
     tokenKeys: readTokenKeys(reader),
     webhookSecrets: readWebhookSecrets(reader),
@@ -135,6 +135,12 @@ function readTokenKeys(reader: ConfigReader): TokenKeys {
     reader.refuse(`JWT_PUBLIC_KEY: ${error.message}`);
     return secretKeys('');
   }
+}
+
+function readRedis(reader: ConfigReader): RedisPlace | undefined {
+  const url = reader.optionalUrl('REDIS_URL', ['redis', 'rediss']);
+  const isCluster = reader.boolean('REDIS_CLUSTER');
+  return url === undefined ? undefined : { url, isCluster };
 }
 
 /** A write for each request, also for each "no", has no place on the Redis that holds the units. */

@@ -6,15 +6,15 @@ import {
   readConfigOrExit,
   serveMetrics,
   Upstream,
+  type RedisPlace,
 } from '@seckill/runtime';
 import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createIdentifier } from './identity.ts';
 import { createMemoryMetrics, createMetrics, observeMemoryAge } from './metrics.ts';
 import { createReserver } from './reserver.ts';
-import { RedisTime } from './redis-time.ts';
 import { SaleMemory } from './sale-memory.ts';
-import { startStateFeed } from './state-feed.ts';
+import { startStateFeeds } from './state-feeds.ts';
 import { createSignatureVerifier } from './signature.ts';
 import { createOrderClient } from './order-client.ts';
 import { createStockClient } from './stock-client.ts';
@@ -65,30 +65,26 @@ const orderUpstream = new Upstream({
 lifecycle.onStop('order connections', () => orderUpstream.close());
 
 const stock = createStockClient(stockUpstream);
-const memory = config.redisUrl === undefined ? undefined : startMemory(config.redisUrl);
+const memory = config.redis === undefined ? undefined : startMemory(config.redis);
 
-function startMemory(url: string): SaleMemory {
-  const time = new RedisTime();
+function startMemory(place: RedisPlace): SaleMemory {
   const memoryMetrics = createMemoryMetrics(registry);
   const sales = new SaleMemory({
-    time,
     now: () => performance.now(),
     readFull: (saleId) => stock.fullState(saleId),
     logger,
     metrics: memoryMetrics,
   });
   observeMemoryAge(registry, () => sales.oldestSeconds());
-  const feed = startStateFeed({
-    url,
-    time,
-    hear: (announcement) => {
-      sales.hear(announcement);
+  const feeds = startStateFeeds(place, {
+    hear: (announcement, time) => {
+      sales.hear(announcement, time);
     },
     logger,
     metrics: memoryMetrics,
   });
   lifecycle.onStop('states', async () => {
-    feed.close();
+    feeds.close();
   });
   return sales;
 }

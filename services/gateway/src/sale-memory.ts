@@ -6,7 +6,6 @@ import type { RedisTime } from './redis-time.ts';
 import { RememberedUsers } from './remembered-users.ts';
 
 export interface SaleMemoryOptions {
-  time: RedisTime;
   /** Milliseconds, monotonic. */
   now: () => number;
   readFull: (saleId: string) => Promise<FullState>;
@@ -30,6 +29,8 @@ const TOO_MANY_PAUSE_MS = 60_000;
 
 interface Remembered {
   state: Announcement;
+  /** The clock by which the state was told. */
+  time: RedisTime;
   users: RememberedUsers;
   channels: ReadonlySet<string>;
   heardAt: number;
@@ -51,7 +52,8 @@ export class SaleMemory {
     this.#options = options;
   }
 
-  hear(announcement: Announcement): void {
+  /** `time`: the clock of the Redis that told it. */
+  hear(announcement: Announcement, time: RedisTime): void {
     const now = this.#options.now();
     const { saleId, epoch, users } = announcement;
     // Several lanes of a sale would have to be put together first; there is one (decision 13).
@@ -60,15 +62,15 @@ export class SaleMemory {
     if (sale === undefined) {
       this.#forgetOld(now);
       if (this.#sales.size >= SALES_MAX) return;
-      sale = forgetful(announcement, now);
+      sale = forgetful(announcement, time, now);
       this.#sales.set(saleId, sale);
     } else if (epoch > sale.state.epoch) {
-      sale = Object.assign(sale, forgetful(announcement, now));
+      sale = Object.assign(sale, forgetful(announcement, time, now));
     }
     if (epoch < sale.state.epoch) return;
     sale.heardAt = now;
     sale.users.hear(users);
-    if (isNewer(announcement, sale.state)) sale.state = announcement;
+    if (isNewer(announcement, sale.state)) Object.assign(sale, { state: announcement, time });
     this.#watchGap(sale, now);
   }
 
@@ -76,7 +78,7 @@ export class SaleMemory {
   answer(item: ReserveItem): CertainRejection | undefined {
     const now = this.#options.now();
     const sale = this.#sales.get(item.saleId);
-    const bounds = this.#options.time.bounds(now);
+    const bounds = sale?.time.bounds(now);
     if (sale === undefined || bounds === undefined) return undefined;
     const rejection = certainRejection(sale.state, sale.channels, item, bounds);
     if (!sale.users.isComplete(sale.state.sequence)) {
@@ -95,12 +97,13 @@ export class SaleMemory {
     this.#sales.get(saleId)?.users.add(userId);
   }
 
-  /** Seconds since the oldest state, for the metrics; 0 when there is none. */
+  /** Seconds since the oldest state, for the metrics; 0 when there is none, NaN while the clock of one is not known. */
   oldestSeconds(): number {
-    const bounds = this.#options.time.bounds(this.#options.now());
-    const states = [...this.#sales.values()].map(({ state }) => state.now);
-    if (states.length === 0) return 0;
-    return bounds === undefined ? Number.NaN : Math.max(0, bounds.latest - Math.min(...states)) / 1_000;
+    const now = this.#options.now();
+    const ages = [...this.#sales.values()].map(
+      ({ state, time }) => (time.bounds(now)?.latest ?? Number.NaN) - state.now,
+    );
+    return Math.max(0, ...ages) / 1_000;
   }
 
   #watchGap(sale: Remembered, now: number): void {
@@ -148,9 +151,10 @@ export class SaleMemory {
   }
 }
 
-function forgetful(state: Announcement, now: number): Remembered {
+function forgetful(state: Announcement, time: RedisTime, now: number): Remembered {
   return {
     state,
+    time,
     users: new RememberedUsers(FULL_USERS_MAX),
     channels: new Set(),
     heardAt: now,

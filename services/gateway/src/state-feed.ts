@@ -1,8 +1,8 @@
-import { Announcement, STATES_CHANNEL } from '@seckill/contracts';
-import { createRedis, type Logger } from '@seckill/runtime';
+import { Announcement, statesChannel } from '@seckill/contracts';
+import { createRedis, readNode, type Logger, type RedisNode } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 import type { MemoryMetrics } from './metrics.ts';
-import type { RedisTime } from './redis-time.ts';
+import { RedisTime } from './redis-time.ts';
 
 const announcement = Compile(Announcement);
 
@@ -10,24 +10,32 @@ const announcement = Compile(Announcement);
 const TIME_EVERY_MS = 1_000;
 
 export interface StateFeedOptions {
-  url: string;
-  time: RedisTime;
-  hear: (announcement: Announcement) => void;
+  /** `time`: the clock of the Redis that told it. */
+  hear: (announcement: Announcement, time: RedisTime) => void;
   logger: Logger;
   metrics: Pick<MemoryMetrics, 'announcements'>;
 }
 
 export interface StateFeed {
+  readonly time: RedisTime;
+  /** As it said last; undefined while it is away, and for a Redis that is no node of a cluster. */
+  readonly node: RedisNode | undefined;
   close(): void;
 }
 
 /**
- * The gateway's only word with Redis: it subscribes and asks for the time, on one connection, so that a clock is never
- * taken from another Redis than the states. Connects in the background, for ever; while it is away nothing is known.
+ * The gateway's only word with one Redis: it subscribes and asks for the time, on one connection, so that a clock is never
+ * taken from another Redis than the states. For that each node of a cluster has a channel of its own, although every node
+ * would hear the channels of all. Connects in the background, for ever; while it is away nothing is known.
  */
-export function startStateFeed({ url, time, hear, logger, metrics }: StateFeedOptions): StateFeed {
-  // No INFO: its user may do no more than subscribe and ask for the time.
+export function startStateFeed(
+  { url, isCluster }: { url: string; isCluster: boolean },
+  { hear, logger, metrics }: StateFeedOptions,
+): StateFeed {
+  // No INFO: its user may do no more than subscribe, ask for the time and, in a cluster, for the nodes.
   const redis = createRedis(url, logger, { enableReadyCheck: false, autoResubscribe: false });
+  const time = new RedisTime();
+  let node: RedisNode | undefined;
 
   async function readTime(): Promise<void> {
     if (redis.status !== 'ready') return;
@@ -35,13 +43,25 @@ export function startStateFeed({ url, time, hear, logger, metrics }: StateFeedOp
     try {
       const [seconds, microseconds] = await redis.time();
       time.read(Number(seconds) * 1_000 + Number(microseconds) / 1_000, sentAt, performance.now());
+      if (node === undefined) return;
+      const now = await readNode(redis);
+      // Reset by hand: what it is told now goes to another channel.
+      if (now.id === node.id) node = now;
+      else redis.disconnect(true);
     } catch (error) {
       logger.warn({ err: error }, 'the time of Redis cannot be read');
     }
   }
 
+  async function subscribe(): Promise<void> {
+    const answered = isCluster ? await readNode(redis) : undefined;
+    await redis.subscribe(statesChannel(answered?.id));
+    node = answered;
+    await readTime();
+  }
+
   redis.on('ready', () => {
-    redis.subscribe(STATES_CHANNEL).then(readTime, (error: unknown) => {
+    subscribe().catch((error: unknown) => {
       logger.error({ err: error }, 'the states of the sales cannot be heard');
       // A new attempt, as after any other loss.
       redis.disconnect(true);
@@ -49,15 +69,20 @@ export function startStateFeed({ url, time, hear, logger, metrics }: StateFeedOp
   });
   redis.on('close', () => {
     time.forget();
+    node = undefined;
   });
   redis.on('message', (_channel, text) => {
     const message = parse(text);
     metrics.announcements.inc({ result: message === undefined ? 'invalid' : 'heard' });
-    if (message !== undefined) hear(message);
+    if (message !== undefined) hear(message, time);
   });
   redis.connect().catch(() => undefined);
   const timer = setInterval(() => void readTime(), TIME_EVERY_MS);
   return {
+    time,
+    get node() {
+      return node;
+    },
     close() {
       clearInterval(timer);
       redis.disconnect();

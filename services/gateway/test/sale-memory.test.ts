@@ -27,7 +27,6 @@ function build() {
   const answers: ((full: FullState) => void)[] = [];
   const metrics = createMemoryMetrics(createRegistry());
   const memory = new SaleMemory({
-    time,
     now: () => now,
     readFull: (saleId) => {
       asked.push(saleId);
@@ -71,7 +70,7 @@ function build() {
       now += ms;
     },
     hear: (patch: Partial<Announcement> = {}) => {
-      memory.hear(announcement(patch));
+      memory.hear(announcement(patch), time);
     },
     /** Stock answers the oldest question. */
     tellAll: async (patch: Partial<FullState> = {}, users: string[] | null = ['u1']) => {
@@ -194,10 +193,10 @@ await t.test('a state of a second ago is too old, whoever kept it', async (t) =>
 });
 
 await t.test('a message that was delayed on its way is old when it comes', async (t) => {
-  const { ask, announcement, memory, advance } = await buildFilled();
+  const { ask, announcement, memory, advance, time } = await buildFilled();
   const early = announcement();
   advance(1_500);
-  memory.hear(early);
+  memory.hear(early, time);
   t.equal(ask(), undefined);
 });
 

@@ -8,7 +8,6 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import t from 'tap';
 import { createMemoryMetrics } from '../src/metrics.ts';
-import { RedisTime } from '../src/redis-time.ts';
 import { startStateFeed } from '../src/state-feed.ts';
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
@@ -36,11 +35,14 @@ await t.test(
     const url = new URL(engines.redis);
     url.username = 'gateway';
     url.password = 'pass';
-    const time = new RedisTime();
     const heard: Announcement[] = [];
     const metrics = createMemoryMetrics(createRegistry());
     const logger = pino({ enabled: false });
-    const feed = startStateFeed({ url: url.href, time, hear: (one) => heard.push(one), logger, metrics });
+    const feed = startStateFeed(
+      { url: url.href, isCluster: false },
+      { hear: (one) => heard.push(one), logger, metrics },
+    );
+    const { time } = feed;
     t.teardown(() => {
       feed.close();
     });

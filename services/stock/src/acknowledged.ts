@@ -1,4 +1,4 @@
-import { formatLane, type Lane } from './keys.ts';
+import { formatLane, parseLane, type Lane } from './keys.ts';
 
 interface Place {
   epoch: number;
@@ -39,6 +39,14 @@ export class Acknowledged {
     const copy = new Acknowledged();
     for (const [name, place] of this.#places) copy.#places.set(name, place);
     return copy;
+  }
+
+  /** The places of these lanes as the other knows them; of other lanes as before. */
+  take(other: Acknowledged, isMeant: (lane: Lane) => boolean): void {
+    for (const [name, place] of other.#places) {
+      const lane = parseLane(name);
+      if (lane !== undefined && isMeant(lane)) this.#places.set(name, place);
+    }
   }
 
   keepOnly(lanes: Lane[]): void {

@@ -1,13 +1,13 @@
-import { ANNOUNCED_USERS_MAX, fnv1a, STATES_CHANNEL, type Announcement } from '@seckill/contracts';
+import { ANNOUNCED_USERS_MAX, fnv1a, statesChannel, type Announcement } from '@seckill/contracts';
 import type { Clock, Logger } from '@seckill/runtime';
-import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import { parseCount, type LaneCount } from './count.ts';
 import { formatLane, scriptKeys, type Lane } from './keys.ts';
 import type { AnnouncerMetrics } from './metrics.ts';
 import type { ScriptAnswer } from './scripts.ts';
 
 export interface AnnouncerOptions {
-  connection: Pick<Connection, 'redis' | 'runId'>;
+  connections: Pick<Connections, 'find'>;
   lanes: () => Promise<Lane[]>;
   clock: Clock;
   logger: Logger;
@@ -46,6 +46,8 @@ interface News {
 export class Announcer {
   readonly #options: AnnouncerOptions;
   readonly #news = new Map<string, News>();
+  /** As listed last: the node that keeps the list may be away while others sell. */
+  #lanes: Lane[] = [];
   #isFailing = false;
 
   constructor(options: AnnouncerOptions) {
@@ -87,18 +89,17 @@ export class Announcer {
   }
 
   async #tick(tick: number): Promise<void> {
-    if (this.#options.connection.runId === undefined) return;
     try {
-      const lanes = await this.#options.lanes();
-      const names = new Set(lanes.map(formatLane));
+      this.#lanes = await this.#options.lanes();
+      const names = new Set(this.#lanes.map(formatLane));
       // Retired; one that is on the way into being has users at the earliest when it is on the list.
       for (const [name, { users }] of this.#news)
         if (!names.has(name) && users.length === 0) this.#news.delete(name);
-      for (const lane of lanes) {
-        if (!isLongOver(this.#newsOf(lane).last) || tick % OVER_TICKS === 0) this.announce(lane);
-      }
     } catch (error) {
       this.#fail(error);
+    }
+    for (const lane of this.#lanes) {
+      if (!isLongOver(this.#newsOf(lane).last) || tick % OVER_TICKS === 0) this.announce(lane);
     }
   }
 
@@ -129,9 +130,10 @@ export class Announcer {
   }
 
   async #announceOne(news: News): Promise<void> {
-    const { connection, metrics } = this.#options;
-    const { runId, redis } = connection;
-    if (runId === undefined) return;
+    const { connections, metrics } = this.#options;
+    const connection = connections.find(news.lane);
+    if (connection?.runId === undefined) return;
+    const { runId, redis, node } = connection;
     const count = parseCount(await redis.count(scriptKeys('count', news.lane), runId));
     news.last = count;
     // Of an epoch that is over: whoever needs them asks for the whole.
@@ -141,7 +143,7 @@ export class Announcer {
       // Kept until Redis has them: one that is told twice does no harm.
       told = news.users.filter(({ epoch }) => epoch === count.epoch).slice(0, ANNOUNCED_USERS_MAX);
       const users = told.flatMap(({ sequence, hash }) => [sequence, hash]);
-      await redis.publish(STATES_CHANNEL, JSON.stringify(toAnnouncement(news.lane, count, users)));
+      await redis.publish(statesChannel(node?.id), JSON.stringify(toAnnouncement(news.lane, count, users)));
       metrics.announcements.inc();
       const isTold = new Set(told);
       news.users = news.users.filter((user) => !isTold.has(user));

@@ -38,6 +38,8 @@ export function toReserveAnswer(lane: Lane, userId: string, answer: ScriptAnswer
   }
 }
 
+const NOT_SERVED = /^(LOADING|READONLY|MASTERDOWN|MISCONF|BUSY|NOREPLICAS|MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /;
+
 /**
  * What a failed call means for the buyer. A script is atomic, so the question is only whether it ran: "unknown" unless
  * it surely did not (decision 14).
@@ -49,7 +51,8 @@ export function toFailureAnswer(error: Error): ReserveAnswer {
   if (/^OOM /.test(error.message)) return { outcome: 'overloaded' };
   // Our own word for our own bug, and each script says: nothing was written.
   if (/^SECKILL_/.test(error.message)) return { outcome: 'internal' };
-  if (/^(LOADING|READONLY|MASTERDOWN|MISCONF|BUSY|NOREPLICAS) /.test(error.message)) {
+  // A node of a cluster says before that first line, too, that the lane is not its own, or not whole.
+  if (NOT_SERVED.test(error.message)) {
     return { outcome: 'sale_unavailable', missing: false };
   }
   return { outcome: 'outcome_unknown' };

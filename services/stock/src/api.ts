@@ -4,7 +4,7 @@ import { Acknowledged } from './acknowledged.ts';
 import { Announcer } from './announcer.ts';
 import type { AppOptions } from './app.ts';
 import { openAuditReader } from './audit-role.ts';
-import { readClock } from './clock.ts';
+import { createReadClocks } from './clock.ts';
 import { FullStates } from './full-state.ts';
 import { Gate } from './gate.ts';
 import { Gatekeeper } from './gatekeeper.ts';
@@ -19,7 +19,7 @@ import { Stock } from './stock.ts';
 
 /** Everything behind the routes of the role `http`. */
 export function startApi(process: Process): NonNullable<AppOptions['api']> {
-  const { config, logger, lifecycle, connection, registry } = process;
+  const { config, logger, lifecycle, connections, registry } = process;
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client', () => orderClient.close());
   const acknowledged = new Acknowledged();
@@ -28,9 +28,9 @@ export function startApi(process: Process): NonNullable<AppOptions['api']> {
   const announcer = startAnnouncer(process);
   return {
     announcer,
-    fullStates: new FullStates(connection),
+    fullStates: new FullStates(connections),
     stock: new Stock({
-      connection,
+      connections,
       announcer,
       outboxCountMax,
       acknowledged,
@@ -40,15 +40,15 @@ export function startApi(process: Process): NonNullable<AppOptions['api']> {
         lifecycle.fail(error, 'http');
       },
     }),
-    lanes: new Lanes({ connection, gate, gatekeeper, logger }),
-    readClock: () => readClock(connection),
+    lanes: new Lanes({ connections, gate, gatekeeper, logger }),
+    readClock: createReadClocks(connections),
     auditReader: openAuditReader(process).reader,
   };
 }
 
 /** With the role that sells: its processes remember what they acknowledged, and are many. */
 function startGatekeeper(
-  { config, logger, lifecycle, connection, registry }: Process,
+  { config, logger, lifecycle, connections, registry }: Process,
   orderClient: OrderClient,
   acknowledged: Acknowledged,
 ): { gate: Gate; gatekeeper: Gatekeeper } {
@@ -59,12 +59,12 @@ function startGatekeeper(
   lifecycle.onStop('producer of the gatekeeper', () => producer.disconnect());
   const metrics = createGateMetrics(registry);
   const gate = new Gate({
-    connection,
+    connections,
     orderClient,
     offsets,
     publisher: createPublisher(producer),
-    readHolds: createReadHolds(connection),
-    settle: createSettle(connection),
+    readHolds: createReadHolds(connections),
+    settle: createSettle(connections),
     acknowledged,
     clock: systemClock,
     logger,
@@ -73,7 +73,7 @@ function startGatekeeper(
   });
   const gatekeeper = new Gatekeeper({
     gate,
-    connection,
+    connections,
     orderClient,
     acknowledged,
     clock: systemClock,
@@ -81,8 +81,8 @@ function startGatekeeper(
     logger,
     metrics,
   });
-  connection.onIdentified(() => {
-    gatekeeper.poke();
+  connections.onIdentified((connection) => {
+    gatekeeper.poke(connection);
   });
   runRole(lifecycle, 'gatekeeper', (signal) =>
     Promise.all([connectKafka(() => producer.connect(), signal, logger), gatekeeper.run(signal)]),
@@ -90,10 +90,10 @@ function startGatekeeper(
   return { gate, gatekeeper };
 }
 
-function startAnnouncer({ logger, lifecycle, connection, registry }: Process): Announcer {
+function startAnnouncer({ logger, lifecycle, connections, registry }: Process): Announcer {
   const announcer = new Announcer({
-    connection,
-    lanes: () => listLanes(connection),
+    connections,
+    lanes: () => listLanes(connections),
     clock: systemClock,
     logger,
     metrics: createAnnouncerMetrics(registry),

@@ -1,7 +1,7 @@
 import { TOPICS, type KafkaEnds, type LedgerReading } from '@seckill/contracts';
 import { InvariantError, type Clock } from '@seckill/runtime';
 import type { AuditReading } from './audit-judge.ts';
-import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import { parseCount, type LaneCount } from './count.ts';
 import type { ReadHolds } from './holds.ts';
 import type { KafkaOffsets } from './kafka-offsets.ts';
@@ -11,7 +11,7 @@ import { parseRecord } from './record.ts';
 import { SETTLER_GROUP } from './settler.ts';
 
 export interface AuditReaderOptions {
-  connection: Pick<Connection, 'redis' | 'runId'>;
+  connections: Pick<Connections, 'of'>;
   orderClient: Pick<OrderClient, 'readLedger'>;
   offsets: KafkaOffsets;
   readHolds: ReadHolds;
@@ -44,7 +44,8 @@ export class AuditReader {
 
   /**
    * Whoever asks for the same sale meanwhile gets the same reading: its sums cost Postgres 0.3 s for 100,000 orders.
-   * @throws OrderError (`gone`: no such sale), AuditError, UpstreamError, KafkaAwayError, kafkajs' or ioredis' error.
+   * @throws OrderError (`gone`: no such sale), AuditError, UpstreamError, KafkaAwayError, UnservedError, kafkajs' or ioredis'
+   * error.
    */
   async read(saleId: string): Promise<AuditReading> {
     let running = this.#running.get(saleId);
@@ -89,10 +90,12 @@ export class AuditReader {
   }
 
   async #count(lanes: Lane[]): Promise<LaneCount[]> {
-    const { redis, runId } = this.#options.connection;
-    if (runId === undefined) throw new AuditError('the connection to Redis is not ready');
     return Promise.all(
-      lanes.map(async (lane) => parseCount(await redis.count(scriptKeys('count', lane), runId))),
+      lanes.map(async (lane) => {
+        const { redis, runId } = this.#options.connections.of(lane);
+        if (runId === undefined) throw new AuditError('the connection to Redis is not ready');
+        return parseCount(await redis.count(scriptKeys('count', lane), runId));
+      }),
     );
   }
 

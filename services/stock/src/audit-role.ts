@@ -9,7 +9,7 @@ import { OrderClient } from './order-client.ts';
 import { runRole, type Process } from './process.ts';
 
 /** With clients of its own: sums that take long must not keep a rebuild waiting for a connection. */
-export function openAuditReader({ config, logger, lifecycle, connection }: Process): {
+export function openAuditReader({ config, logger, lifecycle, connections }: Process): {
   reader: AuditReader;
   orderClient: OrderClient;
 } {
@@ -17,8 +17,8 @@ export function openAuditReader({ config, logger, lifecycle, connection }: Proce
   lifecycle.onStop('order client of the audit', () => orderClient.close());
   const offsets = createKafkaOffsets(createKafka(config.kafka, 'seckill-stock-audit', logger), logger);
   lifecycle.onStop('kafka of the audit', () => offsets.close());
-  const readHolds = createReadHolds(connection);
-  const reader = new AuditReader({ connection, orderClient, offsets, readHolds, clock: systemClock });
+  const readHolds = createReadHolds(connections);
+  const reader = new AuditReader({ connections, orderClient, offsets, readHolds, clock: systemClock });
   return { reader, orderClient };
 }
 

@@ -1,4 +1,5 @@
 import type { Connection } from './connection.ts';
+import { UnservedError, type Connections } from './connections.ts';
 
 /** Redis' TIME in milliseconds since the epoch, as the scripts count it. */
 export function toMilliseconds([seconds, microseconds]: (number | string)[]): number {
@@ -8,4 +9,19 @@ export function toMilliseconds([seconds, microseconds]: (number | string)[]): nu
 /** The clock that sets `expiresAt`; order compares it with Postgres' (recovery.md, "Time"). @throws ioredis' error. */
 export async function readClock({ redis }: Pick<Connection, 'redis'>): Promise<number> {
   return toMilliseconds(await redis.time());
+}
+
+/**
+ * The clock of one node after the other, for each sets the `expiresAt` of its lanes: whoever asks often enough learns of
+ * the one that is wrong. @throws ioredis' error, UnservedError.
+ */
+export function createReadClocks(connections: Pick<Connections, 'all'>): () => Promise<number> {
+  let turn = 0;
+  return async () => {
+    const all = connections.all();
+    const connection = all[turn % all.length];
+    turn += 1;
+    if (connection === undefined) throw new UnservedError('no node of Redis is known');
+    return readClock(connection);
+  };
 }

@@ -7,7 +7,11 @@ export type Role = (typeof ROLES)[number];
 export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
   const reader = new ConfigReader(environment);
   const config = {
-    redisUrl: reader.url('REDIS_URL', ['redis', 'rediss']),
+    redis: {
+      url: reader.url('REDIS_URL', ['redis', 'rediss']),
+      /** The URL leads to any node of a cluster, which tells the others. */
+      isCluster: reader.boolean('REDIS_CLUSTER'),
+    },
     kafka: readKafkaSettings(reader),
     orderUrl: reader.url('ORDER_URL', ['http', 'https']),
     /** Our own credential, shown to order. */

@@ -1,11 +1,13 @@
 import {
   assertNoEviction,
   createRedis,
-  readRunId,
+  readIdentity,
+  readNode,
   RedisPolicyError,
   warnOfDurability,
   systemClock,
   type Logger,
+  type RedisNode,
 } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
 import { defineScripts } from './scripts.ts';
@@ -16,22 +18,26 @@ const IDENTIFY_MS = 500;
 const IDENTITY_MS_MAX = 2_000;
 
 /**
- * The one connection to Redis, and the identity of what is behind it. While that is not known nothing may be reserved:
+ * One connection to one Redis, and the identity of what is behind it. While that is not known nothing may be reserved:
  * a Redis that restarted or was promoted must be compared with Postgres first (recovery.md, "The gate").
  */
 export class Connection {
   readonly redis: Redis;
   readonly #logger: Logger;
+  readonly #isCluster: boolean;
   #runId: string | undefined;
   /** When the last reading began; of this process' clock. */
   #identifiedAt = Number.NEGATIVE_INFINITY;
+  #node: RedisNode | undefined;
+  #hasReplica = false;
   /** Raised at every connect and close, so that an answer of an earlier connection is dropped. */
   #generation = 0;
   #onIdentified: () => void = () => undefined;
   readonly #closing = new AbortController();
 
-  constructor(url: string, logger: Logger) {
+  constructor(url: string, logger: Logger, isCluster = false) {
     this.#logger = logger;
+    this.#isCluster = isCluster;
     this.redis = createRedis(url, logger);
     defineScripts(this.redis);
     this.redis.on('close', () => {
@@ -42,6 +48,20 @@ export class Connection {
   /** Undefined while disconnected, while not known or known too long ago, and while this Redis may evict keys. */
   get runId(): string | undefined {
     return performance.now() - this.#identifiedAt < IDENTITY_MS_MAX ? this.#runId : undefined;
+  }
+
+  /** As it said when it was identified last; undefined for a Redis that is no node of a cluster. */
+  get node(): RedisNode | undefined {
+    return this.#node;
+  }
+
+  /** A replica follows, by what was heard last. */
+  get hasReplica(): boolean {
+    return this.#hasReplica;
+  }
+
+  noteReplica(hasReplica: boolean): void {
+    this.#hasReplica = hasReplica;
   }
 
   /** Something else was seen behind the connection than is known of it. */
@@ -55,13 +75,23 @@ export class Connection {
     this.#onIdentified = listener;
   }
 
-  /** @throws RedisPolicyError when this Redis may evict keys or is no primary; ioredis' error when it is out of reach. */
+  /**
+   * @throws RedisPolicyError when this Redis may evict keys, is no primary, or is no cluster where one is meant;
+   * ioredis' error when it is out of reach.
+   */
   async start(): Promise<void> {
     await this.redis.connect();
     await this.#identifyOnce();
+    this.watch();
+  }
+
+  /** Connects and identifies in the background, for ever; never throws. */
+  watch(): void {
     this.redis.on('ready', () => {
       this.#generation += 1;
     });
+    // ioredis goes on trying.
+    if (this.redis.status === 'wait') this.redis.connect().catch(() => undefined);
     void this.#keepIdentified();
   }
 
@@ -87,7 +117,10 @@ export class Connection {
         await this.#identifyOnce();
       } catch (error) {
         // A late answer alone says nothing about who is there; what is known grows too old by itself.
-        if (error instanceof RedisPolicyError) this.#runId = undefined;
+        if (error instanceof RedisPolicyError) {
+          this.#runId = undefined;
+          this.#node = undefined;
+        }
         this.#logger.error({ err: error }, 'redis is not fit for stock');
       }
     }
@@ -97,10 +130,19 @@ export class Connection {
     const generation = this.#generation;
     const startedAt = performance.now();
     if (this.#runId === undefined) await assertNoEviction(this.redis);
-    const runId = await readRunId(this.redis);
+    const { runId, isCluster, hasReplica } = await readIdentity(this.redis);
+    // Else every other lane would be answered MOVED, or a cluster of one be believed in.
+    if (isCluster !== this.#isCluster) {
+      throw new RedisPolicyError(
+        `this Redis is ${isCluster ? 'a' : 'no'} node of a cluster: see REDIS_CLUSTER`,
+      );
+    }
+    const node = isCluster ? await readNode(this.redis) : undefined;
     if (generation !== this.#generation) return;
     const isOther = runId !== this.#runId;
     this.#runId = runId;
+    this.#node = node;
+    this.#hasReplica = hasReplica;
     this.#identifiedAt = startedAt;
     if (!isOther) return;
     this.#onIdentified();

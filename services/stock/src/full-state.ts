@@ -1,6 +1,7 @@
 import { fnv1a, FULL_USERS_MAX, type FullState } from '@seckill/contracts';
 import { invariant } from '@seckill/runtime';
 import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import { parseCount, type LaneCount } from './count.ts';
 import { laneKeys, scriptKeys, type Lane } from './keys.ts';
 import { parseKeyField } from './record.ts';
@@ -10,16 +11,16 @@ const SCAN_COUNT = 1_000;
 
 /** Reads a lane whole, for a gateway that has a gap or has just started. */
 export class FullStates {
-  readonly #connection: Pick<Connection, 'redis' | 'runId'>;
+  readonly #connections: Pick<Connections, 'of'>;
   readonly #usersMax: number;
   readonly #readings = new Map<string, Promise<FullState>>();
 
-  constructor(connection: Pick<Connection, 'redis' | 'runId'>, usersMax = FULL_USERS_MAX) {
-    this.#connection = connection;
+  constructor(connections: Pick<Connections, 'of'>, usersMax = FULL_USERS_MAX) {
+    this.#connections = connections;
     this.#usersMax = usersMax;
   }
 
-  /** Many gateways ask at once, after one missed message: they share one reading. @throws ioredis' error. */
+  /** Many gateways ask at once, after one missed message: they share one reading. @throws ioredis' error, UnservedError. */
   read(lane: Lane): Promise<FullState> {
     const running = this.#readings.get(lane.saleId);
     if (running !== undefined) return running;
@@ -30,7 +31,7 @@ export class FullStates {
 
   /** The state first, then the users: whoever reserved up to its sequence is in the hash by then, and stays there. */
   async #read(lane: Lane): Promise<FullState> {
-    const { redis } = this.#connection;
+    const { redis } = this.#connections.of(lane);
     const before = await this.#count(lane);
     const { isLoaded: _isLoaded, wasOpened: _wasOpened, ...state } = before;
     const keys = laneKeys(lane);
@@ -38,18 +39,18 @@ export class FullStates {
     const channels = fields.filter((field) => field.endsWith(':cap')).map((field) => field.slice(0, -4));
     const full: FullState = { saleId: lane.saleId, ...state, channels };
     if (before.gate !== 'open' || keyCount > this.#usersMax) return full;
-    const hashes = await this.#scanUsers(keys.keys);
+    const hashes = await this.#scanUsers(redis, keys.keys);
     // A load in between has emptied the hash that was being read.
     const after = await this.#count(lane);
     if (after.gate !== 'open' || after.epoch !== before.epoch || hashes.size > this.#usersMax) return full;
     return { ...full, users: encodeHashes(hashes) };
   }
 
-  async #scanUsers(keysKey: string): Promise<Set<number>> {
+  async #scanUsers(redis: Connection['redis'], keysKey: string): Promise<Set<number>> {
     const hashes = new Set<number>();
     let cursor = '0';
     do {
-      const [next, pairs] = await this.#connection.redis.hscan(keysKey, cursor, 'COUNT', SCAN_COUNT);
+      const [next, pairs] = await redis.hscan(keysKey, cursor, 'COUNT', SCAN_COUNT);
       for (let index = 0; index < pairs.length; index += 2) {
         hashes.add(fnv1a(parseKeyField(pairs[index] ?? '').userId));
       }
@@ -59,7 +60,7 @@ export class FullStates {
   }
 
   async #count(lane: Lane): Promise<LaneCount> {
-    const { redis, runId } = this.#connection;
+    const { redis, runId } = this.#connections.of(lane);
     // Without a run_id no gate can be told from a stale one; '' equals none.
     return parseCount(await redis.count(scriptKeys('count', lane), runId ?? ''));
   }

@@ -17,6 +17,7 @@ import {
 } from '@seckill/runtime';
 import type { Acknowledged } from './acknowledged.ts';
 import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import { parseCount, type LaneCount } from './count.ts';
 import type { ReadHolds, StoredHold } from './holds.ts';
 import type { KafkaOffsets } from './kafka-offsets.ts';
@@ -39,7 +40,7 @@ export class LaneError extends Error {
 }
 
 export interface GateOptions {
-  connection: Pick<Connection, 'redis' | 'runId'>;
+  connections: Pick<Connections, 'of' | 'registry' | 'isMoving' | 'isCluster'>;
   orderClient: Pick<OrderClient, 'takeSnapshot' | 'readSnapshotPage' | 'askOpening' | 'readVerdicts'>;
   offsets: Pick<KafkaOffsets, 'readEnds'>;
   publisher: Publisher;
@@ -86,8 +87,8 @@ export class Gate {
   /**
    * Returns when the lane is open. One process at a time does it; safety does not hang on that, only that two do not
    * load against each other for ever.
-   * @throws LaneError, OrderError, UpstreamError, KafkaAwayError, kafkajs' or ioredis' error: the lane stays closed,
-   * call again.
+   * @throws LaneError, OrderError, UpstreamError, KafkaAwayError, UnservedError, kafkajs' or ioredis' error: the lane stays
+   * closed, call again.
    */
   async open(lane: Lane, options: OpenOptions = {}): Promise<void> {
     const told = this.#options.acknowledged.copy();
@@ -98,14 +99,22 @@ export class Gate {
       await this.#open(lane, options);
     } finally {
       // It ends by itself after KEEPER_MS.
-      await this.#options.connection.redis
-        .lease([laneKeys(lane).keeper], this.#options.token, 0)
-        .catch(() => undefined);
+      await this.#release(lane).catch(() => undefined);
     }
   }
 
   async count(lane: Lane): Promise<LaneCount> {
-    return parseCount(await this.#options.connection.redis.count(scriptKeys('count', lane), this.#runId()));
+    const { redis, runId } = this.#connection(lane);
+    return parseCount(await redis.count(scriptKeys('count', lane), runId));
+  }
+
+  /**
+   * The list of lanes is kept by one node and the lanes by others: what it lost, they have not. One command, and no write
+   * where nothing is missing. @throws ioredis' error, UnservedError.
+   */
+  async register(lanes: Lane[]): Promise<void> {
+    if (lanes.length > 0)
+      await this.#options.connections.registry.redis.sadd(LANES_KEY, lanes.map(formatLane));
   }
 
   async #open(lane: Lane, options: OpenOptions): Promise<void> {
@@ -113,9 +122,10 @@ export class Gate {
     const stopTimer = metrics.openSeconds.startTimer();
     const told = this.#options.acknowledged.copy();
     const count = await this.count(lane);
-    const isUnsound = mustLoad(lane, count, told, options);
+    const isUnsound = mustLoad(lane, count, told, options) || this.#mayBeTorn(count);
     // Another process was quicker.
     if (count.gate === 'open' && !isUnsound) return;
+    this.#assertWhole(lane);
     if (isUnsound && count.isLoaded) logger.warn({ ...lane, ...options }, 'gate: the lane is loaded anew');
     await this.#close(lane, isUnsound);
     const isCompared = count.isLoaded && (await this.#compare(lane, isUnsound));
@@ -145,10 +155,10 @@ export class Gate {
 
   /** A missing lane is closed already; it comes into being only once order has given a snapshot of it. */
   async #close(lane: Lane, isForced: boolean): Promise<void> {
-    const { redis } = this.#options.connection;
     this.#step('close', lane);
     if ((await this.count(lane)).gate === 'missing') return;
-    await redis.close(scriptKeys('close', lane), this.#runId(), isForced ? '1' : '0');
+    const { redis, runId } = this.#connection(lane);
+    await redis.close(scriptKeys('close', lane), runId, isForced ? '1' : '0');
   }
 
   /**
@@ -176,7 +186,7 @@ export class Gate {
 
   /** Page by page, each its own chunk, so that neither side ever holds a whole sale in memory. */
   async #load(lane: Lane, ends: KafkaEnds | undefined): Promise<void> {
-    const { connection, orderClient, acknowledged, logger, metrics } = this.#options;
+    const { orderClient, acknowledged, logger, metrics } = this.#options;
     this.#step('snapshot', lane);
     const { epoch } = await this.count(lane);
     // Of a Redis and a Postgres that were both put back: what was told under a later epoch must not be told again.
@@ -187,7 +197,7 @@ export class Gate {
     let orders = 0;
     for (let chunk = 0; ; chunk += 1) {
       this.#step('load', lane);
-      const [outcome] = await connection.redis.load(
+      const [outcome] = await this.#connection(lane).redis.load(
         scriptKeys('load', lane),
         snapshot.epoch,
         chunk,
@@ -208,11 +218,11 @@ export class Gate {
 
   /** Registered before it exists: a lane nobody lists would have an outbox nobody relays. */
   async #create(lane: Lane): Promise<void> {
-    const { redis } = this.#options.connection;
-    await redis.sadd(LANES_KEY, formatLane(lane));
-    await redis.close(scriptKeys('close', lane), this.#runId(), '0');
+    await this.register([lane]);
+    const { redis, runId } = this.#connection(lane);
+    await redis.close(scriptKeys('close', lane), runId, '0');
     // And after: a relay that found it missing in between has taken it off the list (retirement.ts).
-    await redis.sadd(LANES_KEY, formatLane(lane));
+    await this.register([lane]);
   }
 
   /**
@@ -286,8 +296,8 @@ export class Gate {
 
   /** @returns false when order does not let it open, or another closed it meanwhile. */
   async #openAs(lane: Lane, ends: KafkaEnds | undefined): Promise<boolean> {
-    const { connection, orderClient, logger, acknowledged } = this.#options;
-    const runId = this.#runId();
+    const { orderClient, logger, acknowledged } = this.#options;
+    const { runId } = this.#connection(lane);
     const count = await this.count(lane);
     const { epoch, sequence, version, closing } = count;
     if (!count.isLoaded || acknowledged.isAhead(lane, count)) return false;
@@ -299,10 +309,12 @@ export class Gate {
       return false;
     }
     // Granted under one Redis process, so opened under the same one.
-    if (connection.runId !== runId) throw new LaneError('Redis restarted during the check');
+    const { redis, runId: after } = this.#connection(lane);
+    if (after !== runId) throw new LaneError('Redis restarted during the check');
+    this.#assertWhole(lane);
     this.#step('open', lane);
     const keys = scriptKeys('open', lane);
-    const [outcome] = await connection.redis.open(keys, runId, epoch, sequence, closing);
+    const [outcome] = await redis.open(keys, runId, epoch, sequence, closing);
     if (outcome !== 'opened') throw new LaneError(`open.lua answered ${String(outcome)}`);
     logger.info({ ...lane, epoch, sequence }, 'lane is open');
     return true;
@@ -310,19 +322,39 @@ export class Gate {
 
   /** Takes or renews the right to work on the lane. */
   async #keep(lane: Lane): Promise<void> {
-    const { connection, token } = this.#options;
-    const isOurs = (await connection.redis.lease([laneKeys(lane).keeper], token, KEEPER_MS)) === 1;
+    const { redis } = this.#connection(lane);
+    const isOurs = (await redis.lease([laneKeys(lane).keeper], this.#options.token, KEEPER_MS)) === 1;
     if (!isOurs) throw new LaneError('another process checks or rebuilds the lane', 'kept');
+  }
+
+  async #release(lane: Lane): Promise<void> {
+    await this.#options.connections.of(lane).redis.lease([laneKeys(lane).keeper], this.#options.token, 0);
+  }
+
+  /**
+   * In a cluster the keys of a lane travel one by one. A failover or an end of the journey in between may leave some of
+   * them behind, among them those that no comparison looks at: a buyer's keys and counts (INV-4, INV-6). So whatever is
+   * closed there is loaded anew.
+   */
+  #mayBeTorn({ gate }: LaneCount): boolean {
+    return this.#options.connections.isCluster && gate !== 'open';
   }
 
   #step(step: GateStep, lane: Lane): void {
     this.#options.onStep?.(step, lane);
   }
 
-  #runId(): string {
-    const { runId } = this.#options.connection;
+  /** What is on its way to another node would be closed again at once (gatekeeper.ts). @throws LaneError */
+  #assertWhole(lane: Lane): void {
+    if (this.#options.connections.isMoving(lane))
+      throw new LaneError('the keys of the lane are on their way');
+  }
+
+  /** Whoever serves the lane now, under its own identity. @throws LaneError, UnservedError */
+  #connection(lane: Lane): { redis: Connection['redis']; runId: string } {
+    const { redis, runId } = this.#options.connections.of(lane);
     if (runId === undefined) throw new LaneError('the connection to Redis is not ready');
-    return runId;
+    return { redis, runId };
   }
 }
 

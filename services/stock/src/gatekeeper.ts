@@ -1,7 +1,9 @@
 import type { SaleToLoad } from '@seckill/contracts';
 import { backoffMs, InvariantError, type Clock, type Logger } from '@seckill/runtime';
 import { Acknowledged } from './acknowledged.ts';
+import { closeLane } from './closing.ts';
 import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import type { LaneCount } from './count.ts';
 import { LaneError, type Gate, type OpenOptions } from './gate.ts';
 import { formatLane, type Lane } from './keys.ts';
@@ -9,8 +11,8 @@ import type { GateMetrics } from './metrics.ts';
 import { OrderError, type OrderClient } from './order-client.ts';
 
 export interface GatekeeperOptions {
-  gate: Pick<Gate, 'open' | 'count'>;
-  connection: Pick<Connection, 'runId'>;
+  gate: Pick<Gate, 'open' | 'count' | 'register'>;
+  connections: Pick<Connections, 'find' | 'of' | 'isMoving'>;
   orderClient: Pick<OrderClient, 'listSales'>;
   acknowledged: Acknowledged;
   clock: Clock;
@@ -41,7 +43,7 @@ export class Gatekeeper {
   readonly #failures = new Map<string, { count: number; until: number }>();
   #lanes: ListedLane[] = [];
   /** As it stood when Redis became another one. */
-  #toldBefore = new Acknowledged();
+  readonly #toldBefore = new Acknowledged();
   #listedAt = Number.NEGATIVE_INFINITY;
   #wake = new AbortController();
 
@@ -65,9 +67,10 @@ export class Gatekeeper {
     return running;
   }
 
-  /** Looks at once: another Redis is behind the connection. */
-  poke(): void {
-    this.#toldBefore = this.#options.acknowledged.copy();
+  /** Looks at once: another Redis is behind this connection. The lanes of others are as they were. */
+  poke(connection: Connection): void {
+    const { acknowledged, connections } = this.#options;
+    this.#toldBefore.take(acknowledged, (lane) => connections.find(lane) === connection);
     this.#failures.clear();
     this.#listedAt = Number.NEGATIVE_INFINITY;
     this.#wake.abort();
@@ -75,14 +78,12 @@ export class Gatekeeper {
 
   /** Ends when the signal aborts and the openings under way have ended. @throws InvariantError */
   async run(signal: AbortSignal): Promise<void> {
-    const { connection, clock, logger, metrics } = this.#options;
+    const { clock, logger } = this.#options;
     const broken: unknown[] = [];
     while (!signal.aborted && broken.length === 0) {
       this.#wake = new AbortController();
       try {
-        if (connection.runId !== undefined) await this.#watch(broken);
-        // None can be looked at, and none sells.
-        else metrics.closedLanes.set(this.#lanes.filter(({ mayRetire }) => !mayRetire).length);
+        await this.#watch(broken);
       } catch (error) {
         if (error instanceof InvariantError) throw error;
         logger.warn({ err: error }, 'gatekeeper cannot look at the lanes');
@@ -94,20 +95,26 @@ export class Gatekeeper {
   }
 
   async #watch(broken: unknown[]): Promise<void> {
-    const { gate, clock, acknowledged, logger, metrics } = this.#options;
+    const { clock, acknowledged, logger, metrics } = this.#options;
+    let isListed = false;
     try {
-      await this.#list();
+      isListed = await this.#list();
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       // Without order nothing opens, but what closes must still be counted: the alarm hangs on it.
       logger.warn({ err: error }, 'gatekeeper cannot list the sales');
     }
     const told = acknowledged.copy();
-    const counts = await Promise.all(this.#lanes.map((lane) => gate.count(lane)));
+    await this.#closeMoving();
+    const counts = await this.#count();
     let closed = 0;
     for (const [index, lane] of this.#lanes.entries()) {
       const count = counts[index];
-      if (count === undefined) continue;
+      // It cannot be looked at, and does not sell.
+      if (count === undefined) {
+        if (!lane.mayRetire) closed += 1;
+        continue;
+      }
       const isDoubted = count.gate === 'open' && this.#isDoubted(lane, count, told);
       if (count.gate === 'open' && !isDoubted) continue;
       // The relay has retired it, or will; what is gone stays gone.
@@ -120,6 +127,38 @@ export class Gatekeeper {
       }
     }
     metrics.closedLanes.set(closed);
+    const there = this.#lanes.filter((_lane, index) => (counts[index]?.gate ?? 'missing') !== 'missing');
+    if (isListed) await this.#options.gate.register(there);
+  }
+
+  /**
+   * Whatever becomes of a move, what it has touched is loaded anew: it may end where it began, with keys left behind
+   * under the identity of before (INV-4).
+   */
+  async #closeMoving(): Promise<void> {
+    const { connections, logger } = this.#options;
+    for (const lane of this.#lanes) {
+      if (!connections.isMoving(lane)) continue;
+      try {
+        await closeLane(connections, lane);
+      } catch (error) {
+        // Its state has left already, and is another Redis' where it arrives.
+        logger.warn({ err: error, ...lane }, 'gatekeeper: a lane on its way cannot be closed here');
+      }
+    }
+  }
+
+  /** Of each lane; undefined where its Redis is away. One node that is away says nothing about the lanes of others. */
+  async #count(): Promise<(LaneCount | undefined)[]> {
+    const { gate, logger } = this.#options;
+    const counts = await Promise.allSettled(this.#lanes.map((lane) => gate.count(lane)));
+    const failed = counts.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+    const broken = failed.find((error) => error instanceof InvariantError);
+    if (broken !== undefined) throw broken;
+    if (failed.length > 0) {
+      logger.warn({ err: failed[0], count: failed.length }, 'gatekeeper cannot look at lanes');
+    }
+    return counts.map((one) => (one.status === 'fulfilled' ? one.value : undefined));
   }
 
   /**
@@ -132,15 +171,18 @@ export class Gatekeeper {
     return wasBehind || told.isAhead(lane, count) || epoch < lane.saleEpoch;
   }
 
-  async #list(): Promise<void> {
+  /** @returns whether it was time to. */
+  async #list(): Promise<boolean> {
     const { orderClient, clock, acknowledged } = this.#options;
-    if (clock.now() - this.#listedAt < LIST_MS) return;
+    if (clock.now() - this.#listedAt < LIST_MS) return false;
     const sales = await orderClient.listSales();
     this.#lanes = sales.flatMap(lanesOf);
     this.#listedAt = clock.now();
     acknowledged.keepOnly(this.#lanes);
+    this.#toldBefore.keepOnly(this.#lanes);
     const names = new Set(this.#lanes.map(formatLane));
     for (const name of this.#failures.keys()) if (!names.has(name)) this.#failures.delete(name);
+    return true;
   }
 
   /** Never throws: a failure is the next attempt's delay. */

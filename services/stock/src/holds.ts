@@ -1,5 +1,5 @@
 import { readClock } from './clock.ts';
-import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import { laneKeys, type Lane } from './keys.ts';
 
 /** A hold as Redis keeps it: field of `keys` and the record behind it. */
@@ -18,11 +18,12 @@ export interface HoldPage {
   now: number;
 }
 
-/** Reads about `countMax` holds of a lane, a few milliseconds of Redis' time. @throws ioredis' error */
+/** Reads about `countMax` holds of a lane, a few milliseconds of Redis' time. @throws ioredis' error, UnservedError */
 export type ReadHolds = (lane: Lane, cursor: string, countMax: number) => Promise<HoldPage>;
 
-export function createReadHolds({ redis }: Pick<Connection, 'redis'>): ReadHolds {
+export function createReadHolds(connections: Pick<Connections, 'of'>): ReadHolds {
   return async (lane, cursor, countMax) => {
+    const { redis } = connections.of(lane);
     const keys = laneKeys(lane);
     const [next, pairs] = await redis.hscan(keys.holds, cursor, 'COUNT', countMax);
     const now = await readClock({ redis });

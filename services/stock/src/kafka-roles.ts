@@ -7,8 +7,8 @@ import {
   systemClock,
   type Publisher,
 } from '@seckill/runtime';
+import { closeLane } from './closing.ts';
 import { createReadHolds } from './holds.ts';
-import { scriptKeys } from './keys.ts';
 import { listLanes } from './lanes.ts';
 import { createRelayMetrics, createSettlerMetrics, type RelayMetrics } from './metrics.ts';
 import { OrphanScan } from './orphans.ts';
@@ -20,14 +20,14 @@ import { createSettle } from './settlements.ts';
 import { consumeSettlements, Settler } from './settler.ts';
 
 export function startRelay(process: Process): void {
-  const { config, logger, lifecycle, connection, registry } = process;
+  const { config, logger, lifecycle, connections, registry } = process;
   const log = logger.child({ role: 'relay' });
   const producer = createProducer(createKafka(config.kafka, 'seckill-stock-relay', log));
   const publisher = createPublisher(producer);
   const metrics = createRelayMetrics(registry);
   const relay = createRelay({
-    lanes: () => listLanes(connection),
-    outbox: createOutbox(connection),
+    lanes: () => listLanes(connections),
+    outbox: createOutbox(connections),
     publisher,
     clock: systemClock,
     random: Math.random,
@@ -46,13 +46,13 @@ export function startRelay(process: Process): void {
 }
 
 function createChores(
-  { config, logger, connection }: Process,
+  { config, logger, connections }: Process,
   publisher: Publisher,
   metrics: RelayMetrics,
 ): Chore[] {
   const log = logger.child({ role: 'relay' });
   const orphans = {
-    readHolds: createReadHolds(connection),
+    readHolds: createReadHolds(connections),
     publisher,
     logger: log,
     metrics,
@@ -71,17 +71,17 @@ function createChores(
     {
       name: 'retirement',
       everyMs: config.retirePollMs,
-      prepare: (lane) => () => retireLane(connection, lane, { logger: log, metrics }),
+      prepare: (lane) => () => retireLane(connections, lane, { logger: log, metrics }),
     },
   ];
 }
 
-export function startSettler({ config, logger, lifecycle, connection, registry }: Process): void {
+export function startSettler({ config, logger, lifecycle, connections, registry }: Process): void {
   const log = logger.child({ role: 'settler' });
   const kafka = createKafka(config.kafka, 'seckill-stock-settler', log);
   const producer = createProducer(kafka);
   const settler = new Settler({
-    settle: createSettle(connection),
+    settle: createSettle(connections),
     publisher: createPublisher(producer),
     clock: systemClock,
     random: Math.random,
@@ -90,8 +90,7 @@ export function startSettler({ config, logger, lifecycle, connection, registry }
     batchCountMax: config.settleCountMax,
     onBroken: ({ saleId, lane }) => {
       // The check finds the contradiction again, and loads the lane from Postgres.
-      const runId = connection.runId ?? '';
-      connection.redis.close(scriptKeys('close', { saleId, lane }), runId, '1').catch((error: unknown) => {
+      closeLane(connections, { saleId, lane }).catch((error: unknown) => {
         log.error({ err: error, saleId, lane }, 'settler: a broken lane could not be closed');
       });
     },

@@ -1,12 +1,12 @@
 import type { ControlAcknowledgement, ControlState, StockState } from '@seckill/contracts';
 import { invariant, type Logger } from '@seckill/runtime';
-import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import { LaneError, type Gate } from './gate.ts';
 import type { Gatekeeper } from './gatekeeper.ts';
 import { LANES_KEY, parseLane, scriptKeys, type Lane } from './keys.ts';
 
 export interface LanesOptions {
-  connection: Pick<Connection, 'redis' | 'runId'>;
+  connections: Pick<Connections, 'of'>;
   gate: Pick<Gate, 'count'>;
   gatekeeper: Pick<Gatekeeper, 'ensureOpen'>;
   logger: Logger;
@@ -40,9 +40,11 @@ export class Lanes {
     const { saleId, doubtedEpoch } = control;
     const lane = { saleId, lane: 0 };
     await this.#options.gatekeeper.ensureOpen(lane, { doubtedEpoch });
-    const [outcome, gate, epoch, version] = await this.#options.connection.redis.control(
+    const { redis, runId } = this.#options.connections.of(lane);
+    if (runId === undefined) throw new LaneError('the connection to Redis is not ready');
+    const [outcome, gate, epoch, version] = await redis.control(
       scriptKeys('control', lane),
-      this.#runId(),
+      runId,
       JSON.stringify(control),
     );
     if ((outcome === 'applied' || outcome === 'current') && gate === 'open' && Number(epoch) > doubtedEpoch) {
@@ -52,17 +54,11 @@ export class Lanes {
     this.#options.logger.error({ saleId, outcome, detail: gate }, 'control state was not applied');
     throw new LaneError(`control.lua answered ${String(outcome)}, ${String(gate)}`);
   }
-
-  #runId(): string {
-    const { runId } = this.#options.connection;
-    if (runId === undefined) throw new LaneError('the connection to Redis is not ready');
-    return runId;
-  }
 }
 
-/** The lanes that exist, for whoever serves them all. @throws ioredis' error. */
-export async function listLanes({ redis }: Pick<Connection, 'redis'>): Promise<Lane[]> {
-  const members = await redis.smembers(LANES_KEY);
+/** The lanes that exist, for whoever serves them all. @throws ioredis' error, UnservedError. */
+export async function listLanes({ registry }: Pick<Connections, 'registry'>): Promise<Lane[]> {
+  const members = await registry.redis.smembers(LANES_KEY);
   return members.map((member) => {
     const lane = parseLane(member);
     invariant(lane !== undefined, 'seckill:lanes holds lanes');

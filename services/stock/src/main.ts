@@ -10,7 +10,7 @@ import { startApi } from './api.ts';
 import { createApp } from './app.ts';
 import { startAudit } from './audit-role.ts';
 import { readConfig, type Config } from './config.ts';
-import { Connection } from './connection.ts';
+import { Connections } from './connections.ts';
 import { startRelay, startSettler } from './kafka-roles.ts';
 import type { Process } from './process.ts';
 
@@ -24,15 +24,15 @@ try {
 }
 
 /** Opened first, closed last: the roles end before the connections they use. */
-async function start({ redisUrl, kafka, host, metricsPort, roles }: Config): Promise<void> {
+async function start({ redis, kafka, host, metricsPort, roles }: Config): Promise<void> {
   await checkKafkaAccess(kafka, logger);
   const registry = createRegistry();
-  const connection = new Connection(redisUrl, logger);
-  lifecycle.onStop('redis', () => connection.close());
-  await connection.start();
+  const connections = new Connections(redis, logger);
+  lifecycle.onStop('redis', () => connections.close());
+  await connections.start();
   const metrics = await serveMetrics(registry, { host, port: metricsPort });
   lifecycle.onStop('metrics', () => metrics.close());
-  const process: Process = { config, logger, lifecycle, connection, registry };
+  const process: Process = { config, logger, lifecycle, connections, registry };
   if (roles.includes('relay')) startRelay(process);
   if (roles.includes('settler')) startSettler(process);
   if (roles.includes('audit')) startAudit(process);

@@ -1,6 +1,6 @@
 import { invariant } from '@seckill/runtime';
 import { toMilliseconds } from './clock.ts';
-import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import { laneKeys, scriptKeys, type Lane } from './keys.ts';
 
 /** One XADD of reserve.lua. */
@@ -22,7 +22,8 @@ export interface OutboxReading {
   now: number;
 }
 
-/** The outbox of a lane as the relay uses it; everything throws ioredis' error when Redis cannot be asked. */
+/** The outbox of a lane as the relay uses it; everything throws ioredis' error or UnservedError when Redis
+ * cannot be asked. */
 export interface Outbox {
   /** Takes or renews. False: another relay has it. */
   lease(lane: Lane, token: string, leaseMs: number): Promise<boolean>;
@@ -32,16 +33,17 @@ export interface Outbox {
   trim(lane: Lane, token: string, entryId: string): Promise<boolean>;
 }
 
-export function createOutbox({ redis }: Pick<Connection, 'redis'>): Outbox {
+export function createOutbox(connections: Pick<Connections, 'of'>): Outbox {
   return {
     async lease(lane, token, leaseMs) {
-      return (await redis.lease(scriptKeys('lease', lane), token, leaseMs)) === 1;
+      return (await connections.of(lane).redis.lease(scriptKeys('lease', lane), token, leaseMs)) === 1;
     },
     async release(lane, token) {
-      await redis.lease(scriptKeys('lease', lane), token, 0);
+      await connections.of(lane).redis.lease(scriptKeys('lease', lane), token, 0);
     },
     async read(lane, countMax) {
       const { outbox } = laneKeys(lane);
+      const { redis } = connections.of(lane);
       // No consumer group: XREADGROUP would write 188 bytes to the AOF per entry, XRANGE writes none (decision 2).
       const [entries, length, time] = await Promise.all([
         redis.xrange(outbox, '-', '+', 'COUNT', countMax),
@@ -55,7 +57,7 @@ export function createOutbox({ redis }: Pick<Connection, 'redis'>): Outbox {
       };
     },
     async trim(lane, token, entryId) {
-      return (await redis.trim(scriptKeys('trim', lane), token, entryId)) >= 0;
+      return (await connections.of(lane).redis.trim(scriptKeys('trim', lane), token, entryId)) >= 0;
     },
   };
 }

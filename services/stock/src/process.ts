@@ -1,13 +1,13 @@
 import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
 import type { Config, Role } from './config.ts';
-import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 
 /** What the parts of one process share. */
 export interface Process {
   config: Config;
   logger: Logger;
   lifecycle: Lifecycle;
-  connection: Connection;
+  connections: Connections;
   registry: Registry;
 }
 

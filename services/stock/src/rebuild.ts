@@ -16,10 +16,11 @@ import {
   readStackFile,
   runCommand,
   systemClock,
+  type RedisPlace,
 } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 import { Acknowledged } from './acknowledged.ts';
-import { Connection } from './connection.ts';
+import { Connections } from './connections.ts';
 import { Gate, LaneError } from './gate.ts';
 import { createReadHolds } from './holds.ts';
 import { createKafkaOffsets } from './kafka-offsets.ts';
@@ -34,8 +35,8 @@ buyers hear sale_unavailable. Nothing that is stored or on its way is lost: the 
 reservations that only Redis knows are published again. The services must run. Stock does the same by itself when Redis
 restarted, lost something or sold what does not exist; this is for when an audit says that both sides differ.
 
-  --stack NAME    services and engines of .run/NAME/stack.json; without it REDIS_URL, KAFKA_BROKERS, ORDER_URL and
-                  STOCK_TOKEN, or else the stack "default"
+  --stack NAME    services and engines of .run/NAME/stack.json; without it REDIS_URL, REDIS_CLUSTER, KAFKA_BROKERS,
+                  ORDER_URL and STOCK_TOKEN, or else the stack "default"
   --help          this text
 
 Exit code: 0 open again, 1 failed (repeat: it goes on where it can), 2 wrong usage.`;
@@ -44,7 +45,7 @@ Exit code: 0 open again, 1 failed (repeat: it goes on where it can), 2 wrong usa
 const ATTEMPTS_MAX = 60;
 
 interface Place {
-  redisUrl: string;
+  redis: RedisPlace;
   kafka: KafkaSettings;
   orderUrl: string;
   stockToken: string;
@@ -55,7 +56,10 @@ function findPlace(stack: string | undefined): Place {
   if (stack === undefined && isConfigured) {
     const reader = new ConfigReader(process.env);
     const place = {
-      redisUrl: reader.url('REDIS_URL', ['redis', 'rediss']),
+      redis: {
+        url: reader.url('REDIS_URL', ['redis', 'rediss']),
+        isCluster: reader.boolean('REDIS_CLUSTER'),
+      },
       kafka: readKafkaSettings(reader),
       orderUrl: reader.url('ORDER_URL', ['http', 'https']),
       stockToken: reader.secret('STOCK_TOKEN'),
@@ -65,7 +69,7 @@ function findPlace(stack: string | undefined): Place {
   }
   const info = readStackFile(stack ?? 'default', ['redis', 'kafka', 'order', 'stockToken']);
   return {
-    redisUrl: info.redis,
+    redis: { url: info.redis, isCluster: false },
     kafka: { brokers: info.kafka.split(',') },
     orderUrl: info.order,
     stockToken: info.stockToken,
@@ -75,23 +79,23 @@ function findPlace(stack: string | undefined): Place {
 /** The same gate as in the role `http`, with progress instead of metrics. */
 async function rebuild(lane: Lane, place: Place): Promise<void> {
   const logger = createLogger('rebuild', 'silent');
-  const connection = new Connection(place.redisUrl, logger);
+  const connections = new Connections(place.redis, logger);
   const orderClient = new OrderClient({ url: place.orderUrl, token: place.stockToken });
   const kafka = createKafka(place.kafka, 'seckill-stock-rebuild', logger);
   const producer = createProducer(kafka);
   const offsets = createKafkaOffsets(kafka, logger);
   const stop = new AbortController();
   try {
-    await connection.start();
+    await connections.start();
     await connectKafka(() => producer.connect(), stop.signal, logger);
     let last = '';
     const gate = new Gate({
-      connection,
+      connections,
       orderClient,
       offsets,
       publisher: createPublisher(producer),
-      readHolds: createReadHolds(connection),
-      settle: createSettle(connection),
+      readHolds: createReadHolds(connections),
+      settle: createSettle(connections),
       acknowledged: new Acknowledged(),
       clock: systemClock,
       logger,
@@ -109,7 +113,7 @@ async function rebuild(lane: Lane, place: Place): Promise<void> {
   } finally {
     stop.abort();
     await Promise.allSettled([offsets.close(), producer.disconnect(), orderClient.close()]);
-    await connection.close();
+    await connections.close();
   }
 }
 

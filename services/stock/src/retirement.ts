@@ -1,17 +1,18 @@
 import type { Logger } from '@seckill/runtime';
-import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from './keys.ts';
 import type { RelayMetrics } from './metrics.ts';
 
 /**
  * Removes a lane whose time is over, then its member of the registry; whichever of the two was lost is done by the next
- * call (recovery.md, "End of life"). @throws ioredis' error: call again.
+ * call (recovery.md, "End of life"). @throws ioredis' error, UnservedError: call again.
  */
 export async function retireLane(
-  { redis }: Pick<Connection, 'redis'>,
+  connections: Pick<Connections, 'of' | 'registry'>,
   lane: Lane,
   { logger, metrics }: { logger: Logger; metrics: RelayMetrics },
 ): Promise<void> {
+  const { redis } = connections.of(lane);
   const [answer] = await redis.retire(scriptKeys('retire', lane));
   if (answer === 'retired') {
     metrics.retired.inc();
@@ -19,8 +20,9 @@ export async function retireLane(
   } else if (answer !== 'missing') {
     return;
   }
-  await redis.srem(LANES_KEY, formatLane(lane));
+  const { redis: registry } = connections.registry;
+  await registry.srem(LANES_KEY, formatLane(lane));
   // A load registers a lane before and after it creates it. If it did so between our two commands, the lane is there
   // now, and nobody would relay its outbox without this.
-  if ((await redis.exists(laneKeys(lane).state)) === 1) await redis.sadd(LANES_KEY, formatLane(lane));
+  if ((await redis.exists(laneKeys(lane).state)) === 1) await registry.sadd(LANES_KEY, formatLane(lane));
 }

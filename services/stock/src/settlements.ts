@@ -1,7 +1,8 @@
 import { parseReservationId, type ReservationSettled } from '@seckill/contracts';
 import { InvariantError, invariant } from '@seckill/runtime';
 import type { Connection } from './connection.ts';
-import { scriptKeys } from './keys.ts';
+import { UnservedError, type Connections } from './connections.ts';
+import { scriptKeys, type Lane } from './keys.ts';
 import type { ScriptAnswer } from './scripts.ts';
 
 /**
@@ -25,21 +26,44 @@ export type Settle = (
  */
 const BROKEN = /^(SECKILL_|WRONGTYPE |ERR user_script)/;
 
-export function createSettle({ redis }: Pick<Connection, 'redis'>): Settle {
+export function createSettle(connections: Pick<Connections, 'group'>): Settle {
   return async (settlements) => {
-    const pipeline = redis.pipeline();
-    for (const { reservationId, verdict } of settlements) {
+    const items = settlements.map(({ reservationId, verdict }) => {
       const id = parseReservationId(reservationId);
       invariant(id !== undefined, 'a settlement names a reservation');
-      pipeline.settle(scriptKeys('settle', id), id.random, verdict);
-    }
-    const results = await pipeline.exec();
-    return settlements.map((_settlement, index) => {
-      const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];
-      if (error !== null) return { result: BROKEN.test(error.message) ? 'broken' : 'unanswered', error };
-      return toAnswer(answer as ScriptAnswer);
+      return { ...id, verdict };
     });
+    const answers: SettleAnswer[] = [];
+    const groups = [...connections.group(items, (item) => item)];
+    await Promise.all(
+      groups.map(async ([connection, placed]) => {
+        const settled = await settleBatch(
+          connection,
+          placed.map(({ item }) => item),
+        );
+        for (const [index, answer] of settled.entries()) answers[placed[index]?.index ?? -1] = answer;
+      }),
+    );
+    return answers;
   };
+}
+
+async function settleBatch(
+  connection: Connection | undefined,
+  items: (Lane & { random: string; verdict: ReservationSettled['verdict'] })[],
+): Promise<SettleAnswer[]> {
+  if (connection === undefined) {
+    const error = new UnservedError('no node of Redis is known to serve this lane');
+    return items.map(() => ({ result: 'unanswered', error }));
+  }
+  const pipeline = connection.redis.pipeline();
+  for (const item of items) pipeline.settle(scriptKeys('settle', item), item.random, item.verdict);
+  const results = await pipeline.exec();
+  return items.map((_item, index) => {
+    const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];
+    if (error !== null) return { result: BROKEN.test(error.message) ? 'broken' : 'unanswered', error };
+    return toAnswer(answer as ScriptAnswer);
+  });
 }
 
 function toAnswer([result, delayMs]: ScriptAnswer): SettleAnswer {

@@ -6,11 +6,12 @@ import {
   type ReserveAnswer,
   type ReserveItem,
 } from '@seckill/contracts';
-import { InvariantError, isSameHistory, type Logger } from '@seckill/runtime';
+import { hasReplica, InvariantError, isSameHistory, type Logger } from '@seckill/runtime';
 import type { Acknowledged } from './acknowledged.ts';
 import { toFailureAnswer, toReserveAnswer } from './answer.ts';
 import type { Announcer } from './announcer.ts';
 import type { Connection } from './connection.ts';
+import type { Connections } from './connections.ts';
 import { logFailures, type Failure } from './failures.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from './keys.ts';
@@ -21,8 +22,14 @@ import type { ScriptAnswer } from './scripts.ts';
 /** 128 random bits: an id cannot be guessed (at least 96 are asked for). */
 const RANDOM_BYTES = 16;
 
+/**
+ * A replica that follows confirms within a millisecond or two. One that hangs makes every batch of its node unknown until
+ * Redis gives it up, so this is short of what a command may take (500 ms), and of a buyer's patience.
+ */
+const REPLICA_MS = 200;
+
 export interface StockOptions {
-  connection: Connection;
+  connections: Pick<Connections, 'group' | 'of'>;
   announcer: Pick<Announcer, 'observe'>;
   outboxCountMax: number;
   acknowledged: Acknowledged;
@@ -41,23 +48,36 @@ export class Stock {
 
   /** One answer per item, in order; never throws for the failure of one item. */
   async reserve(items: ReserveItem[]): Promise<ReserveAnswer[]> {
-    const { connection, metrics } = this.#options;
-    const { runId } = connection;
+    const { connections, metrics } = this.#options;
     const stopTimer = metrics.batchSeconds.startTimer();
     metrics.batchItems.observe(items.length);
-    const answers: ReserveAnswer[] =
-      runId === undefined
-        ? items.map(() => ({ outcome: 'sale_unavailable', missing: false }))
-        : await this.#reserveBatch(items, runId);
+    const answers: ReserveAnswer[] = [];
+    const groups = [...connections.group(items, laneFor)];
+    await Promise.all(
+      groups.map(async ([connection, placed]) => {
+        const group = placed.map(({ item }) => item);
+        const told = await this.#reserveGroup(connection, group);
+        for (const [index, answer] of told.entries()) answers[placed[index]?.index ?? -1] = answer;
+      }),
+    );
     stopTimer();
     for (const { outcome } of answers) metrics.answers.inc({ outcome });
     return answers;
   }
 
-  async #reserveBatch(items: ReserveItem[], runId: string): Promise<ReserveAnswer[]> {
+  /** What one node serves. */
+  async #reserveGroup(connection: Connection | undefined, items: ReserveItem[]): Promise<ReserveAnswer[]> {
+    const runId = connection?.runId;
+    if (connection === undefined || runId === undefined) {
+      return items.map(() => ({ outcome: 'sale_unavailable', missing: false }));
+    }
+    return this.#reserveBatch(connection, runId, items);
+  }
+
+  async #reserveBatch(connection: Connection, runId: string, items: ReserveItem[]): Promise<ReserveAnswer[]> {
     // An explicit pipeline is written to the socket in this very tick. ioredis' automatic one may wait behind another
     // and carry an old run_id over a reconnect, and the gate of a restarted Redis would take it for its own.
-    const pipeline = this.#options.connection.redis.pipeline();
+    const pipeline = connection.redis.pipeline();
     for (const item of items) {
       pipeline.reserve(
         scriptKeys('reserve', laneFor(item)),
@@ -77,12 +97,16 @@ export class Stock {
     // lacks the tail and was promoted again within that time kept our socket, and its lanes name the identity we pass:
     // only what it says of itself after the scripts tells (INV-2). 4 µs of Redis' time a batch.
     pipeline.info('replication');
+    // What a replica has outlives this node. Without one the disk alone keeps it; then there is nobody to promote either.
+    const isFollowed = connection.hasReplica;
+    if (isFollowed) pipeline.wait(1, REPLICA_MS);
     const results = await pipeline.exec();
-    const isSame = this.#isSame(runId, results?.[items.length]?.[1]);
+    const isSame = this.#isSame(connection, runId, results?.[items.length]?.[1]);
+    const isKept = !isFollowed || Number(results?.[items.length + 1]?.[1] ?? 0) > 0;
     const failures: Failure[] = [];
     const answers = items.map((item, index) => {
       const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];
-      if (error === null && !isSame) return { outcome: 'outcome_unknown' } as const;
+      if (error === null && !(isSame && isKept)) return { outcome: 'outcome_unknown' } as const;
       const read = error === null ? this.#readAnswer(item, answer as ScriptAnswer) : error;
       if (!(read instanceof Error)) return read;
       const failure = toFailureAnswer(read);
@@ -108,11 +132,12 @@ export class Stock {
   }
 
   /** False too when it did not answer: what it was then is not known. */
-  #isSame(runId: string, replication: unknown): boolean {
+  #isSame(connection: Connection, runId: string, replication: unknown): boolean {
     if (typeof replication !== 'string') return false;
+    connection.noteReplica(hasReplica(replication));
     const isSame = isSameHistory(runId, replication);
     if (!isSame) {
-      this.#options.connection.forget();
+      connection.forget();
       this.#options.logger.error({ runId }, 'another Redis has answered than the one that was asked');
     }
     return isSame;
@@ -125,11 +150,11 @@ export class Stock {
     this.#options.acknowledged.note(lane, { epoch: Number(epoch), sequence: Number(sequence) });
   }
 
-  /** The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error. */
+  /** The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error, UnservedError. */
   async readHold(reservationId: string): Promise<{ reservation: Reservation; userId: string } | undefined> {
     const parts = parseReservationId(reservationId);
     if (parts === undefined) return undefined;
-    const { redis } = this.#options.connection;
+    const { redis } = this.#options.connections.of(parts);
     const keys = laneKeys(parts);
     const keyField = await redis.hget(keys.holds, parts.random);
     if (keyField === null) return undefined;

@@ -112,7 +112,7 @@ await t.test('users are kept while Redis takes no announcement', async (t) => {
 await t.test(
   'the whole state names the channels and everyone who has a key, also of ended orders',
   async (t) => {
-    const { addSale, hand, reserveAll, send, connection } = await build(t);
+    const { addSale, hand, reserveAll, send, connection, connections } = await build(t);
     const sale = addSale();
     const path = `/internal/sales/${sale.saleId}/state?full=true`;
     await hand(sale);
@@ -131,11 +131,11 @@ await t.test(
     t.match(await send('GET', `${path}&more=1`), { status: 400 });
 
     const lane = { saleId: sale.saleId, lane: 0 };
-    const few = await new FullStates(connection, 249).read(lane);
+    const few = await new FullStates(connections, 249).read(lane);
     t.equal(few.users, undefined, 'more users than a gateway keeps');
     t.equal(few.sequence, 250);
     await connection.redis.hset(laneKeys(lane).state, 'gate', 'rebuilding');
-    const closed = await new FullStates(connection).read(lane);
+    const closed = await new FullStates(connections).read(lane);
     t.equal(closed.users, undefined, 'a lane that is being loaded names nobody for sure');
   },
 );

@@ -88,7 +88,7 @@ async function audit(saleId: string): Promise<Audit> {
 
 async function relay(saleId: string): Promise<void> {
   const lane = { saleId, lane: 0 };
-  const outbox = createOutbox(built.connection);
+  const outbox = createOutbox(built.connections);
   const one = new LaneRelay(
     {
       lanes: async () => [lane],

@@ -5,11 +5,14 @@
 import { createLogger, createRegistry, systemClock } from '@seckill/runtime';
 import { test } from 'tap';
 import { Acknowledged } from '../src/acknowledged.ts';
+import { Connection } from '../src/connection.ts';
 import { Gatekeeper, type GatekeeperOptions } from '../src/gatekeeper.ts';
 import type { OpenOptions } from '../src/gate.ts';
 import { createGateMetrics } from '../src/metrics.ts';
 
 const lane = { saleId: 'pears', lane: 0 };
+/** Never asked. */
+const connection = new Connection('redis://127.0.0.1:1', createLogger('stock', 'silent'));
 
 interface Seen {
   /** Of the lane, as Redis counts it. */
@@ -37,6 +40,7 @@ async function watch(acknowledged: Acknowledged, seen: Seen = {}): Promise<OpenO
         if (rounds === 2) stop.abort();
         return { gate: 'open', isLoaded: true, ...(seen.count ?? SEEN) } as never;
       },
+      register: async () => undefined,
     },
     orderClient: {
       listSales: async () =>
@@ -45,14 +49,14 @@ async function watch(acknowledged: Acknowledged, seen: Seen = {}): Promise<OpenO
   };
   const gatekeeper = new Gatekeeper({
     ...options,
-    connection: { runId: 'r' },
+    connections: { find: () => connection, of: () => connection, isMoving: () => false },
     acknowledged,
     clock: systemClock,
     random: () => 0,
     logger: createLogger('stock', 'silent'),
     metrics: createGateMetrics(createRegistry()),
   });
-  gatekeeper.poke();
+  gatekeeper.poke(connection);
   await gatekeeper.run(stop.signal);
   return opened;
 }

@@ -30,7 +30,7 @@ function makeScan(lane: Lane, patch: Partial<OrphanOptions> & { send?: Send } = 
   const send: Send = patched ?? ((record) => producer.send(record));
   const scan = new OrphanScan(
     {
-      readHolds: createReadHolds(built.connection),
+      readHolds: createReadHolds(built.connections),
       publisher: createPublisher({ send }),
       logger: silent,
       metrics,
@@ -106,7 +106,7 @@ await t.test('it goes through all holds in bounded steps, and again after the ti
   await reserveMany(built, saleId, 2_000);
   await delay(HOLD_MS * 2);
   const sizes: number[] = [];
-  const readHolds = createReadHolds(built.connection);
+  const readHolds = createReadHolds(built.connections);
   const one = makeScan(
     { saleId, lane: 0 },
     {
@@ -192,7 +192,7 @@ await t.test(
 function relayOptions(lane: Lane, chores: Chore[] = []): RelayOptions {
   return {
     lanes: async () => [lane],
-    outbox: createOutbox(built.connection),
+    outbox: createOutbox(built.connections),
     publisher: createPublisher(producer),
     clock: systemClock,
     random: Math.random,

@@ -80,7 +80,7 @@ async function reserveLargest(): Promise<Lane> {
 }
 
 const lane = await reserveLargest();
-const { entries } = await createOutbox(built.connection).read(lane, COUNT);
+const { entries } = await createOutbox(built.connections).read(lane, COUNT);
 const messages = entries.map((entry) => toMessage(lane, entry));
 
 await t.test('as one batch Kafka refuses them', async (t) => {
@@ -94,7 +94,7 @@ await t.test('the relay publishes them in parts, in order, and empties the outbo
   const relay = new LaneRelay(
     {
       lanes: async () => [lane],
-      outbox: createOutbox(built.connection),
+      outbox: createOutbox(built.connections),
       publisher: createPublisher({ send }),
       clock: systemClock,
       random: Math.random,
@@ -122,7 +122,7 @@ await t.test('the relay publishes them in parts, in order, and empties the outbo
 await t.test('so are orphans', async (t) => {
   sizes.length = 0;
   const options = {
-    readHolds: createReadHolds(built.connection),
+    readHolds: createReadHolds(built.connections),
     publisher: createPublisher({ send }),
     logger: silent,
     metrics,

@@ -28,7 +28,7 @@ const received = await receive(t);
 const built = await build(t);
 
 function relayOptions(
-  { connection }: Built,
+  { connections }: Built,
   lane: Lane,
   patch: Partial<RelayOptions> & { send?: Send } = {},
 ) {
@@ -37,7 +37,7 @@ function relayOptions(
   const send: Send = patched ?? ((record) => producer.send(record));
   return {
     lanes: async () => [lane],
-    outbox: createOutbox(connection),
+    outbox: createOutbox(connections),
     publisher: createPublisher({ send }),
     clock: systemClock,
     random: Math.random,

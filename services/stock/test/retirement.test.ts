@@ -7,6 +7,7 @@ import type { Redis } from 'ioredis';
 import t from 'tap';
 import { Acknowledged } from '../src/acknowledged.ts';
 import { Gate } from '../src/gate.ts';
+import type { Connections } from '../src/connections.ts';
 import { createReadHolds } from '../src/holds.ts';
 import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../src/keys.ts';
 import { listLanes } from '../src/lanes.ts';
@@ -20,7 +21,7 @@ import { openSale, valuesOf } from './support/settling.ts';
 
 const engines = await startRedis(t);
 const built = await build(t, { redisUrl: engines.redis });
-const { connection } = built;
+const { connection, connections } = built;
 const { redis } = connection;
 const OVER = { opensAt: 1, closesAt: 2 };
 
@@ -30,7 +31,7 @@ const isThere = async (lane: Lane): Promise<boolean> => (await redis.exists(lane
 
 function retire(lane: Lane, on = redis) {
   const metrics = createRelayMetrics(createRegistry());
-  return retireLane({ redis: on }, lane, { logger: silent, metrics }).then(() => metrics);
+  return retireLane(over(on), lane, { logger: silent, metrics }).then(() => metrics);
 }
 
 await t.test('what is over goes, from Redis and from the registry; what is not stays', async (t) => {
@@ -68,12 +69,24 @@ function delayed(command: 'close' | 'srem', before: () => Promise<unknown>): Red
   });
 }
 
+/** The one connection, by way of this. */
+function over(on: Redis): Connections {
+  const one = new Proxy(connection, {
+    get: (target, name) => (name === 'redis' ? on : (Reflect.get(target, name, target) as unknown)),
+  });
+  return new Proxy(connections, {
+    get: (target, name) => {
+      if (name === 'registry') return one;
+      return name === 'of' ? () => one : (Reflect.get(target, name, target) as unknown);
+    },
+  });
+}
+
 await t.test('a lane that is loaded while a relay finds it missing stays on the list', async (t) => {
   const load = (lane: Lane, on = redis): Promise<void> => {
     const control = makeControl({ saleId: lane.saleId });
-    const { runId } = connection;
     return new Gate({
-      connection: { redis: on, runId },
+      connections: over(on),
       orderClient: {
         takeSnapshot: async () => ({ epoch: 1, control, orders: [] }),
         readSnapshotPage: async () => ({ orders: [] }),
@@ -82,8 +95,8 @@ await t.test('a lane that is loaded while a relay finds it missing stays on the 
       },
       offsets: { readEnds: async () => [] },
       publisher: createPublisher({ send: async () => Promise.reject(new Error('nothing is to be sent')) }),
-      readHolds: createReadHolds(connection),
-      settle: createSettle(connection),
+      readHolds: createReadHolds(connections),
+      settle: createSettle(connections),
       acknowledged: new Acknowledged(),
       clock: systemClock,
       logger: silent,
@@ -119,8 +132,8 @@ await t.test(
     const metrics = createRelayMetrics(createRegistry());
     const stop = new AbortController();
     const running = createRelay({
-      lanes: () => listLanes(connection),
-      outbox: createOutbox(connection),
+      lanes: () => listLanes(connections),
+      outbox: createOutbox(connections),
       publisher: createPublisher({ send: async () => Promise.reject(new Error('nothing is to be sent')) }),
       clock: systemClock,
       random: Math.random,
@@ -133,7 +146,7 @@ await t.test(
         {
           name: 'retirement',
           everyMs: 200,
-          prepare: (one) => () => retireLane(connection, one, { logger: silent, metrics }),
+          prepare: (one) => () => retireLane(connections, one, { logger: silent, metrics }),
         },
       ],
     }).run(stop.signal);

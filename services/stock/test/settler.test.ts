@@ -205,7 +205,7 @@ await t.test(
   async (t) => {
     const saleId = await openSale(built);
     const reservations = await reserveMany(built, saleId, 6);
-    const real = createSettle(built.connection);
+    const real = createSettle(built.connections);
     const asked: number[] = [];
     const { context, resolved } = makeContext();
     const settle: Settle = async (settlements) => {

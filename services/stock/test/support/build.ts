@@ -8,15 +8,17 @@ import {
   type Http,
   type Logger,
   type OutgoingMessage,
+  type RedisPlace,
 } from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
 import { Announcer } from '../../src/announcer.ts';
 import { createApp } from '../../src/app.ts';
 import { AuditReader } from '../../src/audit-reader.ts';
-import { readClock } from '../../src/clock.ts';
+import { createReadClocks } from '../../src/clock.ts';
 import { Acknowledged } from '../../src/acknowledged.ts';
-import { Connection } from '../../src/connection.ts';
+import type { Connection } from '../../src/connection.ts';
+import { Connections } from '../../src/connections.ts';
 import { FullStates } from '../../src/full-state.ts';
 import { Gate, type GateStep } from '../../src/gate.ts';
 import { Gatekeeper } from '../../src/gatekeeper.ts';
@@ -41,7 +43,9 @@ export const silent = createLogger('test', 'silent');
 export interface Built {
   app: Http;
   auditReader: AuditReader;
+  /** To the one Redis; of a cluster, to one of its nodes. */
   connection: Connection;
+  connections: Connections;
   stock: Stock;
   lanes: Lanes;
   gate: Gate;
@@ -78,6 +82,7 @@ export async function build(
   t: Test,
   options: {
     redisUrl?: string;
+    place?: RedisPlace;
     order?: OrderSide;
     outboxCountMax?: number;
     /** For the audit; without them it finds Kafka away. */
@@ -88,20 +93,27 @@ export async function build(
   } = {},
 ): Promise<Built> {
   const order = options.order ?? (await startOrderSide(t));
-  const connection = new Connection(options.redisUrl ?? process.env['REDIS_URL'] ?? '', silent);
-  await connection.start();
+  const place = {
+    url: options.redisUrl ?? process.env['REDIS_URL'] ?? '',
+    isCluster: false,
+    ...options.place,
+  };
+  const connections = new Connections(place, silent);
+  await connections.start();
+  const [connection] = connections.all();
+  if (connection === undefined) throw new Error('never happens: one is started');
   const orderClient = new OrderClient({ url: order.url, token: TOKENS.stock });
   const acknowledged = new Acknowledged();
   const gateMetrics = createGateMetrics(createRegistry());
   const published: OutgoingMessage[] = [];
   const gate = new Gate({
-    connection,
+    connections,
     orderClient,
     // Kafka is not what these tests are about: its ends are order's to compare, and order is a stand-in.
     offsets: { readEnds: async () => ['0'] },
     publisher: { publish: async (_topic, _kind, messages) => void published.push(...messages) },
-    readHolds: createReadHolds(connection),
-    settle: createSettle(connection),
+    readHolds: createReadHolds(connections),
+    settle: createSettle(connections),
     acknowledged,
     clock: options.clock ?? systemClock,
     logger: silent,
@@ -111,7 +123,7 @@ export async function build(
   });
   const gatekeeper = new Gatekeeper({
     gate,
-    connection,
+    connections,
     orderClient,
     acknowledged,
     clock: systemClock,
@@ -119,17 +131,17 @@ export async function build(
     logger: silent,
     metrics: gateMetrics,
   });
-  const lanes = new Lanes({ connection, gate, gatekeeper, logger: silent });
+  const lanes = new Lanes({ connections, gate, gatekeeper, logger: silent });
   const metrics = createStockMetrics(createRegistry());
   const announcer = new Announcer({
-    connection,
-    lanes: () => listLanes(connection),
+    connections,
+    lanes: () => listLanes(connections),
     clock: systemClock,
     logger: silent,
     metrics: createAnnouncerMetrics(createRegistry()),
   });
   const stock = new Stock({
-    connection,
+    connections,
     announcer,
     outboxCountMax: options.outboxCountMax ?? 100_000,
     acknowledged,
@@ -138,10 +150,10 @@ export async function build(
     onInvariantBroken: (error) => t.fail(error.message),
   });
   const auditReader = new AuditReader({
-    connection,
+    connections,
     orderClient,
     offsets: options.offsets ?? kafkaAway,
-    readHolds: createReadHolds(connection),
+    readHolds: createReadHolds(connections),
     clock: systemClock,
   });
   const app = createApp({
@@ -149,8 +161,8 @@ export async function build(
       stock,
       lanes,
       announcer,
-      fullStates: new FullStates(connection),
-      readClock: () => readClock(connection),
+      fullStates: new FullStates(connections),
+      readClock: createReadClocks(connections),
       auditReader,
     },
     tokens: TOKENS,
@@ -162,13 +174,13 @@ export async function build(
   t.teardown(async () => {
     await app.close();
     await orderClient.close();
-    if (connection.redis.status === 'ready') {
+    if (!connections.isCluster && connection.redis.status === 'ready') {
       for (const saleId of sales) {
         await connection.redis.del(...Object.values(laneKeys({ saleId, lane: 0 })));
         await connection.redis.srem(LANES_KEY, formatLane({ saleId, lane: 0 }));
       }
     }
-    await connection.close();
+    await connections.close();
   });
   const send: Built['send'] = async (method, path, { as = 'gateway', body, headers } = {}) => {
     const answer = await app.inject({
@@ -187,6 +199,7 @@ export async function build(
     app,
     auditReader,
     connection,
+    connections,
     stock,
     lanes,
     gate,
@@ -196,7 +209,7 @@ export async function build(
     published,
     relay: async (saleId) => {
       const lane = { saleId, lane: 0 };
-      const outbox = createOutbox(connection);
+      const outbox = createOutbox(connections);
       const { entries } = await outbox.read(lane, 10_000);
       const last = entries.at(-1);
       await outbox.lease(lane, 'build', 10_000);

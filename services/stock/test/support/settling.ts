@@ -81,7 +81,7 @@ export interface Settling {
 export function makeSettler(built: Built, publisher: Publisher, patch: Partial<SettlerOptions> = {}) {
   const metrics = createSettlerMetrics(createRegistry());
   const settler = new Settler({
-    settle: createSettle(built.connection),
+    settle: createSettle(built.connections),
     publisher,
     clock: systemClock,
     random: Math.random,

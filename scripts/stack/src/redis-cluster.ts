@@ -1,0 +1,188 @@
+/** A Redis Cluster of programs of this machine, for tests: three primaries, a replica each, durable as one Redis is. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startChild } from './children.ts';
+import type { Child } from './children.ts';
+import { engineEnv, untilReady } from './engine.ts';
+import type { Log } from './engine.ts';
+import { StackError } from './errors.ts';
+import { makeFolder } from './folders.ts';
+import { freePorts } from './ports.ts';
+import { findRedisServer, probe, SETTINGS } from './redis.ts';
+import { makePassword } from './secrets.ts';
+import { ask } from './wire.ts';
+
+const PRIMARIES = 3;
+const SLOTS = 16_384;
+const READY_MS = 20_000;
+const FORMED_MS = 60_000;
+const POLL_MS = 50;
+
+/**
+ * Short, so that a test of a failover is. A node that a busy machine lets wait for this long is taken for dead, and its
+ * replica promoted.
+ */
+const NODE_TIMEOUT_MS = 4_000;
+
+const CLUSTER_SETTINGS = [
+  'cluster-enabled yes',
+  'cluster-config-file nodes.conf',
+  `cluster-node-timeout ${NODE_TIMEOUT_MS}`,
+  // The sales of the others go on.
+  'cluster-require-full-coverage no',
+  'cluster-allow-replica-migration no',
+  'repl-diskless-sync-delay 0',
+];
+
+export interface ClusterNode {
+  url: string;
+  port: number;
+  id: string;
+  /** SIGKILL, as a crash would; the data stays. */
+  kill(): Promise<void>;
+  /** Starts a killed node again: same data, same URL. */
+  restart(): Promise<void>;
+  /** It does nothing any more, and its connections stay. */
+  pause(): void;
+  resume(): void;
+  /** One inline command. @returns the answer as it is on the wire. @throws Error on an error of Redis. */
+  command(text: string): Promise<string>;
+}
+
+export interface RedisCluster {
+  primaries: ClusterNode[];
+  /** The replica at each place follows the primary at the same. */
+  replicas: ClusterNode[];
+  stop(): Promise<void>;
+}
+
+/** Inline commands end where their answer does; a login before them answers with five bytes. */
+async function send(url: string, text: string): Promise<string> {
+  const login = '+OK\r\n';
+  const { password } = new URL(url);
+  const answer = await ask(url, `AUTH ${password}\r\n${text}\r\n`, (bytes) =>
+    isWhole(bytes.toString().slice(login.length)),
+  );
+  const said = answer.toString().slice(login.length);
+  if (said.startsWith('-')) throw new StackError('SECKILL_STACK_ENGINE', `${text}: ${said.slice(1).trim()}`);
+  return said;
+}
+
+/** A line, a text of a length, or a list of such texts. */
+function isWhole(said: string): boolean {
+  const list = /^\*(\d+)\r\n/.exec(said);
+  let place = list?.[0].length ?? 0;
+  for (let rest = Number(list?.[1] ?? 1); rest > 0; rest -= 1) {
+    const text = /^\$(\d+)\r\n/.exec(said.slice(place));
+    if (text === null) return said.slice(place).endsWith('\r\n');
+    place += text[0].length + Number(text[1]) + 2;
+    if (said.length < place) return false;
+  }
+  return true;
+}
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + FORMED_MS;
+  while (!(await isSo().catch(() => false))) {
+    if (performance.now() > deadline) {
+      throw new StackError('SECKILL_STACK_ENGINE', `redis cluster: never ${what}`);
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+interface Started {
+  node: ClusterNode;
+  busPort: number;
+  stop: () => Promise<void>;
+}
+
+async function startNode(command: string, folder: string, password: string): Promise<Started> {
+  mkdirSync(folder, { mode: 0o700 });
+  const [port, busPort] = (await freePorts(2)) as [number, number];
+  const config = join(folder, 'redis.conf');
+  const logFile = join(folder, 'redis.log');
+  const own = [`port ${port}`, `cluster-port ${busPort}`, `dir ${folder}`];
+  const passwords = [`requirepass ${password}`, `masterauth ${password}`];
+  const lines = ['bind 127.0.0.1', ...own, ...passwords, ...SETTINGS, ...CLUSTER_SETTINGS];
+  writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 });
+  const url = `redis://:${password}@127.0.0.1:${port}`;
+  let child: Child;
+  const launch = async (): Promise<void> => {
+    const output = { file: logFile };
+    child = await startChild({
+      ...{ name: 'redis', command, args: [config], env: engineEnv(), cwd: folder },
+      output,
+    });
+    await untilReady({ name: 'redis', probe }, { url, child }, logFile, READY_MS);
+  };
+  await launch();
+  const node = {
+    url,
+    port,
+    id: (await send(url, 'CLUSTER MYID')).split('\r\n')[1] ?? '',
+    kill: async () => {
+      child.killGroup('SIGKILL');
+      await child.exited;
+    },
+    restart: launch,
+    pause: () => {
+      child.kill('SIGSTOP');
+    },
+    resume: () => {
+      child.kill('SIGCONT');
+    },
+    command: (text: string) => send(url, text),
+  };
+  return { node, busPort, stop: () => child.stop() };
+}
+
+async function form(started: Started[]): Promise<void> {
+  const [first] = started;
+  for (const [index, { node, busPort }] of started.entries()) {
+    await node.command(`CLUSTER SET-CONFIG-EPOCH ${index + 1}`);
+    if (index < PRIMARIES) {
+      const from = Math.floor((index * SLOTS) / PRIMARIES);
+      const to = Math.floor(((index + 1) * SLOTS) / PRIMARIES) - 1;
+      await node.command(`CLUSTER ADDSLOTSRANGE ${from} ${to}`);
+    }
+    await first?.node.command(`CLUSTER MEET 127.0.0.1 ${node.port} ${busPort}`);
+  }
+  for (const [index, { node }] of started.slice(PRIMARIES).entries()) {
+    // Refused until it has heard of the primary.
+    await until('one follows', async () =>
+      (await node.command(`CLUSTER REPLICATE ${started[index]?.node.id ?? ''}`)).startsWith('+OK'),
+    );
+  }
+  for (const [index, { node }] of started.entries()) {
+    await until('all agree', async () => {
+      const isFollowed = index >= PRIMARIES || /state=online/.test(await node.command('INFO replication'));
+      const state = await node.command('CLUSTER INFO');
+      return isFollowed && /cluster_state:ok/.test(state) && /cluster_known_nodes:6/.test(state);
+    });
+  }
+}
+
+/** @throws StackError as startEngines. */
+export async function startRedisCluster(name: string, log: Log = () => undefined): Promise<RedisCluster> {
+  const command = await findRedisServer(log);
+  const folder = makeFolder(name);
+  const password = makePassword();
+  const started: Started[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(started.map((one) => one.stop()));
+    folder.remove();
+  };
+  try {
+    for (let index = 0; index < 2 * PRIMARIES; index += 1) {
+      started.push(await startNode(command, join(folder.path, `node-${index}`), password));
+    }
+    await form(started);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const nodes = started.map(({ node }) => node);
+  return { primaries: nodes.slice(0, PRIMARIES), replicas: nodes.slice(PRIMARIES), stop };
+}

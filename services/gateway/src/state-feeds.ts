@@ -1,0 +1,62 @@
+import { askPrimaryUrls, systemClock, toPrimaryUrls, type RedisPlace } from '@seckill/runtime';
+import { startStateFeed, type StateFeed, type StateFeedOptions } from './state-feed.ts';
+
+/** A new primary is heard within this time; until then stock answers for its sales. */
+const REFRESH_MS = 1_000;
+
+/** One feed, or one for each primary of a cluster. */
+export function startStateFeeds(place: RedisPlace, options: StateFeedOptions): { close(): void } {
+  if (!place.isCluster) return startStateFeed(place, options);
+  const feeds = new Map<string, StateFeed>();
+  const closing = new AbortController();
+  void keepFeeds(place.url, feeds, options, closing.signal);
+  return {
+    close() {
+      closing.abort();
+      for (const feed of feeds.values()) feed.close();
+    },
+  };
+}
+
+async function keepFeeds(
+  seedUrl: string,
+  feeds: Map<string, StateFeed>,
+  options: StateFeedOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const urls = await readPrimaries(seedUrl, feeds, options);
+      refresh(feeds, urls, options, signal);
+    } catch (error) {
+      options.logger.warn({ err: error }, 'no node of the cluster tells who its primaries are');
+    }
+    await systemClock.sleep(REFRESH_MS, signal);
+  }
+}
+
+function refresh(
+  feeds: Map<string, StateFeed>,
+  urls: Set<string>,
+  options: StateFeedOptions,
+  signal: AbortSignal,
+): void {
+  if (signal.aborted) return;
+  for (const url of urls) {
+    if (!feeds.has(url)) feeds.set(url, startStateFeed({ url, isCluster: true }, options));
+  }
+  for (const [url, feed] of feeds) {
+    if (urls.has(url)) continue;
+    feeds.delete(url);
+    feed.close();
+  }
+}
+
+async function readPrimaries(
+  seedUrl: string,
+  feeds: Map<string, StateFeed>,
+  { logger }: StateFeedOptions,
+): Promise<Set<string>> {
+  const nodes = [...feeds.values()].flatMap(({ node }) => node ?? []);
+  return nodes.length === 0 ? askPrimaryUrls(seedUrl, logger) : toPrimaryUrls(nodes, seedUrl);
+}
