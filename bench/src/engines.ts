@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { TOPICS, type SaleDefinition, type Topic } from '@seckill/contracts';
 import { createKafka, createLogger, type Kafka, type KafkaAccess } from '@seckill/runtime';
 import pg from 'pg';
@@ -62,13 +62,20 @@ export interface LedgerRow {
 }
 
 export class EngineReader {
-  readonly #redis: Redis;
+  readonly #redis: Redis | Cluster;
   readonly #kafka: Kafka;
   readonly #postgres: pg.Pool;
 
   /** @param access to a Kafka that is not of a stack of ours, which takes everybody */
-  constructor(urls: { redis: string; kafka: string; postgres: string }, access: KafkaAccess = {}) {
-    this.#redis = new Redis(urls.redis, { maxRetriesPerRequest: 3 });
+  constructor(
+    urls: { redis: string; kafka: string; postgres: string; isRedisCluster?: boolean },
+    access: KafkaAccess = {},
+  ) {
+    // It only reads, so that ioredis may repeat its commands elsewhere.
+    this.#redis =
+      urls.isRedisCluster === true
+        ? new Cluster([urls.redis], { redisOptions: { password: new URL(urls.redis).password } })
+        : new Redis(urls.redis, { maxRetriesPerRequest: 3 });
     this.#redis.on('error', () => undefined);
     this.#kafka = createKafka(
       { brokers: urls.kafka.split(','), ...access },

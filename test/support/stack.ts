@@ -29,11 +29,18 @@ export interface Client {
  * The whole system on engines of its own: these tests stop and kill services, and a second intake in the same Kafka
  * group would take their messages. Stops with the test.
  */
-export async function buildStack(t: Test, name: string, env: Record<string, string> = {}): Promise<Client> {
+export async function buildStack(
+  t: Test,
+  name: string,
+  env: Record<string, string> = {},
+  /** An engine that the test starts by itself. */
+  redisUrl?: string,
+): Promise<Client> {
   // Engines that the test run shares are for tests of one part.
   for (const variable of ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL']) {
     Reflect.deleteProperty(process.env, variable);
   }
+  if (redisUrl !== undefined) process.env['REDIS_URL'] = redisUrl;
   const limits = { RATE_LIMIT_USER_MAX: '1000000', RATE_LIMIT_ADDRESS_MAX: '1000000' };
   const stack = await startStack({ name: `${name}-${process.pid}`, env: { ...limits, ...env } });
   const http = new Pool(stack.info.gateway, { connections: 64, pipelining: 1 });

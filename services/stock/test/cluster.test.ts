@@ -1,0 +1,241 @@
+// Goal: over a Redis Cluster a lane is sold from only on the node that serves it, under that node's identity, and whatever
+// happened to its keys on a way or in a failover, no answer is forgotten and nothing is sold twice (INV-1, INV-2, INV-4).
+// Method: three primaries with a replica each; nodes are killed and halted, slots moved key by key, under the gate and the
+// gatekeeper as they run. Both services under a rush: test/faults/redis-cluster.test.ts.
+import type { ReserveAnswer, SnapshotOrder } from '@seckill/contracts';
+import { askPrimaryUrls, slotOf } from '@seckill/runtime';
+import {
+  beginMove,
+  endMove,
+  giveUpMove,
+  keysInSlot,
+  moveKey,
+  startRedisCluster,
+  type ClusterNode,
+  type Move,
+} from '@seckill/stack';
+import t from 'tap';
+import { Connections } from '../src/connections.ts';
+import { formatLane, laneKeys, LANES_KEY, type Lane } from '../src/keys.ts';
+import { listLanes } from '../src/lanes.ts';
+import { build, item, silent, until } from './support/build.ts';
+import { toSnapshotOrder } from './support/snapshot.ts';
+
+t.setTimeout(180_000);
+const cluster = await startRedisCluster(`stock-cluster-${process.pid}`);
+t.teardown(() => cluster.stop());
+const [first, second, third] = cluster.primaries as [ClusterNode, ClusterNode, ClusterNode];
+const place = { url: first.url, isCluster: true };
+const built = await build(t, { place });
+const { connections, order, gatekeeper } = built;
+// One order for several sales: each may open at the epoch it was loaded under.
+order.grants = () => true;
+
+const stop = new AbortController();
+const running = gatekeeper.run(stop.signal);
+t.teardown(async () => {
+  stop.abort();
+  await running;
+});
+
+const serves = (node: ClusterNode, lane: Lane): boolean =>
+  connections.find(lane)?.redis.options.port === node.port;
+let names = 0;
+
+/** An open sale whose lane lives on this node. */
+async function openOn(node: ClusterNode): Promise<Lane> {
+  order.orders = [];
+  for (;;) {
+    names += 1;
+    const lane = { saleId: `cluster-${names}`, lane: 0 };
+    if (!serves(node, lane)) continue;
+    await built.hand(built.addSale({ saleId: lane.saleId }));
+    return lane;
+  }
+}
+
+const request = ({ saleId }: Lane, index: number) =>
+  item(saleId, {
+    userId: `u${index}`,
+    idempotencyKey: `k${index}`,
+    lines: [{ sku: 'b', quantity: 2 }],
+  });
+
+function idOf(answer: ReserveAnswer | undefined): string {
+  return answer?.outcome === 'reserved' ? answer.reservation.id : (answer?.outcome ?? 'none');
+}
+
+/** What the intake would have stored by now. */
+async function storeAll(lane: Lane): Promise<void> {
+  await built.relay(lane.saleId);
+  const records = await connections.of(lane).redis.hgetall(laneKeys(lane).keys);
+  order.orders = Object.entries(records)
+    .map(([field, record]): SnapshotOrder => toSnapshotOrder(lane, field, record))
+    .sort((one, other) => one.sequence - other.sequence);
+}
+
+const isOpen = async ({ saleId }: Lane): Promise<boolean> =>
+  (await built.send('GET', `/internal/sales/${saleId}/state`)).body['gate'] === 'open';
+
+const moveOf = (lane: Lane, from: ClusterNode, to: ClusterNode): Move => ({
+  slot: slotOf(formatLane(lane)),
+  from,
+  to,
+});
+
+await t.test('a slot is what Redis says it is, and every primary is known', async (t) => {
+  for (const tag of ['a', 'oranges-2000:0', '赣南脐橙', 'seckill:lanes', '']) {
+    const said = await first.command(`CLUSTER KEYSLOT "${tag}"`);
+    t.equal(slotOf(tag), Number(said.slice(1)), tag);
+  }
+  t.same(await askPrimaryUrls(third.url, silent), new Set(cluster.primaries.map(({ url }) => url)));
+  t.equal(connections.all().length, 3);
+});
+
+await t.test('one Redis is not taken for a cluster, nor a node for one Redis', async (t) => {
+  for (const wrong of [
+    { url: first.url, isCluster: false },
+    { url: process.env['REDIS_URL'] ?? '', isCluster: true },
+  ]) {
+    const refused = new Connections(wrong, silent);
+    await t.rejects(refused.start(), { code: 'SECKILL_REDIS_POLICY', message: /REDIS_CLUSTER/ });
+    await refused.close();
+  }
+});
+
+await t.test('a batch for several nodes is answered by each, in order, under its own identity', async (t) => {
+  const lanes = [await openOn(first), await openOn(second), await openOn(third)];
+  const items = [0, 1, 2, 3, 4, 5].map((index) => request(lanes[index % 3] as Lane, index));
+  const answers = await built.reserve(...items);
+  for (const [index, answer] of answers.entries()) {
+    const { saleId } = lanes[index % 3] as Lane;
+    t.match(answer, { outcome: 'reserved', reservation: { saleId, userId: `u${index}` } });
+  }
+  const opened = await Promise.all(
+    lanes.map(async (lane) => connections.of(lane).redis.hget(laneKeys(lane).state, 'run_id')),
+  );
+  t.same(
+    opened,
+    lanes.map((lane) => connections.find(lane)?.runId),
+  );
+  t.equal(new Set(opened).size, 3);
+});
+
+await t.test('the list of lanes is whole again when its node has lost it', async (t) => {
+  const lane = await openOn(second);
+  await connections.registry.redis.del(LANES_KEY);
+  await until('they are listed', async () =>
+    (await listLanes(connections)).some(({ saleId }) => saleId === lane.saleId),
+  );
+  t.equal((await listLanes(connections)).length, 4);
+});
+
+await t.test(
+  'a lane whose slot moves is closed, loaded where it is now, and opens; keys keep their answers',
+  async (t) => {
+    const lane = await openOn(first);
+    const told = (await built.reserve(request(lane, 0), request(lane, 1))).map(idOf);
+    await storeAll(lane);
+    const move = moveOf(lane, first, second);
+    await beginMove(move);
+    const keys = await keysInSlot(first, move.slot);
+    await moveKey(move, laneKeys(lane).keys);
+    t.same(
+      await built.reserve(request(lane, 0), request(lane, 2)),
+      Array(2).fill({ outcome: 'sale_unavailable', missing: false }),
+      'in two places: neither serves it',
+    );
+    for (const key of keys.filter((one) => one !== laneKeys(lane).keys)) await moveKey(move, key);
+    await endMove(move);
+    t.match(
+      await built.reserve(request(lane, 2)),
+      [{ outcome: 'sale_unavailable' }],
+      'nothing is sent after it',
+    );
+    await until('it is open', () => isOpen(lane));
+    t.ok(serves(second, lane));
+    t.match((await built.send('GET', `/internal/sales/${lane.saleId}/state`)).body, {
+      sequence: 0,
+      items: [{}, { sku: 'b', held: 4 }],
+    });
+    t.same((await built.reserve(request(lane, 0), request(lane, 1))).map(idOf), told);
+    t.match(await built.reserve(request(lane, 2)), [{ outcome: 'reserved', replayed: false }]);
+  },
+);
+
+await t.test('a move that is given up with keys left behind forgets no answer (INV-4)', async (t) => {
+  const lane = await openOn(first);
+  const told = (await built.reserve(request(lane, 0), request(lane, 1))).map(idOf);
+  await storeAll(lane);
+  const move = moveOf(lane, first, third);
+  await beginMove(move);
+  for (const part of ['keys', 'buyers'] as const) await moveKey(move, laneKeys(lane)[part]);
+  await until('it is seen', () => connections.isMoving(lane));
+  await until('it is closed', async () => {
+    const gate = await connections.of(lane).redis.hget(laneKeys(lane).state, 'gate');
+    return gate === 'rebuilding';
+  });
+  await giveUpMove(move);
+  await until('it is open', () => isOpen(lane));
+  t.ok(serves(first, lane), 'where it was');
+  t.same((await built.reserve(request(lane, 0), request(lane, 1))).map(idOf), told);
+  t.match((await built.send('GET', `/internal/sales/${lane.saleId}/state`)).body, {
+    items: [{}, { sku: 'b', held: 4, available: 99_996 }],
+  });
+});
+
+await t.test(
+  'a reservation that no replica has is unknown, and its key tells what became of it',
+  async (t) => {
+    const lane = await openOn(third);
+    const [, , replica] = cluster.replicas as [ClusterNode, ClusterNode, ClusterNode];
+    replica.pause();
+    t.teardown(() => {
+      replica.resume();
+    });
+    t.same(await built.reserve(request(lane, 0)), [{ outcome: 'outcome_unknown' }]);
+    replica.resume();
+    let answer: ReserveAnswer | undefined;
+    await until('it is known', async () => {
+      [answer] = await built.reserve(request(lane, 0));
+      return answer?.outcome === 'reserved';
+    });
+    t.match(answer, { replayed: true });
+  },
+);
+
+await t.test(
+  'a node is killed: its lanes open on its replica with all that was told, others never close',
+  async (t) => {
+    const lane = await openOn(second);
+    const other = await openOn(third);
+    const told = await Promise.all(
+      [0, 1, 2].map(async (index) => (await built.reserve(request(lane, index)))[0]),
+    );
+    await storeAll(lane);
+    await second.kill();
+    const heard = new Set<string>();
+    let buyer = 0;
+    await until(
+      'it is open',
+      async () => {
+        buyer += 1;
+        const [answer] = await built.reserve(request(other, buyer));
+        heard.add(answer?.outcome ?? 'none');
+        return isOpen(lane);
+      },
+      60_000,
+    );
+    t.same(heard, new Set(['reserved']), `others: ${buyer} were served meanwhile`);
+    const [, replica] = cluster.replicas as [ClusterNode, ClusterNode, ClusterNode];
+    t.ok(serves(replica, lane));
+    const again = await built.reserve(...[0, 1, 2].map((index) => request(lane, index)));
+    t.same(again.map(idOf), told.map(idOf));
+    t.match(await built.reserve(request(lane, 3)), [{ outcome: 'reserved', replayed: false }]);
+    // It comes back as a replica, and nothing is asked of it.
+    await second.restart();
+    await until('it follows', () => connections.of(lane).hasReplica, 30_000);
+    t.equal(connections.all().length, 3);
+    t.match(await built.reserve(request(lane, 4)), [{ outcome: 'reserved' }]);
+  },
+);
