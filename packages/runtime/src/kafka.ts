@@ -1,6 +1,7 @@
 import { HEADERS, partitionOf, type Topic } from '@seckill/contracts';
 import kafkajs, { type Consumer, type Kafka, type Producer } from 'kafkajs';
 import type { KafkaSettings } from './kafka-settings.ts';
+import { KafkaCommits } from './kafka-commits.ts';
 import { mendKafkaTimer } from './kafka-timer.ts';
 import type { Logger } from './logger.ts';
 
@@ -180,10 +181,14 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
       restartOnFailure: async () => !abort.signal.aborted,
     },
   });
+  const commits = new KafkaCommits(consumer, options.topic.name, options.kafka.logger());
   const seek = (partition: number, offset: bigint) => {
     consumer.seek({ topic: options.topic.name, partition, offset: offset.toString() });
+    // Also backwards: what Kafka remembers beyond it would look like something that Postgres has lost.
+    commits.note(partition, offset);
   };
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    commits.forget();
     const topic = options.topic.name;
     const partitions = payload.memberAssignment[topic] ?? [];
     const readPlaces = () => readKafkaPlaces(options, partitions);
@@ -194,14 +199,16 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     if (!payload.restart && !abort.signal.aborted) options.onCrash(payload.error);
   });
   try {
-    await run(consumer, options, seek, abort.signal);
+    await run(consumer, options, { seek, commits, signal: abort.signal });
   } catch (error) {
     // The caller starts anew; half a consumer would keep its connections, and a place in the group.
     await consumer.disconnect().catch(() => undefined);
     throw error;
   }
+  const committing = commits.run(abort.signal);
   return async () => {
     abort.abort();
+    await committing;
     await consumer.disconnect();
   };
 }
@@ -239,13 +246,13 @@ async function readKafkaPlaces(
 async function run(
   consumer: Consumer,
   options: ConsumerOptions,
-  seek: Assignment['seek'],
-  signal: AbortSignal,
+  { seek, commits, signal }: { seek: Assignment['seek']; commits: KafkaCommits; signal: AbortSignal },
 ): Promise<void> {
   await consumer.connect();
   await consumer.subscribe({ topic: options.topic.name, fromBeginning: true });
   await consumer.run({
     eachBatchAutoResolve: false,
+    autoCommit: false,
     partitionsConsumedConcurrently: options.concurrency,
     eachBatch: async (payload) => {
       const { batch } = payload;
@@ -264,6 +271,7 @@ async function run(
           heartbeat: () => payload.heartbeat(),
           resolve: (offset) => {
             payload.resolveOffset(offset.toString());
+            if (!payload.isStale()) commits.note(batch.partition, offset + 1n);
           },
           seek: (offset) => {
             seek(batch.partition, offset);

@@ -21,7 +21,8 @@ export interface Chunk {
   reserved: Reserved[];
 }
 
-export interface StoredChunk {
+/** What a transaction did. */
+export interface Stored {
   stored: number;
   duplicates: number;
   refused: { id: string; refusal: Refusal }[];
@@ -42,10 +43,11 @@ export interface IntakeStore {
   /** Postgres was restored to an earlier state. @returns the doubts that are new. */
   doubtEverySale(): Promise<Doubt[]>;
   /**
-   * Rows, ledger, early payments, settlements and offset, all or nothing. A repeat stores nothing twice.
+   * Rows, ledger, early payments, settlements and offsets, all or nothing. A repeat stores nothing twice.
+   * @param chunks of different partitions.
    * @throws OffsetBehindError: nothing was stored, and what lies in between must be read again.
    */
-  storeChunk(chunk: Chunk): Promise<StoredChunk>;
+  storeChunks(chunks: Chunk[]): Promise<Stored>;
 }
 
 /** Postgres has stored less than it had when it was last asked: it was restored to an earlier state meanwhile. */
@@ -88,10 +90,13 @@ export function createIntakeStore(pool: Pool): IntakeStore {
       );
     },
     doubtEverySale: () => doubtEverySale(pool),
-    async storeChunk(chunk) {
+    async storeChunks(chunks) {
       try {
-        const lifted = await liftEpochs(pool, chunk.reserved);
-        const stored = await commitChunk(pool, chunk);
+        const lifted = await liftEpochs(
+          pool,
+          chunks.flatMap(({ reserved }) => reserved),
+        );
+        const stored = await commitChunks(pool, chunks);
         return { ...stored, doubts: [...lifted, ...stored.doubts] };
       } catch (error) {
         // Under the rows' locks our own sums must fit; when the constraint speaks, they are wrong, not the data.
@@ -108,24 +113,25 @@ export function createIntakeStore(pool: Pool): IntakeStore {
   };
 }
 
-async function commitChunk(pool: Pool, chunk: Chunk): Promise<StoredChunk> {
+async function commitChunks(pool: Pool, chunks: Chunk[]): Promise<Stored> {
   const wholeSales = new Set<string>();
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await transaction(pool, (client) => storeChunk(client, chunk, wholeSales));
+      return await transaction(pool, (client) => storeChunks(client, chunks, wholeSales));
     } catch (error) {
       if (error instanceof UnjudgedSalesError) for (const saleId of error.saleIds) wholeSales.add(saleId);
       else if (!isPaymentRace(error)) throw error;
-      invariant(attempt < RACE_ATTEMPTS_MAX, 'early payments or late orders of one chunk keep racing');
+      invariant(attempt < RACE_ATTEMPTS_MAX, 'early payments or late orders of one transaction keep racing');
     }
   }
 }
 
-/** Orders by id, then ledger by (sale, sku), then doubts, then the offset: the one order of locks (recovery.md, "Intake"). */
-async function storeChunk(client: PoolClient, chunk: Chunk, wholeSales: Set<string>): Promise<StoredChunk> {
+/** Orders by id, then ledger by (sale, sku), then doubts, then the offsets: the one order of locks (recovery.md, "Intake"). */
+async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<string>): Promise<Stored> {
   await shareRecordLock(client);
-  await assertStored(client, chunk);
-  const unique = [...new Map(chunk.reserved.map((reserved) => [reserved.reservationId, reserved])).values()];
+  await assertStored(client, chunks);
+  const reserved = chunks.flatMap((chunk) => chunk.reserved);
+  const unique = [...new Map(reserved.map((one) => [one.reservationId, one])).values()];
   const insertedIds = await insertOrders(client, unique);
   const inserted = unique.filter(({ reservationId }) => insertedIds.has(reservationId));
   const rest = unique.filter(({ reservationId }) => !insertedIds.has(reservationId));
@@ -141,10 +147,10 @@ async function storeChunk(client: PoolClient, chunk: Chunk, wholeSales: Set<stri
   const newIds = [...insertedIds, ...clashes.map(({ id }) => id)];
   const applied = await applyRecorded(client, newIds);
   const doubts = await raiseDoubts(client, [...late, ...(await findRefusalDoubts(client, unique, refused))]);
-  await writeOffset(client, chunk);
+  await writeOffsets(client, chunks);
   return {
     stored: inserted.length - unsold.length,
-    duplicates: chunk.reserved.length - inserted.length - clashes.length,
+    duplicates: reserved.length - inserted.length - clashes.length,
     refused,
     applied,
     settledAgain,
@@ -157,27 +163,43 @@ async function storeChunk(client: PoolClient, chunk: Chunk, wholeSales: Set<stri
  * to another stores a chunk from before; the other would take the lower offset for a Postgres that was restored, and
  * every sale would be loaded anew.
  */
-async function writeOffset(
-  client: PoolClient,
-  { topic, partition, storedOffset, nextOffset }: Omit<Chunk, 'reserved'>,
-): Promise<void> {
+async function writeOffsets(client: PoolClient, chunks: Chunk[]): Promise<void> {
   await client.query(
-    `INSERT INTO intake_offsets (topic, partition, next_offset) VALUES ($1, $2, $3)
-     ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset
-     WHERE intake_offsets.next_offset = $4 OR intake_offsets.next_offset < EXCLUDED.next_offset`,
-    [topic, partition, nextOffset.toString(), storedOffset.toString()],
+    `WITH chunk AS (
+       SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[])
+         AS chunk (topic, partition, stored_offset, next_offset)
+     ), moved AS (
+       UPDATE intake_offsets SET next_offset = chunk.next_offset FROM chunk
+       WHERE intake_offsets.topic = chunk.topic AND intake_offsets.partition = chunk.partition
+         AND (intake_offsets.next_offset = chunk.stored_offset OR intake_offsets.next_offset < chunk.next_offset)
+     )
+     INSERT INTO intake_offsets (topic, partition, next_offset) SELECT topic, partition, next_offset FROM chunk
+     ON CONFLICT (topic, partition) DO NOTHING`,
+    [...placesOf(chunks), chunks.map(({ nextOffset }) => nextOffset.toString())],
   );
 }
 
-/** INV-2: else a Postgres restored under our feet would take this chunk and never hear of what it has forgotten. */
-async function assertStored(client: PoolClient, { topic, partition, storedOffset }: Chunk): Promise<void> {
-  const { rows } = await client.query<{ next_offset: string }>(
-    'SELECT next_offset FROM intake_offsets WHERE topic = $1 AND partition = $2',
-    [topic, partition],
+/** INV-2: else a Postgres restored under our feet would take these chunks and never hear of what it has forgotten. */
+async function assertStored(client: PoolClient, chunks: Chunk[]): Promise<void> {
+  const { rows } = await client.query<{ partition: number; next_offset: string; stored_offset: string }>(
+    `SELECT chunk.partition, coalesce(next_offset, 0) AS next_offset, stored_offset
+     FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS chunk (topic, partition, stored_offset)
+     LEFT JOIN intake_offsets USING (topic, partition)
+     WHERE coalesce(next_offset, 0) < stored_offset`,
+    placesOf(chunks),
   );
-  const stored = BigInt(rows[0]?.next_offset ?? 0);
-  if (stored >= storedOffset) return;
-  throw new OffsetBehindError(`partition ${partition} is stored up to ${stored}, not ${storedOffset}`);
+  const [behind] = rows;
+  if (behind === undefined) return;
+  const { partition, next_offset, stored_offset } = behind;
+  throw new OffsetBehindError(`partition ${partition} is stored up to ${next_offset}, not ${stored_offset}`);
+}
+
+function placesOf(chunks: Chunk[]): [string[], number[], string[]] {
+  return [
+    chunks.map(({ topic }) => topic),
+    chunks.map(({ partition }) => partition),
+    chunks.map(({ storedOffset }) => storedOffset.toString()),
+  ];
 }
 
 const idsOf = (orders: Reserved[]) => orders.map(({ reservationId }) => reservationId);
@@ -186,7 +208,7 @@ const idsOf = (orders: Reserved[]) => orders.map(({ reservationId }) => reservat
 async function settleRefused(
   client: PoolClient,
   orders: Reserved[],
-  refused: StoredChunk['refused'],
+  refused: Stored['refused'],
 ): Promise<void> {
   if (refused.length === 0) return;
   const ids = new Set(refused.map(({ id }) => id));
@@ -239,7 +261,7 @@ async function insertOrders(client: PoolClient, orders: Reserved[], refusal?: Re
  * What was not inserted is a known id, and then nothing is to be done, or another reservation in the place of a known
  * one: then it is kept as refused, for the buyer was told "reserved" and a person has to look.
  */
-async function storeClashes(client: PoolClient, rest: Reserved[]): Promise<StoredChunk['refused']> {
+async function storeClashes(client: PoolClient, rest: Reserved[]): Promise<Stored['refused']> {
   if (rest.length === 0) return [];
   const { rows } = await client.query<{ id: string; is_known: boolean; is_fork: boolean; is_clash: boolean }>(
     `SELECT message.id,
@@ -268,7 +290,7 @@ async function storeClashes(client: PoolClient, rest: Reserved[]): Promise<Store
     // A fork says more: all of Redis' history after this sequence is in doubt.
     refusals.set(id, is_fork ? 'sequence_fork' : 'key_clash');
   }
-  const stored: StoredChunk['refused'] = [];
+  const stored: Stored['refused'] = [];
   for (const refusal of ['key_clash', 'sequence_fork'] as const) {
     const orders = rest.filter(({ reservationId }) => refusals.get(reservationId) === refusal);
     for (const id of await insertOrders(client, orders, refusal)) stored.push({ id, refusal });
@@ -287,7 +309,7 @@ async function sell(
   client: PoolClient,
   inserted: Reserved[],
   wholeSales: Set<string>,
-): Promise<{ unsold: StoredChunk['refused']; late: Doubt[] }> {
+): Promise<{ unsold: Stored['refused']; late: Doubt[] }> {
   if (inserted.length === 0) return { unsold: [], late: [] };
   const keys = sumUnits(inserted).filter(({ saleId }) => !wholeSales.has(saleId));
   const wholeKeys = wholeSales.size === 0 ? [] : await readKeys(client, [...wholeSales]);
@@ -316,7 +338,7 @@ function findUnjudged(inserted: Reserved[], rows: LedgerRow[], late: Doubt[]): R
   return inserted.filter(({ saleId }) => saleIds.has(saleId));
 }
 
-async function refuse(client: PoolClient, refused: StoredChunk['refused']): Promise<void> {
+async function refuse(client: PoolClient, refused: Stored['refused']): Promise<void> {
   if (refused.length === 0) return;
   await client.query(
     `UPDATE orders SET status = 'refused', refusal = refused.refusal, ended_at = now()
@@ -337,7 +359,7 @@ function findLate(inserted: Reserved[], rows: LedgerRow[]): Doubt[] {
 async function findRefusalDoubts(
   client: PoolClient,
   orders: Reserved[],
-  refused: StoredChunk['refused'],
+  refused: Stored['refused'],
 ): Promise<Doubt[]> {
   if (refused.length === 0) return [];
   const ids = new Set(refused.map(({ id }) => id));

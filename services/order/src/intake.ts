@@ -13,7 +13,8 @@ import {
   type Unfit,
 } from '@seckill/runtime';
 import { reportDoubts } from './doubts.ts';
-import { OffsetBehindError, type IntakeStore, type StoredChunk } from './intake-store.ts';
+import { GroupCommit } from './group-commit.ts';
+import { OffsetBehindError, type IntakeStore, type Stored } from './intake-store.ts';
 import { DataError } from './ledger.ts';
 import type { OrderMetrics } from './metrics.ts';
 import { report } from './payments.ts';
@@ -66,6 +67,7 @@ type Patience = Pick<BatchContext, 'signal' | 'heartbeat'>;
  */
 export class Intake {
   readonly #parts: IntakeParts;
+  readonly #commits: GroupCommit;
   #positions = new Map<number, Position>();
   /** The assignment that is being placed. */
   #unplaced: Map<number, Position> | undefined;
@@ -73,6 +75,7 @@ export class Intake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    this.#commits = new GroupCommit(parts.store, parts.batchCountMax);
   }
 
   /**
@@ -238,7 +241,7 @@ export class Intake {
     const reserved = fit.map((one) => one.reserved);
     const chunk = { topic, partition, storedOffset: stored, nextOffset: end, reserved };
     try {
-      this.#report(await this.#persist('postgres', context, () => this.#parts.store.storeChunk(chunk)));
+      this.#report(await this.#persist('postgres', context, () => this.#commits.add(chunk)));
     } catch (error) {
       const [only] = fit;
       if (only === undefined || classify(error) !== 'data') throw error;
@@ -268,7 +271,7 @@ export class Intake {
     }
   }
 
-  #report({ stored, duplicates, refused, applied, settledAgain, doubts }: StoredChunk): void {
+  #report({ stored, duplicates, refused, applied, settledAgain, doubts }: Stored): void {
     const { logger, metrics, poke } = this.#parts;
     metrics.intakeMessages.inc({ outcome: 'stored' }, stored);
     metrics.intakeMessages.inc({ outcome: 'duplicate' }, duplicates);

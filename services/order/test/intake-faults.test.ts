@@ -93,8 +93,8 @@ await test('a commit whose answer was lost is not counted twice', async (t) => {
   const { intake, metrics } = buildIntake(pool, {
     wrap: (store) => ({
       ...store,
-      storeChunk: async (chunk) => {
-        const stored = await store.storeChunk(chunk);
+      storeChunks: async (chunks) => {
+        const stored = await store.storeChunks(chunks);
         if (isLost) return stored;
         isLost = true;
         throw new Error('Connection terminated unexpectedly');
@@ -119,10 +119,10 @@ await test('a consumer that slept while its partition went to another does not m
   const sleeper = buildIntake(pool, {
     wrap: (store) => ({
       ...store,
-      storeChunk: async (chunk) => {
+      storeChunks: async (chunks) => {
         isAsleep = true;
         await woken;
-        return store.storeChunk(chunk);
+        return store.storeChunks(chunks);
       },
     }),
   });

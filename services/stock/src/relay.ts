@@ -38,8 +38,8 @@ export interface Chore {
   prepare: (lane: Lane) => () => Promise<void>;
 }
 
-/** `published`: there may be more; `empty`: nothing waits; `leased`: another relay serves the lane. */
-export type RelayPass = 'published' | 'empty' | 'leased';
+/** `full`: there may be more; `published`: all that waited; `empty`: nothing waits; `leased`: another relay serves the lane. */
+export type RelayPass = 'full' | 'published' | 'empty' | 'leased';
 
 export interface Relay {
   /** Runs until the signal aborts and the batches under way are done. @throws InvariantError at once. */
@@ -51,6 +51,11 @@ const LANES_MS = 500;
 // sale costs five reads a second.
 const IDLE_MIN_MS = 10;
 const IDLE_MAX_MS = 200;
+/**
+ * Between the starts of two passes that were not full. A pass costs Redis a write, Kafka a flush for each partition and
+ * the intake a transaction, whatever it carries; an order is due in Postgres within a second.
+ */
+const PACE_MS = 100;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
 const CHORE_RETRY_MS = 1_000;
 
@@ -123,12 +128,15 @@ export class LaneRelay {
     let idleMs = IDLE_MIN_MS;
     let failures = 0;
     while (!signal.aborted) {
+      const startedAt = clock.now();
       try {
         const pass = await this.pass();
         failures = 0;
         if (pass !== 'leased') await this.#doChores();
+        if (pass === 'full') continue;
         if (pass === 'published') {
           idleMs = IDLE_MIN_MS;
+          await clock.sleep(Math.max(0, startedAt + PACE_MS - clock.now()), signal);
           continue;
         }
         await clock.sleep(pass === 'leased' ? this.#options.leaseMs / 2 : idleMs, signal);
@@ -186,7 +194,7 @@ export class LaneRelay {
         return 'leased';
       }
     }
-    return 'published';
+    return reading.entries.length < batchCountMax ? 'published' : 'full';
   }
 
   async #renew(): Promise<boolean> {

@@ -1,0 +1,87 @@
+import { classifyPostgresError } from '@seckill/runtime';
+import { OffsetBehindError, type Chunk, type IntakeStore, type Stored } from './intake-store.ts';
+import { DataError } from './ledger.ts';
+
+interface Waiting {
+  chunk: Chunk;
+  resolve: (stored: Stored) => void;
+  reject: (error: unknown) => void;
+}
+
+/** What is reported of a chunk whose transaction was reported with another. */
+const NOTHING: Stored = { stored: 0, duplicates: 0, refused: [], applied: [], settledAgain: 0, doubts: [] };
+
+/**
+ * Group commit: chunks of other partitions that come while a transaction is under way share the next one. They would wait
+ * for the same ledger rows anyway, and at 2,000 orders a second over 12 partitions a chunk has 20 of them: the ten round
+ * trips of a transaction cost more than its rows.
+ */
+export class GroupCommit {
+  readonly #store: Pick<IntakeStore, 'storeChunks'>;
+  readonly #countMax: number;
+  #waiting: Waiting[] = [];
+  #isRunning = false;
+
+  /** @param countMax messages in one transaction, unless one chunk alone has more. */
+  constructor(store: Pick<IntakeStore, 'storeChunks'>, countMax: number) {
+    this.#store = store;
+    this.#countMax = countMax;
+  }
+
+  /**
+   * @returns what its transaction did, with the first of its chunks, and nothing with the others.
+   * @throws as `storeChunks`, for this chunk alone when it is about its data or its offset.
+   */
+  add(chunk: Chunk): Promise<Stored> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ chunk, resolve, reject });
+      void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    // Whoever comes in the same tick comes along.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#commit(this.#takeGroup());
+    this.#isRunning = false;
+  }
+
+  #takeGroup(): Waiting[] {
+    let count = 0;
+    const partitions = new Set<string>();
+    const isOver = ({ chunk }: Waiting): boolean => {
+      const partition = `${chunk.topic} ${chunk.partition}`;
+      count += chunk.reserved.length;
+      // After a rebalance the last batch of before may still be here.
+      if (partitions.has(partition) || (partitions.size > 0 && count > this.#countMax)) return true;
+      partitions.add(partition);
+      return false;
+    };
+    const end = this.#waiting.findIndex(isOver);
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
+  }
+
+  async #commit(group: Waiting[]): Promise<void> {
+    try {
+      const stored = await this.#store.storeChunks(group.map(({ chunk }) => chunk));
+      for (const [index, { resolve }] of group.entries()) resolve(index === 0 ? stored : NOTHING);
+    } catch (error) {
+      if (group.length > 1 && isOfOneChunk(error)) {
+        for (const one of group) await this.#commit([one]);
+        return;
+      }
+      for (const { reject } of group) reject(error);
+    }
+  }
+}
+
+/** One partition's fault must not become its neighbours'. */
+function isOfOneChunk(error: unknown): boolean {
+  return (
+    error instanceof OffsetBehindError ||
+    error instanceof DataError ||
+    classifyPostgresError(error) === 'data'
+  );
+}
