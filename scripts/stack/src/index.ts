@@ -1,3 +1,5 @@
+export { findApiServer } from './api-server.ts';
+export type { ApiServerPrograms } from './api-server.ts';
 export { cached, cacheFolder, fillCache } from './cache.ts';
 export { startChild } from './children.ts';
 export type { Child, ChildOptions, Exit } from './children.ts';
