@@ -8,7 +8,12 @@ import { parseAllDocuments } from 'yaml';
 export interface Resource {
   apiVersion: string;
   kind: string;
-  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  metadata: {
+    name: string;
+    namespace?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
   // Read by paths: the shape was checked against the schemas before.
   [field: string]: unknown;
 }

@@ -48,18 +48,19 @@ async function checkValues(tools: Tools, resource: Resource): Promise<string[]> 
   }
 }
 
-/** Literals in a file beside `node_modules`, compiled; the compiler's line tells which resource it speaks of. */
-function checkFields(tools: Tools, resources: Resource[]): string[] {
-  const draft = mkdtempSync(join(tools.folder, 'check-'));
+export const isBuiltIn = ({ folder }: Tools, { apiVersion, kind }: Resource): boolean =>
+  existsSync(join(folder, 'node_modules', 'kubernetes-models', apiVersion, `${kind}.js`));
+
+/** As a file in a folder beside `node_modules` names it; undefined without a model. */
+function typeOf(tools: Tools, resource: Resource): string | undefined {
+  const file = modelOf(tools, resource);
+  if (file === undefined) return undefined;
+  return `import('../${relative(tools.folder, file).replaceAll('\\', '/')}.js').I${resource.kind}`;
+}
+
+function compile({ folder }: Tools, lines: string[]): { program: ts.Program; source: string } {
+  const draft = mkdtempSync(join(folder, 'check-'));
   try {
-    const lines = resources.flatMap((resource, index) => {
-      const file = modelOf(tools, resource);
-      if (file === undefined) return [];
-      const from = relative(draft, file).replaceAll('\\', '/');
-      return [
-        `export const resource${index}: import('${from}.js').I${resource.kind} = ${JSON.stringify(resource)};`,
-      ];
-    });
     const source = join(draft, 'resources.mts');
     writeFileSync(source, `${lines.join('\n')}\n`);
     const program = ts.createProgram([source], {
@@ -71,16 +72,41 @@ function checkFields(tools: Tools, resources: Resource[]): string[] {
       moduleResolution: ts.ModuleResolutionKind.NodeNext,
       types: [],
     });
-    return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
-      const line =
-        file === undefined || start === undefined ? -1 : file.getLineAndCharacterOfPosition(start).line;
-      const about = resources[line];
-      const text = ts.flattenDiagnosticMessageText(messageText, ' ');
-      return `${about === undefined ? 'resources' : titleOf(about)}: ${text}`;
-    });
+    return { program, source };
   } finally {
+    // The program has read all of its files.
     rmSync(draft, { recursive: true });
   }
+}
+
+/** Literals, compiled; the compiler's line tells which resource it speaks of. */
+function checkFields(tools: Tools, resources: Resource[]): string[] {
+  const lines = resources.map((resource, index) => {
+    const type = typeOf(tools, resource);
+    return type === undefined ? '' : `export const resource${index}: ${type} = ${JSON.stringify(resource)};`;
+  });
+  const { program } = compile(tools, lines);
+  return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
+    const line =
+      file === undefined || start === undefined ? -1 : file.getLineAndCharacterOfPosition(start).line;
+    const about = resources[line];
+    const text = ts.flattenDiagnosticMessageText(messageText, ' ');
+    return `${about === undefined ? 'resources' : titleOf(about)}: ${text}`;
+  });
+}
+
+/** The compiler's types of resources, in their order; `unknown` without a model. */
+export function compileTypes(
+  tools: Tools,
+  resources: Resource[],
+): { checker: ts.TypeChecker; types: ts.Type[] } {
+  const lines = resources.map(
+    (one, index) => `export type Resource${index} = ${typeOf(tools, one) ?? 'unknown'};`,
+  );
+  const { program, source } = compile(tools, lines);
+  const checker = program.getTypeChecker();
+  const statements = program.getSourceFile(source)?.statements ?? [];
+  return { checker, types: statements.map((one) => checker.getTypeAtLocation(one)) };
 }
 
 /** @returns what is wrong, nothing when every resource is valid. */

@@ -82,6 +82,27 @@ export function workloadsOf(resources: Resource[]): Workload[] {
     });
 }
 
+interface StatefulSpec {
+  volumeClaimTemplates?: { metadata: { name: string } }[];
+}
+
+/** What the controllers would make: one Pod of each workload, with the volumes that a StatefulSet adds. */
+export function podsOf(resources: Resource[]): Resource[] {
+  return workloadsOf(resources).map(({ kind, name, labels, pod }) => {
+    const owner = resources.find((one) => one.kind === kind && one.metadata.name === name);
+    const claims = ((owner?.['spec'] as StatefulSpec).volumeClaimTemplates ?? []).map(({ metadata }) => ({
+      name: metadata.name,
+      persistentVolumeClaim: { claimName: `${metadata.name}-${name}-0` },
+    }));
+    return {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: `${name}-0`, namespace: 'seckill', labels },
+      spec: { ...pod, volumes: [...(pod.volumes ?? []), ...claims] },
+    };
+  });
+}
+
 /** Variables of the container, those of its config map included; secrets are the names of files. */
 export function variablesOf({ main }: Workload, resources: Resource[]): Map<string, string> {
   const maps = (main.envFrom ?? []).map(({ configMapRef }) => configMapRef?.name);
