@@ -52,7 +52,7 @@ export async function openPostgresShop(options: PostgresShopOptions): Promise<Sh
 
   async function reserve(request: ShopRequest): Promise<ShopAnswer> {
     const { saleId, userId, idempotencyKey, sku, quantity, channelId } = request;
-    const id = formatReservationId({ saleId, lane: 0, random: randomBytes(16).toString('base64url') });
+    const id = formatReservationId({ saleId, lane: 0, suffix: randomBytes(16).toString('base64url') });
     try {
       const { rows } = await pool.query<OrderRow>({
         name: 'reserve',

@@ -101,7 +101,7 @@ async function reserve(redis: Redis, request: ShopRequest): Promise<ShopAnswer> 
     if (typeof available !== 'string' || typeof item !== 'string') return { outcome: 'sku_not_found' };
     if (Number(available) < quantity) return { outcome: 'sold_out' };
     const { price, currency } = JSON.parse(item) as StoredItem;
-    const id = formatReservationId({ saleId, lane: 0, random: randomBytes(16).toString('base64url') });
+    const id = formatReservationId({ saleId, lane: 0, suffix: randomBytes(16).toString('base64url') });
     const facts = { id, saleId, userId, sku, quantity, channelId, price, currency, reservedAt: Date.now() };
     const reservation = toReservation(facts);
     // All of it goes out in one write.

@@ -225,9 +225,9 @@ function judgeConservation({ lane, orders }: SaleReading, report: Report): void 
       report('INV-3', `${item.sku}: ${item.paid} paid in Redis, ${paidUnits} in Postgres`);
     }
   }
-  const pendingIds = new Set(pending.map(({ id }) => parseReservationId(id)?.random ?? id));
-  const strays = [...lane.holds].filter((random) => !pendingIds.has(random)).length;
-  const missing = [...pendingIds].filter((random) => !lane.holds.has(random)).length;
+  const expected = new Set(pending.map(({ id }) => parseReservationId(id)?.suffix ?? id));
+  const strays = [...lane.holds].filter((suffix) => !expected.has(suffix)).length;
+  const missing = [...expected].filter((suffix) => !lane.holds.has(suffix)).length;
   if (strays + missing > 0) {
     report('INV-3', `${strays} holds without a pending order, ${missing} the other way round`);
   }

@@ -31,8 +31,9 @@ export interface RedisLane {
   /** Units by user and by channel. */
   buyers: Map<string, number>;
   channels: Map<string, { cap: number | undefined; units: number }>;
-  /** Random parts of the reservation ids on hold. */
+  /** Ends of the reservation ids on hold. */
   holds: Set<string>;
+  /** Whose reservation is known: live or ended. */
   keys: number;
 }
 
@@ -93,12 +94,10 @@ export class EngineReader {
 
   async lane(saleId: string, lane = 0): Promise<RedisLane> {
     const key = (part: string) => `seckill:{${saleId}:${lane}}:${part}`;
-    const [state, items, buyers, channels, holds, keys, outbox] = await Promise.all([
+    const [state, buyers, holds, ended, outbox] = await Promise.all([
       this.#redis.hgetall(key('state')),
-      this.#redis.hgetall(key('items')),
       this.#redis.hgetall(key('buyers')),
-      this.#redis.hgetall(key('channels')),
-      this.#redis.hkeys(key('holds')),
+      this.#redis.hgetall(key('holds')),
       this.#redis.hlen(key('keys')),
       this.#redis.xlen(key('outbox')),
     ]);
@@ -106,16 +105,16 @@ export class EngineReader {
       epoch: Number(state['epoch']),
       sequence: Number(state['sequence']),
       outbox,
-      items: parseItems(items),
+      items: parseItems(state),
       buyers: new Map(Object.entries(buyers).map(([user, units]) => [user, Number(units)])),
-      channels: parseChannels(channels),
-      holds: new Set(holds),
-      keys,
+      channels: parseChannels(state),
+      holds: new Set(Object.entries(holds).map(toSuffix)),
+      keys: Object.keys(holds).length + ended,
     };
   }
 
   async items(saleId: string, lane = 0): Promise<RedisItem[]> {
-    return parseItems(await this.#redis.hgetall(`seckill:{${saleId}:${lane}}:items`));
+    return parseItems(await this.#redis.hgetall(`seckill:{${saleId}:${lane}}:state`));
   }
 
   async orders(saleId: string): Promise<OrderRow[]> {
@@ -128,7 +127,7 @@ export class EngineReader {
     return rows;
   }
 
-  /** The holds of a lane and Redis' clock, in one atomic step; milliseconds since the epoch. */
+  /** The holds of a lane by the hash of buyer and key, and Redis' clock, in one atomic step; milliseconds since the epoch. */
   async holds(saleId: string, lane = 0): Promise<{ now: number; holds: Set<string> }> {
     const replies = await this.#redis.multi().time().hkeys(`seckill:{${saleId}:${lane}}:holds`).exec();
     const [[, time] = [null, []], [, holds] = [null, []]] = replies ?? [];
@@ -335,6 +334,11 @@ export class EngineReader {
       await admin.disconnect();
     }
   }
+}
+
+function toSuffix([keyHash, record]: [string, string]): string {
+  const [, , random = ''] = record.split('\n', 3);
+  return random + keyHash;
 }
 
 function parseItems(fields: Record<string, string>): RedisItem[] {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseReservationId } from '@seckill/contracts';
+import { splitSuffix } from '@seckill/stock/reservation-id';
 import type { EngineReader, OrderRow } from './engines.ts';
 
 const INTERVAL_MS = 50;
@@ -28,7 +29,7 @@ export function watchHolds(
     let present = new Set<string>();
     while (!abort.signal.aborted) {
       const { now, holds } = await engines.holds(saleId);
-      for (const random of present) if (!holds.has(random)) goneAt.set(`${saleId}.${random}`, now);
+      for (const keyHash of present) if (!holds.has(keyHash)) goneAt.set(`${saleId}.${keyHash}`, now);
       present = holds;
       await sleep(INTERVAL_MS);
     }
@@ -46,7 +47,7 @@ function measure(orders: OrderRow[], goneAt: Map<string, number>): ResaleDelays 
   const delays = orders
     .filter(({ status }) => status === 'cancelled' || status === 'expired')
     .flatMap((row) => {
-      const gone = goneAt.get(`${row.sale_id}.${parseReservationId(row.id)?.random ?? ''}`);
+      const gone = goneAt.get(`${row.sale_id}.${keyHashOf(row)}`);
       // An expired hold ends when it was to end, whenever anyone noticed.
       const end = row.status === 'expired' ? row.expires_at : row.ended_at;
       return gone === undefined || end === null ? [] : [gone - end.getTime()];
@@ -54,4 +55,9 @@ function measure(orders: OrderRow[], goneAt: Map<string, number>): ResaleDelays 
     .sort((a, b) => a - b);
   const [p50, max] = [delays[Math.floor(delays.length / 2)], delays.at(-1)];
   return p50 === undefined || max === undefined ? undefined : { count: delays.length, p50, max };
+}
+
+/** The field of its hold. */
+function keyHashOf({ id }: OrderRow): string {
+  return splitSuffix(parseReservationId(id)?.suffix ?? '').keyHash;
 }

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import type { ControlState } from '@seckill/contracts';
 import { createLogger, createRedis, readRunId } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
-import { fingerprintOf } from '@seckill/stock/fingerprint';
 import { laneKeys, scriptKeys } from '@seckill/stock/keys';
+import { keyHashOf, makeRandoms } from '@seckill/stock/reservation-id';
 import { buildScript, defineScripts } from '@seckill/stock/scripts';
 import type { Redis } from 'ioredis';
 import type { Comparison } from './comparison.ts';
@@ -56,26 +56,26 @@ async function measureReserve(redis: Redis, url: string, calls: number): Promise
   await openLane(redis, lane, runId);
   const hash = await loadScript(redis, buildScript('reserve'));
   const keys = scriptKeys('reserve', lane);
-  const request = { lines: [{ sku: 'unit', quantity: 1 }], channelId: 'group' };
-  const commands = Array.from({ length: calls }, (_, index) =>
-    encode([
+  const commands = makeRandoms(calls).map((random, index) => {
+    const [userId, idempotencyKey] = [`script-${String(index).padStart(9, '0')}`, randomUUID()];
+    return encode([
       'EVALSHA',
       hash,
       String(keys.length),
       ...keys,
       runId,
       String(TOTAL),
-      `script-${String(index).padStart(9, '0')}`,
-      randomUUID(),
-      fingerprintOf(request),
-      randomBytes(16).toString('base64url'),
-      request.channelId,
+      userId,
+      idempotencyKey,
+      keyHashOf(userId, idempotencyKey),
+      random,
+      'group',
       '',
       '',
       'unit',
       '1',
-    ]),
-  );
+    ]);
+  });
   const perSecond = await sendAll(url, commands);
   const holds = await redis.hlen(laneKeys(lane).holds);
   if (holds !== calls) throw new Error(`reserve.lua took ${holds} units in ${calls} calls`);

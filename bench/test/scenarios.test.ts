@@ -174,7 +174,7 @@ async function withThief<Result>(url: string, work: () => Promise<Result>): Prom
   const thief = (async () => {
     while (!state.isDone) {
       const lane = (await redis.smembers('seckill:lanes')).find((one) => !known.has(one));
-      const key = `seckill:{${lane ?? ''}}:items`;
+      const key = `seckill:{${lane ?? ''}}:state`;
       if (lane !== undefined && Number(await redis.hget(key, 'unit:held')) > 0) {
         // The next reservation writes absolute counts, so it may come between: stolen until it stays stolen.
         await redis.hincrby(key, 'unit:available', -1);

@@ -3,7 +3,7 @@
 -- harmless. Works under any gate once the lane is loaded, and when memory is full: a sale must always be stoppable.
 -- Called by stock for `PUT /internal/sales/:saleId`.
 --
--- KEYS[1] state     KEYS[2] items     KEYS[3] channels
+-- KEYS[1] state
 -- ARGV[1] runId     run_id of the Redis behind the caller's connection
 -- ARGV[2] control   JSON of the ControlState; totals are absolute, channels are added or get a new cap
 --
@@ -14,7 +14,7 @@
 --   total_too_low, sku, held + paid            nothing was applied (INV-1)
 --   item_missing, sku                          nothing was applied: a whole state names every item of the lane
 
-local stateKey, itemsKey, channelsKey = KEYS[1], KEYS[2], KEYS[3]
+local stateKey = KEYS[1]
 local runId, control = ARGV[1], cjson.decode(ARGV[2])
 
 --- @include "whole"
@@ -24,8 +24,8 @@ local runId, control = ARGV[1], cjson.decode(ARGV[2])
 --- @include "applyTotals"
 --- @include "writeControl"
 
-local gate, openedRunId, epoch, version, loaded =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'version', 'loaded'))
+local gate, openedRunId, epoch, version, loaded, skus =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'version', 'loaded', 'skus'))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
   return { 'missing' }
@@ -37,7 +37,7 @@ if control.version <= tonumber(version) then
   return { 'current', verdict, tonumber(epoch), tonumber(version) }
 end
 
-local items, named = readItems(itemsKey), {}
+local items, named = readItems(stateKey, skus), {}
 for _, item in ipairs(control.items) do
   named[item.sku] = true
 end
@@ -51,6 +51,6 @@ if tooLow then
   return { 'total_too_low', tooLow, taken }
 end
 
-writeControl(stateKey, channelsKey, control)
-writeItems(itemsKey, items)
+writeControl(stateKey, control)
+writeItems(stateKey, items)
 return { 'applied', verdict, tonumber(epoch), control.version }

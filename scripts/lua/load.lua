@@ -3,14 +3,13 @@
 -- the lane and installs the control state; the others follow in order; a repeated chunk changes nothing. Chunks bound
 -- the time one call keeps Redis busy. Called by stock, between close.lua and open.lua.
 --
--- KEYS[1] state     KEYS[2] items     KEYS[3] buyers    KEYS[4] channels
--- KEYS[5] keys      KEYS[6] holds     KEYS[7] outbox
+-- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
 -- ARGV[1] epoch     the snapshot's; higher than the lane's for chunk 0, the one being loaded for the others
 -- ARGV[2] chunk     its number, from 0
 -- ARGV[3] isLast    '1': the lane is loaded completely after this chunk
 -- ARGV[4] control   JSON of the ControlState; read in chunk 0 only
--- ARGV[5] orders    JSON array of { random, userId, keyField, channelId, status, record, lines: [{ sku, quantity }] };
---                   pending: held + hold, paid: paid, both + buyer + channel; cancelled, expired: the key alone
+-- ARGV[5] orders    JSON array of { userId, keyHash, channelId, status, record, lines: [{ sku, quantity }] };
+--                   pending: held + hold, paid: paid + key, both + buyer + channel; cancelled, expired: key alone
 --
 -- Answers:
 --   loaded, chunk       this chunk is in, now or before
@@ -21,8 +20,7 @@
 --   chunk_not_next      a chunk is missing in between
 -- Errors (the snapshot contradicts itself, nothing written): SECKILL_LOAD_SKU, _CHANNEL, _STATUS, _KEY_TWICE, _OVERSOLD
 
-local stateKey, itemsKey, buyersKey, channelsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local keysKey, holdsKey, outboxKey = KEYS[5], KEYS[6], KEYS[7]
+local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
 local orders = cjson.decode(ARGV[5])
 
@@ -32,7 +30,8 @@ local orders = cjson.decode(ARGV[5])
 --- @include "applyTotals"
 --- @include "writeControl"
 
-local gate, laneEpoch, laneChunk, closing = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'closing'))
+local gate, laneEpoch, laneChunk, closing, skus =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'closing', 'skus'))
 if not gate then
   return { 'missing' }
 end
@@ -64,16 +63,19 @@ if chunk == 0 then
     channels[channel.id] = true
   end
 else
-  items = readItems(itemsKey)
+  items = readItems(stateKey, skus)
 end
 
 -- Units that each buyer and channel gains by this chunk; the plan is complete before the first write.
-local buyerUnits, channelUnits, keyFields = {}, {}, {}
+local buyerUnits, channelUnits, keyHashes = {}, {}, {}
+local function isLoaded(keyHash)
+  return redis.call('HEXISTS', holdsKey, keyHash) == 1 or redis.call('HEXISTS', keysKey, keyHash) == 1
+end
 for _, order in ipairs(orders) do
-  if keyFields[order.keyField] or (chunk > 0 and redis.call('HEXISTS', keysKey, order.keyField) == 1) then
+  if keyHashes[order.keyHash] or (chunk > 0 and isLoaded(order.keyHash)) then
     return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
   end
-  keyFields[order.keyField] = true
+  keyHashes[order.keyHash] = true
   if order.status == 'pending' or order.status == 'paid' then
     local name, quantity = order.status == 'pending' and 'held' or 'paid', 0
     for _, line in ipairs(order.lines) do
@@ -87,7 +89,7 @@ for _, order in ipairs(orders) do
     end
     buyerUnits[order.userId] = (buyerUnits[order.userId] or 0) + quantity
     if order.channelId ~= '' then
-      if not channels[order.channelId] and (chunk == 0 or redis.call('HEXISTS', channelsKey, order.channelId .. ':cap') == 0) then
+      if not channels[order.channelId] and (chunk == 0 or redis.call('HEXISTS', stateKey, order.channelId .. ':cap') == 0) then
         return redis.error_reply('SECKILL_LOAD_CHANNEL an order has a channel the sale has not')
       end
       channelUnits[order.channelId] = (channelUnits[order.channelId] or 0) + quantity
@@ -105,26 +107,23 @@ end
 
 if chunk == 0 then
   -- The stream stays, empty: its last id guards against a rewound epoch.
-  redis.call('UNLINK', stateKey, itemsKey, buyersKey, channelsKey, keysKey, holdsKey)
+  redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey)
   redis.call(
     'HSET', stateKey,
     'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'closing', closing or '0'
   )
-  writeControl(stateKey, channelsKey, control)
+  writeControl(stateKey, control)
 end
-writeItems(itemsKey, items)
+writeItems(stateKey, items)
 for userId, units in pairs(buyerUnits) do
   redis.call('HINCRBY', buyersKey, userId, whole(units))
 end
 for channelId, units in pairs(channelUnits) do
-  redis.call('HINCRBY', channelsKey, channelId .. ':units', whole(units))
+  redis.call('HINCRBY', stateKey, channelId .. ':units', whole(units))
 end
 for _, order in ipairs(orders) do
   -- INV-4: the key outlives its hold, else the key of a cancelled order takes a second unit.
-  redis.call('HSET', keysKey, order.keyField, order.record)
-  if order.status == 'pending' then
-    redis.call('HSET', holdsKey, order.random, order.keyField)
-  end
+  redis.call('HSET', order.status == 'pending' and holdsKey or keysKey, order.keyHash, order.record)
 end
 redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
 return { 'loaded', chunk }

@@ -1,15 +1,15 @@
 #!lua
 -- Takes units for one buyer: all lines or none, in one atomic step with the hold and the outbox entry (decision 1).
--- Called by stock for each item of a batch. A rejected request writes nothing.
+-- Called by stock for each item of a batch. A rejected request writes nothing. What a call costs is its redis.calls, not
+-- its Lua: ten at most, so everything of `state` is read by one and written by one.
 --
--- KEYS[1] state     KEYS[2] items     KEYS[3] buyers    KEYS[4] channels
--- KEYS[5] keys      KEYS[6] holds     KEYS[7] outbox
+-- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
 -- ARGV[1] runId          run_id of the Redis behind the caller's connection
 -- ARGV[2] outboxCountMax entries the outbox may hold before we shed load
 -- ARGV[3] userId
 -- ARGV[4] idempotencyKey
--- ARGV[5] fingerprint    of the request
--- ARGV[6] random         random part of the new reservation's id
+-- ARGV[5] keyHash        of the two, 22 characters; field of `holds` and `keys`, end of the reservation's id
+-- ARGV[6] random         16 characters before it in the id of a new reservation
 -- ARGV[7] channelId      '' = none
 -- ARGV[8] ref            '' = none
 -- ARGV[9] traceparent    '' = none
@@ -18,8 +18,7 @@
 -- Answers, the first that applies:
 --   overloaded
 --   sale_unavailable, 1 if the lane is missing, else 0
---   replayed, record               the key reserved before with the same fingerprint (INV-4)
---   key_reused                     … with another one
+--   known, record                  the key reserved before (INV-4); the caller compares the requests
 --   sale_closed                    by hand, or closes_at has come
 --   sale_paused
 --   sale_not_open, opensAt, milliseconds until then
@@ -29,60 +28,60 @@
 --   limit_reached, limit, units the buyer holds or paid
 --   channel_full, cap
 --   reserved, record
--- Errors (our own bugs, nothing written): SECKILL_RESERVE_ARGUMENTS, SECKILL_RESERVE_RANDOM_USED, SECKILL_LANE_BROKEN
+-- Errors (our own bugs, nothing written): SECKILL_RESERVE_ARGUMENTS, SECKILL_LANE_BROKEN
 
-local stateKey, itemsKey, buyersKey, channelsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local keysKey, holdsKey, outboxKey = KEYS[5], KEYS[6], KEYS[7]
+local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2], '^%d+$'))
-local userId, idempotencyKey, fingerprint, random = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local userId, idempotencyKey, keyHash, random = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local channelId, ref, traceparent = ARGV[7], ARGV[8], ARGV[9]
 local FIRST_LINE = 10
+local STATE_FIELDS = 12
 
 --- @include "now"
---- @include "whole"
 --- @include "gateOf"
 
--- A SKU named twice would be counted once by the absolute writes below: refused, like every other malformed call.
----@return { sku: string, quantity: number }[]?
-local function readLines()
-  local lines, seen = {}, {}
-  for index = FIRST_LINE, #ARGV, 2 do
-    local sku, quantity = ARGV[index], ARGV[index + 1]
-    if sku == '' or seen[sku] or not quantity or not string.match(quantity, '^[1-9]%d*$') then
-      return nil
-    end
-    seen[sku] = true
-    lines[#lines + 1] = { sku = sku, quantity = tonumber(quantity) }
-  end
-  return #lines > 0 and lines or nil
+local function malformed()
+  return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
 end
 
-local lines = readLines()
-if not lines or not outboxCountMax or runId == '' or userId == '' or idempotencyKey == '' or random == '' then
-  return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
+if not outboxCountMax or runId == '' or userId == '' or idempotencyKey == '' or #keyHash ~= 22 or #random ~= 16 then
+  return malformed()
+end
+local fields = {
+  'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
+  channelId .. ':cap', channelId .. ':units',
+}
+local seen = {}
+for index = FIRST_LINE, #ARGV, 2 do
+  local sku, quantity = ARGV[index], ARGV[index + 1]
+  -- A SKU named twice would be counted once by the absolute writes below.
+  if sku == '' or seen[sku] or not quantity or not string.match(quantity, '^[1-9]%d*$') then
+    return malformed()
+  end
+  seen[sku] = true
+  local last = #fields
+  fields[last + 1], fields[last + 2], fields[last + 3] = sku .. ':available', sku .. ':held', sku .. ':price'
+end
+if #fields == STATE_FIELDS then
+  return malformed()
 end
 
 if redis.call('XLEN', outboxKey) >= outboxCountMax then
   return { 'overloaded' }
 end
 
-local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency = unpack(redis.call(
-  'HMGET', stateKey,
-  'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency'
-))
+local lane = redis.call('HMGET', stateKey, unpack(fields))
+local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, cap, channelUnits =
+  unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
   return { 'sale_unavailable', verdict == 'missing' and 1 or 0 }
 end
 
--- INV-4. The length in front keeps ("a:b", "c") and ("a", "b:c") apart.
-local keyField = #userId .. ':' .. userId .. idempotencyKey
-local known = redis.call('HGET', keysKey, keyField)
+-- INV-4. A record is in one of the two: settle.lua moves it.
+local known = redis.call('HGET', holdsKey, keyHash) or redis.call('HGET', keysKey, keyHash)
 if known then
-  if string.match(known, '^[^\n]*\n([^\n]*)\n') == fingerprint then
-    return { 'replayed', known }
-  end
-  return { 'key_reused' }
+  return { 'known', known }
 end
 
 local at = now()
@@ -97,82 +96,64 @@ if at < tonumber(opensAt) then
   return { 'sale_not_open', opensAt, tonumber(opensAt) - at }
 end
 
-local quantity = 0
-for _, line in ipairs(lines) do
-  local available, held, price = unpack(
-    redis.call('HMGET', itemsKey, line.sku .. ':available', line.sku .. ':held', line.sku .. ':price')
-  )
-  if not available then
-    return { 'sku_not_found', line.sku }
+-- Numbers go into texts and calls as they are: Lua writes whole ones exactly below 10^14 (milliseconds reach that in the
+-- year 5138), redis.call below 10^17. Quantities and prices stay the texts they came as.
+local nextSequence = sequence + 1
+local entryId = epoch .. '-' .. nextSequence
+local facts = { userId, idempotencyKey, random, entryId, at, holdMs, currency, channelId, ref }
+local written = { 'sequence', nextSequence }
+local quantity, soldOut = 0, nil
+local place = STATE_FIELDS
+for index = FIRST_LINE, #ARGV, 2 do
+  local sku, units = ARGV[index], tonumber(ARGV[index + 1])
+  if not lane[place + 1] then
+    return { 'sku_not_found', sku }
   end
-  line.available, line.held, line.price = tonumber(available), tonumber(held), tonumber(price)
-  if not line.available or not line.held or not line.price or line.available < 0 then
+  local available, held, price = tonumber(lane[place + 1]), tonumber(lane[place + 2]), lane[place + 3]
+  if not available or not held or not tonumber(price) or available < 0 then
     return redis.error_reply('SECKILL_LANE_BROKEN counts of an item')
   end
-  quantity = quantity + line.quantity
-end
-
-local cap, channelUnits
-if channelId ~= '' then
-  cap, channelUnits = unpack(redis.call('HMGET', channelsKey, channelId .. ':cap', channelId .. ':units'))
-  if not cap then
-    return { 'channel_not_found' }
+  -- INV-1
+  if available < units and not soldOut then
+    soldOut = { 'sold_out', sku, available, available + held == 0 and 1 or 0 }
   end
-  channelUnits = tonumber(channelUnits)
+  quantity = quantity + units
+  local last = #facts
+  facts[last + 1], facts[last + 2], facts[last + 3] = sku, ARGV[index + 1], price
+  -- INV-3: what leaves available enters held.
+  last = #written
+  written[last + 1], written[last + 2] = fields[place + 1], available - units
+  written[last + 3], written[last + 4] = fields[place + 2], held + units
+  place = place + 3
 end
-
--- INV-1
-for _, line in ipairs(lines) do
-  if line.available < line.quantity then
-    return { 'sold_out', line.sku, line.available, line.available + line.held == 0 and 1 or 0 }
-  end
+if channelId ~= '' and not cap then
+  return { 'channel_not_found' }
+end
+if soldOut then
+  return soldOut
 end
 
 -- INV-6
-local buyerUnits = tonumber(redis.call('HGET', buyersKey, userId) or '0')
+local buyerUnits = tonumber(redis.call('HGET', buyersKey, userId) or 0)
 if limit ~= '' and buyerUnits + quantity > tonumber(limit) then
   return { 'limit_reached', tonumber(limit), buyerUnits }
 end
-if channelId ~= '' and cap ~= '' and channelUnits + quantity > tonumber(cap) then
-  return { 'channel_full', tonumber(cap) }
-end
-
-if redis.call('HEXISTS', holdsKey, random) == 1 then
-  return redis.error_reply('SECKILL_RESERVE_RANDOM_USED the reservation id is taken')
-end
-
-local nextSequence = whole(tonumber(sequence) + 1)
-local entryId = epoch .. '-' .. nextSequence
-local facts = { random, fingerprint, entryId, whole(at), whole(at + tonumber(holdMs)), currency, channelId, ref }
-for _, line in ipairs(lines) do
-  facts[#facts + 1] = line.sku
-  facts[#facts + 1] = whole(line.quantity)
-  facts[#facts + 1] = whole(line.price)
+if channelId ~= '' then
+  if cap ~= '' and channelUnits + quantity > tonumber(cap) then
+    return { 'channel_full', tonumber(cap) }
+  end
+  written[#written + 1] = channelId .. ':units'
+  written[#written + 1] = channelUnits + quantity
 end
 local record = table.concat(facts, '\n')
 
 -- The first write, because it is the only one that can be refused (a rewound id): nothing else has happened then.
 if traceparent == '' then
-  redis.call('XADD', outboxKey, entryId, 'user', userId, 'key', idempotencyKey, 'record', record)
+  redis.call('XADD', outboxKey, entryId, 'record', record)
 else
-  redis.call(
-    'XADD', outboxKey, entryId,
-    'user', userId, 'key', idempotencyKey, 'record', record, 'traceparent', traceparent
-  )
+  redis.call('XADD', outboxKey, entryId, 'record', record, 'traceparent', traceparent)
 end
-redis.call('HSET', stateKey, 'sequence', nextSequence)
-for _, line in ipairs(lines) do
-  -- INV-3: what leaves available enters held.
-  redis.call(
-    'HSET', itemsKey,
-    line.sku .. ':available', whole(line.available - line.quantity),
-    line.sku .. ':held', whole(line.held + line.quantity)
-  )
-end
-redis.call('HSET', buyersKey, userId, whole(buyerUnits + quantity))
-if channelId ~= '' then
-  redis.call('HSET', channelsKey, channelId .. ':units', whole(channelUnits + quantity))
-end
-redis.call('HSET', keysKey, keyField, record)
-redis.call('HSET', holdsKey, random, keyField)
+redis.call('HSET', stateKey, unpack(written))
+redis.call('HSET', buyersKey, userId, buyerUnits + quantity)
+redis.call('HSET', holdsKey, keyHash, record)
 return { 'reserved', record }

@@ -3,8 +3,7 @@
 -- nothing of it is on the way any more. A settlement that comes later finds no hold. The member of `seckill:lanes` is on
 -- another node and is removed afterwards. Never fails for memory: it frees it. Called by the relay, under the lane's lease.
 --
--- KEYS[1] state     KEYS[2] items     KEYS[3] buyers    KEYS[4] channels
--- KEYS[5] keys      KEYS[6] holds     KEYS[7] outbox
+-- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
 -- ARGV              none
 --
 -- Answers:
@@ -13,7 +12,7 @@
 --   busy       holds or outbox entries are left
 --   retired    it is gone
 
-local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[6], KEYS[7]
+local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[4], KEYS[5]
 local REST_MS = 24 * 60 * 60 * 1000
 
 --- @include "now"

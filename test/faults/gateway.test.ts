@@ -145,7 +145,7 @@ await t.test('a rolling restart of two gateways under steady load fails no reque
   await Promise.all(buyers);
   t.same(failures, [], `${served} requests were served`);
   t.equal((await second.child.exited).code, 0, 'and it ended in order');
-  t.equal(Number(await redis.hget('seckill:{rolling:0}:items', 'a:held')), served, 'each took one unit');
+  t.equal(Number(await redis.hget('seckill:{rolling:0}:state', 'a:held')), served, 'each took one unit');
   await third.child.stop();
 });
 
@@ -182,7 +182,7 @@ await t.test('stock is killed in the middle: "unknown", and the same key tells t
     'nobody hears anything else',
   );
   const reserved = [...told].filter(([, { status }]) => status === 201);
-  const heldBefore = Number(await redis.hget('seckill:{killed:0}:items', 'a:held'));
+  const heldBefore = Number(await redis.hget('seckill:{killed:0}:state', 'a:held'));
   t.ok(
     heldBefore >= reserved.length && heldBefore <= reserved.length + lost.length,
     'unknown ones may be made',
@@ -192,7 +192,7 @@ await t.test('stock is killed in the middle: "unknown", and the same key tells t
     repeats.every(({ status }) => status === 201),
     'every repeat is definite',
   );
-  const held = Number(await redis.hget('seckill:{killed:0}:items', 'a:held'));
+  const held = Number(await redis.hget('seckill:{killed:0}:state', 'a:held'));
   t.equal(held, reserved.length + lost.length, 'INV-4: each key has one unit');
 });
 

@@ -82,9 +82,7 @@ await t.test(
     await rush.stop();
     await untilStored(engines, 'late');
     // They are not lost: every one of them keeps its answer, for nobody has repeated its key in between.
-    for (const { reservationId } of entries.map((entry) => ({ reservationId: idOf('late', entry.record) }))) {
-      lost.delete(reservationId);
-    }
+    for (const { key } of messages) lost.delete(key);
     for (const id of await judgeRefused(t)) lost.add(id);
     await judgeRush(t, { client, engines, rush, lost });
   },
@@ -163,8 +161,4 @@ async function readBeyondLimits(saleId: string): Promise<string[]> {
   );
   await postgres.end();
   return rows.map(({ id }) => id);
-}
-
-function idOf(saleId: string, record: string): string {
-  return `${saleId}.0.${record.split('\n', 1)[0] ?? ''}`;
 }

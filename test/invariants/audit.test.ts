@@ -141,7 +141,7 @@ await t.test('holds that run out are for sale again, and the audit holds', async
 await t.test(
   'a unit added to Redis by hand is found by both the call and the role, and nobody takes it away',
   async (t) => {
-    const key = `seckill:{${SALE}:0}:items`;
+    const key = `seckill:{${SALE}:0}:state`;
     await redis.hincrby(key, 'a:available', 1);
     const broken = await auditUntil(({ verdict }) => verdict === 'broken');
     t.match(broken.invariants, { 'INV-1': 'holds', 'INV-2': 'holds', 'INV-3': 'broken' });
@@ -162,7 +162,7 @@ await t.test(
 
 await t.test('npm run rebuild mends what the audit has found, and keeps what was promised', async (t) => {
   const kept = await reserve(SALE, 'promised', 3);
-  await redis.hincrby(`seckill:{${SALE}:0}:items`, 'a:available', 7);
+  await redis.hincrby(`seckill:{${SALE}:0}:state`, 'a:available', 7);
   await auditUntil(({ verdict }) => verdict === 'broken');
   const before = await audit();
   const rebuild = (...args: string[]) =>

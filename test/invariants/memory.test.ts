@@ -92,7 +92,7 @@ await t.test('the same key, 1,000 times at once at two gateways, takes the last 
   t.same(new Set(answers.map(({ status }) => status)), new Set([201]));
   t.equal(new Set(answers.map(({ text }) => text)).size, 1, 'every body is the same');
   t.equal(answers.filter(({ headers }) => headers['idempotent-replayed'] === undefined).length, 1);
-  t.equal(await redis.hget('seckill:{once:0}:items', 'a:held'), '1');
+  t.equal(await redis.hget('seckill:{once:0}:state', 'a:held'), '1');
 });
 
 await t.test('a lost 201 is told again after the sale has sold out, at every gateway', async (t) => {
@@ -161,7 +161,7 @@ await t.test('units that come back are on sale at every gateway within a second'
     });
   }
   await until('both are back', async () => {
-    return (await redis.hget('seckill:{back:0}:items', 'a:available')) === '2';
+    return (await redis.hget('seckill:{back:0}:state', 'a:available')) === '2';
   });
   const backAt = performance.now();
   for (const gateway of GATEWAYS) {
@@ -190,7 +190,7 @@ for (const how of ['cut', 'silence'] as const) {
       const token = await client.token('u1');
       await until('the unit is back', async () => {
         await client.send({ method: 'POST', path, token });
-        return (await redis.hget(`seckill:{${saleId}:0}:items`, 'a:available')) === '1';
+        return (await redis.hget(`seckill:{${saleId}:0}:state`, 'a:available')) === '1';
       });
       await until('a second has passed', async () => performance.now() - deafAt > 1_000);
       const first = await reserve('second', saleId, 'u2');

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Test } from 'tap';
 import type { OutboxEntry } from '../../services/stock/src/outbox.ts';
+import { parseRecord, reservationIdOf } from '../../services/stock/src/record.ts';
 
 /** A person's connection to Redis, which comes back by itself. */
 export function connectRedis(t: Test, url: string): Redis {
@@ -61,7 +62,7 @@ export async function readOutbox(redis: Redis, saleId: string): Promise<OutboxEn
   const entries = await redis.xrange(outboxKey(saleId), '-', '+');
   return entries.map(([id, fields]) => {
     const fact = (name: string): string => fields[fields.indexOf(name) + 1] ?? '';
-    return { id, userId: fact('user'), idempotencyKey: fact('key'), record: fact('record') };
+    return { id, record: fact('record') };
   });
 }
 
@@ -73,7 +74,7 @@ function idsOf(saleId: string, entries: [string, string[]][]): Set<string> {
   return new Set(
     entries.map(([, fields]) => {
       const record = fields[fields.indexOf('record') + 1] ?? '';
-      return `${saleId}.0.${record.split('\n', 1)[0] ?? ''}`;
+      return reservationIdOf({ saleId, lane: 0 }, parseRecord(record));
     }),
   );
 }

@@ -17,12 +17,12 @@ export const ReservationId = Type.String({ pattern: RESERVATION_ID });
 export interface ReservationIdParts {
   saleId: string;
   lane: number;
-  /** At least 96 random bits, base64url: an id cannot be guessed. */
-  random: string;
+  /** Of stock's making; at least 96 bits of it are random, base64url: an id cannot be guessed. */
+  suffix: string;
 }
 
 export function formatReservationId(parts: ReservationIdParts): string {
-  return `${parts.saleId}.${parts.lane}.${parts.random}`;
+  return `${parts.saleId}.${parts.lane}.${parts.suffix}`;
 }
 
 const reservationId = new RegExp(RESERVATION_ID);
@@ -30,9 +30,9 @@ const reservationId = new RegExp(RESERVATION_ID);
 /** Undefined when the text is not one of our ids (then nothing can be stored under it). */
 export function parseReservationId(id: string): ReservationIdParts | undefined {
   if (!reservationId.test(id)) return undefined;
-  const [saleId, lane, random] = id.split('.');
-  if (saleId === undefined || lane === undefined || random === undefined) return undefined;
-  return { saleId, lane: Number(lane), random };
+  const [saleId, lane, suffix] = id.split('.');
+  if (saleId === undefined || lane === undefined || suffix === undefined) return undefined;
+  return { saleId, lane: Number(lane), suffix };
 }
 
 /** A buyer always lands in the same lane, so that the limit per buyer and the keys stay local (decision 13). */

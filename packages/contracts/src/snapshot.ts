@@ -11,7 +11,6 @@ export interface SnapshotOrder {
   sequence: number;
   userId: string;
   idempotencyKey: string;
-  fingerprint: string;
   lines: { sku: string; quantity: number; price: number }[];
   channelId?: string;
   ref?: string;

@@ -12,7 +12,7 @@ import {
 } from '../src/index.ts';
 
 await t.test('a reservation id names its sale and lane and survives the round trip', async (t) => {
-  const parts = { saleId: 'oranges-2000', lane: 0, random: 'abcDEF_-0123456789zzzz' };
+  const parts = { saleId: 'oranges-2000', lane: 0, suffix: 'abcDEF_-0123456789zzzz' };
   const id = formatReservationId(parts);
   t.equal(id, 'oranges-2000.0.abcDEF_-0123456789zzzz');
   t.same(parseReservationId(id), parts);

@@ -1,13 +1,21 @@
 -- Every item of the lane by SKU. Absolute writes later are safe: nothing runs between this reading and them.
----@param itemsKey string
+-- By name, for `state` holds two fields of each of up to 1,000 channels beside them.
+---@param stateKey string
+---@param skus string|false its field `skus`
 ---@return table<string, table<string, number>> items fields total, available, held, paid, price
-local function readItems(itemsKey)
-  local fields = redis.call('HGETALL', itemsKey)
-  local items = {}
-  for index = 1, #fields, 2 do
-    local sku, name = string.match(fields[index], '^([^:]+):(%l+)$')
-    items[sku] = items[sku] or {}
-    items[sku][name] = tonumber(fields[index + 1])
+local function readItems(stateKey, skus)
+  local items, owners, names, fields = {}, {}, {}, {}
+  for sku in string.gmatch(skus or '', '%S+') do
+    items[sku] = {}
+    for _, name in ipairs({ 'total', 'available', 'held', 'paid', 'price' }) do
+      local place = #fields + 1
+      owners[place], names[place], fields[place] = items[sku], name, sku .. ':' .. name
+    end
+  end
+  if #fields > 0 then
+    for place, value in ipairs(redis.call('HMGET', stateKey, unpack(fields))) do
+      owners[place][names[place]] = tonumber(value)
+    end
   end
   return items
 end

@@ -1,8 +1,7 @@
 -- Writes what order decided: state, window, limit, caps. Counts of items and channels are not its business.
 ---@param stateKey string
----@param channelsKey string
 ---@param control table ControlState of packages/contracts
-local function writeControl(stateKey, channelsKey, control)
+local function writeControl(stateKey, control)
   redis.call(
     'HSET', stateKey,
     'version', whole(control.version),
@@ -14,7 +13,7 @@ local function writeControl(stateKey, channelsKey, control)
     'currency', control.currency
   )
   for _, channel in ipairs(control.channels) do
-    redis.call('HSET', channelsKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
-    redis.call('HSETNX', channelsKey, channel.id .. ':units', '0')
+    redis.call('HSET', stateKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
+    redis.call('HSETNX', stateKey, channel.id .. ':units', '0')
   end
 end

@@ -61,7 +61,7 @@ await t.test('window, limit, hold, price, new items and new channels come with a
     channels: [{ id: 'x' }, { id: 'free', cap: 1 }, { id: 'new', cap: 2 }],
   });
   t.same(await lane.item('c'), [5, 5, 0, 0]);
-  t.same(await lane.redis.hgetall(lane.keys.channels), {
+  t.match(await lane.redis.hgetall(lane.keys.state), {
     'x:cap': '',
     'x:units': '1',
     'free:cap': '1',

@@ -2,7 +2,7 @@
 // Method: a Redis of our own whose maxmemory is set below what it uses.
 import { startEngines } from '@seckill/stack';
 import t from 'tap';
-import { connect, makeRandom, openLane } from './support/lane.ts';
+import { connect, openLane } from './support/lane.ts';
 
 await t.test(
   'at maxmemory reserve and load write nothing; control, close, lease, trim, settle and retire go on',
@@ -17,9 +17,8 @@ await t.test(
     });
     const redis = await connect(t, engines.redis);
     const lane = await openLane(t, {}, [], redis);
-    const [paid, expired] = [makeRandom(), makeRandom()];
-    await lane.reserve({ random: paid });
-    await lane.reserve({ random: expired, user: 'u3' });
+    const paid = await lane.hold();
+    const expired = await lane.hold({ user: 'u3' });
     const retired = await openLane(t, { closesAt: 2 }, [], redis);
     await redis.config('SET', 'maxmemory', '1mb');
     await redis.config('SET', 'maxmemory-policy', 'noeviction');

@@ -64,7 +64,7 @@ await t.test('racing channels sell their caps exactly', async (t) => {
     return { user: `u${index}`, channel: `c${index % 10}`, lines: [['a', 1]] };
   });
   t.same(tally(await race(lane, requests)), { reserved: 300, channel_full: 1_700 });
-  for (const { id } of channels) t.equal(await lane.redis.hget(lane.keys.channels, `${id}:units`), '30');
+  for (const { id } of channels) t.equal(await lane.redis.hget(lane.keys.state, `${id}:units`), '30');
 });
 
 await t.test(
@@ -76,7 +76,7 @@ await t.test(
       return { user: `u${buyer}`, key: 'k' };
     });
     const answers = await race(lane, requests);
-    t.same(tally(answers), { reserved: 400, replayed: 1_600 });
+    t.same(tally(answers), { reserved: 400, known: 1_600 });
     const records = new Set(answers.map(([, record]) => record));
     t.equal(records.size, 400, 'INV-4');
     t.same(await lane.item('a'), [1_000, 600, 400, 0]);
@@ -110,7 +110,7 @@ await t.test('several lines, restocks, limits and caps at once keep every count'
   const [answers] = await Promise.all([race(lane, requests), ...restocks]);
   await conserves(t, lane, 'a');
   await conserves(t, lane, 'b');
-  t.ok(Number(await lane.redis.hget(lane.keys.channels, 'x:units')) <= 200);
+  t.ok(Number(await lane.redis.hget(lane.keys.state, 'x:units')) <= 200);
   const units = Object.values(await lane.redis.hgetall(lane.keys.buyers)).map(Number);
   t.ok(Math.max(...units) <= 5);
   const [, , heldA = 0] = await lane.item('a');

@@ -1,7 +1,7 @@
 // Goal: a lane goes away a day after its last hold can have ended, when nothing of it is on the way; never before.
 // Method: windows that lie in the past by Redis' own clock, for control state is absolute.
 import t, { type Test } from 'tap';
-import { connect, makeLane, makeRandom, openLane, PAST, type TestLane } from './support/lane.ts';
+import { connect, makeLane, openLane, PAST, type TestLane } from './support/lane.ts';
 
 const redis = await connect(t);
 const HOLD_MS = 1_000;
@@ -37,20 +37,18 @@ await t.test('it stays until closesAt + holdMs + 24 h have passed, under any gat
 
 await t.test('holds and outbox entries keep it', async (t) => {
   const lane = await openLane(t, {}, [], redis);
-  const random = makeRandom();
-  await lane.reserve({ random });
+  const suffix = await lane.hold();
   await closedFor(t, lane, DAY_MS + HOLD_MS);
   t.same(await lane.retire(), ['busy'], 'both');
   await lane.lease('one', 10_000);
   await lane.trim('one', '1-1');
   t.same(await lane.retire(), ['busy'], 'a hold');
-  await lane.settle(random, 'expired');
+  await lane.settle(suffix, 'expired');
   t.same(await lane.retire(), ['retired']);
-  t.same(await lane.settle(random, 'expired'), ['absent'], 'a settlement that comes later');
+  t.same(await lane.settle(suffix, 'expired'), ['absent'], 'a settlement that comes later');
 
   const other = await openLane(t, {}, [], redis);
-  const paid = makeRandom();
-  await other.reserve({ random: paid });
+  const paid = await other.hold();
   await other.settle(paid, 'paid');
   await closedFor(t, other, DAY_MS + HOLD_MS);
   t.same(await other.retire(), ['busy'], 'an entry that Kafka has not confirmed');

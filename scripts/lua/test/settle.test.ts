@@ -1,11 +1,14 @@
 // Goal: a hold ends once, and its units are where the verdict puts them, whatever state the lane is in (INV-3, INV-5).
 // Method: reservations on a real Redis, settled in every order and number; broken lanes are made by hand.
+import { parseReservationId } from '@seckill/contracts';
 import t, { type Test } from 'tap';
+import { keyHashOf } from '../../../services/stock/src/reservation-id.ts';
 import {
   connect,
   makeLane,
   makeRandom,
   openLane,
+  suffixOf,
   type ControlPatch,
   type Request,
   type TestLane,
@@ -23,23 +26,18 @@ const BASKET: Request = {
   ],
 };
 
-async function hold(lane: TestLane, request: Request = BASKET): Promise<string> {
-  const random = makeRandom();
-  const [outcome] = await lane.reserve({ ...request, random });
-  if (outcome !== 'reserved') throw new Error(String(outcome));
-  return random;
-}
+const hold = (lane: TestLane, request: Request = BASKET): Promise<string> => lane.hold(request);
+const keyHash = keyHashOf('u1', 'k');
 
 const buyerUnits = (lane: TestLane, user = 'u1'): Promise<string | null> =>
   lane.redis.hget(lane.keys.buyers, user);
-const channelUnits = (lane: TestLane): Promise<string | null> =>
-  lane.redis.hget(lane.keys.channels, 'x:units');
+const channelUnits = (lane: TestLane): Promise<string | null> => lane.redis.hget(lane.keys.state, 'x:units');
 
 /** Settles, and then once more with every verdict: nothing may change by that. */
-async function settleOnce(t: Test, lane: TestLane, random: string, verdict: string): Promise<void> {
-  t.equal((await lane.settle(random, verdict))[0], 'settled');
+async function settleOnce(t: Test, lane: TestLane, suffix: string, verdict: string): Promise<void> {
+  t.equal((await lane.settle(suffix, verdict))[0], 'settled');
   const after = await lane.dump();
-  for (const again of VERDICTS) t.same(await lane.settle(random, again), ['absent'], `${again} comes later`);
+  for (const again of VERDICTS) t.same(await lane.settle(suffix, again), ['absent'], `${again} comes later`);
   t.same(await lane.dump(), after, 'INV-5');
 }
 
@@ -56,10 +54,10 @@ for (const verdict of ['cancelled', 'expired'] as const) {
   await t.test(`${verdict} gives every line back, once, and frees limit and cap`, async (t) => {
     const control: ControlPatch = { limitPerBuyer: 3, channels: [{ id: 'x', cap: 3 }] };
     const lane = await openLane(t, control, [], redis);
-    const random = await hold(lane);
+    const suffix = await hold(lane);
     t.equal((await lane.reserve({ ...BASKET, key: 'k2' }))[0], 'limit_reached');
     t.equal((await lane.reserve({ ...BASKET, user: 'u2' }))[0], 'channel_full');
-    await settleOnce(t, lane, random, verdict);
+    await settleOnce(t, lane, suffix, verdict);
     t.same(await lane.item('a'), [3, 3, 0, 0]);
     t.same(await lane.item('b'), [100, 100, 0, 0]);
     t.same([await buyerUnits(lane), await channelUnits(lane)], [null, '0']);
@@ -79,21 +77,20 @@ await t.test('refused returns nothing for sale; the units stay in held until the
 
 await t.test('refused closes the gate, for Redis sold what does not exist', async (t) => {
   const lane = await openLane(t, {}, [], redis);
-  const random = await hold(lane);
+  const suffix = await hold(lane);
   const { closing } = await lane.place();
-  await settleOnce(t, lane, random, 'refused');
+  await settleOnce(t, lane, suffix, 'refused');
   t.same(await lane.reserve({ user: 'u2' }), ['sale_unavailable', 0]);
   t.equal((await lane.place()).closing, closing + 1, 'no permission of before opens it');
 });
 
 await t.test('refused leaves a lane open that was loaded anew since the reservation', async (t) => {
   const lane = await openLane(t, {}, [], redis);
-  const random = makeRandom();
   await lane.close({ force: true });
-  const order = lane.order({ epoch: 1, reservationId: `${lane.lane.saleId}.0.${random}` });
+  const order = lane.order({ epoch: 1 });
   await lane.loadChunk({ epoch: 2, orders: [order] });
   await lane.open(2);
-  await settleOnce(t, lane, random, 'refused');
+  await settleOnce(t, lane, parseReservationId(order.reservationId)?.suffix ?? '', 'refused');
   t.equal((await lane.reserve({ user: 'u2' }))[0], 'reserved');
 });
 
@@ -103,11 +100,12 @@ await t.test('the first key of a settled hold keeps its answer, byte by byte (IN
     const lane = await openLane(t, {}, [], redis);
     const random = makeRandom();
     const [, first] = await lane.reserve({ ...BASKET, random });
-    await lane.settle(random, verdict);
+    await lane.settle(suffixOf({ ...BASKET, random }), verdict);
     const before = await lane.dump();
-    t.same(await lane.reserve({ ...BASKET, random: makeRandom() }), ['replayed', first], verdict);
-    t.same(await lane.reserve({ ...BASKET, fingerprint: 'another' }), ['key_reused'], verdict);
+    t.same(await lane.reserve(BASKET), ['known', first], verdict);
     t.same(await lane.dump(), before, 'no second unit');
+    t.same(await redis.hgetall(lane.keys.keys), { [keyHash]: first });
+    t.equal(await redis.exists(lane.keys.holds), 0, 'a record stands once');
   }
 });
 
@@ -125,19 +123,34 @@ await t.test('a hold or a lane that Redis does not know is absent, and nothing i
   const lane = await openLane(t, {}, [], redis);
   await hold(lane);
   const before = await lane.dump();
-  for (const verdict of VERDICTS) t.same(await lane.settle(makeRandom(), verdict), ['absent']);
+  for (const verdict of VERDICTS)
+    t.same(await lane.settle(suffixOf({ key: 'another' }), verdict), ['absent']);
   t.same(await lane.dump(), before);
   const missing = await makeLane(t, redis);
-  t.same(await missing.settle(makeRandom(), 'expired'), ['absent']);
+  t.same(await missing.settle(suffixOf(BASKET), 'expired'), ['absent']);
   t.same(await redis.exists(...Object.values(missing.keys)), 0);
+});
+
+await t.test('a settlement of another reservation under the same key is absent', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  const suffix = await hold(lane);
+  const other = suffixOf({ ...BASKET, random: makeRandom() });
+  t.equal(other.slice(16), suffix.slice(16), 'the same hash');
+  const before = await lane.dump();
+  // One of before a loss of Redis, or an id of some other length.
+  for (const one of [other, suffix.slice(0, 16), `${suffix}a`, suffix.slice(0, -1), `a${suffix}`]) {
+    for (const verdict of VERDICTS) t.same(await lane.settle(one, verdict), ['absent'], one);
+  }
+  t.same(await lane.dump(), before);
+  await settleOnce(t, lane, suffix, 'paid');
 });
 
 await t.test('five deliveries at once over five connections act once', async (t) => {
   const lane = await openLane(t, {}, [], redis);
   const lanes = await Promise.all(Array.from({ length: 5 }, async () => lane.over(await connect(t))));
   for (let round = 0; round < 50; round += 1) {
-    const random = await hold(lane, { ...BASKET, key: `k${round}` });
-    const answers = await Promise.all(lanes.map((one) => one.settle(random, 'expired')));
+    const suffix = await hold(lane, { ...BASKET, key: `k${round}` });
+    const answers = await Promise.all(lanes.map((one) => one.settle(suffix, 'expired')));
     t.equal(answers.filter(([result]) => result === 'settled').length, 1);
     t.same(await lane.item('a'), [3, 3, 0, 0]);
   }
@@ -156,9 +169,9 @@ await t.test(
     };
     for (const [name, prepare] of Object.entries(ways)) {
       const lane = await openLane(t, {}, [], redis);
-      const random = await hold(lane);
+      const suffix = await hold(lane);
       await prepare(lane);
-      t.equal((await lane.settle(random, 'expired'))[0], 'settled', name);
+      t.equal((await lane.settle(suffix, 'expired'))[0], 'settled', name);
       t.same(await lane.item('a'), [3, 3, 0, 0], name);
     }
   },
@@ -174,7 +187,7 @@ await t.test('a hold that came with a snapshot is settled like any other', async
   ];
   await lane.loadChunk({ epoch: 3, orders });
   const [pending = '', paid = '', expired = ''] = orders.map(({ reservationId }) =>
-    String(reservationId.split('.')[2]),
+    String(parseReservationId(reservationId)?.suffix),
   );
   t.same(await lane.settle(paid, 'expired'), ['absent'], 'what is paid has no hold');
   t.same(await lane.settle(expired, 'expired'), ['absent']);
@@ -203,26 +216,26 @@ await t.test('sold out is final only while nothing is held, and ends when units 
 
 await t.test('counts that contradict the hold are an error, and nothing is written', async (t) => {
   const ways: Record<string, (lane: TestLane) => Promise<unknown>> = {
-    'held is too low': (lane) => lane.redis.hset(lane.keys.items, 'b:held', 1),
-    'no such item': (lane) => lane.redis.hdel(lane.keys.items, 'b:held'),
+    'held is too low': (lane) => lane.redis.hset(lane.keys.state, 'b:held', 1),
+    'no such item': (lane) => lane.redis.hdel(lane.keys.state, 'b:held'),
     'buyer is too low': (lane) => lane.redis.hset(lane.keys.buyers, 'u1', 2),
     'no such buyer': (lane) => lane.redis.hdel(lane.keys.buyers, 'u1'),
-    'channel is too low': (lane) => lane.redis.hset(lane.keys.channels, 'x:units', 2),
-    'no such channel': (lane) => lane.redis.hdel(lane.keys.channels, 'x:units'),
-    'no record': (lane) => lane.redis.del(lane.keys.keys),
-    'half a record': (lane) => lane.redis.hset(lane.keys.keys, '2:u1k', 'random\nfingerprint'),
+    'channel is too low': (lane) => lane.redis.hset(lane.keys.state, 'x:units', 2),
+    'no such channel': (lane) => lane.redis.hdel(lane.keys.state, 'x:units'),
+    'no record': (lane) => lane.redis.hset(lane.keys.holds, keyHash, ''),
+    'half a record': (lane) => lane.redis.hset(lane.keys.holds, keyHash, 'u1\nk\nrandom'),
     'half a line': async (lane) => {
-      const record = (await lane.redis.hget(lane.keys.keys, '2:u1k')) ?? '';
-      await lane.redis.hset(lane.keys.keys, '2:u1k', record.split('\n').slice(0, -2).join('\n'));
+      const record = (await lane.redis.hget(lane.keys.holds, keyHash)) ?? '';
+      await lane.redis.hset(lane.keys.holds, keyHash, record.split('\n').slice(0, -2).join('\n'));
     },
   };
   for (const [name, breakIt] of Object.entries(ways)) {
     for (const verdict of VERDICTS) {
       const lane = await openLane(t, {}, [], redis);
-      const random = await hold(lane);
+      const suffix = await hold(lane);
       await breakIt(lane);
       const before = await lane.dump();
-      await t.rejects(lane.settle(random, verdict), /^SECKILL_LANE_BROKEN /, `${name}: ${verdict}`);
+      await t.rejects(lane.settle(suffix, verdict), /^SECKILL_LANE_BROKEN /, `${name}: ${verdict}`);
       t.same(await lane.dump(), before, `${name}: ${verdict}`);
     }
   }
@@ -230,11 +243,11 @@ await t.test('counts that contradict the hold are an error, and nothing is writt
 
 await t.test('a call without an id or with an unknown verdict is refused', async (t) => {
   const lane = await openLane(t, {}, [], redis);
-  const random = await hold(lane);
+  const suffix = await hold(lane);
   const before = await lane.dump();
   await t.rejects(lane.settle('', 'paid'), /^SECKILL_SETTLE_ARGUMENTS/);
   for (const verdict of ['', 'pending', 'PAID']) {
-    await t.rejects(lane.settle(random, verdict), /^SECKILL_SETTLE_ARGUMENTS/, verdict);
+    await t.rejects(lane.settle(suffix, verdict), /^SECKILL_SETTLE_ARGUMENTS/, verdict);
   }
   t.same(await lane.dump(), before);
 });

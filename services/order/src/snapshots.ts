@@ -34,7 +34,6 @@ interface OrderRow {
   sequence: string;
   user_id: string;
   idempotency_key: string;
-  fingerprint: string;
   lines: SnapshotOrder['lines'];
   channel_id: string | null;
   ref: string | null;
@@ -55,7 +54,7 @@ export async function readPage(
   after?: string,
 ): Promise<SnapshotPage> {
   const { rows } = await client.query<OrderRow>(
-    `SELECT id, epoch, sequence, user_id, idempotency_key, fingerprint, lines, channel_id, ref, reserved_at,
+    `SELECT id, epoch, sequence, user_id, idempotency_key, lines, channel_id, ref, reserved_at,
        expires_at, status
      FROM orders
      WHERE id > COALESCE($2, $1 || '.') AND id < $1 || '/' AND status <> 'refused'
@@ -78,7 +77,6 @@ function toSnapshotOrder(row: OrderRow): SnapshotOrder {
     sequence: Number(row.sequence),
     userId: row.user_id,
     idempotencyKey: row.idempotency_key,
-    fingerprint: row.fingerprint,
     lines: row.lines,
     ...(row.channel_id === null ? {} : { channelId: row.channel_id }),
     ...(row.ref === null ? {} : { ref: row.ref }),

@@ -1,10 +1,16 @@
-import { ANNOUNCED_USERS_MAX, fnv1a, statesChannel, type Announcement } from '@seckill/contracts';
+import {
+  ANNOUNCED_USERS_MAX,
+  fnv1a,
+  statesChannel,
+  type Announcement,
+  type ReserveAnswer,
+} from '@seckill/contracts';
 import type { Clock, Logger } from '@seckill/runtime';
 import type { Connections } from './connections.ts';
 import { parseCount, type LaneCount } from './count.ts';
 import { formatLane, scriptKeys, type Lane } from './keys.ts';
 import type { AnnouncerMetrics } from './metrics.ts';
-import type { ScriptAnswer } from './scripts.ts';
+import type { ReservationRecord } from './record.ts';
 
 export interface AnnouncerOptions {
   connections: Pick<Connections, 'find'>;
@@ -22,10 +28,6 @@ const OVER_MS = 60_000;
 const OVER_TICKS = 40;
 /** Of a lane, while Redis takes no announcements. What is dropped beyond shows as a gap, and a gateway asks for the whole. */
 const USERS_KEPT_MAX = 5 * ANNOUNCED_USERS_MAX;
-
-/** Line of a record that holds `<epoch>-<sequence>`, and the first that holds a SKU (record.ts). */
-const ENTRY_ID = 2;
-const FIRST_SKU = 8;
 
 interface News {
   lane: Lane;
@@ -54,20 +56,16 @@ export class Announcer {
     this.#options = options;
   }
 
-  /** Looks at each answer of reserve.lua. */
-  observe(lane: Lane, userId: string, [outcome, first, second]: ScriptAnswer): void {
-    if (outcome === 'reserved') {
-      const facts = String(first).split('\n');
-      const [epoch, sequence] = (facts[ENTRY_ID] ?? '').split('-').map(Number);
-      if (epoch === undefined || sequence === undefined) return;
+  /** Looks at each answer, and at the record of a new reservation. */
+  observe(lane: Lane, answer: ReserveAnswer, record?: ReservationRecord): void {
+    if (record !== undefined) {
+      const { epoch, sequence, userId, lines } = record;
       const news = this.#newsOf(lane);
       if (news.users.length < USERS_KEPT_MAX) news.users.push({ epoch, sequence, hash: fnv1a(userId) });
       // Units that came back are being bought: who was told "sold out" a moment ago may have them too.
-      const isBack = (sku: string, index: number) =>
-        index >= FIRST_SKU && (index - FIRST_SKU) % 3 === 0 && availableOf(news, sku) === 0;
-      if (facts.some(isBack)) this.announce(lane);
-    } else if (outcome === 'sold_out') {
-      if (availableOf(this.#newsOf(lane), String(first)) !== Number(second)) this.announce(lane);
+      if (lines.some(({ sku }) => availableOf(news, sku) === 0)) this.announce(lane);
+    } else if (answer.outcome === 'sold_out') {
+      if (availableOf(this.#newsOf(lane), answer.sku) !== answer.available) this.announce(lane);
     }
   }
 

@@ -1,22 +1,32 @@
-import { formatInstant, type ReserveAnswer } from '@seckill/contracts';
-import { InvariantError } from '@seckill/runtime';
+import { formatInstant, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
+import { InvariantError, invariant } from '@seckill/runtime';
+import { isSameRequest } from './fingerprint.ts';
 import type { Lane } from './keys.ts';
-import { parseRecord, toReservation } from './record.ts';
+import { parseRecord, toReservation, type ReservationRecord } from './record.ts';
 import type { ScriptAnswer } from './scripts.ts';
 
+export interface Told {
+  answer: ReserveAnswer;
+  /** Of a reservation that was made by this very call. */
+  record?: ReservationRecord;
+}
+
 /** What reserve.lua answered, in the words of the contract. @throws InvariantError on an answer its header does not name. */
-export function toReserveAnswer(lane: Lane, userId: string, answer: ScriptAnswer): ReserveAnswer {
-  const [outcome, first, second, third] = answer;
+export function toTold(lane: Lane, item: ReserveItem, answer: ScriptAnswer): Told {
+  const [outcome, text] = answer;
+  if (outcome !== 'reserved' && outcome !== 'known') return { answer: toRejection(answer) };
+  const record = parseRecord(String(text));
+  const isOurs = record.userId === item.userId && record.idempotencyKey === item.idempotencyKey;
+  invariant(isOurs, 'the record under a key is its own');
+  if (outcome === 'known' && !isSameRequest(record, item)) return { answer: { outcome: 'key_reused' } };
+  const reservation = toReservation(lane, record);
+  if (outcome === 'known') return { answer: { outcome: 'reserved', replayed: true, reservation } };
+  return { answer: { outcome, replayed: false, reservation }, record };
+}
+
+function toRejection([outcome, first, second, third]: ScriptAnswer): ReserveAnswer {
   switch (outcome) {
-    case 'reserved':
-    case 'replayed':
-      return {
-        outcome: 'reserved',
-        replayed: outcome === 'replayed',
-        reservation: toReservation(lane, userId, parseRecord(String(first))),
-      };
     case 'overloaded':
-    case 'key_reused':
     case 'sale_paused':
     case 'sale_closed':
     case 'channel_not_found':

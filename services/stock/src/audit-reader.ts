@@ -131,8 +131,7 @@ export class AuditReader {
 }
 
 /** A record that cannot be read is one that cannot be settled; it is a finding, not the end of this process. */
-function isOverdue(record: string | null, now: number): boolean {
-  if (record === null) return false;
+function isOverdue(record: string, now: number): boolean {
   try {
     return parseRecord(record).expiresAt + HOLD_OVERDUE_MS < now;
   } catch (error) {

@@ -1,18 +1,25 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ReserveItem } from '@seckill/contracts';
 
 /** 22 base64url characters are 132 bits: no two requests share one by chance. */
 const FINGERPRINT_LENGTH = 22;
 
+/** What of a request must be the same when its key comes again (contract.md, "Reserve"). */
+type Asked = Pick<ReserveItem, 'lines' | 'channelId' | 'ref'>;
+
 /** Of a request: its lines sorted by SKU, channelId and ref (contract.md, "Reserve"). */
-export function fingerprintOf({
-  lines,
-  channelId,
-  ref,
-}: Pick<ReserveItem, 'lines' | 'channelId' | 'ref'>): string {
+export function fingerprintOf(asked: Asked): string {
+  return hash('sha256', canonicalOf(asked), 'base64url').slice(0, FINGERPRINT_LENGTH);
+}
+
+/** Do both have the same fingerprint? */
+export function isSameRequest(one: Asked, other: Asked): boolean {
+  return canonicalOf(one) === canonicalOf(other);
+}
+
+function canonicalOf({ lines, channelId, ref }: Asked): string {
   const sorted = lines
     .map(({ sku, quantity }) => [sku, quantity] as const)
     .sort(([left], [right]) => (left < right ? -1 : 1));
-  const canonical = JSON.stringify([sorted, channelId ?? null, ref ?? null]);
-  return createHash('sha256').update(canonical).digest('base64url').slice(0, FINGERPRINT_LENGTH);
+  return JSON.stringify([sorted, channelId ?? null, ref ?? null]);
 }

@@ -4,7 +4,7 @@ import type { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
 import { parseCount, type LaneCount } from './count.ts';
 import { laneKeys, scriptKeys, type Lane } from './keys.ts';
-import { parseKeyField } from './record.ts';
+import { userOf } from './record.ts';
 
 /** Fields a step: bounds what one answer takes of Redis' time, so that reservations go on in between. */
 const SCAN_COUNT = 1_000;
@@ -29,34 +29,36 @@ export class FullStates {
     return reading;
   }
 
-  /** The state first, then the users: whoever reserved up to its sequence is in the hash by then, and stays there. */
+  /** The state first, then the users: whoever reserved up to its sequence has a record by then, and keeps it. */
   async #read(lane: Lane): Promise<FullState> {
     const { redis } = this.#connections.of(lane);
     const before = await this.#count(lane);
     const { isLoaded: _isLoaded, wasOpened: _wasOpened, ...state } = before;
     const keys = laneKeys(lane);
-    const [fields, keyCount] = await Promise.all([redis.hkeys(keys.channels), redis.hlen(keys.keys)]);
+    const [fields, ...counts] = await Promise.all([
+      redis.hkeys(keys.state),
+      redis.hlen(keys.holds),
+      redis.hlen(keys.keys),
+    ]);
     const channels = fields.filter((field) => field.endsWith(':cap')).map((field) => field.slice(0, -4));
     const full: FullState = { saleId: lane.saleId, ...state, channels };
-    if (before.gate !== 'open' || keyCount > this.#usersMax) return full;
-    const hashes = await this.#scanUsers(redis, keys.keys);
+    if (before.gate !== 'open' || counts[0] + counts[1] > this.#usersMax) return full;
+    const hashes = new Set<number>();
+    // In this order: a record that moves meanwhile moves from holds to keys, and is met in one of them.
+    for (const key of [keys.holds, keys.keys]) await this.#scanUsers(redis, key, hashes);
     // A load in between has emptied the hash that was being read.
     const after = await this.#count(lane);
     if (after.gate !== 'open' || after.epoch !== before.epoch || hashes.size > this.#usersMax) return full;
     return { ...full, users: encodeHashes(hashes) };
   }
 
-  async #scanUsers(redis: Connection['redis'], keysKey: string): Promise<Set<number>> {
-    const hashes = new Set<number>();
+  async #scanUsers(redis: Connection['redis'], key: string, hashes: Set<number>): Promise<void> {
     let cursor = '0';
     do {
-      const [next, pairs] = await redis.hscan(keysKey, cursor, 'COUNT', SCAN_COUNT);
-      for (let index = 0; index < pairs.length; index += 2) {
-        hashes.add(fnv1a(parseKeyField(pairs[index] ?? '').userId));
-      }
+      const [next, pairs] = await redis.hscan(key, cursor, 'COUNT', SCAN_COUNT);
+      for (let index = 1; index < pairs.length; index += 2) hashes.add(fnv1a(userOf(pairs[index] ?? '')));
       cursor = next;
     } while (cursor !== '0' && hashes.size <= this.#usersMax);
-    return hashes;
   }
 
   async #count(lane: Lane): Promise<LaneCount> {

@@ -2,7 +2,6 @@ import {
   LIMITS,
   RESERVATION_CREATED,
   TOPICS,
-  formatReservationId,
   type KafkaEnds,
   type Snapshot,
   type SnapshotPage,
@@ -26,7 +25,7 @@ import { toOrphanMessage } from './message.ts';
 import type { GateMetrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
 import { splitByBytes } from './parts.ts';
-import { toLoadOrder } from './record.ts';
+import { parseRecord, reservationIdOf, toLoadOrder, type ReservationRecord } from './record.ts';
 import type { Settle } from './settlements.ts';
 
 /** The lane cannot be opened or controlled now; whoever asked repeats its call. */
@@ -229,11 +228,12 @@ export class Gate {
    * Asks order about every hold. What ended there is settled here: between snapshot and load, or in a tail of the AOF
    * that Redis lost, a settlement may have gone by for good. What order does not know was lost by Kafka, and is
    * published again from the hold; a rebuild would drop it, and with it a buyer's reservation (INV-2).
-   * @returns false when a settlement contradicts the lane.
+   * @returns false when a settlement contradicts the lane, or a hold cannot be read; after all the others were looked at.
    */
   async #settleEnded(lane: Lane, ends: KafkaEnds | undefined): Promise<boolean> {
     const { readHolds } = this.#options;
     this.#step('verdicts', lane);
+    let isSound = true;
     let cursor = '0';
     do {
       const page = await readHolds(lane, cursor, LIMITS.rebuildPageMax);
@@ -241,16 +241,18 @@ export class Gate {
       // HSCAN answers a small hash whole, whatever the count.
       for (let start = 0; start < page.holds.length; start += LIMITS.rebuildPageMax) {
         const holds = page.holds.slice(start, start + LIMITS.rebuildPageMax);
-        if (!(await this.#settlePage(lane, holds, ends))) return false;
+        if (!(await this.#settlePage(lane, holds, ends))) isSound = false;
         await this.#keep(lane);
       }
     } while (cursor !== '0');
-    return true;
+    return isSound;
   }
 
   async #settlePage(lane: Lane, holds: StoredHold[], ends: KafkaEnds | undefined): Promise<boolean> {
     const { orderClient, settle, metrics, logger } = this.#options;
-    const byId = new Map(holds.map((hold) => [formatReservationId({ ...lane, random: hold.random }), hold]));
+    const byId = this.#readRecords(lane, holds);
+    let isSound = byId.size === holds.length;
+    if (byId.size === 0) return isSound;
     const request = { reservationIds: [...byId.keys()], ...(ends && { ends }) };
     const { ended, unknown } = await orderClient.readVerdicts(lane.saleId, request);
     const answers = ended.length === 0 ? [] : await settle(ended);
@@ -258,7 +260,7 @@ export class Gate {
       if (answer.result === 'unanswered') throw answer.error;
       if (answer.result === 'broken') {
         logger.error({ err: answer.error, ...lane }, 'gate: the lane contradicts a settlement');
-        return false;
+        isSound = false;
       }
     }
     metrics.settledHolds.inc(ended.length);
@@ -266,21 +268,34 @@ export class Gate {
       lane,
       unknown.map((id) => byId.get(id)),
     );
-    return true;
+    return isSound;
   }
 
-  async #publishAgain(lane: Lane, holds: (StoredHold | undefined)[]): Promise<void> {
-    const { publisher, metrics, logger } = this.#options;
-    const messages: OutgoingMessage[] = [];
-    for (const hold of holds) {
-      invariant(hold !== undefined, 'order names holds that it was asked about');
-      if (hold.record === null) continue;
+  /** By reservation id. As in orphans.ts: one broken hold must not end the role that serves every sale. */
+  #readRecords(lane: Lane, holds: StoredHold[]): Map<string, ReservationRecord> {
+    const records = new Map<string, ReservationRecord>();
+    for (const { keyHash, record: text } of holds) {
       try {
-        messages.push(toOrphanMessage(lane, hold.keyField, hold.record));
+        const record = parseRecord(text);
+        records.set(reservationIdOf(lane, record), record);
       } catch (error) {
         if (!(error instanceof InvariantError)) throw error;
-        // As in orphans.ts: one broken hold must not end the role that serves every sale.
-        logger.error({ err: error, ...lane, random: hold.random }, 'gate: a hold cannot be published again');
+        this.#options.logger.error({ err: error, ...lane, keyHash }, 'gate: a hold cannot be read');
+      }
+    }
+    return records;
+  }
+
+  async #publishAgain(lane: Lane, records: (ReservationRecord | undefined)[]): Promise<void> {
+    const { publisher, metrics, logger } = this.#options;
+    const messages: OutgoingMessage[] = [];
+    for (const record of records) {
+      invariant(record !== undefined, 'order names holds that it was asked about');
+      try {
+        messages.push(toOrphanMessage(lane, record));
+      } catch (error) {
+        if (!(error instanceof InvariantError)) throw error;
+        logger.error({ err: error, ...lane }, 'gate: a hold cannot be published again');
       }
     }
     if (messages.length === 0) return;

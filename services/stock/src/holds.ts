@@ -2,12 +2,10 @@ import { readClock } from './clock.ts';
 import type { Connections } from './connections.ts';
 import { laneKeys, type Lane } from './keys.ts';
 
-/** A hold as Redis keeps it: field of `keys` and the record behind it. */
+/** A hold as Redis keeps it. */
 export interface StoredHold {
-  random: string;
-  keyField: string;
-  /** Null: settled and retired between the two readings. */
-  record: string | null;
+  keyHash: string;
+  record: string;
 }
 
 export interface HoldPage {
@@ -24,19 +22,12 @@ export type ReadHolds = (lane: Lane, cursor: string, countMax: number) => Promis
 export function createReadHolds(connections: Pick<Connections, 'of'>): ReadHolds {
   return async (lane, cursor, countMax) => {
     const { redis } = connections.of(lane);
-    const keys = laneKeys(lane);
-    const [next, pairs] = await redis.hscan(keys.holds, cursor, 'COUNT', countMax);
+    const [next, pairs] = await redis.hscan(laneKeys(lane).holds, cursor, 'COUNT', countMax);
     const now = await readClock({ redis });
     const holds: StoredHold[] = [];
     for (let index = 0; index < pairs.length; index += 2) {
-      holds.push({ random: pairs[index] ?? '', keyField: pairs[index + 1] ?? '', record: null });
+      holds.push({ keyHash: pairs[index] ?? '', record: pairs[index + 1] ?? '' });
     }
-    const records =
-      holds.length === 0 ? [] : await redis.hmget(keys.keys, ...holds.map(({ keyField }) => keyField));
-    return {
-      holds: holds.map((hold, index) => ({ ...hold, record: records[index] ?? null })),
-      cursor: next,
-      now,
-    };
+    return { holds, cursor: next, now };
   };
 }

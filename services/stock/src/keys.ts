@@ -2,12 +2,10 @@
  * Every Redis key of the project. Formats of the values: scripts/lua/README.md.
  *
  *   seckill:lanes                       SET     the lanes that exist, `<saleId>:<lane>`
- *   seckill:{<saleId>:<lane>}:state     HASH    gate, epoch, control state
- *   seckill:{<saleId>:<lane>}:items     HASH    counts by SKU
+ *   seckill:{<saleId>:<lane>}:state     HASH    gate, epoch, control state, counts by SKU, cap and units by channel
  *   seckill:{<saleId>:<lane>}:buyers    HASH    units by user
- *   seckill:{<saleId>:<lane>}:channels  HASH    cap and units by channel
- *   seckill:{<saleId>:<lane>}:keys      HASH    idempotency key → record of the first answer
- *   seckill:{<saleId>:<lane>}:holds     HASH    random part of the reservation id → field of `keys`
+ *   seckill:{<saleId>:<lane>}:keys      HASH    hash of user and key → record of a reservation that has ended
+ *   seckill:{<saleId>:<lane>}:holds     HASH    hash of user and key → record of a live reservation
  *   seckill:{<saleId>:<lane>}:outbox    STREAM  what the relay has not brought to Kafka yet
  *   seckill:{<saleId>:<lane>}:lease     STRING  token of the relay that serves the outbox
  *   seckill:{<saleId>:<lane>}:keeper    STRING  token of the process that checks or rebuilds the lane
@@ -24,16 +22,14 @@ export const LANES_PER_SALE = 1;
 
 export const LANES_KEY = 'seckill:lanes';
 
-type Part = 'state' | 'items' | 'buyers' | 'channels' | 'keys' | 'holds' | 'outbox' | 'lease' | 'keeper';
+type Part = 'state' | 'buyers' | 'keys' | 'holds' | 'outbox' | 'lease' | 'keeper';
 export type LaneKeys = Record<Part, string>;
 
 export function laneKeys({ saleId, lane }: Lane): LaneKeys {
   const key = (part: Part): string => `seckill:{${saleId}:${lane}}:${part}`;
   return {
     state: key('state'),
-    items: key('items'),
     buyers: key('buyers'),
-    channels: key('channels'),
     keys: key('keys'),
     holds: key('holds'),
     outbox: key('outbox'),
@@ -55,14 +51,14 @@ export function parseLane(member: string): Lane | undefined {
 
 /** The keys that each script takes, in the order of its header; every call passes them all. */
 export const SCRIPT_PARTS = {
-  reserve: ['state', 'items', 'buyers', 'channels', 'keys', 'holds', 'outbox'],
-  load: ['state', 'items', 'buyers', 'channels', 'keys', 'holds', 'outbox'],
+  reserve: ['state', 'buyers', 'keys', 'holds', 'outbox'],
+  load: ['state', 'buyers', 'keys', 'holds', 'outbox'],
   open: ['state', 'outbox'],
   close: ['state'],
-  control: ['state', 'items', 'channels'],
-  count: ['state', 'items', 'outbox'],
-  settle: ['state', 'items', 'buyers', 'channels', 'keys', 'holds'],
-  retire: ['state', 'items', 'buyers', 'channels', 'keys', 'holds', 'outbox'],
+  control: ['state'],
+  count: ['state', 'outbox'],
+  settle: ['state', 'buyers', 'keys', 'holds'],
+  retire: ['state', 'buyers', 'keys', 'holds', 'outbox'],
   trim: ['lease', 'outbox'],
   lease: ['lease'],
 } as const satisfies Record<string, Part[]>;

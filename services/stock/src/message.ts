@@ -3,7 +3,7 @@ import { invariant, type OutgoingMessage } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 import type { Lane } from './keys.ts';
 import type { OutboxEntry } from './outbox.ts';
-import { parseKeyField, parseRecord, toReservationCreated } from './record.ts';
+import { parseRecord, toReservationCreated, type ReservationRecord } from './record.ts';
 
 const reservationCreated = Compile(ReservationCreated);
 
@@ -11,7 +11,7 @@ const reservationCreated = Compile(ReservationCreated);
  * @throws InvariantError when the entry makes no message: our own bug, and skipping it would lose an order (INV-2).
  */
 export function toMessage(lane: Lane, entry: OutboxEntry): OutgoingMessage {
-  const message = toReservationCreated(lane, entry, parseRecord(entry.record));
+  const message = toReservationCreated(lane, parseRecord(entry.record));
   invariant(`${message.epoch}-${message.sequence}` === entry.id, `outbox entry ${entry.id} is another's`);
   return {
     ...toOutgoing(message),
@@ -20,8 +20,8 @@ export function toMessage(lane: Lane, entry: OutboxEntry): OutgoingMessage {
 }
 
 /** The same message once more, from the hold itself. @throws InvariantError when the hold makes none. */
-export function toOrphanMessage(lane: Lane, keyField: string, record: string): OutgoingMessage {
-  return toOutgoing(toReservationCreated(lane, parseKeyField(keyField), parseRecord(record)));
+export function toOrphanMessage(lane: Lane, record: ReservationRecord): OutgoingMessage {
+  return toOutgoing(toReservationCreated(lane, record));
 }
 
 function toOutgoing(message: ReservationCreated): OutgoingMessage {

@@ -49,7 +49,7 @@ export class OrphanScan {
       for (const part of splitByBytes([...messages.values()])) {
         await publisher.publish(TOPICS.reservations, RESERVATION_CREATED, part);
       }
-      for (const random of messages.keys()) this.#published.set(random, page.now);
+      for (const keyHash of messages.keys()) this.#published.set(keyHash, page.now);
       metrics.orphans.inc(messages.size);
       logger.warn({ ...this.#lane, count: messages.size }, 'holds without settlement were published again');
     }
@@ -59,34 +59,34 @@ export class OrphanScan {
   #collect({ holds, now }: HoldPage): Map<string, OutgoingMessage> {
     const messages = new Map<string, OutgoingMessage>();
     for (const hold of holds) {
-      if (this.#published.has(hold.random)) continue;
+      if (this.#published.has(hold.keyHash)) continue;
       if (this.#published.size + messages.size >= REMEMBERED_MAX) break;
       const message = this.#toMessage(hold, now);
-      if (message !== undefined) messages.set(hold.random, message);
+      if (message !== undefined) messages.set(hold.keyHash, message);
     }
     return messages;
   }
 
   /** Undefined while the hold may still be settled in time. */
-  #toMessage({ random, keyField, record }: StoredHold, now: number): OutgoingMessage | undefined {
-    if (record === null) return undefined;
+  #toMessage({ keyHash, record: text }: StoredHold, now: number): OutgoingMessage | undefined {
     try {
-      if (now < parseRecord(record).expiresAt + this.#options.graceMs) return undefined;
-      const message = toOrphanMessage(this.#lane, keyField, record);
+      const record = parseRecord(text);
+      if (now < record.expiresAt + this.#options.graceMs) return undefined;
+      const message = toOrphanMessage(this.#lane, record);
       return { ...message, headers: { [HEADERS.republished]: '1' } };
     } catch (error) {
       if (!(error instanceof InvariantError)) throw error;
       // Unlike an outbox entry it promises nothing new, so that one broken hold must not stop the relay of every sale.
-      this.#published.set(random, now);
-      this.#options.logger.error({ err: error, ...this.#lane, random }, 'a hold cannot be published again');
+      this.#published.set(keyHash, now);
+      this.#options.logger.error({ err: error, ...this.#lane, keyHash }, 'a hold cannot be published again');
       return undefined;
     }
   }
 
   #forget(now: number): void {
-    for (const [random, at] of this.#published) {
+    for (const [keyHash, at] of this.#published) {
       if (at <= now && now - at < this.#options.republishMs) break;
-      this.#published.delete(random);
+      this.#published.delete(keyHash);
     }
   }
 }

@@ -7,8 +7,6 @@ import { laneKeys, scriptKeys, type Lane } from './keys.ts';
 export interface OutboxEntry {
   /** `<epoch>-<sequence>` */
   id: string;
-  userId: string;
-  idempotencyKey: string;
   record: string;
   traceparent?: string;
 }
@@ -67,8 +65,8 @@ function toEntry(id: string, fields: string[]): OutboxEntry {
   for (let index = 0; index < fields.length; index += 2) {
     byName.set(fields[index] ?? '', fields[index + 1] ?? '');
   }
-  const [userId, idempotencyKey, record] = [byName.get('user'), byName.get('key'), byName.get('record')];
+  const record = byName.get('record');
   const traceparent = byName.get('traceparent');
-  invariant(userId && idempotencyKey && record, `outbox entry ${id} lacks a field`);
-  return { id, userId, idempotencyKey, record, ...(traceparent === undefined ? {} : { traceparent }) };
+  invariant(record, `outbox entry ${id} has no record`);
+  return { id, record, ...(traceparent === undefined ? {} : { traceparent }) };
 }

@@ -7,16 +7,21 @@ import {
   type SnapshotOrder,
 } from '@seckill/contracts';
 import { InvariantError, invariant } from '@seckill/runtime';
+import { fingerprintOf } from './fingerprint.ts';
 import type { Lane } from './keys.ts';
+import { keyHashOf, splitSuffix } from './reservation-id.ts';
 
 /**
- * The first answer to an idempotency key, as reserve.lua joins it with line feeds, which no field can hold:
- * random, fingerprint, <epoch>-<sequence>, reservedAt, expiresAt, currency, channelId, ref, then sku, quantity, price
- * of each line. About 110 bytes for one line; it says everything, so that a hold can be published again by itself.
+ * A reservation, as reserve.lua joins it with line feeds, which no field can hold: userId, idempotencyKey, random,
+ * <epoch>-<sequence>, reservedAt, holdMs, currency, channelId, ref, then sku, quantity, price of each line. It says
+ * everything, so that the first answer can be given again and a hold published again by itself. For one line, with a
+ * user of 16, a key of 36 and a channel of 5 characters it is 124 bytes and with Redis' own 4 fits into the 128 that
+ * jemalloc gives before 160: hence holdMs, not expiresAt, and no fingerprint, which follows from the rest.
  */
 export interface ReservationRecord {
+  userId: string;
+  idempotencyKey: string;
   random: string;
-  fingerprint: string;
   /** Of the reservation; a lane may have been loaded under a later epoch since. */
   epoch: number;
   sequence: number;
@@ -29,27 +34,29 @@ export interface ReservationRecord {
   lines: { sku: string; quantity: number; price: number }[];
 }
 
-const FACTS = 8;
+const FACTS = 9;
 
 /** @throws InvariantError when reserve.lua or load.lua cannot have written this. */
 export function parseRecord(text: string): ReservationRecord {
-  const [random, fingerprint, entryId, reservedAt, expiresAt, currency, channelId, ref, ...rest] =
+  const [userId, idempotencyKey, random, entryId, reservedAt, holdMs, currency, channelId, ref, ...rest] =
     text.split('\n');
-  invariant(random && fingerprint && entryId && currency && rest.length > 0, 'a record lacks a fact');
+  invariant(userId && idempotencyKey && random && entryId, 'a record lacks a fact');
+  invariant(currency && rest.length > 0, 'a record lacks a fact');
   invariant(rest.length % 3 === 0, 'a record breaks off within a line');
   const [epoch, sequence] = entryId.split('-');
   const lines: ReservationRecord['lines'] = [];
   for (let index = 0; index < rest.length; index += 3) {
-    const [sku = '', quantity, price] = rest.slice(index, index + 3);
-    lines.push({ sku, quantity: whole(quantity), price: whole(price) });
+    lines.push({ sku: rest[index] ?? '', quantity: whole(rest[index + 1]), price: whole(rest[index + 2]) });
   }
+  const from = whole(reservedAt);
   return {
+    userId,
+    idempotencyKey,
     random,
-    fingerprint,
     epoch: whole(epoch),
     sequence: whole(sequence),
-    reservedAt: whole(reservedAt),
-    expiresAt: whole(expiresAt),
+    reservedAt: from,
+    expiresAt: from + whole(holdMs),
     currency,
     ...(channelId ? { channelId } : {}),
     ...(ref ? { ref } : {}),
@@ -60,11 +67,12 @@ export function parseRecord(text: string): ReservationRecord {
 /** The inverse of `parseRecord`, for orders of a snapshot. */
 export function formatRecord(record: ReservationRecord): string {
   const facts = [
+    record.userId,
+    record.idempotencyKey,
     record.random,
-    record.fingerprint,
     `${record.epoch}-${record.sequence}`,
     record.reservedAt,
-    record.expiresAt,
+    record.expiresAt - record.reservedAt,
     record.currency,
     record.channelId ?? '',
     record.ref ?? '',
@@ -80,28 +88,26 @@ function whole(text: string | undefined): number {
   return Number(text);
 }
 
-/** Field of `keys`. The length in front keeps ("a:b", "c") and ("a", "b:c") apart; ids are ASCII, so it is bytes too. */
-export function formatKeyField(userId: string, idempotencyKey: string): string {
-  return `${userId.length}:${userId}${idempotencyKey}`;
+/** Whose record it is, without reading the rest. */
+export function userOf(record: string): string {
+  return record.slice(0, Math.max(0, record.indexOf('\n')));
 }
 
-/** @throws InvariantError when the field is none of ours. */
-export function parseKeyField(field: string): { userId: string; idempotencyKey: string } {
-  const colon = field.indexOf(':');
-  const length = whole(field.slice(0, Math.max(0, colon)));
-  const rest = field.slice(colon + 1);
-  invariant(length > 0 && rest.length > length, 'a field of keys names user and key');
-  return { userId: rest.slice(0, length), idempotencyKey: rest.slice(length) };
+export function reservationIdOf(
+  { saleId, lane }: Lane,
+  { userId, idempotencyKey, random }: Pick<ReservationRecord, 'userId' | 'idempotencyKey' | 'random'>,
+): string {
+  return formatReservationId({ saleId, lane, suffix: random + keyHashOf(userId, idempotencyKey) });
 }
 
 /** Properties stand in the order of the contract: a repeat gets the same bytes (INV-4). */
-export function toReservation(lane: Lane, userId: string, record: ReservationRecord): Reservation {
+export function toReservation(lane: Lane, record: ReservationRecord): Reservation {
   const { currency } = record;
   const amount = record.lines.reduce((sum, { quantity, price }) => sum + quantity * price, 0);
   return {
-    id: formatReservationId({ ...lane, random: record.random }),
+    id: reservationIdOf(lane, record),
     saleId: lane.saleId,
-    userId,
+    userId: record.userId,
     lines: record.lines.map(({ sku, quantity, price }) => ({
       sku,
       quantity,
@@ -116,36 +122,34 @@ export function toReservation(lane: Lane, userId: string, record: ReservationRec
   };
 }
 
-export function toReservationCreated(
-  lane: Lane,
-  buyer: { userId: string; idempotencyKey: string },
-  record: ReservationRecord,
-): ReservationCreated {
-  const { random, ...facts } = record;
+export function toReservationCreated(lane: Lane, record: ReservationRecord): ReservationCreated {
+  const { random: _random, ...facts } = record;
   return {
-    reservationId: formatReservationId({ ...lane, random }),
+    reservationId: reservationIdOf(lane, record),
     saleId: lane.saleId,
     lane: lane.lane,
-    userId: buyer.userId,
-    idempotencyKey: buyer.idempotencyKey,
+    fingerprint: fingerprintOf(record),
     ...facts,
   };
 }
 
 /** An order of a snapshot as load.lua takes it. */
 export function toLoadOrder(order: SnapshotOrder, currency: string) {
-  const random = parseReservationId(order.reservationId)?.random;
-  invariant(random !== undefined, 'a snapshot names orders by reservation id');
-  const { fingerprint, epoch, sequence, reservedAt, expiresAt, lines, channelId, ref } = order;
+  const { userId, idempotencyKey, epoch, sequence, reservedAt, expiresAt, lines, channelId, ref } = order;
+  const suffix = parseReservationId(order.reservationId)?.suffix;
+  invariant(suffix !== undefined, 'a snapshot names orders by reservation id');
+  const { random, keyHash } = splitSuffix(suffix);
+  // Else its settlement would find no hold, and its units were held for ever.
+  invariant(keyHash === keyHashOf(userId, idempotencyKey), 'a reservation id ends with the hash of its key');
   return {
-    random,
-    userId: order.userId,
-    keyField: formatKeyField(order.userId, order.idempotencyKey),
+    userId,
+    keyHash,
     channelId: channelId ?? '',
     status: order.status,
     record: formatRecord({
+      userId,
+      idempotencyKey,
       random,
-      fingerprint,
       epoch,
       sequence,
       reservedAt,

@@ -15,7 +15,7 @@ declare module 'ioredis' {
       outboxCountMax: number,
       userId: string,
       idempotencyKey: string,
-      fingerprint: string,
+      keyHash: string,
       random: string,
       channelId: string,
       ref: string,
@@ -40,7 +40,7 @@ declare module 'ioredis' {
     close(keys: string[], runId: string, force: '0' | '1'): Result<ScriptAnswer, Context>;
     control(keys: string[], runId: string, control: string): Result<ScriptAnswer, Context>;
     count(keys: string[], runId: string): Result<ScriptAnswer, Context>;
-    settle(keys: string[], random: string, verdict: string): Result<ScriptAnswer, Context>;
+    settle(keys: string[], random: string, keyHash: string, verdict: string): Result<ScriptAnswer, Context>;
     retire(keys: string[]): Result<ScriptAnswer, Context>;
     trim(keys: string[], token: string, entryId: string): Result<number, Context>;
     lease(keys: string[], token: string, leaseMs: number): Result<number, Context>;

@@ -3,6 +3,7 @@ import { InvariantError, invariant } from '@seckill/runtime';
 import type { Connection } from './connection.ts';
 import { UnservedError, type Connections } from './connections.ts';
 import { scriptKeys, type Lane } from './keys.ts';
+import { splitSuffix } from './reservation-id.ts';
 import type { ScriptAnswer } from './scripts.ts';
 
 /**
@@ -50,14 +51,17 @@ export function createSettle(connections: Pick<Connections, 'group'>): Settle {
 
 async function settleBatch(
   connection: Connection | undefined,
-  items: (Lane & { random: string; verdict: ReservationSettled['verdict'] })[],
+  items: (Lane & { suffix: string; verdict: ReservationSettled['verdict'] })[],
 ): Promise<SettleAnswer[]> {
   if (connection === undefined) {
     const error = new UnservedError('no node of Redis is known to serve this lane');
     return items.map(() => ({ result: 'unanswered', error }));
   }
   const pipeline = connection.redis.pipeline();
-  for (const item of items) pipeline.settle(scriptKeys('settle', item), item.random, item.verdict);
+  for (const item of items) {
+    const { random, keyHash } = splitSuffix(item.suffix);
+    pipeline.settle(scriptKeys('settle', item), random, keyHash, item.verdict);
+  }
   const results = await pipeline.exec();
   return items.map((_item, index) => {
     const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   laneOf,
   parseReservationId,
@@ -8,19 +7,16 @@ import {
 } from '@seckill/contracts';
 import { hasReplica, InvariantError, isSameHistory, type Logger } from '@seckill/runtime';
 import type { Acknowledged } from './acknowledged.ts';
-import { toFailureAnswer, toReserveAnswer } from './answer.ts';
+import { toFailureAnswer, toTold } from './answer.ts';
 import type { Announcer } from './announcer.ts';
 import type { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
 import { logFailures, type Failure } from './failures.ts';
-import { fingerprintOf } from './fingerprint.ts';
 import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from './keys.ts';
 import type { StockMetrics } from './metrics.ts';
-import { parseKeyField, parseRecord, toReservation } from './record.ts';
+import { parseRecord, toReservation } from './record.ts';
+import { keyHashOf, makeRandoms, splitSuffix } from './reservation-id.ts';
 import type { ScriptAnswer } from './scripts.ts';
-
-/** 128 random bits: an id cannot be guessed (at least 96 are asked for). */
-const RANDOM_BYTES = 16;
 
 /**
  * A replica that follows confirms within a millisecond or two. One that hangs makes every batch of its node unknown until
@@ -78,15 +74,16 @@ export class Stock {
     // An explicit pipeline is written to the socket in this very tick. ioredis' automatic one may wait behind another
     // and carry an old run_id over a reconnect, and the gate of a restarted Redis would take it for its own.
     const pipeline = connection.redis.pipeline();
-    for (const item of items) {
+    const randoms = makeRandoms(items.length);
+    for (const [index, item] of items.entries()) {
       pipeline.reserve(
         scriptKeys('reserve', laneFor(item)),
         runId,
         this.#options.outboxCountMax,
         item.userId,
         item.idempotencyKey,
-        fingerprintOf(item),
-        randomBytes(RANDOM_BYTES).toString('base64url'),
+        keyHashOf(item.userId, item.idempotencyKey),
+        randoms[index] ?? '',
         item.channelId ?? '',
         item.ref ?? '',
         item.traceparent ?? '',
@@ -119,11 +116,12 @@ export class Stock {
 
   #readAnswer(item: ReserveItem, answer: ScriptAnswer): ReserveAnswer | InvariantError {
     const lane = laneFor(item);
-    this.#note(lane, answer);
     try {
-      const told = toReserveAnswer(lane, item.userId, answer);
-      this.#options.announcer.observe(lane, item.userId, answer);
-      return told;
+      const told = toTold(lane, item, answer);
+      // Before the buyer hears of it: whoever was told must be remembered.
+      if (told.record !== undefined) this.#options.acknowledged.note(lane, told.record);
+      this.#options.announcer.observe(lane, told.answer, told.record);
+      return told.answer;
     } catch (error) {
       if (!(error instanceof InvariantError)) throw error;
       this.#options.onInvariantBroken(error);
@@ -143,27 +141,16 @@ export class Stock {
     return isSame;
   }
 
-  /** Before the buyer hears of it: whoever was told must be remembered. */
-  #note(lane: Lane, [outcome, record]: ScriptAnswer): void {
-    if (outcome !== 'reserved') return;
-    const [epoch, sequence] = (String(record).split('\n', 3)[2] ?? '').split('-');
-    this.#options.acknowledged.note(lane, { epoch: Number(epoch), sequence: Number(sequence) });
-  }
-
   /** The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error, UnservedError. */
   async readHold(reservationId: string): Promise<{ reservation: Reservation; userId: string } | undefined> {
     const parts = parseReservationId(reservationId);
     if (parts === undefined) return undefined;
-    const { redis } = this.#options.connections.of(parts);
-    const keys = laneKeys(parts);
-    const keyField = await redis.hget(keys.holds, parts.random);
-    if (keyField === null) return undefined;
-    const record = await redis.hget(keys.keys, keyField);
-    // Settled and retired between the two readings.
-    if (record === null) return undefined;
-    const { userId } = parseKeyField(keyField);
-    const { saleId, lane } = parts;
-    return { reservation: toReservation({ saleId, lane }, userId, parseRecord(record)), userId };
+    const { random, keyHash } = splitSuffix(parts.suffix);
+    const text = await this.#options.connections.of(parts).redis.hget(laneKeys(parts).holds, keyHash);
+    if (text === null) return undefined;
+    const record = parseRecord(text);
+    if (record.random !== random) return undefined;
+    return { reservation: toReservation(parts, record), userId: record.userId };
   }
 }
 

@@ -60,7 +60,7 @@ await t.test('what contradicts the last word is announced without waiting for th
   t.equal(ears.of(sale.saleId).length, count, '"sold out" once more is no news');
 
   // As settle.lua of another process does.
-  await connection.redis.hset(laneKeys(lane).items, 'a:available', 1, 'a:held', 0);
+  await connection.redis.hset(laneKeys(lane).state, 'a:available', 1, 'a:held', 0);
   await reserve(item(sale.saleId, { userId: 'u4' }));
   await until('the resale is announced', () => ears.users(sale.saleId).has(2));
   await hand({ ...sale, version: 2, state: 'paused' });

@@ -2,7 +2,8 @@
 // Method: the assembled app on a real Redis; order's two calls over real HTTP.
 import { LIMITS, type Reservation, type ReserveAnswer } from '@seckill/contracts';
 import t from 'tap';
-import { laneKeys, scriptKeys } from '../src/keys.ts';
+import { laneKeys } from '../src/keys.ts';
+import { createSettle } from '../src/settlements.ts';
 import { build, item } from './support/build.ts';
 
 function reservationOf(answer: ReserveAnswer | undefined): Reservation {
@@ -10,7 +11,7 @@ function reservationOf(answer: ReserveAnswer | undefined): Reservation {
   return answer.reservation;
 }
 
-const { addSale, hand, send, reserve, connection, order } = await build(t);
+const { addSale, hand, send, reserve, connection, connections, order } = await build(t);
 const sale = addSale();
 t.same(await hand(sale), {
   saleId: sale.saleId,
@@ -28,7 +29,7 @@ await t.test('each route takes its own callers and no one else', async (t) => {
     ['PUT', `/internal/sales/${saleId}`, sale, ['order']],
     ['GET', '/internal/clock', undefined, ['order']],
   ] as const;
-  const before = await connection.redis.hgetall(laneKeys({ saleId, lane: 0 }).items);
+  const before = await connection.redis.hgetall(laneKeys({ saleId, lane: 0 }).state);
   for (const [method, path, body, allowed] of routes) {
     for (const as of ['nobody', 'stock', 'gateway', 'order'] as const) {
       if ((allowed as readonly string[]).includes(as)) continue;
@@ -36,7 +37,7 @@ await t.test('each route takes its own callers and no one else', async (t) => {
       t.equal(answer.status, as === 'nobody' ? 401 : 403, `${method} ${path} as ${as}`);
     }
   }
-  t.same(await connection.redis.hgetall(laneKeys({ saleId, lane: 0 }).items), before);
+  t.same(await connection.redis.hgetall(laneKeys({ saleId, lane: 0 }).state), before);
 });
 
 await t.test('answers stand in the order of the batch, and sales are kept apart', async (t) => {
@@ -149,8 +150,8 @@ await t.test('a malformed item is told its field, changes nothing and fails no n
     [{ ...good(), saleId: 'A:B' }, 'saleId'],
     [{ ...good(), traceparent: 'nonsense' }, 'traceparent'],
   ];
-  const items = laneKeys({ saleId, lane: 0 }).items;
-  const held = async () => Number(await connection.redis.hget(items, 'b:held'));
+  const { state } = laneKeys({ saleId, lane: 0 });
+  const held = async () => Number(await connection.redis.hget(state, 'b:held'));
   const before = await held();
   const batch = bad.flatMap(([one]) => [one, good()]);
   const { body } = await send('POST', '/internal/reservations', { body: batch });
@@ -166,7 +167,7 @@ await t.test('a malformed item is told its field, changes nothing and fails no n
 await t.test('an item whose script fails is answered by itself', async (t) => {
   const broken = addSale();
   await hand(broken);
-  await connection.redis.hset(laneKeys({ saleId: broken.saleId, lane: 0 }).items, 'a:available', 'many');
+  await connection.redis.hset(laneKeys({ saleId: broken.saleId, lane: 0 }).state, 'a:available', 'many');
   const answers = await reserve(
     item(sale.saleId, { userId: 'first', lines: [{ sku: 'b', quantity: 1 }] }),
     item(broken.saleId),
@@ -178,12 +179,12 @@ await t.test('an item whose script fails is answered by itself', async (t) => {
 await t.test('what is no batch, or too large a one, is refused and changes nothing', async (t) => {
   const { saleId } = sale;
   const keys = laneKeys({ saleId, lane: 0 });
-  const before = await connection.redis.hgetall(keys.items);
+  const before = await connection.redis.hgetall(keys.state);
   for (const body of [[], {}, Array.from({ length: LIMITS.reserveBatchMax + 1 }, () => item(saleId))]) {
     const answer = await send('POST', '/internal/reservations', { body });
     t.match(answer, { status: 400, body: { code: 'invalid_request' } }, JSON.stringify(body).slice(0, 200));
   }
-  t.same(await connection.redis.hgetall(keys.items), before);
+  t.same(await connection.redis.hgetall(keys.state), before);
 });
 
 await t.test('each item takes its own traceparent into the outbox', async (t) => {
@@ -204,6 +205,8 @@ await t.test('a hold can be read by its reservation id, and by no other', async 
   t.same(found, { status: 200, body: { reservation, userId: 'u:7' } });
   const strangers = [
     `${sale.saleId}.0.aaaaaaaaaaaaaaaaaaaaaa`,
+    // The hash of the key alone is not enough: it could be guessed.
+    `${sale.saleId}.0.${'a'.repeat(16)}${reservation.id.slice(-22)}`,
     `${sale.saleId}.1.${reservation.id.split('.')[2] ?? ''}`,
     'x',
   ];
@@ -251,10 +254,8 @@ await t.test('sold out is told in two truths, in the answer and in the counts of
   const small = addSale({ items: [{ sku: 'a', price: 1, total: 2 }] });
   const { saleId } = small;
   await send('PUT', `/internal/sales/${saleId}`, { as: 'order', body: small });
-  const settle = (answer: ReserveAnswer | undefined, verdict: string) => {
-    const random = reservationOf(answer).id.split('.')[2] ?? '';
-    return connection.redis.settle(scriptKeys('settle', { saleId, lane: 0 }), random, verdict);
-  };
+  const settle = (answer: ReserveAnswer | undefined, verdict: 'paid' | 'expired') =>
+    createSettle(connections)([{ reservationId: reservationOf(answer).id, verdict }]);
   const sees = async (counts: object, answer: object): Promise<void> => {
     t.match((await send('GET', `/internal/sales/${saleId}/state`)).body, {
       items: [{ total: 2, ...counts }],

@@ -14,6 +14,7 @@ import { createAuditMetrics, createRelayMetrics } from '../src/metrics.ts';
 import { OrderClient } from '../src/order-client.ts';
 import { createOutbox } from '../src/outbox.ts';
 import { LaneRelay } from '../src/relay.ts';
+import { keyHashOf } from '../src/reservation-id.ts';
 import { build, silent, until } from './support/build.ts';
 import { connectProducer, kafka } from './support/kafka.ts';
 import { TOKENS } from './support/order.ts';
@@ -25,6 +26,7 @@ import {
   settledMessage,
   startSettler,
 } from './support/settling.ts';
+import { makeReservationId } from './support/snapshot.ts';
 
 const own: Record<string, Topic> = {
   [TOPICS.reservations.name]: await makeTopic(),
@@ -181,7 +183,6 @@ await t.test('a hold past its end is counted, and one that cannot be read with i
   const expired = {
     epoch: 1,
     sequence: 1,
-    fingerprint: 'fingerprint-of-request',
     lines: [{ sku: 'b', quantity: 1, price: 10 }],
     reservedAt: 1_000,
     expiresAt: 2_000,
@@ -189,9 +190,9 @@ await t.test('a hold past its end is counted, and one that cannot be read with i
   };
   const sale = built.addSale();
   const { saleId } = sale;
-  order.orders = ['u1', 'u2', 'u3'].map((userId, index) => ({
+  order.orders = ['u1', 'u2', 'u3'].map((userId) => ({
     ...expired,
-    reservationId: `${saleId}.0.random-of-22-characters${index}`,
+    reservationId: makeReservationId({ saleId, lane: 0 }, userId, 'k'),
     userId,
     idempotencyKey: 'k',
     ...(userId === 'u3' ? { expiresAt: Date.now() + 600_000 } : {}),
@@ -206,7 +207,11 @@ await t.test('a hold past its end is counted, and one that cannot be read with i
     });
   t.match(await audit(saleId), { verdict: 'broken', invariants: { 'INV-3': 'holds', 'INV-5': 'broken' } });
   t.match((await audit(saleId)).findings, [/^INV-5: 2 holds/]);
-  await built.connection.redis.hset(laneKeys({ saleId, lane: 0 }).keys, '2:u3k', 'half\na record');
+  await built.connection.redis.hset(
+    laneKeys({ saleId, lane: 0 }).holds,
+    keyHashOf('u3', 'k'),
+    'half\na record',
+  );
   t.match((await audit(saleId)).findings, [/^INV-5: 3 holds/]);
 });
 
@@ -291,7 +296,7 @@ await t.test(
     t.equal(await role.valueOf('broken_sales', 'INV-3'), 0);
 
     const { redis } = built.connection;
-    const key = laneKeys({ saleId, lane: 0 }).items;
+    const key = laneKeys({ saleId, lane: 0 }).state;
     await redis.hincrby(key, 'b:available', 7);
     await role.round();
     await role.round();

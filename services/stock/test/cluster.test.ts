@@ -68,9 +68,9 @@ function idOf(answer: ReserveAnswer | undefined): string {
 /** What the intake would have stored by now. */
 async function storeAll(lane: Lane): Promise<void> {
   await built.relay(lane.saleId);
-  const records = await connections.of(lane).redis.hgetall(laneKeys(lane).keys);
-  order.orders = Object.entries(records)
-    .map(([field, record]): SnapshotOrder => toSnapshotOrder(lane, field, record))
+  const records = await connections.of(lane).redis.hvals(laneKeys(lane).holds);
+  order.orders = records
+    .map((record): SnapshotOrder => toSnapshotOrder(lane, record))
     .sort((one, other) => one.sequence - other.sequence);
 }
 

@@ -6,6 +6,7 @@ import { systemClock, type Clock } from '@seckill/runtime';
 import t from 'tap';
 import type { GateStep } from '../src/gate.ts';
 import { laneKeys, scriptKeys } from '../src/keys.ts';
+import { keyHashOf } from '../src/reservation-id.ts';
 import { toSnapshotOrder } from './support/snapshot.ts';
 import { build, item, until, type Built } from './support/build.ts';
 import { valuesOf } from './support/settling.ts';
@@ -33,8 +34,8 @@ async function sellSome(built: Built, buyers = 3): Promise<Sale> {
     await built.reserveAll(items.slice(start, start + LIMITS.reserveBatchMax));
   }
   await built.relay(saleId);
-  const records = await built.connection.redis.hgetall(laneKeys(lane).keys);
-  const orders = Object.entries(records).map(([field, record]) => toSnapshotOrder(lane, field, record));
+  const records = await built.connection.redis.hvals(laneKeys(lane).holds);
+  const orders = records.map((record) => toSnapshotOrder(lane, record));
   built.order.calls = [];
   return { saleId, lane, orders: orders.sort((one, other) => one.sequence - other.sequence) };
 }
@@ -170,10 +171,9 @@ await t.test(
     const built = await build(t);
     const sale = await sellSome(built);
     built.order.orders = sale.orders.slice(0, 2);
-    const { state, keys } = laneKeys(sale.lane);
-    const field = '2:u2k2';
+    const { state, holds } = laneKeys(sale.lane);
     await built.connection.redis.hset(state, 'sequence', '2');
-    await built.connection.redis.hdel(keys, field);
+    await built.connection.redis.hdel(holds, keyHashOf('u2', 'k2'));
     await built.gate.open(sale.lane);
     t.same(built.order.calls, ['snapshots', 'openings 2'], 'also when another process has opened it');
     t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 4 }] });
@@ -196,10 +196,36 @@ await t.test('a broken lane is loaded anew', async (t) => {
   await closeLane(built, sale);
   built.order.orders = sale.orders.slice(1);
   built.order.ended.set(sale.orders[0]?.reservationId ?? '', 'expired');
-  await built.connection.redis.hset(laneKeys(sale.lane).items, 'b:held', '0');
+  await built.connection.redis.hset(laneKeys(sale.lane).state, 'b:held', '0');
   await built.gate.open(sale.lane);
   t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 4 }] });
 });
+
+await t.test(
+  'a hold that cannot be read has the lane loaded anew, after the others were looked at',
+  async (t) => {
+    const built = await build(t);
+    const sale = await sellSome(built);
+    await closeLane(built, sale);
+    const [unread, unknown, known] = sale.orders as [SnapshotOrder, SnapshotOrder, SnapshotOrder];
+    const { holds } = laneKeys(sale.lane);
+    await built.connection.redis.hset(
+      holds,
+      keyHashOf(unread.userId, unread.idempotencyKey),
+      'half\na record',
+    );
+    built.order.orders = [unread, known];
+    built.order.unknown = new Set([unknown.reservationId]);
+    built.published.length = 0;
+    await built.gate.open(sale.lane);
+    t.same(
+      built.published.map(({ key }) => key),
+      [unknown.reservationId],
+      'what only Redis knows is in Kafka before it is dropped (INV-2)',
+    );
+    t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 4 }] });
+  },
+);
 
 for (const way of ['compared', 'loaded'] as const) {
   await t.test(

@@ -5,16 +5,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HEADERS, TOPICS, type SnapshotOrder } from '@seckill/contracts';
 import { createPublisher, createRegistry, systemClock, type Producer } from '@seckill/runtime';
 import t from 'tap';
+import { fingerprintOf } from '../src/fingerprint.ts';
 import { createReadHolds } from '../src/holds.ts';
 import { laneKeys, scriptKeys, type Lane } from '../src/keys.ts';
 import { createRelayMetrics } from '../src/metrics.ts';
 import { OrphanScan, type OrphanOptions } from '../src/orphans.ts';
 import { createOutbox } from '../src/outbox.ts';
 import { createRelay, LaneRelay, type Chore, type RelayOptions } from '../src/relay.ts';
+import { createSettle } from '../src/settlements.ts';
 import { build, item, silent, startRedis, until } from './support/build.ts';
 import { connectProducer, createTopics, receive } from './support/kafka.ts';
 import { startStock } from './support/process.ts';
 import { openSale, reserveMany, valuesOf } from './support/settling.ts';
+import { makeReservationId } from './support/snapshot.ts';
 
 type Send = (record: Parameters<Producer['send']>[0]) => ReturnType<Producer['send']>;
 
@@ -92,8 +95,9 @@ await t.test('before its end, and after its settlement, a hold is left alone', a
   const ended = await openSale(built, { holdMs: HOLD_MS });
   const endedLane = { saleId: ended, lane: 0 };
   const reservations = await reserveMany(built, ended, 3);
+  const settle = createSettle(built.connections);
   for (const { id } of reservations) {
-    await built.connection.redis.settle(scriptKeys('settle', endedLane), id.split('.')[2] ?? '', 'expired');
+    t.match(await settle([{ reservationId: id, verdict: 'expired' }]), [{ result: 'settled' }]);
   }
   await delay(HOLD_MS * 2);
   const late = makeScan(endedLane);
@@ -152,10 +156,10 @@ await t.test('what Kafka did not confirm is published again by the next step', a
 await t.test('a broken hold is reported and does not keep the others', async (t) => {
   const saleId = await openSale(built, { holdMs: HOLD_MS });
   const lane = { saleId, lane: 0 };
-  const reservations = await reserveMany(built, saleId, 3);
+  await reserveMany(built, saleId, 3);
   const { redis } = built.connection;
-  const keyField = await redis.hget(laneKeys(lane).holds, reservations[0]?.id.split('.')[2] ?? '');
-  await redis.hset(laneKeys(lane).keys, keyField ?? '', 'half\na record');
+  const [first = ''] = await redis.hkeys(laneKeys(lane).holds);
+  await redis.hset(laneKeys(lane).holds, first, 'half\na record');
   await delay(HOLD_MS * 2);
   const one = makeScan(lane);
   await one.scan.step();
@@ -167,12 +171,11 @@ await t.test(
   async (t) => {
     const sale = built.addSale();
     const order: SnapshotOrder = {
-      reservationId: `${sale.saleId}.0.random-of-22-characters`,
+      reservationId: makeReservationId({ saleId: sale.saleId, lane: 0 }, 'u1', 'k'),
       epoch: 3,
       sequence: 17,
       userId: 'u1',
       idempotencyKey: 'k',
-      fingerprint: 'fingerprint-of-request',
       lines: [{ sku: 'b', quantity: 2, price: 10 }],
       reservedAt: 1_000,
       expiresAt: 2_000,
@@ -185,7 +188,7 @@ await t.test(
     await one.scan.step();
     await until('it is there', () => received.of(sale.saleId).length === 1);
     const { status: _status, ...facts } = order;
-    t.match(received.of(sale.saleId)[0], facts);
+    t.match(received.of(sale.saleId)[0], { ...facts, fingerprint: fingerprintOf(order) });
   },
 );
 

@@ -12,7 +12,9 @@ import { createRelayMetrics } from '../src/metrics.ts';
 import { OrphanScan } from '../src/orphans.ts';
 import { createOutbox } from '../src/outbox.ts';
 import { PUBLISH_BYTES_MAX, splitByBytes } from '../src/parts.ts';
+import { reservationIdOf } from '../src/record.ts';
 import { LaneRelay } from '../src/relay.ts';
+import { keyHashOf, makeRandoms } from '../src/reservation-id.ts';
 import { build, silent, startRedis, until } from './support/build.ts';
 import { connectProducer, createTopics, receive } from './support/kafka.ts';
 
@@ -35,11 +37,11 @@ const send: Send = (record) => {
   return producer.send(record);
 };
 
-function randomInPartition(lane: Lane, partition: number): string {
+function randomInPartition(lane: Lane, userId: string, idempotencyKey: string, partition: number): string {
   for (;;) {
-    const random = randomBytes(16).toString('base64url');
-    if (partitionOf(TOPICS.reservations, `${lane.saleId}.${lane.lane}.${random}`) === partition)
-      return random;
+    const [random = ''] = makeRandoms(1);
+    const id = reservationIdOf(lane, { userId, idempotencyKey, random });
+    if (partitionOf(TOPICS.reservations, id) === partition) return random;
   }
 }
 
@@ -61,14 +63,16 @@ async function reserveLargest(): Promise<Lane> {
   await built.hand(sale);
   const lane = { saleId: sale.saleId, lane: 0 };
   for (let index = 0; index < COUNT; index += 1) {
+    const userId = String(index).padEnd(LIMITS.userIdLengthMax, '"');
+    const idempotencyKey = String(index).padEnd(LIMITS.idempotencyKeyLengthMax, '\\');
     const [outcome] = await built.connection.redis.reserve(
       scriptKeys('reserve', lane),
       built.connection.runId ?? '',
       COUNT,
-      String(index).padEnd(LIMITS.userIdLengthMax, '"'),
-      String(index).padEnd(LIMITS.idempotencyKeyLengthMax, '\\'),
-      'f'.repeat(43),
-      randomInPartition(lane, 0),
+      userId,
+      idempotencyKey,
+      keyHashOf(userId, idempotencyKey),
+      randomInPartition(lane, userId, idempotencyKey, 0),
       channel,
       '🍊'.repeat(LIMITS.refLengthMax),
       `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,

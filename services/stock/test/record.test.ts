@@ -1,32 +1,45 @@
-// Goal: records and key fields survive the way through Redis' text, and what cannot be ours is refused as our bug.
+// Goal: records and reservation ids survive the way through Redis' text, and what cannot be ours is refused as our bug.
 // Method: round trips over random values; texts with a fact missing, broken or added.
 import fc from 'fast-check';
+import {
+  IdempotencyKey,
+  parseReservationId,
+  ReserveItem,
+  UserId,
+  type SnapshotOrder,
+} from '@seckill/contracts';
 import { InvariantError } from '@seckill/runtime';
 import t from 'tap';
+import { Compile } from 'typebox/compile';
 import { fingerprintOf } from '../src/fingerprint.ts';
 import { formatLane, parseLane } from '../src/keys.ts';
 import {
-  formatKeyField,
   formatRecord,
-  parseKeyField,
   parseRecord,
+  reservationIdOf,
+  toLoadOrder,
+  userOf,
   type ReservationRecord,
 } from '../src/record.ts';
-import { toFailureAnswer, toReserveAnswer } from '../src/answer.ts';
+import { keyHashOf, makeRandoms, splitSuffix } from '../src/reservation-id.ts';
+import { toFailureAnswer, toTold } from '../src/answer.ts';
+import { item } from './support/build.ts';
 
 const visible = fc.string({
   unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
   minLength: 1,
 });
 const whole = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
-const record: fc.Arbitrary<ReservationRecord> = fc.record(
+const instant = fc.integer({ min: 0, max: 4_000_000_000_000 });
+const base = fc.record(
   {
+    userId: visible,
+    idempotencyKey: visible,
     random: visible,
-    fingerprint: visible,
     epoch: whole,
     sequence: whole,
-    reservedAt: whole,
-    expiresAt: whole,
+    reservedAt: instant,
+    holdMs: fc.integer({ min: 0, max: 86_400_000 }),
     currency: fc.constant('CNY'),
     channelId: fc.constantFrom('x', 'xingfu-li'),
     ref: fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/\p{Cc}/u.test(text)),
@@ -37,12 +50,13 @@ const record: fc.Arbitrary<ReservationRecord> = fc.record(
   },
   {
     requiredKeys: [
+      'userId',
+      'idempotencyKey',
       'random',
-      'fingerprint',
       'epoch',
       'sequence',
       'reservedAt',
-      'expiresAt',
+      'holdMs',
       'currency',
       'lines',
     ],
@@ -50,12 +64,23 @@ const record: fc.Arbitrary<ReservationRecord> = fc.record(
   },
 );
 
+const record: fc.Arbitrary<ReservationRecord> = base.map(({ holdMs, ...facts }) => ({
+  ...facts,
+  expiresAt: facts.reservedAt + holdMs,
+}));
+
 await t.test('a record is read as it was written', async (t) => {
-  fc.assert(fc.property(record, (one) => t.strictSame(parseRecord(formatRecord(one)), one)));
+  fc.assert(
+    fc.property(record, (one) => {
+      const text = formatRecord(one);
+      t.strictSame(parseRecord(text), one);
+      t.equal(userOf(text), one.userId);
+    }),
+  );
 });
 
 await t.test('a record with a fact missing, broken or added is refused', async (t) => {
-  const good = 'random\nfingerprint\n1-1\n1\n2\nCNY\n\n\na\n1\n5';
+  const good = 'user\nkey\nrandom\n1-1\n1\n2\nCNY\n\n\na\n1\n5';
   t.same(parseRecord(good).lines, [{ sku: 'a', quantity: 1, price: 5 }]);
   const parts = good.split('\n');
   for (let length = 0; length < parts.length; length += 1) {
@@ -72,21 +97,67 @@ await t.test('a record with a fact missing, broken or added is refused', async (
   t.throws(() => formatRecord({ ...parseRecord(good), ref: 'a\nb' }), InvariantError);
 });
 
-await t.test('user and key come back from their field, whatever colons they hold', async (t) => {
-  fc.assert(
-    fc.property(visible, visible, (userId, idempotencyKey) => {
-      t.strictSame(parseKeyField(formatKeyField(userId, idempotencyKey)), { userId, idempotencyKey });
-    }),
-  );
-  fc.assert(
-    fc.property(visible, visible, visible, visible, (userA, keyA, userB, keyB) => {
-      const isSame = userA === userB && keyA === keyB;
-      t.equal(formatKeyField(userA, keyA) === formatKeyField(userB, keyB), isSame);
-    }),
-  );
-  t.not(formatKeyField('a:b', 'c'), formatKeyField('a', 'b:c'));
-  for (const bad of ['', 'a', ':', '1:', '1:a', '9:abc', '0:a', 'x:ab']) {
-    t.throws(() => parseKeyField(bad), InvariantError, bad);
+await t.test(
+  'a reservation id ends with the hash of user and key, which both lead to the hold',
+  async (t) => {
+    const lane = { saleId: 'oranges-2000', lane: 0 };
+    fc.assert(
+      fc.property(visible, visible, visible, visible, (userA, keyA, userB, keyB) => {
+        const [random = ''] = makeRandoms(1);
+        const id = reservationIdOf(lane, { userId: userA, idempotencyKey: keyA, random });
+        const parts = parseReservationId(id);
+        t.match(parts, lane);
+        t.strictSame(splitSuffix(parts?.suffix ?? ''), { random, keyHash: keyHashOf(userA, keyA) });
+        const isSame = userA === userB && keyA === keyB;
+        t.equal(keyHashOf(userA, keyA) === keyHashOf(userB, keyB), isSame);
+      }),
+    );
+    t.not(keyHashOf('ab', 'c'), keyHashOf('a', 'bc'));
+    const longest = { saleId: 's'.repeat(63), lane: 9_999 };
+    const [random = ''] = makeRandoms(1);
+    const id = reservationIdOf(longest, { userId: 'u', idempotencyKey: 'k', random });
+    t.ok(id.length <= 128, `${id.length} characters`);
+    const randoms = makeRandoms(1_000);
+    t.equal(new Set(randoms).size, 1_000);
+    t.ok(randoms.every((one) => /^[A-Za-z0-9_-]{16}$/.test(one)));
+  },
+);
+
+await t.test('no user and no key holds the line feed that stands between them and in records', async (t) => {
+  const [isUserId, isKey, isItem] = [Compile(UserId), Compile(IdempotencyKey), Compile(ReserveItem)];
+  for (const text of ['a\nb', '\n', 'b\n', '\nb', 'a\r\nb', 'a b', '']) {
+    t.notOk(isUserId.Check(text), JSON.stringify(text));
+    t.notOk(isKey.Check(text), JSON.stringify(text));
+    t.notOk(isItem.Check(item('s', { userId: text })), JSON.stringify(text));
+    t.notOk(isItem.Check(item('s', { idempotencyKey: text })), JSON.stringify(text));
+  }
+  t.ok(isItem.Check(item('s', { userId: 'a', idempotencyKey: 'b' })));
+});
+
+await t.test('an order of a snapshot is loaded under its key; an id of another key is refused', async (t) => {
+  const lane = { saleId: 's', lane: 0 };
+  const [random = ''] = makeRandoms(1);
+  const order: SnapshotOrder = {
+    reservationId: reservationIdOf(lane, { userId: 'u', idempotencyKey: 'k', random }),
+    epoch: 1,
+    sequence: 2,
+    userId: 'u',
+    idempotencyKey: 'k',
+    lines: [{ sku: 'a', quantity: 1, price: 5 }],
+    reservedAt: 10,
+    expiresAt: 12,
+    status: 'pending',
+  };
+  const loaded = toLoadOrder(order, 'CNY');
+  t.match(loaded, { userId: 'u', keyHash: keyHashOf('u', 'k'), channelId: '', status: 'pending' });
+  t.equal(reservationIdOf(lane, parseRecord(loaded.record)), order.reservationId);
+  for (const bad of [
+    { ...order, idempotencyKey: 'k2' },
+    { ...order, userId: 'u2' },
+    { ...order, reservationId: 's.0.random-of-22-characters' },
+    { ...order, reservationId: 'x' },
+  ]) {
+    t.throws(() => toLoadOrder(bad, 'CNY'), InvariantError, bad.reservationId);
   }
 });
 
@@ -135,5 +206,11 @@ await t.test('a failed call is unknown unless the script surely did not run', as
   for (const [message, outcome] of Object.entries(answers)) {
     t.equal(toFailureAnswer(new Error(message)).outcome, outcome, message);
   }
-  t.throws(() => toReserveAnswer({ saleId: 's', lane: 0 }, 'u', ['surprise']), InvariantError);
+  const lane = { saleId: 's', lane: 0 };
+  t.throws(() => toTold(lane, item('s'), ['surprise']), InvariantError);
+  const record = 'u2\nk\nrandom\n1-1\n1\n2\nCNY\n\n\na\n1\n5';
+  for (const outcome of ['reserved', 'known']) {
+    const call = () => toTold(lane, item('s', { idempotencyKey: 'k' }), [outcome, record]);
+    t.throws(call, InvariantError, `${outcome}: a record of another buyer`);
+  }
 });

@@ -297,16 +297,9 @@ await t.test(
   'an entry that makes no message is our bug: the relay ends, and nothing is trimmed',
   async (t) => {
     const fields = {
-      'no record': ['user', 'u', 'key', 'k'],
-      'half a line': ['user', 'u', 'key', 'k', 'record', 'random\nfingerprint\n1000-1\n1\n2\nCNY\n\n\na\n1'],
-      'a price that is none': [
-        'user',
-        'u',
-        'key',
-        'k',
-        'record',
-        'random\nfingerprint\n1000-1\n1\n2\nCNY\n\n\na\n1\nx',
-      ],
+      'no record': ['traceparent', 't'],
+      'half a line': ['record', 'u\nk\nrandom\n1000-1\n1\n2\nCNY\n\n\na\n1'],
+      'a price that is none': ['record', 'u\nk\nrandom\n1000-1\n1\n2\nCNY\n\n\na\n1\nx'],
     };
     for (const [name, entry] of Object.entries(fields)) {
       const lane = await fill(1);

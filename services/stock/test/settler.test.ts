@@ -75,7 +75,7 @@ await t.test('each verdict is applied once, delivered five times and in any orde
   for (let delivery = 0; delivery < 5; delivery += 1) await publishSettled(producer, topic, messages);
   await publishSettled(producer, topic, [settledMessage(paid, 'expired'), settledMessage(expired, 'paid')]);
   await publishSettled(producer, topic, [
-    settledMessage({ ...paid, id: `${saleId}.0.${'z'.repeat(22)}` }, 'expired'),
+    settledMessage({ ...paid, id: `${saleId}.0.${'z'.repeat(16)}${paid.id.slice(-22)}` }, 'expired'),
   ]);
   const total = async (): Promise<number> =>
     Object.values(await valuesOf(metrics.settlements)).reduce((sum, value) => sum + value, 0);
@@ -155,7 +155,7 @@ await t.test('a broken lane raises an alarm and is parked; other sales go on', a
   const broken = (await reserveMany(built, brokenSale, 2)) as [Reservation, Reservation];
   const [whole] = (await reserveMany(built, wholeSale, 1)) as [Reservation];
   const keys = laneKeys({ saleId: brokenSale, lane: 0 });
-  await built.connection.redis.hset(keys.items, 'b:held', 1);
+  await built.connection.redis.hset(keys.state, 'b:held', 1);
   await built.connection.redis.hdel(keys.buyers, 'u1');
   // Wrong type: no word of our script, and no sign that Redis is away either.
   const typeSale = await openSale(built);

@@ -59,7 +59,7 @@ await t.test("2,000 units are for sale again within a second of Kafka's word", a
     await publishSettled(producer, topic, messages.slice(start, start + 500));
   }
   const publishedMs = Math.round(performance.now() - startedAt);
-  const key = `seckill:{${saleId}:0}:items`;
+  const key = `seckill:{${saleId}:0}:state`;
   const available = async (): Promise<number> =>
     Number(await built.connection.redis.hget(key, 'a:available'));
   await until('all are back', async () => (await available()) === HOLDS);

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
-local stateKey, itemsKey, channelsKey = KEYS[1], KEYS[2], KEYS[3]
+local stateKey = KEYS[1]
 local runId, control = ARGV[1], cjson.decode(ARGV[2])
 local function whole(number)
   return string.format('%.0f', number)
@@ -16,27 +16,33 @@ local function gateOf(gate, openedRunId, runId)
   end
   return 'open'
 end
-local function readItems(itemsKey)
-  local fields = redis.call('HGETALL', itemsKey)
-  local items = {}
-  for index = 1, #fields, 2 do
-    local sku, name = string.match(fields[index], '^([^:]+):(%l+)$')
-    items[sku] = items[sku] or {}
-    items[sku][name] = tonumber(fields[index + 1])
+local function readItems(stateKey, skus)
+  local items, owners, names, fields = {}, {}, {}, {}
+  for sku in string.gmatch(skus or '', '%S+') do
+    items[sku] = {}
+    for _, name in ipairs({ 'total', 'available', 'held', 'paid', 'price' }) do
+      local place = #fields + 1
+      owners[place], names[place], fields[place] = items[sku], name, sku .. ':' .. name
+    end
+  end
+  if #fields > 0 then
+    for place, value in ipairs(redis.call('HMGET', stateKey, unpack(fields))) do
+      owners[place][names[place]] = tonumber(value)
+    end
   end
   return items
 end
-local function writeItems(itemsKey, items)
-  local fields = {}
+local function writeItems(stateKey, items)
+  local skus, fields = {}, {}
   for sku, item in pairs(items) do
+    skus[#skus + 1] = sku
     for _, name in ipairs({ 'total', 'available', 'held', 'paid', 'price' }) do
       fields[#fields + 1] = sku .. ':' .. name
       fields[#fields + 1] = whole(item[name])
     end
   end
-  if #fields > 0 then
-    redis.call('HSET', itemsKey, unpack(fields))
-  end
+  table.sort(skus)
+  redis.call('HSET', stateKey, 'skus', table.concat(skus, ' '), unpack(fields))
 end
 local function applyTotals(items, controlItems)
   for _, wanted in ipairs(controlItems) do
@@ -50,7 +56,7 @@ local function applyTotals(items, controlItems)
     end
   end
 end
-local function writeControl(stateKey, channelsKey, control)
+local function writeControl(stateKey, control)
   redis.call(
     'HSET', stateKey,
     'version', whole(control.version),
@@ -62,12 +68,12 @@ local function writeControl(stateKey, channelsKey, control)
     'currency', control.currency
   )
   for _, channel in ipairs(control.channels) do
-    redis.call('HSET', channelsKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
-    redis.call('HSETNX', channelsKey, channel.id .. ':units', '0')
+    redis.call('HSET', stateKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
+    redis.call('HSETNX', stateKey, channel.id .. ':units', '0')
   end
 end
-local gate, openedRunId, epoch, version, loaded =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'version', 'loaded'))
+local gate, openedRunId, epoch, version, loaded, skus =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'version', 'loaded', 'skus'))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
   return { 'missing' }
@@ -78,7 +84,7 @@ end
 if control.version <= tonumber(version) then
   return { 'current', verdict, tonumber(epoch), tonumber(version) }
 end
-local items, named = readItems(itemsKey), {}
+local items, named = readItems(stateKey, skus), {}
 for _, item in ipairs(control.items) do
   named[item.sku] = true
 end
@@ -91,6 +97,6 @@ local tooLow, taken = applyTotals(items, control.items)
 if tooLow then
   return { 'total_too_low', tooLow, taken }
 end
-writeControl(stateKey, channelsKey, control)
-writeItems(itemsKey, items)
+writeControl(stateKey, control)
+writeItems(stateKey, items)
 return { 'applied', verdict, tonumber(epoch), control.version }

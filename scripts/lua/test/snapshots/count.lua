@@ -1,5 +1,5 @@
 #!lua flags=no-writes
-local stateKey, itemsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3]
+local stateKey, outboxKey = KEYS[1], KEYS[2]
 local runId = ARGV[1]
 local function now()
   local time = redis.call('TIME')
@@ -17,20 +17,26 @@ local function gateOf(gate, openedRunId, runId)
   end
   return 'open'
 end
-local function readItems(itemsKey)
-  local fields = redis.call('HGETALL', itemsKey)
-  local items = {}
-  for index = 1, #fields, 2 do
-    local sku, name = string.match(fields[index], '^([^:]+):(%l+)$')
-    items[sku] = items[sku] or {}
-    items[sku][name] = tonumber(fields[index + 1])
+local function readItems(stateKey, skus)
+  local items, owners, names, fields = {}, {}, {}, {}
+  for sku in string.gmatch(skus or '', '%S+') do
+    items[sku] = {}
+    for _, name in ipairs({ 'total', 'available', 'held', 'paid', 'price' }) do
+      local place = #fields + 1
+      owners[place], names[place], fields[place] = items[sku], name, sku .. ':' .. name
+    end
+  end
+  if #fields > 0 then
+    for place, value in ipairs(redis.call('HMGET', stateKey, unpack(fields))) do
+      owners[place][names[place]] = tonumber(value)
+    end
   end
   return items
 end
-local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, closing, openedSequence = unpack(redis.call(
+local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, closing, openedSequence, skus = unpack(redis.call(
   'HMGET', stateKey,
   'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'closing',
-  'opened_sequence'
+  'opened_sequence', 'skus'
 ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -51,7 +57,7 @@ local answer = {
   tonumber(closing or '0'),
   tonumber(openedSequence or '0'),
 }
-for sku, item in pairs(readItems(itemsKey)) do
+for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do
     answer[#answer + 1] = value
   end

@@ -1,32 +1,37 @@
 #!lua
-local stateKey, itemsKey, buyersKey, channelsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local keysKey, holdsKey, outboxKey = KEYS[5], KEYS[6], KEYS[7]
+local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
 local orders = cjson.decode(ARGV[5])
 local function whole(number)
   return string.format('%.0f', number)
 end
-local function readItems(itemsKey)
-  local fields = redis.call('HGETALL', itemsKey)
-  local items = {}
-  for index = 1, #fields, 2 do
-    local sku, name = string.match(fields[index], '^([^:]+):(%l+)$')
-    items[sku] = items[sku] or {}
-    items[sku][name] = tonumber(fields[index + 1])
+local function readItems(stateKey, skus)
+  local items, owners, names, fields = {}, {}, {}, {}
+  for sku in string.gmatch(skus or '', '%S+') do
+    items[sku] = {}
+    for _, name in ipairs({ 'total', 'available', 'held', 'paid', 'price' }) do
+      local place = #fields + 1
+      owners[place], names[place], fields[place] = items[sku], name, sku .. ':' .. name
+    end
+  end
+  if #fields > 0 then
+    for place, value in ipairs(redis.call('HMGET', stateKey, unpack(fields))) do
+      owners[place][names[place]] = tonumber(value)
+    end
   end
   return items
 end
-local function writeItems(itemsKey, items)
-  local fields = {}
+local function writeItems(stateKey, items)
+  local skus, fields = {}, {}
   for sku, item in pairs(items) do
+    skus[#skus + 1] = sku
     for _, name in ipairs({ 'total', 'available', 'held', 'paid', 'price' }) do
       fields[#fields + 1] = sku .. ':' .. name
       fields[#fields + 1] = whole(item[name])
     end
   end
-  if #fields > 0 then
-    redis.call('HSET', itemsKey, unpack(fields))
-  end
+  table.sort(skus)
+  redis.call('HSET', stateKey, 'skus', table.concat(skus, ' '), unpack(fields))
 end
 local function applyTotals(items, controlItems)
   for _, wanted in ipairs(controlItems) do
@@ -40,7 +45,7 @@ local function applyTotals(items, controlItems)
     end
   end
 end
-local function writeControl(stateKey, channelsKey, control)
+local function writeControl(stateKey, control)
   redis.call(
     'HSET', stateKey,
     'version', whole(control.version),
@@ -52,11 +57,12 @@ local function writeControl(stateKey, channelsKey, control)
     'currency', control.currency
   )
   for _, channel in ipairs(control.channels) do
-    redis.call('HSET', channelsKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
-    redis.call('HSETNX', channelsKey, channel.id .. ':units', '0')
+    redis.call('HSET', stateKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
+    redis.call('HSETNX', stateKey, channel.id .. ':units', '0')
   end
 end
-local gate, laneEpoch, laneChunk, closing = unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'closing'))
+local gate, laneEpoch, laneChunk, closing, skus =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'closing', 'skus'))
 if not gate then
   return { 'missing' }
 end
@@ -87,14 +93,17 @@ if chunk == 0 then
     channels[channel.id] = true
   end
 else
-  items = readItems(itemsKey)
+  items = readItems(stateKey, skus)
 end
-local buyerUnits, channelUnits, keyFields = {}, {}, {}
+local buyerUnits, channelUnits, keyHashes = {}, {}, {}
+local function isLoaded(keyHash)
+  return redis.call('HEXISTS', holdsKey, keyHash) == 1 or redis.call('HEXISTS', keysKey, keyHash) == 1
+end
 for _, order in ipairs(orders) do
-  if keyFields[order.keyField] or (chunk > 0 and redis.call('HEXISTS', keysKey, order.keyField) == 1) then
+  if keyHashes[order.keyHash] or (chunk > 0 and isLoaded(order.keyHash)) then
     return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
   end
-  keyFields[order.keyField] = true
+  keyHashes[order.keyHash] = true
   if order.status == 'pending' or order.status == 'paid' then
     local name, quantity = order.status == 'pending' and 'held' or 'paid', 0
     for _, line in ipairs(order.lines) do
@@ -108,7 +117,7 @@ for _, order in ipairs(orders) do
     end
     buyerUnits[order.userId] = (buyerUnits[order.userId] or 0) + quantity
     if order.channelId ~= '' then
-      if not channels[order.channelId] and (chunk == 0 or redis.call('HEXISTS', channelsKey, order.channelId .. ':cap') == 0) then
+      if not channels[order.channelId] and (chunk == 0 or redis.call('HEXISTS', stateKey, order.channelId .. ':cap') == 0) then
         return redis.error_reply('SECKILL_LOAD_CHANNEL an order has a channel the sale has not')
       end
       channelUnits[order.channelId] = (channelUnits[order.channelId] or 0) + quantity
@@ -123,25 +132,22 @@ for _, item in pairs(items) do
   end
 end
 if chunk == 0 then
-  redis.call('UNLINK', stateKey, itemsKey, buyersKey, channelsKey, keysKey, holdsKey)
+  redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey)
   redis.call(
     'HSET', stateKey,
     'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'closing', closing or '0'
   )
-  writeControl(stateKey, channelsKey, control)
+  writeControl(stateKey, control)
 end
-writeItems(itemsKey, items)
+writeItems(stateKey, items)
 for userId, units in pairs(buyerUnits) do
   redis.call('HINCRBY', buyersKey, userId, whole(units))
 end
 for channelId, units in pairs(channelUnits) do
-  redis.call('HINCRBY', channelsKey, channelId .. ':units', whole(units))
+  redis.call('HINCRBY', stateKey, channelId .. ':units', whole(units))
 end
 for _, order in ipairs(orders) do
-  redis.call('HSET', keysKey, order.keyField, order.record)
-  if order.status == 'pending' then
-    redis.call('HSET', holdsKey, order.random, order.keyField)
-  end
+  redis.call('HSET', order.status == 'pending' and holdsKey or keysKey, order.keyHash, order.record)
 end
 redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
 return { 'loaded', chunk }

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
-local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[6], KEYS[7]
+local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[4], KEYS[5]
 local REST_MS = 24 * 60 * 60 * 1000
 local function now()
   local time = redis.call('TIME')

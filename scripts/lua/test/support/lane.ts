@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { laneOf, type ControlState, type SnapshotOrder } from '@seckill/contracts';
+import { laneOf, parseReservationId, type ControlState, type SnapshotOrder } from '@seckill/contracts';
 import { createLogger, createRedis, readRunId } from '@seckill/runtime';
 import { laneKeys, LANES_PER_SALE, scriptKeys, type Lane } from '../../../../services/stock/src/keys.ts';
-import { toLoadOrder } from '../../../../services/stock/src/record.ts';
+import { parseRecord, reservationIdOf, toLoadOrder } from '../../../../services/stock/src/record.ts';
+import { keyHashOf, makeRandoms, splitSuffix } from '../../../../services/stock/src/reservation-id.ts';
 import { defineScripts, type ScriptAnswer } from '../../../../services/stock/src/scripts.ts';
 import type { Redis } from 'ioredis';
 import type { Test } from 'tap';
@@ -14,7 +15,7 @@ export const FUTURE = 4_000_000_000_000;
 export interface Request {
   user?: string;
   key?: string;
-  fingerprint?: string;
+  keyHash?: string;
   random?: string;
   channel?: string;
   ref?: string;
@@ -61,7 +62,16 @@ export function makeControl(saleId: string, { limitPerBuyer, ...patch }: Control
 }
 
 export function makeRandom(): string {
-  return randomBytes(16).toString('base64url');
+  return makeRandoms(1)[0] ?? '';
+}
+
+/** End of the id of a reservation, by which it is settled. */
+export function suffixOf({
+  user = 'u1',
+  key = '',
+  random = makeRandom(),
+}: Pick<Request, 'user' | 'key' | 'random'>): string {
+  return random + keyHashOf(user, key);
 }
 
 /** A lane of its own per test; every call goes through the typed commands, as stock's do. */
@@ -87,13 +97,14 @@ export class TestLane {
 
   reserve(request: Request = {}): Promise<ScriptAnswer> {
     this.#requests += 1;
+    const { user = 'u1', key = `key-${this.#requests}` } = request;
     return this.redis.reserve(
       scriptKeys('reserve', this.lane),
       request.runId ?? this.runId,
       request.outboxCountMax ?? 1_000_000,
-      request.user ?? 'u1',
-      request.key ?? `key-${this.#requests}`,
-      request.fingerprint ?? 'fingerprint-of-request',
+      user,
+      key,
+      request.keyHash ?? keyHashOf(user, key),
       request.random ?? makeRandom(),
       request.channel ?? '',
       request.ref ?? '',
@@ -150,8 +161,16 @@ export class TestLane {
     return this.redis.count(scriptKeys('count', this.lane), runId);
   }
 
-  settle(random: string, verdict: string): Promise<ScriptAnswer> {
-    return this.redis.settle(scriptKeys('settle', this.lane), random, verdict);
+  settle(suffix: string, verdict: string): Promise<ScriptAnswer> {
+    const { random, keyHash } = splitSuffix(suffix);
+    return this.redis.settle(scriptKeys('settle', this.lane), random, keyHash, verdict);
+  }
+
+  /** Reserves. @returns the end of its id. @throws when it is refused. */
+  async hold(request: Request = {}): Promise<string> {
+    const [outcome, text] = await this.reserve(request);
+    if (outcome !== 'reserved') throw new Error(String(outcome));
+    return parseReservationId(reservationIdOf(this.lane, parseRecord(String(text))))?.suffix ?? '';
   }
 
   retire(): Promise<ScriptAnswer> {
@@ -179,24 +198,25 @@ export class TestLane {
 
   item(sku: string): Promise<(number | undefined)[]> {
     return this.redis
-      .hmget(this.keys.items, ...['total', 'available', 'held', 'paid'].map((name) => `${sku}:${name}`))
+      .hmget(this.keys.state, ...['total', 'available', 'held', 'paid'].map((name) => `${sku}:${name}`))
       .then((counts) => counts.map((count) => (count === null ? undefined : Number(count))));
   }
 
-  order(patch: Partial<SnapshotOrder> = {}): SnapshotOrder {
+  order(patch: Partial<SnapshotOrder> & { random?: string } = {}): SnapshotOrder {
     this.#orders += 1;
+    const { random = makeRandom(), ...facts } = patch;
+    const { userId = 'u1', idempotencyKey = makeRandom() } = facts;
     return {
-      reservationId: `${this.lane.saleId}.0.${makeRandom()}`,
+      reservationId: reservationIdOf(this.lane, { userId, idempotencyKey, random }),
       epoch: 1,
       sequence: this.#orders,
-      userId: 'u1',
-      idempotencyKey: makeRandom(),
-      fingerprint: 'fingerprint-of-request',
+      userId,
+      idempotencyKey,
       lines: [{ sku: 'a', quantity: 1, price: 2_990 }],
       reservedAt: 1_000,
       expiresAt: 901_000,
       status: 'pending',
-      ...patch,
+      ...facts,
     };
   }
 }

@@ -1,3 +1,5 @@
+import { keyHashOf } from '../../../../services/stock/src/reservation-id.ts';
+
 /**
  * What the scripts must do, in plain TypeScript: no Redis, no atomicity, the rules of contract.md one after another.
  * Written against the design, not against the Lua, so that both can be compared.
@@ -6,7 +8,6 @@ export interface ModelOrder {
   user: string;
   key: string;
   random: string;
-  fingerprint: string;
   entry: string;
   holdMs: number;
   channel: string;
@@ -28,7 +29,6 @@ export interface ModelControl {
 export interface ModelRequest {
   user: string;
   key: string;
-  fingerprint: string;
   random: string;
   channel: string;
   ref: string;
@@ -85,9 +85,7 @@ export class Model {
     if (this.outbox.length >= request.outboxCountMax) return ['overloaded'];
     if (this.gate !== 'open' || request.isOtherProcess) return ['sale_unavailable', 0];
     const known = this.orders.find(({ user, key }) => user === request.user && key === request.key);
-    if (known !== undefined) {
-      return known.fingerprint === request.fingerprint ? ['replayed', known.random] : ['key_reused'];
-    }
+    if (known !== undefined) return ['known', known.random];
     if (control.state === 'closed' || control.window === 'after') return ['sale_closed'];
     if (control.state === 'paused') return ['sale_paused'];
     if (control.window === 'before') return ['sale_not_open'];
@@ -112,7 +110,7 @@ export class Model {
 
   take(request: ModelRequest): unknown[] {
     this.sequence += 1;
-    const { user, key, random, fingerprint, channel, ref } = request;
+    const { user, key, random, channel, ref } = request;
     const entry = `${this.epoch}-${this.sequence}`;
     const lines = request.lines.map(([sku, quantity]) => ({ sku, quantity, price: priceOf(sku) }));
     const { holdMs } = this.control;
@@ -120,7 +118,6 @@ export class Model {
       user,
       key,
       random,
-      fingerprint,
       channel,
       ref,
       entry,
@@ -216,18 +213,18 @@ export class Model {
           { cap, units: this.units(({ channel }) => channel === id) },
         ]),
       ),
-      keys: Object.fromEntries(
-        orders.map(({ user, key, random, fingerprint, entry, holdMs, channel, ref, lines }) => [
-          `${user.length}:${user}${key}`,
-          { random, fingerprint, entry, holdMs, channel, ref, lines },
-        ]),
-      ),
-      holds: Object.fromEntries(
-        orders
-          .filter(({ status }) => status === 'pending')
-          .map(({ random, user, key }) => [random, `${user.length}:${user}${key}`]),
-      ),
+      keys: viewRecords(orders.filter(({ status }) => status !== 'pending')),
+      holds: viewRecords(orders.filter(({ status }) => status === 'pending')),
       outbox: this.outbox,
     };
   }
+}
+
+function viewRecords(orders: ModelOrder[]) {
+  return Object.fromEntries(
+    orders.map(({ user, key, random, entry, holdMs, channel, ref, lines }) => [
+      keyHashOf(user, key),
+      { user, key, random, entry, holdMs, channel, ref, lines },
+    ]),
+  );
 }

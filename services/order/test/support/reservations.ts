@@ -60,7 +60,7 @@ export function makeReservation(
 ): ReservationCreated {
   sequence += 1;
   return {
-    reservationId: formatReservationId({ saleId, lane: 0, random: randomBytes(12).toString('base64url') }),
+    reservationId: formatReservationId({ saleId, lane: 0, suffix: randomBytes(12).toString('base64url') }),
     saleId,
     lane: 0,
     epoch: 1,

@@ -1,14 +1,21 @@
-import { formatReservationId, type SnapshotOrder } from '@seckill/contracts';
+import type { SnapshotOrder } from '@seckill/contracts';
 import type { Lane } from '../../src/keys.ts';
-import { parseKeyField, parseRecord } from '../../src/record.ts';
+import { parseRecord, reservationIdOf } from '../../src/record.ts';
+import { makeRandoms } from '../../src/reservation-id.ts';
 
 /** The pending order that the intake would store of a reservation in Redis. */
-export function toSnapshotOrder(lane: Lane, keyField: string, text: string): SnapshotOrder {
-  const { random, currency: _currency, ...facts } = parseRecord(text);
+export function toSnapshotOrder(lane: Lane, text: string): SnapshotOrder {
+  const record = parseRecord(text);
+  const { random: _random, currency: _currency, ...facts } = record;
   return {
-    reservationId: formatReservationId({ ...lane, random }),
-    ...parseKeyField(keyField),
+    reservationId: reservationIdOf(lane, record),
     ...facts,
     status: 'pending',
   };
+}
+
+/** An id as stock gives it. */
+export function makeReservationId(lane: Lane, userId: string, idempotencyKey: string): string {
+  const [random = ''] = makeRandoms(1);
+  return reservationIdOf(lane, { userId, idempotencyKey, random });
 }
