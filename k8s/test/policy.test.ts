@@ -81,6 +81,28 @@ const BENDS: [keyof typeof RULES, string | RegExp, string][] = [
     'pod-security.kubernetes.io/enforce: restricted',
     'pod-security.kubernetes.io/enforce: baseline',
   ],
+  ['kafkaListeners', 'tls: true', 'tls: false'],
+  ['kafkaListeners', /authentication:\n +type: scram-sha-512\n +name: tls/, 'name: tls'],
+  ['kafkaListeners', /authorization:\n +type: simple\n +config/, 'config'],
+  ['kafkaListeners', 'type: simple\n    config', 'type: simple\n      superUsers: [stock-http]\n    config'],
+  [
+    'kafkaUsers',
+    'name: seckill.settlements\n        patternType: literal',
+    "name: '*'\n        patternType: literal",
+  ],
+  ['kafkaUsers', 'name: seckill.intake\n', 'name: seckill.\n'],
+  ['kafkaUsers', 'patternType: literal\n        type: topic', 'patternType: prefix\n        type: topic'],
+  ['kafkaUsers', '- Write\n', '- All\n'],
+  ['kafkaUsers', /operations:\n( +)- Write\n/, 'operations:\n$1- Write\n$1- Create\n'],
+  ['kafkaUsers', 'authentication:\n    type: scram-sha-512\n  authorization', 'authorization'],
+  ['kafkaClients', 'value: order-relay\n', 'value: order-intake\n'],
+  ['kafkaClients', /(KAFKA_SASL_PASSWORD\n +name: )stock-audit/, '$1stock-http'],
+  ['kafkaClients', /(kind: KafkaUser[\s\S]*?name: )stock-relay/, '$1stock-replay'],
+  ['kafkaClients', 'name: kafka-cluster-ca-cert\n', 'name: kafka-clients-ca-cert\n'],
+  ['kafkaTriggers', 'sasl: scram_sha512', 'sasl: none'],
+  ['kafkaTriggers', 'tls: enable', 'tls: disable'],
+  ['kafkaTriggers', /authenticationRef:\n( +)name: kafka\n/, 'authenticationRef:\n$1name: none\n'],
+  ['kafkaTriggers', /(name: )keda(\n +parameter: password)/, '$1order-intake$2'],
 ];
 
 await test('each rule notices its breach', async (t) => {

@@ -1,5 +1,6 @@
 /** The house's own rules, which no linter knows. Each takes a rendering and tells what breaks it. */
 import { PORTS, PROGRAMS, readStopMs, ROLES, TOPIC_LIST } from './expected.ts';
+import { kafkaClients, kafkaListeners, kafkaTriggers, kafkaUsers } from './kafka-policy.ts';
 import type { Resource } from './render.ts';
 import { matches, mebibytes, variablesOf, workloadsOf, type Workload } from './workload.ts';
 
@@ -337,4 +338,5 @@ export const RULES: Record<string, Rule> = {
     secrets,
   },
   ...{ variables, roles, ports, images, scaling, topics, consumers, redis, namespace },
+  ...{ kafkaListeners, kafkaUsers, kafkaClients, kafkaTriggers },
 };
