@@ -39,12 +39,12 @@ export class KafkaRefusedError extends Error {
   readonly code = 'SECKILL_KAFKA_REFUSED';
 }
 
-/** A broker that is just starting may not know its users yet; 3 s together. */
+/** A broker that is just starting may not know its users yet; 6 s together. */
 const ATTEMPTS_MAX = 5;
 
 /**
  * Asked once, before a process says that it is ready: a wrong password or certificate must stop a rollout at its first
- * pod, and one that starts again reads them anew. A Kafka that is away stops nothing (`connectKafka` waits for it).
+ * pod, and one that starts again reads them anew. A Kafka that is away takes 4 s and stops nothing (`connectKafka` waits).
  * @throws KafkaRefusedError
  */
 export async function checkKafkaAccess(
@@ -53,14 +53,16 @@ export async function checkKafkaAccess(
   clock: Clock = systemClock,
 ): Promise<void> {
   if (settings.ca === undefined) return;
+  const kafka = createKafka(settings, 'seckill-access', logger);
   for (let attempt = 1; ; attempt += 1) {
-    const admin = createKafka(settings, 'seckill-access', logger).admin({ retry: { retries: 0 } });
+    const admin = kafka.admin();
     try {
       await admin.connect();
       return;
     } catch (error) {
       if (!isRefusal(error)) return;
-      if (attempt === ATTEMPTS_MAX) throw new KafkaRefusedError(reasonOf(error), { cause: error });
+      // kafkajs has repeated a handshake that failed by itself, and never repeats a password.
+      if (!isPasswordError(error) || attempt === ATTEMPTS_MAX) throw toRefusedError(error);
     } finally {
       await admin.disconnect().catch(() => undefined);
     }
@@ -68,18 +70,20 @@ export async function checkKafkaAccess(
   }
 }
 
+const isPasswordError = (error: Error): boolean => error.name === 'KafkaJSSASLAuthenticationError';
+
 /**
  * Kafka knows no such user or password or does not allow what was asked, or its certificate is not one that we trust: not
  * mended by asking again. kafkajs gives the name of a failed authentication to one that was cut off too (#1550).
  */
-export function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   const { code, type } = error as Error & { code?: unknown; type?: unknown };
-  if (error.name === 'KafkaJSSASLAuthenticationError') return !/timed out|connect/i.test(error.message);
+  if (isPasswordError(error)) return !/timed out|connect/i.test(error.message);
   if (/_AUTHORIZATION_FAILED$/.test(String(type))) return true;
   return /CERT|UNABLE_TO_|ERR_TLS_|ERR_SSL_/.test(String(code)) || isRefusal(error.cause);
 }
 
-function reasonOf(error: unknown): string {
-  return `kafka refuses us, or we do not trust it: ${error instanceof Error ? error.message : String(error)}`;
+function toRefusedError(error: Error): KafkaRefusedError {
+  return new KafkaRefusedError(`kafka refuses us, or we do not trust it: ${error.message}`, { cause: error });
 }

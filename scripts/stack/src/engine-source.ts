@@ -21,8 +21,8 @@ function isPortTaken(error: unknown): boolean {
   return /in use|EADDRINUSE|BindException|already allocated/i.test(textOf(error));
 }
 
-async function startProgram(
-  kind: EngineKind,
+export async function startProgram(
+  kind: Pick<EngineKind, 'name'>,
   program: Program,
   folder: string,
   stack: string,

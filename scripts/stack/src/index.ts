@@ -18,11 +18,15 @@ export { beginMove, endMove, giveUpMove, keysInSlot, moveKey, moveSlot } from '.
 export type { Move } from './redis-slot.ts';
 export { signToken } from './jwt.ts';
 export type { TokenOptions } from './jwt.ts';
+export type { Extend } from './kafka.ts';
+export { startKafka } from './kafka-alone.ts';
+export type { KafkaAlone } from './kafka-alone.ts';
 export { onEnd } from './lifetime.ts';
 export { ROOT } from './names.ts';
 export { freePorts } from './ports.ts';
 export { findProgram, run, tailOf } from './programs.ts';
 export type { Outcome } from './programs.ts';
+export { untilServing } from './services.ts';
 export type { ServiceName } from './services.ts';
 export { startStack } from './stack.ts';
 export type { ProcessOptions, Stack, StackOptions } from './stack.ts';

@@ -94,22 +94,42 @@ function brokerVersion(jars: string): string | undefined {
   return jar === undefined ? undefined : /-(\d+\.\d+\.\d+)\.jar$/.exec(jar)?.[1];
 }
 
+/** What a node is to have beside, or instead of, what ours have. */
+export interface Extension {
+  settings: Record<string, string>;
+  /** Further arguments of `kafka-storage format`, and of the node's Java. */
+  format: string[];
+  java: string[];
+}
+
+/** Asked for each attempt, which has ports of its own, with the settings so far. */
+export type Extend = (settings: Record<string, string>, folder: string) => Promise<Extension>;
+
+const asItIs: Extend = async () => ({ settings: {}, format: [], java: [] });
+
 async function prepare(
   java: string,
   jars: string,
   { folder, logFile }: Place,
+  extend: Extend,
 ): Promise<Awaited<ReturnType<Program['prepare']>>> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const [port, controllerPort] = (await freePorts(2)) as [number, number];
   const config = join(folder, 'server.properties');
-  const lines = Object.entries(settings(port, controllerPort, join(folder, 'data'))).map(
-    ([key, value]) => `${key}=${value}`,
-  );
+  const ours = settings(port, controllerPort, join(folder, 'data'));
+  const more = await extend(ours, folder);
+  const lines = Object.entries({ ...ours, ...more.settings }).map(([key, value]) => `${key}=${value}`);
   writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 });
   const common = [`-Dlog4j2.configurationFile=${join(FILES, 'log4j2.properties')}`, '-cp', join(jars, '*')];
   const clusterId = randomBytes(16).toString('base64url');
   // One word: an id may begin with a dash and would be read as the next option.
-  const format = ['kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '--config', config];
+  const format = [
+    'kafka.tools.StorageTool',
+    'format',
+    `--cluster-id=${clusterId}`,
+    '--config',
+    config,
+  ].concat(more.format);
   // The tool runs for a second: compiling it well would take longer than it lives.
   const formatted = await run(java, ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', ...common, ...format], {
     timeoutMs: 60_000,
@@ -125,7 +145,7 @@ async function prepare(
       const child = await startChild({
         name: 'kafka',
         command: java,
-        args: [...HEAP, '-Djava.awt.headless=true', ...common, 'kafka.Kafka', config],
+        args: [...HEAP, '-Djava.awt.headless=true', ...common, ...more.java, 'kafka.Kafka', config],
         env: engineEnv(),
         cwd: folder,
         output: { file: logFile },
@@ -147,7 +167,7 @@ function wantedVersion(): string {
   return version;
 }
 
-async function find(): Promise<Program | undefined> {
+async function find(extend: Extend): Promise<Program | undefined> {
   const java = await findJava();
   if (java === undefined) return undefined;
   const home = process.env['KAFKA_HOME'];
@@ -159,7 +179,7 @@ async function find(): Promise<Program | undefined> {
   for (const [jars, origin] of places) {
     const version = jars === undefined ? undefined : brokerVersion(jars);
     if (jars === undefined || version === undefined) continue;
-    return { origin: `${origin} kafka ${version}`, prepare: (place) => prepare(java, jars, place) };
+    return { origin: `${origin} kafka ${version}`, prepare: (place) => prepare(java, jars, place, extend) };
   }
   return undefined;
 }
@@ -184,7 +204,7 @@ async function downloadJars(maven: string, log: Log): Promise<void> {
   });
 }
 
-async function install(log: Log): Promise<Program | undefined> {
+async function install(log: Log, extend: Extend): Promise<Program | undefined> {
   const missing = [
     ...((await findJava()) === undefined ? ['default-jre-headless'] : []),
     ...(findProgram('mvn') === undefined && cached(`kafka-${wantedVersion()}`) === undefined
@@ -200,16 +220,22 @@ async function install(log: Log): Promise<Program | undefined> {
       log(String(error));
     }
   }
-  const program = await find();
+  const program = await find(extend);
   if (program !== undefined) return { ...program, origin: program.origin.replace('cached', 'installed') };
   return process.env['SECKILL_ALLOW_MOCK_KAFKA'] === '1' ? findMock(log) : undefined;
+}
+
+/** As a program of this machine; undefined where none can be had. */
+export async function findKafka(log: Log, extend: Extend): Promise<Program | undefined> {
+  const program = (await find(extend)) ?? (await install(log, extend));
+  return program?.origin === 'mock' ? undefined : program;
 }
 
 export const kafka: EngineKind = {
   name: 'kafka',
   variable: 'KAFKA_BROKERS',
-  find,
-  install,
+  find: () => find(asItIs),
+  install: (log) => install(log, asItIs),
   async container() {
     const [port] = (await freePorts(1)) as [number];
     const inside = {
