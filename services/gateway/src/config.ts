@@ -82,8 +82,9 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     docsBaseUrl: reader.optional('DOCS_BASE_URL') ?? '',
     stockTimeoutMs: reader.integer('STOCK_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
     orderTimeoutMs: reader.integer('ORDER_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
-    // Two keep stock busy while one answer is on its way back; four because connections spread over stock's replicas.
-    reserveCallsMax: reader.integer('RESERVE_CALLS_MAX', { default: 4, min: 1, max: 256 }),
+    // Two keep stock busy while one answer is on its way back; fewer calls are larger ones. Beside four, with 64 buyers at
+    // once: 14 % more reservations a second for 18 % less CPU each (medians of four pairs in one run).
+    reserveCallsMax: reader.integer('RESERVE_CALLS_MAX', { default: 2, min: 1, max: 256 }),
     // About 5 ms of Redis' time (26,000 reserve scripts a second were measured, with every write synced), so that
     // other sales and the settler get their turn in between.
     reserveBatchCountMax: reader.integer('RESERVE_BATCH_COUNT_MAX', {
