@@ -202,8 +202,9 @@ await test('who may ask for a group or a topic does not read it', async (t) => {
     ['keda', 'seckill.intake', TOPICS.reservations],
   ] as const;
   for (const [name, groupId, topic] of cases) {
+    let starting: ReturnType<typeof startConsumer> | undefined;
     const crash = await new Promise<unknown>((resolve) => {
-      const stopped = startConsumer({
+      starting = startConsumer({
         kafka: kafkaOf(name),
         groupId,
         topic,
@@ -216,8 +217,10 @@ await test('who may ask for a group or a topic does not read it', async (t) => {
         },
         onCrash: resolve,
       });
-      stopped.catch(resolve);
+      starting.catch(resolve);
     });
+    const stop = await starting?.catch(() => undefined);
+    await stop?.();
     // kafkajs keeps the reason of a coordinator that it may not ask for to itself.
     t.match(crash, { message: /authorization|coordinator/i }, `${name} does not join ${groupId}`);
   }
