@@ -15,7 +15,7 @@ import { findTools } from './tools.ts';
 
 const copy = copyManifests();
 const { kubectl } = await findTools();
-const { overlays, all } = await renderAll(kubectl, copy.folder, [[]]);
+const { overlays, all } = await renderAll(kubectl, copy.folder, [[], ['redis-cluster']]);
 process.once('exit', () => {
   copy.remove();
 });
@@ -105,6 +105,20 @@ const BENDS: [keyof typeof RULES, string | RegExp, string][] = [
   ['kafkaTriggers', /(name: )keda(\n +parameter: password)/, '$1order-intake$2'],
 ];
 
+/** The same of a rendering with a Redis Cluster, for which production is no example. */
+const CLUSTER_BENDS: [keyof typeof RULES, string | RegExp, string][] = [
+  ['cluster', 'REDIS_CLUSTER: "true"', 'REDIS_CLUSTER: "false"'],
+  ['cluster', 'cluster-require-full-coverage no', 'cluster-require-full-coverage yes'],
+  ['cluster', 'cluster-enabled yes', 'cluster-enabled no'],
+  ['cluster', 'name: redis-cluster-5', 'name: redis-other'],
+  [
+    'cluster',
+    /(requiredDuringSchedulingIgnoredDuringExecution:[\s\S]*?topologyKey: )kubernetes.io\/hostname/,
+    '$1topology.kubernetes.io/zone',
+  ],
+  ['redis', 'appendfsync always', 'appendfsync everysec'],
+];
+
 await test('each rule notices its breach', async (t) => {
   const text = overlays.find(({ name }) => name === 'overlay production')?.text ?? '';
   for (const [rule, from, to] of BENDS) {
@@ -112,10 +126,17 @@ await test('each rule notices its breach', async (t) => {
     t.not(bent, text, `${rule}: ${String(from)} is there to be bent`);
     t.ok((RULES[rule]?.(parseResources(bent)) ?? []).length > 0, `${rule} notices ${to.slice(0, 60)}`);
   }
+  const clustered = all.find(({ name }) => name === 'base with redis-cluster')?.text ?? '';
+  t.same(RULES['cluster']?.(parseResources(clustered)), []);
+  for (const [rule, from, to] of CLUSTER_BENDS) {
+    const bent = clustered.replace(from, to);
+    t.not(bent, clustered, `${rule}: ${String(from)} is there to be bent`);
+    t.ok((RULES[rule]?.(parseResources(bent)) ?? []).length > 0, `${rule} notices ${to.slice(0, 60)}`);
+  }
   const base = all.find(({ name }) => name === 'base')?.text ?? '';
   const crowded = base.replace(/(name: order-intake\n[^-]*?replicas: )2/, '$113').replace('$113', '13');
   t.ok((RULES['consumers']?.(parseResources(crowded)) ?? []).length > 0, 'consumers notices 13 replicas');
-  const tested = new Set([...BENDS.map(([rule]) => rule), 'consumers']);
+  const tested = new Set([...BENDS, ...CLUSTER_BENDS].map(([rule]) => rule)).add('consumers');
   t.same(
     Object.keys(RULES).filter((rule) => !tested.has(rule)),
     [],

@@ -7,6 +7,7 @@ import { matches, mebibytes, variablesOf, workloadsOf, type Workload } from './w
 export type Rule = (resources: Resource[]) => string[];
 
 const HOT = ['gateway', 'stock-http'];
+const NAME = 'app.kubernetes.io/name';
 
 const isOurs = ({ main }: Workload): boolean => main.name === 'seckill';
 const isDeployment = ({ kind }: Workload): boolean => kind === 'Deployment';
@@ -316,6 +317,36 @@ const redis: Rule = (resources) =>
         .map((line) => `redis: not ${line}`);
     });
 
+/** Stock and gateway know of a cluster exactly where there is one, and it costs only the lanes of the node that is lost. */
+const cluster: Rule = (resources) => {
+  const nodes = workloadsOf(resources).find(({ name }) => name === 'redis-cluster');
+  const wrong = workloadsOf(resources)
+    .filter((one) => isDeployment(one) && ['stock', 'gateway'].includes(one.labels[NAME] ?? ''))
+    .filter((one) => (variablesOf(one, resources).get('REDIS_CLUSTER') === 'true') !== (nodes !== undefined))
+    .map(({ name }) => `${name}: REDIS_CLUSTER is not what Redis is`);
+  if (nodes === undefined) return wrong;
+  const conf = resources
+    .filter(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('redis-cluster-'))
+    .flatMap((map) => ((map['data'] as Record<string, string>)['redis.conf'] ?? '').split('\n'));
+  const missing = ['cluster-enabled yes', 'cluster-require-full-coverage no'].filter(
+    (line) => !conf.includes(line),
+  );
+  const services = resources.filter(
+    ({ kind, metadata }) => kind === 'Service' && /^redis-cluster-\d+$/.test(metadata.name),
+  );
+  const apart = nodes.pod.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+  return [
+    ...wrong,
+    ...missing.map((line) => `redis-cluster: not ${line}`),
+    ...(services.length === nodes.replicas
+      ? []
+      : [`redis-cluster: ${services.length} nodes have an address`]),
+    ...(apart.some(({ topologyKey }) => topologyKey === 'kubernetes.io/hostname')
+      ? []
+      : ['redis-cluster: a machine may hold both of a pair']),
+  ];
+};
+
 const namespace: Rule = (resources) =>
   resources
     .filter(({ kind }) => kind === 'Namespace')
@@ -337,6 +368,6 @@ export const RULES: Record<string, Rule> = {
     network,
     secrets,
   },
-  ...{ variables, roles, ports, images, scaling, topics, consumers, redis, namespace },
+  ...{ variables, roles, ports, images, scaling, topics, consumers, redis, cluster, namespace },
   ...{ kafkaListeners, kafkaUsers, kafkaClients, kafkaTriggers },
 };

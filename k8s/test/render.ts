@@ -28,6 +28,7 @@ export interface Rendered {
 const ALTERNATIVES = [
   ['kafka-single', 'strimzi'],
   ['postgres-single', 'cloudnative-pg'],
+  ['redis', 'redis-cluster'],
 ];
 
 const SECRET_KEYS = [

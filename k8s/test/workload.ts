@@ -36,7 +36,9 @@ export interface PodSpec {
     runAsGroup?: number;
     seccompProfile?: { type: string };
   };
-  affinity?: { podAntiAffinity?: unknown };
+  affinity?: {
+    podAntiAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: { topologyKey: string }[] };
+  };
   topologySpreadConstraints?: { topologyKey: string }[];
   containers: Container[];
   volumes?: { name: string; projected?: { defaultMode?: number; sources: Source[] } }[];

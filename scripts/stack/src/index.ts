@@ -12,7 +12,7 @@ export { StackError } from './errors.ts';
 export { readStack } from './info.ts';
 export type { StackInfo } from './info.ts';
 export { canInstallPackages, installPackages, npmCommand, withProgress } from './install.ts';
-export { startRedisCluster } from './redis-cluster.ts';
+export { formRedisCluster, startRedisCluster } from './redis-cluster.ts';
 export type { ClusterNode, RedisCluster } from './redis-cluster.ts';
 export { beginMove, endMove, giveUpMove, keysInSlot, moveKey, moveSlot } from './redis-slot.ts';
 export type { Move } from './redis-slot.ts';

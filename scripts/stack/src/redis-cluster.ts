@@ -1,23 +1,23 @@
 /** A Redis Cluster of programs of this machine, for tests: three primaries, a replica each, durable as one Redis is. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild } from './children.ts';
 import type { Child } from './children.ts';
 import { engineEnv, untilReady } from './engine.ts';
 import type { Log } from './engine.ts';
 import { StackError } from './errors.ts';
 import { makeFolder } from './folders.ts';
+import { ROOT } from './names.ts';
 import { freePorts } from './ports.ts';
+import { run, tailOf } from './programs.ts';
 import { findRedisServer, probe, SETTINGS } from './redis.ts';
 import { makePassword } from './secrets.ts';
 import { ask } from './wire.ts';
 
 const PRIMARIES = 3;
-const SLOTS = 16_384;
+const BOOTSTRAP = join(ROOT, 'k8s/components/redis-cluster/bootstrap.sh');
 const READY_MS = 20_000;
 const FORMED_MS = 60_000;
-const POLL_MS = 50;
 
 /**
  * Short, so that a test of a failover is. A node that a busy machine lets wait for this long is taken for dead, and its
@@ -38,7 +38,9 @@ const CLUSTER_SETTINGS = [
 export interface ClusterNode {
   url: string;
   port: number;
-  id: string;
+  busPort: number;
+  /** Another one once the cluster is formed. */
+  readId(): Promise<string>;
   /** SIGKILL, as a crash would; the data stays. */
   kill(): Promise<void>;
   /** Starts a killed node again: same data, same URL. */
@@ -82,19 +84,8 @@ function isWhole(said: string): boolean {
   return true;
 }
 
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + FORMED_MS;
-  while (!(await isSo().catch(() => false))) {
-    if (performance.now() > deadline) {
-      throw new StackError('SECKILL_STACK_ENGINE', `redis cluster: never ${what}`);
-    }
-    await sleep(POLL_MS);
-  }
-}
-
 interface Started {
   node: ClusterNode;
-  busPort: number;
   stop: () => Promise<void>;
 }
 
@@ -121,7 +112,8 @@ async function startNode(command: string, folder: string, password: string): Pro
   const node = {
     url,
     port,
-    id: (await send(url, 'CLUSTER MYID')).split('\r\n')[1] ?? '',
+    busPort,
+    readId: async () => (await send(url, 'CLUSTER MYID')).split('\r\n')[1] ?? '',
     kill: async () => {
       child.killGroup('SIGKILL');
       await child.exited;
@@ -135,37 +127,26 @@ async function startNode(command: string, folder: string, password: string): Pro
     },
     command: (text: string) => send(url, text),
   };
-  return { node, busPort, stop: () => child.stop() };
+  return { node, stop: () => child.stop() };
 }
 
-async function form(started: Started[]): Promise<void> {
-  const [first] = started;
-  for (const [index, { node, busPort }] of started.entries()) {
-    await node.command(`CLUSTER SET-CONFIG-EPOCH ${index + 1}`);
-    if (index < PRIMARIES) {
-      const from = Math.floor((index * SLOTS) / PRIMARIES);
-      const to = Math.floor(((index + 1) * SLOTS) / PRIMARIES) - 1;
-      await node.command(`CLUSTER ADDSLOTSRANGE ${from} ${to}`);
-    }
-    await first?.node.command(`CLUSTER MEET 127.0.0.1 ${node.port} ${busPort}`);
-  }
-  for (const [index, { node }] of started.slice(PRIMARIES).entries()) {
-    // Refused until it has heard of the primary.
-    await until('one follows', async () =>
-      (await node.command(`CLUSTER REPLICATE ${started[index]?.node.id ?? ''}`)).startsWith('+OK'),
-    );
-  }
-  for (const [index, { node }] of started.entries()) {
-    await until('all agree', async () => {
-      const isFollowed = index >= PRIMARIES || /state=online/.test(await node.command('INFO replication'));
-      const state = await node.command('CLUSTER INFO');
-      return isFollowed && /cluster_state:ok/.test(state) && /cluster_known_nodes:6/.test(state);
-    });
-  }
+/** As the Job of the manifests does. @throws StackError with what the script said. */
+export async function formRedisCluster(nodes: ClusterNode[]): Promise<string> {
+  const password = decodeURIComponent(new URL(nodes[0]?.url ?? '').password);
+  const names = nodes.map(({ port, busPort }) => `127.0.0.1:${port}:${busPort}`);
+  const { ok, stdout, stderr } = await run('sh', [BOOTSTRAP, ...names], {
+    timeoutMs: FORMED_MS,
+    env: engineEnv({ REDISCLI_AUTH: password }),
+  });
+  if (!ok) throw new StackError('SECKILL_STACK_ENGINE', `redis cluster: ${tailOf(stdout + stderr)}`);
+  return stdout;
 }
 
 /** @throws StackError as startEngines. */
-export async function startRedisCluster(name: string, log: Log = () => undefined): Promise<RedisCluster> {
+export async function startRedisCluster(
+  name: string,
+  { isFormed = true, log = () => undefined }: { isFormed?: boolean; log?: Log } = {},
+): Promise<RedisCluster> {
   const command = await findRedisServer(log);
   const folder = makeFolder(name);
   const password = makePassword();
@@ -178,11 +159,22 @@ export async function startRedisCluster(name: string, log: Log = () => undefined
     for (let index = 0; index < 2 * PRIMARIES; index += 1) {
       started.push(await startNode(command, join(folder.path, `node-${index}`), password));
     }
-    await form(started);
+    if (isFormed) await formRedisCluster(started.map(({ node }) => node));
   } catch (error) {
     await stop();
     throw error;
   }
   const nodes = started.map(({ node }) => node);
-  return { primaries: nodes.slice(0, PRIMARIES), replicas: nodes.slice(PRIMARIES), stop };
+  const primaries = nodes.slice(0, PRIMARIES);
+  const replicas = nodes.slice(PRIMARIES);
+  return { primaries, replicas: isFormed ? await pair(primaries, replicas) : replicas, stop };
+}
+
+async function pair(primaries: ClusterNode[], replicas: ClusterNode[]): Promise<ClusterNode[]> {
+  const byPort = new Map<number, ClusterNode>();
+  for (const replica of replicas) {
+    const [, port] = /master_port:(\d+)/.exec(await replica.command('INFO replication')) ?? [];
+    byPort.set(Number(port), replica);
+  }
+  return primaries.flatMap(({ port }) => byPort.get(port) ?? []);
 }

@@ -10,8 +10,8 @@ export interface Move {
 const MIGRATE_MS = 5_000;
 
 export async function beginMove({ slot, from, to }: Move): Promise<void> {
-  await to.command(`CLUSTER SETSLOT ${slot} IMPORTING ${from.id}`);
-  await from.command(`CLUSTER SETSLOT ${slot} MIGRATING ${to.id}`);
+  await to.command(`CLUSTER SETSLOT ${slot} IMPORTING ${await from.readId()}`);
+  await from.command(`CLUSTER SETSLOT ${slot} MIGRATING ${await to.readId()}`);
 }
 
 /** Keys of the slot on this node. */
@@ -30,7 +30,8 @@ export async function moveKey({ from, to }: Move, key: string): Promise<void> {
 
 /** The new owner first: a slot that nobody claims is lost to whoever asks. */
 export async function endMove({ slot, from, to }: Move): Promise<void> {
-  for (const node of [to, from]) await node.command(`CLUSTER SETSLOT ${slot} NODE ${to.id}`);
+  const owner = await to.readId();
+  for (const node of [to, from]) await node.command(`CLUSTER SETSLOT ${slot} NODE ${owner}`);
 }
 
 export async function giveUpMove({ slot, from, to }: Move): Promise<void> {
