@@ -143,13 +143,13 @@ await t.test(
     const move = moveOf(lane, first, second);
     await beginMove(move);
     const keys = await keysInSlot(first, move.slot);
-    await moveKey(move, laneKeys(lane).keys);
+    await moveKey(move, laneKeys(lane).holds);
     t.same(
       await built.reserve(request(lane, 0), request(lane, 2)),
       Array(2).fill({ outcome: 'sale_unavailable', missing: false }),
       'in two places: neither serves it',
     );
-    for (const key of keys.filter((one) => one !== laneKeys(lane).keys)) await moveKey(move, key);
+    for (const key of keys.filter((one) => one !== laneKeys(lane).holds)) await moveKey(move, key);
     await endMove(move);
     t.match(
       await built.reserve(request(lane, 2)),
@@ -173,7 +173,7 @@ await t.test('a move that is given up with keys left behind forgets no answer (I
   await storeAll(lane);
   const move = moveOf(lane, first, third);
   await beginMove(move);
-  for (const part of ['keys', 'buyers'] as const) await moveKey(move, laneKeys(lane)[part]);
+  for (const part of ['holds', 'buyers'] as const) await moveKey(move, laneKeys(lane)[part]);
   await until('it is seen', () => connections.isMoving(lane));
   await until('it is closed', async () => {
     const gate = await connections.of(lane).redis.hget(laneKeys(lane).state, 'gate');
