@@ -15,6 +15,7 @@ export class KafkaCommits {
   readonly #topic: string;
   readonly #logger: ReturnType<Kafka['logger']>;
   #next = new Map<number, bigint>();
+  #generation = 0;
 
   constructor(consumer: Pick<Consumer, 'commitOffsets'>, topic: string, logger: ReturnType<Kafka['logger']>) {
     this.#consumer = consumer;
@@ -22,34 +23,42 @@ export class KafkaCommits {
     this.#logger = logger;
   }
 
+  /** Changes with each assignment: what was read under an earlier one may be another's by now. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   /** The group reads on from here. */
-  note(partition: number, next: bigint): void {
-    this.#next.set(partition, next);
+  note(partition: number, next: bigint, generation = this.#generation): void {
+    if (generation === this.#generation) this.#next.set(partition, next);
   }
 
   /** Partitions have moved: another may have read further. */
   forget(): void {
+    this.#generation += 1;
     this.#next.clear();
   }
 
-  /** Until the signal aborts; then once more. */
+  /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      await this.commit();
       await systemClock.sleep(COMMIT_MS, signal);
-      await this.#commit();
     }
   }
 
-  async #commit(): Promise<void> {
+  async commit(): Promise<void> {
     if (this.#next.size === 0) return;
     const noted = this.#next;
+    const generation = this.#generation;
     this.#next = new Map();
     try {
       await this.#consumer.commitOffsets(
         [...noted].map(([partition, next]) => ({ topic: this.#topic, partition, offset: next.toString() })),
       );
     } catch (error) {
-      // With the next batch, or whoever gets the partitions reads a little again.
+      // With the next commit: a partition may never have another message, and would seem unread for ever.
+      if (generation === this.#generation) this.#next = new Map([...noted, ...this.#next]);
       this.#logger.debug('offsets were not committed', { topic: this.#topic, error: String(error) });
     }
   }

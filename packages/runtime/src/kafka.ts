@@ -257,6 +257,7 @@ async function run(
     eachBatch: async (payload) => {
       const { batch } = payload;
       if (!payload.isRunning() || payload.isStale()) return;
+      const { generation } = commits;
       const messages = batch.messages.map(({ key, value, offset, headers }) => ({
         key: key?.toString(),
         value: value ?? undefined,
@@ -271,7 +272,7 @@ async function run(
           heartbeat: () => payload.heartbeat(),
           resolve: (offset) => {
             payload.resolveOffset(offset.toString());
-            if (!payload.isStale()) commits.note(batch.partition, offset + 1n);
+            if (!payload.isStale()) commits.note(batch.partition, offset + 1n, generation);
           },
           seek: (offset) => {
             seek(batch.partition, offset);
@@ -279,6 +280,8 @@ async function run(
           signal,
         },
       );
+      // Nobody commits any more, and kafkajs leaves the group when the last batch has ended.
+      if (signal.aborted) await commits.commit();
     },
   });
 }

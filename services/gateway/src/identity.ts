@@ -90,11 +90,25 @@ function verifyBySecret({ secret, algorithms }: SecretKeys, { issuer, audience }
     key: secret,
     // Pinned: the token does not choose how it is checked, so `alg: none` and key confusion end here.
     algorithms,
-    requiredClaims: REQUIRED_CLAIMS,
+    // fast-jwt looks at a claim only if it is there.
+    requiredClaims: [
+      ...REQUIRED_CLAIMS,
+      ...(issuer === undefined ? [] : ['iss']),
+      ...(audience === undefined ? [] : ['aud']),
+    ],
     ...(issuer === undefined ? {} : { allowedIss: issuer }),
     ...(audience === undefined ? {} : { allowedAud: audience }),
   });
-  return async (token) => check(token) as JWTPayload;
+  return async (token) => {
+    try {
+      return check(token) as JWTPayload;
+    } catch (error) {
+      // A date that no calendar has is a RangeError; whatever it is, the token is the reason.
+      throw error instanceof TokenError
+        ? error
+        : TokenError.wrap(error as Error, 'FAST_JWT_VERIFY_ERROR', 'token');
+    }
+  };
 }
 
 function verifyByPublicKey({ key, algorithms }: PublicKeys, { issuer, audience }: Claims): Verify {

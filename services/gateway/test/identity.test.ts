@@ -60,6 +60,8 @@ await t.test('every bad token is unauthenticated', async (t) => {
     'a critical header nobody knows': `Bearer ${handMade({ alg: 'HS256', crit: ['x'], x: 1 }, { sub: 'u1', exp: inAnHour })}`,
     'another hash of the family': `Bearer ${handMade({ alg: 'HS384' }, { sub: 'u1', exp: inAnHour })}`,
     'a signature cut off': `Bearer ${good({ sub: 'u1', exp: inAnHour }).slice(0, -4)}`,
+    'dates that no calendar has': `Bearer ${good({ sub: 'u1', exp: inAnHour, nbf: 1e20 })}`,
+    'an end that no calendar has': `Bearer ${good({ sub: 'u1', exp: -1e20 })}`,
     'not valid yet': `Bearer ${good({ sub: 'u1', exp: inAnHour, nbf: inAnHour - 10 })}`,
   };
   for (const [name, authorization] of Object.entries(cases)) {
@@ -80,6 +82,16 @@ await t.test('issuer and audience are checked when they are set', async (t) => {
   t.match(await strict.identify(`Bearer ${await token('shop', 'seckill')}`), { userId: 'u1' });
   await t.rejects(strict.identify(`Bearer ${await token('other', 'seckill')}`), { code: 'unauthenticated' });
   await t.rejects(strict.identify(`Bearer ${await token('shop', 'other')}`), { code: 'unauthenticated' });
+  for (const claims of [
+    {},
+    { iss: 'shop' },
+    { aud: 'seckill' },
+    { iss: null, aud: null },
+    { iss: 'shop', aud: [] },
+  ]) {
+    const lacking = `Bearer ${good({ sub: 'u1', exp: inAnHour, ...claims })}`;
+    await t.rejects(strict.identify(lacking), { code: 'unauthenticated' }, JSON.stringify(claims));
+  }
 });
 
 const pemOf = (key: KeyObject) =>

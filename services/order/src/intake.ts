@@ -138,13 +138,19 @@ export class Intake {
     return low;
   }
 
-  /** A batch that was fetched before would be stored, and committed, and what Kafka knew of the group overwritten. */
-  async #untilPlaced({ signal, heartbeat }: Patience): Promise<void> {
+  /**
+   * What was fetched before is from where Kafka believes us to be: stored, it would move Postgres' offset back.
+   * @returns whether there was something to wait for; the batch is void then, for each partition is read on from its place.
+   */
+  async #untilPlaced({ signal, heartbeat }: Patience): Promise<boolean> {
+    let hasWaited = false;
     while (this.#unplaced !== undefined) {
+      hasWaited = true;
       signal.throwIfAborted();
       await this.#parts.clock.sleep(PLACING_POLL_MS, signal);
       await heartbeat();
     }
+    return hasWaited;
   }
 
   /**
@@ -155,7 +161,7 @@ export class Intake {
   async handleBatch(batch: Batch, context: BatchContext): Promise<void> {
     let positions = this.#positions;
     try {
-      await this.#untilPlaced(context);
+      if (await this.#untilPlaced(context)) return;
       positions = this.#positions;
       const position = await this.#locate(batch, context, positions);
       if (!this.#isInPlace(batch, context, position)) return;

@@ -551,7 +551,7 @@ await test('a Postgres restored under a running intake takes nothing before what
   t.equal(await readSold(pool, saleId), 6);
 });
 
-await test('a batch that was fetched before waits until its assignment is placed', async (t) => {
+await test('a batch that was fetched before its assignment is placed is void, and moves no offset back', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
   const { intake, metrics } = buildIntake(pool);
@@ -570,6 +570,29 @@ await test('a batch that was fetched before waits until its assignment is placed
   t.same(seen.sought, [], 'it has not overwritten what Kafka knew');
   isAnswered = true;
   await Promise.all([placing, handling]);
-  t.same([sought, seen.sought], [[0n], [0n]]);
+  t.same([sought, seen.sought, seen.resolved], [[0n], [], []]);
   t.equal(await countOf(metrics.doubts, 'restored'), 1);
+
+  // And the other way round: Kafka has forgotten its group, so the batch is from long before what is stored.
+  const values = Array.from({ length: 5 }, () => makeReservation(saleId));
+  await intake.handleBatch(toBatch(values), makeContext().context);
+  t.equal(await readOffset(pool), 5);
+  const later = makeAssignment({});
+  let isLaterAnswered = false;
+  const readLater = later.assignment.readPlaces;
+  later.assignment.readPlaces = async () => {
+    await until('the answer', () => isLaterAnswered);
+    return readLater();
+  };
+  const again = makeContext();
+  const both = [
+    intake.onAssigned(later.assignment),
+    intake.handleBatch(toBatch(values.slice(0, 2)), again.context),
+  ];
+  await until('heartbeats', () => again.seen.heartbeats > 2);
+  isLaterAnswered = true;
+  await Promise.all(both);
+  t.equal(await readOffset(pool), 5);
+  t.same(again.seen.resolved, []);
+  t.equal((await readOrders(pool)).length, 5);
 });

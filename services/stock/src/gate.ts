@@ -374,7 +374,13 @@ export class Gate {
 }
 
 function formatOrders({ orders }: SnapshotPage, { control }: Snapshot): string {
-  return JSON.stringify(orders.map((order) => toLoadOrder(order, control.currency)));
+  try {
+    return JSON.stringify(orders.map((order) => toLoadOrder(order, control.currency)));
+  } catch (error) {
+    // An order of another layout or make: its sale stays closed, and the others go on.
+    if (!(error instanceof InvariantError)) throw error;
+    throw new LaneError(`an order of the snapshot cannot be loaded: ${error.message}`);
+  }
 }
 
 function mustLoad(
