@@ -8,29 +8,29 @@ export interface Capacity {
   source: string;
 }
 
+const COMPARED =
+  'npm run bench -- compare, 3 rounds, everything on two shared cores, 2026-11-22, commit 2f2a7de';
+
 export const CAPACITY = {
   gatewayRequests: {
-    value: 6_600,
-    unit: 'requests/s of one gateway process',
-    source:
-      'prototype of the design, 2026-11-22, gateway, stock, Redis and load on two cores, one request a call; batched it was 11,000 to 13,000',
+    value: 5_600,
+    unit: 'requests/s of one gateway process on one core',
+    source: `176 µs of CPU for an accepted reservation; ${COMPARED}`,
   },
   stockReservations: {
-    value: 11_000,
-    unit: 'reservations/s of one stock process',
-    source:
-      'prototype of the design, 2026-11-22, gateway, stock, Redis and load on two cores, batched; the lower of 11,000 to 13,000',
+    value: 6_800,
+    unit: 'reservations/s of one stock process with all its roles on one core',
+    source: `146 µs of CPU for an accepted reservation, relay and settler included; ${COMPARED}`,
   },
   laneReservations: {
-    value: 26_000,
+    value: 36_000,
     unit: 'reservations/s of one Redis, appendfsync always',
-    source: 'reserve script alone, 128 callers, two cores, 2026-11-22; the lower of 26,000 to 30,000',
+    source: `reserve.lua alone, pipelines of 128 on four connections, the lowest of 36,688 to 40,763; ${COMPARED}`,
   },
   intakeRows: {
-    value: 91_000,
-    unit: 'rows/s of one intake process into PostgreSQL',
-    source:
-      'insert of 500 rows by unnest, two cores, 2026-11-22; without the ledger and the network between them',
+    value: 8_000,
+    unit: 'rows/s of one intake process into PostgreSQL, ledger and offsets included',
+    source: `drain of a backlog with Kafka and PostgreSQL on the same two cores, the lowest of 8,051 to 11,980; ${COMPARED}`,
   },
   ledgerTransactions: {
     value: 1_600,
