@@ -5,11 +5,13 @@ import type { ControlState } from '@seckill/contracts';
 import { createLogger, createRedis, readRunId } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
 import { laneKeys, scriptKeys } from '@seckill/stock/keys';
-import { keyHashOf, makeRandoms } from '@seckill/stock/reservation-id';
+import { makeRandoms } from '@seckill/stock/reservation-id';
+import { RESERVE_CALL_COUNT_MAX, toReserveArguments } from '@seckill/stock/reserve-call';
 import { buildScript, defineScripts } from '@seckill/stock/scripts';
 import type { Redis } from 'ioredis';
 import type { Comparison } from './comparison.ts';
 
+/** Requests in one pipeline. */
 const PIPELINE_COUNT = 128;
 /** So that Redis always has the next pipeline in hand while one answer is read. */
 const CONNECTIONS = 4;
@@ -22,8 +24,9 @@ redis.call('DECRBY', KEYS[1], ARGV[1])
 return 1`;
 
 /**
- * Calls a second of reserve.lua (one line, limit and channel cap) and of a script that only checks and decrements, both
- * pipelined, on a Redis of their own with the same settings: no service asks for a core meanwhile. The commands are
+ * Requests a second that reserve.lua decides (one line, limit and channel cap; as many in a call as stock sends) and calls
+ * a second of a script that only checks and decrements, both pipelined, 128 requests at once on each connection, on a
+ * Redis of their own with the same settings: no service asks for a core meanwhile. The commands are
  * made before the clock runs, and answers are not parsed but for an ECHO that ends each pipeline, so that it is Redis
  * that is measured and not a client.
  */
@@ -56,40 +59,34 @@ async function measureReserve(redis: Redis, url: string, calls: number): Promise
   await openLane(redis, lane, runId);
   const hash = await loadScript(redis, buildScript('reserve'));
   const keys = scriptKeys('reserve', lane);
-  const commands = makeRandoms(calls).map((random, index) => {
-    const [userId, idempotencyKey] = [`script-${String(index).padStart(9, '0')}`, randomUUID()];
-    return encode([
-      'EVALSHA',
-      hash,
-      String(keys.length),
-      ...keys,
-      runId,
-      String(TOTAL),
-      userId,
-      idempotencyKey,
-      keyHashOf(userId, idempotencyKey),
+  const requests = makeRandoms(calls).map((random, index) =>
+    toReserveArguments(
+      {
+        userId: `script-${String(index).padStart(9, '0')}`,
+        idempotencyKey: randomUUID(),
+        channelId: 'group',
+        lines: [{ sku: 'unit', quantity: 1 }],
+      },
       random,
-      'group',
-      '',
-      '',
-      'unit',
-      '1',
-    ]);
-  });
-  const perSecond = await sendAll(url, commands);
+    ),
+  );
+  const commands = chunksOf(requests, RESERVE_CALL_COUNT_MAX).map((chunk) =>
+    encode(['EVALSHA', hash, keys.length, ...keys, runId, TOTAL, ...chunk.flat()]),
+  );
+  const seconds = await sendAll(url, commands, PIPELINE_COUNT / RESERVE_CALL_COUNT_MAX);
   const holds = await redis.hlen(laneKeys(lane).holds);
-  if (holds !== calls) throw new Error(`reserve.lua took ${holds} units in ${calls} calls`);
-  return perSecond;
+  if (holds !== calls) throw new Error(`reserve.lua took ${holds} units for ${calls} requests`);
+  return calls / seconds;
 }
 
 async function measureMinimal(redis: Redis, url: string, calls: number): Promise<number> {
   const key = `{script}:${randomBytes(5).toString('hex')}`;
   await redis.set(key, TOTAL);
   const command = encode(['EVALSHA', await loadScript(redis, MINIMAL), '1', key, '1']);
-  const perSecond = await sendAll(url, Array<Buffer>(calls).fill(command));
+  const seconds = await sendAll(url, Array<Buffer>(calls).fill(command), PIPELINE_COUNT);
   const taken = TOTAL - Number(await redis.get(key));
   if (taken !== calls) throw new Error(`the minimal script took ${taken} units in ${calls} calls`);
-  return perSecond;
+  return calls / seconds;
 }
 
 /** As stock loads a new sale. */
@@ -120,27 +117,31 @@ async function loadScript(redis: Redis, source: string): Promise<string> {
   return createHash('sha1').update(source).digest('hex');
 }
 
+function chunksOf<Item>(items: Item[], countMax: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / countMax) }, (_, index) =>
+    items.slice(index * countMax, (index + 1) * countMax),
+  );
+}
+
 /** RESP: an array of bulk strings. */
-function encode(words: string[]): Buffer {
-  const bulks = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+function encode(words: (string | number)[]): Buffer {
+  const bulks = words.map(String).map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
   return Buffer.from(`*${words.length}\r\n${bulks.join('')}`);
 }
 
-/** @returns commands a second. */
-async function sendAll(url: string, commands: Buffer[]): Promise<number> {
+/** @returns seconds. */
+async function sendAll(url: string, commands: Buffer[], pipelineCount: number): Promise<number> {
   const marker = randomBytes(12).toString('hex');
   const pipelines: Buffer[] = [];
-  for (let index = 0; index < commands.length; index += PIPELINE_COUNT) {
-    pipelines.push(
-      Buffer.concat([...commands.slice(index, index + PIPELINE_COUNT), encode(['ECHO', marker])]),
-    );
+  for (const chunk of chunksOf(commands, pipelineCount)) {
+    pipelines.push(Buffer.concat([...chunk, encode(['ECHO', marker])]));
   }
   const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, () => connect(url)));
   const startedAt = performance.now();
   await Promise.all(sockets.map((socket) => pump(socket, pipelines, marker)));
   const seconds = (performance.now() - startedAt) / 1_000;
   for (const socket of sockets) socket.destroy();
-  return commands.length / seconds;
+  return seconds;
 }
 
 async function connect(url: string): Promise<Socket> {

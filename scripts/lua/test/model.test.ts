@@ -30,8 +30,7 @@ function mostly<const Value>(usual: Value, ...others: Value[]): fc.Arbitrary<Val
   );
 }
 
-const reserveStep = fc.record({
-  kind: fc.constant('reserve' as const),
+const request = fc.record({
   // Users and keys that run into each other when joined without care.
   user: fc.constantFrom('u', 'u1', 'u1:'),
   key: fc.constantFrom('k', '1k', ':k', '1:k'),
@@ -45,6 +44,10 @@ const reserveStep = fc.record({
       selector: ([sku]) => sku,
     },
   ),
+});
+const reserveStep = fc.record({
+  kind: fc.constant('reserve' as const),
+  batch: fc.array(request, { minLength: 1, maxLength: 4 }),
   isOtherProcess: fc.constantFrom(false, false, false, false, false, false, true),
   outboxCountMax: fc.constantFrom(1_000, 1_000, 1_000, 3),
 });
@@ -110,7 +113,8 @@ function toPatch(control: ModelControl): ControlPatch {
 }
 
 /** Records without their times, which only Redis knows; random stands for the record in an answer. */
-function comparable(answer: ScriptAnswer): unknown[] {
+function comparable(answer: ScriptAnswer | Error): unknown {
+  if (!Array.isArray(answer)) return answer;
   const [outcome, ...rest] = answer;
   if (outcome === 'reserved' || outcome === 'known') return [outcome, parseRecord(String(rest[0])).random];
   return outcome === 'sale_not_open' ? [outcome] : answer;
@@ -175,13 +179,18 @@ class History {
     const { lane, model } = this;
     switch (taken.kind) {
       case 'reserve': {
-        this.#count += 1;
-        const request: ModelRequest = { ...taken, random: `random-${this.#count}`.padEnd(16, '_') };
-        const answer = await lane.reserve({
-          ...request,
-          ...(taken.isOtherProcess ? { runId: 'other' } : {}),
+        const { isOtherProcess, outboxCountMax } = taken;
+        const requests = taken.batch.map((request): ModelRequest => {
+          this.#count += 1;
+          const random = `random-${this.#count}`.padEnd(16, '_');
+          return { ...request, random, isOtherProcess, outboxCountMax };
         });
-        return { actual: comparable(answer), expected: model.reserve(request) };
+        const answers = await lane.reserveAll(requests, {
+          outboxCountMax,
+          ...(isOtherProcess ? { runId: 'other' } : {}),
+        });
+        // The model knows no batches: it decides one after the other.
+        return { actual: answers.map(comparable), expected: requests.map((one) => model.reserve(one)) };
       }
       case 'settle': {
         const order = model.orders[taken.index];
@@ -271,9 +280,7 @@ await t.test('random histories give the answers and the state of the model', asy
           throw new Error('answers differ');
         if (!t.strictSame(await readState(redis, lane), history.model.view()))
           throw new Error('states differ');
-        const isCounted = taken.kind === 'reserve' || taken.kind === 'settle';
-        const name = isCounted ? String((expected as unknown[])[0]) : taken.kind;
-        outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
+        for (const name of toNames(taken, expected)) outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
       }
       await redis.del(...Object.values(lane.keys));
     }),
@@ -294,6 +301,12 @@ await t.test('random histories give the answers and the state of the model', asy
   }
   t.equal(makeControl('s', toPatch(initial)).limitPerBuyer, 6);
 });
+
+/** What is counted of a step. */
+function toNames({ kind }: Step, expected: unknown): string[] {
+  if (kind === 'reserve') return (expected as unknown[][]).map(([outcome]) => String(outcome));
+  return kind === 'settle' ? [String((expected as unknown[])[0])] : [kind];
+}
 
 function seedOf(text: string | undefined): { seed?: number } {
   return text === undefined ? {} : { seed: Number(text) };

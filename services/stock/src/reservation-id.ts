@@ -27,8 +27,8 @@ export function splitSuffix(suffix: string): SuffixParts {
 
 /** So many random parts of new ids, together: one alone costs 2.5 µs, a hundred at once 0.1 µs each. */
 export function makeRandoms(count: number): string[] {
-  const bytes = randomBytes(RANDOM_BYTES * count);
+  const text = randomBytes(RANDOM_BYTES * count).toString('base64url');
   return Array.from({ length: count }, (_, index) =>
-    bytes.toString('base64url', RANDOM_BYTES * index, RANDOM_BYTES * (index + 1)),
+    text.slice(RANDOM_LENGTH * index, RANDOM_LENGTH * (index + 1)),
   );
 }

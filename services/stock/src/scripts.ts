@@ -9,19 +9,13 @@ export type ScriptAnswer = (string | number)[];
 declare module 'ioredis' {
   // Keys come as one array, in the order of `scriptKeys`; ioredis flattens it.
   interface RedisCommander<Context extends ClientContext> {
+    /** An error stands in the place of the answer of a request that met broken counts. */
     reserve(
       keys: string[],
       runId: string,
       outboxCountMax: number,
-      userId: string,
-      idempotencyKey: string,
-      keyHash: string,
-      random: string,
-      channelId: string,
-      ref: string,
-      traceparent: string,
-      ...skusAndQuantities: (string | number)[]
-    ): Result<ScriptAnswer, Context>;
+      ...requests: (string | number)[]
+    ): Result<(ScriptAnswer | Error)[], Context>;
     load(
       keys: string[],
       epoch: number,

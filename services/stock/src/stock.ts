@@ -15,7 +15,8 @@ import { logFailures, type Failure } from './failures.ts';
 import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from './keys.ts';
 import type { StockMetrics } from './metrics.ts';
 import { parseRecord, toReservation } from './record.ts';
-import { keyHashOf, makeRandoms, splitSuffix } from './reservation-id.ts';
+import { makeRandoms, splitSuffix } from './reservation-id.ts';
+import { splitIntoCalls, toReserveArguments } from './reserve-call.ts';
 import type { ScriptAnswer } from './scripts.ts';
 
 /**
@@ -23,6 +24,8 @@ import type { ScriptAnswer } from './scripts.ts';
  * Redis gives it up, so this is short of what a command may take (500 ms), and of a buyer's patience.
  */
 const REPLICA_MS = 200;
+
+const OUTCOME_UNKNOWN: ReserveAnswer = { outcome: 'outcome_unknown' };
 
 export interface StockOptions {
   connections: Pick<Connections, 'group' | 'of'>;
@@ -75,20 +78,12 @@ export class Stock {
     // and carry an old run_id over a reconnect, and the gate of a restarted Redis would take it for its own.
     const pipeline = connection.redis.pipeline();
     const randoms = makeRandoms(items.length);
-    for (const [index, item] of items.entries()) {
-      pipeline.reserve(
-        scriptKeys('reserve', laneFor(item)),
-        runId,
-        this.#options.outboxCountMax,
-        item.userId,
-        item.idempotencyKey,
-        keyHashOf(item.userId, item.idempotencyKey),
-        randoms[index] ?? '',
-        item.channelId ?? '',
-        item.ref ?? '',
-        item.traceparent ?? '',
-        ...item.lines.flatMap(({ sku, quantity }) => [sku, quantity]),
+    const calls = splitIntoCalls(items, laneFor);
+    for (const { lane, ...call } of calls) {
+      const requests = call.items.flatMap((item, place) =>
+        toReserveArguments(item, randoms[call.indexes[place] ?? -1] ?? ''),
       );
+      pipeline.reserve(scriptKeys('reserve', lane), runId, this.#options.outboxCountMax, ...requests);
     }
     // What is known of this Redis is up to 2 s old. A primary that was demoted, took over the data of a replica that
     // lacks the tail and was promoted again within that time kept our socket, and its lanes name the identity we pass:
@@ -99,24 +94,29 @@ export class Stock {
     const isFollowed = connection.hasReplica;
     if (isFollowed) pipeline.wait(1, REPLICA_MS);
     const results = await pipeline.exec();
-    const isSame = this.#isSame(connection, runId, results?.[items.length]?.[1]);
-    const isKept = !isFollowed || Number(results?.[items.length + 1]?.[1] ?? 0) > 0;
+    const isSame = this.#isSame(connection, runId, results?.[calls.length]?.[1]);
+    const isKept = !isFollowed || Number(results?.[calls.length + 1]?.[1] ?? 0) > 0;
     const failures: Failure[] = [];
-    const answers = items.map((item, index) => {
-      const [error, answer] = results?.[index] ?? [new Error('no answer'), undefined];
-      if (error === null && !(isSame && isKept)) return { outcome: 'outcome_unknown' } as const;
-      const read = error === null ? this.#readAnswer(item, answer as ScriptAnswer) : error;
-      if (!(read instanceof Error)) return read;
-      const failure = toFailureAnswer(read);
-      failures.push({ outcome: failure.outcome, error: read });
-      return failure;
-    });
+    const answers: ReserveAnswer[] = [];
+    for (const [place, call] of calls.entries()) {
+      const [error, told] = results?.[place] ?? [new Error('no answer'), undefined];
+      for (const [index, item] of call.items.entries()) {
+        const answer = error ?? (told as (ScriptAnswer | Error)[])[index] ?? new Error('no answer');
+        const isCertain = answer instanceof Error || (isSame && isKept);
+        const read = isCertain ? this.#readAnswer(call.lane, item, answer) : OUTCOME_UNKNOWN;
+        if (read instanceof Error) {
+          const failure = toFailureAnswer(read);
+          failures.push({ outcome: failure.outcome, error: read });
+          answers[call.indexes[index] ?? -1] = failure;
+        } else answers[call.indexes[index] ?? -1] = read;
+      }
+    }
     logFailures(this.#options.logger, failures);
     return answers;
   }
 
-  #readAnswer(item: ReserveItem, answer: ScriptAnswer): ReserveAnswer | InvariantError {
-    const lane = laneFor(item);
+  #readAnswer(lane: Lane, item: ReserveItem, answer: ScriptAnswer | Error): ReserveAnswer | Error {
+    if (answer instanceof Error) return answer;
     try {
       const told = toTold(lane, item, answer);
       // Before the buyer hears of it: whoever was told must be remembered.

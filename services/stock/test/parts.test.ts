@@ -14,7 +14,8 @@ import { createOutbox } from '../src/outbox.ts';
 import { PUBLISH_BYTES_MAX, splitByBytes } from '../src/parts.ts';
 import { reservationIdOf } from '../src/record.ts';
 import { LaneRelay } from '../src/relay.ts';
-import { keyHashOf, makeRandoms } from '../src/reservation-id.ts';
+import { makeRandoms } from '../src/reservation-id.ts';
+import { toReserveArguments } from '../src/reserve-call.ts';
 import { build, silent, startRedis, until } from './support/build.ts';
 import { connectProducer, createTopics, receive } from './support/kafka.ts';
 
@@ -65,19 +66,21 @@ async function reserveLargest(): Promise<Lane> {
   for (let index = 0; index < COUNT; index += 1) {
     const userId = String(index).padEnd(LIMITS.userIdLengthMax, '"');
     const idempotencyKey = String(index).padEnd(LIMITS.idempotencyKeyLengthMax, '\\');
-    const [outcome] = await built.connection.redis.reserve(
+    const request = {
+      userId,
+      idempotencyKey,
+      channelId: channel,
+      ref: '🍊'.repeat(LIMITS.refLengthMax),
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+      lines: items.map(({ sku }) => ({ sku, quantity: LIMITS.quantityMax })),
+    };
+    const [answer] = await built.connection.redis.reserve(
       scriptKeys('reserve', lane),
       built.connection.runId ?? '',
       COUNT,
-      userId,
-      idempotencyKey,
-      keyHashOf(userId, idempotencyKey),
-      randomInPartition(lane, userId, idempotencyKey, 0),
-      channel,
-      '🍊'.repeat(LIMITS.refLengthMax),
-      `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
-      ...items.flatMap(({ sku }) => [sku, LIMITS.quantityMax]),
+      ...toReserveArguments(request, randomInPartition(lane, userId, idempotencyKey, 0)),
     );
+    const outcome = Array.isArray(answer) ? answer[0] : answer?.message;
     if (outcome !== 'reserved') throw new Error(`answered ${String(outcome)}`);
   }
   return lane;

@@ -1,10 +1,10 @@
 #!lua
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2], '^%d+$'))
-local userId, idempotencyKey, keyHash, random = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local channelId, ref, traceparent = ARGV[7], ARGV[8], ARGV[9]
-local FIRST_LINE = 10
-local STATE_FIELDS = 12
+local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
+local FIRST_REQUEST = 3
+local REQUESTS_MAX = 64
+local LINES_MAX = 20
+local STATE_FIELDS = 10
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -24,100 +24,185 @@ end
 local function malformed()
   return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
 end
-if not outboxCountMax or runId == '' or userId == '' or idempotencyKey == '' or #keyHash ~= 22 or #random ~= 16 then
+if not outboxCountMax or runId == '' or not ARGV[FIRST_REQUEST] then
   return malformed()
 end
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
-  channelId .. ':cap', channelId .. ':units',
 }
-local seen = {}
-for index = FIRST_LINE, #ARGV, 2 do
-  local sku, quantity = ARGV[index], ARGV[index + 1]
-  if sku == '' or seen[sku] or not quantity or not string.match(quantity, '^[1-9]%d*$') then
+local requests, userIds, keyHashes = {}, {}, {}
+local items, channels = {}, {}
+local index = FIRST_REQUEST
+while ARGV[index] do
+  local userId, idempotencyKey, keyHash, random = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3]
+  local channelId, lineCount = ARGV[index + 4], tonumber(ARGV[index + 7])
+  if
+    not lineCount or lineCount < 1 or lineCount > LINES_MAX or #requests == REQUESTS_MAX
+    or userId == '' or idempotencyKey == '' or #keyHash ~= 22 or #random ~= 16
+  then
     return malformed()
   end
-  seen[sku] = true
-  local last = #fields
-  fields[last + 1], fields[last + 2], fields[last + 3] = sku .. ':available', sku .. ':held', sku .. ':price'
+  local number = #requests + 1
+  requests[number], userIds[number], keyHashes[number] = index, userId, keyHash
+  if channelId ~= '' and not channels[channelId] then
+    local place = #fields + 1
+    channels[channelId] = { place = place }
+    fields[place], fields[place + 1] = channelId .. ':cap', channelId .. ':units'
+  end
+  index = index + 8
+  for _ = 1, lineCount do
+    local sku, quantity = ARGV[index], ARGV[index + 1]
+    if not quantity or sku == '' or not string.match(quantity, '^[1-9]%d*$') then
+      return malformed()
+    end
+    local item = items[sku]
+    if not item then
+      local place = #fields + 1
+      item = { place = place }
+      items[sku] = item
+      fields[place], fields[place + 1], fields[place + 2] = sku .. ':available', sku .. ':held', sku .. ':price'
+    elseif item.askedBy == number then
+      return malformed()
+    end
+    item.askedBy = number
+    index = index + 2
+  end
 end
-if #fields == STATE_FIELDS then
-  return malformed()
-end
-if redis.call('XLEN', outboxKey) >= outboxCountMax then
-  return { 'overloaded' }
+local answers = {}
+local room = outboxCountMax - redis.call('XLEN', outboxKey)
+if room <= 0 then
+  for number = 1, #requests do
+    answers[number] = { 'overloaded' }
+  end
+  return answers
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
-local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, cap, channelUnits =
-  unpack(lane, 1, STATE_FIELDS)
+local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency = unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
-  return { 'sale_unavailable', verdict == 'missing' and 1 or 0 }
+  for number = 1, #requests do
+    answers[number] = { 'sale_unavailable', verdict == 'missing' and 1 or 0 }
+  end
+  return answers
 end
-local known = redis.call('HGET', holdsKey, keyHash) or redis.call('HGET', keysKey, keyHash)
-if known then
-  return { 'known', known }
-end
+local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call('HMGET', keysKey, unpack(keyHashes))
+local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
+for _, item in pairs(items) do
+  local place = item.place
+  item.isKnown = lane[place] ~= false
+  item.available, item.held, item.price = tonumber(lane[place] or ''), tonumber(lane[place + 1] or ''), lane[place + 2]
+  item.isBroken = not item.available or not item.held or not tonumber(item.price or '') or item.available < 0
+end
+for _, channel in pairs(channels) do
+  channel.cap, channel.units = lane[channel.place], tonumber(lane[channel.place + 1] or '')
+end
+local shut
 if state == 'closed' or at >= tonumber(closesAt) then
-  return { 'sale_closed' }
+  shut = { 'sale_closed' }
+elseif state == 'paused' then
+  shut = { 'sale_paused' }
+elseif at < tonumber(opensAt) then
+  shut = { 'sale_not_open', opensAt, tonumber(opensAt) - at }
 end
-if state == 'paused' then
-  return { 'sale_paused' }
-end
-if at < tonumber(opensAt) then
-  return { 'sale_not_open', opensAt, tonumber(opensAt) - at }
-end
-local nextSequence = sequence + 1
-local entryId = epoch .. '-' .. nextSequence
-local facts = { userId, idempotencyKey, random, entryId, at, holdMs, currency, channelId, ref }
-local written = { 'sequence', nextSequence }
-local quantity, soldOut = 0, nil
-local place = STATE_FIELDS
-for index = FIRST_LINE, #ARGV, 2 do
-  local sku, units = ARGV[index], tonumber(ARGV[index + 1])
-  if not lane[place + 1] then
-    return { 'sku_not_found', sku }
+limit = tonumber(limit)
+local unitsOf, recordOf = {}, {}
+local entries, newUnits, newHolds = {}, {}, {}
+local function judge(number, first)
+  local userId, channelId = userIds[number], ARGV[first + 4]
+  local quantity, soldOut = 0, nil
+  for line = first + 8, first + 6 + 2 * ARGV[first + 7], 2 do
+    local sku, units = ARGV[line], tonumber(ARGV[line + 1])
+    local item = items[sku]
+    if not item.isKnown then
+      return { 'sku_not_found', sku }
+    end
+    if item.isBroken then
+      return redis.error_reply('SECKILL_LANE_BROKEN counts of an item')
+    end
+    if item.available < units and not soldOut then
+      soldOut = { 'sold_out', sku, item.available, item.available + item.held == 0 and 1 or 0 }
+    end
+    quantity = quantity + units
   end
-  local available, held, price = tonumber(lane[place + 1]), tonumber(lane[place + 2]), lane[place + 3]
-  if not available or not held or not tonumber(price) or available < 0 then
-    return redis.error_reply('SECKILL_LANE_BROKEN counts of an item')
+  local channel = channels[channelId]
+  if channel and not channel.cap then
+    return { 'channel_not_found' }
   end
-  if available < units and not soldOut then
-    soldOut = { 'sold_out', sku, available, available + held == 0 and 1 or 0 }
+  if soldOut then
+    return soldOut
   end
-  quantity = quantity + units
-  local last = #facts
-  facts[last + 1], facts[last + 2], facts[last + 3] = sku, ARGV[index + 1], price
-  last = #written
-  written[last + 1], written[last + 2] = fields[place + 1], available - units
-  written[last + 3], written[last + 4] = fields[place + 2], held + units
-  place = place + 3
-end
-if channelId ~= '' and not cap then
-  return { 'channel_not_found' }
-end
-if soldOut then
-  return soldOut
-end
-local buyerUnits = tonumber(redis.call('HGET', buyersKey, userId) or 0)
-if limit ~= '' and buyerUnits + quantity > tonumber(limit) then
-  return { 'limit_reached', tonumber(limit), buyerUnits }
-end
-if channelId ~= '' then
-  if cap ~= '' and channelUnits + quantity > tonumber(cap) then
-    return { 'channel_full', tonumber(cap) }
+  local units = unitsOf[userId] or tonumber(buyers[number] or 0)
+  if limit and units + quantity > limit then
+    return { 'limit_reached', limit, units }
   end
-  written[#written + 1] = channelId .. ':units'
-  written[#written + 1] = channelUnits + quantity
+  if channel and channel.cap ~= '' and channel.units + quantity > tonumber(channel.cap) then
+    return { 'channel_full', tonumber(channel.cap) }
+  end
+  unitsOf[userId] = units + quantity
+  if channel then
+    channel.units, channel.isChanged = channel.units + quantity, true
+  end
+  return nil
 end
-local record = table.concat(facts, '\n')
-if traceparent == '' then
-  redis.call('XADD', outboxKey, entryId, 'record', record)
-else
-  redis.call('XADD', outboxKey, entryId, 'record', record, 'traceparent', traceparent)
+for number, first in ipairs(requests) do
+  local keyHash = keyHashes[number]
+  local known = held[number] or ended[number] or recordOf[keyHash]
+  if #entries >= room then
+    answers[number] = { 'overloaded' }
+  elseif known then
+    answers[number] = { 'known', known }
+  else
+    answers[number] = shut or judge(number, first)
+  end
+  if not answers[number] then
+    local userId, channelId = userIds[number], ARGV[first + 4]
+    sequence = sequence + 1
+    local entryId = epoch .. '-' .. sequence
+    local facts = {
+      userId, ARGV[first + 1], ARGV[first + 3], entryId, at, holdMs, currency, channelId, ARGV[first + 5],
+    }
+    for line = first + 8, first + 6 + 2 * ARGV[first + 7], 2 do
+      local item, last = items[ARGV[line]], #facts
+      facts[last + 1], facts[last + 2], facts[last + 3] = ARGV[line], ARGV[line + 1], item.price
+      item.available, item.held, item.isChanged = item.available - ARGV[line + 1], item.held + ARGV[line + 1], true
+    end
+    local record = table.concat(facts, '\n')
+    local last = #newHolds
+    entries[#entries + 1] = { entryId, record, ARGV[first + 6] }
+    newHolds[last + 1], newHolds[last + 2] = keyHash, record
+    newUnits[last + 1], newUnits[last + 2] = userId, unitsOf[userId]
+    recordOf[keyHash] = record
+    answers[number] = { 'reserved', record }
+  end
+end
+if #entries == 0 then
+  return answers
+end
+for _, entry in ipairs(entries) do
+  if entry[3] == '' then
+    redis.call('XADD', outboxKey, entry[1], 'record', entry[2])
+  else
+    redis.call('XADD', outboxKey, entry[1], 'record', entry[2], 'traceparent', entry[3])
+  end
+end
+local written = { 'sequence', sequence }
+local function write(place, count)
+  local last = #written
+  written[last + 1], written[last + 2] = fields[place], count
+end
+for _, item in pairs(items) do
+  if item.isChanged then
+    write(item.place, item.available)
+    write(item.place + 1, item.held)
+  end
+end
+for _, channel in pairs(channels) do
+  if channel.isChanged then
+    write(channel.place + 1, channel.units)
+  end
 end
 redis.call('HSET', stateKey, unpack(written))
-redis.call('HSET', buyersKey, userId, buyerUnits + quantity)
-redis.call('HSET', holdsKey, keyHash, record)
-return { 'reserved', record }
+redis.call('HSET', buyersKey, unpack(newUnits))
+redis.call('HSET', holdsKey, unpack(newHolds))
+return answers

@@ -95,22 +95,30 @@ export class TestLane {
     return new TestLane(redis, this.runId, this.lane.saleId);
   }
 
-  reserve(request: Request = {}): Promise<ScriptAnswer> {
-    this.#requests += 1;
-    const { user = 'u1', key = `key-${this.#requests}` } = request;
-    return this.redis.reserve(
-      scriptKeys('reserve', this.lane),
-      request.runId ?? this.runId,
-      request.outboxCountMax ?? 1_000_000,
-      user,
-      key,
-      request.keyHash ?? keyHashOf(user, key),
-      request.random ?? makeRandom(),
-      request.channel ?? '',
-      request.ref ?? '',
-      request.traceparent ?? '',
-      ...(request.lines ?? [['a', 1]]).flat(),
-    );
+  /** A batch of one. @throws the error that stands in the place of its answer. */
+  async reserve(request: Request = {}): Promise<ScriptAnswer> {
+    const [answer] = await this.reserveAll([request], request);
+    if (!Array.isArray(answer)) throw answer ?? new Error('no answer');
+    return answer;
+  }
+
+  /** All in one call. */
+  reserveAll(
+    requests: Request[],
+    { runId = this.runId, outboxCountMax = 1_000_000 }: Pick<Request, 'runId' | 'outboxCountMax'> = {},
+  ): Promise<(ScriptAnswer | Error)[]> {
+    const words = requests.flatMap((request) => {
+      this.#requests += 1;
+      const {
+        user = 'u1',
+        key = `key-${this.#requests}`,
+        random = makeRandom(),
+        lines = [['a', 1]],
+      } = request;
+      const { keyHash = keyHashOf(user, key), channel = '', ref = '', traceparent = '' } = request;
+      return [user, key, keyHash, random, channel, ref, traceparent, lines.length, ...lines.flat()];
+    });
+    return this.redis.reserve(scriptKeys('reserve', this.lane), runId, outboxCountMax, ...words);
   }
 
   control(patch: ControlPatch, runId = this.runId): Promise<ScriptAnswer> {

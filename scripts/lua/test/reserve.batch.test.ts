@@ -1,0 +1,222 @@
+// Goal: the requests of one call of reserve.lua are decided one after the other, as if each had come alone.
+// Method: batches whose requests meet each other: on the last unit, the limit, the cap, the key and the outbox's bound.
+// model.test.ts does the same with random batches.
+import t from 'tap';
+import { parseRecord } from '../../../services/stock/src/record.ts';
+import { RESERVE_CALL_COUNT_MAX } from '../../../services/stock/src/reserve-call.ts';
+import type { ScriptAnswer } from '../../../services/stock/src/scripts.ts';
+import { openLane, type Request } from './support/lane.ts';
+
+/** The answers without the records. */
+const toOutcomes = (answers: (ScriptAnswer | Error)[]): unknown[] =>
+  answers.map((answer) => {
+    if (!Array.isArray(answer)) return answer.message;
+    return answer[0] === 'reserved' || answer[0] === 'known' ? answer[0] : answer;
+  });
+const ask = (user: string, sku: string, quantity: number, rest: Request = {}): Request => ({
+  user,
+  lines: [[sku, quantity]],
+  ...rest,
+});
+
+await t.test('each reservation has its own sequence, entry and hold', async (t) => {
+  const lane = await openLane(t);
+  const answers = await lane.reserveAll([
+    ask('u1', 'b', 2, { channel: 'x' }),
+    {
+      user: 'u2',
+      lines: [
+        ['a', 1],
+        ['b', 3],
+      ],
+    },
+    ask('u1', 'b', 5, { channel: 'x', traceparent: '00-aa-bb-01' }),
+  ]);
+  t.same(toOutcomes(answers), ['reserved', 'reserved', 'reserved']);
+  const texts = answers.map((answer) => (Array.isArray(answer) ? String(answer[1]) : ''));
+  t.match(texts.map(parseRecord), [
+    { userId: 'u1', sequence: 1, channelId: 'x', lines: [{ sku: 'b', quantity: 2 }] },
+    { userId: 'u2', sequence: 2, lines: [{ sku: 'a' }, { sku: 'b', quantity: 3 }] },
+    { userId: 'u1', sequence: 3, channelId: 'x', lines: [{ sku: 'b', quantity: 5 }] },
+  ]);
+  t.same(await lane.redis.xrange(lane.keys.outbox, '-', '+'), [
+    ['1-1', ['record', texts[0]]],
+    ['1-2', ['record', texts[1]]],
+    ['1-3', ['record', texts[2], 'traceparent', '00-aa-bb-01']],
+  ]);
+  t.same(await lane.item('a'), [3, 2, 1, 0]);
+  t.same(await lane.item('b'), [100, 90, 10, 0]);
+  t.same(await lane.redis.hgetall(lane.keys.buyers), { u1: '7', u2: '4' });
+  t.same(Object.values(await lane.redis.hgetall(lane.keys.holds)).sort(), [...texts].sort());
+  t.same(await lane.redis.hmget(lane.keys.state, 'sequence', 'x:units'), ['3', '7']);
+});
+
+await t.test(
+  'the last unit goes to the first; a smaller wish behind a larger one is met (INV-1)',
+  async (t) => {
+    const lane = await openLane(t);
+    const batch = [ask('u1', 'a', 2), ask('u2', 'a', 2), ask('u3', 'a', 1), ask('u4', 'a', 1)];
+    t.same(toOutcomes(await lane.reserveAll(batch)), [
+      'reserved',
+      ['sold_out', 'a', 1, 0],
+      'reserved',
+      ['sold_out', 'a', 0, 0],
+    ]);
+    t.same(await lane.item('a'), [3, 0, 3, 0]);
+    t.equal(await lane.redis.xlen(lane.keys.outbox), 2);
+  },
+);
+
+await t.test('a rejected request takes nothing of what its neighbours get', async (t) => {
+  const lane = await openLane(t, { limitPerBuyer: 50 });
+  const lines: Request['lines'] = [
+    ['b', 40],
+    ['a', 4],
+  ];
+  t.same(
+    toOutcomes(
+      await lane.reserveAll([{ user: 'u1', channel: 'x', lines }, ask('u1', 'b', 50, { channel: 'x' })]),
+    ),
+    [['sold_out', 'a', 3, 0], 'reserved'],
+    'neither items, nor the buyer, nor the channel were touched by the first',
+  );
+  t.same(await lane.item('b'), [100, 50, 50, 0]);
+});
+
+await t.test('limit and cap count what the batch took before (INV-6)', async (t) => {
+  const lane = await openLane(t, { limitPerBuyer: 3, channels: [{ id: 'x', cap: 4 }, { id: 'free' }] });
+  const x = { channel: 'x' };
+  t.same(
+    toOutcomes(
+      await lane.reserveAll([
+        ask('u1', 'b', 2, x),
+        ask('u1', 'b', 2, { channel: 'free' }),
+        ask('u1', 'b', 1),
+        ask('u2', 'b', 3, x),
+        ask('u2', 'b', 2, x),
+        ask('u3', 'b', 1, x),
+        ask('u3', 'b', 1, { channel: 'free' }),
+      ]),
+    ),
+    [
+      'reserved',
+      ['limit_reached', 3, 2],
+      'reserved',
+      ['channel_full', 4],
+      'reserved',
+      ['channel_full', 4],
+      'reserved',
+    ],
+  );
+  t.same(await lane.redis.hgetall(lane.keys.buyers), { u1: '3', u2: '2', u3: '1' });
+  t.same(await lane.redis.hmget(lane.keys.state, 'x:units', 'free:units'), ['4', '1']);
+});
+
+await t.test('a key that comes twice in a batch reserves once (INV-4)', async (t) => {
+  const lane = await openLane(t);
+  const [first, second, other] = await lane.reserveAll([
+    ask('u1', 'b', 1, { key: 'k' }),
+    ask('u1', 'b', 1, { key: 'k' }),
+    ask('u2', 'b', 1, { key: 'k' }),
+  ]);
+  t.match(first, ['reserved', String]);
+  t.same(second, ['known', (first as ScriptAnswer)[1]]);
+  t.match(other, ['reserved', String], "keys are each user's own");
+  t.same(await lane.item('b'), [100, 98, 2, 0]);
+  t.match(await lane.reserveAll([ask('u1', 'b', 1, { key: 'k' }), ask('u3', 'b', 1)]), [
+    ['known', (first as ScriptAnswer)[1]],
+    ['reserved', String],
+  ]);
+});
+
+await t.test('the outbox takes what it has room for, and everybody behind is told so', async (t) => {
+  const lane = await openLane(t);
+  const batch = [
+    ask('u1', 'a', 9),
+    ask('u2', 'b', 1, { key: 'k' }),
+    ask('u3', 'b', 1),
+    ask('u4', 'a', 9),
+    ask('u2', 'b', 1, { key: 'k' }),
+  ];
+  t.same(toOutcomes(await lane.reserveAll(batch, { outboxCountMax: 2 })), [
+    ['sold_out', 'a', 3, 0],
+    'reserved',
+    'reserved',
+    ['overloaded'],
+    ['overloaded'],
+  ]);
+  t.equal(await lane.redis.xlen(lane.keys.outbox), 2);
+});
+
+await t.test('an item with broken counts fails those who ask for it, and nobody else', async (t) => {
+  const lane = await openLane(t);
+  await lane.redis.hset(lane.keys.state, 'a:held', 'x');
+  t.same(toOutcomes(await lane.reserveAll([ask('u1', 'a', 1), ask('u2', 'b', 1), ask('u3', 'zz', 1)])), [
+    'SECKILL_LANE_BROKEN counts of an item',
+    'reserved',
+    ['sku_not_found', 'zz'],
+  ]);
+  t.equal(await lane.redis.hget(lane.keys.state, 'a:available'), '3');
+  t.same(await lane.redis.hgetall(lane.keys.buyers), { u2: '1' });
+});
+
+await t.test('what is refused for the whole lane is told to each', async (t) => {
+  const lane = await openLane(t);
+  const batch = [ask('u1', 'a', 1), ask('u2', 'b', 1)];
+  t.same(await lane.reserveAll(batch, { runId: 'other' }), [
+    ['sale_unavailable', 0],
+    ['sale_unavailable', 0],
+  ]);
+  await lane.control({ version: 2, state: 'paused' });
+  t.same(await lane.reserveAll(batch), [['sale_paused'], ['sale_paused']]);
+});
+
+await t.test(
+  'one malformed request is our own bug: the whole call is refused and nothing written',
+  async (t) => {
+    const lane = await openLane(t);
+    const before = await lane.dump();
+    for (const bad of [
+      ask('', 'b', 1),
+      ask('u2', 'b', 0),
+      { user: 'u2', lines: [] },
+      ask('u2', 'b', 1, { random: 'short' }),
+    ]) {
+      await t.rejects(
+        lane.reserveAll([ask('u1', 'b', 1), bad]),
+        /^SECKILL_RESERVE_ARGUMENTS/,
+        JSON.stringify(bad),
+      );
+    }
+    await t.rejects(lane.reserveAll([]), /^SECKILL_RESERVE_ARGUMENTS/, 'an empty batch');
+    t.same(await lane.dump(), before);
+  },
+);
+
+await t.test(
+  'the largest batch is taken, with all lines different and most of them unknown; one more is not',
+  async (t) => {
+    const lane = await openLane(t);
+    const wide = (index: number): Request => ({
+      user: `u${index}`,
+      lines: Array.from({ length: 20 }, (_, line) => [`none-${index}-${line}`, 1]),
+    });
+    const batch = Array.from({ length: RESERVE_CALL_COUNT_MAX }, (_, index) =>
+      index % 8 === 7 ? ask(`u${index}`, 'b', 1) : wide(index),
+    );
+    const answers = toOutcomes(await lane.reserveAll(batch));
+    t.equal(answers.filter((answer) => answer === 'reserved').length, RESERVE_CALL_COUNT_MAX / 8);
+    t.same(await lane.item('b'), [100, 92, 8, 0]);
+    await t.rejects(lane.reserveAll([...batch, ask('one-more', 'b', 1)]), /^SECKILL_RESERVE_ARGUMENTS/);
+    t.same(await lane.item('b'), [100, 92, 8, 0]);
+  },
+);
+
+await t.test('a rewound stream id writes nothing of the whole batch', async (t) => {
+  const lane = await openLane(t);
+  await lane.reserveAll([ask('u1', 'b', 1), ask('u2', 'b', 1)]);
+  await lane.redis.hset(lane.keys.state, 'sequence', '1');
+  const before = await lane.dump();
+  await t.rejects(lane.reserveAll([ask('u3', 'b', 1), ask('u4', 'b', 1)]), /equal or smaller/);
+  t.same(await lane.dump(), before);
+});
