@@ -30,15 +30,16 @@ interface Entry<Item, Answer> {
 }
 
 /**
- * Brings together what arrives while calls are under way (decision 8): an item alone leaves at once, in the very tick,
- * so nothing waits at low load; at the peak the cost of a call is shared. Items leave in the order they came. `add`
- * never rejects, and one item's answer depends on no other's.
+ * Brings together what arrives while calls are under way (decision 8), or in one turn of the event loop: an item alone
+ * leaves at the end of the turn, so nothing waits at low load; at the peak the cost of a call is shared. Items leave in
+ * the order they came. `add` never rejects, and one item's answer depends on no other's.
  */
 export class Batcher<Item, Answer> {
   readonly #options: BatcherOptions<Item, Answer>;
   #queue: Entry<Item, Answer>[] = [];
   readonly #calls = new Set<Promise<void>>();
   #isSweeping = false;
+  #isScheduled = false;
   #isClosed = false;
 
   constructor(options: BatcherOptions<Item, Answer>) {
@@ -52,13 +53,10 @@ export class Batcher<Item, Answer> {
 
   add(item: Item): Promise<Answer> {
     const { clock, overloaded, queueCountMax, waitMs } = this.#options;
-    const isIdle = this.#queue.length === 0 && this.#hasFreeCall();
-    if (this.#isClosed || (!isIdle && this.#queue.length >= queueCountMax)) {
-      return Promise.resolve(overloaded);
-    }
+    if (this.#isClosed || this.#queue.length >= queueCountMax) return Promise.resolve(overloaded);
     return new Promise((resolve) => {
       this.#queue.push({ item, sendBy: clock.now() + waitMs, resolve });
-      this.#sendNext();
+      this.#sendSoon();
       void this.#sweep();
     });
   }
@@ -66,11 +64,22 @@ export class Batcher<Item, Answer> {
   /** Takes no more items, and resolves once every item was answered; that is bounded by waitMs and callMs. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#sendNext();
     while (this.#calls.size > 0) await Promise.all(this.#calls);
   }
 
   #hasFreeCall(): boolean {
     return this.#calls.size < this.#options.callsMax;
+  }
+
+  /** After what the sockets have brought in this turn: at the peak every second call carried one item only. */
+  #sendSoon(): void {
+    if (this.#isScheduled || !this.#hasFreeCall()) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#sendNext();
+    });
   }
 
   #sendNext(): void {

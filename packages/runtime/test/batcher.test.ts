@@ -1,4 +1,4 @@
-// Goal: the batcher keeps order and its bounds, answers every item exactly once, and waits for nothing when idle.
+// Goal: the batcher keeps order and its bounds, answers every item exactly once, and waits for nothing but the turn when idle.
 // Method: its real code on a clock that the test turns, with a transport that the test answers by hand.
 import t from 'tap';
 import { Batcher, type BatcherOptions } from '../src/batcher.ts';
@@ -81,9 +81,21 @@ function build(patch: Partial<BatcherOptions<number, string>> = {}) {
 
 const ofCall = (items: number[]) => items.map((item) => `answer ${item}`);
 
-await t.test('one item alone leaves in the same tick', async (t) => {
+/** Each in a turn of its own. */
+async function addInTurns(batcher: Batcher<number, string>, items: number[]): Promise<Promise<string>[]> {
+  const answers: Promise<string>[] = [];
+  for (const item of items) {
+    answers.push(batcher.add(item));
+    await settle();
+  }
+  return answers;
+}
+
+await t.test('one item alone leaves at the end of the turn', async (t) => {
   const { batcher, calls, call } = build();
   const answer = batcher.add(1);
+  t.equal(calls.length, 0, 'others may still come in it');
+  await settle();
   t.same(
     calls.map(({ items }) => items),
     [[1]],
@@ -92,11 +104,23 @@ await t.test('one item alone leaves in the same tick', async (t) => {
   t.equal(await answer, 'answer 1');
 });
 
+await t.test('what arrives in one turn travels together, though a call is free for each', async (t) => {
+  const { batcher, calls, call } = build();
+  const answers = [1, 2].map((item) => batcher.add(item));
+  await settle();
+  t.same(
+    calls.map(({ items }) => items),
+    [[1, 2]],
+  );
+  await call(0).answer(ofCall([1, 2]));
+  t.same(await Promise.all(answers), ofCall([1, 2]));
+});
+
 await t.test(
   'what arrives while all calls are busy travels together, in order, in full batches',
   async (t) => {
     const { batcher, calls, call } = build();
-    const answers = [1, 2, 3, 4, 5, 6].map((item) => batcher.add(item));
+    const answers = await addInTurns(batcher, [1, 2, 3, 4, 5, 6]);
     t.same(
       calls.map(({ items }) => items),
       [[1], [2]],
@@ -114,7 +138,7 @@ await t.test(
 
 await t.test('a full queue refuses at once, and nothing of it is sent', async (t) => {
   const { batcher, call } = build();
-  const answers = [1, 2, 3, 4, 5, 6].map((item) => batcher.add(item));
+  const answers = await addInTurns(batcher, [1, 2, 3, 4, 5, 6]);
   t.equal(batcher.queued, 4);
   t.equal(await batcher.add(7), 'overloaded');
   await call(0).answer(ofCall([1]));
@@ -129,7 +153,7 @@ await t.test('a full queue refuses at once, and nothing of it is sent', async (t
 
 await t.test('an item that waited too long was not sent, and hears so at its own time', async (t) => {
   const { batcher, clock, calls, call } = build({ callsMax: 1 });
-  const first = batcher.add(1);
+  const [first] = await addInTurns(batcher, [1]);
   const second = batcher.add(2);
   await clock.advance(60);
   const third = batcher.add(3);
@@ -145,7 +169,7 @@ await t.test('an item that waited too long was not sent, and hears so at its own
 
 await t.test('a call that takes too long is unknown, and is told to end', async (t) => {
   const { batcher, clock, call } = build({ callsMax: 1 });
-  const first = batcher.add(1);
+  const [first] = await addInTurns(batcher, [1]);
   await clock.advance(999);
   t.notOk(call(0).signal.aborted);
   const next = batcher.add(2);
@@ -163,7 +187,7 @@ await t.test(
   'a call that fails, or answers for another number, is unknown for its own items only',
   async (t) => {
     const { batcher, call, failures } = build({ batchCountMax: 2 });
-    const answers = [1, 2, 3, 4, 5].map((item) => batcher.add(item));
+    const answers = await addInTurns(batcher, [1, 2, 3, 4, 5]);
     await call(0).fail(new Error('cut'));
     await call(1).answer([]);
     t.same(call(2).items, [3, 4]);
@@ -176,7 +200,7 @@ await t.test(
 
 await t.test('close answers all that was taken, and takes no more', async (t) => {
   const { batcher, call } = build({ callsMax: 1 });
-  const answers = [1, 2, 3].map((item) => batcher.add(item));
+  const answers = await addInTurns(batcher, [1, 2, 3]);
   let isClosed = false;
   const closed = batcher.close().then(() => {
     isClosed = true;
@@ -191,9 +215,19 @@ await t.test('close answers all that was taken, and takes no more', async (t) =>
   await build().batcher.close();
 });
 
+await t.test('close does not wait for the turn', async (t) => {
+  const { batcher, call } = build();
+  const answer = batcher.add(1);
+  const closed = batcher.close();
+  await call(0).answer(ofCall([1]));
+  await closed;
+  t.equal(await answer, 'answer 1');
+});
+
 await t.test('a batch of one is the unbatched baseline', async (t) => {
   const { batcher, calls, call } = build({ batchCountMax: 1, callsMax: 1 });
   const answers = [1, 2].map((item) => batcher.add(item));
+  await settle();
   await call(0).answer(ofCall([1]));
   await call(1).answer(ofCall([2]));
   t.same(

@@ -53,9 +53,11 @@ const IDLE_MIN_MS = 10;
 const IDLE_MAX_MS = 200;
 /**
  * Between the starts of two passes that were not full. A pass costs Redis a write, Kafka a flush for each partition and
- * the intake a transaction, whatever it carries; an order is due in Postgres within a second.
+ * the intake a transaction, whatever it carries; an order is due in Postgres within a second. Beside 100 ms: 15 % more
+ * reservations a second for 9 % less CPU each (medians of six pairs at saturation), and a p99 of 360 ms until the row is
+ * there instead of 280.
  */
-const PACE_MS = 100;
+const PACE_MS = 250;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
 const CHORE_RETRY_MS = 1_000;
 
