@@ -1,7 +1,7 @@
 import type { Samples } from './samples.ts';
 import { median } from './statistics.ts';
 
-/** One row of issue 6's table. */
+/** One row of the table in bench/README.md. */
 export interface Figure {
   name: string;
   /** Null: it could not be measured. */

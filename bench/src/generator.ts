@@ -61,7 +61,7 @@ async function run(plan: Plan): Promise<void> {
  */
 function goFirst(): void {
   try {
-    execFileSync('chrt', ['--rr', '--pid', '1', String(process.pid)], { stdio: 'ignore' });
+    execFileSync('chrt', ['--rr', '--reset-on-fork', '--pid', '1', String(process.pid)], { stdio: 'ignore' });
   } catch {
     try {
       setPriority(PRIORITY);

@@ -5,6 +5,7 @@ import { Pool } from 'undici';
 import { settle, type Comparison } from './comparison.ts';
 import { judgeCounts } from './intake-rate.ts';
 import { closeSale, createSale } from './sale.ts';
+import { note } from './saturation.ts';
 import { plainSale, PLENTY } from './scenarios/load.ts';
 import { loadSide } from './side.ts';
 
@@ -44,11 +45,12 @@ export async function compareHolds(comparison: Comparison): Promise<void> {
       const { holds } = await engines.counts(saleId);
       await settle(comparison);
       const options = { model, warmUpMs: scale.warmUpMs, seed: round, saleId, isJudgedByCounts: true };
-      const { load } = await loadSide(target, sides.product, options);
-      samples.add(saleId === large ? 'with many holds' : 'with few holds', load.acceptedPerSecond);
-      log(
-        `round ${round}  ${holds} holds in the sale: ${load.acceptedPerSecond.toFixed(0)} accepted a second`,
-      );
+      const measured = await loadSide(target, sides.product, options);
+      const name = saleId === large ? 'with many holds' : 'with few holds';
+      const { acceptedPerSecond } = measured.load;
+      samples.add(name, acceptedPerSecond);
+      note(comparison, name, measured);
+      log(`round ${round}  ${holds} holds in the sale: ${acceptedPerSecond.toFixed(0)} accepted a second`);
       await engines.untilDrained(saleId, STORED_MS);
     }
     await judgeCounts(comparison, small);

@@ -1,7 +1,6 @@
 import { settle, type Comparison } from './comparison.ts';
 import { note } from './saturation.ts';
 import { loadSide, type Measured, type SideLoad } from './side.ts';
-import { median } from './statistics.ts';
 
 /** A crowd's, not a load balancer's; beyond these in flight the service is not at half of saturation. */
 const CONNECTIONS = 128;
@@ -15,13 +14,13 @@ const LAG_MISSING_MS = 30_000;
  */
 export async function compareLatency(comparison: Comparison): Promise<void> {
   const { scale, samples, log } = comparison;
-  const perSecond = Math.max(10, Math.round(median(samples.get('product')) / 2));
   const durationMs = scale.latencyMs;
-  const arrivals = { shape: 'poisson', perSecond, durationMs } as const;
-  const model = { kind: 'open', arrivals, connections: CONNECTIONS, inFlightMax: IN_FLIGHT_MAX } as const;
-  samples.add('arrivals', perSecond);
-  log(`half of saturation: ${perSecond} arrivals a second`);
   for (let round = 1; round <= scale.rounds; round += 1) {
+    const perSecond = Math.max(10, Math.round((await measureSaturation(comparison, round)) / 2));
+    const arrivals = { shape: 'poisson', perSecond, durationMs } as const;
+    const model = { kind: 'open', arrivals, connections: CONNECTIONS, inFlightMax: IN_FLIGHT_MAX } as const;
+    samples.add('arrivals', perSecond);
+    log(`round ${round}  half of saturation: ${perSecond} arrivals a second`);
     const pair: Partial<Record<'product' | 'plain', Measured>> = {};
     for (const side of round % 2 === 1 ? (['product', 'plain'] as const) : (['plain', 'product'] as const)) {
       const measured = await measureValid(comparison, side, { model, warmUpMs: scale.warmUpMs, seed: round });
@@ -48,6 +47,15 @@ export async function compareLatency(comparison: Comparison): Promise<void> {
     const lag = product.orderLag;
     if (lag !== undefined) samples.add('order lag', lag.missing > 0 ? LAG_MISSING_MS : lag.p99);
   }
+}
+
+/** Of the product, right now: on a shared machine that of ten minutes ago may be twice or half of it. */
+async function measureSaturation(comparison: Comparison, seed: number): Promise<number> {
+  const { rig, scale } = comparison;
+  const model = { kind: 'closed', connections: scale.connections, durationMs: scale.windowMs } as const;
+  await settle(comparison);
+  const measured = await loadSide(rig.target, rig.sides.product, { model, warmUpMs: scale.warmUpMs, seed });
+  return measured.load.acceptedPerSecond;
 }
 
 /** Undefined when the generator was the bottleneck each time: nothing can be said then. */

@@ -3,7 +3,8 @@
 -- entry (decision 1). Called by stock with what a batch holds for one lane; the requests are decided one after the other,
 -- as if each had come alone. A rejected request writes nothing.
 -- What a call costs is its redis.calls, not its Lua: a batch reads with six and writes with three, and with one more for
--- each reservation. In calls of 1, 4, 16 and 64 requests each took 29, 16, 13 and 11 µs (bench, script_vs_minimal).
+-- each reservation. In calls of 1, 4, 16 and 64 requests of one line each took 29, 16, 13 and 11 µs (the bench of
+-- `script_vs_minimal`, which sends 64).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
 -- ARGV[1] runId          run_id of the Redis behind the caller's connection
@@ -26,18 +27,18 @@
 --   sale_paused
 --   sale_not_open, opensAt, milliseconds until then
 --   sku_not_found, sku
---   an error SECKILL_LANE_BROKEN   in the place of an answer: counts of an item; nothing was written for this request
 --   channel_not_found
 --   sold_out, sku, available, 1 if final, else 0
 --   limit_reached, limit, units the buyer holds or paid
 --   channel_full, cap
 --   reserved, record
--- Errors (our own bugs, nothing written for any request): SECKILL_RESERVE_ARGUMENTS
+-- Errors in the place of an answer, nothing written for this request: SECKILL_LANE_BROKEN counts of its items, buyer or
+-- channel; what XADD says to a rewound id. For the whole call, nothing written: SECKILL_RESERVE_ARGUMENTS, our own bug.
 
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
 local FIRST_REQUEST = 3
--- Bounds how long Redis is busy, and what `unpack` must hold: 64 requests of 20 lines name 3,972 fields of 8,000.
+-- Bounds how long Redis is busy, and what `unpack` must hold: 64 requests of 20 lines name 3,978 fields of 8,000.
 local REQUESTS_MAX = 64
 local LINES_MAX = 20
 local STATE_FIELDS = 10
@@ -139,15 +140,18 @@ elseif at < tonumber(opensAt) then
   shut = { 'sale_not_open', opensAt, tonumber(opensAt) - at }
 end
 
-limit = tonumber(limit)
 -- What this batch did so far: by user and by keyHash, and what is to be written. Numbers go into texts and calls as they
 -- are: Lua writes whole ones exactly below 10^14 (milliseconds reach that in the year 5138), redis.call below 10^17.
 -- Quantities and prices stay the texts they came as.
 local unitsOf, recordOf = {}, {}
 local entries, newUnits, newHolds = {}, {}, {}
 
+-- A damaged lane fails closed, and only those it concerns.
 -- What speaks first against the request, as its answer; nil when nothing does: then the buyer and the channel have the
 -- units, and the caller takes them from the items.
+local function broken(what)
+  return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
+end
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + 4]
   local quantity, soldOut = 0, nil
@@ -158,7 +162,7 @@ local function judge(number, first)
       return { 'sku_not_found', sku }
     end
     if item.isBroken then
-      return redis.error_reply('SECKILL_LANE_BROKEN counts of an item')
+      return broken('counts of an item')
     end
     -- INV-1
     if item.available < units and not soldOut then
@@ -174,12 +178,21 @@ local function judge(number, first)
     return soldOut
   end
   -- INV-6
-  local units = unitsOf[userId] or tonumber(buyers[number] or 0)
-  if limit and units + quantity > limit then
-    return { 'limit_reached', limit, units }
+  local units, limitUnits = unitsOf[userId] or tonumber(buyers[number] or 0), tonumber(limit or '')
+  if not units or (not limitUnits and limit ~= '') then
+    return broken('units or limit of a buyer')
   end
-  if channel and channel.cap ~= '' and channel.units + quantity > tonumber(channel.cap) then
-    return { 'channel_full', tonumber(channel.cap) }
+  if limitUnits and units + quantity > limitUnits then
+    return { 'limit_reached', limitUnits, units }
+  end
+  if channel then
+    local cap = tonumber(channel.cap)
+    if not channel.units or (not cap and channel.cap ~= '') then
+      return broken('units or cap of a channel')
+    end
+    if cap and channel.units + quantity > cap then
+      return { 'channel_full', cap }
+    end
   end
   unitsOf[userId] = units + quantity
   if channel then
@@ -224,13 +237,23 @@ if #entries == 0 then
   return answers
 end
 
--- The first write, because it is the only one that can be refused (a rewound id): nothing else has happened then, and
--- the ids after it are higher still.
-for _, entry in ipairs(entries) do
+-- The first write, because it is the only one that can be refused (a rewound id): nothing else has happened then, those
+-- who would have reserved hear of it, and the ids after it are higher still.
+for number, entry in ipairs(entries) do
+  local add = number == 1 and redis.pcall or redis.call
+  local added
   if entry[3] == '' then
-    redis.call('XADD', outboxKey, entry[1], 'record', entry[2])
+    added = add('XADD', outboxKey, entry[1], 'record', entry[2])
   else
-    redis.call('XADD', outboxKey, entry[1], 'record', entry[2], 'traceparent', entry[3])
+    added = add('XADD', outboxKey, entry[1], 'record', entry[2], 'traceparent', entry[3])
+  end
+  if type(added) == 'table' and added.err then
+    for place in ipairs(requests) do
+      if recordOf[keyHashes[place]] then
+        answers[place] = added
+      end
+    end
+    return answers
   end
 end
 local written = { 'sequence', sequence }

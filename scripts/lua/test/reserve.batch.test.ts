@@ -212,11 +212,67 @@ await t.test(
   },
 );
 
-await t.test('a rewound stream id writes nothing of the whole batch', async (t) => {
-  const lane = await openLane(t);
-  await lane.reserveAll([ask('u1', 'b', 1), ask('u2', 'b', 1)]);
-  await lane.redis.hset(lane.keys.state, 'sequence', '1');
-  const before = await lane.dump();
-  await t.rejects(lane.reserveAll([ask('u3', 'b', 1), ask('u4', 'b', 1)]), /equal or smaller/);
-  t.same(await lane.dump(), before);
+await t.test(
+  'a rewound stream id writes nothing, and only those who would have reserved hear of it',
+  async (t) => {
+    const lane = await openLane(t);
+    const [known] = await lane.reserveAll([ask('u1', 'b', 1, { key: 'k' }), ask('u2', 'b', 1)]);
+    await lane.redis.hset(lane.keys.state, 'sequence', '1');
+    const before = await lane.dump();
+    const answers = await lane.reserveAll([
+      ask('u3', 'b', 1),
+      ask('u1', 'b', 1, { key: 'k' }),
+      ask('u4', 'a', 9),
+      ask('u5', 'b', 1),
+    ]);
+    t.match(answers[0], { message: /equal or smaller/ });
+    t.same(answers[1], ['known', (known as ScriptAnswer)[1]]);
+    t.same(answers[2], ['sold_out', 'a', 3, 0]);
+    t.match(answers[3], { message: /equal or smaller/ });
+    t.same(await lane.dump(), before);
+  },
+);
+
+await t.test('damaged units, limits and caps fail those they concern, closed (INV-6)', async (t) => {
+  const damages = [
+    ['buyers', 'u1', 'x', [true, false, false]],
+    ['state', 'limit', 'x', [true, true, true]],
+    ['state', 'limit', undefined, [true, true, true]],
+    ['state', 'x:units', undefined, [false, true, false]],
+    ['state', 'x:cap', 'y', [false, true, false]],
+  ] as const;
+  for (const [part, field, value, areBroken] of damages) {
+    const lane = await openLane(t, { limitPerBuyer: 5 });
+    if (value === undefined) await lane.redis.hdel(lane.keys[part], field);
+    else await lane.redis.hset(lane.keys[part], field, value);
+    const answers = await lane.reserveAll([
+      ask('u1', 'b', 1),
+      ask('u2', 'b', 1, { channel: 'x' }),
+      ask('u3', 'b', 1),
+    ]);
+    const told = toOutcomes(answers).map((outcome) => /^SECKILL_LANE_BROKEN/.test(String(outcome)));
+    t.same(told, areBroken, `${field} ${value ?? 'gone'}`);
+    t.equal((await lane.item('b'))[2], areBroken.filter((isBroken) => !isBroken).length);
+  }
+});
+
+await t.test('the widest batch: every line and channel different, all reserved', async (t) => {
+  const names = Array.from({ length: RESERVE_CALL_COUNT_MAX }, (_, index) => `c${index}`);
+  const lane = await openLane(t, {
+    items: Array.from({ length: 50 }, (_, index) => ({ sku: `s${index}`, price: 1, total: 1_000 })),
+    channels: names.map((id) => ({ id })),
+  });
+  const known = names.map((channel, index): Request => {
+    const lines = Array.from({ length: 20 }, (_, line): [string, number] => [`s${(index + line) % 50}`, 1]);
+    return { user: `u${index}`, channel, lines };
+  });
+  t.same(new Set(toOutcomes(await lane.reserveAll(known))), new Set(['reserved']));
+  t.equal(await lane.redis.xlen(lane.keys.outbox), RESERVE_CALL_COUNT_MAX);
+  const unknown = names.map((channel, index): Request => {
+    const lines = Array.from({ length: 20 }, (_, line): [string, number] => [`none-${index}-${line}`, 1]);
+    return { user: `v${index}`, channel, lines };
+  });
+  for (const answer of await lane.reserveAll(unknown)) t.match(answer, ['sku_not_found', /^none-/]);
+  const tooLong: Request['lines'] = Array.from({ length: 21 }, (_, line) => [`s${line}`, 1]);
+  await t.rejects(lane.reserveAll([{ lines: tooLong }]), /^SECKILL_RESERVE_ARGUMENTS/, 'a line too many');
 });

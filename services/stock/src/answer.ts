@@ -48,7 +48,8 @@ function toRejection([outcome, first, second, third]: ScriptAnswer): ReserveAnsw
   }
 }
 
-const NOT_SERVED = /^(LOADING|READONLY|MASTERDOWN|MISCONF|BUSY|NOREPLICAS|MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /;
+const NOT_SERVED =
+  /^(LOADING|READONLY|MASTERDOWN|MISCONF|BUSY|NOREPLICAS|NOSCRIPT|MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /;
 
 /**
  * What a failed call means for the buyer. A script is atomic, so the question is only whether it ran: "unknown" unless

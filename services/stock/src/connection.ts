@@ -10,7 +10,7 @@ import {
   type RedisNode,
 } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
-import { defineScripts } from './scripts.ts';
+import { buildScript, defineScripts } from './scripts.ts';
 
 /** A promotion is noticed within this time, also by a connection that survives it. It costs two INFO. */
 const IDENTIFY_MS = 500;
@@ -129,7 +129,11 @@ export class Connection {
   async #identifyOnce(): Promise<void> {
     const generation = this.#generation;
     const startedAt = performance.now();
-    if (this.#runId === undefined) await assertNoEviction(this.redis);
+    if (this.#runId === undefined) {
+      await assertNoEviction(this.redis);
+      // Stock calls it by its hash; a Redis that restarted, or is another, does not know it.
+      await this.redis.script('LOAD', buildScript('reserve'));
+    }
     const { runId, isCluster, hasReplica } = await readIdentity(this.redis);
     // Else every other lane would be answered MOVED, or a cluster of one be believed in.
     if (isCluster !== this.#isCluster) {

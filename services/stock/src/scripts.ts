@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ClientContext, Redis, Result } from 'ioredis';
@@ -65,6 +66,11 @@ export function buildScript(name: ScriptName): string {
   if (!shebang.startsWith('#!lua')) throw new ScriptError(`${name}.lua does not start with #!lua`);
   const code = lines.filter((line) => !/^\s*(--.*)?$/.test(line));
   return [shebang, ...code].join('\n');
+}
+
+/** By which EVALSHA names it. */
+export function hashScript(name: ScriptName): string {
+  return createHash('sha1').update(buildScript(name)).digest('hex');
 }
 
 /** How many KEYS the header names; constant per script, because ioredis Cluster routes by it. */

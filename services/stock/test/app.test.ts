@@ -4,7 +4,7 @@ import { LIMITS, type Reservation, type ReserveAnswer } from '@seckill/contracts
 import t from 'tap';
 import { laneKeys } from '../src/keys.ts';
 import { createSettle } from '../src/settlements.ts';
-import { build, item } from './support/build.ts';
+import { build, item, until } from './support/build.ts';
 
 function reservationOf(answer: ReserveAnswer | undefined): Reservation {
   if (answer?.outcome !== 'reserved') throw new Error(`not reserved: ${JSON.stringify(answer)}`);
@@ -72,9 +72,49 @@ await t.test('a full batch of 256 items is answered whole', async (t) => {
     answers.map((answer) => reservationOf(answer).userId),
     items.map(({ userId }) => userId),
   );
-  const ids = new Set(answers.map((answer) => reservationOf(answer).id));
-  t.equal(ids.size, items.length);
+  const randoms = answers.map((answer) => reservationOf(answer).id.split('.')[2]?.slice(0, 16));
+  t.equal(new Set(randoms).size, items.length, "nobody can tell an id from a neighbour's");
 });
+
+await t.test('what one lane has too little for goes in order, across the calls of a batch', async (t) => {
+  const scarce = addSale({ items: [{ sku: 'a', price: 1, total: 70 }] });
+  await hand(scarce);
+  const items = Array.from({ length: 100 }, (_, index) =>
+    item(scarce.saleId, { userId: `scarce-${index}`, lines: [{ sku: 'a', quantity: 1 }] }),
+  );
+  const others = items.map((_item, index) =>
+    item(sale.saleId, { userId: `other-${index}`, lines: [{ sku: 'b', quantity: 1 }] }),
+  );
+  // The first asks again behind the border of 64.
+  const batch = [
+    ...items.flatMap((one, index) => [one, others[index] ?? one]),
+    items[0] ?? item(sale.saleId),
+  ];
+  const answers = await reserve(...batch);
+  t.same(
+    answers.filter((_answer, index) => index % 2 === 0).map(({ outcome }) => outcome),
+    [...Array<string>(70).fill('reserved'), ...Array<string>(30).fill('sold_out'), 'reserved'],
+  );
+  t.match(answers.at(-1), { replayed: true });
+  for (const [index, answer] of answers.slice(0, 140).entries()) {
+    t.equal(reservationOf(answer).userId, batch[index]?.userId, 'each hears of its own');
+  }
+});
+
+await t.test(
+  'a Redis that lost the script serves nobody until it has it again, and nothing is taken',
+  async (t) => {
+    const { state } = laneKeys({ saleId: sale.saleId, lane: 0 });
+    const held = async () => Number(await connection.redis.hget(state, 'b:held'));
+    const before = await held();
+    await connection.redis.script('FLUSH');
+    const request = item(sale.saleId, { userId: 'flushed', lines: [{ sku: 'b', quantity: 1 }] });
+    t.same(await reserve(request), [{ outcome: 'sale_unavailable', missing: false }]);
+    t.equal(await held(), before);
+    await until('it has it again', async () => (await reserve(request))[0]?.outcome === 'reserved');
+    t.equal(await held(), before + 1);
+  },
+);
 
 await t.test(
   'a repeat gets the same bytes; the order of the lines does not matter, everything else does',
@@ -171,9 +211,15 @@ await t.test('an item whose script fails is answered by itself', async (t) => {
   const answers = await reserve(
     item(sale.saleId, { userId: 'first', lines: [{ sku: 'b', quantity: 1 }] }),
     item(broken.saleId),
+    item(broken.saleId, { userId: 'same-call', lines: [{ sku: 'b', quantity: 1 }] }),
     item(sale.saleId, { userId: 'last', lines: [{ sku: 'b', quantity: 1 }] }),
   );
-  t.match(answers, [{ outcome: 'reserved' }, { outcome: 'internal' }, { outcome: 'reserved' }]);
+  t.match(answers, [
+    { outcome: 'reserved' },
+    { outcome: 'internal' },
+    { outcome: 'reserved' },
+    { outcome: 'reserved' },
+  ]);
 });
 
 await t.test('what is no batch, or too large a one, is refused and changes nothing', async (t) => {

@@ -281,6 +281,25 @@ function makeRole(options: { listed: string[]; read?: (saleId: string) => Promis
   return { auditor, round, clock, lines, sides, valueOf };
 }
 
+await t.test('readings take at most a tenth of the time, also those of a large sale', async (t) => {
+  const rests: number[] = [];
+  const role = makeRole({
+    listed: ['small', 'large'],
+    read: async (saleId) => {
+      role.clock.ms += saleId === 'large' ? 6_000 : 20;
+      return built.auditReader.read(known);
+    },
+  });
+  role.clock.sleep = async (ms) => {
+    rests.push(Math.round(ms));
+  };
+  const known = await openSale(built);
+  epochs.set(known, order.epoch);
+  order.readLedger = async (id) => ledgerOf(id, { stored: await offsets.readEnds() });
+  await role.round();
+  t.same(rests, [9 * 20, 9 * 6_000]);
+});
+
 await t.test(
   'the role tells once that an invariant broke and once that it holds, and forgets nothing between',
   async (t) => {

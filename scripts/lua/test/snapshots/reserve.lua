@@ -105,9 +105,11 @@ elseif state == 'paused' then
 elseif at < tonumber(opensAt) then
   shut = { 'sale_not_open', opensAt, tonumber(opensAt) - at }
 end
-limit = tonumber(limit)
 local unitsOf, recordOf = {}, {}
 local entries, newUnits, newHolds = {}, {}, {}
+local function broken(what)
+  return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
+end
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + 4]
   local quantity, soldOut = 0, nil
@@ -118,7 +120,7 @@ local function judge(number, first)
       return { 'sku_not_found', sku }
     end
     if item.isBroken then
-      return redis.error_reply('SECKILL_LANE_BROKEN counts of an item')
+      return broken('counts of an item')
     end
     if item.available < units and not soldOut then
       soldOut = { 'sold_out', sku, item.available, item.available + item.held == 0 and 1 or 0 }
@@ -132,12 +134,21 @@ local function judge(number, first)
   if soldOut then
     return soldOut
   end
-  local units = unitsOf[userId] or tonumber(buyers[number] or 0)
-  if limit and units + quantity > limit then
-    return { 'limit_reached', limit, units }
+  local units, limitUnits = unitsOf[userId] or tonumber(buyers[number] or 0), tonumber(limit or '')
+  if not units or (not limitUnits and limit ~= '') then
+    return broken('units or limit of a buyer')
   end
-  if channel and channel.cap ~= '' and channel.units + quantity > tonumber(channel.cap) then
-    return { 'channel_full', tonumber(channel.cap) }
+  if limitUnits and units + quantity > limitUnits then
+    return { 'limit_reached', limitUnits, units }
+  end
+  if channel then
+    local cap = tonumber(channel.cap)
+    if not channel.units or (not cap and channel.cap ~= '') then
+      return broken('units or cap of a channel')
+    end
+    if cap and channel.units + quantity > cap then
+      return { 'channel_full', cap }
+    end
   end
   unitsOf[userId] = units + quantity
   if channel then
@@ -179,11 +190,21 @@ end
 if #entries == 0 then
   return answers
 end
-for _, entry in ipairs(entries) do
+for number, entry in ipairs(entries) do
+  local add = number == 1 and redis.pcall or redis.call
+  local added
   if entry[3] == '' then
-    redis.call('XADD', outboxKey, entry[1], 'record', entry[2])
+    added = add('XADD', outboxKey, entry[1], 'record', entry[2])
   else
-    redis.call('XADD', outboxKey, entry[1], 'record', entry[2], 'traceparent', entry[3])
+    added = add('XADD', outboxKey, entry[1], 'record', entry[2], 'traceparent', entry[3])
+  end
+  if type(added) == 'table' and added.err then
+    for place in ipairs(requests) do
+      if recordOf[keyHashes[place]] then
+        answers[place] = added
+      end
+    end
+    return answers
   end
 end
 local written = { 'sequence', sequence }
