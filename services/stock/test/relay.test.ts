@@ -212,28 +212,33 @@ await t.test('entries added while Kafka confirms are not trimmed', async (t) => 
   );
 });
 
-await t.test('a lane that trickles is published four times a second, not for each entry, and soon', async (t) => {
-  const lane = await fill(0);
-  let sends = 0;
-  const send: Send = (record) => {
-    sends += 1;
-    return producer.send(record);
-  };
-  const stop = new AbortController();
-  const running = new LaneRelay(relayOptions(built, lane, { send }), lane).run(stop.signal);
-  const startedAt = performance.now();
-  for (let count = 1; count <= 100; count += 1) {
-    await built.reserveAll([item(lane.saleId, { userId: `u${count}`, lines: [{ sku: 'b', quantity: 1 }] })]);
-  }
-  const lastAt = performance.now();
-  await until('an empty outbox', async () => (await outboxLength(lane)) === 0);
-  const passes = (performance.now() - startedAt) / 250;
-  t.ok(performance.now() - lastAt < 700, 'an order is due in Postgres within a second');
-  stop.abort();
-  await running;
-  t.ok(sends <= passes + 2, `${sends} sends in ${passes.toFixed(1)} quarters of a second`);
-  holdsAll(t, lane, 100);
-});
+await t.test(
+  'a lane that trickles is published four times a second, not for each entry, and soon',
+  async (t) => {
+    const lane = await fill(0);
+    let sends = 0;
+    const send: Send = (record) => {
+      sends += 1;
+      return producer.send(record);
+    };
+    const stop = new AbortController();
+    const running = new LaneRelay(relayOptions(built, lane, { send }), lane).run(stop.signal);
+    const startedAt = performance.now();
+    for (let count = 1; count <= 100; count += 1) {
+      await built.reserveAll([
+        item(lane.saleId, { userId: `u${count}`, lines: [{ sku: 'b', quantity: 1 }] }),
+      ]);
+    }
+    const lastAt = performance.now();
+    await until('an empty outbox', async () => (await outboxLength(lane)) === 0);
+    const passes = (performance.now() - startedAt) / 250;
+    t.ok(performance.now() - lastAt < 700, 'an order is due in Postgres within a second');
+    stop.abort();
+    await running;
+    t.ok(sends <= passes + 2, `${sends} sends in ${passes.toFixed(1)} quarters of a second`);
+    holdsAll(t, lane, 100);
+  },
+);
 
 await t.test('of two relays at once one has the lease, and nothing is published twice', async (t) => {
   const lane = await fill(1_000);
