@@ -147,11 +147,12 @@ local unitsOf, recordOf = {}, {}
 local entries, newUnits, newHolds = {}, {}, {}
 
 -- A damaged lane fails closed, and only those it concerns.
--- What speaks first against the request, as its answer; nil when nothing does: then the buyer and the channel have the
--- units, and the caller takes them from the items.
 local function broken(what)
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
+
+-- What speaks first against the request, as its answer; nil when nothing does: then the buyer and the channel have the
+-- units, and the caller takes them from the items.
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + 4]
   local quantity, soldOut = 0, nil
