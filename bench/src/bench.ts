@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { runCli } from '@seckill/stack';
+import { runCli, UsageError } from '@seckill/stack';
 import { compare } from './compare.ts';
 import { diffFiles } from './diff.ts';
 import { HELP } from './help.ts';
@@ -16,11 +16,11 @@ async function main(): Promise<number> {
   }
   if (command === 'diff') {
     const [left, right] = rest;
-    if (left === undefined || right === undefined) throw new Error('diff wants two summary files');
+    if (left === undefined || right === undefined) throw new UsageError('diff wants two summary files');
     for (const line of diffFiles(left, right)) console.log(line);
     return 0;
   }
-  if (rest.length > 0) throw new Error(`one scenario at a time, not also ${rest.join(' ')}`);
+  if (rest.length > 0) throw new UsageError(`one scenario at a time, not also ${rest.join(' ')}`);
   if (command === 'compare') return compare(values, readNumbers(values));
   const scenario = LOAD_SCENARIOS.find(({ name }) => name === command);
   if (scenario === undefined) {

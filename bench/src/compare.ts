@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
+import { UsageError } from '@seckill/stack';
 import { FULL, QUICK, type Comparison } from './comparison.ts';
 import { comparisonTables } from './comparison-tables.ts';
 import { describeEnvironment } from './environment.ts';
@@ -55,6 +56,7 @@ export async function compare(values: Values, numbers: Numbers): Promise<number>
     const tables = comparisonTables(parts);
     const summary = {
       schemaVersion: SUMMARY_VERSION,
+      kind: 'comparison',
       ...parts,
       samples: samples.values,
       cpuUs: samples.cpuUs,
@@ -86,13 +88,14 @@ async function runPhase(
   }
 }
 
-/** @throws Error for a name that is none. */
+/** @throws UsageError for a name that is none. */
 function readOnly(text: string | undefined): string[] {
   const all = FIGURES.map(({ name }) => name);
   if (text === undefined) return all;
   const names = text.split(',').map((name) => name.trim());
   const unknown = names.find((name) => !all.includes(name));
-  if (unknown !== undefined) throw new Error(`--only: no figure "${unknown}"; there are ${all.join(', ')}`);
+  if (unknown !== undefined)
+    throw new UsageError(`--only: no figure "${unknown}"; there are ${all.join(', ')}`);
   return names;
 }
 

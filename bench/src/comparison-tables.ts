@@ -56,7 +56,7 @@ function sampleTable({ values }: Samples): string[] {
     return `| ${name} | ${format(median(rounds))} | ${list} |`;
   });
   return [
-    'Sides: accepted (sold-out: answered) a second. p50, p99: µs. Order lag: ms. Scripts: calls a second.',
+    'Sides: accepted (sold-out: answered) a second. p50, p99: µs. Order lag: ms. Scripts: requests a second.',
     '',
     '| measured | median | rounds |',
     '|---|---|---|',
@@ -87,7 +87,7 @@ function conditions(environment: Environment, scale: Scale): string[] {
     `before ${loadAverage}; Node ${node}; commit ${commit}; ${versions.join(', ')}; Kafka acks all, flushed on every`,
     `message. Closed model: ${scale.connections} connections, ${scale.windowMs / 1_000} s, the first ${scale.warmUpMs / 1_000} s not measured, ${scale.rounds} rounds,`,
     'every second one in the opposite order. Redis rewrites its AOF and PostgreSQL writes a checkpoint before each',
-    'window. Every side was checked after each window: as many orders as were accepted, never above the total.',
+    'window. Every side that sells was checked after each window: as many orders as were accepted, never above the total.',
   ];
 }
 

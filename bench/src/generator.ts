@@ -123,6 +123,14 @@ function measureSelf(from: number, to: number): Promise<{ utilization: number }>
 
 function resultOf(plan: Plan, recorder: Recorder, lost: number, utilization: number): LoadResult {
   const { sent, answered, dropped, late, samples, window } = recorder;
+  if (plan.model.kind === 'closed') {
+    // autocannon tells of no time-out. One request of each connection is cut when it stops.
+    const unanswered = Math.max(0, lost - plan.model.connections);
+    if (unanswered > 0) {
+      window.outcomes['no_answer'] = unanswered;
+      window.answered += unanswered;
+    }
+  }
   const seconds = (durationOf(plan) - plan.warmUpMs) / 1_000;
   const whyInvalid: string[] = [];
   // A closed model saturates on purpose; what the generator took is told with it.

@@ -1,5 +1,5 @@
 import { settle, type Comparison } from './comparison.ts';
-import { note } from './saturation.ts';
+import { note, noteFindings } from './saturation.ts';
 import { loadSide, type Measured, type SideLoad } from './side.ts';
 
 /** A crowd's, not a load balancer's; beyond these in flight the service is not at half of saturation. */
@@ -55,6 +55,7 @@ async function measureSaturation(comparison: Comparison, seed: number): Promise<
   const model = { kind: 'closed', connections: scale.connections, durationMs: scale.windowMs } as const;
   await settle(comparison);
   const measured = await loadSide(rig.target, rig.sides.product, { model, warmUpMs: scale.warmUpMs, seed });
+  noteFindings(comparison, 'product', measured);
   return measured.load.acceptedPerSecond;
 }
 
@@ -70,6 +71,7 @@ async function measureValid(
     const measured = await loadSide(rig.target, rig.sides[side], options);
     const { whyInvalid } = measured.load;
     if (whyInvalid.length === 0) return measured;
+    noteFindings(comparison, side, measured);
     const text = `latency, ${side}, round ${options.seed}, attempt ${attempt}: not valid, ${whyInvalid.join('; ')}`;
     samples.notes.push(text);
     log(text);

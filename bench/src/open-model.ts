@@ -44,9 +44,9 @@ export async function runOpen(
     const request = maker.next();
     recorder.send(request);
     dispatch(pool, request, (heard) => {
-      if (heard === undefined) recorder.lose(request, isMeasured);
+      const latencyUs = (performance.now() - intendedAt) * 1_000;
+      if (heard === undefined) recorder.lose(request, isMeasured, latencyUs);
       else {
-        const latencyUs = (performance.now() - intendedAt) * 1_000;
         recorder.answer(request, { ...heard, latencyUs, isMeasured });
         if (request.kind === 'reserve' && heard.status === 201 && plan.traffic.payShare > 0) {
           maker.reserved((JSON.parse(heard.body) as { id: string }).id, request.userId);

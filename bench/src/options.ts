@@ -1,3 +1,5 @@
+import { UsageError } from '@seckill/stack';
+
 export const OPTIONS = {
   name: { type: 'string' },
   target: { type: 'string' },
@@ -45,7 +47,7 @@ const BOUNDS = {
 
 export type Numbers = { -readonly [Name in keyof typeof BOUNDS]?: number };
 
-/** @throws Error that names the option. */
+/** @throws UsageError that names the option. */
 export function readNumbers(values: Values): Numbers {
   const numbers: Numbers = {};
   for (const [name, [min, max]] of Object.entries(BOUNDS) as [
@@ -56,7 +58,7 @@ export function readNumbers(values: Values): Numbers {
     if (text === undefined) continue;
     const value = Number(text);
     if (text.trim() === '' || !Number.isFinite(value) || value < min || value > max) {
-      throw new Error(`--${name} must be a number from ${min} to ${max}`);
+      throw new UsageError(`--${name} must be a number from ${min} to ${max}`);
     }
     numbers[name] = value;
   }

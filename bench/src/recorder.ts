@@ -123,11 +123,14 @@ export class Recorder {
     else if (request.kind === 'reserve') this.history.push(['rejected', outcome]);
   }
 
-  /** No answer: only a repeat with the same key can tell what became of it. */
-  lose(request: BenchRequest, isMeasured: boolean): void {
+  /** No answer: only a repeat with the same key can tell what became of it. Whoever waited in vain waited that long. */
+  lose(request: BenchRequest, isMeasured: boolean, latencyUs: number): void {
     if (!this.#pending.delete(request)) return;
     this.#count(this.#sample, 'no_answer');
-    if (isMeasured) this.#count(this.window, 'no_answer');
+    if (isMeasured) {
+      this.#count(this.window, 'no_answer');
+      this.#all.recordValue(Math.min(LATENCY_US_MAX, Math.max(1, Math.round(latencyUs))));
+    }
     this.#lost.push(request);
   }
 

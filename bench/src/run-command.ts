@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { UsageError } from '@seckill/stack';
 import { describeEnvironment } from './environment.ts';
 import { makeResultFolder } from './folders.ts';
 import { createLive, type Live } from './live.ts';
@@ -18,6 +19,11 @@ export async function runCommand(scenario: LoadScenario, values: Values, numbers
   };
   const target = await openTarget(targetOptions(values, log));
   try {
+    if (numbers['order-lag-p99'] !== undefined && target.engines === undefined) {
+      throw new UsageError(
+        '--order-lag-p99 wants --redis, --kafka and --postgres: rows are looked for there',
+      );
+    }
     const summary = await runOnce(target, scenario, numbers, createLive(process.stdout));
     const folder = makeResultFolder(scenario.name, values.out);
     writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);

@@ -14,7 +14,7 @@ export async function compareSaturation(comparison: Comparison): Promise<void> {
     return loadSide(rig.target, rig.sides[side], { model, warmUpMs, seed: round });
   };
   // Compilers settle: the first seconds of a process are not its speed.
-  for (const side of sides) await load(side, 0, scale.windowMs / 2, 0);
+  for (const side of sides) noteFindings(comparison, side, await load(side, 0, scale.windowMs / 2, 0));
   for (let round = 1; round <= scale.rounds; round += 1) {
     // Every second round the other way: who comes first has the cooler machine, or the warmer.
     for (const side of round % 2 === 1 ? sides : [...sides].reverse()) {
@@ -45,8 +45,9 @@ export async function compareSoldOut(comparison: Comparison): Promise<void> {
       await settle(comparison);
       const measured = await measure(side, round, scale.windowMs, scale.warmUpMs);
       const { answeredPerSecond, window } = measured.load;
-      samples.add(side === 'plain' ? 'plain beside sold-out' : side, answeredPerSecond);
-      note(comparison, side, measured);
+      const name = side === 'plain' ? 'plain beside sold-out' : side;
+      samples.add(name, answeredPerSecond);
+      note(comparison, name, measured);
       if (
         side === 'sold-out' &&
         (window.accepted > 0 || (window.outcomes['sold_out'] ?? 0) < window.answered)
@@ -79,8 +80,13 @@ async function sellOut({ rig: { target, sides } }: Comparison, saleId: string): 
   return history;
 }
 
-export function note({ samples, log }: Comparison, side: string, measured: Measured): void {
-  samples.addCpu(side, measured.cpuUs);
+export function note(comparison: Comparison, side: string, measured: Measured): void {
+  comparison.samples.addCpu(side, measured.cpuUs);
+  noteFindings(comparison, side, measured);
+}
+
+/** Also of loads that measure nothing: whoever sells wrong in one has sold wrong. */
+export function noteFindings({ samples, log }: Comparison, side: string, measured: Measured): void {
   for (const finding of measured.findings) {
     samples.findings.push(`${side}: ${finding}`);
     log(`BROKEN  ${side}: ${finding}`);

@@ -1,5 +1,5 @@
 import { ConfigReader, readKafkaAccess, type KafkaAccess } from '@seckill/runtime';
-import { onEnd, readStack, startStack, type Stack, type StackInfo } from '@seckill/stack';
+import { onEnd, readStack, startStack, UsageError, type Stack, type StackInfo } from '@seckill/stack';
 import { Pool } from 'undici';
 import { EngineReader } from './engines.ts';
 import { createTokenSigner } from './token-signer.ts';
@@ -67,9 +67,9 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
 }
 
 function openForeign({ secret, redis, kafka, postgres }: TargetOptions, url: string): Target {
-  if (secret === undefined) throw new Error('--target wants --secret, the JWT_SECRET of the deployment');
+  if (secret === undefined) throw new UsageError('--target wants --secret, the JWT_SECRET of the deployment');
   const given = [redis, kafka, postgres].filter((one) => one !== undefined).length;
-  if (given > 0 && given < 3) throw new Error('--redis, --kafka and --postgres go together');
+  if (given > 0 && given < 3) throw new UsageError('--redis, --kafka and --postgres go together');
   const urls =
     redis === undefined || kafka === undefined || postgres === undefined
       ? undefined

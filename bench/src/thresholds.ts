@@ -5,7 +5,7 @@ import type { OrderLag } from './order-lag.ts';
 export interface ThresholdLimits {
   /** Of all answers. */
   p99Ms?: number;
-  /** Of 1: failures among answers, lost ones included. Outcomes such as sold out are no failures. */
+  /** Of 1: failures among answers, lost and dropped ones included. Outcomes such as sold out are no failures. */
   errorRate?: number;
   /** From the 201 to the row. */
   orderLagP99Ms?: number;
@@ -37,7 +37,7 @@ export function failuresOf(outcomes: Record<string, number>): number {
 
 export function judgeThresholds(
   limits: ThresholdLimits,
-  { window, latency }: LoadResult,
+  { window, latency, dropped }: LoadResult,
   oversold: number,
   lag: OrderLag | undefined,
 ): Threshold[] {
@@ -50,7 +50,7 @@ export function judgeThresholds(
   add(
     'error_rate',
     limits.errorRate,
-    window.answered === 0 ? 1 : failuresOf(window.outcomes) / window.answered,
+    window.answered === 0 ? 1 : (failuresOf(window.outcomes) + dropped) / (window.answered + dropped),
   );
   add('oversold', 0, oversold);
   // What was never stored is a lag without end; without the engines nothing can be said.

@@ -115,6 +115,12 @@ if verdict ~= 'open' then
   end
   return answers
 end
+-- A count as it was written, or nil: tonumber takes `-5`, `nan` and `0x7` for numbers, and with those a damaged lane would
+-- sell without end (INV-1, INV-6).
+local function count(text)
+  return tonumber(string.match(text or '', '^%d+$'))
+end
+
 -- INV-4. A record is in one of the two: settle.lua moves it.
 local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call('HMGET', keysKey, unpack(keyHashes))
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
@@ -123,11 +129,11 @@ local at = now()
 for _, item in pairs(items) do
   local place = item.place
   item.isKnown = lane[place] ~= false
-  item.available, item.held, item.price = tonumber(lane[place] or ''), tonumber(lane[place + 1] or ''), lane[place + 2]
-  item.isBroken = not item.available or not item.held or not tonumber(item.price or '') or item.available < 0
+  item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
+  item.isBroken = not item.available or not item.held or not count(item.price)
 end
 for _, channel in pairs(channels) do
-  channel.cap, channel.units = lane[channel.place], tonumber(lane[channel.place + 1] or '')
+  channel.cap, channel.units = lane[channel.place], count(lane[channel.place + 1])
 end
 
 -- A sale is in one state at a time. Closed comes first: "paused" and "not open" invite a repeat that cannot succeed.
@@ -179,7 +185,7 @@ local function judge(number, first)
     return soldOut
   end
   -- INV-6
-  local units, limitUnits = unitsOf[userId] or tonumber(buyers[number] or 0), tonumber(limit or '')
+  local units, limitUnits = unitsOf[userId] or count(buyers[number] or '0'), count(limit)
   if not units or (not limitUnits and limit ~= '') then
     return broken('units or limit of a buyer')
   end
@@ -187,7 +193,7 @@ local function judge(number, first)
     return { 'limit_reached', limitUnits, units }
   end
   if channel then
-    local cap = tonumber(channel.cap)
+    local cap = count(channel.cap)
     if not channel.units or (not cap and channel.cap ~= '') then
       return broken('units or cap of a channel')
     end
@@ -227,7 +233,7 @@ for number, first in ipairs(requests) do
     end
     local record = table.concat(facts, '\n')
     local last = #newHolds
-    entries[#entries + 1] = { entryId, record, ARGV[first + 6] }
+    entries[#entries + 1] = { entryId, record, ARGV[first + 6], number }
     newHolds[last + 1], newHolds[last + 2] = keyHash, record
     newUnits[last + 1], newUnits[last + 2] = userId, unitsOf[userId]
     recordOf[keyHash] = record
@@ -238,8 +244,8 @@ if #entries == 0 then
   return answers
 end
 
--- The first write, because it is the only one that can be refused (a rewound id): nothing else has happened then, those
--- who would have reserved hear of it, and the ids after it are higher still.
+-- The first write, because it is the only one that can be refused (a rewound id): nothing else has happened then, and the
+-- ids after it are higher still.
 for number, entry in ipairs(entries) do
   local add = number == 1 and redis.pcall or redis.call
   local added
@@ -249,8 +255,9 @@ for number, entry in ipairs(entries) do
     added = add('XADD', outboxKey, entry[1], 'record', entry[2], 'traceparent', entry[3])
   end
   if type(added) == 'table' and added.err then
-    for place in ipairs(requests) do
-      if recordOf[keyHashes[place]] then
+    -- Whoever was decided after the first of them was told of units that nobody took.
+    for place = entry[4], #requests do
+      if not held[place] and not ended[place] then
         answers[place] = added
       end
     end

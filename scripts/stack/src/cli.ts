@@ -1,7 +1,14 @@
 /** What all commands of this folder share: one line for what a person can act on, a stack trace for our own bugs. */
 import { StackError } from './errors.ts';
 
+/** What was asked for makes no sense: told in one line, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly code = 'SECKILL_USAGE';
+}
+
 function isUsage(error: unknown): error is Error {
+  if (error instanceof UsageError) return true;
   return error instanceof Error && String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS');
 }
 

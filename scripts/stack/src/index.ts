@@ -7,7 +7,7 @@ export { isDockerRunning } from './docker.ts';
 export type { EngineName, Log } from './engine.ts';
 export { startEngines } from './engine-set.ts';
 export type { EngineOptions, EngineUrls, Engines } from './engine-set.ts';
-export { runCli } from './cli.ts';
+export { runCli, UsageError } from './cli.ts';
 export { StackError } from './errors.ts';
 export { readStack } from './info.ts';
 export type { StackInfo } from './info.ts';

@@ -10,7 +10,7 @@ import {
   type RedisNode,
 } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
-import { buildScript, defineScripts } from './scripts.ts';
+import { defineScripts, RESERVE_SCRIPT } from './scripts.ts';
 
 /** A promotion is noticed within this time, also by a connection that survives it. It costs two INFO. */
 const IDENTIFY_MS = 500;
@@ -30,6 +30,8 @@ export class Connection {
   #identifiedAt = Number.NEGATIVE_INFINITY;
   #node: RedisNode | undefined;
   #hasReplica = false;
+  /** Stock calls it by its hash; a Redis that restarted, or is another, does not know it. */
+  #hasScript = false;
   /** Raised at every connect and close, so that an answer of an earlier connection is dropped. */
   #generation = 0;
   #onIdentified: () => void = () => undefined;
@@ -45,9 +47,11 @@ export class Connection {
     });
   }
 
-  /** Undefined while disconnected, while not known or known too long ago, and while this Redis may evict keys. */
+  /** Undefined while disconnected, while not known or known too long ago, while this Redis may evict keys or lacks the script. */
   get runId(): string | undefined {
-    return performance.now() - this.#identifiedAt < IDENTITY_MS_MAX ? this.#runId : undefined;
+    return this.#hasScript && performance.now() - this.#identifiedAt < IDENTITY_MS_MAX
+      ? this.#runId
+      : undefined;
   }
 
   /** As it said when it was identified last; undefined for a Redis that is no node of a cluster. */
@@ -68,6 +72,12 @@ export class Connection {
   forget(): void {
     this.#generation += 1;
     this.#runId = undefined;
+    this.#hasScript = false;
+  }
+
+  /** Its scripts were flushed. It is the same Redis, whose lanes need no check: nobody hears of it. */
+  loadScriptAgain(): void {
+    this.#hasScript = false;
   }
 
   /** Called whenever another Redis, or another history, is behind the connection than before. */
@@ -110,7 +120,7 @@ export class Connection {
   async #keepIdentified(): Promise<void> {
     const { signal } = this.#closing;
     for (;;) {
-      await systemClock.sleep(this.#runId === undefined ? IDENTIFY_MS / 5 : IDENTIFY_MS, signal);
+      await systemClock.sleep(this.runId === undefined ? IDENTIFY_MS / 5 : IDENTIFY_MS, signal);
       if (signal.aborted) return;
       if (this.redis.status !== 'ready') continue;
       try {
@@ -129,11 +139,8 @@ export class Connection {
   async #identifyOnce(): Promise<void> {
     const generation = this.#generation;
     const startedAt = performance.now();
-    if (this.#runId === undefined) {
-      await assertNoEviction(this.redis);
-      // Stock calls it by its hash; a Redis that restarted, or is another, does not know it.
-      await this.redis.script('LOAD', buildScript('reserve'));
-    }
+    if (this.#runId === undefined) await assertNoEviction(this.redis);
+    if (!this.#hasScript) await this.redis.script('LOAD', RESERVE_SCRIPT.source);
     const { runId, isCluster, hasReplica } = await readIdentity(this.redis);
     // Else every other lane would be answered MOVED, or a cluster of one be believed in.
     if (isCluster !== this.#isCluster) {
@@ -143,6 +150,7 @@ export class Connection {
     }
     const node = isCluster ? await readNode(this.redis) : undefined;
     if (generation !== this.#generation) return;
+    this.#hasScript = true;
     const isOther = runId !== this.#runId;
     this.#runId = runId;
     this.#node = node;

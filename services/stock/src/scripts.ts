@@ -68,11 +68,6 @@ export function buildScript(name: ScriptName): string {
   return [shebang, ...code].join('\n');
 }
 
-/** By which EVALSHA names it. */
-export function hashScript(name: ScriptName): string {
-  return createHash('sha1').update(buildScript(name)).digest('hex');
-}
-
 /** How many KEYS the header names; constant per script, because ioredis Cluster routes by it. */
 export function countKeys(name: ScriptName): number {
   const header = readSource(`${name}.lua`).split('\n\n', 1)[0] ?? '';
@@ -89,3 +84,10 @@ export function defineScripts(redis: Redis): void {
     redis.defineCommand(name, { lua: buildScript(name), numberOfKeys: countKeys(name) });
   }
 }
+
+/** Read once: what is loaded is what EVALSHA names, also when the files below a running process are replaced. */
+const reserveSource = buildScript('reserve');
+export const RESERVE_SCRIPT = {
+  source: reserveSource,
+  hash: createHash('sha1').update(reserveSource).digest('hex'),
+};

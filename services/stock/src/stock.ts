@@ -17,7 +17,7 @@ import type { StockMetrics } from './metrics.ts';
 import { parseRecord, toReservation } from './record.ts';
 import { makeRandoms, splitSuffix } from './reservation-id.ts';
 import { splitIntoCalls, toReserveArguments } from './reserve-call.ts';
-import { hashScript, type ScriptAnswer } from './scripts.ts';
+import { RESERVE_SCRIPT, type ScriptAnswer } from './scripts.ts';
 
 /**
  * A replica that follows confirms within a millisecond or two. One that hangs makes every batch of its node unknown until
@@ -25,7 +25,6 @@ import { hashScript, type ScriptAnswer } from './scripts.ts';
  */
 const REPLICA_MS = 200;
 
-const RESERVE_HASH = hashScript('reserve');
 const OUTCOME_UNKNOWN: ReserveAnswer = { outcome: 'outcome_unknown' };
 
 export interface StockOptions {
@@ -87,7 +86,8 @@ export class Stock {
         toReserveArguments(item, randoms[call.indexes[place] ?? -1] ?? ''),
       );
       const keys = scriptKeys('reserve', lane);
-      pipeline.evalsha(RESERVE_HASH, keys.length, ...keys, runId, this.#options.outboxCountMax, ...requests);
+      const { outboxCountMax } = this.#options;
+      pipeline.evalsha(RESERVE_SCRIPT.hash, keys.length, ...keys, runId, outboxCountMax, ...requests);
     }
     // What is known of this Redis is up to 2 s old. A primary that was demoted, took over the data of a replica that
     // lacks the tail and was promoted again within that time kept our socket, and its lanes name the identity we pass:
@@ -104,8 +104,7 @@ export class Stock {
     const answers: ReserveAnswer[] = [];
     for (const [place, call] of calls.entries()) {
       const [error, told] = results?.[place] ?? [new Error('no answer'), undefined];
-      // It is loaded again before the connection serves again.
-      if (error?.message.startsWith('NOSCRIPT') === true) connection.forget();
+      if (error?.message.startsWith('NOSCRIPT') === true) connection.loadScriptAgain();
       for (const [index, item] of call.items.entries()) {
         const answer = error ?? (told as (ScriptAnswer | Error)[])[index] ?? new Error('no answer');
         const isCertain = answer instanceof Error || (isSame && isKept);

@@ -107,12 +107,17 @@ await t.test(
     const { state } = laneKeys({ saleId: sale.saleId, lane: 0 });
     const held = async () => Number(await connection.redis.hget(state, 'b:held'));
     const before = await held();
+    const heard = { times: 0 };
+    connection.onIdentified(() => {
+      heard.times += 1;
+    });
     await connection.redis.script('FLUSH');
     const request = item(sale.saleId, { userId: 'flushed', lines: [{ sku: 'b', quantity: 1 }] });
     t.same(await reserve(request), [{ outcome: 'sale_unavailable', missing: false }]);
     t.equal(await held(), before);
     await until('it has it again', async () => (await reserve(request))[0]?.outcome === 'reserved');
     t.equal(await held(), before + 1);
+    t.equal(heard.times, 0, 'it is no other Redis, whose lanes would be checked');
   },
 );
 

@@ -85,17 +85,20 @@ if verdict ~= 'open' then
   end
   return answers
 end
+local function count(text)
+  return tonumber(string.match(text or '', '^%d+$'))
+end
 local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call('HMGET', keysKey, unpack(keyHashes))
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
 for _, item in pairs(items) do
   local place = item.place
   item.isKnown = lane[place] ~= false
-  item.available, item.held, item.price = tonumber(lane[place] or ''), tonumber(lane[place + 1] or ''), lane[place + 2]
-  item.isBroken = not item.available or not item.held or not tonumber(item.price or '') or item.available < 0
+  item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
+  item.isBroken = not item.available or not item.held or not count(item.price)
 end
 for _, channel in pairs(channels) do
-  channel.cap, channel.units = lane[channel.place], tonumber(lane[channel.place + 1] or '')
+  channel.cap, channel.units = lane[channel.place], count(lane[channel.place + 1])
 end
 local shut
 if state == 'closed' or at >= tonumber(closesAt) then
@@ -134,7 +137,7 @@ local function judge(number, first)
   if soldOut then
     return soldOut
   end
-  local units, limitUnits = unitsOf[userId] or tonumber(buyers[number] or 0), tonumber(limit or '')
+  local units, limitUnits = unitsOf[userId] or count(buyers[number] or '0'), count(limit)
   if not units or (not limitUnits and limit ~= '') then
     return broken('units or limit of a buyer')
   end
@@ -142,7 +145,7 @@ local function judge(number, first)
     return { 'limit_reached', limitUnits, units }
   end
   if channel then
-    local cap = tonumber(channel.cap)
+    local cap = count(channel.cap)
     if not channel.units or (not cap and channel.cap ~= '') then
       return broken('units or cap of a channel')
     end
@@ -180,7 +183,7 @@ for number, first in ipairs(requests) do
     end
     local record = table.concat(facts, '\n')
     local last = #newHolds
-    entries[#entries + 1] = { entryId, record, ARGV[first + 6] }
+    entries[#entries + 1] = { entryId, record, ARGV[first + 6], number }
     newHolds[last + 1], newHolds[last + 2] = keyHash, record
     newUnits[last + 1], newUnits[last + 2] = userId, unitsOf[userId]
     recordOf[keyHash] = record
@@ -199,8 +202,8 @@ for number, entry in ipairs(entries) do
     added = add('XADD', outboxKey, entry[1], 'record', entry[2], 'traceparent', entry[3])
   end
   if type(added) == 'table' and added.err then
-    for place in ipairs(requests) do
-      if recordOf[keyHashes[place]] then
+    for place = entry[4], #requests do
+      if not held[place] and not ended[place] then
         answers[place] = added
       end
     end
