@@ -4,7 +4,7 @@ import { LIMITS, type Reservation, type ReserveAnswer } from '@seckill/contracts
 import t from 'tap';
 import { laneKeys } from '../src/keys.ts';
 import { createSettle } from '../src/settlements.ts';
-import { build, item, until } from './support/build.ts';
+import { build, item, startRedis, until } from './support/build.ts';
 
 function reservationOf(answer: ReserveAnswer | undefined): Reservation {
   if (answer?.outcome !== 'reserved') throw new Error(`not reserved: ${JSON.stringify(answer)}`);
@@ -104,19 +104,24 @@ await t.test('what one lane has too little for goes in order, across the calls o
 await t.test(
   'a Redis that lost the script serves nobody until it has it again, and nothing is taken',
   async (t) => {
-    const { state } = laneKeys({ saleId: sale.saleId, lane: 0 });
-    const held = async () => Number(await connection.redis.hget(state, 'b:held'));
-    const before = await held();
+    // Of its own: the other tests' stocks serve from the shared one.
+    const engines = await startRedis(t);
+    const own = await build(t, { redisUrl: engines.redis });
+    const flushed = own.addSale();
+    await own.hand(flushed);
+    const { redis } = own.connection;
+    const held = async () =>
+      Number(await redis.hget(laneKeys({ saleId: flushed.saleId, lane: 0 }).state, 'b:held'));
     const heard = { times: 0 };
-    connection.onIdentified(() => {
+    own.connection.onIdentified(() => {
       heard.times += 1;
     });
-    await connection.redis.script('FLUSH');
-    const request = item(sale.saleId, { userId: 'flushed', lines: [{ sku: 'b', quantity: 1 }] });
-    t.same(await reserve(request), [{ outcome: 'sale_unavailable', missing: false }]);
-    t.equal(await held(), before);
-    await until('it has it again', async () => (await reserve(request))[0]?.outcome === 'reserved');
-    t.equal(await held(), before + 1);
+    await redis.script('FLUSH');
+    const request = item(flushed.saleId, { lines: [{ sku: 'b', quantity: 1 }] });
+    t.same(await own.reserve(request), [{ outcome: 'sale_unavailable', missing: false }]);
+    t.equal(await held(), 0);
+    await until('it has it again', async () => (await own.reserve(request))[0]?.outcome === 'reserved');
+    t.equal(await held(), 1);
     t.equal(heard.times, 0, 'it is no other Redis, whose lanes would be checked');
   },
 );
