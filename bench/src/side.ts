@@ -83,8 +83,8 @@ export async function loadSide(target: Target, side: Side, options: SideLoad): P
     const history = readHistory(historyFile, saleId, options.history);
     const judged = await judgeSide({ target, side, saleId, history, before, options });
     const { window } = load;
-    // A rate of failures is no rate; a short window may have one by chance.
-    const isFailing = failuresOf(window.outcomes) > Math.max(3, window.answered / 1_000);
+    // A rate of failures is no rate.
+    const isFailing = failuresOf(window.outcomes) > Math.max(1, window.answered) / 1_000;
     const findings = isFailing ? [...judged, `failures: ${JSON.stringify(window.outcomes)}`] : judged;
     const perAnswer = ([name, seconds]: [string, number]) => [
       name,
