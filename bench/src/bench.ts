@@ -3,7 +3,7 @@ import { runCli, UsageError } from '@seckill/stack';
 import { compare } from './compare.ts';
 import { diffFiles } from './diff.ts';
 import { HELP } from './help.ts';
-import { OPTIONS, readNumbers } from './options.ts';
+import { assertTaken, OPTIONS, readNumbers } from './options.ts';
 import { LOAD_SCENARIOS } from './scenarios/index.ts';
 import { runCommand } from './run-command.ts';
 
@@ -15,6 +15,7 @@ async function main(): Promise<number> {
     return values.help === true ? 0 : 2;
   }
   if (command === 'diff') {
+    assertTaken('diff', values, []);
     const [left, right] = rest;
     if (left === undefined || right === undefined) throw new UsageError('diff wants two summary files');
     for (const line of diffFiles(left, right)) console.log(line);

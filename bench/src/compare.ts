@@ -10,7 +10,8 @@ import { makeResultFolder } from './folders.ts';
 import { compareHolds } from './holds.ts';
 import { compareIntake } from './intake-rate.ts';
 import { compareLatency } from './latency.ts';
-import type { Numbers, Values } from './options.ts';
+import { formatLine } from './live.ts';
+import { assertTaken, type Numbers, type Values } from './options.ts';
 import { BASELINES, startRig, type SideName } from './rig.ts';
 import { Samples } from './samples.ts';
 import { compareSaturation, compareSoldOut } from './saturation.ts';
@@ -29,22 +30,20 @@ const PHASES: readonly [Phase, (comparison: Comparison) => Promise<void>][] = [
 
 /** Product and baselines side by side. @returns 0 all figures met; 99 some missed; 1 somebody sold wrong. */
 export async function compare(values: Values, numbers: Numbers): Promise<number> {
+  assertTaken('compare', values, ['rounds', 'only', 'quick', 'json', 'out']);
   const names = readOnly(values.only);
   const kinds = FIGURES.filter(({ name }) => names.includes(name));
   const phases = new Set(kinds.flatMap((kind) => kind.phases));
   const scale = { ...(values.quick === true ? QUICK : FULL) };
   scale.rounds = numbers.rounds ?? scale.rounds;
   const startedAt = new Date();
-  const log = (line: string): void => {
-    const seconds = Math.round((Date.now() - startedAt.getTime()) / 1_000);
-    console.log(`${String(seconds).padStart(5)} s  ${line}`);
-  };
+  const { log, show } = createProgress(startedAt);
   warnOfLoad(log);
   const rig = await startRig(log);
   const samples = new Samples();
   try {
     const environment = await describeEnvironment(rig.target);
-    const comparison: Comparison = { rig, scale, samples, sides: sidesFor(values.only, kinds), log };
+    const comparison: Comparison = { rig, scale, samples, sides: sidesFor(values.only, kinds), log, show };
     for (const [phase, run] of PHASES) {
       if (!phases.has(phase)) continue;
       log(`── ${phase}, ${scale.rounds} rounds`);
@@ -71,6 +70,22 @@ export async function compare(values: Values, numbers: Numbers): Promise<number>
   } finally {
     await rig.close();
   }
+}
+
+/** A line for each window, and for each of its seconds one below it; on a terminal that one is redrawn in place. */
+function createProgress(startedAt: Date): Pick<Comparison, 'log' | 'show'> {
+  const { stdout } = process;
+  const erase = stdout.isTTY ? '\r\u001b[K' : '';
+  return {
+    log(line) {
+      const seconds = Math.round((Date.now() - startedAt.getTime()) / 1_000);
+      stdout.write(`${erase}${String(seconds).padStart(5)} s  ${line}\n`);
+    },
+    show(side, point) {
+      const line = `${' '.repeat(9)}${side}  ${formatLine(point, 0)}`;
+      stdout.write(stdout.isTTY ? `${erase}${line.slice(0, stdout.columns - 1)}` : `${line}\n`);
+    },
+  };
 }
 
 /** A phase that fails takes its figures with it, not the hour before it. */

@@ -1,5 +1,7 @@
+import type { Point } from './live.ts';
 import type { Rig, SideName } from './rig.ts';
 import type { Samples } from './samples.ts';
+import { loadSide, type Measured, type SideLoad } from './side.ts';
 
 /** How long and how often; the same for both sides of every pair. */
 export interface Scale {
@@ -49,6 +51,8 @@ export interface Comparison {
   /** Of the baselines beside the product. */
   sides: SideName[];
   log: (line: string) => void;
+  /** Each second of each window. */
+  show: (side: SideName, point: Point) => void;
 }
 
 const SETTLE_MS = 30_000;
@@ -56,4 +60,12 @@ const SETTLE_MS = 30_000;
 /** Before each window: what the last one left to the engines is done. */
 export async function settle({ rig }: Comparison): Promise<void> {
   await rig.target.engines?.settleEngines(SETTLE_MS);
+}
+
+/** One window of one side, told second by second. */
+export function loadWindow({ rig, show }: Comparison, side: SideName, options: SideLoad): Promise<Measured> {
+  const onSecond = (point: Point) => {
+    show(side, point);
+  };
+  return loadSide(rig.target, rig.sides[side], { ...options, onSecond });
 }

@@ -23,8 +23,9 @@ Where to:
   --redis URL --kafka HOST:PORT,… --postgres URL     with KAFKA_TLS_CA and KAFKA_SASL_* of the environment
 
 What:
-  --duration S        seconds
-  --rate N            arrivals a second (open model)
+  --duration S        seconds; not of oranges-2000 and mangoes-1000, which have a --factor
+  --rate N            arrivals a second: hot-user, duplicate-keys, mixed, soak
+  --arrivals SHAPE    constant, poisson or ramp (from none to --rate) of the same four
   --connections N
   --buyers N          of burst, oranges-2000, mangoes-1000, settle-storm
   --factor N          how many times faster than life: oranges-2000, mangoes-1000

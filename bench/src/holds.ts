@@ -2,12 +2,11 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReserveAnswer, ReserveItem } from '@seckill/contracts';
 import { Pool } from 'undici';
-import { settle, type Comparison } from './comparison.ts';
+import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { judgeCounts } from './intake-rate.ts';
 import { closeSale, createSale } from './sale.ts';
 import { note } from './saturation.ts';
 import { plainSale, PLENTY } from './scenarios/load.ts';
-import { loadSide } from './side.ts';
 
 const FEW_HOLDS = 1_000;
 const BATCH_COUNT = 256;
@@ -23,7 +22,7 @@ const STORED_MS = 900_000;
  */
 export async function compareHolds(comparison: Comparison): Promise<void> {
   const { scale, samples, rig, log } = comparison;
-  const { target, sides } = rig;
+  const { target } = rig;
   const { engines } = target;
   if (engines === undefined) throw new Error('no engines');
   await settle(comparison);
@@ -45,7 +44,7 @@ export async function compareHolds(comparison: Comparison): Promise<void> {
       const { holds } = await engines.counts(saleId);
       await settle(comparison);
       const options = { model, warmUpMs: scale.warmUpMs, seed: round, saleId, isJudgedByCounts: true };
-      const measured = await loadSide(target, sides.product, options);
+      const measured = await loadWindow(comparison, 'product', options);
       const name = saleId === large ? 'with many holds' : 'with few holds';
       const { acceptedPerSecond } = measured.load;
       samples.add(name, acceptedPerSecond);

@@ -1,6 +1,5 @@
 import { drainBacklog, pauseOrder, resumeOrder } from './backlog.ts';
-import { settle, type Comparison } from './comparison.ts';
-import { loadSide } from './side.ts';
+import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { closeSale, createSale } from './sale.ts';
 import { plainSale, PLENTY } from './scenarios/load.ts';
 import { randomBytes } from 'node:crypto';
@@ -8,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 /** Orders stored a second while a backlog is drained and nothing else runs. */
 export async function compareIntake(comparison: Comparison): Promise<void> {
   const { scale, samples, rig, log } = comparison;
-  const { target, sides } = rig;
+  const { target } = rig;
   for (let round = 1; round <= scale.rounds; round += 1) {
     await settle(comparison);
     const saleId = `bench-${randomBytes(6).toString('hex')}`;
@@ -17,7 +16,7 @@ export async function compareIntake(comparison: Comparison): Promise<void> {
     pauseOrder(target);
     try {
       // Judged when it is stored, below.
-      await loadSide(target, sides.product, {
+      await loadWindow(comparison, 'product', {
         model,
         warmUpMs: 0,
         seed: round,

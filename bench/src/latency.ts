@@ -1,6 +1,6 @@
-import { settle, type Comparison } from './comparison.ts';
+import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { note, noteFindings } from './saturation.ts';
-import { loadSide, type Measured, type SideLoad } from './side.ts';
+import type { Measured, SideLoad } from './side.ts';
 
 /** A crowd's, not a load balancer's; beyond these in flight the service is not at half of saturation. */
 const CONNECTIONS = 128;
@@ -51,10 +51,10 @@ export async function compareLatency(comparison: Comparison): Promise<void> {
 
 /** Of the product, right now: on a shared machine that of ten minutes ago may be twice or half of it. */
 async function measureSaturation(comparison: Comparison, seed: number): Promise<number> {
-  const { rig, scale } = comparison;
+  const { scale } = comparison;
   const model = { kind: 'closed', connections: scale.connections, durationMs: scale.windowMs } as const;
   await settle(comparison);
-  const measured = await loadSide(rig.target, rig.sides.product, { model, warmUpMs: scale.warmUpMs, seed });
+  const measured = await loadWindow(comparison, 'product', { model, warmUpMs: scale.warmUpMs, seed });
   noteFindings(comparison, 'product', measured);
   return measured.load.acceptedPerSecond;
 }
@@ -65,10 +65,10 @@ async function measureValid(
   side: 'product' | 'plain',
   options: SideLoad,
 ): Promise<Measured | undefined> {
-  const { rig, samples, scale, log } = comparison;
+  const { samples, scale, log } = comparison;
   for (let attempt = 1; attempt <= scale.attempts; attempt += 1) {
     await settle(comparison);
-    const measured = await loadSide(rig.target, rig.sides[side], options);
+    const measured = await loadWindow(comparison, side, options);
     const { whyInvalid } = measured.load;
     if (whyInvalid.length === 0) return measured;
     noteFindings(comparison, side, measured);

@@ -35,7 +35,7 @@ export function createLive(output: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>):
       drawnLines = lines.length;
     },
     log(line) {
-      drawnLines = 0;
+      clear();
       output.write(`${line}\n`);
     },
     end() {
@@ -57,7 +57,7 @@ export function formatLine(point: Point, total: number): string {
     ...(dropped > 0 ? [`dropped ${dropped}`] : []),
     `p50 ${formatMs(p50)}`,
     `p99 ${formatMs(p99)}`,
-    `left ${unitsLeft ?? '-'} of ${total}`,
+    ...(unitsLeft === null ? [] : [`left ${unitsLeft} of ${total}`]),
     `order lag ${orderLagP99Ms === null ? '-' : `${Math.round(orderLagP99Ms)} ms`}`,
   ].join('  ');
 }

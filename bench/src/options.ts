@@ -9,6 +9,7 @@ export const OPTIONS = {
   postgres: { type: 'string' },
   duration: { type: 'string' },
   rate: { type: 'string' },
+  arrivals: { type: 'string' },
   connections: { type: 'string' },
   buyers: { type: 'string' },
   factor: { type: 'string' },
@@ -30,6 +31,16 @@ export type Values = {
     ? boolean
     : string;
 };
+
+/**
+ * An option that a command does not heed is wrong usage: a tester would believe that it was heeded.
+ * @throws UsageError that names it.
+ */
+export function assertTaken(command: string, values: Values, taken: readonly (keyof Values)[]): void {
+  const vain = (Object.keys(values) as (keyof Values)[]).find((name) => !taken.includes(name));
+  if (vain === undefined) return;
+  throw new UsageError(`${command} takes no --${vain}, only ${taken.map((name) => `--${name}`).join(' ')}`);
+}
 
 /** Lowest and highest that make sense; beyond them it is a slip of the finger. */
 const BOUNDS = {

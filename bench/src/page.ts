@@ -28,7 +28,7 @@ const ms = (name) => points.map((point) => point[name] === null ? null : point[n
 chart('units', 'Units left', 'units', [['left', of('unitsLeft')]]);
 chart('rates', 'Offered against served', 'requests a second',
   [['offered', of('offered')], ['answered', of('answered')], ['accepted', of('accepted')], ['dropped', of('dropped')]]);
-chart('latency', 'Latency', 'ms', [['p50', ms('p50')], ['p99', ms('p99')]]);
+chart('latency', 'Latency', 'ms', ['p50', 'p90', 'p99', 'p999'].map((name) => [name === 'p999' ? 'p99.9' : name, ms(name)]));
 const codes = [...new Set(points.flatMap((point) => Object.keys(point.outcomes)))]
   .filter((code) => !['reserved', 'replayed', 'browsed', 'paid'].includes(code));
 chart('rejections', 'Rejections by outcome', 'answers a second',

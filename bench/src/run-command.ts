@@ -4,19 +4,27 @@ import { UsageError } from '@seckill/stack';
 import { describeEnvironment } from './environment.ts';
 import { makeResultFolder } from './folders.ts';
 import { createLive, type Live } from './live.ts';
-import type { Numbers, Values } from './options.ts';
+import { assertTaken, type Numbers, type Values } from './options.ts';
 import { renderPage, resultRows } from './page.ts';
 import { runScenario } from './run.ts';
-import type { LoadScenario, ScenarioOptions } from './scenarios/load.ts';
+import { STEADY_SHAPES, type LoadScenario, type ScenarioOptions } from './scenarios/load.ts';
 import { summarize, type Summary } from './summary.ts';
 import { openTarget, type Target, type TargetOptions } from './target.ts';
 import type { ThresholdLimits } from './thresholds.ts';
+
+/** Of every scenario, beside what makes its plan. */
+const RUN_OPTIONS = [
+  ...(['name', 'target', 'secret', 'redis', 'kafka', 'postgres'] as const),
+  ...(['p99', 'error-rate', 'order-lag-p99', 'seed', 'json', 'out'] as const),
+];
 
 /** Runs one scenario and writes what came of it. @returns the exit code. */
 export async function runCommand(scenario: LoadScenario, values: Values, numbers: Numbers): Promise<number> {
   const log = (line: string): void => {
     console.log(line);
   };
+  assertTaken(scenario.name, values, [...RUN_OPTIONS, ...scenario.takes]);
+  const options = scenarioOptions(values, numbers);
   const target = await openTarget(targetOptions(values, log));
   try {
     if (numbers['order-lag-p99'] !== undefined && target.engines === undefined) {
@@ -24,7 +32,7 @@ export async function runCommand(scenario: LoadScenario, values: Values, numbers
         '--order-lag-p99 wants --redis, --kafka and --postgres: rows are looked for there',
       );
     }
-    const summary = await runOnce(target, scenario, numbers, createLive(process.stdout));
+    const summary = await runOnce(target, scenario, { options, numbers }, createLive(process.stdout));
     const folder = makeResultFolder(scenario.name, values.out);
     writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
     writeFileSync(join(folder, 'report.html'), renderPage(summary));
@@ -40,10 +48,10 @@ export async function runCommand(scenario: LoadScenario, values: Values, numbers
 export async function runOnce(
   target: Target,
   scenario: LoadScenario,
-  numbers: Numbers,
+  { options, numbers }: { options: ScenarioOptions; numbers: Numbers },
   live: Live,
 ): Promise<Summary> {
-  const plan = scenario.plan(scenarioOptions(numbers));
+  const plan = scenario.plan(options);
   const seed = numbers.seed ?? Date.now() % 1_000_000;
   const startedAt = new Date().toISOString();
   const environment = await describeEnvironment(target);
@@ -71,8 +79,15 @@ export function targetOptions(values: Values, log: (line: string) => void): Targ
   };
 }
 
-function scenarioOptions({ duration, rate, connections, factor, buyers }: Numbers): ScenarioOptions {
+/** @throws UsageError for a shape that is none. */
+export function scenarioOptions(values: Pick<Values, 'arrivals'>, numbers: Numbers): ScenarioOptions {
+  const { duration, rate, connections, factor, buyers } = numbers;
+  const arrivals = STEADY_SHAPES.find((shape) => shape === values.arrivals);
+  if (values.arrivals !== undefined && arrivals === undefined) {
+    throw new UsageError(`--arrivals must be one of ${STEADY_SHAPES.join(', ')}`);
+  }
   return {
+    ...(arrivals === undefined ? {} : { arrivals }),
     ...(duration === undefined ? {} : { durationSeconds: duration }),
     ...(rate === undefined ? {} : { rate }),
     ...(connections === undefined ? {} : { connections }),

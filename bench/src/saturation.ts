@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { settle, type Comparison } from './comparison.ts';
+import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { History } from './history.ts';
 import type { SideName } from './rig.ts';
 import { createSale } from './sale.ts';
 import { PLAIN_TRAFFIC, plainSale } from './scenarios/load.ts';
-import { loadSide, type Measured } from './side.ts';
+import type { Measured } from './side.ts';
 
 /** Accepted a second of each side and round, under the name of the side. */
 export async function compareSaturation(comparison: Comparison): Promise<void> {
-  const { sides, scale, samples, rig, log } = comparison;
+  const { sides, scale, samples, log } = comparison;
   const load = (side: SideName, round: number, durationMs: number, warmUpMs: number) => {
     const model = { kind: 'closed', connections: scale.connections, durationMs } as const;
-    return loadSide(rig.target, rig.sides[side], { model, warmUpMs, seed: round });
+    return loadWindow(comparison, side, { model, warmUpMs, seed: round });
   };
   // Compilers settle: the first seconds of a process are not its speed.
   for (const side of sides) noteFindings(comparison, side, await load(side, 0, scale.windowMs / 2, 0));
@@ -29,13 +29,13 @@ export async function compareSaturation(comparison: Comparison): Promise<void> {
 
 /** "Sold out" a second, each round beside the plain gateway. */
 export async function compareSoldOut(comparison: Comparison): Promise<void> {
-  const { scale, samples, rig, log } = comparison;
+  const { scale, samples, log } = comparison;
   const measure = async (side: 'plain' | 'sold-out', round: number, durationMs: number, warmUpMs: number) => {
     const model = { kind: 'closed', connections: scale.connections, durationMs } as const;
-    if (side === 'plain') return loadSide(rig.target, rig.sides.plain, { model, warmUpMs, seed: round });
+    if (side === 'plain') return loadWindow(comparison, side, { model, warmUpMs, seed: round });
     const saleId = `bench-${randomBytes(6).toString('hex')}`;
     const history = await sellOut(comparison, saleId);
-    return loadSide(rig.target, rig.sides.product, { model, warmUpMs, seed: round, saleId, history });
+    return loadWindow(comparison, 'product', { model, warmUpMs, seed: round, saleId, history });
   };
   for (const side of ['plain', 'sold-out'] as const) await measure(side, 0, scale.windowMs / 2, 0);
   for (let round = 1; round <= scale.rounds; round += 1) {

@@ -6,6 +6,7 @@ import { Pool } from 'undici';
 import { readUse, spentBetween, type ProcessUse } from './cpu.ts';
 import { startGenerator, type LoadResult } from './generator-process.ts';
 import { History } from './history.ts';
+import type { Point } from './live.ts';
 import { OrderLagProbe, type OrderLag } from './order-lag.ts';
 import type { ClosedModel, OpenModel, Traffic } from './plan.ts';
 import { closeSale, createSale } from './sale.ts';
@@ -33,6 +34,7 @@ export interface SideLoad {
   history?: History;
   /** Not row by row and not timed: the sale is too large for it, or order is paused meanwhile. */
   isJudgedByCounts?: boolean;
+  onSecond?: (point: Point) => void;
 }
 
 export interface Measured {
@@ -69,6 +71,14 @@ export async function loadSide(target: Target, side: Side, options: SideLoad): P
   const { jwtSecret } = target;
   const plan = { url: side.url, saleId, jwtSecret, model, traffic, warmUpMs, seed, historyFile };
   const generator = await startGenerator(plan, {
+    // Units and outbox are not read beside a measurement.
+    onSample: (sample) =>
+      options.onSecond?.({
+        ...sample,
+        unitsLeft: null,
+        outbox: null,
+        orderLagP99Ms: probe?.takeP99() ?? null,
+      }),
     onProbe: (orderId, at) => probe?.add(orderId, at),
     onWindow(edge) {
       probe?.measure(edge === 'open');

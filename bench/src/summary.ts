@@ -87,7 +87,10 @@ export const Summary = Type.Object({
       inFlight: Count,
       outcomes: Figures,
       p50: Nullable,
+      // Not in summaries written before 2026-11-23.
+      p90: Type.Optional(Nullable),
       p99: Nullable,
+      p999: Type.Optional(Nullable),
       unitsLeft: Nullable,
       orderLagP99Ms: Nullable,
       outbox: Nullable,

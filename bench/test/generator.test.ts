@@ -79,13 +79,16 @@ function planFor(url: string, changes: Partial<Plan>): Plan {
   };
 }
 
-async function load(plan: Plan): Promise<{ result: LoadResult; startAt: number; history: string[] }> {
-  const generator = await startGenerator(plan);
+async function load(
+  plan: Plan,
+): Promise<{ result: LoadResult; startAt: number; history: string[]; probedAt: number[] }> {
+  const probedAt: number[] = [];
+  const generator = await startGenerator(plan, { onProbe: (_id, at) => probedAt.push(at) });
   const startAt = Date.now() + 100;
   const result = await generator.run(startAt);
   const history = readFileSync(plan.historyFile, 'utf8').trim().split('\n');
   rmSync(plan.historyFile);
-  return { result, startAt, history };
+  return { result, startAt, history, probedAt };
 }
 
 /** µs from the planned instant to the stub's answer, ascending. */
@@ -160,6 +163,25 @@ await t.test('an arrival beyond the bound in flight is dropped and counted', asy
   );
 });
 
+await t.test('reservations whose way is timed lie evenly over the time, whatever the rate', async (t) => {
+  const stub = await startStub(t, () => 5);
+  const { result, probedAt } = await load(
+    planFor(stub.url, { model: { kind: 'closed', connections: 8, durationMs: 2_000 } }),
+  );
+  t.ok(result.answered > 200, `${result.answered} answered`);
+  const gaps = probedAt.slice(1).map((at, index) => at - (probedAt[index] ?? 0));
+  // Taken and told at instants of their own, so a millisecond less.
+  t.ok(Math.min(...gaps) >= 19, `at least ${Math.min(...gaps)} ms between two`);
+  const [first = 0] = probedAt;
+  const quarters = [0, 1, 2, 3].map(
+    (quarter) => probedAt.filter((at) => Math.floor((at - first) / 500) === quarter).length,
+  );
+  t.ok(
+    quarters.every((count) => count >= 5),
+    `${quarters.join(', ')} in the quarters`,
+  );
+});
+
 await t.test('a closed load counts every answer against what was sent', async (t) => {
   const stub = await startStub(t, () => 20);
   const plan = planFor(stub.url, {
@@ -175,6 +197,26 @@ await t.test('a closed load counts every answer against what was sent', async (t
   t.ok(result.window.answered < result.answered, 'the warm-up is not measured');
   t.ok(result.latency.all.p50 >= 20_000, 'in µs');
 });
+
+await t.test(
+  'what a closed load waited for in vain is a failure, and is repeated with its key',
+  async (t) => {
+    const heard = new Set<number>();
+    // Each buyer's first request is answered after autocannon's time-out of 10 s, the repeat at once.
+    const stub = await startStub(t, (index) => {
+      if (heard.has(index)) return 0;
+      heard.add(index);
+      return 20_000;
+    });
+    const plan = planFor(stub.url, { model: { kind: 'closed', connections: 4, durationMs: 10_800 } });
+    const { result, history } = await load(plan);
+    // Four timed out; those that came after them were cut by the end of the run, which is no failure.
+    t.same(result.window, { answered: 4, accepted: 0, outcomes: { no_answer: 4 } });
+    t.equal(result.lost, 8);
+    t.equal(result.answered + result.lost, result.sent);
+    t.equal(history.filter((line) => line.startsWith('["accepted"')).length, result.sent);
+  },
+);
 
 await t.test('a generator that cannot reach the server says so request by request', async (t) => {
   const arrivals = { shape: 'constant', perSecond: 10, durationMs: 500 } as const;

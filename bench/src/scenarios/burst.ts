@@ -1,4 +1,4 @@
-import { openModel, PLAIN_TRAFFIC, plainSale, type LoadScenario } from './load.ts';
+import { openModel, PLAIN_TRAFFIC, plainSale, CROWD_OPTIONS, type LoadScenario } from './load.ts';
 
 const BUYERS = 3_000;
 const UNITS_SHARE = 0.4;
@@ -8,6 +8,7 @@ const OPENS_IN_MS = 3_000;
 export const burst: LoadScenario = {
   name: 'burst',
   summary: 'everyone within the opening second, 2.5 buyers per unit (open model)',
+  takes: CROWD_OPTIONS,
   plan(options) {
     const count = options.buyers ?? BUYERS;
     const durationMs = 1_000 * (options.durationSeconds ?? 5);

@@ -1,4 +1,13 @@
-import { openModel, PLAIN_TRAFFIC, plainSale, PLENTY, warmUpOf, type LoadScenario } from './load.ts';
+import {
+  openModel,
+  PLAIN_TRAFFIC,
+  plainSale,
+  PLENTY,
+  STEADY_OPTIONS,
+  steadyArrivals,
+  warmUpOf,
+  type LoadScenario,
+} from './load.ts';
 
 const SENDS_PER_KEY = 4;
 
@@ -6,13 +15,14 @@ const SENDS_PER_KEY = 4;
 export const duplicateKeys: LoadScenario = {
   name: 'duplicate-keys',
   summary: 'each idempotency key four times (open model)',
+  takes: STEADY_OPTIONS,
   plan(options) {
     const durationMs = 1_000 * (options.durationSeconds ?? 15);
     return {
       sale: plainSale(PLENTY),
       opensInMs: 0,
       isSoldOutBefore: false,
-      model: openModel({ shape: 'poisson', perSecond: options.rate ?? 500, durationMs }, options),
+      model: openModel(steadyArrivals({ shape: 'poisson', perSecond: 500 }, durationMs, options), options),
       traffic: { ...PLAIN_TRAFFIC, sendsPerKey: SENDS_PER_KEY },
       warmUpMs: warmUpOf(durationMs),
       limits: { p99Ms: 100, errorRate: 0.001 },

@@ -1,10 +1,11 @@
-import { closedModel, PLAIN_TRAFFIC, plainSale, PLENTY, type LoadScenario } from './load.ts';
+import { closedModel, PLAIN_TRAFFIC, plainSale, PLENTY, CLOSED_OPTIONS, type LoadScenario } from './load.ts';
 import { drainBacklog, pauseOrder } from '../backlog.ts';
 
 /** How fast orders are stored when a backlog waits in Kafka, while nothing else asks for the machine. */
 export const intake: LoadScenario = {
   name: 'intake',
   summary: 'orders stored a second when draining a backlog (own or running stack: order is paused meanwhile)',
+  takes: CLOSED_OPTIONS,
   plan(options) {
     return {
       sale: plainSale(PLENTY),

@@ -7,13 +7,26 @@ import type { Target } from '../target.ts';
 /** What the command line may change of a scenario. */
 export interface ScenarioOptions {
   durationSeconds?: number;
-  /** Arrivals a second, open model. */
+  /** Arrivals a second, open model; of a ramp the last ones. */
   rate?: number;
+  arrivals?: SteadyShape;
   connections?: number;
   /** How many times faster than life. */
   factor?: number;
   buyers?: number;
 }
+
+/** `ramp` begins with nobody: the second in which its latencies break tells what the service takes. */
+export const STEADY_SHAPES = ['constant', 'poisson', 'ramp'] as const;
+export type SteadyShape = (typeof STEADY_SHAPES)[number];
+
+/** Of the command line's options those that make a plan. */
+export type PlanOption = 'duration' | 'rate' | 'arrivals' | 'connections' | 'buyers' | 'factor';
+
+export const CLOSED_OPTIONS: readonly PlanOption[] = ['duration', 'connections'];
+export const STEADY_OPTIONS: readonly PlanOption[] = ['duration', 'rate', 'arrivals', 'connections'];
+export const CROWD_OPTIONS: readonly PlanOption[] = ['duration', 'buyers', 'connections'];
+export const WINDOW_OPTIONS: readonly PlanOption[] = ['factor', 'buyers', 'connections'];
 
 /** A scenario made concrete. */
 export interface ScenarioPlan {
@@ -47,6 +60,8 @@ export interface LoadScenario {
   name: string;
   /** A line for `--help`. */
   summary: string;
+  /** What `plan` heeds. */
+  takes: readonly PlanOption[];
   plan(options: ScenarioOptions): ScenarioPlan;
   /** What must be true of the answers themselves. */
   expect?(result: LoadResult): string[];
@@ -101,6 +116,19 @@ export function closedModel({ durationSeconds, connections }: ScenarioOptions, s
 /** As many connections as a browser crowd would hold; what is under way beyond 2,000 is lost on a stalled service. */
 export function openModel(arrivals: Arrivals, { connections }: ScenarioOptions): OpenModel {
   return { kind: 'open', arrivals, connections: connections ?? 256, inFlightMax: 2_000 };
+}
+
+/** Arrivals that go on, at the scenario's own rate and shape or those of the command line. */
+export function steadyArrivals(
+  usual: { shape: SteadyShape; perSecond: number },
+  durationMs: number,
+  options: ScenarioOptions,
+): Arrivals {
+  const shape = options.arrivals ?? usual.shape;
+  const perSecond = options.rate ?? usual.perSecond;
+  return shape === 'ramp'
+    ? { shape, fromPerSecond: 0, toPerSecond: perSecond, durationMs }
+    : { shape, perSecond, durationMs };
 }
 
 /** The first part of a run is not measured: up to 3 s, of a short one a fifth. */

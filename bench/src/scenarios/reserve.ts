@@ -1,9 +1,18 @@
-import { closedModel, PLAIN_TRAFFIC, plainSale, PLENTY, warmUpOf, type LoadScenario } from './load.ts';
+import {
+  closedModel,
+  PLAIN_TRAFFIC,
+  plainSale,
+  PLENTY,
+  warmUpOf,
+  CLOSED_OPTIONS,
+  type LoadScenario,
+} from './load.ts';
 
 /** How many reservations a second are accepted when the crowd never stops asking. */
 export const reserve: LoadScenario = {
   name: 'reserve',
   summary: 'saturation: accepted reservations a second (closed model)',
+  takes: CLOSED_OPTIONS,
   plan(options) {
     const model = closedModel(options, 15);
     return {

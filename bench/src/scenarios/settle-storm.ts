@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openModel, PLAIN_TRAFFIC, plainSale, type LoadScenario } from './load.ts';
+import { openModel, PLAIN_TRAFFIC, plainSale, CROWD_OPTIONS, type LoadScenario } from './load.ts';
 import { readSettled } from '../audit.ts';
 import { watchHolds } from '../resale.ts';
 
@@ -15,6 +15,7 @@ let stopWatch: ReturnType<typeof watchHolds> | undefined;
 export const settleStorm: LoadScenario = {
   name: 'settle-storm',
   summary: `all holds end unpaid at about the same time; their way back to being for sale (needs the engines)`,
+  takes: CROWD_OPTIONS,
   plan(options) {
     const count = options.buyers ?? BUYERS;
     const durationMs = 1_000 * (options.durationSeconds ?? 4);

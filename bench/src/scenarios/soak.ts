@@ -1,4 +1,13 @@
-import { openModel, PLAIN_TRAFFIC, plainSale, PLENTY, warmUpOf, type LoadScenario } from './load.ts';
+import {
+  openModel,
+  PLAIN_TRAFFIC,
+  plainSale,
+  PLENTY,
+  STEADY_OPTIONS,
+  steadyArrivals,
+  warmUpOf,
+  type LoadScenario,
+} from './load.ts';
 import { readUse, type ProcessUse } from '../cpu.ts';
 
 const SECONDS = 600;
@@ -10,13 +19,14 @@ let before: Record<string, ProcessUse> = {};
 export const soak: LoadScenario = {
   name: 'soak',
   summary: `a steady load for ${SECONDS / 60} minutes, and what the processes' memory does (open model)`,
+  takes: STEADY_OPTIONS,
   plan(options) {
     const durationMs = 1_000 * (options.durationSeconds ?? SECONDS);
     return {
       sale: plainSale(PLENTY),
       opensInMs: 0,
       isSoldOutBefore: false,
-      model: openModel({ shape: 'constant', perSecond: options.rate ?? 300, durationMs }, options),
+      model: openModel(steadyArrivals({ shape: 'constant', perSecond: 300 }, durationMs, options), options),
       traffic: { ...PLAIN_TRAFFIC, browseShare: 0.5, payShare: 0.1 },
       warmUpMs: warmUpOf(durationMs),
       limits: { p99Ms: 100, errorRate: 0.001, orderLagP99Ms: 1_000 },

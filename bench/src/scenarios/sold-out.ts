@@ -1,4 +1,11 @@
-import { closedModel, PLAIN_TRAFFIC, plainSale, warmUpOf, type LoadScenario } from './load.ts';
+import {
+  closedModel,
+  PLAIN_TRAFFIC,
+  plainSale,
+  warmUpOf,
+  CLOSED_OPTIONS,
+  type LoadScenario,
+} from './load.ts';
 
 /** One reservation may take this many of a SKU at most (contract.md): one buyer empties the sale. */
 const TOTAL = 100;
@@ -7,6 +14,7 @@ const TOTAL = 100;
 export const soldOut: LoadScenario = {
   name: 'sold-out',
   summary: 'saturation: "sold out" answers a second (closed model)',
+  takes: CLOSED_OPTIONS,
   plan(options) {
     const model = closedModel(options, 15);
     const { limitPerBuyer: _none, ...sale } = plainSale(TOTAL);

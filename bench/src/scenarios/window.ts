@@ -1,5 +1,5 @@
 import type { Scenario } from './scenario.ts';
-import { openModel, type LoadScenario } from './load.ts';
+import { openModel, WINDOW_OPTIONS, type LoadScenario } from './load.ts';
 
 interface Crowd {
   name: string;
@@ -20,6 +20,7 @@ export function windowScenario({ sale, windowSeconds }: Scenario, crowd: Crowd):
   return {
     name: crowd.name,
     summary: crowd.summary,
+    takes: WINDOW_OPTIONS,
     plan(options) {
       const durationMs = (1_000 * windowSeconds) / (options.factor ?? crowd.factor);
       const count = options.buyers ?? units * crowd.crowding;

@@ -283,10 +283,12 @@ function makeRole(options: { listed: string[]; read?: (saleId: string) => Promis
 
 await t.test('readings take at most a tenth of the time, also those of a large sale', async (t) => {
   const rests: number[] = [];
+  const tookMs: Record<string, number> = { small: 20, large: 6_000, failing: 5_000, hanging: 60_000 };
   const role = makeRole({
     listed: ['small', 'large'],
     read: async (saleId) => {
-      role.clock.ms += saleId === 'large' ? 6_000 : 20;
+      role.clock.ms += tookMs[saleId] ?? 0;
+      if (saleId === 'failing' || saleId === 'hanging') throw new Error('Postgres ended the sum for its time');
       return built.auditReader.read(known);
     },
   });
@@ -297,7 +299,12 @@ await t.test('readings take at most a tenth of the time, also those of a large s
   epochs.set(known, order.epoch);
   order.readLedger = async (id) => ledgerOf(id, { stored: await offsets.readEnds() });
   await role.round();
-  t.same(rests, [9 * 20, 9 * 6_000]);
+  t.same(rests.splice(0), [9 * 20, 9 * 6_000]);
+  for (const name of ['failing', 'hanging']) {
+    role.sides.listed = [name];
+    await t.rejects(role.round());
+  }
+  t.same(rests, [9 * 5_000, 120_000], 'also after one that failed; at most two minutes');
 });
 
 await t.test(
