@@ -34,6 +34,8 @@ export interface SideLoad {
   history?: History;
   /** Not row by row and not timed: the sale is too large for it, or order is paused meanwhile. */
   isJudgedByCounts?: boolean;
+  /** Of 1: with more of them among the answers a rate tells nothing. */
+  failureShareMax: number;
   onSecond?: (point: Point) => void;
 }
 
@@ -93,8 +95,7 @@ export async function loadSide(target: Target, side: Side, options: SideLoad): P
     const history = readHistory(historyFile, saleId, options.history);
     const judged = await judgeSide({ target, side, saleId, history, before, options });
     const { window } = load;
-    // A rate of failures is no rate.
-    const isFailing = failuresOf(window.outcomes) > Math.max(1, window.answered) / 1_000;
+    const isFailing = failuresOf(window.outcomes) > options.failureShareMax * Math.max(1, window.answered);
     const findings = isFailing ? [...judged, `failures: ${JSON.stringify(window.outcomes)}`] : judged;
     const perAnswer = ([name, seconds]: [string, number]) => [
       name,
