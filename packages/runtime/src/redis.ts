@@ -15,6 +15,8 @@ export function createRedis(
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
+    // Commands of one tick in one write. The hot path has its explicit pipelines: under `reserve` no difference could be told
+    // (without it 0.91, single pairs from 0.81 to 1.32); it is meant for the limiter's counts and the many small reads.
     enableAutoPipelining: true,
     connectTimeout: 1_000,
     commandTimeout: 500,

@@ -21,7 +21,11 @@ export interface Prebuilt {
   body: string;
 }
 
-/** Bodies of rejections as text with a gap for the request id: to write one costs a concatenation, and no JSON work. */
+/**
+ * Bodies of rejections as text with a gap for the request id: to write one costs a concatenation, and no JSON work. By the
+ * error handler instead: 165 µs of the gateway's CPU for a "sold out" instead of 122, 0.80 of the answers a second (six pairs on
+ * two shared cores).
+ */
 export class PrebuiltRejections {
   readonly #docsBaseUrl: string;
   readonly #templates = new Map<string, Template>();

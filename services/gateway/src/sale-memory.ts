@@ -41,7 +41,9 @@ interface Remembered {
 
 /**
  * What the gateway may answer by itself (decision 9; recovery.md): rejections that are certain, to users who surely have
- * no key in the sale. In every doubt it says nothing, and stock is asked.
+ * no key in the sale. In every doubt it says nothing, and stock is asked. To ask it each time
+ * costs 50 µs of stock's and Redis' CPU for a "sold out" and leaves 0.87 of the answers a second (`sold-out`, six pairs on two
+ * shared cores); above all, none of that crowd reaches Redis.
  */
 export class SaleMemory {
   readonly #options: SaleMemoryOptions;

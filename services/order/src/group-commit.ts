@@ -14,7 +14,8 @@ const NOTHING: Stored = { stored: 0, duplicates: 0, refused: [], applied: [], se
 /**
  * Group commit: chunks of other partitions that come while a transaction is under way share the next one. They would wait
  * for the same ledger rows anyway, and at 2,000 orders a second over 12 partitions a chunk has 20 of them: the ten round
- * trips of a transaction cost more than its rows.
+ * trips of a transaction cost more than its rows. Each chunk by itself: 0.88 of the accepted reservations a second, and 119 µs
+ * of PostgreSQL's CPU for each instead of 76 (`reserve`, six pairs on two shared cores).
  */
 export class GroupCommit {
   readonly #store: Pick<IntakeStore, 'storeChunks'>;
