@@ -16,8 +16,9 @@ async function main(): Promise<number> {
   }
   if (command === 'diff') {
     assertTaken('diff', values, []);
-    const [left, right] = rest;
-    if (left === undefined || right === undefined) throw new UsageError('diff wants two summary files');
+    const [left, right, ...more] = rest;
+    if (left === undefined || right === undefined || more.length > 0)
+      throw new UsageError('diff wants two summary files');
     for (const line of diffFiles(left, right)) console.log(line);
     return 0;
   }

@@ -72,7 +72,7 @@ export async function compare(values: Values, numbers: Numbers): Promise<number>
   }
 }
 
-/** A line for each window, and for each of its seconds one below it; on a terminal that one is redrawn in place. */
+/** A line for each second of each window, on a terminal redrawn in place, and then one for the window. */
 function createProgress(startedAt: Date): Pick<Comparison, 'log' | 'show'> {
   const { stdout } = process;
   const erase = stdout.isTTY ? '\r\u001b[K' : '';

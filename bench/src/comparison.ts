@@ -45,7 +45,7 @@ export const QUICK: Scale = {
   scriptCalls: 1_000,
   attempts: 1,
   connections: 16,
-  // A busy machine that stands still for a moment fails all 16 under way, of some 500 answers.
+  // A busy machine that stands still for a moment fails all 16 under way, of as few as 200 answers.
   failureShareMax: 0.1,
 };
 

@@ -29,8 +29,8 @@ async function run(plan: Plan): Promise<void> {
     (sample) => {
       tell({ kind: 'sample', sample });
     },
-    (orderId) => {
-      tell({ kind: 'probe', orderId, at: monotonicMs() });
+    (orderId, at) => {
+      tell({ kind: 'probe', orderId, at });
     },
   );
   const maker = new RequestMaker(plan);
@@ -168,8 +168,6 @@ function writeHistory(file: string, history: HistoryLine[]): void {
   }
   closeSync(handle);
 }
-
-const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 process.once('message', (message: ToGenerator) => {
   if (message.kind !== 'plan') return;

@@ -1,6 +1,7 @@
 import { drainBacklog, pauseOrder, resumeOrder } from './backlog.ts';
 import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { closeSale, createSale } from './sale.ts';
+import { noteFindings } from './saturation.ts';
 import { plainSale, PLENTY } from './scenarios/load.ts';
 import { randomBytes } from 'node:crypto';
 
@@ -16,13 +17,14 @@ export async function compareIntake(comparison: Comparison): Promise<void> {
     pauseOrder(target);
     try {
       // Judged when it is stored, below.
-      await loadWindow(comparison, 'product', {
+      const measured = await loadWindow(comparison, 'product', {
         model,
         warmUpMs: 0,
         seed: round,
         saleId,
         isJudgedByCounts: true,
       });
+      noteFindings(comparison, 'product', measured);
       const { orders, seconds } = await drainBacklog(target, saleId);
       samples.add('stored', orders / seconds);
       log(

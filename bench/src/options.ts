@@ -39,7 +39,8 @@ export type Values = {
 export function assertTaken(command: string, values: Values, taken: readonly (keyof Values)[]): void {
   const vain = (Object.keys(values) as (keyof Values)[]).find((name) => !taken.includes(name));
   if (vain === undefined) return;
-  throw new UsageError(`${command} takes no --${vain}, only ${taken.map((name) => `--${name}`).join(' ')}`);
+  const others = taken.length === 0 ? '' : `, only ${taken.map((name) => `--${name}`).join(' ')}`;
+  throw new UsageError(`${command} takes no --${vain}${others}`);
 }
 
 /** Lowest and highest that make sense; beyond them it is a slip of the finger. */

@@ -65,7 +65,7 @@ export class Recorder {
   readonly #accepted = buildHistogram();
   readonly #second = buildHistogram();
   readonly #onSample: (sample: Sample) => void;
-  readonly #onProbe: (orderId: string) => void;
+  readonly #onProbe: (orderId: string, at: number) => void;
   readonly #pending = new Set<BenchRequest>();
   #sample = emptySample();
   readonly #lost: BenchRequest[] = [];
@@ -75,7 +75,8 @@ export class Recorder {
   dropped = 0;
   late = 0;
 
-  constructor(onSample: (sample: Sample) => void, onProbe: (orderId: string) => void) {
+  /** `onProbe`: a reservation that was just answered, at this instant of the monotonic clock that processes share, ms. */
+  constructor(onSample: (sample: Sample) => void, onProbe: (orderId: string, at: number) => void) {
     this.#onSample = onSample;
     this.#onProbe = onProbe;
   }
@@ -177,10 +178,10 @@ export class Recorder {
   }
 
   #probe(outcome: string, body: string): void {
-    const now = performance.now();
+    const now = Number(process.hrtime.bigint()) / 1e6;
     if (outcome !== 'reserved' || now - this.#probedAt < PROBE_INTERVAL_MS) return;
     this.#probedAt = now;
-    this.#onProbe((JSON.parse(body) as { id: string }).id);
+    this.#onProbe((JSON.parse(body) as { id: string }).id, now);
   }
 }
 

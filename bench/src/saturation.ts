@@ -5,6 +5,7 @@ import type { SideName } from './rig.ts';
 import { createSale } from './sale.ts';
 import { PLAIN_TRAFFIC, plainSale } from './scenarios/load.ts';
 import type { Measured } from './side.ts';
+import { failuresOf } from './thresholds.ts';
 
 /** Accepted a second of each side and round, under the name of the side. */
 export async function compareSaturation(comparison: Comparison): Promise<void> {
@@ -37,7 +38,9 @@ export async function compareSoldOut(comparison: Comparison): Promise<void> {
     const history = await sellOut(comparison, saleId);
     return loadWindow(comparison, 'product', { model, warmUpMs, seed: round, saleId, history });
   };
-  for (const side of ['plain', 'sold-out'] as const) await measure(side, 0, scale.windowMs / 2, 0);
+  for (const side of ['plain', 'sold-out'] as const) {
+    noteFindings(comparison, side, await measure(side, 0, scale.windowMs / 2, 0));
+  }
   for (let round = 1; round <= scale.rounds; round += 1) {
     for (const side of round % 2 === 1
       ? (['plain', 'sold-out'] as const)
@@ -48,10 +51,9 @@ export async function compareSoldOut(comparison: Comparison): Promise<void> {
       const name = side === 'plain' ? 'plain beside sold-out' : side;
       samples.add(name, answeredPerSecond);
       note(comparison, name, measured);
-      if (
-        side === 'sold-out' &&
-        (window.accepted > 0 || (window.outcomes['sold_out'] ?? 0) < window.answered)
-      ) {
+      // Failures were judged by their share already.
+      const rejected = (window.outcomes['sold_out'] ?? 0) + failuresOf(window.outcomes);
+      if (side === 'sold-out' && (window.accepted > 0 || rejected < window.answered)) {
         samples.findings.push(`sold-out: not only "sold out": ${JSON.stringify(window.outcomes)}`);
       }
       log(`round ${round}  ${side}: ${answeredPerSecond.toFixed(0)} answers a second`);

@@ -40,6 +40,7 @@ export interface TargetOptions {
 const LIMITS = { RATE_LIMIT_USER_MAX: '1000000', RATE_LIMIT_ADDRESS_MAX: '1000000' };
 
 export async function openTarget(options: TargetOptions): Promise<Target> {
+  assertTogether(options);
   if (options.target !== undefined) return openForeign(options, options.target);
   if (options.name !== undefined) {
     const info = readStack(options.name);
@@ -64,6 +65,14 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
       watch.release();
     },
   };
+}
+
+/** @throws UsageError for what would be ignored: the stack that is measured would not be the one that was meant. */
+function assertTogether({ name, target, secret, redis, kafka, postgres }: TargetOptions): void {
+  if (target === undefined && [secret, redis, kafka, postgres].some((one) => one !== undefined)) {
+    throw new UsageError('--secret, --redis, --kafka and --postgres go with --target');
+  }
+  if (target !== undefined && name !== undefined) throw new UsageError('either --name or --target');
 }
 
 function openForeign({ secret, redis, kafka, postgres }: TargetOptions, url: string): Target {

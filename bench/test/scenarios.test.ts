@@ -107,6 +107,22 @@ await t.test('a stack for all', async (t) => {
     );
   };
 
+  await t.test('a scenario takes the options that change its plan, and no others', async (t) => {
+    const changes = {
+      duration: { durationSeconds: 7 },
+      rate: { rate: 77 },
+      arrivals: { arrivals: 'ramp' },
+      connections: { connections: 7 },
+      buyers: { buyers: 77 },
+      factor: { factor: 7 },
+    } as const;
+    for (const { name, takes, plan } of LOAD_SCENARIOS.map((one) => ({ ...one, plan: one.plan.bind(one) }))) {
+      const usual = JSON.stringify(plan({}));
+      const heeded = Object.entries(changes).filter(([, change]) => JSON.stringify(plan(change)) !== usual);
+      t.same(heeded.map(([option]) => option).sort(), [...takes].sort(), name);
+    }
+  });
+
   // At once, each with a sale of its own; but one pauses order, which the others need, and one bounds time. Open
   // generators are real-time threads: beside seven of them a closed one may not get an answer in its whole window.
   const alone = ['intake', 'settle-storm'];
@@ -117,6 +133,11 @@ await t.test('a stack for all', async (t) => {
     for (const outcome of await Promise.all(together.map(run))) {
       await t.test(`${outcome.scenario.name} runs, and is proved by the engines`, async (t) => {
         check(t, outcome);
+        if (outcome.scenario.name === 'mixed') {
+          const arrivals = { shape: 'ramp', fromPerSecond: 0, toPerSecond: 60 };
+          t.match(outcome.summary.model, { arrivals });
+          t.same(outcome.summary.samples, {}, 'nothing that diff could compare');
+        }
       });
     }
   }
@@ -163,7 +184,7 @@ await t.test('a stack for all', async (t) => {
 });
 
 await t.test('wrong usage is told, with 2', async (t) => {
-  const [help, nothing, scenario, number, secret, figure, vain, shape] = await Promise.all([
+  const [help, nothing, scenario, number, secret, figure, vain, shape, stray, other] = await Promise.all([
     program('--help'),
     program(),
     program('no-such-scenario'),
@@ -172,6 +193,8 @@ await t.test('wrong usage is told, with 2', async (t) => {
     program('compare', '--only', 'speed'),
     program('reserve', '--rate', '500'),
     program('soak', '--arrivals', 'flood'),
+    program('reserve', '--redis', 'redis://127.0.0.1:1'),
+    program('compare', '--target', 'http://127.0.0.1:1'),
   ]);
   t.match(help, { code: 0, output: /oranges-2000[^]*settle-storm[^]*compare/ });
   t.match(nothing, { code: 2 });
@@ -180,6 +203,8 @@ await t.test('wrong usage is told, with 2', async (t) => {
   t.match(secret, { code: 2, output: /--secret/ });
   t.match(figure, { code: 2, output: /no figure "speed"/ });
   t.match(vain, { code: 2, output: /reserve takes no --rate, only .*--connections/ });
+  t.match(stray, { code: 2, output: /go with --target/ });
+  t.match(other, { code: 2, output: /compare takes no --target, only --rounds/ });
   t.match(shape, { code: 2, output: /--arrivals must be one of constant, poisson, ramp/ });
 });
 

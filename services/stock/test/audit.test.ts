@@ -288,7 +288,8 @@ await t.test('readings take at most a tenth of the time, also those of a large s
     listed: ['small', 'large'],
     read: async (saleId) => {
       role.clock.ms += tookMs[saleId] ?? 0;
-      if (saleId === 'failing' || saleId === 'hanging') throw new Error('Postgres ended the sum for its time');
+      if (saleId === 'failing' || saleId === 'hanging')
+        throw new Error('Postgres ended the sum for its time');
       return built.auditReader.read(known);
     },
   });
