@@ -15,9 +15,9 @@ const CONNECTIONS = 4;
 /**
  * Connections of one event loop fall into step, and then one of them loses round after round: up to 306 in 14,525
  * reservations. With a random wait after every second one at most 54 in 15,704, at the same rate (two runs of 8 s each).
- * Four times that is given up.
+ * Twice that is given up.
  */
-const ATTEMPTS_MAX = 200;
+const ATTEMPTS_MAX = 100;
 const STEP_ATTEMPTS = 2;
 const STEP_MS = 4;
 

@@ -17,8 +17,6 @@ export interface Scale {
   /** Of an open round that the generator calls invalid. */
   attempts: number;
   connections: number;
-  /** Of 1, in each window: beyond it a rate is one of failures. */
-  failureShareMax: number;
 }
 
 export const FULL: Scale = {
@@ -31,7 +29,6 @@ export const FULL: Scale = {
   scriptCalls: 40_000,
   attempts: 3,
   connections: 64,
-  failureShareMax: 0.001,
 };
 
 /** Proves that everything runs. Its figures mean nothing. */
@@ -45,8 +42,6 @@ export const QUICK: Scale = {
   scriptCalls: 1_000,
   attempts: 1,
   connections: 16,
-  // A busy machine that stands still for a moment fails all 16 under way, of as few as 200 answers.
-  failureShareMax: 0.1,
 };
 
 export interface Comparison {
@@ -68,17 +63,12 @@ export async function settle({ rig }: Comparison): Promise<void> {
 }
 
 /** One window of one side, told second by second. */
-export function loadWindow(
-  { rig, scale, show }: Comparison,
-  side: SideName,
-  options: Omit<SideLoad, 'failureShareMax'>,
-): Promise<Measured> {
+export function loadWindow({ rig, show }: Comparison, side: SideName, options: SideLoad): Promise<Measured> {
   const onSecond = (point: Point) => {
     show(side, point);
   };
   return loadSide(rig.target, rig.sides[side], {
     ...options,
-    failureShareMax: scale.failureShareMax,
     onSecond,
   });
 }

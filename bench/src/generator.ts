@@ -49,7 +49,7 @@ async function run(plan: Plan): Promise<void> {
   ticks.stop();
   const self = await measured;
   const lost = recorder.takeLost();
-  await resolveLost(plan.url, lost, recorder);
+  await resolveLost(plan.url, [...lost, ...recorder.takeUnsure()], recorder);
   writeHistory(plan.historyFile, recorder.history);
   tell({ kind: 'result', result: resultOf(plan, recorder, lost.length, self.utilization) });
 }

@@ -1,6 +1,6 @@
 import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { note, noteFindings } from './saturation.ts';
-import type { Measured } from './side.ts';
+import type { Measured, SideLoad } from './side.ts';
 
 /** A crowd's, not a load balancer's; beyond these in flight the service is not at half of saturation. */
 const CONNECTIONS = 128;
@@ -63,7 +63,7 @@ async function measureSaturation(comparison: Comparison, seed: number): Promise<
 async function measureValid(
   comparison: Comparison,
   side: 'product' | 'plain',
-  options: Parameters<typeof loadWindow>[2],
+  options: SideLoad,
 ): Promise<Measured | undefined> {
   const { samples, scale, log } = comparison;
   for (let attempt = 1; attempt <= scale.attempts; attempt += 1) {

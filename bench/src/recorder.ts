@@ -69,6 +69,7 @@ export class Recorder {
   readonly #pending = new Set<BenchRequest>();
   #sample = emptySample();
   readonly #lost: BenchRequest[] = [];
+  readonly #unsure: BenchRequest[] = [];
   #probedAt = -Infinity;
   sent = 0;
   answered = 0;
@@ -117,7 +118,9 @@ export class Recorder {
       this.#all.recordValue(latency);
       if (outcome === 'reserved') this.#accepted.recordValue(latency);
     }
-    this.remember(request, answer, outcome);
+    // "Perhaps": units may be held. Only a repeat with its key tells, as after no answer at all.
+    if (request.kind !== 'browse' && isIndefinite(outcome)) this.#unsure.push(request);
+    else this.remember(request, answer, outcome);
   }
 
   /** For the verdict; also what a repeat of a lost request was told. */
@@ -146,6 +149,11 @@ export class Recorder {
     this.#pending.clear();
     this.#lost.length = 0;
     return lost;
+  }
+
+  /** What was answered, and not definitely. */
+  takeUnsure(): BenchRequest[] {
+    return this.#unsure.splice(0);
   }
 
   /** Ends a second. */
@@ -196,6 +204,10 @@ function outcomeOf({ kind }: BenchRequest, { status, body, isReplay }: Answer): 
   // A problem document says its code; parsing 20,000 of them a second would take a tenth of a core.
   return /"code":"([a-z_]+)"/.exec(body)?.[1] ?? `status_${status}`;
 }
+
+/** Without a code of ours something between may have answered for a gateway that went on. */
+const isIndefinite = (outcome: string): boolean =>
+  outcome === 'outcome_unknown' || outcome.startsWith('status_5');
 
 export function buildHistogram(): Histogram {
   return build({

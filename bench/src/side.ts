@@ -34,8 +34,8 @@ export interface SideLoad {
   history?: History;
   /** Not row by row and not timed: the sale is too large for it, or order is paused meanwhile. */
   isJudgedByCounts?: boolean;
-  /** Of 1: with more of them among the answers a rate tells nothing. */
-  failureShareMax: number;
+  /** Of what the engines held before the sale sold anything; absent: nothing was sold yet. */
+  before?: Baseline;
   onSecond?: (point: Point) => void;
 }
 
@@ -57,7 +57,7 @@ const LAG_MS = 30_000;
 /** One load against one side, and the proof that it sold right. */
 export async function loadSide(target: Target, side: Side, options: SideLoad): Promise<Measured> {
   const saleId = options.saleId ?? `bench-${randomBytes(6).toString('hex')}`;
-  const before = side.kind === 'product' ? await readBaseline(target) : undefined;
+  const before = side.kind === 'product' ? (options.before ?? (await readBaseline(target))) : undefined;
   if (options.saleId === undefined) await openSale(target, side, saleId);
   const probe =
     side.kind === 'product' && options.isJudgedByCounts !== true && target.engines !== undefined
@@ -95,7 +95,8 @@ export async function loadSide(target: Target, side: Side, options: SideLoad): P
     const history = readHistory(historyFile, saleId, options.history);
     const judged = await judgeSide({ target, side, saleId, history, before, options });
     const { window } = load;
-    const isFailing = failuresOf(window.outcomes) > options.failureShareMax * Math.max(1, window.answered);
+    // A rate of failures is no rate.
+    const isFailing = failuresOf(window.outcomes) > Math.max(1, window.answered) / 1_000;
     const findings = isFailing ? [...judged, `failures: ${JSON.stringify(window.outcomes)}`] : judged;
     const perAnswer = ([name, seconds]: [string, number]) => [
       name,

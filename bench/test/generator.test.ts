@@ -12,6 +12,7 @@ import { planArrivals } from '../src/arrivals.ts';
 import { startGenerator, type LoadResult } from '../src/generator-process.ts';
 import type { Plan } from '../src/plan.ts';
 import { seededRandom } from '../src/random.ts';
+import { Recorder } from '../src/recorder.ts';
 
 const SECRET = 'a secret of the stub, 32 characters';
 const ATTEMPTS_MAX = 4;
@@ -218,6 +219,34 @@ await t.test(
     t.equal(history.filter((line) => line.startsWith('["accepted"')).length, result.sent);
   },
 );
+
+await t.test('an answer that says "perhaps" is an answer, and no rejection: it is asked again', async (t) => {
+  const recorder = new Recorder(
+    () => undefined,
+    () => undefined,
+  );
+  const request = {
+    kind: 'reserve',
+    userId: 'u',
+    subject: 'k',
+    method: 'POST',
+    path: '/',
+    headers: {},
+  } as const;
+  for (const [status, body] of [
+    [503, '{"code":"outcome_unknown"}'],
+    [502, ''],
+    [503, '{"code":"overloaded"}'],
+  ] as const) {
+    const one = { ...request };
+    recorder.send(one);
+    recorder.answer(one, { status, body, isReplay: false, latencyUs: 1, isMeasured: true });
+  }
+  t.same(recorder.window.outcomes, { outcome_unknown: 1, status_502: 1, overloaded: 1 });
+  t.equal(recorder.takeUnsure().length, 2);
+  t.same(recorder.history, [['rejected', 'overloaded']]);
+  t.same(recorder.takeLost(), []);
+});
 
 await t.test('a generator that cannot reach the server says so request by request', async (t) => {
   const arrivals = { shape: 'constant', perSecond: 10, durationMs: 500 } as const;

@@ -1,14 +1,5 @@
-import {
-  openModel,
-  PLAIN_TRAFFIC,
-  plainSale,
-  PLENTY,
-  STEADY_OPTIONS,
-  steadyArrivals,
-  warmUpOf,
-  type LoadScenario,
-} from './load.ts';
 import { readUse, type ProcessUse } from '../cpu.ts';
+import { steadyScenario } from './steady.ts';
 
 const SECONDS = 600;
 const BYTES_PER_MEGABYTE = 1_048_576;
@@ -16,22 +7,14 @@ const BYTES_PER_MEGABYTE = 1_048_576;
 let before: Record<string, ProcessUse> = {};
 
 /** A steady load for long: what grows that should not. */
-export const soak: LoadScenario = {
+export const soak = steadyScenario({
   name: 'soak',
   summary: `a steady load for ${SECONDS / 60} minutes, and what the processes' memory does (open model)`,
-  takes: STEADY_OPTIONS,
-  plan(options) {
-    const durationMs = 1_000 * (options.durationSeconds ?? SECONDS);
-    return {
-      sale: plainSale(PLENTY),
-      opensInMs: 0,
-      isSoldOutBefore: false,
-      model: openModel(steadyArrivals({ shape: 'constant', perSecond: 300 }, durationMs, options), options),
-      traffic: { ...PLAIN_TRAFFIC, browseShare: 0.5, payShare: 0.1 },
-      warmUpMs: warmUpOf(durationMs),
-      limits: { p99Ms: 100, errorRate: 0.001, orderLagP99Ms: 1_000 },
-    };
-  },
+  shape: 'constant',
+  perSecond: 300,
+  seconds: SECONDS,
+  traffic: { browseShare: 0.5, payShare: 0.1 },
+  limits: { p99Ms: 100, errorRate: 0.001, orderLagP99Ms: 1_000 },
   async begin({ target }) {
     before = readUse(target.pids);
   },
@@ -44,4 +27,4 @@ export const soak: LoadScenario = {
     }
     return { figures, findings: [] };
   },
-};
+});
