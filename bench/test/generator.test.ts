@@ -232,6 +232,7 @@ await t.test('an answer that says "perhaps" is an answer, and no rejection: it i
     method: 'POST',
     path: '/',
     headers: {},
+    body: undefined,
   } as const;
   for (const [status, body] of [
     [503, '{"code":"outcome_unknown"}'],
