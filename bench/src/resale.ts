@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseReservationId } from '@seckill/contracts';
-import { splitSuffix } from '@seckill/stock/reservation-id';
+import { splitSuffix } from '@seckill/stock/redis/reservation-id';
 import type { EngineReader, OrderRow } from './engines.ts';
 
 const INTERVAL_MS = 50;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Test } from 'tap';
 import type { OutboxEntry } from '../../services/stock/src/outbox.ts';
-import { parseRecord, reservationIdOf } from '../../services/stock/src/record.ts';
+import { parseRecord, reservationIdOf } from '../../services/stock/src/redis/hold-record.ts';
 
 /** A person's connection to Redis, which comes back by itself. */
 export function connectRedis(t: Test, url: string): Redis {

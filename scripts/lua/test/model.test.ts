@@ -4,8 +4,8 @@
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import t from 'tap';
-import { parseRecord } from '../../../services/stock/src/record.ts';
-import type { ScriptAnswer } from '../../../services/stock/src/scripts.ts';
+import { parseRecord } from '../../../services/stock/src/redis/hold-record.ts';
+import type { ScriptAnswer } from '../../../services/stock/src/redis/scripts.ts';
 import {
   connect,
   FUTURE,

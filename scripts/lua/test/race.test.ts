@@ -2,7 +2,7 @@
 // exceeds the total every unit is sold.
 // Method: thousands of reserves at once, on eight sockets, each pipelined as stock's batches are.
 import t, { type Test } from 'tap';
-import type { ScriptAnswer } from '../../../services/stock/src/scripts.ts';
+import type { ScriptAnswer } from '../../../services/stock/src/redis/scripts.ts';
 import { connect, openLane, TestLane, type Request } from './support/lane.ts';
 
 const CONNECTIONS = 8;

@@ -2,9 +2,9 @@
 // Method: batches whose requests meet each other: on the last unit, the limit, the cap, the key and the outbox's bound.
 // model.test.ts does the same with random batches.
 import t from 'tap';
-import { parseRecord } from '../../../services/stock/src/record.ts';
+import { parseRecord } from '../../../services/stock/src/redis/hold-record.ts';
 import { RESERVE_CALL_COUNT_MAX } from '../../../services/stock/src/reserve-call.ts';
-import type { ScriptAnswer } from '../../../services/stock/src/scripts.ts';
+import type { ScriptAnswer } from '../../../services/stock/src/redis/scripts.ts';
 import { openLane, type Request } from './support/lane.ts';
 
 /** The answers without the records. */

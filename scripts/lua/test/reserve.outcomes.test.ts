@@ -1,8 +1,8 @@
 // Goal: every outcome of reserve.lua, at its boundary, on a real Redis; and what each outcome leaves behind.
 // Method: one lane per test; a rejected request must leave every key of the lane byte by byte as it was.
 import t, { type Test } from 'tap';
-import { parseRecord } from '../../../services/stock/src/record.ts';
-import { keyHashOf } from '../../../services/stock/src/reservation-id.ts';
+import { parseRecord } from '../../../services/stock/src/redis/hold-record.ts';
+import { keyHashOf } from '../../../services/stock/src/redis/reservation-id.ts';
 import { FUTURE, makeRandom, openLane, PAST, makeLane, type Request, type TestLane } from './support/lane.ts';
 
 async function rejects(t: Test, lane: TestLane, request: Request, expected: unknown[]): Promise<void> {

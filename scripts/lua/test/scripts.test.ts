@@ -2,8 +2,8 @@
 // Method: the built scripts are compared with test/snapshots/*.lua (SECKILL_UPDATE_SNAPSHOTS=1 writes them anew).
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { SCRIPT_PARTS } from '../../../services/stock/src/keys.ts';
-import { buildScript, countKeys, SCRIPT_NAMES } from '../../../services/stock/src/scripts.ts';
+import { SCRIPT_PARTS } from '../../../services/stock/src/redis/keys.ts';
+import { buildScript, countKeys, SCRIPT_NAMES } from '../../../services/stock/src/redis/scripts.ts';
 
 const folder = new URL('../', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, folder), 'utf8');

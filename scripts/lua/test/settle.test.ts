@@ -2,7 +2,7 @@
 // Method: reservations on a real Redis, settled in every order and number; broken lanes are made by hand.
 import { parseReservationId } from '@seckill/contracts';
 import t, { type Test } from 'tap';
-import { keyHashOf } from '../../../services/stock/src/reservation-id.ts';
+import { keyHashOf } from '../../../services/stock/src/redis/reservation-id.ts';
 import {
   connect,
   makeLane,

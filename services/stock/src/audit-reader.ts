@@ -1,13 +1,13 @@
 import { TOPICS, type KafkaEnds, type LedgerReading } from '@seckill/contracts';
 import { InvariantError, type Clock } from '@seckill/runtime';
 import type { AuditReading } from './audit-judge.ts';
-import type { Connections } from './connections.ts';
-import { parseCount, type LaneCount } from './count.ts';
-import type { ReadHolds } from './holds.ts';
+import type { Connections } from './redis/connections.ts';
+import { parseCount, type LaneCount } from './redis/lane-state.ts';
+import type { ReadHolds } from './redis/holds.ts';
 import type { KafkaOffsets } from './kafka-offsets.ts';
-import { LANES_PER_SALE, scriptKeys, type Lane } from './keys.ts';
+import { LANES_PER_SALE, scriptKeys, type Lane } from './redis/keys.ts';
 import type { OrderClient } from './order-client.ts';
-import { parseRecord } from './record.ts';
+import { parseRecord } from './redis/hold-record.ts';
 import { SETTLER_GROUP } from './settler.ts';
 
 export interface AuditReaderOptions {

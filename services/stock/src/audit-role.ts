@@ -2,7 +2,7 @@ import { createKafka, systemClock } from '@seckill/runtime';
 import { Auditor } from './audit.ts';
 import { AuditMemory } from './audit-memory.ts';
 import { AuditReader } from './audit-reader.ts';
-import { createReadHolds } from './holds.ts';
+import { createReadHolds } from './redis/holds.ts';
 import { createKafkaOffsets } from './kafka-offsets.ts';
 import { createAuditMetrics } from './metrics.ts';
 import { OrderClient } from './order-client.ts';

@@ -15,17 +15,17 @@ import {
   type Publisher,
 } from '@seckill/runtime';
 import type { Acknowledged } from './acknowledged.ts';
-import type { Connection } from './connection.ts';
-import type { Connections } from './connections.ts';
-import { parseCount, type LaneCount } from './count.ts';
-import type { ReadHolds, StoredHold } from './holds.ts';
+import type { Connection } from './redis/connection.ts';
+import type { Connections } from './redis/connections.ts';
+import { parseCount, type LaneCount } from './redis/lane-state.ts';
+import type { ReadHolds, StoredHold } from './redis/holds.ts';
 import type { KafkaOffsets } from './kafka-offsets.ts';
-import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from './keys.ts';
+import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from './redis/keys.ts';
 import { toOrphanMessage } from './message.ts';
 import type { GateMetrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
 import { splitByBytes } from './parts.ts';
-import { parseRecord, reservationIdOf, toLoadOrder, type ReservationRecord } from './record.ts';
+import { parseRecord, reservationIdOf, toLoadOrder, type ReservationRecord } from './redis/hold-record.ts';
 import type { Settle } from './settlements.ts';
 
 /** The lane cannot be opened or controlled now; whoever asked repeats its call. */

@@ -8,7 +8,7 @@ import {
   type Publisher,
 } from '@seckill/runtime';
 import { closeLane } from './closing.ts';
-import { createReadHolds } from './holds.ts';
+import { createReadHolds } from './redis/holds.ts';
 import { listLanes } from './lanes.ts';
 import { createRelayMetrics, createSettlerMetrics, type RelayMetrics } from './metrics.ts';
 import { OrphanScan } from './orphans.ts';

@@ -10,7 +10,7 @@ import { startApi } from './api.ts';
 import { createApp } from './app.ts';
 import { startAudit } from './audit-role.ts';
 import { readConfig, type Config } from './config.ts';
-import { Connections } from './connections.ts';
+import { Connections } from './redis/connections.ts';
 import { startRelay, startSettler } from './kafka-roles.ts';
 import type { Process } from './process.ts';
 

@@ -1,6 +1,6 @@
 import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
 import type { Config, Role } from './config.ts';
-import type { Connections } from './connections.ts';
+import type { Connections } from './redis/connections.ts';
 
 /** What the parts of one process share. */
 export interface Process {

@@ -20,11 +20,11 @@ import {
 } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 import { Acknowledged } from './acknowledged.ts';
-import { Connections } from './connections.ts';
+import { Connections } from './redis/connections.ts';
 import { Gate, LaneError } from './gate.ts';
-import { createReadHolds } from './holds.ts';
+import { createReadHolds } from './redis/holds.ts';
 import { createKafkaOffsets } from './kafka-offsets.ts';
-import { LANES_PER_SALE, type Lane } from './keys.ts';
+import { LANES_PER_SALE, type Lane } from './redis/keys.ts';
 import { createGateMetrics } from './metrics.ts';
 import { OrderClient } from './order-client.ts';
 import { createSettle } from './settlements.ts';

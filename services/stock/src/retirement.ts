@@ -1,6 +1,6 @@
 import type { Logger } from '@seckill/runtime';
-import type { Connections } from './connections.ts';
-import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from './keys.ts';
+import type { Connections } from './redis/connections.ts';
+import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from './redis/keys.ts';
 import type { RelayMetrics } from './metrics.ts';
 
 /**

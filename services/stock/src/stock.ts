@@ -9,15 +9,15 @@ import { hasReplica, InvariantError, isSameHistory, type Logger } from '@seckill
 import type { Acknowledged } from './acknowledged.ts';
 import { toFailureAnswer, toTold } from './answer.ts';
 import type { Announcer } from './announcer.ts';
-import type { Connection } from './connection.ts';
-import type { Connections } from './connections.ts';
+import type { Connection } from './redis/connection.ts';
+import type { Connections } from './redis/connections.ts';
 import { logFailures, type Failure } from './failures.ts';
-import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from './keys.ts';
+import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from './redis/keys.ts';
 import type { StockMetrics } from './metrics.ts';
-import { parseRecord, toReservation } from './record.ts';
-import { makeRandoms, splitSuffix } from './reservation-id.ts';
+import { parseRecord, toReservation } from './redis/hold-record.ts';
+import { makeRandoms, splitSuffix } from './redis/reservation-id.ts';
 import { splitIntoCalls, toReserveArguments } from './reserve-call.ts';
-import { RESERVE_SCRIPT, type ScriptAnswer } from './scripts.ts';
+import { RESERVE_SCRIPT, type ScriptAnswer } from './redis/scripts.ts';
 
 /**
  * A replica that follows confirms within a millisecond or two. One that hangs makes every batch of its node unknown until

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { Compile } from 'typebox/compile';
 import { FullStates } from '../src/full-state.ts';
-import { laneKeys } from '../src/keys.ts';
+import { laneKeys } from '../src/redis/keys.ts';
 import { build, item, startRedis, until } from './support/build.ts';
 
 const announcement = Compile(Announcement);

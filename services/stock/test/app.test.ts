@@ -2,7 +2,7 @@
 // Method: the assembled app on a real Redis; order's two calls over real HTTP.
 import { LIMITS, type Reservation, type ReserveAnswer } from '@seckill/contracts';
 import t from 'tap';
-import { laneKeys } from '../src/keys.ts';
+import { laneKeys } from '../src/redis/keys.ts';
 import { createSettle } from '../src/settlements.ts';
 import { build, item, startRedis, until } from './support/build.ts';
 

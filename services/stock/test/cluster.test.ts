@@ -15,8 +15,8 @@ import {
   type Move,
 } from '@seckill/stack';
 import t from 'tap';
-import { Connections } from '../src/connections.ts';
-import { formatLane, laneKeys, LANES_KEY, type Lane } from '../src/keys.ts';
+import { Connections } from '../src/redis/connections.ts';
+import { formatLane, laneKeys, LANES_KEY, type Lane } from '../src/redis/keys.ts';
 import { listLanes } from '../src/lanes.ts';
 import { build, item, silent, until } from './support/build.ts';
 import { toSnapshotOrder } from './support/snapshot.ts';

@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto';
 import type { ControlState } from '@seckill/contracts';
 import t from 'tap';
-import { laneKeys } from '../src/keys.ts';
+import { laneKeys } from '../src/redis/keys.ts';
 import { build, item, makeControl, type Built } from './support/build.ts';
 
 const VERSIONS = 40;

@@ -5,7 +5,7 @@
 import { createLogger, createRegistry, systemClock } from '@seckill/runtime';
 import { test } from 'tap';
 import { Acknowledged } from '../src/acknowledged.ts';
-import { Connection } from '../src/connection.ts';
+import { Connection } from '../src/redis/connection.ts';
 import { Gatekeeper, type GatekeeperOptions } from '../src/gatekeeper.ts';
 import type { OpenOptions } from '../src/gate.ts';
 import { createGateMetrics } from '../src/metrics.ts';

@@ -12,7 +12,7 @@ import {
 } from '@seckill/runtime';
 import type { Child } from '@seckill/stack';
 import t, { type Test } from 'tap';
-import { laneKeys, scriptKeys, type Lane } from '../src/keys.ts';
+import { laneKeys, scriptKeys, type Lane } from '../src/redis/keys.ts';
 import { createRelayMetrics } from '../src/metrics.ts';
 import { createOutbox } from '../src/outbox.ts';
 import { createRelay, LaneRelay, type RelayOptions } from '../src/relay.ts';

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HEADERS, RESERVATION_SETTLED, TOPICS, type Reservation } from '@seckill/contracts';
 import { createPublisher, InvariantError, type BatchContext, type IncomingMessage } from '@seckill/runtime';
 import t from 'tap';
-import { laneKeys } from '../src/keys.ts';
+import { laneKeys } from '../src/redis/keys.ts';
 import { createSettle, type Settle } from '../src/settlements.ts';
 import { build, item, startRedis, until, type Built } from './support/build.ts';
 import { connectProducer, createTopics, receiveLetters } from './support/kafka.ts';

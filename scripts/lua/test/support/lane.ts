@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { laneOf, parseReservationId, type ControlState, type SnapshotOrder } from '@seckill/contracts';
 import { createLogger, createRedis, readRunId } from '@seckill/runtime';
-import { laneKeys, LANES_PER_SALE, scriptKeys, type Lane } from '../../../../services/stock/src/keys.ts';
-import { parseRecord, reservationIdOf, toLoadOrder } from '../../../../services/stock/src/record.ts';
-import { keyHashOf, makeRandoms, splitSuffix } from '../../../../services/stock/src/reservation-id.ts';
-import { defineScripts, type ScriptAnswer } from '../../../../services/stock/src/scripts.ts';
+import { laneKeys, LANES_PER_SALE, scriptKeys, type Lane } from '../../../../services/stock/src/redis/keys.ts';
+import { parseRecord, reservationIdOf, toLoadOrder } from '../../../../services/stock/src/redis/hold-record.ts';
+import { keyHashOf, makeRandoms, splitSuffix } from '../../../../services/stock/src/redis/reservation-id.ts';
+import { defineScripts, type ScriptAnswer } from '../../../../services/stock/src/redis/scripts.ts';
 import type { Redis } from 'ioredis';
 import type { Test } from 'tap';
 

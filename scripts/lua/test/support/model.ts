@@ -1,4 +1,4 @@
-import { keyHashOf } from '../../../../services/stock/src/reservation-id.ts';
+import { keyHashOf } from '../../../../services/stock/src/redis/reservation-id.ts';
 
 /**
  * What the scripts must do, in plain TypeScript: no Redis, no atomicity, the rules of contract.md one after another.

@@ -1,7 +1,7 @@
 import type { SnapshotOrder } from '@seckill/contracts';
-import type { Lane } from '../../src/keys.ts';
-import { parseRecord, reservationIdOf } from '../../src/record.ts';
-import { makeRandoms } from '../../src/reservation-id.ts';
+import type { Lane } from '../../src/redis/keys.ts';
+import { parseRecord, reservationIdOf } from '../../src/redis/hold-record.ts';
+import { makeRandoms } from '../../src/redis/reservation-id.ts';
 
 /** The pending order that the intake would store of a reservation in Redis. */
 export function toSnapshotOrder(lane: Lane, text: string): SnapshotOrder {

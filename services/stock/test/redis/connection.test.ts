@@ -3,8 +3,8 @@
 import { once } from 'node:events';
 import { createLogger, createRedis } from '@seckill/runtime';
 import t from 'tap';
-import { Connection } from '../src/connection.ts';
-import { build, item, silent, startRedis, until } from './support/build.ts';
+import { Connection } from '../../src/redis/connection.ts';
+import { build, item, silent, startRedis, until } from '../support/build.ts';
 
 const engines = await startRedis(t);
 

@@ -11,8 +11,8 @@ import {
 import { InvariantError } from '@seckill/runtime';
 import t from 'tap';
 import { Compile } from 'typebox/compile';
-import { fingerprintOf } from '../src/fingerprint.ts';
-import { formatLane, parseLane } from '../src/keys.ts';
+import { fingerprintOf } from '../../src/redis/fingerprint.ts';
+import { formatLane, parseLane } from '../../src/redis/keys.ts';
 import {
   formatRecord,
   parseRecord,
@@ -20,10 +20,10 @@ import {
   toLoadOrder,
   userOf,
   type ReservationRecord,
-} from '../src/record.ts';
-import { keyHashOf, makeRandoms, splitSuffix } from '../src/reservation-id.ts';
-import { toFailureAnswer, toTold } from '../src/answer.ts';
-import { item } from './support/build.ts';
+} from '../../src/redis/hold-record.ts';
+import { keyHashOf, makeRandoms, splitSuffix } from '../../src/redis/reservation-id.ts';
+import { toFailureAnswer, toTold } from '../../src/answer.ts';
+import { item } from '../support/build.ts';
 
 const visible = fc.string({
   unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
