@@ -6,7 +6,7 @@ import { createLogger, createRedis, readRunId } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
 import { laneKeys, scriptKeys } from '@seckill/stock/redis/keys';
 import { makeRandoms } from '@seckill/stock/redis/reservation-id';
-import { RESERVE_CALL_COUNT_MAX, toReserveArguments } from '@seckill/stock/reserve-call';
+import { RESERVE_CALL_COUNT_MAX, toReserveArguments } from '@seckill/stock/reserve/calls';
 import { buildScript, defineScripts } from '@seckill/stock/redis/scripts';
 import type { Redis } from 'ioredis';
 import type { Comparison } from './comparison.ts';

@@ -3,7 +3,7 @@
 // model.test.ts does the same with random batches.
 import t from 'tap';
 import { parseRecord } from '../../../services/stock/src/redis/hold-record.ts';
-import { RESERVE_CALL_COUNT_MAX } from '../../../services/stock/src/reserve-call.ts';
+import { RESERVE_CALL_COUNT_MAX } from '../../../services/stock/src/reserve/calls.ts';
 import type { ScriptAnswer } from '../../../services/stock/src/redis/scripts.ts';
 import { openLane, type Request } from './support/lane.ts';
 

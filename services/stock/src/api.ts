@@ -15,7 +15,7 @@ import { createAnnouncerMetrics, createGateMetrics, createStockMetrics } from '.
 import { OrderClient } from './order-client.ts';
 import { runRole, type Process } from './process.ts';
 import { createSettle } from './settlements.ts';
-import { Stock } from './stock.ts';
+import { Stock } from './reserve/reservations.ts';
 
 /** Everything behind the routes of the role `http`. */
 export function startApi(process: Process): NonNullable<AppOptions['api']> {

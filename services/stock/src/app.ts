@@ -8,7 +8,7 @@ import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleRoutes } from './routes/sales.ts';
-import type { Stock } from './stock.ts';
+import type { Stock } from './reserve/reservations.ts';
 
 export interface AppOptions {
   /** Absent where the `http` role does not run: then only health is answered. */

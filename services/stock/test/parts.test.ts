@@ -15,7 +15,7 @@ import { PUBLISH_BYTES_MAX, splitByBytes } from '../src/parts.ts';
 import { reservationIdOf } from '../src/redis/hold-record.ts';
 import { LaneRelay } from '../src/relay.ts';
 import { makeRandoms } from '../src/redis/reservation-id.ts';
-import { toReserveArguments } from '../src/reserve-call.ts';
+import { toReserveArguments } from '../src/reserve/calls.ts';
 import { build, silent, startRedis, until } from './support/build.ts';
 import { connectProducer, createTopics, receive } from './support/kafka.ts';
 

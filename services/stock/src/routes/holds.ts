@@ -1,6 +1,6 @@
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import type { Stock } from '../stock.ts';
+import type { Stock } from '../reserve/reservations.ts';
 import { orUnavailable } from '../unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 

@@ -2,7 +2,7 @@ import { LIMITS, ReserveItem, type ReserveAnswer } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { Stock } from '../stock.ts';
+import type { Stock } from '../reserve/reservations.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 const reserveItem = Compile(ReserveItem);

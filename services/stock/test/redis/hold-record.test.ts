@@ -22,7 +22,7 @@ import {
   type ReservationRecord,
 } from '../../src/redis/hold-record.ts';
 import { keyHashOf, makeRandoms, splitSuffix } from '../../src/redis/reservation-id.ts';
-import { toFailureAnswer, toTold } from '../../src/answer.ts';
+import { toFailureAnswer, toTold } from '../../src/reserve/answer.ts';
 import { item } from '../support/build.ts';
 
 const visible = fc.string({

@@ -35,7 +35,7 @@ import {
 import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/outbox.ts';
 import { createSettle } from '../../src/settlements.ts';
-import { Stock } from '../../src/stock.ts';
+import { Stock } from '../../src/reserve/reservations.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
 
 export const silent = createLogger('test', 'silent');

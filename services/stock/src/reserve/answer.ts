@@ -1,9 +1,9 @@
 import { formatInstant, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
 import { InvariantError, invariant } from '@seckill/runtime';
-import { isSameRequest } from './redis/fingerprint.ts';
-import type { Lane } from './redis/keys.ts';
-import { parseRecord, toReservation, type ReservationRecord } from './redis/hold-record.ts';
-import type { ScriptAnswer } from './redis/scripts.ts';
+import { isSameRequest } from '../redis/fingerprint.ts';
+import type { Lane } from '../redis/keys.ts';
+import { parseRecord, toReservation, type ReservationRecord } from '../redis/hold-record.ts';
+import type { ScriptAnswer } from '../redis/scripts.ts';
 
 export interface Told {
   answer: ReserveAnswer;

@@ -6,18 +6,18 @@ import {
   type ReserveItem,
 } from '@seckill/contracts';
 import { hasReplica, InvariantError, isSameHistory, type Logger } from '@seckill/runtime';
-import type { Acknowledged } from './acknowledged.ts';
+import type { Acknowledged } from '../acknowledged.ts';
 import { toFailureAnswer, toTold } from './answer.ts';
-import type { Announcer } from './announcer.ts';
-import type { Connection } from './redis/connection.ts';
-import type { Connections } from './redis/connections.ts';
+import type { Announcer } from '../announcer.ts';
+import type { Connection } from '../redis/connection.ts';
+import type { Connections } from '../redis/connections.ts';
 import { logFailures, type Failure } from './failures.ts';
-import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from './redis/keys.ts';
-import type { StockMetrics } from './metrics.ts';
-import { parseRecord, toReservation } from './redis/hold-record.ts';
-import { makeRandoms, splitSuffix } from './redis/reservation-id.ts';
-import { splitIntoCalls, toReserveArguments } from './reserve-call.ts';
-import { RESERVE_SCRIPT, type ScriptAnswer } from './redis/scripts.ts';
+import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
+import type { StockMetrics } from '../metrics.ts';
+import { parseRecord, toReservation } from '../redis/hold-record.ts';
+import { makeRandoms, splitSuffix } from '../redis/reservation-id.ts';
+import { splitIntoCalls, toReserveArguments } from './calls.ts';
+import { RESERVE_SCRIPT, type ScriptAnswer } from '../redis/scripts.ts';
 
 /**
  * A replica that follows confirms within a millisecond or two. One that hangs makes every batch of its node unknown until

@@ -1,6 +1,6 @@
 import type { ReserveItem } from '@seckill/contracts';
-import { formatLane, type Lane } from './redis/keys.ts';
-import { keyHashOf } from './redis/reservation-id.ts';
+import { formatLane, type Lane } from '../redis/keys.ts';
+import { keyHashOf } from '../redis/reservation-id.ts';
 
 /**
  * Requests in one call of reserve.lua, which takes no more. The more, the less each costs (reserve.lua), but Redis serves

@@ -2,7 +2,7 @@
 // several lanes, one of them longer than a call takes.
 import type { ReserveItem } from '@seckill/contracts';
 import t from 'tap';
-import { RESERVE_CALL_COUNT_MAX, splitIntoCalls } from '../src/reserve-call.ts';
+import { RESERVE_CALL_COUNT_MAX, splitIntoCalls } from '../../src/reserve/calls.ts';
 
 const laneFor = ({ saleId }: ReserveItem) => ({ saleId, lane: 0 });
 
