@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { connectKafka, createKafka, createProducer, createPublisher, systemClock } from '@seckill/runtime';
 import { Acknowledged } from './acknowledged.ts';
-import { Announcer } from './announcer.ts';
+import { Announcer } from './announce/announcer.ts';
 import type { AppOptions } from './app.ts';
 import { openAuditReader } from './audit-role.ts';
 import { createReadClocks } from './redis/clock.ts';
-import { FullStates } from './full-state.ts';
+import { FullStates } from './announce/full-state.ts';
 import { Gate } from './gate.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import { createReadHolds } from './redis/holds.ts';

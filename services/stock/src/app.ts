@@ -1,6 +1,6 @@
 import { createHttp, InvariantError, requireCaller, type Http, type Logger } from '@seckill/runtime';
-import type { Announcer } from './announcer.ts';
-import type { FullStates } from './full-state.ts';
+import type { Announcer } from './announce/announcer.ts';
+import type { FullStates } from './announce/full-state.ts';
 import type { AuditReader } from './audit-reader.ts';
 import type { Lanes } from './lanes.ts';
 import { auditRoute } from './routes/audit.ts';

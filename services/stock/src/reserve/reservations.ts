@@ -8,7 +8,7 @@ import {
 import { hasReplica, InvariantError, isSameHistory, type Logger } from '@seckill/runtime';
 import type { Acknowledged } from '../acknowledged.ts';
 import { toFailureAnswer, toTold } from './answer.ts';
-import type { Announcer } from '../announcer.ts';
+import type { Announcer } from '../announce/announcer.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
 import { logFailures, type Failure } from './failures.ts';

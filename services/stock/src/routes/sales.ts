@@ -1,8 +1,8 @@
 import { ControlState, LIMITS, SaleId, type FullState, type StockState } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import type { Announcer } from '../announcer.ts';
-import type { FullStates } from '../full-state.ts';
+import type { Announcer } from '../announce/announcer.ts';
+import type { FullStates } from '../announce/full-state.ts';
 import type { Lanes } from '../lanes.ts';
 import { orUnavailable } from '../unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';

@@ -12,14 +12,14 @@ import {
 } from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
-import { Announcer } from '../../src/announcer.ts';
+import { Announcer } from '../../src/announce/announcer.ts';
 import { createApp } from '../../src/app.ts';
 import { AuditReader } from '../../src/audit-reader.ts';
 import { createReadClocks } from '../../src/redis/clock.ts';
 import { Acknowledged } from '../../src/acknowledged.ts';
 import type { Connection } from '../../src/redis/connection.ts';
 import { Connections } from '../../src/redis/connections.ts';
-import { FullStates } from '../../src/full-state.ts';
+import { FullStates } from '../../src/announce/full-state.ts';
 import { Gate, type GateStep } from '../../src/gate.ts';
 import { Gatekeeper } from '../../src/gatekeeper.ts';
 import { createReadHolds } from '../../src/redis/holds.ts';

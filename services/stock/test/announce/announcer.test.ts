@@ -4,9 +4,9 @@ import { Announcement, fnv1a, STATES_CHANNEL, type FullState } from '@seckill/co
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { Compile } from 'typebox/compile';
-import { FullStates } from '../src/full-state.ts';
-import { laneKeys } from '../src/redis/keys.ts';
-import { build, item, startRedis, until } from './support/build.ts';
+import { FullStates } from '../../src/announce/full-state.ts';
+import { laneKeys } from '../../src/redis/keys.ts';
+import { build, item, startRedis, until } from '../support/build.ts';
 
 const announcement = Compile(Announcement);
 

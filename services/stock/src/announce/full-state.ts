@@ -1,10 +1,10 @@
 import { fnv1a, FULL_USERS_MAX, type FullState } from '@seckill/contracts';
 import { invariant } from '@seckill/runtime';
-import type { Connection } from './redis/connection.ts';
-import type { Connections } from './redis/connections.ts';
-import { parseCount, type LaneCount } from './redis/lane-state.ts';
-import { laneKeys, scriptKeys, type Lane } from './redis/keys.ts';
-import { userOf } from './redis/hold-record.ts';
+import type { Connection } from '../redis/connection.ts';
+import type { Connections } from '../redis/connections.ts';
+import { parseCount, type LaneCount } from '../redis/lane-state.ts';
+import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
+import { userOf } from '../redis/hold-record.ts';
 
 /** Fields a step: bounds what one answer takes of Redis' time, so that reservations go on in between. */
 const SCAN_COUNT = 1_000;
