@@ -8,7 +8,7 @@ import pg from 'pg';
 import t, { type Test } from 'tap';
 import { EngineReader } from '../../bench/src/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
-import { toMessage } from '../../services/stock/src/message.ts';
+import { toMessage } from '../../services/stock/src/relay/reservation-message.ts';
 import { judgeRush, laneState, startRush, untilMore, untilOpen, untilStored } from '../support/aftermath.ts';
 import { aofFolder, connectRedis, copyAof, flushAll, freezeWrites, readOutbox } from '../support/redis.ts';
 import { buildStack, until } from '../support/stack.ts';

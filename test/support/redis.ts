@@ -2,7 +2,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Test } from 'tap';
-import type { OutboxEntry } from '../../services/stock/src/outbox.ts';
+import type { OutboxEntry } from '../../services/stock/src/relay/outbox.ts';
 import { parseRecord, reservationIdOf } from '../../services/stock/src/redis/hold-record.ts';
 
 /** A person's connection to Redis, which comes back by itself. */

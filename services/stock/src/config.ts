@@ -32,7 +32,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     outboxCountMax: reader.integer('RELAY_OUTBOX_COUNT_MAX', { default: 100_000, min: 1, max: 10_000_000 }),
     /**
      * Entries per XRANGE; 500 keep one answer of Redis below a millisecond or two. 2,000 of the largest, 3 kB each, were
-     * read in 45 ms on two cores, of the 500 ms a command may take. What goes to Kafka at once is bounded in parts.ts.
+     * read in 45 ms on two cores, of the 500 ms a command may take. What goes to Kafka at once is bounded in publish-batches.ts.
      */
     batchCountMax: reader.integer('RELAY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 2_000 }),
     /** After a relay was killed its lanes wait this long for another. */

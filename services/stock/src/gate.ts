@@ -21,10 +21,10 @@ import { parseCount, type LaneCount } from './redis/lane-state.ts';
 import type { ReadHolds, StoredHold } from './redis/holds.ts';
 import type { KafkaOffsets } from './kafka-offsets.ts';
 import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from './redis/keys.ts';
-import { toOrphanMessage } from './message.ts';
+import { toOrphanMessage } from './relay/reservation-message.ts';
 import type { GateMetrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
-import { splitByBytes } from './parts.ts';
+import { splitByBytes } from './relay/publish-batches.ts';
 import { parseRecord, reservationIdOf, toLoadOrder, type ReservationRecord } from './redis/hold-record.ts';
 import type { Settle } from './settlements.ts';
 
@@ -271,7 +271,7 @@ export class Gate {
     return isSound;
   }
 
-  /** By reservation id. As in orphans.ts: one broken hold must not end the role that serves every sale. */
+  /** By reservation id. As in orphaned-holds.ts: one broken hold must not end the role that serves every sale. */
   #readRecords(lane: Lane, holds: StoredHold[]): Map<string, ReservationRecord> {
     const records = new Map<string, ReservationRecord>();
     for (const { keyHash, record: text } of holds) {

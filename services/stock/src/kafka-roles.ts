@@ -11,11 +11,11 @@ import { closeLane } from './closing.ts';
 import { createReadHolds } from './redis/holds.ts';
 import { listLanes } from './lanes.ts';
 import { createRelayMetrics, createSettlerMetrics, type RelayMetrics } from './metrics.ts';
-import { OrphanScan } from './orphans.ts';
-import { createOutbox } from './outbox.ts';
+import { OrphanScan } from './relay/orphaned-holds.ts';
+import { createOutbox } from './relay/outbox.ts';
 import { runRole, type Process } from './process.ts';
-import { createRelay, type Chore } from './relay.ts';
-import { retireLane } from './retirement.ts';
+import { createRelay, type Chore } from './relay/relay.ts';
+import { retireLane } from './relay/retirement.ts';
 import { createSettle } from './settlements.ts';
 import { consumeSettlements, Settler } from './settler.ts';
 

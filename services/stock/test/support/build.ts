@@ -33,7 +33,7 @@ import {
   type GateMetrics,
 } from '../../src/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
-import { createOutbox } from '../../src/outbox.ts';
+import { createOutbox } from '../../src/relay/outbox.ts';
 import { createSettle } from '../../src/settlements.ts';
 import { Stock } from '../../src/reserve/reservations.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';

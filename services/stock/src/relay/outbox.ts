@@ -1,7 +1,7 @@
 import { invariant } from '@seckill/runtime';
-import { toMilliseconds } from './redis/clock.ts';
-import type { Connections } from './redis/connections.ts';
-import { laneKeys, scriptKeys, type Lane } from './redis/keys.ts';
+import { toMilliseconds } from '../redis/clock.ts';
+import type { Connections } from '../redis/connections.ts';
+import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
 
 /** One XADD of reserve.lua. */
 export interface OutboxEntry {

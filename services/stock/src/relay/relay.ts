@@ -7,12 +7,12 @@ import {
   type Logger,
   type Publisher,
 } from '@seckill/runtime';
-import { formatLane, type Lane } from './redis/keys.ts';
-import { toMessage } from './message.ts';
-import type { RelayMetrics } from './metrics.ts';
+import { formatLane, type Lane } from '../redis/keys.ts';
+import { toMessage } from './reservation-message.ts';
+import type { RelayMetrics } from '../metrics.ts';
 import type { Outbox, OutboxReading } from './outbox.ts';
-import { splitByBytes } from './parts.ts';
-import { parseRecord } from './redis/hold-record.ts';
+import { splitByBytes } from './publish-batches.ts';
+import { parseRecord } from '../redis/hold-record.ts';
 
 /** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
 export interface RelayOptions {

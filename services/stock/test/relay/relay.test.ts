@@ -12,13 +12,13 @@ import {
 } from '@seckill/runtime';
 import type { Child } from '@seckill/stack';
 import t, { type Test } from 'tap';
-import { laneKeys, scriptKeys, type Lane } from '../src/redis/keys.ts';
-import { createRelayMetrics } from '../src/metrics.ts';
-import { createOutbox } from '../src/outbox.ts';
-import { createRelay, LaneRelay, type RelayOptions } from '../src/relay.ts';
-import { build, item, silent, startRedis, until, type Built } from './support/build.ts';
-import { connectProducer, createTopics, receive } from './support/kafka.ts';
-import { startStock } from './support/process.ts';
+import { laneKeys, scriptKeys, type Lane } from '../../src/redis/keys.ts';
+import { createRelayMetrics } from '../../src/metrics.ts';
+import { createOutbox } from '../../src/relay/outbox.ts';
+import { createRelay, LaneRelay, type RelayOptions } from '../../src/relay/relay.ts';
+import { build, item, silent, startRedis, until, type Built } from '../support/build.ts';
+import { connectProducer, createTopics, receive } from '../support/kafka.ts';
+import { startStock } from '../support/process.ts';
 
 type Send = (record: Parameters<Producer['send']>[0]) => ReturnType<Producer['send']>;
 

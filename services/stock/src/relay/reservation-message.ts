@@ -1,9 +1,9 @@
 import { HEADERS, ReservationCreated } from '@seckill/contracts';
 import { invariant, type OutgoingMessage } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
-import type { Lane } from './redis/keys.ts';
+import type { Lane } from '../redis/keys.ts';
 import type { OutboxEntry } from './outbox.ts';
-import { parseRecord, toReservationCreated, type ReservationRecord } from './redis/hold-record.ts';
+import { parseRecord, toReservationCreated, type ReservationRecord } from '../redis/hold-record.ts';
 
 const reservationCreated = Compile(ReservationCreated);
 
