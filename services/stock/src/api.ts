@@ -14,7 +14,7 @@ import { Lanes, listLanes } from './lanes.ts';
 import { createAnnouncerMetrics, createGateMetrics, createStockMetrics } from './metrics.ts';
 import { OrderClient } from './order-client.ts';
 import { runRole, type Process } from './process.ts';
-import { createSettle } from './settlements.ts';
+import { createSettle } from './settler/settlements.ts';
 import { Stock } from './reserve/reservations.ts';
 
 /** Everything behind the routes of the role `http`. */

@@ -8,7 +8,7 @@ import type { KafkaOffsets } from './kafka-offsets.ts';
 import { LANES_PER_SALE, scriptKeys, type Lane } from './redis/keys.ts';
 import type { OrderClient } from './order-client.ts';
 import { parseRecord } from './redis/hold-record.ts';
-import { SETTLER_GROUP } from './settler.ts';
+import { SETTLER_GROUP } from './settler/settler.ts';
 
 export interface AuditReaderOptions {
   connections: Pick<Connections, 'of'>;

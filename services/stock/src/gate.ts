@@ -26,7 +26,7 @@ import type { GateMetrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
 import { splitByBytes } from './relay/publish-batches.ts';
 import { parseRecord, reservationIdOf, toLoadOrder, type ReservationRecord } from './redis/hold-record.ts';
-import type { Settle } from './settlements.ts';
+import type { Settle } from './settler/settlements.ts';
 
 /** The lane cannot be opened or controlled now; whoever asked repeats its call. */
 export class LaneError extends Error {

@@ -16,8 +16,8 @@ import { createOutbox } from './relay/outbox.ts';
 import { runRole, type Process } from './process.ts';
 import { createRelay, type Chore } from './relay/relay.ts';
 import { retireLane } from './relay/retirement.ts';
-import { createSettle } from './settlements.ts';
-import { consumeSettlements, Settler } from './settler.ts';
+import { createSettle } from './settler/settlements.ts';
+import { consumeSettlements, Settler } from './settler/settler.ts';
 
 export function startRelay(process: Process): void {
   const { config, logger, lifecycle, connections, registry } = process;

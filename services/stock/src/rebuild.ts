@@ -27,7 +27,7 @@ import { createKafkaOffsets } from './kafka-offsets.ts';
 import { LANES_PER_SALE, type Lane } from './redis/keys.ts';
 import { createGateMetrics } from './metrics.ts';
 import { OrderClient } from './order-client.ts';
-import { createSettle } from './settlements.ts';
+import { createSettle } from './settler/settlements.ts';
 
 const HELP = `Usage: npm run rebuild -- <saleId> [options]
 Closes a sale in Redis, loads it anew from what PostgreSQL stores, under the next epoch, and opens it again. While it runs

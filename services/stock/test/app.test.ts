@@ -3,7 +3,7 @@
 import { LIMITS, type Reservation, type ReserveAnswer } from '@seckill/contracts';
 import t from 'tap';
 import { laneKeys } from '../src/redis/keys.ts';
-import { createSettle } from '../src/settlements.ts';
+import { createSettle } from '../src/settler/settlements.ts';
 import { build, item, startRedis, until } from './support/build.ts';
 
 function reservationOf(answer: ReserveAnswer | undefined): Reservation {

@@ -12,7 +12,7 @@ import { createRelayMetrics } from '../../src/metrics.ts';
 import { OrphanScan, type OrphanOptions } from '../../src/relay/orphaned-holds.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay, LaneRelay, type Chore, type RelayOptions } from '../../src/relay/relay.ts';
-import { createSettle } from '../../src/settlements.ts';
+import { createSettle } from '../../src/settler/settlements.ts';
 import { build, item, silent, startRedis, until } from '../support/build.ts';
 import { connectProducer, createTopics, receive } from '../support/kafka.ts';
 import { startStock } from '../support/process.ts';

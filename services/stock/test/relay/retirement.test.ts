@@ -15,7 +15,7 @@ import { createGateMetrics, createRelayMetrics } from '../../src/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay } from '../../src/relay/relay.ts';
 import { retireLane } from '../../src/relay/retirement.ts';
-import { createSettle } from '../../src/settlements.ts';
+import { createSettle } from '../../src/settler/settlements.ts';
 import { build, makeControl, silent, startRedis, until } from '../support/build.ts';
 import { openSale, valuesOf } from '../support/settling.ts';
 

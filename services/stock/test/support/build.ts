@@ -34,7 +34,7 @@ import {
 } from '../../src/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
-import { createSettle } from '../../src/settlements.ts';
+import { createSettle } from '../../src/settler/settlements.ts';
 import { Stock } from '../../src/reserve/reservations.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
 

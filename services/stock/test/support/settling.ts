@@ -18,8 +18,8 @@ import {
 } from '@seckill/runtime';
 import type { Test } from 'tap';
 import { createSettlerMetrics, type SettlerMetrics } from '../../src/metrics.ts';
-import { createSettle } from '../../src/settlements.ts';
-import { consumeSettlements, Settler, type SettlerOptions } from '../../src/settler.ts';
+import { createSettle } from '../../src/settler/settlements.ts';
+import { consumeSettlements, Settler, type SettlerOptions } from '../../src/settler/settler.ts';
 import { item, silent, type Built } from './build.ts';
 import { createTopics, kafka } from './kafka.ts';
 

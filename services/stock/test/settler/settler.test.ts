@@ -4,11 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HEADERS, RESERVATION_SETTLED, TOPICS, type Reservation } from '@seckill/contracts';
 import { createPublisher, InvariantError, type BatchContext, type IncomingMessage } from '@seckill/runtime';
 import t from 'tap';
-import { laneKeys } from '../src/redis/keys.ts';
-import { createSettle, type Settle } from '../src/settlements.ts';
-import { build, item, startRedis, until, type Built } from './support/build.ts';
-import { connectProducer, createTopics, receiveLetters } from './support/kafka.ts';
-import { startStock } from './support/process.ts';
+import { laneKeys } from '../../src/redis/keys.ts';
+import { createSettle, type Settle } from '../../src/settler/settlements.ts';
+import { build, item, startRedis, until, type Built } from '../support/build.ts';
+import { connectProducer, createTopics, receiveLetters } from '../support/kafka.ts';
+import { startStock } from '../support/process.ts';
 import {
   makeSettler,
   makeTopic,
@@ -19,7 +19,7 @@ import {
   startSettler,
   valuesOf,
   type Verdict,
-} from './support/settling.ts';
+} from '../support/settling.ts';
 
 await createTopics(TOPICS.settlements, TOPICS.deadLetters);
 const producer = await connectProducer(t);

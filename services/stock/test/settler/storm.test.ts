@@ -4,8 +4,8 @@
 // may take half of them after Kafka has confirmed the last.
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { build, item, until } from './support/build.ts';
-import { connectProducer } from './support/kafka.ts';
+import { build, item, until } from '../support/build.ts';
+import { connectProducer } from '../support/kafka.ts';
 import {
   makeTopic,
   openSale,
@@ -14,7 +14,7 @@ import {
   settledMessage,
   startSettler,
   valuesOf,
-} from './support/settling.ts';
+} from '../support/settling.ts';
 
 const HOLDS = 2_000;
 /** Four gateways with a call of 16 items every 25 ms or so: at most 2,500 reservations a second. */

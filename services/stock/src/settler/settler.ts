@@ -12,7 +12,7 @@ import {
   type Publisher,
   type Unfit,
 } from '@seckill/runtime';
-import type { SettlerMetrics } from './metrics.ts';
+import type { SettlerMetrics } from '../metrics.ts';
 import { parseSettlement } from './settlement-message.ts';
 import type { Settle, SettleAnswer } from './settlements.ts';
 

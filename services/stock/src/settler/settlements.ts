@@ -1,10 +1,10 @@
 import { parseReservationId, type ReservationSettled } from '@seckill/contracts';
 import { InvariantError, invariant } from '@seckill/runtime';
-import type { Connection } from './redis/connection.ts';
-import { UnservedError, type Connections } from './redis/connections.ts';
-import { scriptKeys, type Lane } from './redis/keys.ts';
-import { splitSuffix } from './redis/reservation-id.ts';
-import type { ScriptAnswer } from './redis/scripts.ts';
+import type { Connection } from '../redis/connection.ts';
+import { UnservedError, type Connections } from '../redis/connections.ts';
+import { scriptKeys, type Lane } from '../redis/keys.ts';
+import { splitSuffix } from '../redis/reservation-id.ts';
+import type { ScriptAnswer } from '../redis/scripts.ts';
 
 /**
  * `settled`: `delayMs` after the hold's end by Redis' clock, negative before it. `absent`: no such hold. `broken`: the
