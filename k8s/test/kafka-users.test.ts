@@ -122,7 +122,7 @@ await test('the command rebuild, in a pod of stock, publishes again what order d
   // As after a PostgreSQL that was set back.
   await postgres.query('DELETE FROM orders WHERE id = $1', [id]);
   const env = pods.get('stock-http')?.env ?? {};
-  const { ok, stdout, stderr } = await runFile('services/stock/dist/rebuild.js', [SALE], env);
+  const { ok, stdout, stderr } = await runFile('services/stock/dist/recovery/rebuild-command.js', [SALE], env);
   t.ok(ok, stdout + stderr);
   await until('it is stored again', () => isStored(id));
 });

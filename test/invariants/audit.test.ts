@@ -166,7 +166,7 @@ await t.test('npm run rebuild mends what the audit has found, and keeps what was
   await auditUntil(({ verdict }) => verdict === 'broken');
   const before = await audit();
   const rebuild = (...args: string[]) =>
-    run(process.execPath, [join(ROOT, 'services/stock/dist/rebuild.js'), ...args], {
+    run(process.execPath, [join(ROOT, 'services/stock/dist/recovery/rebuild-command.js'), ...args], {
       timeoutMs: 60_000,
       env: process.env,
     });

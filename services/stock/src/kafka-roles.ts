@@ -7,9 +7,9 @@ import {
   systemClock,
   type Publisher,
 } from '@seckill/runtime';
-import { closeLane } from './closing.ts';
+import { closeLane } from './recovery/close-lane.ts';
 import { createReadHolds } from './redis/holds.ts';
-import { listLanes } from './lanes.ts';
+import { listLanes } from './recovery/control-state.ts';
 import { createRelayMetrics, createSettlerMetrics, type RelayMetrics } from './metrics.ts';
 import { OrphanScan } from './relay/orphaned-holds.ts';
 import { createOutbox } from './relay/outbox.ts';

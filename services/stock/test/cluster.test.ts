@@ -17,7 +17,7 @@ import {
 import t from 'tap';
 import { Connections } from '../src/redis/connections.ts';
 import { formatLane, laneKeys, LANES_KEY, type Lane } from '../src/redis/keys.ts';
-import { listLanes } from '../src/lanes.ts';
+import { listLanes } from '../src/recovery/control-state.ts';
 import { build, item, silent, until } from './support/build.ts';
 import { toSnapshotOrder } from './support/snapshot.ts';
 

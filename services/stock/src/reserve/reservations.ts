@@ -6,7 +6,7 @@ import {
   type ReserveItem,
 } from '@seckill/contracts';
 import { hasReplica, InvariantError, isSameHistory, type Logger } from '@seckill/runtime';
-import type { Acknowledged } from '../acknowledged.ts';
+import type { Acknowledged } from '../recovery/high-water-marks.ts';
 import { toFailureAnswer, toTold } from './answer.ts';
 import type { Announcer } from '../announce/announcer.ts';
 import type { Connection } from '../redis/connection.ts';

@@ -3,7 +3,7 @@ import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Announcer } from '../announce/announcer.ts';
 import type { FullStates } from '../announce/full-state.ts';
-import type { Lanes } from '../lanes.ts';
+import type { Lanes } from '../recovery/control-state.ts';
 import { orUnavailable } from '../unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 

@@ -5,12 +5,12 @@
 import { createPublisher, createRegistry, systemClock } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
 import t from 'tap';
-import { Acknowledged } from '../../src/acknowledged.ts';
-import { Gate } from '../../src/gate.ts';
+import { Acknowledged } from '../../src/recovery/high-water-marks.ts';
+import { Gate } from '../../src/recovery/lane-opener.ts';
 import type { Connections } from '../../src/redis/connections.ts';
 import { createReadHolds } from '../../src/redis/holds.ts';
 import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../../src/redis/keys.ts';
-import { listLanes } from '../../src/lanes.ts';
+import { listLanes } from '../../src/recovery/control-state.ts';
 import { createGateMetrics, createRelayMetrics } from '../../src/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay } from '../../src/relay/relay.ts';

@@ -16,16 +16,16 @@ import { Announcer } from '../../src/announce/announcer.ts';
 import { createApp } from '../../src/app.ts';
 import { AuditReader } from '../../src/audit-reader.ts';
 import { createReadClocks } from '../../src/redis/clock.ts';
-import { Acknowledged } from '../../src/acknowledged.ts';
+import { Acknowledged } from '../../src/recovery/high-water-marks.ts';
 import type { Connection } from '../../src/redis/connection.ts';
 import { Connections } from '../../src/redis/connections.ts';
 import { FullStates } from '../../src/announce/full-state.ts';
-import { Gate, type GateStep } from '../../src/gate.ts';
-import { Gatekeeper } from '../../src/gatekeeper.ts';
+import { Gate, type GateStep } from '../../src/recovery/lane-opener.ts';
+import { Gatekeeper } from '../../src/recovery/lane-monitor.ts';
 import { createReadHolds } from '../../src/redis/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/redis/keys.ts';
 import { KafkaAwayError, type KafkaOffsets } from '../../src/kafka-offsets.ts';
-import { Lanes, listLanes } from '../../src/lanes.ts';
+import { Lanes, listLanes } from '../../src/recovery/control-state.ts';
 import {
   createAnnouncerMetrics,
   createGateMetrics,

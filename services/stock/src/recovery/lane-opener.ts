@@ -14,19 +14,19 @@ import {
   type OutgoingMessage,
   type Publisher,
 } from '@seckill/runtime';
-import type { Acknowledged } from './acknowledged.ts';
-import type { Connection } from './redis/connection.ts';
-import type { Connections } from './redis/connections.ts';
-import { parseCount, type LaneCount } from './redis/lane-state.ts';
-import type { ReadHolds, StoredHold } from './redis/holds.ts';
-import type { KafkaOffsets } from './kafka-offsets.ts';
-import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from './redis/keys.ts';
-import { toOrphanMessage } from './relay/reservation-message.ts';
-import type { GateMetrics } from './metrics.ts';
-import type { OrderClient } from './order-client.ts';
-import { splitByBytes } from './relay/publish-batches.ts';
-import { parseRecord, reservationIdOf, toLoadOrder, type ReservationRecord } from './redis/hold-record.ts';
-import type { Settle } from './settler/settlements.ts';
+import type { Acknowledged } from './high-water-marks.ts';
+import type { Connection } from '../redis/connection.ts';
+import type { Connections } from '../redis/connections.ts';
+import { parseCount, type LaneCount } from '../redis/lane-state.ts';
+import type { ReadHolds, StoredHold } from '../redis/holds.ts';
+import type { KafkaOffsets } from '../kafka-offsets.ts';
+import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../redis/keys.ts';
+import { toOrphanMessage } from '../relay/reservation-message.ts';
+import type { GateMetrics } from '../metrics.ts';
+import type { OrderClient } from '../order-client.ts';
+import { splitByBytes } from '../relay/publish-batches.ts';
+import { parseRecord, reservationIdOf, toLoadOrder, type ReservationRecord } from '../redis/hold-record.ts';
+import type { Settle } from '../settler/settlements.ts';
 
 /** The lane cannot be opened or controlled now; whoever asked repeats its call. */
 export class LaneError extends Error {
@@ -359,7 +359,7 @@ export class Gate {
     this.#options.onStep?.(step, lane);
   }
 
-  /** What is on its way to another node would be closed again at once (gatekeeper.ts). @throws LaneError */
+  /** What is on its way to another node would be closed again at once (lane-monitor.ts). @throws LaneError */
   #assertWhole(lane: Lane): void {
     if (this.#options.connections.isMoving(lane))
       throw new LaneError('the keys of the lane are on their way');

@@ -1,9 +1,9 @@
 import type { ControlAcknowledgement, ControlState, StockState } from '@seckill/contracts';
 import { invariant, type Logger } from '@seckill/runtime';
-import type { Connections } from './redis/connections.ts';
-import { LaneError, type Gate } from './gate.ts';
-import type { Gatekeeper } from './gatekeeper.ts';
-import { LANES_KEY, parseLane, scriptKeys, type Lane } from './redis/keys.ts';
+import type { Connections } from '../redis/connections.ts';
+import { LaneError, type Gate } from './lane-opener.ts';
+import type { Gatekeeper } from './lane-monitor.ts';
+import { LANES_KEY, parseLane, scriptKeys, type Lane } from '../redis/keys.ts';
 
 export interface LanesOptions {
   connections: Pick<Connections, 'of'>;

@@ -1,14 +1,14 @@
 import type { SaleToLoad } from '@seckill/contracts';
 import { backoffMs, InvariantError, type Clock, type Logger } from '@seckill/runtime';
-import { Acknowledged } from './acknowledged.ts';
-import { closeLane } from './closing.ts';
-import type { Connection } from './redis/connection.ts';
-import type { Connections } from './redis/connections.ts';
-import type { LaneCount } from './redis/lane-state.ts';
-import { LaneError, type Gate, type OpenOptions } from './gate.ts';
-import { formatLane, type Lane } from './redis/keys.ts';
-import type { GateMetrics } from './metrics.ts';
-import { OrderError, type OrderClient } from './order-client.ts';
+import { Acknowledged } from './high-water-marks.ts';
+import { closeLane } from './close-lane.ts';
+import type { Connection } from '../redis/connection.ts';
+import type { Connections } from '../redis/connections.ts';
+import type { LaneCount } from '../redis/lane-state.ts';
+import { LaneError, type Gate, type OpenOptions } from './lane-opener.ts';
+import { formatLane, type Lane } from '../redis/keys.ts';
+import type { GateMetrics } from '../metrics.ts';
+import { OrderError, type OrderClient } from '../order-client.ts';
 
 export interface GatekeeperOptions {
   gate: Pick<Gate, 'open' | 'count' | 'register'>;

@@ -19,15 +19,15 @@ import {
   type RedisPlace,
 } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
-import { Acknowledged } from './acknowledged.ts';
-import { Connections } from './redis/connections.ts';
-import { Gate, LaneError } from './gate.ts';
-import { createReadHolds } from './redis/holds.ts';
-import { createKafkaOffsets } from './kafka-offsets.ts';
-import { LANES_PER_SALE, type Lane } from './redis/keys.ts';
-import { createGateMetrics } from './metrics.ts';
-import { OrderClient } from './order-client.ts';
-import { createSettle } from './settler/settlements.ts';
+import { Acknowledged } from './high-water-marks.ts';
+import { Connections } from '../redis/connections.ts';
+import { Gate, LaneError } from './lane-opener.ts';
+import { createReadHolds } from '../redis/holds.ts';
+import { createKafkaOffsets } from '../kafka-offsets.ts';
+import { LANES_PER_SALE, type Lane } from '../redis/keys.ts';
+import { createGateMetrics } from '../metrics.ts';
+import { OrderClient } from '../order-client.ts';
+import { createSettle } from '../settler/settlements.ts';
 
 const HELP = `Usage: npm run rebuild -- <saleId> [options]
 Closes a sale in Redis, loads it anew from what PostgreSQL stores, under the next epoch, and opens it again. While it runs

@@ -4,12 +4,12 @@
 import { LIMITS, type SnapshotOrder } from '@seckill/contracts';
 import { systemClock, type Clock } from '@seckill/runtime';
 import t from 'tap';
-import type { GateStep } from '../src/gate.ts';
-import { laneKeys, scriptKeys } from '../src/redis/keys.ts';
-import { keyHashOf } from '../src/redis/reservation-id.ts';
-import { toSnapshotOrder } from './support/snapshot.ts';
-import { build, item, until, type Built } from './support/build.ts';
-import { valuesOf } from './support/settling.ts';
+import type { GateStep } from '../../src/recovery/lane-opener.ts';
+import { laneKeys, scriptKeys } from '../../src/redis/keys.ts';
+import { keyHashOf } from '../../src/redis/reservation-id.ts';
+import { toSnapshotOrder } from '../support/snapshot.ts';
+import { build, item, until, type Built } from '../support/build.ts';
+import { valuesOf } from '../support/settling.ts';
 
 const STEPS: GateStep[] = ['close', 'drain', 'ends', 'snapshot', 'load', 'verdicts', 'opening', 'open'];
 /** The bound on waiting for the relay passes fifty times as fast. */

@@ -1,5 +1,5 @@
-import type { Connections } from './redis/connections.ts';
-import { laneKeys, scriptKeys, type Lane } from './redis/keys.ts';
+import type { Connections } from '../redis/connections.ts';
+import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
 
 /**
  * Although it is open: it contradicts what was settled, or its keys are on their way. close.lua would make a lane that is

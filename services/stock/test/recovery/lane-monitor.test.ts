@@ -4,11 +4,11 @@
  */
 import { createLogger, createRegistry, systemClock } from '@seckill/runtime';
 import { test } from 'tap';
-import { Acknowledged } from '../src/acknowledged.ts';
-import { Connection } from '../src/redis/connection.ts';
-import { Gatekeeper, type GatekeeperOptions } from '../src/gatekeeper.ts';
-import type { OpenOptions } from '../src/gate.ts';
-import { createGateMetrics } from '../src/metrics.ts';
+import { Acknowledged } from '../../src/recovery/high-water-marks.ts';
+import { Connection } from '../../src/redis/connection.ts';
+import { Gatekeeper, type GatekeeperOptions } from '../../src/recovery/lane-monitor.ts';
+import type { OpenOptions } from '../../src/recovery/lane-opener.ts';
+import { createGateMetrics } from '../../src/metrics.ts';
 
 const lane = { saleId: 'pears', lane: 0 };
 /** Never asked. */

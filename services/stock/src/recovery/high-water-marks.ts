@@ -1,4 +1,4 @@
-import { formatLane, parseLane, type Lane } from './redis/keys.ts';
+import { formatLane, parseLane, type Lane } from '../redis/keys.ts';
 
 interface Place {
   epoch: number;
