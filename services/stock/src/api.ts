@@ -3,7 +3,7 @@ import { connectKafka, createKafka, createProducer, createPublisher, systemClock
 import { Acknowledged } from './recovery/high-water-marks.ts';
 import { Announcer } from './announce/announcer.ts';
 import type { AppOptions } from './app.ts';
-import { openAuditReader } from './audit-role.ts';
+import { openAuditReader } from './audit/role.ts';
 import { createReadClocks } from './redis/clock.ts';
 import { FullStates } from './announce/full-state.ts';
 import { Gate } from './recovery/lane-opener.ts';

@@ -1,7 +1,7 @@
 import { createHttp, InvariantError, requireCaller, type Http, type Logger } from '@seckill/runtime';
 import type { Announcer } from './announce/announcer.ts';
 import type { FullStates } from './announce/full-state.ts';
-import type { AuditReader } from './audit-reader.ts';
+import type { AuditReader } from './audit/reader.ts';
 import type { Lanes } from './recovery/control-state.ts';
 import { auditRoute } from './routes/audit.ts';
 import { clockRoute } from './routes/clock.ts';

@@ -8,7 +8,7 @@ import {
 } from '@seckill/runtime';
 import { startApi } from './api.ts';
 import { createApp } from './app.ts';
-import { startAudit } from './audit-role.ts';
+import { startAudit } from './audit/role.ts';
 import { readConfig, type Config } from './config.ts';
 import { Connections } from './redis/connections.ts';
 import { startRelay, startSettler } from './kafka-roles.ts';

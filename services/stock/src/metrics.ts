@@ -1,6 +1,6 @@
 import { INVARIANT_NAMES } from '@seckill/contracts';
 import { Counter, Gauge, Histogram, type Registry } from '@seckill/runtime';
-import type { AuditMemory } from './audit-memory.ts';
+import type { AuditMemory } from './audit/memory.ts';
 
 export type AuditMetrics = ReturnType<typeof createAuditMetrics>;
 export type StockMetrics = ReturnType<typeof createStockMetrics>;

@@ -1,8 +1,8 @@
 import { SaleId, type Audit } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import { judge } from '../audit-judge.ts';
-import type { AuditReader } from '../audit-reader.ts';
+import { judge } from '../audit/judge.ts';
+import type { AuditReader } from '../audit/reader.ts';
 import { OrderError } from '../order-client.ts';
 import { orUnavailable } from '../unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';

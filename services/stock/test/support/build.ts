@@ -14,7 +14,7 @@ import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
 import { Announcer } from '../../src/announce/announcer.ts';
 import { createApp } from '../../src/app.ts';
-import { AuditReader } from '../../src/audit-reader.ts';
+import { AuditReader } from '../../src/audit/reader.ts';
 import { createReadClocks } from '../../src/redis/clock.ts';
 import { Acknowledged } from '../../src/recovery/high-water-marks.ts';
 import type { Connection } from '../../src/redis/connection.ts';

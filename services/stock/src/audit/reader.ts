@@ -1,14 +1,14 @@
 import { TOPICS, type KafkaEnds, type LedgerReading } from '@seckill/contracts';
 import { InvariantError, type Clock } from '@seckill/runtime';
-import type { AuditReading } from './audit-judge.ts';
-import type { Connections } from './redis/connections.ts';
-import { parseCount, type LaneCount } from './redis/lane-state.ts';
-import type { ReadHolds } from './redis/holds.ts';
-import type { KafkaOffsets } from './kafka-offsets.ts';
-import { LANES_PER_SALE, scriptKeys, type Lane } from './redis/keys.ts';
-import type { OrderClient } from './order-client.ts';
-import { parseRecord } from './redis/hold-record.ts';
-import { SETTLER_GROUP } from './settler/settler.ts';
+import type { AuditReading } from './judge.ts';
+import type { Connections } from '../redis/connections.ts';
+import { parseCount, type LaneCount } from '../redis/lane-state.ts';
+import type { ReadHolds } from '../redis/holds.ts';
+import type { KafkaOffsets } from '../kafka-offsets.ts';
+import { LANES_PER_SALE, scriptKeys, type Lane } from '../redis/keys.ts';
+import type { OrderClient } from '../order-client.ts';
+import { parseRecord } from '../redis/hold-record.ts';
+import { SETTLER_GROUP } from '../settler/settler.ts';
 
 export interface AuditReaderOptions {
   connections: Pick<Connections, 'of'>;

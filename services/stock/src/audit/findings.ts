@@ -1,5 +1,5 @@
 import type { Audit, InvariantName, LedgerReading } from '@seckill/contracts';
-import type { LaneCount } from './redis/lane-state.ts';
+import type { LaneCount } from '../redis/lane-state.ts';
 
 /** One way in which an invariant is broken. */
 export interface Finding {

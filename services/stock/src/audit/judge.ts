@@ -16,8 +16,8 @@ import {
   sum,
   sumItems,
   type Finding,
-} from './audit-findings.ts';
-import type { LaneCount } from './redis/lane-state.ts';
+} from './findings.ts';
+import type { LaneCount } from '../redis/lane-state.ts';
 
 /**
  * What the engines hold of one sale, read in turn: Redis, Postgres, Redis, Postgres. Two equal readings of each side mean

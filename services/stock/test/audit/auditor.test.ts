@@ -5,19 +5,19 @@
 import { RESERVATION_CREATED, TOPICS, type Audit, type LedgerReading, type Topic } from '@seckill/contracts';
 import { createPublisher, createRegistry, systemClock } from '@seckill/runtime';
 import t from 'tap';
-import { Auditor } from '../src/audit.ts';
-import { judge, type AuditReading } from '../src/audit-judge.ts';
-import { AuditMemory } from '../src/audit-memory.ts';
-import { createKafkaOffsets, type KafkaOffsets } from '../src/kafka-offsets.ts';
-import { laneKeys } from '../src/redis/keys.ts';
-import { createAuditMetrics, createRelayMetrics } from '../src/metrics.ts';
-import { OrderClient } from '../src/order-client.ts';
-import { createOutbox } from '../src/relay/outbox.ts';
-import { LaneRelay } from '../src/relay/relay.ts';
-import { keyHashOf } from '../src/redis/reservation-id.ts';
-import { build, silent, until } from './support/build.ts';
-import { connectProducer, kafka } from './support/kafka.ts';
-import { TOKENS } from './support/order.ts';
+import { Auditor } from '../../src/audit/auditor.ts';
+import { judge, type AuditReading } from '../../src/audit/judge.ts';
+import { AuditMemory } from '../../src/audit/memory.ts';
+import { createKafkaOffsets, type KafkaOffsets } from '../../src/kafka-offsets.ts';
+import { laneKeys } from '../../src/redis/keys.ts';
+import { createAuditMetrics, createRelayMetrics } from '../../src/metrics.ts';
+import { OrderClient } from '../../src/order-client.ts';
+import { createOutbox } from '../../src/relay/outbox.ts';
+import { LaneRelay } from '../../src/relay/relay.ts';
+import { keyHashOf } from '../../src/redis/reservation-id.ts';
+import { build, silent, until } from '../support/build.ts';
+import { connectProducer, kafka } from '../support/kafka.ts';
+import { TOKENS } from '../support/order.ts';
 import {
   makeTopic,
   openSale,
@@ -25,8 +25,8 @@ import {
   reserveMany,
   settledMessage,
   startSettler,
-} from './support/settling.ts';
-import { makeReservationId } from './support/snapshot.ts';
+} from '../support/settling.ts';
+import { makeReservationId } from '../support/snapshot.ts';
 
 const own: Record<string, Topic> = {
   [TOPICS.reservations.name]: await makeTopic(),

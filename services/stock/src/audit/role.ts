@@ -1,12 +1,12 @@
 import { createKafka, systemClock } from '@seckill/runtime';
-import { Auditor } from './audit.ts';
-import { AuditMemory } from './audit-memory.ts';
-import { AuditReader } from './audit-reader.ts';
-import { createReadHolds } from './redis/holds.ts';
-import { createKafkaOffsets } from './kafka-offsets.ts';
-import { createAuditMetrics } from './metrics.ts';
-import { OrderClient } from './order-client.ts';
-import { runRole, type Process } from './process.ts';
+import { Auditor } from './auditor.ts';
+import { AuditMemory } from './memory.ts';
+import { AuditReader } from './reader.ts';
+import { createReadHolds } from '../redis/holds.ts';
+import { createKafkaOffsets } from '../kafka-offsets.ts';
+import { createAuditMetrics } from '../metrics.ts';
+import { OrderClient } from '../order-client.ts';
+import { runRole, type Process } from '../process.ts';
 
 /** With clients of its own: sums that take long must not keep a rebuild waiting for a connection. */
 export function openAuditReader({ config, logger, lifecycle, connections }: Process): {

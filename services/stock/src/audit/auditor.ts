@@ -1,9 +1,9 @@
 import { InvariantError, type Clock, type Logger } from '@seckill/runtime';
-import { judge } from './audit-judge.ts';
-import type { AuditMemory } from './audit-memory.ts';
-import type { AuditReader } from './audit-reader.ts';
-import type { AuditMetrics } from './metrics.ts';
-import type { OrderClient } from './order-client.ts';
+import { judge } from './judge.ts';
+import type { AuditMemory } from './memory.ts';
+import type { AuditReader } from './reader.ts';
+import type { AuditMetrics } from '../metrics.ts';
+import type { OrderClient } from '../order-client.ts';
 
 export interface AuditorOptions {
   reader: Pick<AuditReader, 'read'>;

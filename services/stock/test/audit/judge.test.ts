@@ -8,8 +8,8 @@ import {
   type LedgerReading,
 } from '@seckill/contracts';
 import t from 'tap';
-import { judge, type AuditReading } from '../src/audit-judge.ts';
-import type { LaneCount } from '../src/redis/lane-state.ts';
+import { judge, type AuditReading } from '../../src/audit/judge.ts';
+import type { LaneCount } from '../../src/redis/lane-state.ts';
 
 /** Ten units of `a` in epoch 2: three pending, four paid, three available; five of `b` that nobody wants. */
 function lane(): LaneCount {

@@ -1,6 +1,6 @@
 import { INVARIANT_NAMES, type InvariantName } from '@seckill/contracts';
 import type { Clock, Logger } from '@seckill/runtime';
-import type { Judgement } from './audit-judge.ts';
+import type { Judgement } from './judge.ts';
 
 interface Sale {
   /** Of `clock`; -1: not yet. */
