@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import { judge } from '../audit/judge.ts';
 import type { AuditReader } from '../audit/reader.ts';
 import { OrderError } from '../order-client.ts';
-import { orUnavailable } from '../unavailable.ts';
+import { orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 /** What cannot be read whole is not answered at all: half an audit would pass for a whole one. */

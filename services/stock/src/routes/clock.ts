@@ -1,5 +1,5 @@
 import type { Http } from '@seckill/runtime';
-import { orUnavailable } from '../unavailable.ts';
+import { orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 /** `now`: milliseconds since the epoch, by Redis' clock. */

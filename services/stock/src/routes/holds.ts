@@ -1,7 +1,7 @@
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Stock } from '../reserve/reservations.ts';
-import { orUnavailable } from '../unavailable.ts';
+import { orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 export function holdRoutes(app: Http, options: { stock: Stock; onRequest: CallerCheck }): void {

@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { Announcer } from '../announce/announcer.ts';
 import type { FullStates } from '../announce/full-state.ts';
 import type { Lanes } from '../recovery/control-state.ts';
-import { orUnavailable } from '../unavailable.ts';
+import { orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 const Params = Type.Object({ saleId: SaleId });
