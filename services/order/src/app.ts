@@ -15,7 +15,7 @@ import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { ordersRoutes } from './routes/orders.ts';
 import { paymentsRoutes } from './routes/payments.ts';
 import { salesRoutes } from './routes/sales.ts';
-import type { Sales } from './sales.ts';
+import type { Sales } from './sales/sales.ts';
 
 export interface Api {
   sales: Sales;

@@ -7,7 +7,7 @@ import {
   type Pool,
 } from '@seckill/runtime';
 import type { OrderMetrics } from './metrics.ts';
-import type { SaleStore } from './sale-store.ts';
+import type { SaleStore } from './sales/sale-store.ts';
 import { expireOrders, type Expired } from './settlement.ts';
 
 /** What expiry needs of Postgres; a simulation brings its own. */

@@ -1,8 +1,8 @@
 /** For tests, the bench and a simulation; the service itself starts with main.ts. */
 export * from './app.ts';
-export * from './clock-skew.ts';
+export * from './sales/clock-skew.ts';
 export * from './expiry.ts';
-export * from './handover.ts';
+export * from './sales/control-sync.ts';
 export * from './intake-consumer.ts';
 export * from './intake-store.ts';
 export * from './intake.ts';
@@ -16,9 +16,9 @@ export * from './payment.ts';
 export * from './payments.ts';
 export * from './recorder.ts';
 export * from './relay.ts';
-export * from './restock-store.ts';
-export * from './sale-definition.ts';
-export * from './sale-store.ts';
-export * from './sales.ts';
+export * from './sales/restock-store.ts';
+export * from './sales/sale-definition.ts';
+export * from './sales/sale-store.ts';
+export * from './sales/sales.ts';
 export * from './settlement.ts';
 export * from './topics.ts';

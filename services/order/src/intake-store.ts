@@ -1,5 +1,5 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { doubtEverySale, raiseDoubts, type Doubt } from './doubts.ts';
+import { doubtEverySale, raiseDoubts, type Doubt } from './sales/distrusted-epochs.ts';
 import { liftEpochs } from './epochs.ts';
 import { admit, lockLedger, markLate, moveLedger, readKeys, sumUnits, type LedgerRow } from './ledger.ts';
 import { readAllowances } from './limits.ts';

@@ -12,7 +12,7 @@ import {
   type Publisher,
   type Unfit,
 } from '@seckill/runtime';
-import { reportDoubts } from './doubts.ts';
+import { reportDoubts } from './sales/distrusted-epochs.ts';
 import { GroupCommit } from './group-commit.ts';
 import { OffsetBehindError, type IntakeStore, type Stored } from './intake-store.ts';
 import { DataError } from './ledger.ts';

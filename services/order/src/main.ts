@@ -9,12 +9,12 @@ import {
   type Logger,
 } from '@seckill/runtime';
 import { createApp, type Api } from './app.ts';
-import { ClockSkew, createClockStore } from './clock-skew.ts';
+import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
 import { readConfig, type Config } from './config.ts';
 import { createExpiryPool, createHttpPool } from './database.ts';
 import { liftEpochs } from './epochs.ts';
 import { createExpiryStore, Expiry } from './expiry.ts';
-import { Handover, HANDOVER_CONCURRENCY } from './handover.ts';
+import { Handover, HANDOVER_CONCURRENCY } from './sales/control-sync.ts';
 import { startIntake, startRelay } from './kafka-roles.ts';
 import { LedgerReader } from './ledger-reading.ts';
 import { createMetrics } from './metrics.ts';
@@ -22,9 +22,9 @@ import { Orders } from './orders.ts';
 import { Payments } from './payments.ts';
 import { runRole, type Process } from './process.ts';
 import { Rebuild } from './rebuild.ts';
-import { storeRestock } from './restock-store.ts';
-import { SaleStore } from './sale-store.ts';
-import { Sales } from './sales.ts';
+import { storeRestock } from './sales/restock-store.ts';
+import { SaleStore } from './sales/sale-store.ts';
+import { Sales } from './sales/sales.ts';
 import { createStockClient } from './stock-client.ts';
 
 /** Opened first, closed last: what a role uses must outlive it. */

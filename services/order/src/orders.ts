@@ -12,7 +12,7 @@ import { applyNotice } from './payment-store.ts';
 import type { Applied } from './payment.ts';
 import { report } from './payments.ts';
 import { INSTANT_MAX } from './reservation-message.ts';
-import { refuse } from './sale-definition.ts';
+import { refuse } from './sales/sale-definition.ts';
 import { endOrders } from './settlement.ts';
 
 export interface OrderQuery {

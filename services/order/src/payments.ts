@@ -4,7 +4,7 @@ import type { OrderMetrics } from './metrics.ts';
 import { applyNotice, isPaymentRace, recordNotices, refundNotice } from './payment-store.ts';
 import type { Application, Applied, Notice } from './payment.ts';
 import { Recorder } from './recorder.ts';
-import { refuse } from './sale-definition.ts';
+import { refuse } from './sales/sale-definition.ts';
 
 export interface PaymentsParts {
   pool: Pool;

@@ -11,7 +11,7 @@ import {
 import { test } from 'tap';
 import { createExpiryStore, Expiry, type ExpiryStore } from '../src/expiry.ts';
 import { createMetrics } from '../src/metrics.ts';
-import { SaleStore } from '../src/sale-store.ts';
+import { SaleStore } from '../src/sales/sale-store.ts';
 import { createDatabase } from './support/database.ts';
 import { buildEnds, logger, until } from './support/parts.ts';
 import { createProxy } from './support/proxy.ts';

@@ -10,7 +10,7 @@ import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { LedgerReader } from '../ledger-reading.ts';
 import type { Rebuild } from '../rebuild.ts';
-import type { Sales } from '../sales.ts';
+import type { Sales } from '../sales/sales.ts';
 
 const params = Type.Object({ saleId: SaleId });
 const AfterQuery = Type.Object({ after: ReservationId }, { additionalProperties: false });

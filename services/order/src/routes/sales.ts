@@ -10,8 +10,8 @@ import {
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { refuse } from '../sale-definition.ts';
-import type { Sales } from '../sales.ts';
+import { refuse } from '../sales/sale-definition.ts';
+import type { Sales } from '../sales/sales.ts';
 
 const SaleParams = Type.Object({ saleId: SaleId });
 const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });

@@ -11,8 +11,8 @@ import {
 } from '@seckill/contracts';
 import type { Batch, IncomingMessage, Pool } from '@seckill/runtime';
 import type { Verdict } from '../../src/outbox.ts';
-import { defineSale, fingerprintOf } from '../../src/sale-definition.ts';
-import { SaleStore } from '../../src/sale-store.ts';
+import { defineSale, fingerprintOf } from '../../src/sales/sale-definition.ts';
+import { SaleStore } from '../../src/sales/sale-store.ts';
 import { buildIntake, makeContext } from './parts.ts';
 
 export function makeSaleInput(changes: Partial<SaleInput> = {}): SaleInput {

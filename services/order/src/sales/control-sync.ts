@@ -1,9 +1,9 @@
 import { backoffMs, type Clock, type Logger } from '@seckill/runtime';
-import type { OrderMetrics } from './metrics.ts';
-import { reportDoubts, type Doubt } from './doubts.ts';
+import type { OrderMetrics } from '../metrics.ts';
+import { reportDoubts, type Doubt } from './distrusted-epochs.ts';
 import { controlStateOf } from './sale-definition.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
-import type { StockClient } from './stock-client.ts';
+import type { StockClient } from '../stock-client.ts';
 
 /** How long a change made by another replica that died may wait; our own changes poke. */
 const ROUND_MS = 500;

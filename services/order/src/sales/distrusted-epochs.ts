@@ -1,5 +1,5 @@
 import type { Logger, Pool, PoolClient } from '@seckill/runtime';
-import type { OrderMetrics } from './metrics.ts';
+import type { OrderMetrics } from '../metrics.ts';
 
 /**
  * Why an epoch is not to be trusted. `refused`: Redis promised what the ledger, a key or a sequence contradicts;
@@ -38,7 +38,7 @@ export async function raiseDoubts(client: PoolClient, doubts: Doubt[]): Promise<
 
 /**
  * Postgres was restored: any sale may have sold more than it knows. A sale that it never loaded has nothing to doubt;
- * if Redis holds it after all, its acknowledgement tells (handover.ts). @returns those that are new.
+ * if Redis holds it after all, its acknowledgement tells (control-sync.ts). @returns those that are new.
  */
 export async function doubtEverySale(pool: Pool): Promise<Doubt[]> {
   const { rows } = await pool.query<DoubtRow>(

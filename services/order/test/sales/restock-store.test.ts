@@ -2,11 +2,11 @@
 // Method: the `http` role over a real Postgres; support/stock.ts stands in for stock over real HTTP.
 import { LIMITS, type SaleRecord } from '@seckill/contracts';
 import { test } from 'tap';
-import { createDatabase } from './support/database.ts';
-import { buildIntake, makeContext, until } from './support/parts.ts';
-import { findLedgerMismatches, makeReservation, makeSaleInput, toBatch } from './support/reservations.ts';
-import { createService, type Service } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+import { createDatabase } from '../support/database.ts';
+import { buildIntake, makeContext, until } from '../support/parts.ts';
+import { findLedgerMismatches, makeReservation, makeSaleInput, toBatch } from '../support/reservations.ts';
+import { createService, type Service } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 const totalOf = (body: unknown, sku = 'orange') =>
   (body as SaleRecord).definition.items.find((item) => item.sku === sku)?.total;

@@ -3,12 +3,12 @@
 import type { SaleInput, SaleRecord } from '@seckill/contracts';
 import { createPool } from '@seckill/runtime';
 import { test } from 'tap';
-import { createDatabase } from './support/database.ts';
-import { logger } from './support/parts.ts';
-import { createProxy } from './support/proxy.ts';
-import { makeSaleInput } from './support/reservations.ts';
-import { createService } from './support/service.ts';
-import { createStock, TOKENS } from './support/stock.ts';
+import { createDatabase } from '../support/database.ts';
+import { logger } from '../support/parts.ts';
+import { createProxy } from '../support/proxy.ts';
+import { makeSaleInput } from '../support/reservations.ts';
+import { createService } from '../support/service.ts';
+import { createStock, TOKENS } from '../support/stock.ts';
 
 const asRecord = (body: unknown) => body as SaleRecord;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

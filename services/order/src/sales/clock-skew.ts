@@ -1,6 +1,6 @@
 import { backoffMs, type Clock, type Logger, type Pool } from '@seckill/runtime';
-import type { OrderMetrics } from './metrics.ts';
-import type { StockClient } from './stock-client.ts';
+import type { OrderMetrics } from '../metrics.ts';
+import type { StockClient } from '../stock-client.ts';
 
 /**
  * recovery.md, "Time". As much as expiry waits beyond the end of a hold by default (EXPIRY_GRACE_MS): with Redis' clock

@@ -1,12 +1,12 @@
 // Goal: every control state reaches stock, whatever was down meanwhile, and only stock's own word counts.
 // Method: the `http` role over a real Postgres; support/stock.ts stands in for stock over real HTTP.
 import { test } from 'tap';
-import { SaleStore } from '../src/sale-store.ts';
-import { createDatabase } from './support/database.ts';
-import { until } from './support/parts.ts';
-import { makeSaleInput } from './support/reservations.ts';
-import { createService } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+import { SaleStore } from '../../src/sales/sale-store.ts';
+import { createDatabase } from '../support/database.ts';
+import { until } from '../support/parts.ts';
+import { makeSaleInput } from '../support/reservations.ts';
+import { createService } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -2,11 +2,11 @@
 // Method: the real intake and `http` role over a real Postgres; support/stock.ts stands in for stock.
 import type { Pool } from '@seckill/runtime';
 import { test } from 'tap';
-import { createDatabase } from './support/database.ts';
-import { buildIntake, countOf, makeAssignment, makeContext, until } from './support/parts.ts';
-import { makeReservation, raiseEpoch, readOrders, storeSale, toBatch } from './support/reservations.ts';
-import { createService } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+import { createDatabase } from '../support/database.ts';
+import { buildIntake, countOf, makeAssignment, makeContext, until } from '../support/parts.ts';
+import { makeReservation, raiseEpoch, readOrders, storeSale, toBatch } from '../support/reservations.ts';
+import { createService } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 async function readDoubts(pool: Pool, saleId: string): Promise<[number, string][]> {
   const { rows } = await pool.query<{ epoch: number; reason: string }>(
