@@ -15,10 +15,10 @@ import {
 import { reportDoubts } from './sales/distrusted-epochs.ts';
 import { GroupCommit } from './group-commit.ts';
 import { OffsetBehindError, type IntakeStore, type Stored } from './intake-store.ts';
-import { DataError } from './ledger.ts';
+import { DataError } from './ledger/ledger.ts';
 import type { OrderMetrics } from './metrics.ts';
 import { report } from './payments.ts';
-import { parseReservation, type Reserved } from './reservation-message.ts';
+import { parseReservation, type Reserved } from './ledger/reservation-message.ts';
 
 export interface IntakeParts {
   store: IntakeStore;

@@ -11,9 +11,9 @@ import type { OrderMetrics } from './metrics.ts';
 import { applyNotice } from './payment-store.ts';
 import type { Applied } from './payment.ts';
 import { report } from './payments.ts';
-import { INSTANT_MAX } from './reservation-message.ts';
+import { INSTANT_MAX } from './ledger/reservation-message.ts';
 import { refuse } from './sales/sale-definition.ts';
-import { endOrders } from './settlement.ts';
+import { endOrders } from './ledger/settlement.ts';
 
 export interface OrderQuery {
   userId: string;

@@ -4,7 +4,7 @@
 import { test } from 'tap';
 import { GroupCommit } from '../src/group-commit.ts';
 import { createIntakeStore, OffsetBehindError, type Chunk } from '../src/intake-store.ts';
-import { DataError } from '../src/ledger.ts';
+import { DataError } from '../src/ledger/ledger.ts';
 import { createDatabase } from './support/database.ts';
 import {
   makeReservation,
@@ -14,7 +14,7 @@ import {
   storeSale,
   toBatch,
 } from './support/reservations.ts';
-import { parseReservation, type Reserved } from '../src/reservation-message.ts';
+import { parseReservation, type Reserved } from '../src/ledger/reservation-message.ts';
 
 const TOPIC = 'seckill.reservations';
 

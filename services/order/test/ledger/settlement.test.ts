@@ -5,9 +5,9 @@
 import { HEADERS, type ReservationSettled } from '@seckill/contracts';
 import { createPool, transaction, type Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
-import { expireOrders } from '../src/settlement.ts';
-import { createDatabase } from './support/database.ts';
-import { buildEnds, buildIntake, countOf, logger, makeContext, until } from './support/parts.ts';
+import { expireOrders } from '../../src/ledger/settlement.ts';
+import { createDatabase } from '../support/database.ts';
+import { buildEnds, buildIntake, countOf, logger, makeContext, until } from '../support/parts.ts';
 import {
   findLedgerMismatches,
   makeNotice,
@@ -20,9 +20,9 @@ import {
   storeSale,
   toBatch,
   toMessage,
-} from './support/reservations.ts';
-import { createService } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+} from '../support/reservations.ts';
+import { createService } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 const ORDERS = 3_000;
 /** Orders at once; with pay, cancel and expiry on each of them. */

@@ -1,10 +1,10 @@
 // Goal: INV-1 in Postgres: who is admitted when units run out, and that no code path can sell past the total.
 // Method: the pure rule with small cases; the constraint by attacking it directly.
 import { test } from 'tap';
-import { admit, DataError } from '../src/ledger.ts';
-import type { Reserved } from '../src/reservation-message.ts';
-import { createDatabase } from './support/database.ts';
-import { makeReservation, readSold, storeSale } from './support/reservations.ts';
+import { admit, DataError } from '../../src/ledger/ledger.ts';
+import type { Reserved } from '../../src/ledger/reservation-message.ts';
+import { createDatabase } from '../support/database.ts';
+import { makeReservation, readSold, storeSale } from '../support/reservations.ts';
 
 const makeOrder = (name: string, sequence: number, units: Record<string, number>, epoch = 1): Reserved => ({
   ...makeReservation('s', {
