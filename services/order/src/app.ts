@@ -9,7 +9,7 @@ import {
 import type { FastifyRequest } from 'fastify';
 import type { LedgerReader } from './ledger-reading.ts';
 import type { Orders } from './orders.ts';
-import type { Payments } from './payments.ts';
+import type { Payments } from './payments/payments.ts';
 import type { Rebuild } from './rebuild.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { ordersRoutes } from './routes/orders.ts';

@@ -4,8 +4,8 @@ import { liftEpochs } from './epochs.ts';
 import { admit, lockLedger, markLate, moveLedger, readKeys, sumUnits, type LedgerRow } from './ledger/ledger.ts';
 import { readAllowances } from './ledger/limits.ts';
 import { writeSettlements } from './outbox.ts';
-import { applyRecorded, isPaymentRace, shareRecordLock } from './payment-store.ts';
-import type { Applied } from './payment.ts';
+import { applyRecorded, isPaymentRace, shareRecordLock } from './payments/payment-store.ts';
+import type { Applied } from './payments/payment.ts';
 import type { Reserved } from './ledger/reservation-message.ts';
 import { settleAgain } from './ledger/settlement.ts';
 

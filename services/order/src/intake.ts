@@ -17,7 +17,7 @@ import { GroupCommit } from './group-commit.ts';
 import { OffsetBehindError, type IntakeStore, type Stored } from './intake-store.ts';
 import { DataError } from './ledger/ledger.ts';
 import type { OrderMetrics } from './metrics.ts';
-import { report } from './payments.ts';
+import { report } from './payments/payments.ts';
 import { parseReservation, type Reserved } from './ledger/reservation-message.ts';
 
 export interface IntakeParts {

@@ -19,7 +19,7 @@ import { startIntake, startRelay } from './kafka-roles.ts';
 import { LedgerReader } from './ledger-reading.ts';
 import { createMetrics } from './metrics.ts';
 import { Orders } from './orders.ts';
-import { Payments } from './payments.ts';
+import { Payments } from './payments/payments.ts';
 import { runRole, type Process } from './process.ts';
 import { Rebuild } from './rebuild.ts';
 import { storeRestock } from './sales/restock-store.ts';

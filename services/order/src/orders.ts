@@ -8,9 +8,9 @@ import {
 } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Logger, type Pool, type PoolClient } from '@seckill/runtime';
 import type { OrderMetrics } from './metrics.ts';
-import { applyNotice } from './payment-store.ts';
-import type { Applied } from './payment.ts';
-import { report } from './payments.ts';
+import { applyNotice } from './payments/payment-store.ts';
+import type { Applied } from './payments/payment.ts';
+import { report } from './payments/payments.ts';
 import { INSTANT_MAX } from './ledger/reservation-message.ts';
 import { refuse } from './sales/sale-definition.ts';
 import { endOrders } from './ledger/settlement.ts';

@@ -6,7 +6,7 @@ import { Handover } from '../../src/sales/control-sync.ts';
 import { LedgerReader } from '../../src/ledger-reading.ts';
 import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders.ts';
-import { Payments } from '../../src/payments.ts';
+import { Payments } from '../../src/payments/payments.ts';
 import { Rebuild } from '../../src/rebuild.ts';
 import { storeRestock } from '../../src/sales/restock-store.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';

@@ -1,10 +1,10 @@
 import { parseReservationId, type PaymentNotification, type PaymentResult } from '@seckill/contracts';
 import { invariant, transaction, type Logger, type Pool } from '@seckill/runtime';
-import type { OrderMetrics } from './metrics.ts';
+import type { OrderMetrics } from '../metrics.ts';
 import { applyNotice, isPaymentRace, recordNotices, refundNotice } from './payment-store.ts';
 import type { Application, Applied, Notice } from './payment.ts';
-import { Recorder } from './recorder.ts';
-import { refuse } from './sales/sale-definition.ts';
+import { Recorder } from './early-notices.ts';
+import { refuse } from '../sales/sale-definition.ts';
 
 export interface PaymentsParts {
   pool: Pool;

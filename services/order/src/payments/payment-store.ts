@@ -9,7 +9,7 @@ import {
   type Payment,
   type RefundReason,
 } from './payment.ts';
-import { endOrders } from './ledger/settlement.ts';
+import { endOrders } from '../ledger/settlement.ts';
 
 /**
  * Any number, the same in every process. Intake transactions share it, from before their first look until their

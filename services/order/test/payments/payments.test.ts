@@ -3,9 +3,9 @@
 // Method: the real intake and the real way of a notice on a real Postgres; transactions held open where they race.
 import { createPool, transaction } from '@seckill/runtime';
 import { test } from 'tap';
-import { applyRecorded, shareRecordLock } from '../src/payment-store.ts';
-import { createDatabase } from './support/database.ts';
-import { buildEnds, buildIntake, countOf, logger, makeContext, until } from './support/parts.ts';
+import { applyRecorded, shareRecordLock } from '../../src/payments/payment-store.ts';
+import { createDatabase } from '../support/database.ts';
+import { buildEnds, buildIntake, countOf, logger, makeContext, until } from '../support/parts.ts';
 import {
   findLedgerMismatches,
   makeNotice,
@@ -16,9 +16,9 @@ import {
   storeOrders,
   storeSale,
   toBatch,
-} from './support/reservations.ts';
-import { createService } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+} from '../support/reservations.ts';
+import { createService } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 await test('a notice pays a pending order, and its repeats say so', async (t) => {
   const { pool } = await createDatabase(t);
