@@ -8,7 +8,7 @@ import {
 } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import type { LedgerReader } from './ledger-reading.ts';
-import type { Orders } from './orders.ts';
+import type { Orders } from './orders/orders.ts';
 import type { Payments } from './payments/payments.ts';
 import type { Rebuild } from './rebuild.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';

@@ -9,7 +9,7 @@ export * from './intake.ts';
 export * from './ledger/ledger.ts';
 export * from './metrics.ts';
 export * from './migrate.ts';
-export * from './orders.ts';
+export * from './orders/orders.ts';
 export * from './outbox.ts';
 export * from './payments/payment-store.ts';
 export * from './payments/payment.ts';

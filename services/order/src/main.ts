@@ -18,7 +18,7 @@ import { Handover, HANDOVER_CONCURRENCY } from './sales/control-sync.ts';
 import { startIntake, startRelay } from './kafka-roles.ts';
 import { LedgerReader } from './ledger-reading.ts';
 import { createMetrics } from './metrics.ts';
-import { Orders } from './orders.ts';
+import { Orders } from './orders/orders.ts';
 import { Payments } from './payments/payments.ts';
 import { runRole, type Process } from './process.ts';
 import { Rebuild } from './rebuild.ts';

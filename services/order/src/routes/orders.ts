@@ -2,7 +2,7 @@ import { LIMITS, OrderStatus, SaleId, UserId } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { OrderQuery, Orders } from '../orders.ts';
+import type { OrderQuery, Orders } from '../orders/orders.ts';
 
 const userId = Compile(UserId);
 

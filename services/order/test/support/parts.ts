@@ -13,7 +13,7 @@ import {
 import { createIntakeStore, type IntakeStore } from '../../src/intake-store.ts';
 import { Intake } from '../../src/intake.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import { Orders } from '../../src/orders.ts';
+import { Orders } from '../../src/orders/orders.ts';
 import { Payments } from '../../src/payments/payments.ts';
 
 export const logger = createLogger('test', 'silent');

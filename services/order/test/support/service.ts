@@ -5,7 +5,7 @@ import { liftEpochs } from '../../src/epochs.ts';
 import { Handover } from '../../src/sales/control-sync.ts';
 import { LedgerReader } from '../../src/ledger-reading.ts';
 import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
-import { Orders } from '../../src/orders.ts';
+import { Orders } from '../../src/orders/orders.ts';
 import { Payments } from '../../src/payments/payments.ts';
 import { Rebuild } from '../../src/rebuild.ts';
 import { storeRestock } from '../../src/sales/restock-store.ts';

@@ -2,11 +2,11 @@
 // Method: rows stored by the real intake, read over HTTP; new ones arrive between the pages.
 import type { Order, OrderPage } from '@seckill/contracts';
 import { test } from 'tap';
-import { createDatabase } from './support/database.ts';
-import { buildIntake, makeContext } from './support/parts.ts';
-import { makeReservation, storeSale, toBatch } from './support/reservations.ts';
-import { createService } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+import { createDatabase } from '../support/database.ts';
+import { buildIntake, makeContext } from '../support/parts.ts';
+import { makeReservation, storeSale, toBatch } from '../support/reservations.ts';
+import { createService } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 const asPage = (body: unknown) => body as OrderPage;
 

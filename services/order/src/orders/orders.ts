@@ -7,13 +7,13 @@ import {
   type OrderStatus,
 } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Logger, type Pool, type PoolClient } from '@seckill/runtime';
-import type { OrderMetrics } from './metrics.ts';
-import { applyNotice } from './payments/payment-store.ts';
-import type { Applied } from './payments/payment.ts';
-import { report } from './payments/payments.ts';
-import { INSTANT_MAX } from './ledger/reservation-message.ts';
-import { refuse } from './sales/sale-definition.ts';
-import { endOrders } from './ledger/settlement.ts';
+import type { OrderMetrics } from '../metrics.ts';
+import { applyNotice } from '../payments/payment-store.ts';
+import type { Applied } from '../payments/payment.ts';
+import { report } from '../payments/payments.ts';
+import { INSTANT_MAX } from '../ledger/reservation-message.ts';
+import { refuse } from '../sales/sale-definition.ts';
+import { endOrders } from '../ledger/settlement.ts';
 
 export interface OrderQuery {
   userId: string;
