@@ -1,7 +1,7 @@
 /** For tests, the bench and a simulation; the service itself starts with main.ts. */
 export * from './app.ts';
 export * from './sales/clock-skew.ts';
-export * from './expiry.ts';
+export * from './expiry/expiry.ts';
 export * from './sales/control-sync.ts';
 export * from './intake-consumer.ts';
 export * from './intake-store.ts';

@@ -13,7 +13,7 @@ import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
 import { readConfig, type Config } from './config.ts';
 import { createExpiryPool, createHttpPool } from './database.ts';
 import { liftEpochs } from './epochs.ts';
-import { createExpiryStore, Expiry } from './expiry.ts';
+import { createExpiryStore, Expiry } from './expiry/expiry.ts';
 import { Handover, HANDOVER_CONCURRENCY } from './sales/control-sync.ts';
 import { startIntake, startRelay } from './kafka-roles.ts';
 import { LedgerReader } from './ledger-reading.ts';

@@ -6,9 +6,9 @@ import {
   type Logger,
   type Pool,
 } from '@seckill/runtime';
-import type { OrderMetrics } from './metrics.ts';
-import type { SaleStore } from './sales/sale-store.ts';
-import { expireOrders, type Expired } from './ledger/settlement.ts';
+import type { OrderMetrics } from '../metrics.ts';
+import type { SaleStore } from '../sales/sale-store.ts';
+import { expireOrders, type Expired } from '../ledger/settlement.ts';
 
 /** What expiry needs of Postgres; a simulation brings its own. */
 export interface ExpiryStore {

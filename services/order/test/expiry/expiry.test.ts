@@ -9,12 +9,12 @@ import {
   type Pool,
 } from '@seckill/runtime';
 import { test } from 'tap';
-import { createExpiryStore, Expiry, type ExpiryStore } from '../src/expiry.ts';
-import { createMetrics } from '../src/metrics.ts';
-import { SaleStore } from '../src/sales/sale-store.ts';
-import { createDatabase } from './support/database.ts';
-import { buildEnds, logger, until } from './support/parts.ts';
-import { createProxy } from './support/proxy.ts';
+import { createExpiryStore, Expiry, type ExpiryStore } from '../../src/expiry/expiry.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { SaleStore } from '../../src/sales/sale-store.ts';
+import { createDatabase } from '../support/database.ts';
+import { buildEnds, logger, until } from '../support/parts.ts';
+import { createProxy } from '../support/proxy.ts';
 import {
   findLedgerMismatches,
   makeNotice,
@@ -23,9 +23,9 @@ import {
   readVerdicts,
   storeOrders,
   storeSale,
-} from './support/reservations.ts';
-import { createService } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+} from '../support/reservations.ts';
+import { createService } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 const GRACE_MS = 500;
 
