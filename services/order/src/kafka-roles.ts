@@ -1,8 +1,8 @@
 import { connectKafka, createKafka, createProducer, createPublisher, systemClock } from '@seckill/runtime';
 import { createIntakePool, createRelayPool } from './database.ts';
-import { consumeReservations } from './intake-consumer.ts';
-import { createIntakeStore } from './intake-store.ts';
-import { Intake } from './intake.ts';
+import { consumeReservations } from './intake/intake-consumer.ts';
+import { createIntakeStore } from './intake/intake-store.ts';
+import { Intake } from './intake/intake.ts';
 import { createOutboxStore } from './outbox.ts';
 import { runRole, type Process } from './process.ts';
 import { Relay } from './relay.ts';

@@ -10,8 +10,8 @@ import {
   type Pool,
   type Publisher,
 } from '@seckill/runtime';
-import { createIntakeStore, type IntakeStore } from '../../src/intake-store.ts';
-import { Intake } from '../../src/intake.ts';
+import { createIntakeStore, type IntakeStore } from '../../src/intake/intake-store.ts';
+import { Intake } from '../../src/intake/intake.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders/orders.ts';
 import { Payments } from '../../src/payments/payments.ts';

@@ -12,13 +12,13 @@ import {
   type Publisher,
   type Unfit,
 } from '@seckill/runtime';
-import { reportDoubts } from './sales/distrusted-epochs.ts';
+import { reportDoubts } from '../sales/distrusted-epochs.ts';
 import { GroupCommit } from './group-commit.ts';
 import { OffsetBehindError, type IntakeStore, type Stored } from './intake-store.ts';
-import { DataError } from './ledger/ledger.ts';
-import type { OrderMetrics } from './metrics.ts';
-import { report } from './payments/payments.ts';
-import { parseReservation, type Reserved } from './ledger/reservation-message.ts';
+import { DataError } from '../ledger/ledger.ts';
+import type { OrderMetrics } from '../metrics.ts';
+import { report } from '../payments/payments.ts';
+import { parseReservation, type Reserved } from '../ledger/reservation-message.ts';
 
 export interface IntakeParts {
   store: IntakeStore;

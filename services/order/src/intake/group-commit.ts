@@ -1,6 +1,6 @@
 import { classifyPostgresError } from '@seckill/runtime';
 import { OffsetBehindError, type Chunk, type IntakeStore, type Stored } from './intake-store.ts';
-import { DataError } from './ledger/ledger.ts';
+import { DataError } from '../ledger/ledger.ts';
 
 interface Waiting {
   chunk: Chunk;

@@ -2,10 +2,10 @@
 // Method: a real Postgres; chunks of several partitions at once, while a transaction is under way, good and bad. The last test
 // plays Postgres' absence; intake-faults.test.ts kills the real one.
 import { test } from 'tap';
-import { GroupCommit } from '../src/group-commit.ts';
-import { createIntakeStore, OffsetBehindError, type Chunk } from '../src/intake-store.ts';
-import { DataError } from '../src/ledger/ledger.ts';
-import { createDatabase } from './support/database.ts';
+import { GroupCommit } from '../../src/intake/group-commit.ts';
+import { createIntakeStore, OffsetBehindError, type Chunk } from '../../src/intake/intake-store.ts';
+import { DataError } from '../../src/ledger/ledger.ts';
+import { createDatabase } from '../support/database.ts';
 import {
   makeReservation,
   readOffset,
@@ -13,8 +13,8 @@ import {
   readSold,
   storeSale,
   toBatch,
-} from './support/reservations.ts';
-import { parseReservation, type Reserved } from '../src/ledger/reservation-message.ts';
+} from '../support/reservations.ts';
+import { parseReservation, type Reserved } from '../../src/ledger/reservation-message.ts';
 
 const TOPIC = 'seckill.reservations';
 

@@ -4,15 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { RESERVATION_CREATED, TOPICS, type DeadLetter, type Topic } from '@seckill/contracts';
 import { createRegistry, systemClock, type Kafka, type Pool, type Publisher } from '@seckill/runtime';
 import { test, type Test } from 'tap';
-import { consumeReservations } from '../src/intake-consumer.ts';
-import { createIntakeStore } from '../src/intake-store.ts';
-import { Intake } from '../src/intake.ts';
-import { createMetrics } from '../src/metrics.ts';
-import { createTopics, TopicsError } from '../src/topics.ts';
-import { createDatabase } from './support/database.ts';
-import { connectKafka, connectPublisher, createTopic, readValues, SINGLE_BROKER } from './support/kafka.ts';
-import { countOf, logger, until } from './support/parts.ts';
-import { findLedgerMismatches, makeReservation, readSold, storeSale } from './support/reservations.ts';
+import { consumeReservations } from '../../src/intake/intake-consumer.ts';
+import { createIntakeStore } from '../../src/intake/intake-store.ts';
+import { Intake } from '../../src/intake/intake.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { createTopics, TopicsError } from '../../src/topics.ts';
+import { createDatabase } from '../support/database.ts';
+import { connectKafka, connectPublisher, createTopic, readValues, SINGLE_BROKER } from '../support/kafka.ts';
+import { countOf, logger, until } from '../support/parts.ts';
+import { findLedgerMismatches, makeReservation, readSold, storeSale } from '../support/reservations.ts';
 
 interface Place {
   kafka: Kafka;

@@ -1,13 +1,13 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { doubtEverySale, raiseDoubts, type Doubt } from './sales/distrusted-epochs.ts';
-import { liftEpochs } from './epochs.ts';
-import { admit, lockLedger, markLate, moveLedger, readKeys, sumUnits, type LedgerRow } from './ledger/ledger.ts';
-import { readAllowances } from './ledger/limits.ts';
-import { writeSettlements } from './outbox.ts';
-import { applyRecorded, isPaymentRace, shareRecordLock } from './payments/payment-store.ts';
-import type { Applied } from './payments/payment.ts';
-import type { Reserved } from './ledger/reservation-message.ts';
-import { settleAgain } from './ledger/settlement.ts';
+import { doubtEverySale, raiseDoubts, type Doubt } from '../sales/distrusted-epochs.ts';
+import { liftEpochs } from '../epochs.ts';
+import { admit, lockLedger, markLate, moveLedger, readKeys, sumUnits, type LedgerRow } from '../ledger/ledger.ts';
+import { readAllowances } from '../ledger/limits.ts';
+import { writeSettlements } from '../outbox.ts';
+import { applyRecorded, isPaymentRace, shareRecordLock } from '../payments/payment-store.ts';
+import type { Applied } from '../payments/payment.ts';
+import type { Reserved } from '../ledger/reservation-message.ts';
+import { settleAgain } from '../ledger/settlement.ts';
 
 export type Refusal = 'ledger' | 'limit' | 'key_clash' | 'sequence_fork';
 

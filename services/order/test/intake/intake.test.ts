@@ -4,8 +4,8 @@
 import type { DeadLetter, ReservationCreated } from '@seckill/contracts';
 import { PublishError, type OutgoingMessage } from '@seckill/runtime';
 import { test, type Test } from 'tap';
-import { createDatabase } from './support/database.ts';
-import { buildEnds, buildIntake, countOf, makeAssignment, makeContext, until } from './support/parts.ts';
+import { createDatabase } from '../support/database.ts';
+import { buildEnds, buildIntake, countOf, makeAssignment, makeContext, until } from '../support/parts.ts';
 import {
   findLedgerMismatches,
   HEADERS_V1,
@@ -18,7 +18,7 @@ import {
   storeSale,
   toBatch,
   toMessage,
-} from './support/reservations.ts';
+} from '../support/reservations.ts';
 
 const readLetter = (message: OutgoingMessage | undefined) =>
   JSON.parse(message?.value ?? '{}') as Partial<DeadLetter>;

@@ -1,6 +1,6 @@
 import { TOPICS, type Topic } from '@seckill/contracts';
 import { startConsumer, type Kafka } from '@seckill/runtime';
-import { INTAKE_CONCURRENCY } from './database.ts';
+import { INTAKE_CONCURRENCY } from '../database.ts';
 import type { Intake } from './intake.ts';
 
 export const INTAKE_GROUP = 'seckill.intake';

@@ -3,9 +3,9 @@
 import { createPool, InvariantError, type Pool } from '@seckill/runtime';
 import pg from 'pg';
 import { test, type Test } from 'tap';
-import { createDatabase } from './support/database.ts';
-import { buildIntake, countOf, logger, makeContext, until } from './support/parts.ts';
-import { createProxy } from './support/proxy.ts';
+import { createDatabase } from '../support/database.ts';
+import { buildIntake, countOf, logger, makeContext, until } from '../support/parts.ts';
+import { createProxy } from '../support/proxy.ts';
 import {
   findLedgerMismatches,
   makeReservation,
@@ -14,7 +14,7 @@ import {
   readSold,
   storeSale,
   toBatch,
-} from './support/reservations.ts';
+} from '../support/reservations.ts';
 
 /** Holds the ledger's rows, so that a batch stops between its insert and its commit. */
 async function lockLedger(t: Test, url: string): Promise<{ release: () => Promise<void> }> {
