@@ -3,9 +3,9 @@ import { createIntakePool, createRelayPool } from './database.ts';
 import { consumeReservations } from './intake/intake-consumer.ts';
 import { createIntakeStore } from './intake/intake-store.ts';
 import { Intake } from './intake/intake.ts';
-import { createOutboxStore } from './outbox.ts';
+import { createOutboxStore } from './relay/outbox.ts';
 import { runRole, type Process } from './process.ts';
-import { Relay } from './relay.ts';
+import { Relay } from './relay/relay.ts';
 
 const CLIENT_ID = 'seckill-order';
 

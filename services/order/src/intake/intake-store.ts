@@ -3,7 +3,7 @@ import { doubtEverySale, raiseDoubts, type Doubt } from '../sales/distrusted-epo
 import { liftEpochs } from '../epochs.ts';
 import { admit, lockLedger, markLate, moveLedger, readKeys, sumUnits, type LedgerRow } from '../ledger/ledger.ts';
 import { readAllowances } from '../ledger/limits.ts';
-import { writeSettlements } from '../outbox.ts';
+import { writeSettlements } from '../relay/outbox.ts';
 import { applyRecorded, isPaymentRace, shareRecordLock } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import type { Reserved } from '../ledger/reservation-message.ts';

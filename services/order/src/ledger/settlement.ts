@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { invariant, type PoolClient } from '@seckill/runtime';
 import { lockLedger, moveLedger, sumUnits } from './ledger.ts';
-import { writeSettlements, type Ended, type Verdict } from '../outbox.ts';
+import { writeSettlements, type Ended, type Verdict } from '../relay/outbox.ts';
 
 // How orders end. Each function works inside the caller's transaction: status, ledger and outbox change together or not
 // at all (decision 6). Pay, cancel and expire are judged under the lock of the order's row: of all that race exactly one

@@ -10,7 +10,7 @@ import {
   type SaleInput,
 } from '@seckill/contracts';
 import type { Batch, IncomingMessage, Pool } from '@seckill/runtime';
-import type { Verdict } from '../../src/outbox.ts';
+import type { Verdict } from '../../src/relay/outbox.ts';
 import { defineSale, fingerprintOf } from '../../src/sales/sale-definition.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
 import { buildIntake, makeContext } from './parts.ts';

@@ -12,13 +12,13 @@ import {
   type Publisher,
 } from '@seckill/runtime';
 import { test } from 'tap';
-import { createMetrics, type OrderMetrics } from '../src/metrics.ts';
-import { createOutboxStore } from '../src/outbox.ts';
-import { Relay } from '../src/relay.ts';
-import { createDatabase } from './support/database.ts';
-import { connectKafka, connectPublisher, createTopic, readValues } from './support/kafka.ts';
-import { buildEnds, logger, until } from './support/parts.ts';
-import { makeNotice, makeReservation, storeOrders, storeSale } from './support/reservations.ts';
+import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
+import { createOutboxStore } from '../../src/relay/outbox.ts';
+import { Relay } from '../../src/relay/relay.ts';
+import { createDatabase } from '../support/database.ts';
+import { connectKafka, connectPublisher, createTopic, readValues } from '../support/kafka.ts';
+import { buildEnds, logger, until } from '../support/parts.ts';
+import { makeNotice, makeReservation, storeOrders, storeSale } from '../support/reservations.ts';
 
 function buildRelay(
   pool: Pool,

@@ -7,7 +7,7 @@ import {
   type Logger,
   type Publisher,
 } from '@seckill/runtime';
-import type { OrderMetrics } from './metrics.ts';
+import type { OrderMetrics } from '../metrics.ts';
 import type { OutboxMessage, OutboxStore } from './outbox.ts';
 
 /** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
