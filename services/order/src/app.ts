@@ -10,7 +10,7 @@ import type { FastifyRequest } from 'fastify';
 import type { LedgerReader } from './ledger-reading.ts';
 import type { Orders } from './orders/orders.ts';
 import type { Payments } from './payments/payments.ts';
-import type { Rebuild } from './rebuild.ts';
+import type { Rebuild } from './recovery/recovery.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { ordersRoutes } from './routes/orders.ts';
 import { paymentsRoutes } from './routes/payments.ts';

@@ -1,6 +1,6 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { doubtEverySale, raiseDoubts, type Doubt } from '../sales/distrusted-epochs.ts';
-import { liftEpochs } from '../epochs.ts';
+import { liftEpochs } from '../recovery/epochs.ts';
 import { admit, lockLedger, markLate, moveLedger, readKeys, sumUnits, type LedgerRow } from '../ledger/ledger.ts';
 import { readAllowances } from '../ledger/limits.ts';
 import { writeSettlements } from '../relay/outbox.ts';

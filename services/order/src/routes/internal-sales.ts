@@ -9,7 +9,7 @@ import {
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { LedgerReader } from '../ledger-reading.ts';
-import type { Rebuild } from '../rebuild.ts';
+import type { Rebuild } from '../recovery/recovery.ts';
 import type { Sales } from '../sales/sales.ts';
 
 const params = Type.Object({ saleId: SaleId });

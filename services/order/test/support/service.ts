@@ -1,13 +1,13 @@
 import { createRegistry, systemClock, type Http, type Pool } from '@seckill/runtime';
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
-import { liftEpochs } from '../../src/epochs.ts';
+import { liftEpochs } from '../../src/recovery/epochs.ts';
 import { Handover } from '../../src/sales/control-sync.ts';
 import { LedgerReader } from '../../src/ledger-reading.ts';
 import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders/orders.ts';
 import { Payments } from '../../src/payments/payments.ts';
-import { Rebuild } from '../../src/rebuild.ts';
+import { Rebuild } from '../../src/recovery/recovery.ts';
 import { storeRestock } from '../../src/sales/restock-store.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
 import { Sales } from '../../src/sales/sales.ts';

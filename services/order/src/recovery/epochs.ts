@@ -1,5 +1,5 @@
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { raiseDoubts, type Doubt } from './sales/distrusted-epochs.ts';
+import { raiseDoubts, type Doubt } from '../sales/distrusted-epochs.ts';
 
 /**
  * Of the sale and its ledger, whose rows it takes in the order of (sale, sku). It waits for the intake's transactions

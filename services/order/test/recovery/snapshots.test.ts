@@ -4,12 +4,12 @@
 import type { Snapshot, SnapshotOrder, SnapshotPage } from '@seckill/contracts';
 import type { Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
-import { storeRestock } from '../src/sales/restock-store.ts';
-import { createDatabase, untilBlocked } from './support/database.ts';
-import { buildIntake, makeContext } from './support/parts.ts';
-import { makeReservation, storeOrders, storeSale, toBatch } from './support/reservations.ts';
-import { createService } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+import { storeRestock } from '../../src/sales/restock-store.ts';
+import { createDatabase, untilBlocked } from '../support/database.ts';
+import { buildIntake, makeContext } from '../support/parts.ts';
+import { makeReservation, storeOrders, storeSale, toBatch } from '../support/reservations.ts';
+import { createService } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 async function createPlace(t: Test) {
   const { pool } = await createDatabase(t);

@@ -3,10 +3,10 @@
 import type { OpeningRequest } from '@seckill/contracts';
 import type { Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
-import { createDatabase, untilBlocked } from './support/database.ts';
-import { makeSaleInput, storeOrders, storeSale } from './support/reservations.ts';
-import { createService, type Answer } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+import { createDatabase, untilBlocked } from '../support/database.ts';
+import { makeSaleInput, storeOrders, storeSale } from '../support/reservations.ts';
+import { createService, type Answer } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 async function createPlace(t: Test) {
   const { pool } = await createDatabase(t);

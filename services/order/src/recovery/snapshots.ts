@@ -1,8 +1,8 @@
 import { LIMITS, type Snapshot, type SnapshotOrder, type SnapshotPage } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { setEpoch } from './epochs.ts';
-import { controlStateOf } from './sales/sale-definition.ts';
-import { lockSale } from './sales/sale-store.ts';
+import { controlStateOf } from '../sales/sale-definition.ts';
+import { lockSale } from '../sales/sale-store.ts';
 
 export type SnapshotRefusal = 'sale_not_found' | 'sale_closed' | 'ends_missing';
 

@@ -1,6 +1,6 @@
 import type { Opening, OpeningRefusal, OpeningRequest } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { lockSale, type StoredSale } from './sales/sale-store.ts';
+import { lockSale, type StoredSale } from '../sales/sale-store.ts';
 import type { SnapshotRefusal } from './snapshots.ts';
 
 /**

@@ -11,9 +11,9 @@ import {
   type VerdictsRequest,
 } from '@seckill/contracts';
 import { Problem, type Clock, type Pool } from '@seckill/runtime';
-import { openEpoch } from './openings.ts';
-import { refuse } from './sales/sale-definition.ts';
-import type { SaleStore } from './sales/sale-store.ts';
+import { openEpoch } from './open-epoch.ts';
+import { refuse } from '../sales/sale-definition.ts';
+import type { SaleStore } from '../sales/sale-store.ts';
 import { readPage, takeSnapshot, type SnapshotRefusal } from './snapshots.ts';
 
 /** Below the 3 s that stock waits for an answer; what takes longer it asks again. */
