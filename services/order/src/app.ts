@@ -7,7 +7,7 @@ import {
   type Logger,
 } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
-import type { LedgerReader } from './ledger-reading.ts';
+import type { LedgerReader } from './audit/ledger-reading.ts';
 import type { Orders } from './orders/orders.ts';
 import type { Payments } from './payments/payments.ts';
 import type { Rebuild } from './recovery/recovery.ts';

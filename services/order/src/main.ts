@@ -16,7 +16,7 @@ import { liftEpochs } from './recovery/epochs.ts';
 import { createExpiryStore, Expiry } from './expiry/expiry.ts';
 import { Handover, HANDOVER_CONCURRENCY } from './sales/control-sync.ts';
 import { startIntake, startRelay } from './kafka-roles.ts';
-import { LedgerReader } from './ledger-reading.ts';
+import { LedgerReader } from './audit/ledger-reading.ts';
 import { createMetrics } from './metrics.ts';
 import { Orders } from './orders/orders.ts';
 import { Payments } from './payments/payments.ts';

@@ -8,7 +8,7 @@ import {
 } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import type { LedgerReader } from '../ledger-reading.ts';
+import type { LedgerReader } from '../audit/ledger-reading.ts';
 import type { Rebuild } from '../recovery/recovery.ts';
 import type { Sales } from '../sales/sales.ts';
 

@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
 import { liftEpochs } from '../../src/recovery/epochs.ts';
 import { Handover } from '../../src/sales/control-sync.ts';
-import { LedgerReader } from '../../src/ledger-reading.ts';
+import { LedgerReader } from '../../src/audit/ledger-reading.ts';
 import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders/orders.ts';
 import { Payments } from '../../src/payments/payments.ts';

@@ -2,10 +2,10 @@
 // Method: rows that break each invariant, written past the code and the constraints that forbid them, on a real Postgres.
 import type { LedgerReading } from '@seckill/contracts';
 import { test, type Test } from 'tap';
-import { createDatabase } from './support/database.ts';
-import { makeReservation, storeOrders, storeSale } from './support/reservations.ts';
-import { createService } from './support/service.ts';
-import { createStock } from './support/stock.ts';
+import { createDatabase } from '../support/database.ts';
+import { makeReservation, storeOrders, storeSale } from '../support/reservations.ts';
+import { createService } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
 
 async function createPlace(t: Test) {
   const { pool } = await createDatabase(t);
