@@ -60,8 +60,8 @@ export const PROGRAMS: Record<string, Program> = {
   'services/gateway/dist/main.js': program(readGateway),
   'services/stock/dist/main.js': program(readStock),
   'services/order/dist/main.js': program(readOrder),
-  'services/order/dist/migrate.js': program(readMigrateConfig),
-  'services/order/dist/topics.js': program(readTopicsConfig),
+  'services/order/dist/commands/migrate.js': program(readMigrateConfig),
+  'services/order/dist/commands/topics.js': program(readTopicsConfig),
 };
 
 export const ROLES: Record<string, readonly string[]> = { stock: STOCK_ROLES, order: ORDER_ROLES };

@@ -46,14 +46,14 @@ await test('the topics job makes the topics as a user who may create and describ
     KAFKA_SASL_USERNAME: 'topics',
     KAFKA_SASL_PASSWORD: secure.passwords['topics'],
   };
-  const { stdout, stderr, ok } = await runFile('services/order/dist/topics.js', [], env);
+  const { stdout, stderr, ok } = await runFile('services/order/dist/commands/topics.js', [], env);
   t.ok(ok, stderr);
   for (const { name } of Object.values(TOPICS)) t.match(stdout, name);
 });
 
 await test('every deployment gets ready with the secrets that it mounts', async (t) => {
   const migrate = workloadOf('migrate');
-  const migrated = await runFile('services/order/dist/migrate.js', [], await environmentOf(node, migrate));
+  const migrated = await runFile('services/order/dist/commands/migrate.js', [], await environmentOf(node, migrate));
   t.ok(migrated.ok, migrated.stderr);
   const deployments = workloadsOf(resources).filter(
     ({ main, kind }) => main.name === 'seckill' && kind !== 'Job',
@@ -109,7 +109,7 @@ await test('what cannot be understood is parked, and a person replays it as a us
     KAFKA_SASL_USERNAME: 'dead-letters',
     KAFKA_SASL_PASSWORD_FILE: '/dev/stdin',
   };
-  const file = 'services/order/dist/dead-letters.js';
+  const file = 'services/order/dist/commands/dead-letters.js';
   const password = secure.passwords['dead-letters'] ?? '';
   const replayed = await runPiped(file, ['replay', '--all'], env, password);
   t.match(replayed.stdout, /^replayed: \S+, \S+/, replayed.stderr);

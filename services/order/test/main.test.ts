@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '@seckill/runtime';
 import type { Test } from 'tap';
 import { test } from 'tap';
-import { createTopics } from '../src/topics.ts';
+import { createTopics } from '../src/commands/topics.ts';
 import { createDatabase } from './support/database.ts';
 import { connectKafka, SINGLE_BROKER } from './support/kafka.ts';
 import { until } from './support/parts.ts';

@@ -8,7 +8,7 @@ import { consumeReservations } from '../../src/intake/intake-consumer.ts';
 import { createIntakeStore } from '../../src/intake/intake-store.ts';
 import { Intake } from '../../src/intake/intake.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import { createTopics, TopicsError } from '../../src/topics.ts';
+import { createTopics, TopicsError } from '../../src/commands/topics.ts';
 import { createDatabase } from '../support/database.ts';
 import { connectKafka, connectPublisher, createTopic, readValues, SINGLE_BROKER } from '../support/kafka.ts';
 import { countOf, logger, until } from '../support/parts.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createPool, type Pool } from '@seckill/runtime';
 import pg from 'pg';
 import type { Test } from 'tap';
-import { migrate } from '../../src/migrate.ts';
+import { migrate } from '../../src/commands/migrate.ts';
 import { logger, until } from './parts.ts';
 
 export interface TestDatabase {

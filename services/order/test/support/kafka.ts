@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Topic } from '@seckill/contracts';
 import { createKafka, createProducer, createPublisher, type Kafka, type Publisher } from '@seckill/runtime';
 import type { Test } from 'tap';
-import { createTopics } from '../../src/topics.ts';
+import { createTopics } from '../../src/commands/topics.ts';
 import { logger } from './parts.ts';
 
 /** The real Kafka of KAFKA_BROKERS. */

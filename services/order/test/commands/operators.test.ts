@@ -7,14 +7,14 @@ import { fileURLToPath } from 'node:url';
 import { DEAD_LETTER, TOPICS } from '@seckill/contracts';
 import { createRegistry, systemClock, type IncomingMessage, type Publisher } from '@seckill/runtime';
 import { test } from 'tap';
-import { readLetters } from '../src/dead-letter-topic.ts';
-import { createIntakeStore } from '../src/intake/intake-store.ts';
-import { Intake } from '../src/intake/intake.ts';
-import { createMetrics } from '../src/metrics.ts';
-import { createTopics } from '../src/topics.ts';
-import { createDatabase } from './support/database.ts';
-import { connectKafka, connectPublisher, createTopic, SINGLE_BROKER } from './support/kafka.ts';
-import { buildEnds, logger, makeContext } from './support/parts.ts';
+import { readLetters } from '../../src/commands/dead-letter-topic.ts';
+import { createIntakeStore } from '../../src/intake/intake-store.ts';
+import { Intake } from '../../src/intake/intake.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { createTopics } from '../../src/commands/topics.ts';
+import { createDatabase } from '../support/database.ts';
+import { connectKafka, connectPublisher, createTopic, SINGLE_BROKER } from '../support/kafka.ts';
+import { buildEnds, logger, makeContext } from '../support/parts.ts';
 import {
   makeNotice,
   makeReservation,
@@ -22,7 +22,7 @@ import {
   storeSale,
   toBatch,
   toMessage,
-} from './support/reservations.ts';
+} from '../support/reservations.ts';
 
 interface Run {
   code: number;

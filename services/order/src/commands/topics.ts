@@ -13,7 +13,7 @@ import {
   runCommand,
   systemClock,
 } from '@seckill/runtime';
-import { readTopicsConfig } from './config.ts';
+import { readTopicsConfig } from '../config.ts';
 
 const KAFKA_WAIT_MS = 60_000;
 const LEADER_WAIT_MS = 30_000;

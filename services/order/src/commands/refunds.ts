@@ -11,7 +11,7 @@ import {
   runCommand,
 } from '@seckill/runtime';
 import { findEngines } from './command.ts';
-import type { RefundReason } from './payments/payment.ts';
+import type { RefundReason } from '../payments/payment.ts';
 
 /** An order comes within seconds of its payment; one that has not by now is missing. */
 const ORDER_WAIT_MINUTES = 5;

@@ -1,8 +1,8 @@
 // Goal: any number of processes may migrate at any time, and history is never rewritten.
 // Method: the real migrations, and small ones of our own, on databases of their own.
 import { test } from 'tap';
-import { migrate, MigrateError, readMigrations, type Migration } from '../src/migrate.ts';
-import { createDatabase } from './support/database.ts';
+import { migrate, MigrateError, readMigrations, type Migration } from '../../src/commands/migrate.ts';
+import { createDatabase } from '../support/database.ts';
 
 const makeMigration = (number: number, sql: string): Migration => ({
   number,

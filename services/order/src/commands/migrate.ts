@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { backoffMs, classifyPostgresError, print, runCommand, systemClock } from '@seckill/runtime';
 import pg from 'pg';
-import { readMigrateConfig } from './config.ts';
+import { readMigrateConfig } from '../config.ts';
 
-const FOLDER = fileURLToPath(new URL('../migrations/', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url));
 const FILE_NAME = /^(\d{4})-([a-z0-9-]+)\.sql$/;
 // Any number, the same in every process that migrates.
 const LOCK_KEY = 5_471_337;
