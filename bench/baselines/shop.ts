@@ -11,9 +11,9 @@ import {
   type Reservation,
   type SaleItemInput,
 } from './contracts.ts';
-import { createIdentifier } from '@seckill/gateway/identity';
+import { createIdentifier } from '@seckill/gateway/identity/identity';
 import { readIdempotencyKey } from '@seckill/gateway/idempotency-key';
-import { secretKeys } from '@seckill/gateway/token-keys';
+import { secretKeys } from '@seckill/gateway/identity/token-keys';
 import {
   ConfigReader,
   createHttp,

@@ -1,6 +1,6 @@
 import { createHttp, Problem, type Http } from '@seckill/runtime';
 import { createAdmission } from './admission.ts';
-import type { Identity } from './identity.ts';
+import type { Identity } from './identity/identity.ts';
 import type { Authenticate, Parts, Services } from './parts.ts';
 import { logRequests } from './request-log.ts';
 import { auditRoute } from './routes/audit.ts';

@@ -8,7 +8,7 @@ import {
   secretKeys,
   TokenKeyError,
   type TokenKeys,
-} from './token-keys.ts';
+} from './identity/token-keys.ts';
 
 export interface Config {
   host: string;

@@ -10,12 +10,12 @@ import {
 } from '@seckill/runtime';
 import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
-import { createIdentifier } from './identity.ts';
+import { createIdentifier } from './identity/identity.ts';
 import { createMemoryMetrics, createMetrics, observeMemoryAge } from './metrics.ts';
 import { createReserver } from './reserver.ts';
 import { SaleMemory } from './sale-memory.ts';
 import { startStateFeeds } from './state-feeds.ts';
-import { createSignatureVerifier } from './signature.ts';
+import { createSignatureVerifier } from './identity/signature.ts';
 import { createOrderClient } from './order-client.ts';
 import { createStockClient } from './stock-client.ts';
 

@@ -1,12 +1,12 @@
 import type { Logger } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AdmissionOptions } from './admission.ts';
-import type { Identifier } from './identity.ts';
+import type { Identifier } from './identity/identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
 import type { Reserver } from './reserver.ts';
 import type { SaleMemory } from './sale-memory.ts';
-import type { SignatureVerifier } from './signature.ts';
+import type { SignatureVerifier } from './identity/signature.ts';
 import type { StockClient } from './stock-client.ts';
 
 /** What the gateway is assembled from. */

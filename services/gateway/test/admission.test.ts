@@ -5,7 +5,7 @@ import { startEngines } from '@seckill/stack';
 import { pino } from 'pino';
 import t from 'tap';
 import { createAdmission, type AdmissionOptions } from '../src/admission.ts';
-import type { Identity } from '../src/identity.ts';
+import type { Identity } from '../src/identity/identity.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { WindowStore } from '../src/window-store.ts';
 

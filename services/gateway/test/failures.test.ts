@@ -11,12 +11,12 @@ import { pino } from 'pino';
 import standardwebhooks from 'standardwebhooks';
 import t, { type Test } from 'tap';
 import { buildApp } from '../src/app.ts';
-import { createIdentifier } from '../src/identity.ts';
+import { createIdentifier } from '../src/identity/identity.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { createOrderClient } from '../src/order-client.ts';
 import { createReserver } from '../src/reserver.ts';
-import { createSignatureVerifier } from '../src/signature.ts';
-import { secretKeys } from '../src/token-keys.ts';
+import { createSignatureVerifier } from '../src/identity/signature.ts';
+import { secretKeys } from '../src/identity/token-keys.ts';
 import { createStockClient } from '../src/stock-client.ts';
 
 type Behaviour = (request: IncomingMessage, response: ServerResponse) => void;

@@ -9,13 +9,13 @@ import { pino } from 'pino';
 import t from 'tap';
 import { Pool } from 'undici';
 import { buildApp } from '../src/app.ts';
-import { createIdentifier } from '../src/identity.ts';
+import { createIdentifier } from '../src/identity/identity.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { createOrderClient } from '../src/order-client.ts';
 import { createReserver } from '../src/reserver.ts';
-import { createSignatureVerifier } from '../src/signature.ts';
+import { createSignatureVerifier } from '../src/identity/signature.ts';
 import { createStockClient } from '../src/stock-client.ts';
-import { secretKeys } from '../src/token-keys.ts';
+import { secretKeys } from '../src/identity/token-keys.ts';
 
 const SECRET = 's'.repeat(32);
 const REQUESTS_MAX = 3;

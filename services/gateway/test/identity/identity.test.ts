@@ -6,9 +6,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
 import t from 'tap';
-import { readConfig } from '../src/config.ts';
-import { createIdentifier } from '../src/identity.ts';
-import { jwksKeys, publicKeys, secretKeys, type TokenKeys } from '../src/token-keys.ts';
+import { readConfig } from '../../src/config.ts';
+import { createIdentifier } from '../../src/identity/identity.ts';
+import { jwksKeys, publicKeys, secretKeys, type TokenKeys } from '../../src/identity/token-keys.ts';
 
 const secret = 's'.repeat(32);
 const identifier = createIdentifier({ keys: secretKeys(secret), issuer: undefined, audience: undefined });

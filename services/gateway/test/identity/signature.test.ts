@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import standardwebhooks from 'standardwebhooks';
 import t from 'tap';
-import { createSignatureVerifier } from '../src/signature.ts';
+import { createSignatureVerifier } from '../../src/identity/signature.ts';
 
 const makeSecret = () => `whsec_${randomBytes(32).toString('base64')}`;
 const oldSecret = makeSecret();
