@@ -1,5 +1,5 @@
 import { createHttp, Problem, type Http } from '@seckill/runtime';
-import { createAdmission } from './admission.ts';
+import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Authenticate, Parts, Services } from './parts.ts';
 import { logRequests } from './request-log.ts';
@@ -8,7 +8,7 @@ import { orderRoutes } from './routes/orders.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleRoutes } from './routes/sales.ts';
-import { shedLoad } from './shedding.ts';
+import { shedLoad } from './limits/shedding.ts';
 
 /** Assembles the public API; never listens. */
 export async function buildApp(parts: Parts): Promise<Http> {

@@ -1,6 +1,6 @@
 import type { Logger } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { AdmissionOptions } from './admission.ts';
+import type { AdmissionOptions } from './limits/admission.ts';
 import type { Identifier } from './identity/identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';

@@ -4,10 +4,10 @@ import { createHttp, createRedis, createRegistry } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
 import { pino } from 'pino';
 import t from 'tap';
-import { createAdmission, type AdmissionOptions } from '../src/admission.ts';
-import type { Identity } from '../src/identity/identity.ts';
-import { createMetrics } from '../src/metrics.ts';
-import { WindowStore } from '../src/window-store.ts';
+import { createAdmission, type AdmissionOptions } from '../../src/limits/admission.ts';
+import type { Identity } from '../../src/identity/identity.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { WindowStore } from '../../src/limits/window-store.ts';
 
 /** In one tick, as a crowd does. */
 function atOnce<Result>(count: number, send: (index: number) => Promise<Result>): Promise<Result[]> {

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import underPressure from '@fastify/under-pressure';
 import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from '../metrics.ts';
 
 export interface SheddingOptions {
   /** Requests in flight; one more is `overloaded`. */

@@ -4,7 +4,7 @@ import { Problem, type Counter, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Redis } from 'ioredis';
 // Tells TypeScript of `request.identity`.
-import type {} from './identity/identity.ts';
+import type {} from '../identity/identity.ts';
 import { WindowStore } from './window-store.ts';
 
 export interface AdmissionOptions {
