@@ -5,7 +5,7 @@ import type { Identifier } from './identity/identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
 import type { Reserver } from './reserver.ts';
-import type { SaleMemory } from './sale-memory.ts';
+import type { SaleMemory } from './memory/sale-memory.ts';
 import type { SignatureVerifier } from './identity/signature.ts';
 import type { StockClient } from './stock-client.ts';
 

@@ -2,12 +2,12 @@ import { ReserveRequest, SaleId, type ReserveAnswer, type ReserveItem } from '@s
 import { Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import type { CertainRejection } from '../certain-rejection.ts';
+import type { CertainRejection } from '../memory/certain-rejection.ts';
 import type { Services } from '../parts.ts';
 import { traceOf } from '../trace.ts';
 import { readIdempotencyKey } from '../idempotency-key.ts';
 import { rejectionProblem } from '../outcome.ts';
-import { PrebuiltRejections } from '../prebuilt.ts';
+import { PrebuiltRejections } from '../memory/prebuilt.ts';
 
 const Params = Type.Object({ saleId: SaleId });
 

@@ -1,7 +1,7 @@
 import { FULL_USERS_MAX, type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
 import type { Logger } from '@seckill/runtime';
 import { certainRejection, type CertainRejection } from './certain-rejection.ts';
-import type { MemoryMetrics } from './metrics.ts';
+import type { MemoryMetrics } from '../metrics.ts';
 import type { RedisTime } from './redis-time.ts';
 import { RememberedUsers } from './remembered-users.ts';
 

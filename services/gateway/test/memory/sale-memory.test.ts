@@ -4,9 +4,9 @@ import { fnv1a, type Announcement, type FullState, type ReserveItem } from '@sec
 import { createRegistry } from '@seckill/runtime';
 import { pino } from 'pino';
 import t from 'tap';
-import { createMemoryMetrics } from '../src/metrics.ts';
-import { RedisTime } from '../src/redis-time.ts';
-import { SaleMemory } from '../src/sale-memory.ts';
+import { createMemoryMetrics } from '../../src/metrics.ts';
+import { RedisTime } from '../../src/memory/redis-time.ts';
+import { SaleMemory } from '../../src/memory/sale-memory.ts';
 
 /** Redis' clock when the test begins; ours shows 0 then. */
 const START = 1_800_000_000_000;

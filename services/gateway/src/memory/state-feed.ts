@@ -1,7 +1,7 @@
 import { Announcement, statesChannel } from '@seckill/contracts';
 import { createRedis, readNode, type Logger, type RedisNode } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
-import type { MemoryMetrics } from './metrics.ts';
+import type { MemoryMetrics } from '../metrics.ts';
 import { RedisTime } from './redis-time.ts';
 
 const announcement = Compile(Announcement);

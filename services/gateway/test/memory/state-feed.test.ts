@@ -7,8 +7,8 @@ import { startEngines } from '@seckill/stack';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import t from 'tap';
-import { createMemoryMetrics } from '../src/metrics.ts';
-import { startStateFeed } from '../src/state-feed.ts';
+import { createMemoryMetrics } from '../../src/metrics.ts';
+import { startStateFeed } from '../../src/memory/state-feed.ts';
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 15_000;
@@ -28,7 +28,7 @@ await t.test(
     t.teardown(() => {
       admin.disconnect();
     });
-    const guide = readFileSync(new URL('../../../docs/operating.md', import.meta.url), 'utf8');
+    const guide = readFileSync(new URL('../../../../docs/operating.md', import.meta.url), 'utf8');
     const line = /^ACL (SETUSER gateway .*)$/m.exec(guide)?.[1] ?? '';
     await admin.call('ACL', ...line.replace('>SECRET', '>pass').split(' '));
 
