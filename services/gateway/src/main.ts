@@ -12,12 +12,12 @@ import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { createIdentifier } from './identity/identity.ts';
 import { createMemoryMetrics, createMetrics, observeMemoryAge } from './metrics.ts';
-import { createReserver } from './reserver.ts';
+import { createReserver } from './upstream/reserver.ts';
 import { SaleMemory } from './memory/sale-memory.ts';
 import { startStateFeeds } from './memory/state-feeds.ts';
 import { createSignatureVerifier } from './identity/signature.ts';
-import { createOrderClient } from './order-client.ts';
-import { createStockClient } from './stock-client.ts';
+import { createOrderClient } from './upstream/order-client.ts';
+import { createStockClient } from './upstream/stock-client.ts';
 
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger('gateway', config.logLevel);

@@ -3,11 +3,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AdmissionOptions } from './limits/admission.ts';
 import type { Identifier } from './identity/identity.ts';
 import type { Metrics } from './metrics.ts';
-import type { OrderClient } from './order-client.ts';
-import type { Reserver } from './reserver.ts';
+import type { OrderClient } from './upstream/order-client.ts';
+import type { Reserver } from './upstream/reserver.ts';
 import type { SaleMemory } from './memory/sale-memory.ts';
 import type { SignatureVerifier } from './identity/signature.ts';
-import type { StockClient } from './stock-client.ts';
+import type { StockClient } from './upstream/stock-client.ts';
 
 /** What the gateway is assembled from. */
 export interface Parts {

@@ -13,11 +13,11 @@ import t, { type Test } from 'tap';
 import { buildApp } from '../src/app.ts';
 import { createIdentifier } from '../src/identity/identity.ts';
 import { createMetrics } from '../src/metrics.ts';
-import { createOrderClient } from '../src/order-client.ts';
-import { createReserver } from '../src/reserver.ts';
+import { createOrderClient } from '../src/upstream/order-client.ts';
+import { createReserver } from '../src/upstream/reserver.ts';
 import { createSignatureVerifier } from '../src/identity/signature.ts';
 import { secretKeys } from '../src/identity/token-keys.ts';
-import { createStockClient } from '../src/stock-client.ts';
+import { createStockClient } from '../src/upstream/stock-client.ts';
 
 type Behaviour = (request: IncomingMessage, response: ServerResponse) => void;
 

@@ -3,7 +3,7 @@ import { PaymentNotification } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import type { Services } from '../parts.ts';
-import { traceOf } from '../trace.ts';
+import { traceOf } from '../upstream/trace.ts';
 
 /**
  * In a context of its own, whose JSON parser checks the signature over the bytes before anything is made of them:

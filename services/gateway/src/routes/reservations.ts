@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { CertainRejection } from '../memory/certain-rejection.ts';
 import type { Services } from '../parts.ts';
-import { traceOf } from '../trace.ts';
+import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from '../idempotency-key.ts';
 import { rejectionProblem } from '../outcome.ts';
 import { PrebuiltRejections } from '../memory/prebuilt.ts';

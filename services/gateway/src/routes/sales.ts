@@ -3,7 +3,7 @@ import { Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Services } from '../parts.ts';
-import { traceOf } from '../trace.ts';
+import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from '../idempotency-key.ts';
 import { etagOf, matchesEtag, retiredState, viewSale } from '../sale-view.ts';
 

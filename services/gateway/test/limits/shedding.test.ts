@@ -11,10 +11,10 @@ import { Pool } from 'undici';
 import { buildApp } from '../../src/app.ts';
 import { createIdentifier } from '../../src/identity/identity.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import { createOrderClient } from '../../src/order-client.ts';
-import { createReserver } from '../../src/reserver.ts';
+import { createOrderClient } from '../../src/upstream/order-client.ts';
+import { createReserver } from '../../src/upstream/reserver.ts';
 import { createSignatureVerifier } from '../../src/identity/signature.ts';
-import { createStockClient } from '../../src/stock-client.ts';
+import { createStockClient } from '../../src/upstream/stock-client.ts';
 import { secretKeys } from '../../src/identity/token-keys.ts';
 
 const SECRET = 's'.repeat(32);

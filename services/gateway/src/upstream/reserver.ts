@@ -1,6 +1,6 @@
 import type { ReserveAnswer, ReserveItem } from '@seckill/contracts';
 import { Batcher, systemClock, UpstreamError, type Logger, type Upstream } from '@seckill/runtime';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from '../metrics.ts';
 
 export interface ReserverOptions {
   upstream: Pick<Upstream, 'call'>;
