@@ -12,7 +12,7 @@ import {
   type SaleItemInput,
 } from './contracts.ts';
 import { createIdentifier } from '@seckill/gateway/identity/identity';
-import { readIdempotencyKey } from '@seckill/gateway/idempotency-key';
+import { readIdempotencyKey } from '@seckill/gateway/routes/idempotency-key';
 import { secretKeys } from '@seckill/gateway/identity/token-keys';
 import {
   ConfigReader,

@@ -1,7 +1,7 @@
 import { createHttp, Problem, type Http } from '@seckill/runtime';
 import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
-import type { Authenticate, Parts, Services } from './parts.ts';
+import type { Authenticate, Parts, Services } from './dependencies.ts';
 import { logRequests } from './request-log.ts';
 import { auditRoute } from './routes/audit.ts';
 import { orderRoutes } from './routes/orders.ts';

@@ -1,8 +1,8 @@
 // Goal: what a buyer reads of a sale is what reserve would answer now. Method: the view on made-up states.
 import type { SaleRecord, StockState } from '@seckill/contracts';
 import t from 'tap';
-import { readIdempotencyKey } from '../src/idempotency-key.ts';
-import { rejectionProblem } from '../src/outcome.ts';
+import { readIdempotencyKey } from '../src/routes/idempotency-key.ts';
+import { rejectionProblem } from '../src/rejection-problem.ts';
 import { etagOf, matchesEtag, retiredState, viewSale } from '../src/sale-view.ts';
 
 const opensAt = Date.parse('2026-11-22T12:00:00.000Z');

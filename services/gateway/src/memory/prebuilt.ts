@@ -1,6 +1,6 @@
 import { languageOf, problemDocument } from '@seckill/runtime';
 import type { CertainRejection } from './certain-rejection.ts';
-import { rejectionProblem } from '../outcome.ts';
+import { rejectionProblem } from '../rejection-problem.ts';
 
 /** No request id, SKU or instant has this character. */
 const GAP = '@';

@@ -1,7 +1,7 @@
 import { SaleId } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import type { Services } from '../parts.ts';
+import type { Services } from '../dependencies.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /** What Redis, Kafka and Postgres hold of a sale, compared; for operators. */

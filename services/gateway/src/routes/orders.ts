@@ -1,7 +1,7 @@
 import { parseReservationId, type Order, type Reservation } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import type { Services } from '../parts.ts';
+import type { Services } from '../dependencies.ts';
 import { traceOf, type Trace } from '../upstream/trace.ts';
 
 const Params = Type.Object({ orderId: Type.String({ minLength: 1, maxLength: 128 }) });

@@ -2,7 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { PaymentNotification } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
-import type { Services } from '../parts.ts';
+import type { Services } from '../dependencies.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /**

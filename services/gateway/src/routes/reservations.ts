@@ -3,10 +3,10 @@ import { Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { CertainRejection } from '../memory/certain-rejection.ts';
-import type { Services } from '../parts.ts';
+import type { Services } from '../dependencies.ts';
 import { traceOf } from '../upstream/trace.ts';
-import { readIdempotencyKey } from '../idempotency-key.ts';
-import { rejectionProblem } from '../outcome.ts';
+import { readIdempotencyKey } from './idempotency-key.ts';
+import { rejectionProblem } from '../rejection-problem.ts';
 import { PrebuiltRejections } from '../memory/prebuilt.ts';
 
 const Params = Type.Object({ saleId: SaleId });

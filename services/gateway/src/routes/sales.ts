@@ -2,9 +2,9 @@ import { LIMITS, RestockRequest, SaleId, SaleInput, Sku, type SaleRecord } from 
 import { Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import type { Services } from '../parts.ts';
+import type { Services } from '../dependencies.ts';
 import { traceOf } from '../upstream/trace.ts';
-import { readIdempotencyKey } from '../idempotency-key.ts';
+import { readIdempotencyKey } from './idempotency-key.ts';
 import { etagOf, matchesEtag, retiredState, viewSale } from '../sale-view.ts';
 
 const Params = Type.Object({ saleId: SaleId });
