@@ -36,7 +36,7 @@ export default tseslint.config(
       'scripts/{stack,image}/src/**',
       'bench/src/**',
       '**/cli.ts',
-      'services/order/src/{migrate,topics}.ts',
+      'services/order/src/commands/{migrate,topics}.ts',
     ],
     rules: { 'no-console': 'off' },
   },

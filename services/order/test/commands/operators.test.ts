@@ -31,7 +31,7 @@ interface Run {
 }
 
 function run(program: string, args: string[], env: Record<string, string>): Promise<Run> {
-  const file = fileURLToPath(new URL(`../dist/${program}.js`, import.meta.url));
+  const file = fileURLToPath(new URL(`../../dist/commands/${program}.js`, import.meta.url));
   return new Promise((resolve) => {
     const options = { env: { PATH: process.env['PATH'] ?? '', ...env }, timeout: 60_000 };
     execFile(process.execPath, [file, ...args], options, (error, stdout, stderr) => {
@@ -304,7 +304,7 @@ await test('refunds lists what is to be given back, and why', async (t) => {
 
   // The address of a running stack instead of variables.
   const name = `order-test-${randomBytes(4).toString('hex')}`;
-  const folder = fileURLToPath(new URL(`../../../.run/${name}`, import.meta.url));
+  const folder = fileURLToPath(new URL(`../../../../.run/${name}`, import.meta.url));
   mkdirSync(folder, { recursive: true });
   t.teardown(() => {
     rmSync(folder, { recursive: true });
