@@ -6,7 +6,7 @@ import { onEnd, runCli, signToken, startStack, type Stack, type StackInfo } from
 import { Pool } from 'undici';
 import { judge, judgeResale, readSettled, type Finding, type Reading } from './audit.ts';
 import { planCrowd, runCrowd } from './crowd.ts';
-import { EngineReader } from './engines.ts';
+import { EngineReader } from './engines/engines.ts';
 import { History } from './history.ts';
 import { showProgress } from './progress.ts';
 import { Provider } from './provider.ts';

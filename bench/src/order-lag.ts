@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EngineReader } from './engines.ts';
+import type { EngineReader } from './engines/engines.ts';
 import { buildHistogram } from './recorder.ts';
 
 /** Between two looks: what a lag is too long by at most, beside the query itself. */

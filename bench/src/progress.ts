@@ -1,6 +1,6 @@
 import type { Sale } from '@seckill/contracts';
 import type { Pool } from 'undici';
-import type { EngineReader } from './engines.ts';
+import type { EngineReader } from './engines/engines.ts';
 import type { History } from './history.ts';
 import { readSale } from './sale.ts';
 

@@ -9,7 +9,7 @@ import t from 'tap';
 import { Pool } from 'undici';
 import { judge, readSettled } from '../../bench/src/audit.ts';
 import { planCrowd, runCrowd } from '../../bench/src/crowd.ts';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { History } from '../../bench/src/history.ts';
 import { Provider } from '../../bench/src/provider.ts';
 import { seededRandom } from '../../bench/src/random.ts';

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import t from 'tap';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, startRush, untilMore, untilStored } from '../support/aftermath.ts';
 import { buildStack } from '../support/stack.ts';

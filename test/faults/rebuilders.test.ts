@@ -4,7 +4,7 @@
 // random moment later, while the other goes on; order and Kafka are taken away during a check.
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { pick, seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, laneState, startRush, untilMore, untilOpen } from '../support/aftermath.ts';
 import { connectRedis, flushAll } from '../support/redis.ts';

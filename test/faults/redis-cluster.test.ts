@@ -4,7 +4,7 @@
 import { slotOf } from '@seckill/runtime';
 import { moveSlot, startRedisCluster, type ClusterNode } from '@seckill/stack';
 import t, { type Test } from 'tap';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, laneState, openSale, startRush, untilMore, untilOpen } from '../support/aftermath.ts';
 import type { Rush } from '../support/rush.ts';

@@ -3,7 +3,7 @@
 // then every key is repeated and the engines are judged. What stood in the outbox at that moment is read in the same
 // step: nothing but that may be missing.
 import t from 'tap';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, laneState, startRush, untilMore, untilOpen } from '../support/aftermath.ts';
 import { aofFolder, connectRedis, copyAof, flushAll, freezeWrites } from '../support/redis.ts';

@@ -4,7 +4,7 @@
 import { startEngines } from '@seckill/stack';
 import type { Redis } from 'ioredis';
 import t from 'tap';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import {
   judgeRush,

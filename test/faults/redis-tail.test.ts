@@ -4,7 +4,7 @@
 import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, openSale, untilOpen, untilStored } from '../support/aftermath.ts';
 import { aofFolder, connectRedis } from '../support/redis.ts';

@@ -6,7 +6,7 @@ import { RESERVATION_CREATED, TOPICS } from '@seckill/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import t, { type Test } from 'tap';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { toMessage } from '../../services/stock/src/relay/reservation-message.ts';
 import { judgeRush, laneState, startRush, untilMore, untilOpen, untilStored } from '../support/aftermath.ts';

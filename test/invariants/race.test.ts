@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import autocannon from 'autocannon';
 import t from 'tap';
 import { readSettled, unitsOf } from '../../bench/src/audit.ts';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { buildStack, saleInput } from '../support/stack.ts';
 
 const TOTAL = 1_500;

@@ -6,7 +6,7 @@ import type { Child } from '@seckill/stack';
 import t from 'tap';
 import { Pool } from 'undici';
 import { judge, readSettled } from '../../bench/src/audit.ts';
-import { EngineReader } from '../../bench/src/engines.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { History } from '../../bench/src/history.ts';
 import { Balancer } from '../support/balancer.ts';
 import { buildStack, type Client } from '../support/stack.ts';

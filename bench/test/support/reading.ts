@@ -1,6 +1,6 @@
 import type { Reservation } from '@seckill/contracts';
 import type { Reading, SaleReading } from '../../src/audit.ts';
-import type { OrderRow } from '../../src/engines.ts';
+import type { OrderRow } from '../../src/engines/engines.ts';
 import { History } from '../../src/history.ts';
 
 const price = { amount: 100, currency: 'CNY' };
