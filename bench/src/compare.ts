@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { UsageError } from '@seckill/stack';
 import { FULL, QUICK, type Comparison } from './comparison.ts';
 import { comparisonTables } from './comparison-tables.ts';
-import { describeEnvironment } from './environment.ts';
+import { describeEnvironment } from './target/environment.ts';
 import { FIGURES, figuresOf, type Phase } from './figures.ts';
 import { makeResultFolder } from './folders.ts';
 import { compareHolds } from './holds.ts';

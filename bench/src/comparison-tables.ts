@@ -1,5 +1,5 @@
 import type { Scale } from './comparison.ts';
-import type { Environment } from './environment.ts';
+import type { Environment } from './target/environment.ts';
 import { FIGURES, roundsOf, type Figure } from './figures.ts';
 import type { Samples } from './samples.ts';
 import { median } from './statistics.ts';

@@ -4,7 +4,7 @@ import type { ReserveAnswer, ReserveItem } from '@seckill/contracts';
 import { Pool } from 'undici';
 import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { judgeCounts } from './intake-rate.ts';
-import { closeSale, createSale } from './sale.ts';
+import { closeSale, createSale } from './target/sale.ts';
 import { note } from './saturation.ts';
 import { plainSale, PLENTY } from './scenarios/load.ts';
 

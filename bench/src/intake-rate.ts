@@ -1,6 +1,6 @@
 import { drainBacklog, pauseOrder, resumeOrder } from './backlog.ts';
 import { loadWindow, settle, type Comparison } from './comparison.ts';
-import { closeSale, createSale } from './sale.ts';
+import { closeSale, createSale } from './target/sale.ts';
 import { noteFindings } from './saturation.ts';
 import { plainSale, PLENTY } from './scenarios/load.ts';
 import { randomBytes } from 'node:crypto';

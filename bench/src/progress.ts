@@ -2,7 +2,7 @@ import type { Sale } from '@seckill/contracts';
 import type { Pool } from 'undici';
 import type { EngineReader } from './engines/engines.ts';
 import type { History } from './history.ts';
-import { readSale } from './sale.ts';
+import { readSale } from './target/sale.ts';
 
 export interface ProgressOptions {
   http: Pool;

@@ -4,7 +4,7 @@ import { freePorts, startChild, type Child } from '@seckill/stack';
 import { Pool } from 'undici';
 import { BENCH_ROOT } from './folders.ts';
 import type { Side } from './side.ts';
-import { openTarget, type Target } from './target.ts';
+import { openTarget, type Target } from './target/target.ts';
 
 export const BASELINES = [
   'plain',

@@ -8,9 +8,9 @@ import { History } from './history.ts';
 import type { Live, Point } from './live.ts';
 import { OrderLagProbe, type OrderLag } from './order-lag.ts';
 import type { Sample } from './recorder.ts';
-import { closeSale, createSale, readSale } from './sale.ts';
+import { closeSale, createSale, readSale } from './target/sale.ts';
 import type { Extra, LoadScenario, ScenarioContext, ScenarioPlan } from './scenarios/load.ts';
-import type { Target } from './target.ts';
+import type { Target } from './target/target.ts';
 import { judgeByEngines, judgeByHttp, readBaseline, readHistory, type Verdict } from './verdict.ts';
 import { watchTotals } from './watch.ts';
 

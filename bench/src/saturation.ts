@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { History } from './history.ts';
 import type { SideName } from './rig.ts';
-import { createSale } from './sale.ts';
+import { createSale } from './target/sale.ts';
 import { PLAIN_TRAFFIC, plainSale } from './scenarios/load.ts';
 import type { Measured } from './side.ts';
 import { readBaseline } from './verdict.ts';

@@ -9,9 +9,9 @@ import { History } from './history.ts';
 import type { Point } from './live.ts';
 import { OrderLagProbe, type OrderLag } from './order-lag.ts';
 import type { ClosedModel, OpenModel, Traffic } from './plan.ts';
-import { closeSale, createSale } from './sale.ts';
+import { closeSale, createSale } from './target/sale.ts';
 import { PLAIN_TRAFFIC, plainSale, PLENTY } from './scenarios/load.ts';
-import type { Target } from './target.ts';
+import type { Target } from './target/target.ts';
 import { failuresOf } from './thresholds.ts';
 import { judgeByEngines, readBaseline, readHistory, type Baseline } from './verdict.ts';
 

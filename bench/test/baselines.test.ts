@@ -6,7 +6,7 @@ import { freePorts, startChild } from '@seckill/stack';
 import t, { type Test } from 'tap';
 import { Pool } from 'undici';
 import { BENCH_ROOT } from '../src/folders.ts';
-import { createTokenSigner } from '../src/token-signer.ts';
+import { createTokenSigner } from '../src/target/token-signer.ts';
 
 const SECRET = randomBytes(32).toString('base64url');
 const sign = createTokenSigner(SECRET);

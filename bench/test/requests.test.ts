@@ -6,7 +6,7 @@ import { expectedCount, planArrivals } from '../src/arrivals.ts';
 import type { Plan } from '../src/plan.ts';
 import { seededRandom } from '../src/random.ts';
 import { RequestMaker } from '../src/requests.ts';
-import { createTokenSigner } from '../src/token-signer.ts';
+import { createTokenSigner } from '../src/target/token-signer.ts';
 
 const SECRET = 'another secret, also 32 characters';
 

@@ -15,7 +15,7 @@ import { runOnce, scenarioOptions } from '../src/run-command.ts';
 import { LOAD_SCENARIOS } from '../src/scenarios/index.ts';
 import type { LoadScenario } from '../src/scenarios/load.ts';
 import { Summary } from '../src/summary.ts';
-import { openTarget } from '../src/target.ts';
+import { openTarget } from '../src/target/target.ts';
 import { buildStack } from '../../test/support/stack.ts';
 
 const summaryCheck = Compile(Summary);

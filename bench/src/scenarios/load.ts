@@ -1,8 +1,8 @@
-import type { SaleDraft } from '../sale.ts';
+import type { SaleDraft } from '../target/sale.ts';
 import type { Arrivals, ClosedModel, OpenModel, Traffic } from '../plan.ts';
 import type { ThresholdLimits } from '../thresholds.ts';
 import type { LoadResult } from '../generator-process.ts';
-import type { Target } from '../target.ts';
+import type { Target } from '../target/target.ts';
 
 /** What the command line may change of a scenario. */
 export interface ScenarioOptions {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import { PROJECT_ROOT } from './folders.ts';
+import { PROJECT_ROOT } from '../folders.ts';
 import type { Target } from './target.ts';
 
 /** What a result depends on. */

@@ -1,7 +1,7 @@
 import { ConfigReader, readKafkaAccess, type KafkaAccess } from '@seckill/runtime';
 import { onEnd, readStack, startStack, UsageError, type Stack, type StackInfo } from '@seckill/stack';
 import { Pool } from 'undici';
-import { EngineReader } from './engines/engines.ts';
+import { EngineReader } from '../engines/engines.ts';
 import { createTokenSigner } from './token-signer.ts';
 
 /** What is loaded: a stack of ours, one that runs on this machine, or any deployment behind a URL. */
