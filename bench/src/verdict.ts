@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Sale } from '@seckill/contracts';
 import { judge, liveOrders, readSettled, unitsOf, type Finding, type Reading } from './audit.ts';
 import { History } from './history.ts';
-import type { HistoryLine } from './recorder.ts';
+import type { HistoryLine } from './generator/latency-recorder.ts';
 import { readSale, type SaleDraft } from './target/sale.ts';
 import type { Target } from './target/target.ts';
 

@@ -2,7 +2,7 @@
 // the exit code that goes with it. Method: readings and results made by hand; no engine, no generator.
 import t from 'tap';
 import { parseStat } from '../src/cpu.ts';
-import type { LoadResult } from '../src/generator-process.ts';
+import type { LoadResult } from '../src/generator/generator-process.ts';
 import { History } from '../src/history.ts';
 import { exitCodeOf } from '../src/summary.ts';
 import { judgeThresholds } from '../src/thresholds.ts';

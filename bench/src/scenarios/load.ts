@@ -1,7 +1,7 @@
 import type { SaleDraft } from '../target/sale.ts';
-import type { Arrivals, ClosedModel, OpenModel, Traffic } from '../plan.ts';
+import type { Arrivals, ClosedModel, OpenModel, Traffic } from '../generator/load-plan.ts';
 import type { ThresholdLimits } from '../thresholds.ts';
-import type { LoadResult } from '../generator-process.ts';
+import type { LoadResult } from '../generator/generator-process.ts';
 import type { Target } from '../target/target.ts';
 
 /** What the command line may change of a scenario. */

@@ -9,7 +9,7 @@ import {
   type LoadScenario,
   type SteadyShape,
 } from './load.ts';
-import type { Traffic } from '../plan.ts';
+import type { Traffic } from '../generator/load-plan.ts';
 import type { ThresholdLimits } from '../thresholds.ts';
 
 interface Steady extends Omit<LoadScenario, 'takes' | 'plan'> {

@@ -6,8 +6,8 @@ import { expectedCount } from './arrivals.ts';
 import { runClosed } from './closed-model.ts';
 import type { FromGenerator, LoadResult, ToGenerator } from './generator-process.ts';
 import { runOpen } from './open-model.ts';
-import { durationOf, type Plan } from './plan.ts';
-import { Recorder, type HistoryLine } from './recorder.ts';
+import { durationOf, type Plan } from './load-plan.ts';
+import { Recorder, type HistoryLine } from './latency-recorder.ts';
 import { RequestMaker } from './requests.ts';
 import { resolveLost } from './resolve.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { dispatch } from './open-model.ts';
-import type { Recorder } from './recorder.ts';
+import type { Recorder } from './latency-recorder.ts';
 import type { BenchRequest } from './requests.ts';
 
 /** With the waits between them about 10 s: longer than any call behind the gateway takes. */

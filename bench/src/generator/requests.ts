@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Plan } from './plan.ts';
-import { pick, seededRandom } from './random.ts';
-import { createTokenSigner } from './target/token-signer.ts';
+import type { Plan } from './load-plan.ts';
+import { pick, seededRandom } from '../random.ts';
+import { createTokenSigner } from '../target/token-signer.ts';
 
 export type RequestKind = 'reserve' | 'browse' | 'pay';
 

@@ -8,11 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readFileSync, rmSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { planArrivals } from '../src/arrivals.ts';
-import { startGenerator, type LoadResult } from '../src/generator-process.ts';
-import type { Plan } from '../src/plan.ts';
-import { seededRandom } from '../src/random.ts';
-import { Recorder } from '../src/recorder.ts';
+import { planArrivals } from '../../src/generator/arrivals.ts';
+import { startGenerator, type LoadResult } from '../../src/generator/generator-process.ts';
+import type { Plan } from '../../src/generator/load-plan.ts';
+import { seededRandom } from '../../src/random.ts';
+import { Recorder } from '../../src/generator/latency-recorder.ts';
 
 const SECRET = 'a secret of the stub, 32 characters';
 const ATTEMPTS_MAX = 4;

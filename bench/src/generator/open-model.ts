@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool, type Dispatcher } from 'undici';
 import { planArrivals } from './arrivals.ts';
-import type { OpenModel, Plan } from './plan.ts';
-import { seededRandom } from './random.ts';
-import type { Recorder } from './recorder.ts';
+import type { OpenModel, Plan } from './load-plan.ts';
+import { seededRandom } from '../random.ts';
+import type { Recorder } from './latency-recorder.ts';
 import type { BenchRequest, RequestMaker } from './requests.ts';
 
 /** Later than this after its instant an arrival counts as late: ten ticks of Node's timers. */

@@ -1,4 +1,4 @@
-import type { Arrivals } from './plan.ts';
+import type { Arrivals } from './load-plan.ts';
 
 /** 160 MB of instants; more is a wrong option, not a load test of one process. */
 const ARRIVALS_MAX = 20_000_000;

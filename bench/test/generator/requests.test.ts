@@ -2,11 +2,11 @@
 // tokens are checked by jose, which the gateway uses.
 import { jwtVerify } from 'jose';
 import t from 'tap';
-import { expectedCount, planArrivals } from '../src/arrivals.ts';
-import type { Plan } from '../src/plan.ts';
-import { seededRandom } from '../src/random.ts';
-import { RequestMaker } from '../src/requests.ts';
-import { createTokenSigner } from '../src/target/token-signer.ts';
+import { expectedCount, planArrivals } from '../../src/generator/arrivals.ts';
+import type { Plan } from '../../src/generator/load-plan.ts';
+import { seededRandom } from '../../src/random.ts';
+import { RequestMaker } from '../../src/generator/requests.ts';
+import { createTokenSigner } from '../../src/target/token-signer.ts';
 
 const SECRET = 'another secret, also 32 characters';
 

@@ -1,9 +1,9 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { BENCH_ROOT } from './folders.ts';
-import { durationOf, type Plan } from './plan.ts';
-import type { Latency, Sample, Window } from './recorder.ts';
+import { BENCH_ROOT } from '../folders.ts';
+import { durationOf, type Plan } from './load-plan.ts';
+import type { Latency, Sample, Window } from './latency-recorder.ts';
 
 export type ToGenerator =
   | { kind: 'plan'; plan: Plan }

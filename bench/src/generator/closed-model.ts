@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
-import type { ClosedModel, Plan } from './plan.ts';
-import type { Recorder } from './recorder.ts';
+import type { ClosedModel, Plan } from './load-plan.ts';
+import type { Recorder } from './latency-recorder.ts';
 import type { BenchRequest, RequestMaker } from './requests.ts';
 
 /** Seconds; a service under saturation answers within one. */
