@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reservation, ReserveRequest } from '@seckill/contracts';
 import type { Pool } from 'undici';
-import type { History } from './history.ts';
+import type { History } from './audit/history.ts';
 import type { Provider } from './provider.ts';
 import { pick } from './random.ts';
 import type { Scenario } from './scenarios/scenario.ts';

@@ -1,7 +1,7 @@
 import type { Sale } from '@seckill/contracts';
 import type { Pool } from 'undici';
 import type { EngineReader } from './engines/engines.ts';
-import type { History } from './history.ts';
+import type { History } from './audit/history.ts';
 import { readSale } from './target/sale.ts';
 
 export interface ProgressOptions {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Pool } from 'undici';
 import { readUse, spentBetween, type ProcessUse } from './cpu.ts';
 import { startGenerator, type LoadResult } from './generator/generator-process.ts';
-import { History } from './history.ts';
+import { History } from './audit/history.ts';
 import type { Point } from './live.ts';
 import { OrderLagProbe, type OrderLag } from './order-lag.ts';
 import type { ClosedModel, OpenModel, Traffic } from './generator/load-plan.ts';
@@ -13,7 +13,7 @@ import { closeSale, createSale } from './target/sale.ts';
 import { PLAIN_TRAFFIC, plainSale, PLENTY } from './scenarios/load.ts';
 import type { Target } from './target/target.ts';
 import { failuresOf } from './thresholds.ts';
-import { judgeByEngines, readBaseline, readHistory, type Baseline } from './verdict.ts';
+import { judgeByEngines, readBaseline, readHistory, type Baseline } from './audit/verdict.ts';
 
 /** `product`: gateway, stock and order. `shop`: a server straight to one engine. `plain`: nothing is sold. */
 export interface Side {

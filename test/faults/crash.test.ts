@@ -1,14 +1,14 @@
 // Goal: INV-1 to INV-6 survive SIGKILL of order and of stock (its relay included) while a crowd buys.
 // Method: the whole system, a seeded crowd that repeats its keys, kills at fixed moments, then the demo's own audit.
 import t from 'tap';
-import { judge, readSettled } from '../../bench/src/audit.ts';
+import { judge, readSettled } from '../../bench/src/audit/audit.ts';
 import { planCrowd, runCrowd } from '../../bench/src/crowd.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
-import { History } from '../../bench/src/history.ts';
+import { History } from '../../bench/src/audit/history.ts';
 import { Provider } from '../../bench/src/provider.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import type { Scenario } from '../../bench/src/scenarios/scenario.ts';
-import { watchTotals } from '../../bench/src/watch.ts';
+import { watchTotals } from '../../bench/src/audit/watch.ts';
 import { buildStack, until } from '../support/stack.ts';
 
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import autocannon from 'autocannon';
 import t from 'tap';
-import { readSettled, unitsOf } from '../../bench/src/audit.ts';
+import { readSettled, unitsOf } from '../../bench/src/audit/audit.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { buildStack, saleInput } from '../support/stack.ts';
 

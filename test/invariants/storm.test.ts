@@ -1,12 +1,12 @@
 // Goal: INV-5's bound. 2,000 holds that end together are all for sale again within 2 s, while reservations go on.
-// Method: the whole system; the time is taken from Redis and Postgres themselves (bench/src/resale.ts).
+// Method: the whole system; the time is taken from Redis and Postgres themselves (bench/src/audit/resale.ts).
 import { randomUUID } from 'node:crypto';
 import type { ReserveAnswer } from '@seckill/contracts';
 import { Upstream } from '@seckill/runtime';
 import t from 'tap';
-import { readSettled } from '../../bench/src/audit.ts';
+import { readSettled } from '../../bench/src/audit/audit.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
-import { watchHolds } from '../../bench/src/resale.ts';
+import { watchHolds } from '../../bench/src/audit/resale.ts';
 import { buildStack, saleInput, until, type Client } from '../support/stack.ts';
 
 const HOLDS = 2_000;

@@ -5,9 +5,9 @@ import { randomUUID } from 'node:crypto';
 import type { Child } from '@seckill/stack';
 import t from 'tap';
 import { Pool } from 'undici';
-import { judge, readSettled } from '../../bench/src/audit.ts';
+import { judge, readSettled } from '../../bench/src/audit/audit.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
-import { History } from '../../bench/src/history.ts';
+import { History } from '../../bench/src/audit/history.ts';
 import { Balancer } from '../support/balancer.ts';
 import { buildStack, type Client } from '../support/stack.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OrderStatus, ReserveRequest } from '@seckill/contracts';
-import { History } from '../../bench/src/history.ts';
+import { History } from '../../bench/src/audit/history.ts';
 import { pick } from '../../bench/src/random.ts';
 import type { Answer, Client } from './stack.ts';
 

@@ -1,7 +1,7 @@
 import type { Reservation } from '@seckill/contracts';
-import type { Reading, SaleReading } from '../../src/audit.ts';
+import type { Reading, SaleReading } from '../../src/audit/audit.ts';
 import type { OrderRow } from '../../src/engines/engines.ts';
-import { History } from '../../src/history.ts';
+import { History } from '../../src/audit/history.ts';
 
 const price = { amount: 100, currency: 'CNY' };
 const at = new Date('2026-11-22T12:00:00.000Z');

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseReservationId, type SaleDefinition } from '@seckill/contracts';
-import type { EngineReader, LedgerRow, OrderRow, PaymentRow, RedisLane } from './engines/engines.ts';
+import type { EngineReader, LedgerRow, OrderRow, PaymentRow, RedisLane } from '../engines/engines.ts';
 import type { History } from './history.ts';
 import type { ResaleDelays } from './resale.ts';
 

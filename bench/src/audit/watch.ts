@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Finding } from './audit.ts';
-import type { EngineReader } from './engines/engines.ts';
+import type { EngineReader } from '../engines/engines.ts';
 
 const INTERVAL_MS = 200;
 

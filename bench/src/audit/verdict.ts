@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import type { Sale } from '@seckill/contracts';
 import { judge, liveOrders, readSettled, unitsOf, type Finding, type Reading } from './audit.ts';
 import { History } from './history.ts';
-import type { HistoryLine } from './generator/latency-recorder.ts';
-import { readSale, type SaleDraft } from './target/sale.ts';
-import type { Target } from './target/target.ts';
+import type { HistoryLine } from '../generator/latency-recorder.ts';
+import { readSale, type SaleDraft } from '../target/sale.ts';
+import type { Target } from '../target/target.ts';
 
 /** What is counted on the way from the buyer to the row; undefined where only HTTP could be asked. */
 export interface Counts {

@@ -1,13 +1,13 @@
 // Goal: prove the judge. A consistent reading holds; each count that is bent, and each missed threshold, is told, with
 // the exit code that goes with it. Method: readings and results made by hand; no engine, no generator.
 import t from 'tap';
-import { parseStat } from '../src/cpu.ts';
-import type { LoadResult } from '../src/generator/generator-process.ts';
-import { History } from '../src/history.ts';
-import { exitCodeOf } from '../src/summary.ts';
-import { judgeThresholds } from '../src/thresholds.ts';
-import { judgeReading } from '../src/verdict.ts';
-import { consistentReading } from './support/reading.ts';
+import { parseStat } from '../../src/cpu.ts';
+import type { LoadResult } from '../../src/generator/generator-process.ts';
+import { History } from '../../src/audit/history.ts';
+import { exitCodeOf } from '../../src/summary.ts';
+import { judgeThresholds } from '../../src/thresholds.ts';
+import { judgeReading } from '../../src/audit/verdict.ts';
+import { consistentReading } from '../support/reading.ts';
 
 function facts() {
   const { reading, history } = consistentReading();
