@@ -5,7 +5,7 @@ import { diffFiles } from './diff.ts';
 import { HELP } from './help.ts';
 import { assertTaken, OPTIONS, readNumbers } from './options.ts';
 import { LOAD_SCENARIOS } from './scenarios/index.ts';
-import { runCommand } from './run-command.ts';
+import { runCommand } from './run/run-command.ts';
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });

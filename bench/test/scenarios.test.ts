@@ -9,12 +9,12 @@ import { Compile } from 'typebox/compile';
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { BENCH_ROOT, PROJECT_ROOT } from '../src/folders.ts';
-import { createLive } from '../src/live.ts';
+import { createLive } from '../src/run/live.ts';
 import type { Numbers } from '../src/options.ts';
-import { runOnce, scenarioOptions } from '../src/run-command.ts';
+import { runOnce, scenarioOptions } from '../src/run/run-command.ts';
 import { LOAD_SCENARIOS } from '../src/scenarios/index.ts';
 import type { LoadScenario } from '../src/scenarios/load.ts';
-import { Summary } from '../src/summary.ts';
+import { Summary } from '../src/run/summary.ts';
 import { openTarget } from '../src/target/target.ts';
 import { buildStack } from '../../test/support/stack.ts';
 

@@ -1,4 +1,4 @@
-import { failuresOf } from '../thresholds.ts';
+import { failuresOf } from '../run/thresholds.ts';
 import { steadyScenario } from './steady.ts';
 
 const SENDS_PER_KEY = 4;

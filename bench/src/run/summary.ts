@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import type { Environment } from './target/environment.ts';
+import type { Environment } from '../target/environment.ts';
 import type { RunResult } from './run.ts';
 import { judgeThresholds, type ThresholdLimits } from './thresholds.ts';
 

@@ -1,4 +1,4 @@
-import type { Sample } from './generator/latency-recorder.ts';
+import type { Sample } from '../generator/latency-recorder.ts';
 
 /** A second of a run: what the generator saw, and what the engines held at its end. */
 export interface Point extends Sample {

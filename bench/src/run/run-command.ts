@@ -1,15 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '@seckill/stack';
-import { describeEnvironment } from './target/environment.ts';
-import { makeResultFolder } from './folders.ts';
+import { describeEnvironment } from '../target/environment.ts';
+import { makeResultFolder } from '../folders.ts';
 import { createLive, type Live } from './live.ts';
-import { assertTaken, type Numbers, type Values } from './options.ts';
+import { assertTaken, type Numbers, type Values } from '../options.ts';
 import { renderPage, resultRows } from './page.ts';
 import { runScenario } from './run.ts';
-import { STEADY_SHAPES, type LoadScenario, type ScenarioOptions } from './scenarios/load.ts';
+import { STEADY_SHAPES, type LoadScenario, type ScenarioOptions } from '../scenarios/load.ts';
 import { summarize, type Summary } from './summary.ts';
-import { openTarget, type Target, type TargetOptions } from './target/target.ts';
+import { openTarget, type Target, type TargetOptions } from '../target/target.ts';
 import type { ThresholdLimits } from './thresholds.ts';
 
 /** Of every scenario, beside what makes its plan. */

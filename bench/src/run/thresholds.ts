@@ -1,4 +1,4 @@
-import type { LoadResult } from './generator/generator-process.ts';
+import type { LoadResult } from '../generator/generator-process.ts';
 import type { OrderLag } from './order-lag.ts';
 
 /** Absent: not asked for. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EngineReader } from './engines/engines.ts';
-import { buildHistogram } from './generator/latency-recorder.ts';
+import type { EngineReader } from '../engines/engines.ts';
+import { buildHistogram } from '../generator/latency-recorder.ts';
 
 /** Between two looks: what a lag is too long by at most, beside the query itself. */
 const POLL_MS = 10;

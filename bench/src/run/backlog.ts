@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Target } from './target/target.ts';
+import type { Target } from '../target/target.ts';
 
 /** A paused order keeps its place in its Kafka group for 30 s (session time-out); a backlog grows in less. */
 const PUBLISHED_MS = 20_000;

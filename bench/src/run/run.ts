@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rmSync } from 'node:fs';
 import { readUse, spentBetween, type ProcessUse } from './cpu.ts';
-import { startGenerator, type LoadResult } from './generator/generator-process.ts';
-import { History } from './audit/history.ts';
+import { startGenerator, type LoadResult } from '../generator/generator-process.ts';
+import { History } from '../audit/history.ts';
 import type { Live, Point } from './live.ts';
 import { OrderLagProbe, type OrderLag } from './order-lag.ts';
-import type { Sample } from './generator/latency-recorder.ts';
-import { closeSale, createSale, readSale } from './target/sale.ts';
-import type { Extra, LoadScenario, ScenarioContext, ScenarioPlan } from './scenarios/load.ts';
-import type { Target } from './target/target.ts';
-import { judgeByEngines, judgeByHttp, readBaseline, readHistory, type Verdict } from './audit/verdict.ts';
-import { watchTotals } from './audit/watch.ts';
+import type { Sample } from '../generator/latency-recorder.ts';
+import { closeSale, createSale, readSale } from '../target/sale.ts';
+import type { Extra, LoadScenario, ScenarioContext, ScenarioPlan } from '../scenarios/load.ts';
+import type { Target } from '../target/target.ts';
+import { judgeByEngines, judgeByHttp, readBaseline, readHistory, type Verdict } from '../audit/verdict.ts';
+import { watchTotals } from '../audit/watch.ts';
 
 export interface RunResult {
   saleId: string;
