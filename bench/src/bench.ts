@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { runCli, UsageError } from '@seckill/stack';
-import { compare } from './compare.ts';
-import { diffFiles } from './diff.ts';
+import { compare } from './compare/compare.ts';
+import { diffFiles } from './compare/diff.ts';
 import { HELP } from './help.ts';
 import { assertTaken, OPTIONS, readNumbers } from './options.ts';
 import { LOAD_SCENARIOS } from './scenarios/index.ts';

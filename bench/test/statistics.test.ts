@@ -1,10 +1,10 @@
 // Goal: a verdict of the bench is worth its word. Method: synthetic data whose answer is known, from tables or by
 // construction; a baseline run that is bent is found.
 import t from 'tap';
-import { compareSamples } from '../src/diff.ts';
-import { FIGURES, figuresOf } from '../src/figures.ts';
+import { compareSamples } from '../src/compare/diff.ts';
+import { FIGURES, figuresOf } from '../src/compare/figures.ts';
 import { seededRandom } from '../src/random.ts';
-import { Samples } from '../src/samples.ts';
+import { Samples } from '../src/compare/samples.ts';
 import { mannWhitney, median, ratioInterval, spread } from '../src/statistics.ts';
 
 const near = (actual: number, expected: number, within: number) => Math.abs(actual - expected) <= within;

@@ -1,8 +1,8 @@
 import type { Scale } from './comparison.ts';
-import type { Environment } from './target/environment.ts';
+import type { Environment } from '../target/environment.ts';
 import { FIGURES, roundsOf, type Figure } from './figures.ts';
 import type { Samples } from './samples.ts';
-import { median } from './statistics.ts';
+import { median } from '../statistics.ts';
 
 interface Parts {
   startedAt: Date;

@@ -1,5 +1,5 @@
 import type { Samples } from './samples.ts';
-import { median } from './statistics.ts';
+import { median } from '../statistics.ts';
 
 /** One row of the table in bench/README.md. */
 export interface Figure {

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { loadWindow, settle, type Comparison } from './comparison.ts';
-import { History } from './audit/history.ts';
+import { History } from '../audit/history.ts';
 import type { SideName } from './rig.ts';
-import { createSale } from './target/sale.ts';
-import { PLAIN_TRAFFIC, plainSale } from './scenarios/load.ts';
+import { createSale } from '../target/sale.ts';
+import { PLAIN_TRAFFIC, plainSale } from '../scenarios/load.ts';
 import type { Measured } from './side.ts';
-import { readBaseline } from './audit/verdict.ts';
+import { readBaseline } from '../audit/verdict.ts';
 
 /** Accepted a second of each side and round, under the name of the side. */
 export async function compareSaturation(comparison: Comparison): Promise<void> {

@@ -4,19 +4,19 @@ import { join } from 'node:path';
 import { UsageError } from '@seckill/stack';
 import { FULL, QUICK, type Comparison } from './comparison.ts';
 import { comparisonTables } from './comparison-tables.ts';
-import { describeEnvironment } from './target/environment.ts';
+import { describeEnvironment } from '../target/environment.ts';
 import { FIGURES, figuresOf, type Phase } from './figures.ts';
-import { makeResultFolder } from './folders.ts';
-import { compareHolds } from './holds.ts';
+import { makeResultFolder } from '../folders.ts';
+import { compareHolds } from './million-holds.ts';
 import { compareIntake } from './intake-rate.ts';
 import { compareLatency } from './latency.ts';
-import { formatLine } from './run/live.ts';
-import { assertTaken, type Numbers, type Values } from './options.ts';
+import { formatLine } from '../run/live.ts';
+import { assertTaken, type Numbers, type Values } from '../options.ts';
 import { BASELINES, startRig, type SideName } from './rig.ts';
 import { Samples } from './samples.ts';
 import { compareSaturation, compareSoldOut } from './saturation.ts';
 import { compareScripts } from './script-rate.ts';
-import { SUMMARY_VERSION } from './run/summary.ts';
+import { SUMMARY_VERSION } from '../run/summary.ts';
 
 /** In this order: latency and intake need the product's saturation, a million holds come last because they stay. */
 const PHASES: readonly [Phase, (comparison: Comparison) => Promise<void>][] = [

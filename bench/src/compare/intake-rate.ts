@@ -1,8 +1,8 @@
-import { drainBacklog, pauseOrder, resumeOrder } from './run/backlog.ts';
+import { drainBacklog, pauseOrder, resumeOrder } from '../run/backlog.ts';
 import { loadWindow, settle, type Comparison } from './comparison.ts';
-import { closeSale, createSale } from './target/sale.ts';
+import { closeSale, createSale } from '../target/sale.ts';
 import { noteFindings } from './saturation.ts';
-import { plainSale, PLENTY } from './scenarios/load.ts';
+import { plainSale, PLENTY } from '../scenarios/load.ts';
 import { randomBytes } from 'node:crypto';
 
 /** Orders stored a second while a backlog is drained and nothing else runs. */

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePorts, startChild, type Child } from '@seckill/stack';
 import { Pool } from 'undici';
-import { BENCH_ROOT } from './folders.ts';
+import { BENCH_ROOT } from '../folders.ts';
 import type { Side } from './side.ts';
-import { openTarget, type Target } from './target/target.ts';
+import { openTarget, type Target } from '../target/target.ts';
 
 export const BASELINES = [
   'plain',

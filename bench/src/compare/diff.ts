@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mannWhitney, median, ratioInterval } from './statistics.ts';
+import { mannWhitney, median, ratioInterval } from '../statistics.ts';
 
 /** One in a hundred: several names are compared at once. */
 const CHANCE_MAX = 0.01;

@@ -1,4 +1,4 @@
-import type { Point } from './run/live.ts';
+import type { Point } from '../run/live.ts';
 import type { Rig, SideName } from './rig.ts';
 import type { Samples } from './samples.ts';
 import { loadSide, type Measured, type SideLoad } from './side.ts';
