@@ -8,10 +8,10 @@ import { findProgram, freePorts, isDockerRunning, ROOT, run, signToken } from '@
 import t from 'tap';
 import { Pool } from 'undici';
 import { judge, readSettled } from '../../bench/src/audit/audit.ts';
-import { planCrowd, runCrowd } from '../../bench/src/crowd.ts';
+import { planCrowd, runCrowd } from '../../bench/src/demo/crowd.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { History } from '../../bench/src/audit/history.ts';
-import { Provider } from '../../bench/src/provider.ts';
+import { Provider } from '../../bench/src/demo/provider.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import type { Scenario } from '../../bench/src/scenarios/scenario.ts';
 import { until } from '../support/stack.ts';

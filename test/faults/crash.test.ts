@@ -2,10 +2,10 @@
 // Method: the whole system, a seeded crowd that repeats its keys, kills at fixed moments, then the demo's own audit.
 import t from 'tap';
 import { judge, readSettled } from '../../bench/src/audit/audit.ts';
-import { planCrowd, runCrowd } from '../../bench/src/crowd.ts';
+import { planCrowd, runCrowd } from '../../bench/src/demo/crowd.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { History } from '../../bench/src/audit/history.ts';
-import { Provider } from '../../bench/src/provider.ts';
+import { Provider } from '../../bench/src/demo/provider.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import type { Scenario } from '../../bench/src/scenarios/scenario.ts';
 import { watchTotals } from '../../bench/src/audit/watch.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Order, OrderStatus, ProblemDocument, Reservation, ReserveRequest } from '@seckill/contracts';
 import type { Pool } from 'undici';
-import type { History } from './audit/history.ts';
+import type { History } from '../audit/history.ts';
 
 export type Answer =
   | { reservation: Reservation }

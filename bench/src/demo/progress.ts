@@ -1,8 +1,8 @@
 import type { Sale } from '@seckill/contracts';
 import type { Pool } from 'undici';
-import type { EngineReader } from './engines/engines.ts';
-import type { History } from './audit/history.ts';
-import { readSale } from './target/sale.ts';
+import type { EngineReader } from '../engines/engines.ts';
+import type { History } from '../audit/history.ts';
+import { readSale } from '../target/sale.ts';
 
 export interface ProgressOptions {
   http: Pool;

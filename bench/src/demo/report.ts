@@ -1,6 +1,6 @@
 import type { DemoResult, DemoSale } from '@seckill/contracts';
-import { describeInFlight, INVARIANTS, liveOrders, unitsOf, type Finding, type Reading } from './audit/audit.ts';
-import type { History } from './audit/history.ts';
+import { describeInFlight, INVARIANTS, liveOrders, unitsOf, type Finding, type Reading } from '../audit/audit.ts';
+import type { History } from '../audit/history.ts';
 
 /** The demo's result in units (contract.md): what the crowd heard beside what the engines hold. */
 export function resultOf(

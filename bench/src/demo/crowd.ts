@@ -3,10 +3,10 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reservation, ReserveRequest } from '@seckill/contracts';
 import type { Pool } from 'undici';
-import type { History } from './audit/history.ts';
+import type { History } from '../audit/history.ts';
 import type { Provider } from './provider.ts';
-import { pick } from './random.ts';
-import type { Scenario } from './scenarios/scenario.ts';
+import { pick } from '../random.ts';
+import type { Scenario } from '../scenarios/scenario.ts';
 import { Shopper } from './shopper.ts';
 
 /**

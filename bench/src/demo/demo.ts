@@ -4,19 +4,19 @@ import { parseArgs } from 'node:util';
 import { formatInstant, type DemoResult, type Sale } from '@seckill/contracts';
 import { onEnd, runCli, signToken, startStack, type Stack, type StackInfo } from '@seckill/stack';
 import { Pool } from 'undici';
-import { judge, judgeResale, readSettled, type Finding, type Reading } from './audit/audit.ts';
+import { judge, judgeResale, readSettled, type Finding, type Reading } from '../audit/audit.ts';
 import { planCrowd, runCrowd } from './crowd.ts';
-import { EngineReader } from './engines/engines.ts';
-import { History } from './audit/history.ts';
+import { EngineReader } from '../engines/engines.ts';
+import { History } from '../audit/history.ts';
 import { showProgress } from './progress.ts';
 import { Provider } from './provider.ts';
-import { seededRandom } from './random.ts';
+import { seededRandom } from '../random.ts';
 import { formatAudit, formatVerdicts, resultOf } from './report.ts';
-import { watchHolds, type ResaleDelays } from './audit/resale.ts';
-import { mangoes1000 } from './scenarios/mangoes-1000.ts';
-import { oranges2000 } from './scenarios/oranges-2000.ts';
-import { totalOf, type Scenario } from './scenarios/scenario.ts';
-import { watchTotals } from './audit/watch.ts';
+import { watchHolds, type ResaleDelays } from '../audit/resale.ts';
+import { mangoes1000 } from '../scenarios/mangoes-1000.ts';
+import { oranges2000 } from '../scenarios/oranges-2000.ts';
+import { totalOf, type Scenario } from '../scenarios/scenario.ts';
+import { watchTotals } from '../audit/watch.ts';
 
 const HELP = `npm run demo -- [options]
 
