@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { TOPICS, type SaleInput } from '@seckill/contracts';
 import { ROOT } from '@seckill/stack';
 import { test, type Test } from 'tap';
-import { CAPACITY } from '../src/capacity.ts';
-import { planSale } from '../src/sale-plan.ts';
+import { CAPACITY } from '../../src/sizing/capacity.ts';
+import { planSale } from '../../src/sizing/sale-plan.ts';
 
 const NOW = Date.parse('2026-11-20T00:00:00.000Z');
 
@@ -54,7 +54,7 @@ function run(args: string[]): Promise<{ code: number; text: string }> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [join(ROOT, 'bench/dist/src/sale-plan-command.js'), ...args],
+      [join(ROOT, 'bench/dist/src/sizing/sale-plan-command.js'), ...args],
       (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : Number(error.code), text: stdout + stderr });
       },
