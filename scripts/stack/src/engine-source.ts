@@ -1,7 +1,7 @@
 /** Where an engine comes from: the first source that has it. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Child } from './children.ts';
+import type { Child } from './machine/children.ts';
 import { startContainer } from './docker.ts';
 import type { EngineKind, Launched, Log, Program } from './engine.ts';
 import { StackError, textOf } from './errors.ts';

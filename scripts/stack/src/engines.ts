@@ -5,7 +5,7 @@ import { runCli } from './cli.ts';
 import { startEngines } from './engine-set.ts';
 import type { Engines } from './engine-set.ts';
 import { writeInfo } from './info.ts';
-import { onEnd } from './lifetime.ts';
+import { onEnd } from './machine/lifetime.ts';
 import { claimName } from './names.ts';
 
 const HELP = `Starts Redis, Kafka and PostgreSQL on free loopback ports and keeps them until Ctrl-C.

@@ -1,14 +1,14 @@
 /** `node exec.js --name test -- tap`: the three engines for as long as one command runs. */
 import { parseArgs } from 'node:util';
-import { startChild } from './children.ts';
-import type { Child } from './children.ts';
+import { startChild } from './machine/children.ts';
+import type { Child } from './machine/children.ts';
 import { runCli } from './cli.ts';
 import { ENGINE_NAMES } from './engine.ts';
 import type { EngineName } from './engine.ts';
 import { startEngines } from './engine-set.ts';
 import type { Engines } from './engine-set.ts';
 import { StackError } from './errors.ts';
-import { onEnd } from './lifetime.ts';
+import { onEnd } from './machine/lifetime.ts';
 
 const HELP = `Runs a command with Redis, Kafka and PostgreSQL of its own, and stops them when it ends.
 

@@ -2,10 +2,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { tryClaimFile } from './claims.ts';
-import { atExit } from './cleanup.ts';
+import { tryClaimFile } from './machine/claims.ts';
+import { atExit } from './machine/cleanup.ts';
 import { StackError } from './errors.ts';
-import { isAlive, readOwner } from './owner.ts';
+import { isAlive, readOwner } from './machine/owner.ts';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 

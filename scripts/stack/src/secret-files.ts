@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { runCli } from './cli.ts';
 import { makeSecrets } from './environment.ts';
 import { ROOT } from './names.ts';
-import { makePassword } from './secrets.ts';
+import { makePassword } from './machine/secrets.ts';
 
 const HELP = `Makes the secrets of a deployment on this machine.
 

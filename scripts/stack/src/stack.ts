@@ -1,6 +1,6 @@
 /** The whole system on one machine: engines, tables and topics, then order, stock and gateway. */
 import { join } from 'node:path';
-import type { Child } from './children.ts';
+import type { Child } from './machine/children.ts';
 import type { Log } from './engine.ts';
 import { startEngines } from './engine-set.ts';
 import type { Engines } from './engine-set.ts';

@@ -1,7 +1,7 @@
 /** `npm start`: the whole system until Ctrl-C. */
 import { parseArgs } from 'node:util';
 import { runCli } from './cli.ts';
-import { onEnd } from './lifetime.ts';
+import { onEnd } from './machine/lifetime.ts';
 import { startStack } from './stack.ts';
 import type { Stack } from './stack.ts';
 

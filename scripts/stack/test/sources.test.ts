@@ -19,7 +19,7 @@ import { dirname, join } from 'node:path';
 import { decodeJwt, jwtVerify } from 'jose';
 import { test } from 'tap';
 import type { Test } from 'tap';
-import { tryClaimFile } from '../src/claims.ts';
+import { tryClaimFile } from '../src/machine/claims.ts';
 import { imageOf } from '../src/docker.ts';
 import { signToken } from '../src/jwt.ts';
 import { folderOf, ROOT } from '../src/names.ts';

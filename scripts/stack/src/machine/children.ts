@@ -12,7 +12,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { atExit } from './cleanup.ts';
-import { StackError } from './errors.ts';
+import { StackError } from '../errors.ts';
 
 export interface Exit {
   code: number | null;
