@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cached, fillCache } from './machine/cache.ts';
-import type { Log } from './engine.ts';
+import type { Log } from './engines/engine.ts';
 import { StackError } from './errors.ts';
 import { withProgress } from './machine/install.ts';
 import { ROOT } from './names.ts';

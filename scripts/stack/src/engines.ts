@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runCli } from './cli.ts';
-import { startEngines } from './engine-set.ts';
-import type { Engines } from './engine-set.ts';
+import { startEngines } from './engines/engine-set.ts';
+import type { Engines } from './engines/engine-set.ts';
 import { writeInfo } from './info.ts';
 import { onEnd } from './machine/lifetime.ts';
 import { claimName } from './names.ts';

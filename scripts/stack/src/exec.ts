@@ -3,10 +3,10 @@ import { parseArgs } from 'node:util';
 import { startChild } from './machine/children.ts';
 import type { Child } from './machine/children.ts';
 import { runCli } from './cli.ts';
-import { ENGINE_NAMES } from './engine.ts';
-import type { EngineName } from './engine.ts';
-import { startEngines } from './engine-set.ts';
-import type { Engines } from './engine-set.ts';
+import { ENGINE_NAMES } from './engines/engine.ts';
+import type { EngineName } from './engines/engine.ts';
+import { startEngines } from './engines/engine-set.ts';
+import type { Engines } from './engines/engine-set.ts';
 import { StackError } from './errors.ts';
 import { onEnd } from './machine/lifetime.ts';
 

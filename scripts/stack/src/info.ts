@@ -1,7 +1,7 @@
 /** `.run/<name>/stack.json`: what tests, tools and people need to reach a running stack. The only file with secrets. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EngineUrls } from './engine-set.ts';
+import type { EngineUrls } from './engines/engine-set.ts';
 import { StackError } from './errors.ts';
 import { folderOf } from './names.ts';
 

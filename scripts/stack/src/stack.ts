@@ -1,9 +1,9 @@
 /** The whole system on one machine: engines, tables and topics, then order, stock and gateway. */
 import { join } from 'node:path';
 import type { Child } from './machine/children.ts';
-import type { Log } from './engine.ts';
-import { startEngines } from './engine-set.ts';
-import type { Engines } from './engine-set.ts';
+import type { Log } from './engines/engine.ts';
+import { startEngines } from './engines/engine-set.ts';
+import type { Engines } from './engines/engine-set.ts';
 import { makeEnvironment } from './environment.ts';
 import type { Environment } from './environment.ts';
 import { StackError } from './errors.ts';

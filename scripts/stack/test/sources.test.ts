@@ -20,7 +20,7 @@ import { decodeJwt, jwtVerify } from 'jose';
 import { test } from 'tap';
 import type { Test } from 'tap';
 import { tryClaimFile } from '../src/machine/claims.ts';
-import { imageOf } from '../src/docker.ts';
+import { imageOf } from '../src/engines/docker.ts';
 import { signToken } from '../src/jwt.ts';
 import { folderOf, ROOT } from '../src/names.ts';
 import { cleanEnv, DIST, foldersOf, start, untilSays } from './support.ts';

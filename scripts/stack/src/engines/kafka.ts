@@ -4,17 +4,17 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Kafka, logLevel } from 'kafkajs';
-import { cached, fillCache } from './machine/cache.ts';
-import { startChild } from './machine/children.ts';
+import { cached, fillCache } from '../machine/cache.ts';
+import { startChild } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
 import type { EngineKind, Log, Place, Program } from './engine.ts';
-import { StackError } from './errors.ts';
-import { canInstallPackages, installPackages, withProgress } from './machine/install.ts';
+import { StackError } from '../errors.ts';
+import { canInstallPackages, installPackages, withProgress } from '../machine/install.ts';
 import { findMock } from './mock-kafka.ts';
-import { freePorts } from './machine/ports.ts';
-import { findProgram, run, tailOf } from './machine/programs.ts';
+import { freePorts } from '../machine/ports.ts';
+import { findProgram, run, tailOf } from '../machine/programs.ts';
 
-const FILES = fileURLToPath(new URL('../kafka', import.meta.url));
+const FILES = fileURLToPath(new URL('../../kafka', import.meta.url));
 
 /** Kafka 4 brokers need Java 17 (kafka.apache.org/40/getting-started/compatibility). */
 const JAVA_MIN = 17;

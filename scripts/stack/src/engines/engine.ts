@@ -1,9 +1,9 @@
 /** What an engine is, whoever provides it. One file each says how: redis.ts, kafka.ts, postgres.ts. */
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Child } from './machine/children.ts';
-import { StackError, textOf } from './errors.ts';
-import { tailOf } from './machine/programs.ts';
+import type { Child } from '../machine/children.ts';
+import { StackError, textOf } from '../errors.ts';
+import { tailOf } from '../machine/programs.ts';
 
 export type EngineName = 'redis' | 'kafka' | 'postgres';
 

@@ -1,12 +1,12 @@
 /** librdkafka's mock cluster through Debian's kcat: in memory, for a machine where no Kafka can be had. Never in CI. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startChild } from './machine/children.ts';
+import { startChild } from '../machine/children.ts';
 import { engineEnv } from './engine.ts';
 import type { Log, Place, Program } from './engine.ts';
-import { StackError } from './errors.ts';
-import { installPackages } from './machine/install.ts';
-import { findProgram } from './machine/programs.ts';
+import { StackError } from '../errors.ts';
+import { installPackages } from '../machine/install.ts';
+import { findProgram } from '../machine/programs.ts';
 
 const READY_MS = 10_000;
 

@@ -4,12 +4,12 @@ import { ENGINE_NAMES } from './engine.ts';
 import type { EngineKind, EngineName, Launched, Log } from './engine.ts';
 import { startEngine } from './engine-source.ts';
 import type { Running } from './engine-source.ts';
-import { StackError } from './errors.ts';
-import { makeFolder, removeStaleFolders } from './machine/folders.ts';
-import type { Folder } from './machine/folders.ts';
+import { StackError } from '../errors.ts';
+import { makeFolder, removeStaleFolders } from '../machine/folders.ts';
+import type { Folder } from '../machine/folders.ts';
 import { kafka } from './kafka.ts';
-import { claimFreeName, claimName } from './names.ts';
-import type { Claim } from './names.ts';
+import { claimFreeName, claimName } from '../names.ts';
+import type { Claim } from '../names.ts';
 import { postgres } from './postgres.ts';
 import { redis } from './redis.ts';
 

@@ -2,13 +2,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { startChild } from './machine/children.ts';
+import { startChild } from '../machine/children.ts';
 import { untilReady } from './engine.ts';
 import type { EngineKind, EngineName, Launched, Place } from './engine.ts';
-import { StackError } from './errors.ts';
-import { withProgress } from './machine/install.ts';
-import { ROOT } from './names.ts';
-import { findProgram, run, tailOf } from './machine/programs.ts';
+import { StackError } from '../errors.ts';
+import { withProgress } from '../machine/install.ts';
+import { ROOT } from '../names.ts';
+import { findProgram, run, tailOf } from '../machine/programs.ts';
 
 /** `docker info` answers in under 100 ms; a daemon that hangs is as good as none. */
 const INFO_MS = 3_000;

@@ -1,17 +1,17 @@
 /** A Redis Cluster of programs of this machine, for tests: three primaries, a replica each, durable as one Redis is. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startChild } from './machine/children.ts';
-import type { Child } from './machine/children.ts';
+import { startChild } from '../machine/children.ts';
+import type { Child } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
 import type { Log } from './engine.ts';
-import { StackError } from './errors.ts';
-import { makeFolder } from './machine/folders.ts';
-import { ROOT } from './names.ts';
-import { freePorts } from './machine/ports.ts';
-import { run, tailOf } from './machine/programs.ts';
+import { StackError } from '../errors.ts';
+import { makeFolder } from '../machine/folders.ts';
+import { ROOT } from '../names.ts';
+import { freePorts } from '../machine/ports.ts';
+import { run, tailOf } from '../machine/programs.ts';
 import { findRedisServer, probe, SETTINGS } from './redis.ts';
-import { makePassword } from './machine/secrets.ts';
+import { makePassword } from '../machine/secrets.ts';
 import { ask } from './wire.ts';
 
 const PRIMARIES = 3;
