@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runCli } from './cli.ts';
-import { makeSecrets } from './environment.ts';
+import { makeSecrets } from './services/environment.ts';
 import { ROOT } from './names.ts';
 import { makePassword } from './machine/secrets.ts';
 

@@ -2,8 +2,8 @@
 import { parseArgs } from 'node:util';
 import { runCli } from './cli.ts';
 import { onEnd } from './machine/lifetime.ts';
-import { startStack } from './stack.ts';
-import type { Stack } from './stack.ts';
+import { startStack } from './services/stack.ts';
+import type { Stack } from './services/stack.ts';
 
 const HELP = `Starts Redis, Kafka, PostgreSQL, then order, stock and gateway, and keeps them until Ctrl-C.
 

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { runCli } from './cli.ts';
 import { StackError } from './errors.ts';
 import { readStack } from './info.ts';
-import { signToken } from './jwt.ts';
+import { signToken } from './services/jwt.ts';
 
 const HELP = `Prints a JWT that the gateway of a running stack accepts.
 

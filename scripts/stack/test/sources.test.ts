@@ -21,7 +21,7 @@ import { test } from 'tap';
 import type { Test } from 'tap';
 import { tryClaimFile } from '../src/machine/claims.ts';
 import { imageOf } from '../src/engines/docker.ts';
-import { signToken } from '../src/jwt.ts';
+import { signToken } from '../src/services/jwt.ts';
 import { folderOf, ROOT } from '../src/names.ts';
 import { cleanEnv, DIST, foldersOf, start, untilSays } from './support.ts';
 import type { Ran } from './support.ts';

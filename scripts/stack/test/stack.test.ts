@@ -6,9 +6,9 @@ import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { readStack } from '../src/info.ts';
-import { signToken } from '../src/jwt.ts';
+import { signToken } from '../src/services/jwt.ts';
 import { folderOf } from '../src/names.ts';
-import { startStack } from '../src/stack.ts';
+import { startStack } from '../src/services/stack.ts';
 import { cleanEnv, DIST, foldersOf, livingOf, start, treeOf, until, untilSays } from './support.ts';
 
 for (const variable of ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'])

@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startChild } from './machine/children.ts';
-import type { Child } from './machine/children.ts';
-import { StackError, textOf } from './errors.ts';
-import { ROOT } from './names.ts';
-import { freePorts, isPortFree } from './machine/ports.ts';
-import { run, tailOf } from './machine/programs.ts';
+import { startChild } from '../machine/children.ts';
+import type { Child } from '../machine/children.ts';
+import { StackError, textOf } from '../errors.ts';
+import { ROOT } from '../names.ts';
+import { freePorts, isPortFree } from '../machine/ports.ts';
+import { run, tailOf } from '../machine/programs.ts';
 
 export type ServiceName = 'gateway' | 'stock' | 'order';
 

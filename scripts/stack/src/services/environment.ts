@@ -1,6 +1,6 @@
 /** What the services of a stack are told: secrets of their own, then the caller's variables, then where the engines are. */
 import { randomBytes } from 'node:crypto';
-import type { EngineUrls } from './engines/engine-set.ts';
+import type { EngineUrls } from '../engines/engine-set.ts';
 
 export type Environment = Record<string, string | undefined>;
 

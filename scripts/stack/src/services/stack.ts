@@ -1,16 +1,16 @@
 /** The whole system on one machine: engines, tables and topics, then order, stock and gateway. */
 import { join } from 'node:path';
-import type { Child } from './machine/children.ts';
-import type { Log } from './engines/engine.ts';
-import { startEngines } from './engines/engine-set.ts';
-import type { Engines } from './engines/engine-set.ts';
+import type { Child } from '../machine/children.ts';
+import type { Log } from '../engines/engine.ts';
+import { startEngines } from '../engines/engine-set.ts';
+import type { Engines } from '../engines/engine-set.ts';
 import { makeEnvironment } from './environment.ts';
 import type { Environment } from './environment.ts';
-import { StackError } from './errors.ts';
-import { writeInfo } from './info.ts';
-import type { StackInfo } from './info.ts';
-import { claimName } from './names.ts';
-import type { Claim } from './names.ts';
+import { StackError } from '../errors.ts';
+import { writeInfo } from '../info.ts';
+import type { StackInfo } from '../info.ts';
+import { claimName } from '../names.ts';
+import type { Claim } from '../names.ts';
 import { startServices, urlOf } from './service-set.ts';
 import type { ServiceSet } from './service-set.ts';
 import { choosePorts, runTask } from './services.ts';

@@ -1,10 +1,10 @@
 /** The services of one stack: started together, because each is told where the others are. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Child } from './machine/children.ts';
-import { tryClaimFile } from './machine/claims.ts';
+import type { Child } from '../machine/children.ts';
+import { tryClaimFile } from '../machine/claims.ts';
 import type { Environment } from './environment.ts';
-import { textOf } from './errors.ts';
+import { textOf } from '../errors.ts';
 import { choosePorts, SERVICE_NAMES, startService, untilServing } from './services.ts';
 import type { Ports, ServiceName } from './services.ts';
 
