@@ -1,5 +1,5 @@
-export { findApiServer } from './api-server.ts';
-export type { ApiServerPrograms } from './api-server.ts';
+export { findApiServer } from './kubernetes/api-server.ts';
+export type { ApiServerPrograms } from './kubernetes/api-server.ts';
 export { cached, cacheFolder, fillCache } from './machine/cache.ts';
 export { startChild } from './machine/children.ts';
 export type { Child, ChildOptions, Exit } from './machine/children.ts';

@@ -175,7 +175,7 @@ await test('everything works from a folder that only its owner may enter', async
   }
   cpSync(join(ROOT, 'docker-compose.yml'), join(copy, 'docker-compose.yml'));
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  const command = [join(copy, 'scripts/stack/dist/exec.js'), '--name', nextName(), '--', 'true'];
+  const command = [join(copy, 'scripts/stack/dist/commands/exec.js'), '--name', nextName(), '--', 'true'];
   const ran = start(process.execPath, command, cleanEnv({ TMPDIR: join(home, 'tmp') }), copy);
   const { code } = await ran.exited;
   if (code !== 0) t.comment(ran.text());

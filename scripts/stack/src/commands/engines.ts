@@ -1,12 +1,12 @@
 /** `npm run stack`: the three engines alone, until Ctrl-C. */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runCli } from './cli.ts';
-import { startEngines } from './engines/engine-set.ts';
-import type { Engines } from './engines/engine-set.ts';
-import { writeInfo } from './info.ts';
-import { onEnd } from './machine/lifetime.ts';
-import { claimName } from './names.ts';
+import { runCli } from '../cli.ts';
+import { startEngines } from '../engines/engine-set.ts';
+import type { Engines } from '../engines/engine-set.ts';
+import { writeInfo } from '../info.ts';
+import { onEnd } from '../machine/lifetime.ts';
+import { claimName } from '../names.ts';
 
 const HELP = `Starts Redis, Kafka and PostgreSQL on free loopback ports and keeps them until Ctrl-C.
 

@@ -1,9 +1,9 @@
 /** `npm run token -- --user u1`: a JWT for a running stack. */
 import { parseArgs } from 'node:util';
-import { runCli } from './cli.ts';
-import { StackError } from './errors.ts';
-import { readStack } from './info.ts';
-import { signToken } from './services/jwt.ts';
+import { runCli } from '../cli.ts';
+import { StackError } from '../errors.ts';
+import { readStack } from '../info.ts';
+import { signToken } from '../services/jwt.ts';
 
 const HELP = `Prints a JWT that the gateway of a running stack accepts.
 

@@ -1,18 +1,18 @@
 /** `node exec.js --name test -- tap`: the three engines for as long as one command runs. */
 import { parseArgs } from 'node:util';
-import { startChild } from './machine/children.ts';
-import type { Child } from './machine/children.ts';
-import { runCli } from './cli.ts';
-import { ENGINE_NAMES } from './engines/engine.ts';
-import type { EngineName } from './engines/engine.ts';
-import { startEngines } from './engines/engine-set.ts';
-import type { Engines } from './engines/engine-set.ts';
-import { StackError } from './errors.ts';
-import { onEnd } from './machine/lifetime.ts';
+import { startChild } from '../machine/children.ts';
+import type { Child } from '../machine/children.ts';
+import { runCli } from '../cli.ts';
+import { ENGINE_NAMES } from '../engines/engine.ts';
+import type { EngineName } from '../engines/engine.ts';
+import { startEngines } from '../engines/engine-set.ts';
+import type { Engines } from '../engines/engine-set.ts';
+import { StackError } from '../errors.ts';
+import { onEnd } from '../machine/lifetime.ts';
 
 const HELP = `Runs a command with Redis, Kafka and PostgreSQL of its own, and stops them when it ends.
 
-  node scripts/stack/dist/exec.js [--name NAME] [--only ENGINES] -- COMMAND [ARGUMENT…]
+  node scripts/stack/dist/commands/exec.js [--name NAME] [--only ENGINES] -- COMMAND [ARGUMENT…]
 
   --name NAME   name of the stack (default: exec); in use: NAME-2, NAME-3, …
   --only LIST   some of redis,kafka,postgres (default: all)

@@ -1,9 +1,9 @@
 /** `npm start`: the whole system until Ctrl-C. */
 import { parseArgs } from 'node:util';
-import { runCli } from './cli.ts';
-import { onEnd } from './machine/lifetime.ts';
-import { startStack } from './services/stack.ts';
-import type { Stack } from './services/stack.ts';
+import { runCli } from '../cli.ts';
+import { onEnd } from '../machine/lifetime.ts';
+import { startStack } from '../services/stack.ts';
+import type { Stack } from '../services/stack.ts';
 
 const HELP = `Starts Redis, Kafka, PostgreSQL, then order, stock and gateway, and keeps them until Ctrl-C.
 

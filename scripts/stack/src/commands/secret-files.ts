@@ -2,10 +2,10 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runCli } from './cli.ts';
-import { makeSecrets } from './services/environment.ts';
-import { ROOT } from './names.ts';
-import { makePassword } from './machine/secrets.ts';
+import { runCli } from '../cli.ts';
+import { makeSecrets } from '../services/environment.ts';
+import { ROOT } from '../names.ts';
+import { makePassword } from '../machine/secrets.ts';
 
 const HELP = `Makes the secrets of a deployment on this machine.
 
