@@ -1,7 +1,7 @@
-import { backoffMs, systemClock, type Clock } from './clock.ts';
+import { backoffMs, systemClock, type Clock } from '../clock.ts';
 import type { KafkaSettings } from './kafka-settings.ts';
 import { createKafka } from './kafka.ts';
-import type { Logger } from './logger.ts';
+import type { Logger } from '../logger.ts';
 
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { ConfigReader } from './config.ts';
+import type { ConfigReader } from '../config.ts';
 
 /** How a Kafka lets us in; empty for one that takes everybody, over a plain connection. */
 export interface KafkaAccess {

@@ -3,7 +3,7 @@ import kafkajs, { type Consumer, type Kafka, type Producer } from 'kafkajs';
 import type { KafkaSettings } from './kafka-settings.ts';
 import { KafkaCommits } from './kafka-commits.ts';
 import { mendKafkaTimer } from './kafka-timer.ts';
-import type { Logger } from './logger.ts';
+import type { Logger } from '../logger.ts';
 
 const { Kafka: KafkaClient, logLevel } = kafkajs;
 

@@ -12,7 +12,7 @@ import {
   publishDeadLetters,
   type IncomingMessage,
   type OutgoingMessage,
-} from '../src/index.ts';
+} from '../../src/index.ts';
 
 const logger = pino({ enabled: false });
 const kafka = createKafka(

@@ -4,7 +4,7 @@
 import { partitionOf, TOPICS } from '@seckill/contracts';
 import type { Producer } from 'kafkajs';
 import t from 'tap';
-import { classifyPostgresError, createPublisher } from '../src/index.ts';
+import { classifyPostgresError, createPublisher } from '../../src/index.ts';
 
 type Send = Producer['send'];
 const kind = { type: 'ReservationCreated', version: '1' };

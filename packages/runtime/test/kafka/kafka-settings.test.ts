@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { test } from 'tap';
-import { ConfigReader, isRefusal, readKafkaSettings } from '../src/index.ts';
+import { ConfigReader, isRefusal, readKafkaSettings } from '../../src/index.ts';
 
 const CA = rootCertificates[0] ?? '';
 const PASSWORD = 'hunter2-'.repeat(4);
