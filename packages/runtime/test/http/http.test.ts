@@ -4,7 +4,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { LIMITS, ReserveRequest } from '@seckill/contracts';
 import { pino } from 'pino';
 import t from 'tap';
-import { createHttp, Problem } from '../src/index.ts';
+import { createHttp, Problem } from '../../src/index.ts';
 
 function build(options: { isReady?: boolean } = {}) {
   const app = createHttp({

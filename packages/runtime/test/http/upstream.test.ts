@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
-import { requireCaller, Upstream, UpstreamError } from '../src/index.ts';
+import { requireCaller, Upstream, UpstreamError } from '../../src/index.ts';
 
 async function listen(handler: Parameters<typeof createServer>[1]): Promise<{ server: Server; url: string }> {
   const server = createServer(handler);

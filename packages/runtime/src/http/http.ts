@@ -14,7 +14,7 @@ import Fastify, {
   type RawRequestDefaultExpression,
   type RawServerDefault,
 } from 'fastify';
-import type { Logger } from './logger.ts';
+import type { Logger } from '../logger.ts';
 import { Problem, problemDocument } from './problem.ts';
 
 export type Http = FastifyInstance<
