@@ -58,7 +58,7 @@ const READY_MS = 60_000;
 
 /** Starts a generator and waits until it has signed its tokens. */
 export async function startGenerator(plan: Plan, listener: GeneratorListener = {}): Promise<Generator> {
-  const child = fork(join(BENCH_ROOT, 'dist/src/generator.js'), [], {
+  const child = fork(join(BENCH_ROOT, 'dist/src/generator/generator.js'), [], {
     serialization: 'advanced',
     execArgv: [],
   });
