@@ -6,9 +6,9 @@ import { startChild } from '../machine/children.ts';
 import { untilReady } from './engine.ts';
 import type { EngineKind, EngineName, Launched, Place } from './engine.ts';
 import { StackError } from '../errors.ts';
-import { withProgress } from '../machine/install.ts';
 import { ROOT } from '../names.ts';
 import { findProgram, run, tailOf } from '../machine/programs.ts';
+import { withProgress } from '../machine/progress.ts';
 
 /** `docker info` answers in under 100 ms; a daemon that hangs is as good as none. */
 const INFO_MS = 3_000;

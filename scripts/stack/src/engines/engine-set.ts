@@ -1,7 +1,7 @@
 /** The three engines of one stack. */
 import { isDockerRunning } from './docker.ts';
 import { ENGINE_NAMES } from './engine.ts';
-import type { EngineKind, EngineName, Launched, Log } from './engine.ts';
+import type { EngineKind, EngineName, Launched } from './engine.ts';
 import { startEngine } from './engine-source.ts';
 import type { Running } from './engine-source.ts';
 import { StackError } from '../errors.ts';
@@ -12,6 +12,7 @@ import { claimFreeName, claimName } from '../names.ts';
 import type { Claim } from '../names.ts';
 import { postgres } from './postgres.ts';
 import { redis } from './redis.ts';
+import type { Log } from '../machine/progress.ts';
 
 const KINDS: Record<EngineName, EngineKind> = { redis, kafka, postgres };
 

@@ -3,8 +3,9 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from '../machine/children.ts';
 import { startContainer } from './docker.ts';
-import type { EngineKind, Launched, Log, Program } from './engine.ts';
+import type { EngineKind, Launched, Program } from './engine.ts';
 import { StackError, textOf } from '../errors.ts';
+import type { Log } from '../machine/progress.ts';
 
 /** A port may be taken between finding and using it; a program that fails three times fails for another reason. */
 const ATTEMPTS_MAX = 3;

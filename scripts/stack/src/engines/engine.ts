@@ -4,12 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../machine/children.ts';
 import { StackError, textOf } from '../errors.ts';
 import { tailOf } from '../machine/programs.ts';
+import type { Log } from '../machine/progress.ts';
 
 export type EngineName = 'redis' | 'kafka' | 'postgres';
 
 export const ENGINE_NAMES: EngineName[] = ['redis', 'kafka', 'postgres'];
-
-export type Log = (line: string) => void;
 
 /** Where one start may write, and what it shall be called. */
 export interface Place {

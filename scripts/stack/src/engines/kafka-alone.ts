@@ -1,9 +1,9 @@
 /** One Kafka by itself, with settings of the caller's, for tests of what the engines of a stack do not have. */
 import { startProgram } from './engine-source.ts';
-import type { Log } from './engine.ts';
 import { makeFolder } from '../machine/folders.ts';
 import { findKafka } from './kafka.ts';
 import type { Extend } from './kafka.ts';
+import type { Log } from '../machine/progress.ts';
 
 export interface KafkaAlone {
   /** Of its plain listener. */

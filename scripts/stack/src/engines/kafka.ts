@@ -7,12 +7,13 @@ import { Kafka, logLevel } from 'kafkajs';
 import { cached, fillCache } from '../machine/cache.ts';
 import { startChild } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
-import type { EngineKind, Log, Place, Program } from './engine.ts';
+import type { EngineKind, Place, Program } from './engine.ts';
 import { StackError } from '../errors.ts';
-import { canInstallPackages, installPackages, withProgress } from '../machine/install.ts';
+import { canInstallPackages, installPackages } from '../machine/install.ts';
 import { findMock } from './mock-kafka.ts';
 import { freePorts } from '../machine/ports.ts';
 import { findProgram, run, tailOf } from '../machine/programs.ts';
+import { type Log, withProgress } from '../machine/progress.ts';
 
 const FILES = fileURLToPath(new URL('../../kafka', import.meta.url));
 

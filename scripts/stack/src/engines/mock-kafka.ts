@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild } from '../machine/children.ts';
 import { engineEnv } from './engine.ts';
-import type { Log, Place, Program } from './engine.ts';
+import type { Place, Program } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { installPackages } from '../machine/install.ts';
 import { findProgram } from '../machine/programs.ts';
+import type { Log } from '../machine/progress.ts';
 
 const READY_MS = 10_000;
 

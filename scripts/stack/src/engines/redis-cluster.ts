@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { startChild } from '../machine/children.ts';
 import type { Child } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
-import type { Log } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { makeFolder } from '../machine/folders.ts';
 import { ROOT } from '../names.ts';
@@ -13,6 +12,7 @@ import { run, tailOf } from '../machine/programs.ts';
 import { findRedisServer, probe, SETTINGS } from './redis.ts';
 import { makePassword } from '../machine/secrets.ts';
 import { ask } from './wire.ts';
+import type { Log } from '../machine/progress.ts';
 
 const PRIMARIES = 3;
 const BOOTSTRAP = join(ROOT, 'k8s/components/redis-cluster/bootstrap.sh');

@@ -3,13 +3,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startChild } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
-import type { EngineKind, Log, Program } from './engine.ts';
+import type { EngineKind, Program } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { installPackages } from '../machine/install.ts';
 import { freePorts } from '../machine/ports.ts';
 import { findProgram, run } from '../machine/programs.ts';
 import { makePassword } from '../machine/secrets.ts';
 import { ask } from './wire.ts';
+import type { Log } from '../machine/progress.ts';
 
 /** Commands that Redis 7.0 and Valkey share are all we use. */
 const MAJOR_MIN = 7;

@@ -3,11 +3,10 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cached, fillCache } from '../machine/cache.ts';
-import type { Log } from '../engines/engine.ts';
 import { StackError } from '../errors.ts';
-import { withProgress } from '../machine/install.ts';
 import { ROOT } from '../names.ts';
 import { findProgram, run, tailOf } from '../machine/programs.ts';
+import { type Log, withProgress } from '../machine/progress.ts';
 
 /** 4 minutes for kube-apiserver on two cores; below the hour after which the cache takes a draft for abandoned. */
 const BUILD_MS = 50 * 60_000;

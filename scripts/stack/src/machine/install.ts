@@ -2,12 +2,10 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from './cache.ts';
-import type { Log } from '../engines/engine.ts';
 import { findProgram, run, tailOf } from './programs.ts';
+import { withProgress, type Log } from './progress.ts';
 
 const INSTALL_MS = 10 * 60_000;
-
-const PROGRESS_EVERY_MS = 10_000;
 
 /**
  * Debian starts a service as soon as it is installed, on its default port. policy-rc.d (101: not allowed) is the way
@@ -28,20 +26,6 @@ export function canInstallPackages(): boolean {
   return (
     process.getuid?.() === 0 && findProgram('apt-get') !== undefined && findProgram('flock') !== undefined
   );
-}
-
-/** Runs `task` and says every 10 s that it still goes on. */
-export async function withProgress<T>(what: string, log: Log, task: Promise<T>): Promise<T> {
-  const begun = performance.now();
-  log(`${what} …`);
-  const timer = setInterval(() => {
-    log(`${what} … ${Math.round((performance.now() - begun) / 1000)} s`);
-  }, PROGRESS_EVERY_MS);
-  try {
-    return await task;
-  } finally {
-    clearInterval(timer);
-  }
 }
 
 /** False when this machine has no apt-get, we are not root, or the installation failed (said in the log). */

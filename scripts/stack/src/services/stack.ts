@@ -1,7 +1,6 @@
 /** The whole system on one machine: engines, tables and topics, then order, stock and gateway. */
 import { join } from 'node:path';
 import type { Child } from '../machine/children.ts';
-import type { Log } from '../engines/engine.ts';
 import { startEngines } from '../engines/engine-set.ts';
 import type { Engines } from '../engines/engine-set.ts';
 import { makeEnvironment } from './environment.ts';
@@ -15,6 +14,7 @@ import { startServices, urlOf } from './service-set.ts';
 import type { ServiceSet } from './service-set.ts';
 import { choosePorts, runTask } from './services.ts';
 import type { ServiceName } from './services.ts';
+import type { Log } from '../machine/progress.ts';
 
 export interface StackOptions {
   name: string;
