@@ -53,7 +53,11 @@ await test('the topics job makes the topics as a user who may create and describ
 
 await test('every deployment gets ready with the secrets that it mounts', async (t) => {
   const migrate = workloadOf('migrate');
-  const migrated = await runFile('services/order/dist/commands/migrate.js', [], await environmentOf(node, migrate));
+  const migrated = await runFile(
+    'services/order/dist/commands/migrate.js',
+    [],
+    await environmentOf(node, migrate),
+  );
   t.ok(migrated.ok, migrated.stderr);
   const deployments = workloadsOf(resources).filter(
     ({ main, kind }) => main.name === 'seckill' && kind !== 'Job',
@@ -122,7 +126,11 @@ await test('the command rebuild, in a pod of stock, publishes again what order d
   // As after a PostgreSQL that was set back.
   await postgres.query('DELETE FROM orders WHERE id = $1', [id]);
   const env = pods.get('stock-http')?.env ?? {};
-  const { ok, stdout, stderr } = await runFile('services/stock/dist/recovery/rebuild-command.js', [SALE], env);
+  const { ok, stdout, stderr } = await runFile(
+    'services/stock/dist/recovery/rebuild-command.js',
+    [SALE],
+    env,
+  );
   t.ok(ok, stdout + stderr);
   await until('it is stored again', () => isStored(id));
 });
@@ -215,7 +223,7 @@ await test('who may ask for a group or a topic does not read it', async (t) => {
         onAssigned: () => {
           resolve('joined the group');
         },
-        onCrash: resolve,
+        onFail: resolve,
       });
       starting.catch(resolve);
     });

@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { connectKafka, createKafka, createProducer, createPublisher, systemClock } from '@seckill/runtime';
+import {
+  connectKafka,
+  createKafka,
+  createProducer,
+  createPublisher,
+  runRole,
+  systemClock,
+} from '@seckill/runtime';
 import { Acknowledged } from './recovery/high-water-marks.ts';
 import { Announcer } from './announce/announcer.ts';
 import type { AppOptions } from './app.ts';
@@ -11,21 +18,23 @@ import { Gatekeeper } from './recovery/lane-monitor.ts';
 import { createReadHolds } from './redis/holds.ts';
 import { createKafkaOffsets } from './kafka-offsets.ts';
 import { Lanes, listLanes } from './recovery/control-state.ts';
-import { createAnnouncerMetrics, createGateMetrics, createStockMetrics } from './metrics.ts';
+import { createAnnouncerMetrics } from './announce/metrics.ts';
+import { createGateMetrics } from './recovery/metrics.ts';
+import { createStockMetrics } from './reserve/metrics.ts';
 import { OrderClient } from './order-client.ts';
-import { runRole, type Process } from './process.ts';
+import type { StockDeps } from './deps.ts';
 import { createSettle } from './settler/settlements.ts';
 import { Stock } from './reserve/reservations.ts';
 
 /** Everything behind the routes of the role `http`. */
-export function startApi(process: Process): NonNullable<AppOptions['api']> {
-  const { config, logger, lifecycle, connections, registry } = process;
+export function startApi(deps: StockDeps): NonNullable<AppOptions['api']> {
+  const { config, logger, lifecycle, connections, registry } = deps;
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client', () => orderClient.close());
   const acknowledged = new Acknowledged();
-  const { gate, gatekeeper } = startGatekeeper(process, orderClient, acknowledged);
+  const { gate, gatekeeper } = startGatekeeper(deps, orderClient, acknowledged);
   const { outboxCountMax } = config;
-  const announcer = startAnnouncer(process);
+  const announcer = startAnnouncer(deps);
   return {
     announcer,
     fullStates: new FullStates(connections),
@@ -42,13 +51,13 @@ export function startApi(process: Process): NonNullable<AppOptions['api']> {
     }),
     lanes: new Lanes({ connections, gate, gatekeeper, logger }),
     readClock: createReadClocks(connections),
-    auditReader: openAuditReader(process).reader,
+    auditReader: openAuditReader(deps).reader,
   };
 }
 
 /** With the role that sells: its processes remember what they acknowledged, and are many. */
 function startGatekeeper(
-  { config, logger, lifecycle, connections, registry }: Process,
+  { config, logger, lifecycle, connections, registry }: StockDeps,
   orderClient: OrderClient,
   acknowledged: Acknowledged,
 ): { gate: Gate; gatekeeper: Gatekeeper } {
@@ -90,7 +99,7 @@ function startGatekeeper(
   return { gate, gatekeeper };
 }
 
-function startAnnouncer({ logger, lifecycle, connections, registry }: Process): Announcer {
+function startAnnouncer({ logger, lifecycle, connections, registry }: StockDeps): Announcer {
   const announcer = new Announcer({
     connections,
     lanes: () => listLanes(connections),

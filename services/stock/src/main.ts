@@ -11,8 +11,9 @@ import { createApp } from './app.ts';
 import { startAudit } from './audit/role.ts';
 import { readConfig, type Config } from './config.ts';
 import { Connections } from './redis/connections.ts';
-import { startRelay, startSettler } from './kafka-roles.ts';
-import type { Process } from './process.ts';
+import type { StockDeps } from './deps.ts';
+import { startRelay } from './relay/role.ts';
+import { startSettler } from './settler/role.ts';
 
 const config = readConfigOrExit(() => readConfig());
 const logger = createLogger('stock', config.logLevel);
@@ -32,11 +33,11 @@ async function start({ redis, kafka, host, metricsPort, roles }: Config): Promis
   await connections.start();
   const metrics = await serveMetrics(registry, { host, port: metricsPort });
   lifecycle.onStop('metrics', () => metrics.close());
-  const process: Process = { config, logger, lifecycle, connections, registry };
-  if (roles.includes('relay')) startRelay(process);
-  if (roles.includes('settler')) startSettler(process);
-  if (roles.includes('audit')) startAudit(process);
-  const api = roles.includes('http') ? startApi(process) : undefined;
+  const deps: StockDeps = { config, logger, lifecycle, connections, registry };
+  if (roles.includes('relay')) startRelay(deps);
+  if (roles.includes('settler')) startSettler(deps);
+  if (roles.includes('audit')) startAudit(deps);
+  const api = roles.includes('http') ? startApi(deps) : undefined;
   const app = createApp({
     // Health is answered whatever the roles.
     ...(api === undefined ? {} : { api }),

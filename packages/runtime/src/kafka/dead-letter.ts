@@ -1,5 +1,6 @@
 import { DEAD_LETTER, HEADERS, TOPICS, type DeadLetter } from '@seckill/contracts';
 import type { Batch, IncomingMessage, OutgoingMessage, Publisher } from './kafka.ts';
+import { bytesOf, splitByBytes } from './publish-batches.ts';
 
 export interface Unfit {
   message: IncomingMessage;
@@ -7,8 +8,6 @@ export interface Unfit {
   error: string;
 }
 
-/** Kafka refuses a batch of records beyond `max.message.bytes` (1 MiB by default), and would refuse it for ever. */
-const PUBLISH_BYTES_MAX = 512 * 1_024;
 /** A message of 1 MiB, the most Kafka takes by default, is 4/3 of that in base64; the topic has to hold it. */
 export const DEAD_LETTER_BYTES_MAX = 2 * 1_024 * 1_024;
 /** One letter, in bytes: below the topic's limit with room for Kafka's own framing. */
@@ -20,18 +19,8 @@ const LETTER_BYTES_MAX = DEAD_LETTER_BYTES_MAX - 64 * 1_024;
  * @throws what `Publisher.publish` throws
  */
 export async function publishDeadLetters(publisher: Publisher, batch: Batch, unfit: Unfit[]): Promise<void> {
-  let letters: OutgoingMessage[] = [];
-  let bytes = 0;
-  for (const one of unfit) {
-    const letter = toLetter(batch, one);
-    if (letters.length > 0 && bytes + bytesOf(letter) > PUBLISH_BYTES_MAX) {
-      await publisher.publish(TOPICS.deadLetters, DEAD_LETTER, letters);
-      [letters, bytes] = [[], 0];
-    }
-    letters.push(letter);
-    bytes += bytesOf(letter);
-  }
-  await publisher.publish(TOPICS.deadLetters, DEAD_LETTER, letters);
+  const letters = unfit.map((one) => toLetter(batch, one));
+  for (const part of splitByBytes(letters)) await publisher.publish(TOPICS.deadLetters, DEAD_LETTER, part);
 }
 
 /**
@@ -65,8 +54,4 @@ function toLetter({ topic, partition }: Batch, { message, error }: Unfit): Outgo
   if (bytesOf(letter) <= LETTER_BYTES_MAX) return letter;
   const cut: DeadLetter = { ...place, value: '', isTruncated: true };
   return { key: '', value: JSON.stringify(cut) };
-}
-
-function bytesOf({ key, value }: OutgoingMessage): number {
-  return Buffer.byteLength(key) + Buffer.byteLength(value);
 }

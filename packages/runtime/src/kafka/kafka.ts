@@ -54,6 +54,16 @@ export interface Publisher {
   publish(topic: Topic, kind: { type: string; version: string }, messages: OutgoingMessage[]): Promise<void>;
 }
 
+/** The client's own error: it cannot reach Kafka, or Kafka refuses. */
+function isKafkaJsError(error: unknown): error is Error {
+  return error instanceof Error && error.name.startsWith('KafkaJS');
+}
+
+/** Kafka did not confirm what was published, and may do so when asked again. Any other error is a bug of ours. */
+export function isKafkaAway(error: unknown): boolean {
+  return error instanceof PublishError || isKafkaJsError(error);
+}
+
 type Sender = Pick<Producer, 'send'>;
 
 /**
@@ -154,8 +164,8 @@ export interface ConsumerOptions {
   onBatch: (batch: Batch, context: BatchContext) => Promise<void>;
   /** Partitions may have moved: what is remembered about positions is void. */
   onAssigned: (assignment: Assignment) => void;
-  /** kafkajs gave up and will not come back by itself: end the process. */
-  onCrash: (error: unknown) => void;
+  /** kafkajs gave up and will not come back by itself, or a batch met an error that is not Kafka's: end the process. */
+  onFail: (error: unknown) => void;
 }
 
 /**
@@ -196,7 +206,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
   });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives on.
-    if (!payload.restart && !abort.signal.aborted) options.onCrash(payload.error);
+    if (!payload.restart && !abort.signal.aborted) options.onFail(payload.error);
   });
   try {
     await run(consumer, options, { seek, commits, signal: abort.signal });
@@ -266,20 +276,24 @@ async function run(
           Object.entries(headers ?? {}).map(([name, content]) => [name, String(content)]),
         ),
       }));
-      await options.onBatch(
-        { topic: batch.topic, partition: batch.partition, messages },
-        {
-          heartbeat: () => payload.heartbeat(),
-          resolve: (offset) => {
-            payload.resolveOffset(offset.toString());
-            if (!payload.isStale()) commits.note(batch.partition, offset + 1n, generation);
-          },
-          seek: (offset) => {
-            seek(batch.partition, offset);
-          },
-          signal,
+      const context: BatchContext = {
+        heartbeat: () => payload.heartbeat(),
+        resolve: (offset) => {
+          payload.resolveOffset(offset.toString());
+          if (!payload.isStale()) commits.note(batch.partition, offset + 1n, generation);
         },
-      );
+        seek: (offset) => {
+          seek(batch.partition, offset);
+        },
+        signal,
+      };
+      try {
+        await options.onBatch({ topic: batch.topic, partition: batch.partition, messages }, context);
+      } catch (error) {
+        // kafkajs needs its own errors back, to join the group again. It would repeat any other error for ever.
+        if (!isKafkaJsError(error)) options.onFail(error);
+        throw error;
+      }
       // Nobody commits any more, and kafkajs leaves the group when the last batch has ended.
       if (signal.aborted) await commits.commit();
     },

@@ -26,15 +26,7 @@ export async function consumeReservations(options: {
     onAssigned: (assignment) => {
       intake.onAssigned(assignment).catch(onFail);
     },
-    onBatch: async (batch, context) => {
-      try {
-        await intake.handleBatch(batch, context);
-      } catch (error) {
-        // kafkajs needs its own errors back, to join again; any other it would only repeat (field notes, section 1).
-        if (!(error instanceof Error && error.name.startsWith('KafkaJS'))) onFail(error);
-        throw error;
-      }
-    },
-    onCrash: onFail,
+    onBatch: (batch, context) => intake.handleBatch(batch, context),
+    onFail,
   });
 }

@@ -1,6 +1,7 @@
 import {
   backoffMs,
   classifyPostgresError,
+  isKafkaAway,
   publishDeadLetters,
   type Assignment,
   type Batch,
@@ -322,8 +323,7 @@ function classify(error: unknown): 'transient' | 'data' | 'other' {
 
 function isTransient(target: Target, error: unknown): boolean {
   if (target === 'postgres') return classify(error) === 'transient';
-  // An answer that misses a partition, or the client's own error; anything else is a bug of ours.
-  return error instanceof Error && /^(PublishError|KafkaJS)/.test(error.name);
+  return isKafkaAway(error);
 }
 
 function endOf(messages: IncomingMessage[]): bigint {

@@ -5,7 +5,7 @@ import {
   RESERVATION_CREATED,
   ReservationCreated,
 } from '@seckill/contracts';
-import type { IncomingMessage } from '@seckill/runtime';
+import { openEnvelope, type IncomingMessage } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 
 const schema = Compile(ReservationCreated);
@@ -22,20 +22,11 @@ export type Reserved = ReservationCreated & {
 
 export type Parsed = { reserved: Reserved } | { error: string };
 
-/** What a message says, or why it cannot be understood. Never throws: a poison message must not stop its partition. */
-export function parseReservation({ value, headers }: IncomingMessage): Parsed {
-  const type = headers[HEADERS.type];
-  const version = headers[HEADERS.version];
-  if (type !== RESERVATION_CREATED.type || version !== RESERVATION_CREATED.version) {
-    return { error: `expected ${RESERVATION_CREATED.type} v1, met ${type ?? 'no type'} v${version ?? '?'}` };
-  }
-  const body = parseJson(value);
-  if (body === undefined) return { error: 'the value is not JSON' };
-  if (!schema.Check(body)) {
-    const [first] = schema.Errors(body);
-    return { error: `schema: ${first?.instancePath ?? ''} ${first?.message ?? 'does not match'}` };
-  }
-  return check(body, headers[HEADERS.republished] === '1');
+/** What a message says, or why it cannot be understood. Never throws. */
+export function parseReservation(message: IncomingMessage): Parsed {
+  const opened = openEnvelope(message, RESERVATION_CREATED, schema);
+  if ('error' in opened) return opened;
+  return check(opened.body, message.headers[HEADERS.republished] === '1');
 }
 
 function check(created: ReservationCreated, isRepublished: boolean): Parsed {
@@ -50,12 +41,4 @@ function check(created: ReservationCreated, isRepublished: boolean): Parsed {
   if (Math.max(created.reservedAt, created.expiresAt) > INSTANT_MAX)
     return { error: 'an instant is beyond the year 9999' };
   return { reserved: { ...created, amount, isRepublished } };
-}
-
-function parseJson(value: Buffer | undefined): unknown {
-  try {
-    return value === undefined ? undefined : (JSON.parse(value.toString('utf8')) as unknown);
-  } catch {
-    return undefined;
-  }
 }

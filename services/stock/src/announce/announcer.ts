@@ -9,7 +9,7 @@ import type { Clock, Logger } from '@seckill/runtime';
 import type { Connections } from '../redis/connections.ts';
 import { parseCount, type LaneCount } from '../redis/lane-state.ts';
 import { formatLane, scriptKeys, type Lane } from '../redis/keys.ts';
-import type { AnnouncerMetrics } from '../metrics.ts';
+import type { AnnouncerMetrics } from './metrics.ts';
 import type { ReservationRecord } from '../redis/hold-record.ts';
 
 export interface AnnouncerOptions {

@@ -2,7 +2,7 @@ import { InvariantError, type Clock, type Logger } from '@seckill/runtime';
 import { judge } from './judge.ts';
 import type { AuditMemory } from './memory.ts';
 import type { AuditReader } from './reader.ts';
-import type { AuditMetrics } from '../metrics.ts';
+import type { AuditMetrics } from './metrics.ts';
 import type { OrderClient } from '../order-client.ts';
 
 export interface AuditorOptions {

@@ -1,15 +1,15 @@
-import { createKafka, systemClock } from '@seckill/runtime';
+import { createKafka, runRole, systemClock } from '@seckill/runtime';
 import { Auditor } from './auditor.ts';
 import { AuditMemory } from './memory.ts';
 import { AuditReader } from './reader.ts';
 import { createReadHolds } from '../redis/holds.ts';
 import { createKafkaOffsets } from '../kafka-offsets.ts';
-import { createAuditMetrics } from '../metrics.ts';
+import { createAuditMetrics } from './metrics.ts';
 import { OrderClient } from '../order-client.ts';
-import { runRole, type Process } from '../process.ts';
+import type { StockDeps } from '../deps.ts';
 
 /** With clients of its own: sums that take long must not keep a rebuild waiting for a connection. */
-export function openAuditReader({ config, logger, lifecycle, connections }: Process): {
+export function openAuditReader({ config, logger, lifecycle, connections }: StockDeps): {
   reader: AuditReader;
   orderClient: OrderClient;
 } {
@@ -22,12 +22,13 @@ export function openAuditReader({ config, logger, lifecycle, connections }: Proc
   return { reader, orderClient };
 }
 
-export function startAudit(process: Process): void {
-  const { config, logger, lifecycle, registry } = process;
+/** Starts the role `audit`: judges every sale in turn. */
+export function startAudit(deps: StockDeps): void {
+  const { config, logger, lifecycle, registry } = deps;
   const log = logger.child({ role: 'audit' });
   const memory = new AuditMemory({ clock: systemClock, logger: log });
   const auditor = new Auditor({
-    ...openAuditReader(process),
+    ...openAuditReader(deps),
     memory,
     clock: systemClock,
     logger: log,

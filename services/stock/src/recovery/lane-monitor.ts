@@ -7,7 +7,7 @@ import type { Connections } from '../redis/connections.ts';
 import type { LaneCount } from '../redis/lane-state.ts';
 import { LaneError, type Gate, type OpenOptions } from './lane-opener.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
-import type { GateMetrics } from '../metrics.ts';
+import type { GateMetrics } from './metrics.ts';
 import { OrderError, type OrderClient } from '../order-client.ts';
 
 export interface GatekeeperOptions {

@@ -13,6 +13,7 @@ import {
   type Logger,
   type OutgoingMessage,
   type Publisher,
+  splitByBytes,
 } from '@seckill/runtime';
 import type { Acknowledged } from './high-water-marks.ts';
 import type { Connection } from '../redis/connection.ts';
@@ -22,9 +23,8 @@ import type { ReadHolds, StoredHold } from '../redis/holds.ts';
 import type { KafkaOffsets } from '../kafka-offsets.ts';
 import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../redis/keys.ts';
 import { toOrphanMessage } from '../relay/reservation-message.ts';
-import type { GateMetrics } from '../metrics.ts';
+import type { GateMetrics } from './metrics.ts';
 import type { OrderClient } from '../order-client.ts';
-import { splitByBytes } from '../relay/publish-batches.ts';
 import { parseRecord, reservationIdOf, toLoadOrder, type ReservationRecord } from '../redis/hold-record.ts';
 import type { Settle } from '../settler/settlements.ts';
 

@@ -25,7 +25,7 @@ import { Gate, LaneError } from './lane-opener.ts';
 import { createReadHolds } from '../redis/holds.ts';
 import { createKafkaOffsets } from '../kafka-offsets.ts';
 import { LANES_PER_SALE, type Lane } from '../redis/keys.ts';
-import { createGateMetrics } from '../metrics.ts';
+import { createGateMetrics } from './metrics.ts';
 import { OrderClient } from '../order-client.ts';
 import { createSettle } from '../settler/settlements.ts';
 

@@ -1,10 +1,15 @@
 import { HEADERS, RESERVATION_CREATED, TOPICS } from '@seckill/contracts';
-import { InvariantError, type Logger, type OutgoingMessage, type Publisher } from '@seckill/runtime';
+import {
+  InvariantError,
+  type Logger,
+  type OutgoingMessage,
+  type Publisher,
+  splitByBytes,
+} from '@seckill/runtime';
 import type { HoldPage, ReadHolds, StoredHold } from '../redis/holds.ts';
 import type { Lane } from '../redis/keys.ts';
 import { toOrphanMessage } from './reservation-message.ts';
-import type { RelayMetrics } from '../metrics.ts';
-import { splitByBytes } from './publish-batches.ts';
+import type { RelayMetrics } from './metrics.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 
 export interface OrphanOptions {

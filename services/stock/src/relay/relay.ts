@@ -6,12 +6,12 @@ import {
   type Clock,
   type Logger,
   type Publisher,
+  splitByBytes,
 } from '@seckill/runtime';
 import { formatLane, type Lane } from '../redis/keys.ts';
 import { toMessage } from './reservation-message.ts';
-import type { RelayMetrics } from '../metrics.ts';
+import type { RelayMetrics } from './metrics.ts';
 import type { Outbox, OutboxReading } from './outbox.ts';
-import { splitByBytes } from './publish-batches.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 
 /** All I/O, time and chance come in here, so that a simulation can run this file as it is. */

@@ -1,7 +1,7 @@
 import type { Logger } from '@seckill/runtime';
 import type { Connections } from '../redis/connections.ts';
 import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../redis/keys.ts';
-import type { RelayMetrics } from '../metrics.ts';
+import type { RelayMetrics } from './metrics.ts';
 
 /**
  * Removes a lane whose time is over, then its member of the registry; whichever of the two was lost is done by the next

@@ -13,7 +13,7 @@ import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
 import { logFailures, type Failure } from './failures.ts';
 import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
-import type { StockMetrics } from '../metrics.ts';
+import type { StockMetrics } from './metrics.ts';
 import { parseRecord, toReservation } from '../redis/hold-record.ts';
 import { makeRandoms, splitSuffix } from '../redis/reservation-id.ts';
 import { splitIntoCalls, toReserveArguments } from './calls.ts';

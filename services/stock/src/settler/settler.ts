@@ -1,6 +1,7 @@
 import { TOPICS, type ReservationSettled, type Topic } from '@seckill/contracts';
 import {
   backoffMs,
+  isKafkaAway,
   publishDeadLetters,
   startConsumer,
   type Batch,
@@ -12,7 +13,7 @@ import {
   type Publisher,
   type Unfit,
 } from '@seckill/runtime';
-import type { SettlerMetrics } from '../metrics.ts';
+import type { SettlerMetrics } from './metrics.ts';
 import { parseSettlement } from './settlement-message.ts';
 import type { Settle, SettleAnswer } from './settlements.ts';
 
@@ -141,8 +142,7 @@ export class Settler {
         await publishDeadLetters(publisher, batch, unfit);
         break;
       } catch (error) {
-        // An answer that misses a partition, or the client's own error; anything else is a bug of ours.
-        if (!(error instanceof Error && /^(PublishError|KafkaJS)/.test(error.name))) throw error;
+        if (!isKafkaAway(error)) throw error;
         metrics.retries.inc({ target: 'kafka' });
         logger.warn({ err: error, attempt }, 'settler: kafka is away, waiting');
       }
@@ -184,15 +184,7 @@ export async function consumeSettlements(options: {
     concurrency: TOPICS.settlements.partitions,
     // Nothing is remembered about positions: settling twice is harmless.
     onAssigned: () => undefined,
-    onBatch: async (batch, context) => {
-      try {
-        await settler.handleBatch(batch, context);
-      } catch (error) {
-        // kafkajs needs its own errors back, to join again; any other it would only repeat (field notes, section 1).
-        if (!(error instanceof Error && error.name.startsWith('KafkaJS'))) onFail(error);
-        throw error;
-      }
-    },
-    onCrash: onFail,
+    onBatch: (batch, context) => settler.handleBatch(batch, context),
+    onFail,
   });
 }

@@ -8,7 +8,7 @@ import { Acknowledged } from '../../src/recovery/high-water-marks.ts';
 import { Connection } from '../../src/redis/connection.ts';
 import { Gatekeeper, type GatekeeperOptions } from '../../src/recovery/lane-monitor.ts';
 import type { OpenOptions } from '../../src/recovery/lane-opener.ts';
-import { createGateMetrics } from '../../src/metrics.ts';
+import { createGateMetrics } from '../../src/recovery/metrics.ts';
 
 const lane = { saleId: 'pears', lane: 0 };
 /** Never asked. */

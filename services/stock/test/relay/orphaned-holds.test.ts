@@ -8,7 +8,7 @@ import t from 'tap';
 import { fingerprintOf } from '../../src/redis/fingerprint.ts';
 import { createReadHolds } from '../../src/redis/holds.ts';
 import { laneKeys, scriptKeys, type Lane } from '../../src/redis/keys.ts';
-import { createRelayMetrics } from '../../src/metrics.ts';
+import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { OrphanScan, type OrphanOptions } from '../../src/relay/orphaned-holds.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay, LaneRelay, type Chore, type RelayOptions } from '../../src/relay/relay.ts';

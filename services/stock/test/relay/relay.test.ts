@@ -13,7 +13,7 @@ import {
 import type { Child } from '@seckill/stack';
 import t, { type Test } from 'tap';
 import { laneKeys, scriptKeys, type Lane } from '../../src/redis/keys.ts';
-import { createRelayMetrics } from '../../src/metrics.ts';
+import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay, LaneRelay, type RelayOptions } from '../../src/relay/relay.ts';
 import { build, item, silent, startRedis, until, type Built } from '../support/build.ts';

@@ -26,12 +26,9 @@ import { createReadHolds } from '../../src/redis/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/redis/keys.ts';
 import { KafkaAwayError, type KafkaOffsets } from '../../src/kafka-offsets.ts';
 import { Lanes, listLanes } from '../../src/recovery/control-state.ts';
-import {
-  createAnnouncerMetrics,
-  createGateMetrics,
-  createStockMetrics,
-  type GateMetrics,
-} from '../../src/metrics.ts';
+import { createAnnouncerMetrics } from '../../src/announce/metrics.ts';
+import { createGateMetrics, type GateMetrics } from '../../src/recovery/metrics.ts';
+import { createStockMetrics } from '../../src/reserve/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createSettle } from '../../src/settler/settlements.ts';

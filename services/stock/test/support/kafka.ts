@@ -95,7 +95,7 @@ async function receiveFrom(
     topic,
     concurrency: 3,
     onAssigned: () => undefined,
-    onCrash: (error) => t.fail('the consumer crashed', { error }),
+    onFail: (error) => t.fail('the consumer crashed', { error }),
     onBatch: async ({ partition, messages }, context) => {
       for (const message of messages) {
         onMessage(message, partition);

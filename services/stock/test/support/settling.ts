@@ -17,7 +17,7 @@ import {
   type Publisher,
 } from '@seckill/runtime';
 import type { Test } from 'tap';
-import { createSettlerMetrics, type SettlerMetrics } from '../../src/metrics.ts';
+import { createSettlerMetrics, type SettlerMetrics } from '../../src/settler/metrics.ts';
 import { createSettle } from '../../src/settler/settlements.ts';
 import { consumeSettlements, Settler, type SettlerOptions } from '../../src/settler/settler.ts';
 import { item, silent, type Built } from './build.ts';

@@ -1,4 +1,4 @@
-import type { OutgoingMessage } from '@seckill/runtime';
+import type { OutgoingMessage } from './kafka.ts';
 
 /**
  * Kafka refuses a batch of records beyond `message.max.bytes` (1 MiB by default), and would refuse it for ever. A batch
@@ -26,7 +26,8 @@ export function splitByBytes(messages: OutgoingMessage[], bytesMax = PUBLISH_BYT
   return parts;
 }
 
-function bytesOf({ key, value, headers = {} }: OutgoingMessage): number {
+/** What a message takes of a publish, in bytes. */
+export function bytesOf({ key, value, headers = {} }: OutgoingMessage): number {
   const texts = [key, value, ...Object.entries(headers).flat()];
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), RECORD_BYTES);
 }

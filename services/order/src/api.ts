@@ -1,0 +1,64 @@
+import { runRole, systemClock } from '@seckill/runtime';
+import type { Api } from './app.ts';
+import { LedgerReader } from './audit/ledger-reading.ts';
+import { createHttpPool } from './database.ts';
+import type { OrderDeps } from './deps.ts';
+import { Orders } from './orders/orders.ts';
+import { Payments } from './payments/payments.ts';
+import { liftEpochs } from './recovery/epochs.ts';
+import { Rebuild } from './recovery/recovery.ts';
+import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
+import { Handover, HANDOVER_CONCURRENCY } from './sales/control-sync.ts';
+import { storeRestock } from './sales/restock-store.ts';
+import { SaleStore } from './sales/sale-store.ts';
+import { Sales } from './sales/sales.ts';
+import { createStockClient } from './stock-client.ts';
+
+/** Everything behind the routes of the role `http`. */
+export function startApi({ config, logger, lifecycle, metrics, poke }: OrderDeps): Api {
+  const pool = createHttpPool(config.databaseUrl, logger);
+  lifecycle.onStop('postgres of http', () => pool.end());
+  const stock = createStockClient({
+    url: config.stockUrl,
+    token: config.orderToken,
+    // And one for the clock, which must not wait behind a load.
+    connections: HANDOVER_CONCURRENCY + 1,
+  });
+  lifecycle.onStop('stock client', () => stock.close());
+
+  const store = new SaleStore(pool);
+  const handover = new Handover({
+    store,
+    liftEpochs: (seen) => liftEpochs(pool, seen),
+    stock,
+    clock: systemClock,
+    logger: logger.child({ part: 'handover' }),
+    metrics,
+  });
+  runRole(lifecycle, 'handover', (signal) => handover.run(signal));
+  const clockSkew = new ClockSkew({
+    store: createClockStore(pool),
+    stock,
+    clock: systemClock,
+    logger: logger.child({ part: 'clock skew' }),
+    metrics,
+  });
+  runRole(lifecycle, 'clock skew', (signal) => clockSkew.run(signal));
+  const sales = new Sales({
+    store,
+    storeRestock: (restock) => storeRestock(pool, restock),
+    poke: (saleId) => {
+      handover.poke(saleId);
+    },
+    clock: systemClock,
+  });
+  const parts = { pool, poke, logger, metrics };
+  return {
+    sales,
+    rebuild: new Rebuild({ pool, store, clock: systemClock }),
+    ledger: new LedgerReader(pool, { graceMs: config.expiryGraceMs }),
+    orders: new Orders(parts),
+    payments: new Payments(parts),
+    isSandbox: config.payments === 'sandbox',
+  };
+}

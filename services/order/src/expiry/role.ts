@@ -1,0 +1,23 @@
+import { runRole, systemClock } from '@seckill/runtime';
+import { createExpiryPool } from '../database.ts';
+import type { OrderDeps } from '../deps.ts';
+import { SaleStore } from '../sales/sale-store.ts';
+import { createExpiryStore, Expiry } from './expiry.ts';
+
+/** Starts the role `expiry`: ends holds past their time. */
+export function startExpiry({ config, logger, lifecycle, metrics, poke }: OrderDeps): void {
+  const log = logger.child({ role: 'expiry' });
+  const pool = createExpiryPool(config.databaseUrl, log);
+  lifecycle.onStop('postgres of expiry', () => pool.end());
+  const expiry = new Expiry({
+    store: createExpiryStore(pool, new SaleStore(pool)),
+    poke,
+    clock: systemClock,
+    logger: log,
+    metrics,
+    batchCountMax: config.expiryBatchCountMax,
+    graceMs: config.expiryGraceMs,
+    pollMs: config.expiryPollMs,
+  });
+  runRole(lifecycle, 'expiry', (signal) => expiry.run(signal));
+}

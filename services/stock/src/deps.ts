@@ -1,0 +1,12 @@
+import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
+import type { Config } from './config.ts';
+import type { Connections } from './redis/connections.ts';
+
+/** What every role of one stock process is started with. */
+export interface StockDeps {
+  config: Config;
+  logger: Logger;
+  lifecycle: Lifecycle;
+  connections: Connections;
+  registry: Registry;
+}

@@ -1,0 +1,47 @@
+import { Counter, Gauge, Histogram, type Registry } from '@seckill/runtime';
+
+export type GateMetrics = ReturnType<typeof createGateMetrics>;
+
+export function createGateMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    closedLanes: new Gauge({
+      name: 'seckill_stock_gate_closed_lanes',
+      help: 'Lanes that order wants open and that are not, as this process saw them last',
+      registers,
+    }),
+    opened: new Counter({
+      name: 'seckill_stock_gate_openings_total',
+      help: 'Lanes opened, by way: compared (Redis held what Postgres stores), loaded (from a snapshot)',
+      labelNames: ['way'] as const,
+      registers,
+    }),
+    openSeconds: new Histogram({
+      name: 'seckill_stock_gate_opening_seconds',
+      help: 'From the closing of a lane by this process to its opening',
+      buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 120],
+      registers,
+    }),
+    failures: new Counter({
+      name: 'seckill_stock_gate_failures_total',
+      help: 'Attempts to open a lane that failed and are repeated',
+      registers,
+    }),
+    loadedOrders: new Counter({
+      name: 'seckill_stock_gate_loaded_orders_total',
+      help: 'Orders of snapshots that were loaded',
+      registers,
+    }),
+    settledHolds: new Counter({
+      name: 'seckill_stock_gate_settled_holds_total',
+      help: 'Holds that had ended in Postgres, found and settled before an opening',
+      registers,
+    }),
+    /** Any increase wants a person: Kafka lost what it had confirmed. */
+    publishedAgain: new Counter({
+      name: 'seckill_stock_gate_published_again_total',
+      help: 'Holds that Postgres did not know, published again before an opening',
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import {
+  connectKafka,
+  createKafka,
+  createProducer,
+  createPublisher,
+  runRole,
+  systemClock,
+  type Publisher,
+} from '@seckill/runtime';
+import type { StockDeps } from '../deps.ts';
+import { listLanes } from '../recovery/control-state.ts';
+import { createReadHolds } from '../redis/holds.ts';
+import { createRelayMetrics, type RelayMetrics } from './metrics.ts';
+import { OrphanScan } from './orphaned-holds.ts';
+import { createOutbox } from './outbox.ts';
+import { createRelay, type Chore } from './relay.ts';
+import { retireLane } from './retirement.ts';
+
+/** Starts the role `relay`: outbox of each lane to Kafka, and the chores beside it. */
+export function startRelay(deps: StockDeps): void {
+  const { config, logger, lifecycle, connections, registry } = deps;
+  const log = logger.child({ role: 'relay' });
+  const producer = createProducer(createKafka(config.kafka, 'seckill-stock-relay', log));
+  const publisher = createPublisher(producer);
+  const metrics = createRelayMetrics(registry);
+  const relay = createRelay({
+    lanes: () => listLanes(connections),
+    outbox: createOutbox(connections),
+    publisher,
+    clock: systemClock,
+    random: Math.random,
+    logger: log,
+    metrics,
+    token: randomBytes(16).toString('base64url'),
+    leaseMs: config.leaseMs,
+    batchCountMax: config.batchCountMax,
+    chores: createChores(deps, publisher, metrics),
+  });
+  lifecycle.onStop('producer of relay', () => producer.disconnect());
+  runRole(lifecycle, 'relay', async (signal) => {
+    await connectKafka(() => producer.connect(), signal, log);
+    await relay.run(signal);
+  });
+}
+
+function createChores(
+  { config, logger, connections }: StockDeps,
+  publisher: Publisher,
+  metrics: RelayMetrics,
+): Chore[] {
+  const log = logger.child({ role: 'relay' });
+  const orphans = {
+    readHolds: createReadHolds(connections),
+    publisher,
+    logger: log,
+    metrics,
+    graceMs: config.orphanGraceMs,
+    republishMs: config.orphanRepublishMs,
+  };
+  return [
+    {
+      name: 'orphans',
+      everyMs: config.orphanScanMs,
+      prepare: (lane) => {
+        const scan = new OrphanScan(orphans, lane);
+        return () => scan.step();
+      },
+    },
+    {
+      name: 'retirement',
+      everyMs: config.retirePollMs,
+      prepare: (lane) => () => retireLane(connections, lane, { logger: log, metrics }),
+    },
+  ];
+}
