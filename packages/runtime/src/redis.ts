@@ -69,7 +69,7 @@ export async function warnOfDurability(redis: Redis, logger: Logger): Promise<vo
 }
 
 /** Where Redis is: one process, or any node of a cluster, which tells the others. */
-export interface RedisPlace {
+export interface RedisAddress {
   url: string;
   isCluster: boolean;
 }

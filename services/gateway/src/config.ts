@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { LIMITS } from '@seckill/contracts';
-import { ConfigReader, type RedisPlace } from '@seckill/runtime';
+import { ConfigReader, type RedisAddress } from '@seckill/runtime';
 import {
   ALGORITHM_NAMES,
   jwksKeys,
@@ -18,7 +18,7 @@ export interface Config {
   stockUrl: string;
   orderUrl: string;
   /** Where the states of the sales are heard; absent: nothing is answered from memory. */
-  redis: RedisPlace | undefined;
+  redis: RedisAddress | undefined;
   gatewayToken: string;
   tokenKeys: TokenKeys;
   /** Standard Webhooks secrets of the payment provider, several during a rotation. */
@@ -138,7 +138,7 @@ function readTokenKeys(reader: ConfigReader): TokenKeys {
   }
 }
 
-function readRedis(reader: ConfigReader): RedisPlace | undefined {
+function readRedis(reader: ConfigReader): RedisAddress | undefined {
   const url = reader.optionalUrl('REDIS_URL', ['redis', 'rediss']);
   const isCluster = reader.boolean('REDIS_CLUSTER');
   return url === undefined ? undefined : { url, isCluster };

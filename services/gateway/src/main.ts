@@ -6,7 +6,7 @@ import {
   readConfigOrExit,
   serveMetrics,
   Upstream,
-  type RedisPlace,
+  type RedisAddress,
 } from '@seckill/runtime';
 import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
@@ -67,7 +67,7 @@ lifecycle.onStop('order connections', () => orderUpstream.close());
 const stock = createStockClient(stockUpstream);
 const memory = config.redis === undefined ? undefined : startMemory(config.redis);
 
-function startMemory(place: RedisPlace): SaleMemory {
+function startMemory(redis: RedisAddress): SaleMemory {
   const memoryMetrics = createMemoryMetrics(registry);
   const sales = new SaleMemory({
     now: () => performance.now(),
@@ -76,7 +76,7 @@ function startMemory(place: RedisPlace): SaleMemory {
     metrics: memoryMetrics,
   });
   observeMemoryAge(registry, () => sales.oldestSeconds());
-  const feeds = startStateFeeds(place, {
+  const feeds = startStateFeeds(redis, {
     hear: (announcement, time) => {
       sales.hear(announcement, time);
     },

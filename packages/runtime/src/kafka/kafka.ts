@@ -133,7 +133,7 @@ export interface BatchContext {
 }
 
 /** What Kafka knows of a partition. */
-export interface KafkaPlace {
+export interface PartitionOffsets {
   partition: number;
   /** The first message that it still has. */
   low: bigint;
@@ -148,7 +148,7 @@ export interface Assignment {
   topic: string;
   partitions: number[];
   /** Before `seek`, which overwrites `committed`. @throws kafkajs' own error. */
-  readPlaces: () => Promise<KafkaPlace[]>;
+  readOffsets: () => Promise<PartitionOffsets[]>;
   /** Where to read on; a batch fetched before may still come. */
   seek: (partition: number, offset: bigint) => void;
   /** Aborts when the consumer stops. */
@@ -201,8 +201,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     commits.forget();
     const topic = options.topic.name;
     const partitions = payload.memberAssignment[topic] ?? [];
-    const readPlaces = () => readKafkaPlaces(options, partitions);
-    options.onAssigned({ topic, partitions, readPlaces, seek, signal: abort.signal });
+    const readOffsets = () => readPartitionOffsets(options, partitions);
+    options.onAssigned({ topic, partitions, readOffsets, seek, signal: abort.signal });
   });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives on.
@@ -224,10 +224,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
 }
 
 /** Over a connection of its own: it is asked once an assignment. */
-async function readKafkaPlaces(
+async function readPartitionOffsets(
   { kafka, groupId, topic: { name } }: Pick<ConsumerOptions, 'kafka' | 'groupId' | 'topic'>,
   partitions: number[],
-): Promise<KafkaPlace[]> {
+): Promise<PartitionOffsets[]> {
   const admin = kafka.admin();
   try {
     await admin.connect();
@@ -236,18 +236,18 @@ async function readKafkaPlaces(
     const committed = new Map(
       groups.flatMap((group) => group.partitions).map(({ partition, offset }) => [partition, BigInt(offset)]),
     );
-    const places: KafkaPlace[] = [];
+    const offsets: PartitionOffsets[] = [];
     for (const { partition, low, high } of await admin.fetchTopicOffsets(name)) {
       if (!partitions.includes(partition)) continue;
       const offset = committed.get(partition) ?? -1n;
-      places.push({
+      offsets.push({
         partition,
         low: BigInt(low),
         high: BigInt(high),
         ...(offset < 0n ? {} : { committed: offset }),
       });
     }
-    return places;
+    return offsets;
   } finally {
     await admin.disconnect().catch(() => undefined);
   }

@@ -1,15 +1,15 @@
-import { askPrimaryUrls, systemClock, toPrimaryUrls, type RedisPlace } from '@seckill/runtime';
+import { askPrimaryUrls, systemClock, toPrimaryUrls, type RedisAddress } from '@seckill/runtime';
 import { startStateFeed, type StateFeed, type StateFeedOptions } from './state-feed.ts';
 
 /** A new primary is heard within this time; until then stock answers for its sales. */
 const REFRESH_MS = 1_000;
 
 /** One feed, or one for each primary of a cluster. */
-export function startStateFeeds(place: RedisPlace, options: StateFeedOptions): { close(): void } {
-  if (!place.isCluster) return startStateFeed(place, options);
+export function startStateFeeds(address: RedisAddress, options: StateFeedOptions): { close(): void } {
+  if (!address.isCluster) return startStateFeed(address, options);
   const feeds = new Map<string, StateFeed>();
   const closing = new AbortController();
-  void keepFeeds(place.url, feeds, options, closing.signal);
+  void keepFeeds(address.url, feeds, options, closing.signal);
   return {
     close() {
       closing.abort();

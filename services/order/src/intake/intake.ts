@@ -8,7 +8,7 @@ import {
   type BatchContext,
   type Clock,
   type IncomingMessage,
-  type KafkaPlace,
+  type PartitionOffsets,
   type Logger,
   type Publisher,
   type Unfit,
@@ -99,10 +99,10 @@ export class Intake {
   }
 
   async #place(assignment: Assignment, positions: Map<number, Position>): Promise<void> {
-    const { topic, partitions, readPlaces, seek, signal } = assignment;
+    const { topic, partitions, readOffsets, seek, signal } = assignment;
     const context = { signal, heartbeat: async () => undefined };
     // Before Postgres is asked: what another consumer stores in between must not look like something Postgres lost.
-    const places = await this.#persist('kafka', context, readPlaces);
+    const places = await this.#persist('kafka', context, readOffsets);
     for (const partition of partitions) {
       const stored = await this.#readNext(topic, partition, context);
       const place = places.find((one) => one.partition === partition);
@@ -118,7 +118,7 @@ export class Intake {
    * What Postgres stored against what Kafka knows: neither may have lost anything unnoticed (recovery.md).
    * @returns the offset to read on from.
    */
-  async #compare(topic: string, place: KafkaPlace, stored: bigint, context: Patience): Promise<bigint> {
+  async #compare(topic: string, place: PartitionOffsets, stored: bigint, context: Patience): Promise<bigint> {
     const { store, logger, metrics } = this.#parts;
     const { partition, low, high, committed } = place;
     const seen = { topic, partition, stored: String(stored), low: String(low), high: String(high) };

@@ -556,11 +556,11 @@ await test('a batch that was fetched before its assignment is placed is void, an
   const saleId = await storeSale(pool, { orange: 100 });
   const { intake, metrics } = buildIntake(pool);
   const { assignment, sought } = makeAssignment({ committed: 3n });
-  const { readPlaces } = assignment;
+  const { readOffsets } = assignment;
   let isAnswered = false;
-  assignment.readPlaces = async () => {
+  assignment.readOffsets = async () => {
     await until('the answer', () => isAnswered);
-    return readPlaces();
+    return readOffsets();
   };
   const placing = intake.onAssigned(assignment);
   const { context, seen } = makeContext();
@@ -579,8 +579,8 @@ await test('a batch that was fetched before its assignment is placed is void, an
   t.equal(await readOffset(pool), 5);
   const later = makeAssignment({});
   let isLaterAnswered = false;
-  const readLater = later.assignment.readPlaces;
-  later.assignment.readPlaces = async () => {
+  const readLater = later.assignment.readOffsets;
+  later.assignment.readOffsets = async () => {
     await until('the answer', () => isLaterAnswered);
     return readLater();
   };

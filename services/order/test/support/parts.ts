@@ -5,7 +5,7 @@ import {
   systemClock,
   type Assignment,
   type BatchContext,
-  type KafkaPlace,
+  type PartitionOffsets,
   type OutgoingMessage,
   type Pool,
   type Publisher,
@@ -90,12 +90,12 @@ export function makeContext() {
 }
 
 /** One partition given to us, as after each rearrangement of the group, with what Kafka knows of it. */
-export function makeAssignment(place: Partial<KafkaPlace> = {}) {
+export function makeAssignment(place: Partial<PartitionOffsets> = {}) {
   const sought: bigint[] = [];
   const assignment: Assignment = {
     topic: TOPICS.reservations.name,
     partitions: [0],
-    readPlaces: async () => [{ partition: 0, low: 0n, high: 1_000n, ...place }],
+    readOffsets: async () => [{ partition: 0, low: 0n, high: 1_000n, ...place }],
     seek: (_partition, offset) => {
       sought.push(offset);
     },

@@ -16,7 +16,7 @@ import {
   readStackFile,
   runCommand,
   systemClock,
-  type RedisPlace,
+  type RedisAddress,
 } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 import { Acknowledged } from './high-water-marks.ts';
@@ -45,7 +45,7 @@ Exit code: 0 open again, 1 failed (repeat: it goes on where it can), 2 wrong usa
 const ATTEMPTS_MAX = 60;
 
 interface Place {
-  redis: RedisPlace;
+  redis: RedisAddress;
   kafka: KafkaSettings;
   orderUrl: string;
   stockToken: string;

@@ -5,7 +5,7 @@ import {
   systemClock,
   toPrimaryUrls,
   type Logger,
-  type RedisPlace,
+  type RedisAddress,
 } from '@seckill/runtime';
 import { Connection } from './connection.ts';
 import { formatLane, LANES_KEY, type Lane } from './keys.ts';
@@ -34,7 +34,7 @@ export class Connections {
   readonly #closing = new AbortController();
   #onIdentified: (connection: Connection) => void = () => undefined;
 
-  constructor({ url, isCluster }: RedisPlace, logger: Logger) {
+  constructor({ url, isCluster }: RedisAddress, logger: Logger) {
     this.#url = url;
     this.isCluster = isCluster;
     this.#logger = logger;

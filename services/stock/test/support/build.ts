@@ -8,7 +8,7 @@ import {
   type Http,
   type Logger,
   type OutgoingMessage,
-  type RedisPlace,
+  type RedisAddress,
 } from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
@@ -79,7 +79,7 @@ export async function build(
   t: Test,
   options: {
     redisUrl?: string;
-    place?: RedisPlace;
+    place?: RedisAddress;
     order?: OrderSide;
     outboxCountMax?: number;
     /** For the audit; without them it finds Kafka away. */
