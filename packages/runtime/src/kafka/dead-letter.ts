@@ -2,7 +2,7 @@ import { DEAD_LETTER, HEADERS, TOPICS, type DeadLetter } from '@seckill/contract
 import type { Batch, IncomingMessage, OutgoingMessage, Publisher } from './kafka.ts';
 import { bytesOf, splitByBytes } from './publish-batches.ts';
 
-export interface Unfit {
+export interface RejectedMessage {
   message: IncomingMessage;
   /** Why the message could not be understood or applied. */
   error: string;
@@ -18,8 +18,12 @@ const LETTER_BYTES_MAX = DEAD_LETTER_BYTES_MAX - 64 * 1_024;
  * publishes them again.
  * @throws what `Publisher.publish` throws
  */
-export async function publishDeadLetters(publisher: Publisher, batch: Batch, unfit: Unfit[]): Promise<void> {
-  const letters = unfit.map((one) => toLetter(batch, one));
+export async function publishDeadLetters(
+  publisher: Publisher,
+  batch: Batch,
+  rejected: RejectedMessage[],
+): Promise<void> {
+  const letters = rejected.map((one) => toLetter(batch, one));
   for (const part of splitByBytes(letters)) await publisher.publish(TOPICS.deadLetters, DEAD_LETTER, part);
 }
 
@@ -28,7 +32,7 @@ export async function publishDeadLetters(publisher: Publisher, batch: Batch, unf
  * in headers). What does not fit is left out and said so: topic, partition and offset still name the original. A letter
  * that Kafka refused would stop its partition for ever, and with it, in kafkajs, all others of the broker.
  */
-function toLetter({ topic, partition }: Batch, { message, error }: Unfit): OutgoingMessage {
+function toLetter({ topic, partition }: Batch, { message, error }: RejectedMessage): OutgoingMessage {
   const place = {
     topic,
     partition,

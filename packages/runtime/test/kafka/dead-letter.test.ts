@@ -61,7 +61,7 @@ await t.test('a letter of any message is taken by Kafka', async (t) => {
       await real.publish(topic, kind, messages);
     },
   };
-  const unfit = [
+  const rejected = [
     message({}),
     message({ value: Buffer.alloc(1_000_000, 'z') }),
     message({ value: Buffer.alloc(3_000_000, 'z') }),
@@ -70,10 +70,10 @@ await t.test('a letter of any message is taken by Kafka', async (t) => {
     message({ headers: { traceparent: 'x'.repeat(900_000) } }),
     message({ value: undefined, key: undefined }),
   ].map((one) => ({ message: one, error: 'e'.repeat(10_000) }));
-  await publishDeadLetters(publisher, batch, unfit);
+  await publishDeadLetters(publisher, batch, rejected);
 
   const letters = sent.map(({ value }) => JSON.parse(value) as DeadLetter);
-  t.equal(letters.length, unfit.length);
+  t.equal(letters.length, rejected.length);
   t.ok(
     letters.every(
       ({ topic: from, partition, offset }) => from === batch.topic && partition === 5 && offset === '7',

@@ -11,7 +11,7 @@ import {
   type PartitionOffsets,
   type Logger,
   type Publisher,
-  type Unfit,
+  type RejectedMessage as Unfit,
 } from '@seckill/runtime';
 import { reportDoubts } from '../sales/distrusted-epochs.ts';
 import { GroupCommit } from './group-commit.ts';

@@ -11,7 +11,7 @@ import {
   type Kafka,
   type Logger,
   type Publisher,
-  type Unfit,
+  type RejectedMessage,
 } from '@seckill/runtime';
 import type { SettlerMetrics } from './metrics.ts';
 import { parseSettlement } from './settlement-message.ts';
@@ -33,7 +33,7 @@ export interface SettlerOptions {
   batchCountMax: number;
 }
 
-interface Fit {
+interface ValidSettlement {
   message: IncomingMessage;
   settled: ReservationSettled;
 }
@@ -72,27 +72,27 @@ export class Settler {
   }
 
   async #handleMessages(batch: Batch, messages: IncomingMessage[], context: BatchContext): Promise<void> {
-    const fit: Fit[] = [];
-    const unfit: Unfit[] = [];
+    const valid: ValidSettlement[] = [];
+    const rejected: RejectedMessage[] = [];
     for (const message of messages) {
       const parsed = parseSettlement(message);
-      if ('error' in parsed) unfit.push({ message, error: parsed.error });
-      else fit.push({ message, settled: parsed.settled });
+      if ('error' in parsed) rejected.push({ message, error: parsed.error });
+      else valid.push({ message, settled: parsed.settled });
     }
-    this.#options.metrics.settlements.inc({ verdict: 'unknown', result: 'dead_letter' }, unfit.length);
-    const broken = await this.#settle(fit, context);
-    await this.#bury(batch, [...unfit, ...broken], context);
+    this.#options.metrics.settlements.inc({ verdict: 'unknown', result: 'dead_letter' }, rejected.length);
+    const broken = await this.#settle(valid, context);
+    await this.#deadLetter(batch, [...rejected, ...broken], context);
   }
 
   /** Asks until Redis answered each. @returns what it will never be able to settle. */
-  async #settle(fit: Fit[], context: BatchContext): Promise<Unfit[]> {
+  async #settle(valid: ValidSettlement[], context: BatchContext): Promise<RejectedMessage[]> {
     const { settle, logger, metrics } = this.#options;
-    const broken: Unfit[] = [];
-    let waiting = fit;
+    const broken: RejectedMessage[] = [];
+    let waiting = valid;
     for (let attempt = 0; waiting.length > 0; attempt += 1) {
       context.signal.throwIfAborted();
       const answers = await settle(waiting.map(({ settled }) => settled));
-      const unanswered: Fit[] = [];
+      const unanswered: ValidSettlement[] = [];
       let lastError: unknown;
       for (const [index, one] of waiting.entries()) {
         const answer = answers[index];
@@ -133,13 +133,13 @@ export class Settler {
     }
   }
 
-  async #bury(batch: Batch, unfit: Unfit[], context: BatchContext): Promise<void> {
-    if (unfit.length === 0) return;
+  async #deadLetter(batch: Batch, rejected: RejectedMessage[], context: BatchContext): Promise<void> {
+    if (rejected.length === 0) return;
     const { publisher, logger, metrics } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
       context.signal.throwIfAborted();
       try {
-        await publishDeadLetters(publisher, batch, unfit);
+        await publishDeadLetters(publisher, batch, rejected);
         break;
       } catch (error) {
         if (!isKafkaAway(error)) throw error;
@@ -149,7 +149,7 @@ export class Settler {
       await this.#pause(attempt, context);
     }
     const { topic, partition } = batch;
-    for (const { message, error } of unfit) {
+    for (const { message, error } of rejected) {
       const offset = message.offset.toString();
       logger.error({ topic, partition, offset, reason: error }, 'settler: dead letter');
     }
