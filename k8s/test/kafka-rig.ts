@@ -18,7 +18,7 @@ import { workloadsOf, type Workload } from './workload.ts';
 export const SALE = 'acl-sale';
 export const logger = createLogger('kafka-users', 'silent');
 
-/** For a Kafka without an operator that makes the topics: docs/operating.md, "Kafka's users". */
+/** For a Kafka without an operator that makes the topics: docs/operating/kafka-users.md. */
 const TOPICS_USER: KafkaUser = {
   metadata: { name: 'topics' },
   spec: {

@@ -107,7 +107,7 @@ await test('what cannot be understood is parked, and a person replays it as a us
       return places.reduce((sum, { high }) => sum + Number(high), 0);
     });
   await until('both are parked', async () => (await count()) >= 2);
-  // As in operating.md: in a pod that has the rest, with the password by standard input.
+  // As in docs/operating/kafka-users.md: in a pod that has the rest, with the password by standard input.
   const env = {
     ...pods.get('order-intake')?.env,
     KAFKA_SASL_USERNAME: 'dead-letters',

@@ -45,7 +45,7 @@ for (const isStopped of [true, false]) {
   const how = isStopped ? 'while order is stopped' : 'while order runs';
   await t.test(`Postgres is restored to an earlier state ${how}`, async (t) => {
     const saleId = isStopped ? 'restored' : 'restored-live';
-    // Ends of orders that the backup does not know are forgotten with it: money is told of in docs/operating.md.
+    // Ends of orders that the backup does not know are forgotten with it: money is told of in docs/operating/backup.md.
     const rush = await startRush({ client, engines, saleId, random, isIdle: true });
     await copyData(data, backup);
     await untilMore(rush, 60);

@@ -40,6 +40,6 @@ export const CAPACITY = {
   outboxBytes: {
     value: 300,
     unit: 'bytes of Redis for an entry of the outbox',
-    source: 'docs/operating.md, RELAY_OUTBOX_COUNT_MAX',
+    source: 'docs/operating/configuration.md, RELAY_OUTBOX_COUNT_MAX',
   },
 } as const satisfies Record<string, Capacity>;

@@ -17,7 +17,7 @@ const LEAD_MINUTES = 15;
 /** Orders shall be stored this soon after the last reservation. */
 const STORED_SECONDS = 5;
 
-/** Connections to PostgreSQL of one replica of each role of order (docs/operating.md, "Engines"). */
+/** Connections to PostgreSQL of one replica of each role of order (docs/operating/engines.md, "PostgreSQL"). */
 const CONNECTIONS = { http: 10, intake: 4, expiry: 1, relay: 2 };
 
 const REPLICAS_MIN = 2;

@@ -1,5 +1,5 @@
 // Goal: the gateway hears the states with no more rights than the documentation gives it. Method: a real Redis of the
-// test's own, and the very ACL line of docs/operating.md.
+// test's own, and the very ACL line of docs/operating/engines.md.
 import { readFileSync } from 'node:fs';
 import { STATES_CHANNEL, type Announcement } from '@seckill/contracts';
 import { createRegistry } from '@seckill/runtime';
@@ -28,7 +28,7 @@ await t.test(
     t.teardown(() => {
       admin.disconnect();
     });
-    const guide = readFileSync(new URL('../../../../docs/operating.md', import.meta.url), 'utf8');
+    const guide = readFileSync(new URL('../../../../docs/operating/engines.md', import.meta.url), 'utf8');
     const line = /^ACL (SETUSER gateway .*)$/m.exec(guide)?.[1] ?? '';
     await admin.call('ACL', ...line.replace('>SECRET', '>pass').split(' '));
 

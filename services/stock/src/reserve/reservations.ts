@@ -93,7 +93,7 @@ export class Stock {
     // lacks the tail and was promoted again within that time kept our socket, and its lanes name the identity we pass:
     // only what it says of itself after the scripts tells (INV-2). 4 µs of Redis' time a batch.
     pipeline.info('replication');
-    // What a replica has outlives this node. Without one the disk alone keeps it (docs/operating.md says what a
+    // What a replica has outlives this node. Without one the disk alone keeps it (docs/operating/backup.md says what a
     // replica promoted shortly after costs).
     const isFollowed = connection.hasReplica;
     if (isFollowed) pipeline.wait(1, REPLICA_MS);
