@@ -105,7 +105,7 @@ async function openLane(redis: Redis, lane: { saleId: string; lane: number }, ru
   const control: ControlState = {
     saleId: lane.saleId,
     version: 1,
-    doubtedEpoch: 0,
+    distrustedEpoch: 0,
     state: 'open',
     lanes: 1,
     opensAt: 1,

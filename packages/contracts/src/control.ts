@@ -7,7 +7,7 @@ export type ControlVerb = Static<typeof ControlVerb>;
 
 /**
  * The whole control state of a sale, as order hands it to stock: absolute values under a version.
- * Stock applies only a higher version, so repeats and reordering are harmless (recovery.md, "Names that order time").
+ * Stock applies only a higher version, so repeats and reordering are harmless (docs/recovery.md).
  */
 export const ControlState = Type.Object(
   {
@@ -15,10 +15,10 @@ export const ControlState = Type.Object(
     /** Raised by order at each change of control state; starts at 1. */
     version: Type.Integer({ minimum: 1 }),
     /**
-     * Postgres has reason to doubt what Redis sold under this epoch and those before it (a refused order, a row that
-     * came late): a lane that stands there is closed and loaded anew before it is acknowledged. 0: none.
+     * The highest epoch that order distrusts: a refused order or a row that came late contradicts what Redis sold under
+     * it. Stock closes a lane that stands at this epoch or below, and loads it anew before it acknowledges. 0: none.
      */
-    doubtedEpoch: Type.Integer({ minimum: 0 }),
+    distrustedEpoch: Type.Integer({ minimum: 0 }),
     state: ControlVerb,
     lanes: Type.Integer({ minimum: 1, maximum: 1 }),
     /** Milliseconds since the epoch, judged by Redis' TIME. */
@@ -45,7 +45,7 @@ export const ControlState = Type.Object(
 );
 export type ControlState = Static<typeof ControlState>;
 
-/** Answer of `PUT /internal/sales/:saleId`: the version stock now stands at, and whether the lanes are open for reserve. */
+/** Answer of `PUT /internal/sales/:saleId`: the version and the epoch at which the sale's lanes are open now. */
 export const ControlAcknowledgement = Type.Object({
   saleId: SaleId,
   version: Type.Integer(),

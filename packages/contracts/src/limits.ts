@@ -1,4 +1,4 @@
-/** Bounds of the public contract. Each is checked at the edge and named in `openapi.json`. */
+/** Bounds of the contracts: of the public API, which checks each at the edge, and of the calls between the services. */
 export const LIMITS = {
   /** Characters of a user id: it becomes part of a Redis hash field per buyer. */
   userIdLengthMax: 128,
@@ -16,14 +16,16 @@ export const LIMITS = {
   holdSecondsMin: 1,
   holdSecondsMax: 86_400,
   holdSecondsDefault: 900,
-  ordersPageMax: 100,
   ordersPageDefault: 20,
   /** Bytes of a request body; a sale with 1,000 channels needs more than a reservation. */
   bodyBytesMax: 16_384,
   saleBodyBytesMax: 1_048_576,
   /** Reservations in one call from gateway to stock; bounds the time one pipeline keeps Redis busy. */
   reserveBatchMax: 256,
-  /** Raised once a rebuild: a hundred a second for 300 years. So that one wrong number cannot use up all there are. */
+  /**
+   * A rebuild raises the epoch by one: a hundred rebuilds a second reach this bound in 300 years. Without it one wrong
+   * number in a message could use up all epochs.
+   */
   epochMax: 1_000_000_000_000,
   /** Orders in one page of a snapshot, and holds in one question for verdicts: about 200 kB, 5 ms of Redis' time. */
   rebuildPageMax: 500,

@@ -40,15 +40,15 @@ export const SaleRecord = Type.Object({
 });
 export type SaleRecord = Static<typeof SaleRecord>;
 
-/** A sale that stock must hold, with what order has stored of each lane: what a check compares Redis with. */
+/** A sale that stock must hold. */
 export interface SaleToLoad {
   saleId: string;
   /** The newest generation of its Redis state; 0: never loaded. */
   epoch: number;
   /** Long over: stock may have removed its lanes, and need not load them again. */
   mayRetire: boolean;
-  /** The highest reservation stored, refused ones included; epoch and sequence 0: none. */
-  lanes: { lane: number; epoch: number; sequence: number }[];
+  /** How many lanes the sale has; they are numbered from 0. */
+  lanes: number;
 }
 
 /** Answer of `GET /internal/sales`: every sale that is not retired. */

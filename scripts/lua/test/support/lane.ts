@@ -1,8 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { laneOf, parseReservationId, type ControlState, type SnapshotOrder } from '@seckill/contracts';
 import { createLogger, createRedis, readRunId } from '@seckill/runtime';
-import { laneKeys, LANES_PER_SALE, scriptKeys, type Lane } from '../../../../services/stock/src/redis/keys.ts';
-import { parseRecord, reservationIdOf, toLoadOrder } from '../../../../services/stock/src/redis/hold-record.ts';
+import {
+  laneKeys,
+  LANES_PER_SALE,
+  scriptKeys,
+  type Lane,
+} from '../../../../services/stock/src/redis/keys.ts';
+import {
+  parseRecord,
+  reservationIdOf,
+  toLoadOrder,
+} from '../../../../services/stock/src/redis/hold-record.ts';
 import { keyHashOf, makeRandoms, splitSuffix } from '../../../../services/stock/src/redis/reservation-id.ts';
 import { defineScripts, type ScriptAnswer } from '../../../../services/stock/src/redis/scripts.ts';
 import type { Redis } from 'ioredis';
@@ -44,7 +53,7 @@ export function makeControl(saleId: string, { limitPerBuyer, ...patch }: Control
   return {
     saleId,
     version: 1,
-    doubtedEpoch: 0,
+    distrustedEpoch: 0,
     state: 'open',
     lanes: 1,
     opensAt: PAST,

@@ -86,7 +86,7 @@ export function defineSale(id: string, input: SaleInput, now: number): SaleDefin
 export function controlStateOf(sale: {
   definition: SaleDefinition;
   version: number;
-  doubtedEpoch: number;
+  distrustedEpoch: number;
   state: ControlVerb;
   lanes: number;
 }): ControlState {
@@ -101,7 +101,7 @@ export function controlStateOf(sale: {
   return {
     saleId: definition.id,
     version: sale.version,
-    doubtedEpoch: sale.doubtedEpoch,
+    distrustedEpoch: sale.distrustedEpoch,
     state: sale.state,
     lanes: sale.lanes,
     opensAt,

@@ -9,7 +9,7 @@ export interface StoredSale {
   /** Absent: it never opened, so stock never took a reservation. */
   openedEpoch?: number;
   /** The highest epoch there is a doubt about; 0: none. */
-  doubtedEpoch: number;
+  distrustedEpoch: number;
   version: number;
   acknowledgedVersion: number;
   state: ControlVerb;
@@ -157,37 +157,18 @@ export class SaleStore {
     return rows.map(({ sku, total, sold }) => ({ sku, total: Number(total), paid: Number(sold) }));
   }
 
-  /** Every sale that is not retired, and the highest reservation stored for each of its lanes. */
+  /** Every sale that is not retired. */
   async listToLoad(): Promise<SaleToLoad[]> {
     const { rows } = await this.#pool.query<ToLoadRow>(
-      `SELECT sales.id, sales.epoch AS sale_epoch, lane, highest.epoch, highest.sequence,
-         ${REST_IS_OVER} AS may_retire
-       FROM sales CROSS JOIN generate_series(0, sales.lanes - 1) AS lane
-       LEFT JOIN LATERAL (
-         (SELECT epoch, sequence FROM orders
-          WHERE sale_id = sales.id AND orders.lane = lane.lane AND status <> 'refused'
-          ORDER BY epoch DESC, sequence DESC LIMIT 1)
-         UNION ALL
-         (SELECT epoch, sequence FROM orders
-          WHERE sale_id = sales.id AND orders.lane = lane.lane AND status = 'refused'
-          ORDER BY epoch DESC, sequence DESC LIMIT 1)
-         ORDER BY epoch DESC, sequence DESC LIMIT 1) AS highest ON true
-       WHERE sales.retired_at IS NULL
-       ORDER BY sales.id, lane`,
+      `SELECT id, epoch, lanes, ${REST_IS_OVER} AS may_retire FROM sales WHERE retired_at IS NULL ORDER BY id`,
       [RETIRE_AFTER_HOURS],
     );
-    const sales = new Map<string, SaleToLoad>();
-    for (const { id, sale_epoch, may_retire, lane, epoch, sequence } of rows) {
-      const sale = sales.get(id) ?? {
-        saleId: id,
-        epoch: Number(sale_epoch),
-        mayRetire: may_retire,
-        lanes: [],
-      };
-      sale.lanes.push({ lane, epoch: Number(epoch ?? 0), sequence: Number(sequence ?? 0) });
-      sales.set(id, sale);
-    }
-    return [...sales.values()];
+    return rows.map(({ id, epoch, lanes, may_retire }) => ({
+      saleId: id,
+      epoch: Number(epoch),
+      mayRetire: may_retire,
+      lanes,
+    }));
   }
 }
 
@@ -207,11 +188,9 @@ export async function lockSale(client: PoolClient, saleId: string): Promise<Stor
 
 interface ToLoadRow {
   id: string;
-  sale_epoch: string;
+  epoch: string;
+  lanes: number;
   may_retire: boolean;
-  lane: number;
-  epoch: string | null;
-  sequence: string | null;
 }
 
 async function insertLedger(client: PoolClient, { id, items }: SaleDefinition): Promise<void> {
@@ -236,7 +215,7 @@ function toSale(row: SaleRow): StoredSale {
     lanes: row.lanes,
     epoch: Number(row.epoch),
     ...(row.opened_epoch === null ? {} : { openedEpoch: Number(row.opened_epoch) }),
-    doubtedEpoch: Number(row.doubted_epoch ?? 0),
+    distrustedEpoch: Number(row.doubted_epoch ?? 0),
     version: Number(row.version),
     acknowledgedVersion: Number(row.acknowledged_version),
     state: row.state,

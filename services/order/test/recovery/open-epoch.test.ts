@@ -92,7 +92,7 @@ await test('an epoch in doubt never opens, the one above it does', async (t) => 
   t.equal(refusalOf(await open(saleId, {})), 'granted');
   await pool.query(`INSERT INTO doubts (sale_id, epoch, reason) VALUES ($1, 1, 'refused')`, [saleId]);
   t.equal(refusalOf(await open(saleId, {})), 'superseded');
-  t.match(await snapshot(saleId), { status: 200, body: { epoch: 2, control: { doubtedEpoch: 1 } } });
+  t.match(await snapshot(saleId), { status: 200, body: { epoch: 2, control: { distrustedEpoch: 1 } } });
   t.equal(refusalOf(await open(saleId, { epoch: 2 })), 'granted');
 });
 

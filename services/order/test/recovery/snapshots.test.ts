@@ -62,7 +62,7 @@ await test('a snapshot has every order that was not refused, as it was reserved'
   await set(refused?.reservationId, 'refused');
   const { epoch, control, orders, after } = await take();
   t.equal(epoch, 2);
-  t.match(control, { saleId, version: 1, doubtedEpoch: 0, state: 'open' });
+  t.match(control, { saleId, version: 1, distrustedEpoch: 0, state: 'open' });
   t.equal(after, undefined);
   t.same(
     new Map(orders.map(({ reservationId, status }) => [reservationId, status])),

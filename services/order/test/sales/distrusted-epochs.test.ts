@@ -109,7 +109,7 @@ await test('handover repeats a doubt, without a new version, until a later epoch
   const saleId = await storeSale(pool, { orange: 1 });
   await until('the first handover', async () => (await readAcknowledged(pool)) === 1);
   await pool.query(`INSERT INTO doubts VALUES ($1, 1, 'late_row')`, [saleId]);
-  await until('the doubt', () => stock.seen.some(({ doubtedEpoch }) => doubtedEpoch === 1));
+  await until('the doubt', () => stock.seen.some(({ distrustedEpoch }) => distrustedEpoch === 1));
   // Stock acknowledges, but has not loaded: an acknowledgement alone does not end it, nor does it come in a flood.
   const tries = stock.seen.length;
   await until('three more tries', () => stock.seen.length >= tries + 3);

@@ -88,7 +88,7 @@ async function putControl(stock: Stock, control: ControlState): Promise<{ status
   if (stock.answer !== undefined) return { status: stock.answer, body: { code: 'overloaded' } };
   if (stock.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, stock.delayMs));
   const epoch = stock.epochs.get(saleId) ?? 0;
-  const isTrusted = epoch > control.doubtedEpoch;
+  const isTrusted = epoch > control.distrustedEpoch;
   if (stock.orderUrl !== undefined && !isTrusted) await load(stock, stock.orderUrl, saleId, epoch);
   const held = stock.applied.get(saleId);
   if (held === undefined || held.version < control.version) stock.applied.set(saleId, control);

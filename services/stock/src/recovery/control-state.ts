@@ -37,9 +37,9 @@ export class Lanes {
    * @throws LaneError, OrderError, UpstreamError, ioredis' error: nothing is acknowledged then, call again.
    */
   async applyControl(control: ControlState): Promise<ControlAcknowledgement> {
-    const { saleId, doubtedEpoch } = control;
+    const { saleId, distrustedEpoch } = control;
     const lane = { saleId, lane: 0 };
-    await this.#options.gatekeeper.ensureOpen(lane, { doubtedEpoch });
+    await this.#options.gatekeeper.ensureOpen(lane, { distrustedEpoch });
     const { redis, runId } = this.#options.connections.of(lane);
     if (runId === undefined) throw new LaneError('the connection to Redis is not ready');
     const [outcome, gate, epoch, version] = await redis.control(
@@ -47,7 +47,11 @@ export class Lanes {
       runId,
       JSON.stringify(control),
     );
-    if ((outcome === 'applied' || outcome === 'current') && gate === 'open' && Number(epoch) > doubtedEpoch) {
+    if (
+      (outcome === 'applied' || outcome === 'current') &&
+      gate === 'open' &&
+      Number(epoch) > distrustedEpoch
+    ) {
       return { saleId, version: Number(version), epoch: Number(epoch) };
     }
     // `total_too_low` and `item_missing` mean that order and stock disagree: a person has to look.

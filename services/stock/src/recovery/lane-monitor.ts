@@ -52,7 +52,7 @@ export class Gatekeeper {
   }
 
   /**
-   * Returns when the lane is open, loaded after `doubtedEpoch`. One opening per lane at a time in this process.
+   * Returns when the lane is open, loaded after `distrustedEpoch`. One opening per lane at a time in this process.
    * @throws as Gate.open
    */
   async ensureOpen(lane: Lane, options: OpenOptions = {}): Promise<void> {
@@ -186,11 +186,11 @@ export class Gatekeeper {
   }
 
   /** Never throws: a failure is the next attempt's delay. */
-  async #attempt(lane: Lane, doubtedEpoch: number, broken: unknown[]): Promise<void> {
+  async #attempt(lane: Lane, distrustedEpoch: number, broken: unknown[]): Promise<void> {
     const { clock, logger, random, metrics } = this.#options;
     const name = formatLane(lane);
     try {
-      await this.ensureOpen(lane, { doubtedEpoch });
+      await this.ensureOpen(lane, { distrustedEpoch });
       this.#failures.delete(name);
     } catch (error) {
       if (error instanceof InvariantError) {
@@ -210,5 +210,5 @@ export class Gatekeeper {
 }
 
 function lanesOf({ saleId, epoch, mayRetire, lanes }: SaleToLoad): ListedLane[] {
-  return lanes.map(({ lane }) => ({ saleId, lane, mayRetire, saleEpoch: epoch }));
+  return Array.from({ length: lanes }, (_, lane) => ({ saleId, lane, mayRetire, saleEpoch: epoch }));
 }

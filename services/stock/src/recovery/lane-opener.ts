@@ -61,7 +61,7 @@ export interface OpenOptions {
   /** Load it anew whatever it holds. */
   isForced?: boolean;
   /** Load it anew if it stands at this epoch or below. */
-  doubtedEpoch?: number;
+  distrustedEpoch?: number;
 }
 
 /** What is renewed at every step; a process that died or sleeps holds the others up for this long. */
@@ -387,8 +387,8 @@ function mustLoad(
   lane: Lane,
   count: LaneCount,
   told: Acknowledged,
-  { isForced = false, doubtedEpoch = 0 }: OpenOptions,
+  { isForced = false, distrustedEpoch = 0 }: OpenOptions,
 ): boolean {
-  if (isForced || !count.isLoaded || count.epoch <= doubtedEpoch) return true;
+  if (isForced || !count.isLoaded || count.epoch <= distrustedEpoch) return true;
   return told.isAhead(lane, count);
 }

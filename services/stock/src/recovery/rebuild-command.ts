@@ -118,10 +118,10 @@ async function rebuild(lane: Lane, place: Place): Promise<void> {
 }
 
 /** Whatever opens it loads it above the epoch it stood at: a repeat does not rebuild what an attempt has rebuilt. */
-async function openAgain(gate: Gate, lane: Lane, doubtedEpoch: number): Promise<void> {
+async function openAgain(gate: Gate, lane: Lane, distrustedEpoch: number): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await gate.open(lane, { doubtedEpoch });
+      await gate.open(lane, { distrustedEpoch });
       return;
     } catch (error) {
       const isGone = error instanceof Error && 'code' in error && error.code === 'SECKILL_ORDER_GONE';

@@ -265,8 +265,7 @@ function makeRole(options: { listed: string[]; read?: (saleId: string) => Promis
   const auditor = new Auditor({
     reader: { read: options.read ?? ((saleId) => built.auditReader.read(saleId)) },
     orderClient: {
-      listSales: async () =>
-        sides.listed.map((saleId) => ({ saleId, epoch: 1, mayRetire: false, lanes: [] })),
+      listSales: async () => sides.listed.map((saleId) => ({ saleId, epoch: 1, mayRetire: false, lanes: 0 })),
     },
     memory,
     clock,

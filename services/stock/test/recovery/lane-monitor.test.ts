@@ -44,7 +44,7 @@ async function watch(acknowledged: Acknowledged, seen: Seen = {}): Promise<OpenO
     },
     orderClient: {
       listSales: async () =>
-        [{ saleId: 'pears', epoch: seen.saleEpoch ?? 1, lanes: [{ lane: 0 }], mayRetire: false }] as never,
+        [{ saleId: 'pears', epoch: seen.saleEpoch ?? 1, lanes: 1, mayRetire: false }] as never,
     },
   };
   const gatekeeper = new Gatekeeper({
@@ -80,18 +80,18 @@ await test('what is acknowledged while Redis is asked is not missing in its answ
 await test('a lane that lacks what was acknowledged before is opened anew', async (t) => {
   const acknowledged = new Acknowledged();
   acknowledged.note(lane, { epoch: 1, sequence: 8 });
-  t.same((await watch(acknowledged))[0], { doubtedEpoch: 1 });
+  t.same((await watch(acknowledged))[0], { distrustedEpoch: 1 });
 });
 
 await test('a lane that another process opened behind it and sold past it is loaded anew all the same', async (t) => {
   const acknowledged = new Acknowledged();
   acknowledged.note(lane, { epoch: 1, sequence: 100 });
   const past = { epoch: 1, sequence: 120, openedSequence: 95 };
-  t.same((await watch(acknowledged, { count: past }))[0], { doubtedEpoch: 1 });
+  t.same((await watch(acknowledged, { count: past }))[0], { distrustedEpoch: 1 });
   t.same(await watch(acknowledged, { count: { ...past, openedSequence: 100 } }), [], 'nothing was lost');
   t.same(await watch(acknowledged, { count: { ...past, epoch: 2 }, saleEpoch: 2 }), [], 'loaded anew since');
 });
 
 await test('an epoch that was raised in vain is loaded after all', async (t) => {
-  t.same((await watch(new Acknowledged(), { saleEpoch: 2 }))[0], { doubtedEpoch: 1 });
+  t.same((await watch(new Acknowledged(), { saleEpoch: 2 }))[0], { distrustedEpoch: 1 });
 });

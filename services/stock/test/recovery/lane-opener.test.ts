@@ -184,7 +184,7 @@ await t.test('a doubted epoch is loaded anew before its control state is acknowl
   const built = await build(t);
   const sale = await sellSome(built);
   built.order.orders = sale.orders;
-  const control = { ...(built.order.controls.get(sale.saleId) as object), doubtedEpoch: 1 };
+  const control = { ...(built.order.controls.get(sale.saleId) as object), distrustedEpoch: 1 };
   const answer = await built.send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: control });
   t.match(answer, { status: 200, body: { epoch: 2 } });
   t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 6 }] });

@@ -247,7 +247,7 @@ export function makeControl(patch: Partial<ControlState> = {}): ControlState {
   return {
     saleId: `t-${randomBytes(8).toString('hex')}`,
     version: 1,
-    doubtedEpoch: 0,
+    distrustedEpoch: 0,
     state: 'open',
     lanes: 1,
     opensAt: 1,

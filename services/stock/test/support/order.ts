@@ -78,7 +78,7 @@ export class OrderSide {
       saleId,
       epoch: this.#epochs.get(saleId) ?? 0,
       mayRetire: this.retiring.has(saleId),
-      lanes: [{ lane: 0, epoch: 0, sequence: 0 }],
+      lanes: 1,
     }));
   }
 
