@@ -118,8 +118,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   try {
     engines = await startEngines({ name: claim.name, claim, log });
     const env = makeEnvironment({ ...process.env, ...options.env }, engines);
-    await runTask('order', 'migrate.js', env);
-    await runTask('order', 'topics.js', env);
+    await runTask('order', 'commands/migrate.js', env);
+    await runTask('order', 'commands/topics.js', env);
     log('tables and topics are there');
     let report: (text: string) => void = () => undefined;
     const broken = new Promise<string>((resolve) => {
