@@ -1,7 +1,7 @@
 import { createHttp, Problem, type Http } from '@seckill/runtime';
 import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
-import type { Authenticate, Parts, Services } from './dependencies.ts';
+import type { ApiDeps, Authenticate, RouteDeps } from './deps.ts';
 import { logRequests } from './request-log.ts';
 import { auditRoute } from './routes/audit.ts';
 import { orderRoutes } from './routes/orders.ts';
@@ -11,15 +11,15 @@ import { saleRoutes } from './routes/sales.ts';
 import { shedLoad } from './limits/shedding.ts';
 
 /** Assembles the public API; never listens. */
-export async function buildApp(parts: Parts): Promise<Http> {
-  const app = createHttp(parts);
+export async function createApp(deps: ApiDeps): Promise<Http> {
+  const app = createHttp(deps);
   // Fastify wants the shape declared once; the hook below puts the real value in.
   app.decorateRequest('identity', null as unknown as Identity);
 
   answerSafely(app);
-  logRequests(app, parts.metrics);
-  await shedLoad(app, { requestsMax: parts.requestsMax, metrics: parts.metrics });
-  const admission = await createAdmission(app, parts.limits);
+  logRequests(app, deps.metrics);
+  await shedLoad(app, { requestsMax: deps.requestsMax, metrics: deps.limitMetrics });
+  const admission = await createAdmission(app, deps.admission);
   const admit: Authenticate = (request, reply) => admission.admitAddress(request, reply);
   // Guessing routes costs as much as asking for them.
   app.addHook('onRequest', async (request, reply) => {
@@ -27,7 +27,7 @@ export async function buildApp(parts: Parts): Promise<Http> {
   });
   const authenticate: Authenticate = async (request, reply) => {
     try {
-      request.identity = await parts.identifier.identify(request.headers.authorization);
+      request.identity = await deps.identifier.identify(request.headers.authorization);
     } catch (error) {
       // Nobody is signed in, so only the address can bound a flood of bad tokens.
       await admit(request, reply);
@@ -43,13 +43,13 @@ export async function buildApp(parts: Parts): Promise<Http> {
       throw new Problem('forbidden', { detail: 'the scope sale:admin is required' });
     }
   };
-  const services: Services = { ...parts, authenticate, authenticateAdmin, admit };
+  const routeDeps: RouteDeps = { ...deps, authenticate, authenticateAdmin, admit };
 
-  saleRoutes(app, services);
-  auditRoute(app, services);
-  reservationRoutes(app, services);
-  orderRoutes(app, services);
-  paymentRoutes(app, services);
+  saleRoutes(app, routeDeps);
+  auditRoute(app, routeDeps);
+  reservationRoutes(app, routeDeps);
+  orderRoutes(app, routeDeps);
+  paymentRoutes(app, routeDeps);
   return app;
 }
 

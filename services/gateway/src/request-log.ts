@@ -1,5 +1,5 @@
 import type { Http } from '@seckill/runtime';
-import type { Metrics } from './metrics.ts';
+import type { GatewayMetrics } from './metrics.ts';
 
 /**
  * Of the rejections of a route with one status: the first is told, then one in this many, with their count. A line for
@@ -11,7 +11,7 @@ const SAMPLE = 1_000;
  * One line a request, with the route's template and not its URL, which has ids in it. Who asked is not told. A crowd that
  * hears "sold out" must not become a flood of log lines.
  */
-export function logRequests(app: Http, metrics: Metrics): void {
+export function logRequests(app: Http, metrics: Pick<GatewayMetrics, 'requestSeconds'>): void {
   // Bounded: by the routes and the statuses there are.
   const rejections = new Map<string, number>();
   app.addHook('onResponse', async (request, reply) => {

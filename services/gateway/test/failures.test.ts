@@ -5,23 +5,12 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { createRegistry, Upstream } from '@seckill/runtime';
-import { SignJWT } from 'jose';
-import { pino } from 'pino';
 import standardwebhooks from 'standardwebhooks';
 import t, { type Test } from 'tap';
-import { buildApp } from '../src/app.ts';
-import { createIdentifier } from '../src/identity/identity.ts';
-import { createMetrics } from '../src/metrics.ts';
-import { createOrderClient } from '../src/upstream/order-client.ts';
-import { createReserver } from '../src/upstream/reserver.ts';
-import { createSignatureVerifier } from '../src/identity/signature.ts';
-import { secretKeys } from '../src/identity/token-keys.ts';
-import { createStockClient } from '../src/upstream/stock-client.ts';
+import { startGateway, tokenOf, type TestGateway } from './support/gateway.ts';
 
 type Behaviour = (request: IncomingMessage, response: ServerResponse) => void;
 
-const SECRET = 's'.repeat(32);
 const ORDER_ID = 'oranges.0.abcdefghijklmnopqrstuv';
 
 const hang: Behaviour = () => undefined;
@@ -36,57 +25,46 @@ const problem = (status: number, code: string, extra: object = {}) =>
 /** Nobody listens. */
 const refuse = undefined;
 
-async function upstreamTo(t: Test, behaviour: Behaviour | undefined): Promise<Upstream> {
+async function listen(t: Test, behaviour: Behaviour | undefined): Promise<string> {
   const server = createServer((request, response) => {
     behaviour?.(request, response);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const upstream = new Upstream({
-    url: `http://127.0.0.1:${port}`,
-    token: 't',
-    connections: 4,
-    timeoutMs: 200,
-  });
   if (behaviour === undefined) server.close();
-  t.teardown(async () => {
-    await upstream.close();
+  t.teardown(() => {
     server.closeAllConnections();
     server.close();
   });
-  return upstream;
+  return `http://127.0.0.1:${port}`;
 }
 
-function stockParts(upstream: Upstream) {
-  const metrics = createMetrics(createRegistry());
-  const bounds = { callsMax: 4, batchCountMax: 128, queueCountMax: 100, waitMs: 200, callMs: 200 };
-  const logger = pino({ enabled: false });
-  return {
-    metrics,
-    stock: createStockClient(upstream),
-    reserver: createReserver({ upstream, logger, metrics, ...bounds }),
-  };
+interface Behaviours {
+  stock?: Behaviour | undefined;
+  order?: Behaviour | undefined;
 }
 
-async function build(t: Test, behaviours: { stock?: Behaviour | undefined; order?: Behaviour | undefined }) {
-  const app = await buildApp({
-    logger: pino({ enabled: false }),
-    isReady: () => true,
-    docsBaseUrl: '',
-    limits: { userMax: 1_000, addressMax: 1_000 },
-    requestsMax: 1_000,
-    identifier: createIdentifier({ keys: secretKeys(SECRET), issuer: undefined, audience: undefined }),
-    signatures: createSignatureVerifier([]),
-    isSandbox: true,
-    ...stockParts(await upstreamTo(t, behaviours.stock)),
-    order: createOrderClient(await upstreamTo(t, behaviours.order)),
+async function start(
+  t: Test,
+  behaviours: Behaviours,
+  environment: Record<string, string>,
+): Promise<TestGateway> {
+  const gateway = await startGateway({
+    STOCK_URL: await listen(t, behaviours.stock),
+    ORDER_URL: await listen(t, behaviours.order),
+    STOCK_TIMEOUT_MS: '200',
+    ORDER_TIMEOUT_MS: '200',
+    RESERVE_WAIT_MS: '200',
+    ...environment,
   });
-  const token = await new SignJWT({})
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject('u1')
-    .setExpirationTime('1h')
-    .sign(new TextEncoder().encode(SECRET));
+  t.teardown(() => gateway.stop());
+  return gateway;
+}
+
+async function build(t: Test, behaviours: Behaviours) {
+  const { app } = await start(t, behaviours, { PAYMENTS: 'sandbox', RATE_LIMIT_USER_MAX: '1000' });
+  const token = await tokenOf('u1');
   return async (method: 'GET' | 'POST', url: string) => {
     const response = await app.inject({
       method,
@@ -230,18 +208,12 @@ await t.test('a sale that Redis lost is unavailable, not all for sale', async (t
 
 await t.test('notices are refused before they are read, and only unsigned ones are counted', async (t) => {
   const secret = `whsec_${randomBytes(32).toString('base64')}`;
-  const app = await buildApp({
-    logger: pino({ enabled: false }),
-    isReady: () => true,
-    docsBaseUrl: '',
-    limits: { userMax: 1_000, addressMax: 2 },
-    requestsMax: 1_000,
-    identifier: createIdentifier({ keys: secretKeys(SECRET), issuer: undefined, audience: undefined }),
-    signatures: createSignatureVerifier([secret]),
-    isSandbox: false,
-    ...stockParts(await upstreamTo(t, hang)),
-    order: createOrderClient(await upstreamTo(t, answer(200, { result: 'recorded' }))),
-  });
+  const order = answer(200, { result: 'recorded' });
+  const { app } = await start(
+    t,
+    { stock: hang, order },
+    { RATE_LIMIT_ADDRESS_MAX: '2', WEBHOOK_SECRETS: secret },
+  );
   const send = async (payload: string, isSigned: boolean) => {
     const at = new Date();
     const response = await app.inject({

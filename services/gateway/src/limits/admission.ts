@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis';
 import type {} from '../identity/identity.ts';
 import { WindowStore } from './window-store.ts';
 
-export interface AdmissionOptions {
+export interface AdmissionDeps {
   /** Requests a second of one user. */
   userMax: number;
   /** Requests a second of one address: a whole neighbourhood may share one behind carrier NAT. */
@@ -44,9 +44,9 @@ interface Scope {
  * Counts in this process, in fixed windows: with n gateways behind a balancer a user gets at most n times the limit. A
  * shared store costs a round trip and a write per request, also for every "no"; while it is away we count by ourselves.
  */
-export async function createAdmission(app: Http, options: AdmissionOptions): Promise<Admission> {
+export async function createAdmission(app: Http, deps: AdmissionDeps): Promise<Admission> {
   const local = await createCounter(app, { store: storeClass(new WindowStore(REMEMBERED_MAX)) });
-  const redis = options.shared?.redis;
+  const redis = deps.shared?.redis;
   const shared =
     redis === undefined ? undefined : await createCounter(app, { redis, nameSpace: 'seckill-limit-' });
   let sharedFrom = Number.NEGATIVE_INFINITY;
@@ -55,8 +55,8 @@ export async function createAdmission(app: Http, options: AdmissionOptions): Pro
     const params = { max, keyGenerator: (request: FastifyRequest) => `${name} ${keyOf(request)}` };
     return { name, max, local: local(params), shared: shared?.(params) };
   };
-  const user = scope('user', options.userMax, (request) => request.identity.userId);
-  const address = scope('address', options.addressMax, (request) => {
+  const user = scope('user', deps.userMax, (request) => request.identity.userId);
+  const address = scope('address', deps.addressMax, (request) => {
     // Gone before it was counted: a client that reset its connection has no address any more.
     return request.socket.remoteAddress === undefined ? 'gone' : rateLimit.normalizeIP(request.ip);
   });
@@ -70,7 +70,7 @@ export async function createAdmission(app: Http, options: AdmissionOptions): Pro
       return await of.shared(request);
     } catch (error) {
       // Never open: this process counts instead, and it is told.
-      options.shared?.failures.inc();
+      deps.shared?.failures.inc();
       if (performance.now() >= sharedFrom) {
         request.log.warn({ err: error }, 'requests are counted by each gateway: the shared Redis is away');
       }

@@ -3,12 +3,12 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import underPressure from '@fastify/under-pressure';
 import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
-import type { Metrics } from '../metrics.ts';
+import type { LimitMetrics } from './metrics.ts';
 
-export interface SheddingOptions {
+export interface SheddingDeps {
   /** Requests in flight; one more is `overloaded`. */
   requestsMax: number;
-  metrics: Pick<Metrics, 'shed' | 'inFlight'>;
+  metrics: Pick<LimitMetrics, 'shed' | 'inFlight'>;
 }
 
 /** Mean over a second. The bound on requests acts at once; this one when requests are few and dear. */
@@ -20,7 +20,7 @@ const JITTER_SECONDS = 2;
  * exempt, or an orchestrator would kill the process for being busy. Delay and not utilization is looked at: a loop that
  * is used up to 100 % is what a sale wants, as long as everyone is served soon.
  */
-export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingOptions): Promise<void> {
+export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps): Promise<void> {
   let inFlight = 0;
   const overloaded = (reason: 'requests' | 'event_loop'): Problem => {
     metrics.shed.inc({ reason });

@@ -37,7 +37,7 @@ export class RememberedUsers {
   }
 
   /** Sequence and hash in turn, in any order, more than once. */
-  hear(users: number[]): void {
+  learn(users: number[]): void {
     for (let index = 0; index + 1 < users.length; index += 2) {
       const sequence = users[index] ?? 0;
       this.#addHash(users[index + 1] ?? 0);

@@ -1,11 +1,11 @@
 import { FULL_USERS_MAX, type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
 import type { Logger } from '@seckill/runtime';
 import { certainRejection, type CertainRejection } from './certain-rejection.ts';
-import type { MemoryMetrics } from '../metrics.ts';
+import type { MemoryMetrics } from './metrics.ts';
 import type { RedisTime } from './redis-time.ts';
 import { RememberedUsers } from './remembered-users.ts';
 
-export interface SaleMemoryOptions {
+export interface SaleMemoryDeps {
   /** Milliseconds, monotonic. */
   now: () => number;
   readFull: (saleId: string) => Promise<FullState>;
@@ -46,17 +46,17 @@ interface Remembered {
  * shared cores); above all, none of that crowd reaches Redis.
  */
 export class SaleMemory {
-  readonly #options: SaleMemoryOptions;
+  readonly #deps: SaleMemoryDeps;
   readonly #sales = new Map<string, Remembered>();
   #readings = 0;
 
-  constructor(options: SaleMemoryOptions) {
-    this.#options = options;
+  constructor(deps: SaleMemoryDeps) {
+    this.#deps = deps;
   }
 
   /** `time`: the clock of the Redis that told it. */
-  hear(announcement: Announcement, time: RedisTime): void {
-    const now = this.#options.now();
+  learn(announcement: Announcement, time: RedisTime): void {
+    const now = this.#deps.now();
     const { saleId, epoch, users } = announcement;
     // Several lanes of a sale would have to be put together first; there is one (decision 13).
     if (announcement.lane !== 0) return;
@@ -71,14 +71,14 @@ export class SaleMemory {
     }
     if (epoch < sale.state.epoch) return;
     sale.heardAt = now;
-    sale.users.hear(users);
+    sale.users.learn(users);
     if (isNewer(announcement, sale.state)) Object.assign(sale, { state: announcement, time });
     this.#watchGap(sale, now);
   }
 
   /** The certain rejection of this request, or undefined: ask stock. */
   answer(item: ReserveItem): CertainRejection | undefined {
-    const now = this.#options.now();
+    const now = this.#deps.now();
     const sale = this.#sales.get(item.saleId);
     const bounds = sale?.time.bounds(now);
     if (sale === undefined || bounds === undefined) return undefined;
@@ -90,7 +90,7 @@ export class SaleMemory {
     }
     // INV-4: whoever has a key must hear its first answer.
     if (rejection === undefined || sale.users.has(item.userId)) return undefined;
-    this.#options.metrics.answers.inc({ outcome: rejection.outcome });
+    this.#deps.metrics.answers.inc({ outcome: rejection.outcome });
     return rejection;
   }
 
@@ -101,7 +101,7 @@ export class SaleMemory {
 
   /** Seconds since the oldest state, for the metrics; 0 when there is none, NaN while the clock of one is not known. */
   oldestSeconds(): number {
-    const now = this.#options.now();
+    const now = this.#deps.now();
     const ages = [...this.#sales.values()].map(
       ({ state, time }) => (time.bounds(now)?.latest ?? Number.NaN) - state.now,
     );
@@ -117,7 +117,7 @@ export class SaleMemory {
     const hasBegun = sale.askedAt !== Number.NEGATIVE_INFINITY;
     if (hasBegun && (sale.gapSince === undefined || now - sale.gapSince < GAP_MS)) return;
     if (now - sale.askedAt < FULL_PAUSE_MS || this.#readings >= FULL_READINGS_MAX) return;
-    if (hasBegun) this.#options.metrics.gaps.inc();
+    if (hasBegun) this.#deps.metrics.gaps.inc();
     sale.askedAt = now;
     this.#readings += 1;
     void this.#readFull(saleId, sale).finally(() => {
@@ -126,7 +126,7 @@ export class SaleMemory {
   }
 
   async #readFull(saleId: string, sale: Remembered): Promise<void> {
-    const { readFull, logger, metrics, now } = this.#options;
+    const { readFull, logger, metrics, now } = this.#deps;
     const users = sale.users;
     try {
       const full = await readFull(saleId);

@@ -1,7 +1,7 @@
 import { Announcement, statesChannel } from '@seckill/contracts';
 import { createRedis, readNode, type Logger, type RedisNode } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
-import type { MemoryMetrics } from '../metrics.ts';
+import type { MemoryMetrics } from './metrics.ts';
 import { RedisTime } from './redis-time.ts';
 
 const announcement = Compile(Announcement);
@@ -9,9 +9,9 @@ const announcement = Compile(Announcement);
 /** Also a heartbeat: a connection that went silent answers no TIME and is replaced. */
 const TIME_EVERY_MS = 1_000;
 
-export interface StateFeedOptions {
+export interface StateFeedDeps {
   /** `time`: the clock of the Redis that told it. */
-  hear: (announcement: Announcement, time: RedisTime) => void;
+  onAnnouncement: (announcement: Announcement, time: RedisTime) => void;
   logger: Logger;
   metrics: Pick<MemoryMetrics, 'announcements'>;
 }
@@ -30,7 +30,7 @@ export interface StateFeed {
  */
 export function startStateFeed(
   { url, isCluster }: { url: string; isCluster: boolean },
-  { hear, logger, metrics }: StateFeedOptions,
+  { onAnnouncement, logger, metrics }: StateFeedDeps,
 ): StateFeed {
   // No INFO: its user may do no more than subscribe, ask for the time and, in a cluster, for the nodes.
   const redis = createRedis(url, logger, { enableReadyCheck: false, autoResubscribe: false });
@@ -74,7 +74,7 @@ export function startStateFeed(
   redis.on('message', (_channel, text) => {
     const message = parse(text);
     metrics.announcements.inc({ result: message === undefined ? 'invalid' : 'heard' });
-    if (message !== undefined) hear(message, time);
+    if (message !== undefined) onAnnouncement(message, time);
   });
   redis.connect().catch(() => undefined);
   const timer = setInterval(() => void readTime(), TIME_EVERY_MS);

@@ -1,15 +1,15 @@
 import { askPrimaryUrls, systemClock, toPrimaryUrls, type RedisAddress } from '@seckill/runtime';
-import { startStateFeed, type StateFeed, type StateFeedOptions } from './state-feed.ts';
+import { startStateFeed, type StateFeed, type StateFeedDeps } from './state-feed.ts';
 
 /** A new primary is heard within this time; until then stock answers for its sales. */
 const REFRESH_MS = 1_000;
 
 /** One feed, or one for each primary of a cluster. */
-export function startStateFeeds(address: RedisAddress, options: StateFeedOptions): { close(): void } {
-  if (!address.isCluster) return startStateFeed(address, options);
+export function startStateFeeds(address: RedisAddress, deps: StateFeedDeps): { close(): void } {
+  if (!address.isCluster) return startStateFeed(address, deps);
   const feeds = new Map<string, StateFeed>();
   const closing = new AbortController();
-  void keepFeeds(address.url, feeds, options, closing.signal);
+  void keepFeeds(address.url, feeds, deps, closing.signal);
   return {
     close() {
       closing.abort();
@@ -21,15 +21,15 @@ export function startStateFeeds(address: RedisAddress, options: StateFeedOptions
 async function keepFeeds(
   seedUrl: string,
   feeds: Map<string, StateFeed>,
-  options: StateFeedOptions,
+  deps: StateFeedDeps,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      const urls = await readPrimaries(seedUrl, feeds, options);
-      refresh(feeds, urls, options, signal);
+      const urls = await readPrimaries(seedUrl, feeds, deps);
+      refresh(feeds, urls, deps, signal);
     } catch (error) {
-      options.logger.warn({ err: error }, 'no node of the cluster tells who its primaries are');
+      deps.logger.warn({ err: error }, 'no node of the cluster tells who its primaries are');
     }
     await systemClock.sleep(REFRESH_MS, signal);
   }
@@ -38,12 +38,12 @@ async function keepFeeds(
 function refresh(
   feeds: Map<string, StateFeed>,
   urls: Set<string>,
-  options: StateFeedOptions,
+  deps: StateFeedDeps,
   signal: AbortSignal,
 ): void {
   if (signal.aborted) return;
   for (const url of urls) {
-    if (!feeds.has(url)) feeds.set(url, startStateFeed({ url, isCluster: true }, options));
+    if (!feeds.has(url)) feeds.set(url, startStateFeed({ url, isCluster: true }, deps));
   }
   for (const [url, feed] of feeds) {
     if (urls.has(url)) continue;
@@ -55,7 +55,7 @@ function refresh(
 async function readPrimaries(
   seedUrl: string,
   feeds: Map<string, StateFeed>,
-  { logger }: StateFeedOptions,
+  { logger }: StateFeedDeps,
 ): Promise<Set<string>> {
   const nodes = [...feeds.values()].flatMap(({ node }) => node ?? []);
   return nodes.length === 0 ? askPrimaryUrls(seedUrl, logger) : toPrimaryUrls(nodes, seedUrl);

@@ -1,11 +1,11 @@
 import { SaleId } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import type { Services } from '../dependencies.ts';
+import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /** What Redis, Kafka and Postgres hold of a sale, compared; for operators. */
-export function auditRoute(app: Http, { authenticateAdmin, order, stock }: Services): void {
+export function auditRoute(app: Http, { authenticateAdmin, order, stock }: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId/audit',
     { onRequest: authenticateAdmin, schema: { params: Type.Object({ saleId: SaleId }) } },

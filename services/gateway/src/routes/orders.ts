@@ -1,20 +1,20 @@
 import { parseReservationId, type Order, type Reservation } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import type { Services } from '../dependencies.ts';
+import type { RouteDeps } from '../deps.ts';
 import { traceOf, type Trace } from '../upstream/trace.ts';
 
 const Params = Type.Object({ orderId: Type.String({ minLength: 1, maxLength: 128 }) });
 
-export function orderRoutes(app: Http, services: Services): void {
-  const { authenticate, order, isSandbox } = services;
+export function orderRoutes(app: Http, deps: RouteDeps): void {
+  const { authenticate, order, isSandbox } = deps;
   const owned = { onRequest: authenticate, schema: { params: Params } };
 
   app.get('/v1/orders/:orderId', owned, async (request, reply) => {
     const { orderId } = request.params;
     const { userId } = request.identity;
     reply.header('cache-control', 'no-store');
-    return findOrder(services, { orderId, userId, trace: traceOf(request) });
+    return findOrder(deps, { orderId, userId, trace: traceOf(request) });
   });
 
   app.get('/v1/orders', { onRequest: authenticate }, async (request, reply) => {
@@ -34,7 +34,7 @@ export function orderRoutes(app: Http, services: Services): void {
       const ended = await order.endOrder(orderId, verb, userId, traceOf(request));
       if (ended !== undefined) return ended;
       // Throws `order_not_found`; else the buyer was promised this order, and it is only not stored yet.
-      await findOrder(services, { orderId, userId, trace: traceOf(request) });
+      await findOrder(deps, { orderId, userId, trace: traceOf(request) });
       throw new Problem('order_not_ready');
     });
   }
@@ -51,8 +51,8 @@ interface Wanted {
  * the two looks. A stranger learns nothing but 404.
  * @throws Problem `order_not_found`; `order_not_ready` when neither row nor hold is there and Redis cannot tell.
  */
-async function findOrder(services: Services, { orderId, userId, trace }: Wanted): Promise<Order> {
-  const { order, stock } = services;
+async function findOrder(deps: RouteDeps, { orderId, userId, trace }: Wanted): Promise<Order> {
+  const { order, stock } = deps;
   const saleId = parseReservationId(orderId)?.saleId;
   if (saleId === undefined) throw new Problem('order_not_found');
   const stored = await order.order(orderId, userId, trace);
@@ -61,7 +61,7 @@ async function findOrder(services: Services, { orderId, userId, trace }: Wanted)
   if (hold?.userId === userId) return orderFromHold(hold.reservation);
   if (hold !== undefined) throw new Problem('order_not_found');
   // Before the row is looked for again: once the lane is open, everything that was promised is stored.
-  const canTell = await canStockTell(services, saleId, trace);
+  const canTell = await canStockTell(deps, saleId, trace);
   const settled = await order.order(orderId, userId, trace);
   if (settled !== undefined) return settled;
   throw new Problem(canTell ? 'order_not_found' : 'order_not_ready');
@@ -71,7 +71,7 @@ async function findOrder(services: Services, { orderId, userId, trace }: Wanted)
  * While a lane is checked or rebuilt, that it has no hold says nothing: Redis may have lost it, and its row still be on
  * its way from Kafka (INV-2). A sale that order does not know, or has retired, has no lane and never will.
  */
-async function canStockTell({ order, stock }: Services, saleId: string, trace: Trace): Promise<boolean> {
+async function canStockTell({ order, stock }: RouteDeps, saleId: string, trace: Trace): Promise<boolean> {
   if ((await stock.state(saleId, trace)).gate === 'open') return true;
   try {
     return (await order.sale(saleId, trace)).retired !== undefined;

@@ -2,7 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { PaymentNotification } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
-import type { Services } from '../dependencies.ts';
+import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /**
@@ -10,7 +10,7 @@ import { traceOf } from '../upstream/trace.ts';
  * who did not sign learns nothing about the body. Only who did not sign is counted by address: a provider sends all its
  * notices from a few, and one that had to wait for minutes would find the hold expired.
  */
-export function paymentRoutes(app: Http, { admit, order, signatures, metrics }: Services): void {
+export function paymentRoutes(app: Http, { admit, order, signatures, metrics }: RouteDeps): void {
   void app.register(async (scope) => {
     const parseJson = scope.getDefaultJsonParser('error', 'error');
     scope.removeContentTypeParser('application/json');

@@ -3,7 +3,7 @@ import { Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { CertainRejection } from '../memory/certain-rejection.ts';
-import type { Services } from '../dependencies.ts';
+import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
 import { rejectionProblem } from '../rejection-problem.ts';
@@ -11,9 +11,9 @@ import { PrebuiltRejections } from '../memory/prebuilt.ts';
 
 const Params = Type.Object({ saleId: SaleId });
 
-export function reservationRoutes(app: Http, services: Services): void {
-  const { authenticate, memory, metrics } = services;
-  const prebuilt = new PrebuiltRejections(services.docsBaseUrl);
+export function reservationRoutes(app: Http, deps: RouteDeps): void {
+  const { authenticate, memory, metrics } = deps;
+  const prebuilt = new PrebuiltRejections(deps.docsBaseUrl);
 
   /** The cheapest path (decision 9): neither stock nor JSON. */
   function rejectFromMemory(request: FastifyRequest, reply: FastifyReply, rejection: CertainRejection) {
@@ -40,7 +40,7 @@ export function reservationRoutes(app: Http, services: Services): void {
         metrics.reservations.inc({ outcome: rejection.outcome });
         return rejectFromMemory(request, reply, rejection);
       }
-      const answer = await askStock(services, item);
+      const answer = await askStock(deps, item);
       metrics.reservations.inc({ outcome: outcomeLabel(answer) });
       if (answer.outcome === 'reserved') {
         if (answer.replayed) reply.header('idempotent-replayed', 'true');
@@ -48,7 +48,7 @@ export function reservationRoutes(app: Http, services: Services): void {
       }
       // Whether there is such a sale only order can tell; it throws `sale_not_found` (recovery.md, "The gate").
       if (answer.outcome === 'sale_unavailable' && answer.missing) {
-        const { retired } = await services.order.sale(saleId, traceOf(request));
+        const { retired } = await deps.order.sale(saleId, traceOf(request));
         if (retired !== undefined) throw new Problem('sale_closed');
       }
       throw rejectionProblem(answer);
@@ -56,7 +56,7 @@ export function reservationRoutes(app: Http, services: Services): void {
   );
 }
 
-async function askStock({ reserver, memory }: Services, item: ReserveItem): Promise<ReserveAnswer> {
+async function askStock({ reserver, memory }: RouteDeps, item: ReserveItem): Promise<ReserveAnswer> {
   const answer = await reserver.reserve(item);
   // Their repeat must reach stock, also before stock's announcement has reached us (INV-4).
   const mayHaveKey = answer.outcome === 'reserved' || answer.outcome === 'outcome_unknown';

@@ -2,7 +2,7 @@ import { LIMITS, RestockRequest, SaleId, SaleInput, Sku, type SaleRecord } from 
 import { Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import type { Services } from '../dependencies.ts';
+import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
 import { etagOf, matchesEtag, retiredState, viewSale } from '../sale-view.ts';
@@ -10,8 +10,8 @@ import { etagOf, matchesEtag, retiredState, viewSale } from '../sale-view.ts';
 const Params = Type.Object({ saleId: SaleId });
 const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
 
-export function saleRoutes(app: Http, services: Services): void {
-  const { authenticateAdmin, order, stock } = services;
+export function saleRoutes(app: Http, deps: RouteDeps): void {
+  const { authenticateAdmin, order, stock } = deps;
 
   async function sendSale(
     request: FastifyRequest,
@@ -43,9 +43,9 @@ export function saleRoutes(app: Http, services: Services): void {
 
   app.get(
     '/v1/sales/:saleId',
-    { onRequest: services.admit, schema: { params: Params } },
+    { onRequest: deps.admit, schema: { params: Params } },
     async (request, reply) => {
-      const isAdmin = await readsAsAdmin(services, request.headers.authorization);
+      const isAdmin = await readsAsAdmin(deps, request.headers.authorization);
       const record = await order.sale(request.params.saleId, traceOf(request));
       return sendSale(request, reply, record, isAdmin);
     },
@@ -74,7 +74,7 @@ export function saleRoutes(app: Http, services: Services): void {
 }
 
 /** Reading needs no token; one that is sent must be good, or the reader would wonder why fields are missing. */
-async function readsAsAdmin({ identifier }: Services, authorization: string | undefined): Promise<boolean> {
+async function readsAsAdmin({ identifier }: RouteDeps, authorization: string | undefined): Promise<boolean> {
   if (authorization === undefined) return false;
   const identity = await identifier.identify(authorization);
   return identity.isAdmin;

@@ -1,11 +1,11 @@
 import type { ReserveAnswer, ReserveItem } from '@seckill/contracts';
 import { Batcher, systemClock, UpstreamError, type Logger, type Upstream } from '@seckill/runtime';
-import type { Metrics } from '../metrics.ts';
+import type { UpstreamMetrics } from './metrics.ts';
 
-export interface ReserverOptions {
+export interface ReserverDeps {
   upstream: Pick<Upstream, 'call'>;
   logger: Logger;
-  metrics: Pick<Metrics, 'batchItems' | 'batchFailures'>;
+  metrics: UpstreamMetrics;
   callsMax: number;
   batchCountMax: number;
   queueCountMax: number;
@@ -24,8 +24,8 @@ export interface Reserver {
   close(): Promise<void>;
 }
 
-export function createReserver(options: ReserverOptions): Reserver {
-  const { upstream, logger, metrics, ...bounds } = options;
+export function createReserver(deps: ReserverDeps): Reserver {
+  const { upstream, logger, metrics, ...bounds } = deps;
   const batcher = new Batcher<ReserveItem, ReserveAnswer>({
     ...bounds,
     clock: systemClock,

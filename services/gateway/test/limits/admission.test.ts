@@ -4,9 +4,9 @@ import { createHttp, createRedis, createRegistry } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
 import { pino } from 'pino';
 import t from 'tap';
-import { createAdmission, type AdmissionOptions } from '../../src/limits/admission.ts';
+import { createAdmission, type AdmissionDeps } from '../../src/limits/admission.ts';
 import type { Identity } from '../../src/identity/identity.ts';
-import { createMetrics } from '../../src/metrics.ts';
+import { createLimitMetrics } from '../../src/limits/metrics.ts';
 import { WindowStore } from '../../src/limits/window-store.ts';
 
 /** In one tick, as a crowd does. */
@@ -14,7 +14,7 @@ function atOnce<Result>(count: number, send: (index: number) => Promise<Result>)
   return Promise.all(Array.from({ length: count }, (_, index) => send(index)));
 }
 
-async function build(limits: AdmissionOptions, trustProxy?: string) {
+async function build(limits: AdmissionDeps, trustProxy?: string) {
   const app = createHttp({
     logger: pino({ enabled: false }),
     isReady: () => true,
@@ -114,7 +114,7 @@ await t.test('gateways that share a Redis count together, and each by itself whi
   Reflect.deleteProperty(process.env, 'REDIS_URL');
   const engines = await startEngines({ name: `limits-${process.pid}`, anyName: true, only: ['redis'] });
   t.teardown(() => engines.stop());
-  const failures = createMetrics(createRegistry()).limitFailures;
+  const failures = createLimitMetrics(createRegistry()).failures;
   const connect = async () => {
     const redis = createRedis(engines.redis, pino({ enabled: false }), { commandTimeout: 2_000 });
     await redis.connect();

@@ -3,21 +3,10 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
-import { createRegistry, Upstream } from '@seckill/runtime';
-import { SignJWT } from 'jose';
-import { pino } from 'pino';
 import t from 'tap';
 import { Pool } from 'undici';
-import { buildApp } from '../../src/app.ts';
-import { createIdentifier } from '../../src/identity/identity.ts';
-import { createMetrics } from '../../src/metrics.ts';
-import { createOrderClient } from '../../src/upstream/order-client.ts';
-import { createReserver } from '../../src/upstream/reserver.ts';
-import { createSignatureVerifier } from '../../src/identity/signature.ts';
-import { createStockClient } from '../../src/upstream/stock-client.ts';
-import { secretKeys } from '../../src/identity/token-keys.ts';
+import { startGateway, tokenOf } from '../support/gateway.ts';
 
-const SECRET = 's'.repeat(32);
 const REQUESTS_MAX = 3;
 
 const waiting: ServerResponse[] = [];
@@ -34,51 +23,24 @@ const answerAll = () => {
 };
 
 const { port } = stock.address() as AddressInfo;
-const upstream = new Upstream({
-  url: `http://127.0.0.1:${port}`,
-  token: 't',
-  connections: 8,
-  timeoutMs: 20_000,
+const gateway = await startGateway({
+  STOCK_URL: `http://127.0.0.1:${port}`,
+  RATE_LIMIT_USER_MAX: '1000',
+  HTTP_REQUESTS_COUNT_MAX: String(REQUESTS_MAX),
+  STOCK_TIMEOUT_MS: '20000',
+  RESERVE_CALLS_MAX: '8',
+  RESERVE_BATCH_COUNT_MAX: '1',
+  RESERVE_WAIT_MS: '20000',
 });
-const logger = pino({ enabled: false });
-const metrics = createMetrics(createRegistry());
-let isReady = true;
-const app = await buildApp({
-  logger,
-  metrics,
-  isReady: () => isReady,
-  docsBaseUrl: '',
-  limits: { userMax: 1_000, addressMax: 1_000 },
-  requestsMax: REQUESTS_MAX,
-  identifier: createIdentifier({ keys: secretKeys(SECRET), issuer: undefined, audience: undefined }),
-  signatures: createSignatureVerifier([]),
-  isSandbox: false,
-  reserver: createReserver({
-    upstream,
-    logger,
-    metrics,
-    callsMax: 8,
-    batchCountMax: 1,
-    queueCountMax: 100,
-    waitMs: 20_000,
-    callMs: 20_000,
-  }),
-  stock: createStockClient(upstream),
-  order: createOrderClient(upstream),
-});
+const { app } = gateway;
 await app.listen({ host: '127.0.0.1', port: 0 });
 const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
 const pool = new Pool(url, { connections: 16, pipelining: 1 });
-const token = await new SignJWT({})
-  .setProtectedHeader({ alg: 'HS256' })
-  .setSubject('u1')
-  .setExpirationTime('1h')
-  .sign(new TextEncoder().encode(SECRET));
+const token = await tokenOf('u1');
 t.teardown(async () => {
   answerAll();
   await pool.destroy();
-  await app.close();
-  await upstream.close();
+  await gateway.stop();
   stock.closeAllConnections();
   stock.close();
 });
@@ -108,7 +70,11 @@ async function until(what: string, isSo: () => boolean | Promise<boolean>): Prom
   }
 }
 
-const inFlight = async () => (await metrics.inFlight.get()).values[0]?.value ?? 0;
+async function inFlight(): Promise<number> {
+  const gauge = gateway.registry.getSingleMetric('seckill_gateway_requests_in_flight');
+  if (gauge === undefined) throw new Error('nobody counts the requests in flight');
+  return (await gauge.get()).values[0]?.value ?? 0;
+}
 
 await t.test('one more than the bound is refused before anything of it is looked at', async (t) => {
   const served = Array.from({ length: REQUESTS_MAX }, () => reserve());
@@ -160,7 +126,7 @@ await t.test('a connection that goes with several requests on it gives all their
 });
 
 await t.test('while it drains it serves on, and ends each connection with its next answer', async (t) => {
-  isReady = false;
+  gateway.setReady(false);
   const next = reserve();
   await until('stock is asked', () => waiting.length === 1);
   answerAll();
@@ -170,5 +136,5 @@ await t.test('while it drains it serves on, and ends each connection with its ne
   const ready = await pool.request({ method: 'GET', path: '/readyz' });
   await ready.body.dump();
   t.equal(ready.statusCode, 503);
-  isReady = true;
+  gateway.setReady(true);
 });

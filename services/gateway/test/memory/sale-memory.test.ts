@@ -4,7 +4,7 @@ import { fnv1a, type Announcement, type FullState, type ReserveItem } from '@sec
 import { createRegistry } from '@seckill/runtime';
 import { pino } from 'pino';
 import t from 'tap';
-import { createMemoryMetrics } from '../../src/metrics.ts';
+import { createMemoryMetrics } from '../../src/memory/metrics.ts';
 import { RedisTime } from '../../src/memory/redis-time.ts';
 import { SaleMemory } from '../../src/memory/sale-memory.ts';
 
@@ -70,7 +70,7 @@ function build() {
       now += ms;
     },
     hear: (patch: Partial<Announcement> = {}) => {
-      memory.hear(announcement(patch), time);
+      memory.learn(announcement(patch), time);
     },
     /** Stock answers the oldest question. */
     tellAll: async (patch: Partial<FullState> = {}, users: string[] | null = ['u1']) => {
@@ -196,7 +196,7 @@ await t.test('a message that was delayed on its way is old when it comes', async
   const { ask, announcement, memory, advance, time } = await buildFilled();
   const early = announcement();
   advance(1_500);
-  memory.hear(early, time);
+  memory.learn(early, time);
   t.equal(ask(), undefined);
 });
 

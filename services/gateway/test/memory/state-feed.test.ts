@@ -7,7 +7,7 @@ import { startEngines } from '@seckill/stack';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import t from 'tap';
-import { createMemoryMetrics } from '../../src/metrics.ts';
+import { createMemoryMetrics } from '../../src/memory/metrics.ts';
 import { startStateFeed } from '../../src/memory/state-feed.ts';
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
@@ -40,7 +40,7 @@ await t.test(
     const logger = pino({ enabled: false });
     const feed = startStateFeed(
       { url: url.href, isCluster: false },
-      { hear: (one) => heard.push(one), logger, metrics },
+      { onAnnouncement: (one) => heard.push(one), logger, metrics },
     );
     const { time } = feed;
     t.teardown(() => {

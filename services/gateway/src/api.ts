@@ -1,0 +1,124 @@
+import { createRedis, Upstream, type RedisAddress } from '@seckill/runtime';
+import type { ApiDeps, GatewayDeps } from './deps.ts';
+import { createIdentifier } from './identity/identity.ts';
+import { createSignatureVerifier } from './identity/signature.ts';
+import type { AdmissionDeps } from './limits/admission.ts';
+import { createLimitMetrics, type LimitMetrics } from './limits/metrics.ts';
+import { createMemoryMetrics, observeMemoryAge } from './memory/metrics.ts';
+import { SaleMemory } from './memory/sale-memory.ts';
+import { startStateFeeds } from './memory/state-feeds.ts';
+import { createMetrics } from './metrics.ts';
+import { createUpstreamMetrics } from './upstream/metrics.ts';
+import { createOrderClient } from './upstream/order-client.ts';
+import { createReserver, type Reserver } from './upstream/reserver.ts';
+import { createStockClient, type StockClient } from './upstream/stock-client.ts';
+
+/** A request waits for its count at the shared Redis; a count that takes longer than this is made here instead. */
+const SHARED_COUNT_MS = 100;
+
+/** Starts everything behind the routes. */
+export function startApi(deps: GatewayDeps): ApiDeps {
+  const { config, logger, lifecycle, registry } = deps;
+  const stock = startStockClient(deps);
+  const reserver = startReserver(deps);
+  const limitMetrics = createLimitMetrics(registry);
+  return {
+    logger,
+    isReady: () => lifecycle.isReady,
+    docsBaseUrl: config.docsBaseUrl,
+    ...(config.trustProxy === undefined ? {} : { trustProxy: config.trustProxy }),
+    admission: startAdmission(deps, limitMetrics),
+    requestsMax: config.requestsMax,
+    limitMetrics,
+    identifier: createIdentifier({
+      keys: config.tokenKeys,
+      issuer: config.jwtIssuer,
+      audience: config.jwtAudience,
+    }),
+    signatures: createSignatureVerifier(config.webhookSecrets),
+    isSandbox: config.payments === 'sandbox',
+    reserver,
+    ...(config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, stock) }),
+    stock,
+    order: createOrderClient(connect(deps, 'order', config.orderConnections)),
+    metrics: createMetrics(registry),
+  };
+}
+
+function connect(
+  { config, lifecycle }: GatewayDeps,
+  service: 'stock' | 'order',
+  connections: number,
+  name = `${service} connections`,
+): Upstream {
+  const upstream = new Upstream({
+    url: service === 'stock' ? config.stockUrl : config.orderUrl,
+    token: config.gatewayToken,
+    connections,
+    timeoutMs: service === 'stock' ? config.stockTimeoutMs : config.orderTimeoutMs,
+  });
+  lifecycle.onStop(name, () => upstream.close());
+  return upstream;
+}
+
+function startStockClient(deps: GatewayDeps): StockClient {
+  return createStockClient(connect(deps, 'stock', deps.config.stockConnections));
+}
+
+/**
+ * Reservations have connections of their own: behind a crowd that reads the sale, a batch would wait for a free
+ * connection until it is too late for an answer.
+ */
+function startReserver(deps: GatewayDeps): Reserver {
+  const { config, logger, lifecycle, registry } = deps;
+  const reserver = createReserver({
+    upstream: connect(deps, 'stock', config.reserveCallsMax, 'connections of reservations'),
+    logger,
+    metrics: createUpstreamMetrics(registry),
+    callsMax: config.reserveCallsMax,
+    batchCountMax: config.reserveBatchCountMax,
+    queueCountMax: config.reserveQueueCountMax,
+    waitMs: config.reserveWaitMs,
+    callMs: config.stockTimeoutMs,
+  });
+  lifecycle.onStop('reservations', () => reserver.close());
+  return reserver;
+}
+
+function startMemory(
+  { logger, lifecycle, registry }: GatewayDeps,
+  address: RedisAddress,
+  stock: StockClient,
+): SaleMemory {
+  const metrics = createMemoryMetrics(registry);
+  const memory = new SaleMemory({
+    now: () => performance.now(),
+    readFull: (saleId) => stock.fullState(saleId),
+    logger,
+    metrics,
+  });
+  observeMemoryAge(registry, () => memory.oldestSeconds());
+  const feeds = startStateFeeds(address, {
+    onAnnouncement: (announcement, time) => {
+      memory.learn(announcement, time);
+    },
+    logger,
+    metrics,
+  });
+  lifecycle.onStop('states', async () => {
+    feeds.close();
+  });
+  return memory;
+}
+
+/** The shared Redis may be away, now or later: gateways count by themselves then. */
+function startAdmission({ config, logger, lifecycle }: GatewayDeps, metrics: LimitMetrics): AdmissionDeps {
+  const { rateLimitUserMax: userMax, rateLimitAddressMax: addressMax, rateLimitRedisUrl } = config;
+  if (rateLimitRedisUrl === undefined) return { userMax, addressMax };
+  const redis = createRedis(rateLimitRedisUrl, logger, { commandTimeout: SHARED_COUNT_MS });
+  redis.connect().catch(() => undefined);
+  lifecycle.onStop('shared limits', async () => {
+    redis.disconnect();
+  });
+  return { userMax, addressMax, shared: { redis, failures: metrics.failures } };
+}

@@ -1,0 +1,54 @@
+import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Config } from './config.ts';
+import type { Identifier } from './identity/identity.ts';
+import type { SignatureVerifier } from './identity/signature.ts';
+import type { AdmissionDeps } from './limits/admission.ts';
+import type { LimitMetrics } from './limits/metrics.ts';
+import type { SaleMemory } from './memory/sale-memory.ts';
+import type { GatewayMetrics } from './metrics.ts';
+import type { OrderClient } from './upstream/order-client.ts';
+import type { Reserver } from './upstream/reserver.ts';
+import type { StockClient } from './upstream/stock-client.ts';
+
+/** What one gateway process is started with. */
+export interface GatewayDeps {
+  config: Config;
+  logger: Logger;
+  lifecycle: Pick<Lifecycle, 'isReady' | 'onStop'>;
+  registry: Registry;
+}
+
+/** What the public API is assembled from: everything behind its routes. */
+export interface ApiDeps {
+  logger: Logger;
+  isReady: () => boolean;
+  docsBaseUrl: string;
+  /** Proxies whose `X-Forwarded-For` is believed: addresses, CIDRs. Absent: the address of the socket counts. */
+  trustProxy?: string;
+  admission: AdmissionDeps;
+  /** Requests in flight. */
+  requestsMax: number;
+  limitMetrics: LimitMetrics;
+  identifier: Identifier;
+  signatures: SignatureVerifier;
+  /** `PAYMENTS=sandbox`: buyers may pay by a call of their own, without a provider. */
+  isSandbox: boolean;
+  reserver: Reserver;
+  /** Absent without `REDIS_URL`: then stock answers everything. */
+  memory?: SaleMemory;
+  stock: StockClient;
+  order: OrderClient;
+  metrics: GatewayMetrics;
+}
+
+export type Authenticate = (request: FastifyRequest, reply?: FastifyReply) => Promise<void>;
+
+/** What routes work with. */
+export interface RouteDeps extends ApiDeps {
+  /** Runs before the body is read: who may not ask is told so first (the precedence of docs/http-api.md). */
+  authenticate: Authenticate;
+  authenticateAdmin: Authenticate;
+  /** For routes that need no token. */
+  admit: Authenticate;
+}
