@@ -6,6 +6,7 @@ export * from './http/credential.ts';
 export * from './kafka/dead-letter.ts';
 export * from './http/http.ts';
 export * from './invariant.ts';
+export * from './kafka/group-takeover.ts';
 export * from './kafka/kafka-connect.ts';
 export * from './kafka/kafka-settings.ts';
 export * from './kafka/kafka.ts';

@@ -17,6 +17,11 @@ export function createIntakePool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: INTAKE_CONCURRENCY });
 }
 
+/** For who lives in the group: a member that waited behind its own transactions to tell would be taken for dead. */
+export function createMembersPool(url: string, logger: Logger): Pool {
+  return createPool(url, logger, { max: 1 });
+}
+
 /** Expiry works batch by batch. */
 export function createExpiryPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 1 });

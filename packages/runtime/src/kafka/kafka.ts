@@ -1,5 +1,6 @@
 import { HEADERS, partitionOf, type Topic } from '@seckill/contracts';
 import kafkajs, { type Consumer, type Kafka, type Producer } from 'kafkajs';
+import { GroupTakeover, removeMember, type MemberStore } from './group-takeover.ts';
 import type { KafkaSettings } from './kafka-settings.ts';
 import { KafkaCommits } from './kafka-commits.ts';
 import { mendKafkaTimer } from './kafka-timer.ts';
@@ -159,6 +160,8 @@ export interface ConsumerOptions {
   kafka: Kafka;
   groupId: string;
   topic: Topic;
+  /** Who else lives in the group. Absent: a dead member keeps its partitions for the session time, 10 s. */
+  members?: MemberStore;
   /** Partitions handled at the same time. */
   concurrency: number;
   onBatch: (batch: Batch, context: BatchContext) => Promise<void>;
@@ -179,7 +182,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     groupId: options.groupId,
     allowAutoTopicCreation: false,
     sessionTimeout: 10_000,
-    heartbeatInterval: 1_000,
+    // A rearrangement of the group is heard of with the next heartbeat.
+    heartbeatInterval: 500,
     rebalanceTimeout: 30_000,
     // The default of 5 s delays every disconnect by as much.
     maxWaitTimeInMs: 250,
@@ -191,6 +195,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
       restartOnFailure: async () => !abort.signal.aborted,
     },
   });
+  const takeover = options.members && createTakeover(options, options.members);
   const commits = new KafkaCommits(consumer, options.topic.name, options.kafka.logger());
   const seek = (partition: number, offset: bigint) => {
     consumer.seek({ topic: options.topic.name, partition, offset: offset.toString() });
@@ -199,6 +204,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
   };
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     commits.forget();
+    void takeover?.joined(payload.memberId);
     const topic = options.topic.name;
     const partitions = payload.memberAssignment[topic] ?? [];
     const readOffsets = () => readPartitionOffsets(options, partitions);
@@ -208,10 +214,13 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives on.
     if (!payload.restart && !abort.signal.aborted) options.onFail(payload.error);
   });
+  const watching = takeover?.run(abort.signal);
   try {
     await run(consumer, options, { seek, commits, signal: abort.signal });
   } catch (error) {
     // The caller starts anew; half a consumer would keep its connections, and a place in the group.
+    abort.abort();
+    await watching;
     await consumer.disconnect().catch(() => undefined);
     throw error;
   }
@@ -220,7 +229,17 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     abort.abort();
     await committing;
     await consumer.disconnect();
+    await watching;
   };
+}
+
+function createTakeover({ kafka, groupId }: ConsumerOptions, members: MemberStore): GroupTakeover {
+  return new GroupTakeover({
+    groupId,
+    members,
+    evict: (memberId) => removeMember(kafka, groupId, memberId),
+    log: kafka.logger(),
+  });
 }
 
 /** Over a connection of its own: it is asked once an assignment. */

@@ -1,5 +1,5 @@
 import { TOPICS, type Topic } from '@seckill/contracts';
-import { startConsumer, type Kafka } from '@seckill/runtime';
+import { startConsumer, type Kafka, type MemberStore } from '@seckill/runtime';
 import { INTAKE_CONCURRENCY } from '../database.ts';
 import type { Intake } from './intake.ts';
 
@@ -14,6 +14,7 @@ export async function consumeReservations(options: {
   kafka: Kafka;
   intake: Intake;
   onFail: (error: unknown) => void;
+  members?: MemberStore;
   groupId?: string;
   topic?: Topic;
 }): Promise<() => Promise<void>> {
@@ -22,6 +23,7 @@ export async function consumeReservations(options: {
     kafka,
     groupId: options.groupId ?? INTAKE_GROUP,
     topic: options.topic ?? TOPICS.reservations,
+    ...(options.members === undefined ? {} : { members: options.members }),
     concurrency: INTAKE_CONCURRENCY,
     onAssigned: (assignment) => {
       intake.onAssigned(assignment).catch(onFail);

@@ -1,7 +1,8 @@
 import { createKafka, createProducer, createPublisher, runConsumerRole, systemClock } from '@seckill/runtime';
-import { createIntakePool } from '../database.ts';
+import { createIntakePool, createMembersPool } from '../database.ts';
 import type { OrderDeps } from '../deps.ts';
-import { consumeReservations } from './intake-consumer.ts';
+import { createMemberStore } from './consumer-members.ts';
+import { consumeReservations, INTAKE_GROUP } from './intake-consumer.ts';
 import { createIntakeStore } from './intake-store.ts';
 import { Intake } from './intake.ts';
 
@@ -10,6 +11,8 @@ export function startIntake({ config, logger, lifecycle, metrics, poke }: OrderD
   const log = logger.child({ role: 'intake' });
   const pool = createIntakePool(config.databaseUrl, log);
   lifecycle.onStop('postgres of intake', () => pool.end());
+  const membersPool = createMembersPool(config.databaseUrl, log);
+  lifecycle.onStop('postgres of the members', () => membersPool.end());
   const kafka = createKafka(config.kafka, 'seckill-order-intake', log);
   const producer = createProducer(kafka);
   const intake = new Intake({
@@ -26,6 +29,9 @@ export function startIntake({ config, logger, lifecycle, metrics, poke }: OrderD
     name: 'intake',
     logger: log,
     producer,
-    consume: (onFail) => consumeReservations({ kafka, intake, onFail }),
+    consume: (onFail) => {
+      const members = createMemberStore(membersPool, INTAKE_GROUP);
+      return consumeReservations({ kafka, intake, onFail, members });
+    },
   });
 }

@@ -2,6 +2,8 @@
  * Every Redis key of the project. Formats of the values: scripts/lua/README.md.
  *
  *   seckill:lanes                       SET     the lanes that exist, `<saleId>:<lane>`
+ *   {seckill:lanes}:settlers            SET     members of the settlers' consumer group
+ *   {seckill:lanes}:settler:<memberId>  STRING  lives as long as this member tells that it does
  *   seckill:{<saleId>:<lane>}:state     HASH    gate, epoch, control state, counts by SKU, cap and units by channel
  *   seckill:{<saleId>:<lane>}:buyers    HASH    units by user
  *   seckill:{<saleId>:<lane>}:keys      HASH    hash of user and key → record of a reservation that has ended
@@ -21,6 +23,10 @@ export interface Lane {
 export const LANES_PER_SALE = 1;
 
 export const LANES_KEY = 'seckill:lanes';
+
+/** On a cluster they live where the list of lanes does: the hash tag is that key's whole name. */
+export const MEMBERS_KEY = `{${LANES_KEY}}:settlers`;
+export const memberKey = (memberId: string): string => `{${LANES_KEY}}:settler:${memberId}`;
 
 type Part = 'state' | 'buyers' | 'keys' | 'holds' | 'outbox' | 'lease' | 'keeper';
 export type LaneKeys = Record<Part, string>;

@@ -2,6 +2,7 @@ import { createKafka, createProducer, createPublisher, runConsumerRole, systemCl
 import type { StockDeps } from '../deps.ts';
 import { closeLane } from '../recovery/close-lane.ts';
 import { createSettlerMetrics } from './metrics.ts';
+import { createMemberStore } from './consumer-members.ts';
 import { consumeSettlements, Settler } from './settler.ts';
 import { createSettle } from './settlements.ts';
 
@@ -30,6 +31,7 @@ export function startSettler({ config, logger, lifecycle, connections, registry 
     name: 'settler',
     logger: log,
     producer,
-    consume: (onFail) => consumeSettlements({ kafka, settler, onFail }),
+    consume: (onFail) =>
+      consumeSettlements({ kafka, settler, onFail, members: createMemberStore(connections) }),
   });
 }

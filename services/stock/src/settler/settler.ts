@@ -10,6 +10,7 @@ import {
   type IncomingMessage,
   type Kafka,
   type Logger,
+  type MemberStore,
   type Publisher,
   type RejectedMessage,
 } from '@seckill/runtime';
@@ -172,6 +173,7 @@ export async function consumeSettlements(options: {
   kafka: Kafka;
   settler: Settler;
   onFail: (error: unknown) => void;
+  members?: MemberStore;
   groupId?: string;
   topic?: Topic;
 }): Promise<() => Promise<void>> {
@@ -180,6 +182,7 @@ export async function consumeSettlements(options: {
     kafka,
     groupId: options.groupId ?? SETTLER_GROUP,
     topic: options.topic ?? TOPICS.settlements,
+    ...(options.members === undefined ? {} : { members: options.members }),
     // Every batch is one short pipeline on one connection: partitions need not wait for each other.
     concurrency: TOPICS.settlements.partitions,
     // Nothing is remembered about positions: settling twice is harmless.
