@@ -10,13 +10,16 @@ export interface Proxy {
   cut(): Promise<void>;
   /** Connections stay, and nothing comes through any more. */
   silence(): void;
-  /** After either. */
+  /** The connections of this moment stay, and nothing comes through them any more; new ones work. */
+  lose(): void;
+  /** After `cut` and `silence`. */
   mend(): Promise<void>;
 }
 
 export async function createProxy(t: Test, targetUrl: string): Promise<Proxy> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();
+  const lost = new Set<Socket>();
   let isSilent = false;
   const join = (near: Socket) => {
     const far = connect(Number(target.port), target.hostname);
@@ -28,10 +31,11 @@ export async function createProxy(t: Test, targetUrl: string): Promise<Proxy> {
       one.on('error', () => undefined);
       one.on('close', () => {
         sockets.delete(one);
+        lost.delete(one);
         other.destroy();
       });
       one.on('data', (chunk) => {
-        if (!isSilent && !other.destroyed) other.write(chunk);
+        if (!isSilent && !lost.has(one) && !other.destroyed) other.write(chunk);
       });
     }
   };
@@ -57,6 +61,9 @@ export async function createProxy(t: Test, targetUrl: string): Promise<Proxy> {
     cut,
     silence: () => {
       isSilent = true;
+    },
+    lose: () => {
+      for (const socket of sockets) lost.add(socket);
     },
     mend: async () => {
       // Whoever was silenced has lost bytes: their connections cannot go on.

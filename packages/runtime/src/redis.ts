@@ -8,7 +8,10 @@ import type { Logger } from './logger.ts';
 export function createRedis(
   url: string,
   logger: Logger,
-  options: Pick<RedisOptions, 'enableReadyCheck' | 'autoResubscribe' | 'commandTimeout'> = {},
+  options: Pick<
+    RedisOptions,
+    'enableReadyCheck' | 'autoResubscribe' | 'commandTimeout' | 'socketTimeout' | 'disconnectTimeout'
+  > = {},
 ): Redis {
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -21,7 +24,8 @@ export function createRedis(
     connectTimeout: 1_000,
     commandTimeout: 500,
     // A command that timed out stays on its socket. One that went silent without closing (a lost route) would be kept
-    // until the kernel gives up, about 15 minutes; after this long without an awaited answer it is replaced.
+    // until the kernel gives up, about 15 minutes; after this long without an awaited answer it is replaced. Stock asks
+    // first whether Redis answers others (services/stock/src/redis/connection.ts).
     socketTimeout: 2_000,
     // ioredis 6 would wait up to 5 s between attempts; a sale has no 5 s.
     retryStrategy: (attempt) => Math.min(500, 20 * 2 ** Math.min(attempt, 5)),

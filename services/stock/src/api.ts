@@ -90,8 +90,9 @@ function startGatekeeper(
     logger,
     metrics,
   });
-  connections.onIdentified((connection) => {
-    gatekeeper.poke(connection);
+  connections.onIdentified((connection, isOther) => {
+    metrics.identified.inc({ found: isOther ? 'other' : 'same' });
+    gatekeeper.poke(connection, isOther);
   });
   runRole(lifecycle, 'gatekeeper', (signal) =>
     Promise.all([connectKafka(() => producer.connect(), signal, logger), gatekeeper.run(signal)]),

@@ -36,7 +36,7 @@ interface ListedLane extends Lane {
   saleEpoch: number;
 }
 
-/** Watches over the gates of all lanes, and opens those that closed: at start, at each reconnect, at any time. */
+/** Watches over the gates of all lanes, and opens those that closed: at start, under another Redis, at any time. */
 export class Gatekeeper {
   readonly #options: GatekeeperOptions;
   readonly #running = new Map<string, Promise<void>>();
@@ -67,10 +67,14 @@ export class Gatekeeper {
     return running;
   }
 
-  /** Looks at once: another Redis is behind this connection. The lanes of others are as they were. */
-  poke(connection: Connection): void {
+  /**
+   * Looks at once: it is known anew who is behind this connection. The lanes of others are as they were. So are those of
+   * the same Redis with the same history: it has all that it confirmed, and whatever it lacks all the same is seen by its
+   * sequences in every round.
+   */
+  poke(connection: Connection, isOther: boolean): void {
     const { acknowledged, connections } = this.#options;
-    this.#toldBefore.take(acknowledged, (lane) => connections.find(lane) === connection);
+    if (isOther) this.#toldBefore.take(acknowledged, (lane) => connections.find(lane) === connection);
     this.#failures.clear();
     this.#listedAt = Number.NEGATIVE_INFINITY;
     this.#wake.abort();

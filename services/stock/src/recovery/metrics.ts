@@ -4,7 +4,16 @@ export type GateMetrics = ReturnType<typeof createGateMetrics>;
 
 export function createGateMetrics(registry: Registry) {
   const registers = [registry];
+  const identified = new Counter({
+    name: 'seckill_stock_redis_identified_total',
+    help: 'Connections to Redis made anew, by what was found behind them: the same Redis as before, another',
+    labelNames: ['found'] as const,
+    registers,
+  });
+  // An increase is seen from the first one on.
+  for (const found of ['same', 'other']) identified.inc({ found }, 0);
   return {
+    identified,
     closedLanes: new Gauge({
       name: 'seckill_stock_gate_closed_lanes',
       help: 'Lanes that order wants open and that are not, as this process saw them last',

@@ -10,12 +10,25 @@ import {
   type RedisNode,
 } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
+import { isAnsweringOthers } from './probe.ts';
 import { defineScripts, RESERVE_SCRIPT } from './scripts.ts';
 
 /** A promotion is noticed within this time, also by a connection that survives it. It costs two INFO. */
 const IDENTIFY_MS = 500;
 /** A process that slept does not know whose Redis it talks to when it wakes. */
 const IDENTITY_MS_MAX = 2_000;
+/**
+ * After this long without an answer another connection asks whether Redis answers anybody. If it does, a route was lost, and
+ * ours is replaced. If it does not, Redis is busy (a slow fsync, a fork, a stopped process), and nothing is gained by that.
+ */
+const SILENCE_MS = 1_500;
+/** Replaced in any case: whoever has been silent for that long may be a host that is gone. */
+const SILENCE_MS_MAX = 30_000;
+/** A socket that leads nowhere never answers that it was closed. */
+const FAREWELL_MS = 200;
+
+/** What a listener is told once the Redis behind a connection is known. */
+export type IdentifiedListener = (isOther: boolean) => void;
 
 /**
  * One connection to one Redis, and the identity of what is behind it. While that is not known nothing may be reserved:
@@ -23,9 +36,16 @@ const IDENTITY_MS_MAX = 2_000;
  */
 export class Connection {
   readonly redis: Redis;
+  readonly #url: string;
   readonly #logger: Logger;
   readonly #isCluster: boolean;
-  #runId: string | undefined;
+  /**
+   * Of the Redis that was identified last. It outlives the connection: whoever answers the next one under the same name is
+   * the same process with the same history, has all that it ever confirmed, and its lanes need no check.
+   */
+  #identity: string | undefined;
+  /** `#identity` was read on the connection that stands now. */
+  #isIdentified = false;
   /** When the last reading began; of this process' clock. */
   #identifiedAt = Number.NEGATIVE_INFINITY;
   #node: RedisNode | undefined;
@@ -34,24 +54,35 @@ export class Connection {
   #hasScript = false;
   /** Raised at every connect and close, so that an answer of an earlier connection is dropped. */
   #generation = 0;
-  #onIdentified: () => void = () => undefined;
+  #onIdentified: IdentifiedListener = () => undefined;
+  /** Since when an answer is awaited; of this process' clock. */
+  #silentSince: number | undefined;
+  /** Aborted when the connection is ready, so that it is identified at once. */
+  #wake = new AbortController();
   readonly #closing = new AbortController();
 
-  constructor(url: string, logger: Logger, isCluster = false) {
+  /** @param known identity of the Redis at this address, as another connection of this process read it last. */
+  constructor(url: string, logger: Logger, { isCluster = false, known }: ConnectionOptions = {}) {
+    this.#url = url;
     this.#logger = logger;
     this.#isCluster = isCluster;
-    this.redis = createRedis(url, logger);
+    this.#identity = known;
+    this.redis = createRedis(url, logger, { socketTimeout: SILENCE_MS_MAX, disconnectTimeout: FAREWELL_MS });
     defineScripts(this.redis);
     this.redis.on('close', () => {
-      this.forget();
+      this.#detach();
     });
   }
 
   /** Undefined while disconnected, while not known or known too long ago, while this Redis may evict keys or lacks the script. */
   get runId(): string | undefined {
-    return this.#hasScript && performance.now() - this.#identifiedAt < IDENTITY_MS_MAX
-      ? this.#runId
-      : undefined;
+    const isFresh = performance.now() - this.#identifiedAt < IDENTITY_MS_MAX;
+    return this.#isIdentified && this.#hasScript && isFresh ? this.#identity : undefined;
+  }
+
+  /** As it was read last, also on a connection that has ended. */
+  get lastIdentity(): string | undefined {
+    return this.#identity;
   }
 
   /** As it said when it was identified last; undefined for a Redis that is no node of a cluster. */
@@ -68,11 +99,18 @@ export class Connection {
     this.#hasReplica = hasReplica;
   }
 
-  /** Something else was seen behind the connection than is known of it. */
+  /** Something else was seen behind the connection than is known of it: whoever is identified next is another Redis. */
   forget(): void {
+    this.#detach();
+    this.#identity = undefined;
+  }
+
+  /** The connection has ended. Nothing is reserved until the next one has said who is behind it. */
+  #detach(): void {
     this.#generation += 1;
-    this.#runId = undefined;
+    this.#isIdentified = false;
     this.#hasScript = false;
+    this.#silentSince = undefined;
   }
 
   /** Its scripts were flushed. It is the same Redis, whose lanes need no check: nobody hears of it. */
@@ -80,8 +118,8 @@ export class Connection {
     this.#hasScript = false;
   }
 
-  /** Called whenever another Redis, or another history, is behind the connection than before. */
-  onIdentified(listener: () => void): void {
+  /** Called once for each connection, and whenever another Redis, or another history, is behind it than before. */
+  onIdentified(listener: IdentifiedListener): void {
     this.#onIdentified = listener;
   }
 
@@ -99,6 +137,7 @@ export class Connection {
   watch(): void {
     this.redis.on('ready', () => {
       this.#generation += 1;
+      this.#wake.abort();
     });
     // ioredis goes on trying.
     if (this.redis.status === 'wait') this.redis.connect().catch(() => undefined);
@@ -120,26 +159,54 @@ export class Connection {
   async #keepIdentified(): Promise<void> {
     const { signal } = this.#closing;
     for (;;) {
-      await systemClock.sleep(this.runId === undefined ? IDENTIFY_MS / 5 : IDENTIFY_MS, signal);
+      const pauseMs = this.runId === undefined ? IDENTIFY_MS / 5 : IDENTIFY_MS;
+      await systemClock.sleep(pauseMs, AbortSignal.any([signal, this.#wake.signal]));
       if (signal.aborted) return;
+      this.#wake = new AbortController();
       if (this.redis.status !== 'ready') continue;
+      this.#silentSince ??= performance.now();
       try {
         await this.#identifyOnce();
+        this.#silentSince = undefined;
       } catch (error) {
-        // A late answer alone says nothing about who is there; what is known grows too old by itself.
-        if (error instanceof RedisPolicyError) {
-          this.#runId = undefined;
-          this.#node = undefined;
-        }
-        this.#logger.error({ err: error }, 'redis is not fit for stock');
+        await this.#noteFailure(error);
       }
     }
+  }
+
+  async #noteFailure(error: unknown): Promise<void> {
+    // It may have evicted keys, or have followed another: whatever it says next is to be looked at.
+    if (error instanceof RedisPolicyError) {
+      this.forget();
+      this.#node = undefined;
+      this.#logger.error({ err: error }, 'redis is not fit for stock');
+      return;
+    }
+    // A late answer alone says nothing about who is there; what is known grows too old by itself.
+    this.#logger.warn({ err: error }, 'redis does not say who it is');
+    if (!isTimeout(error)) this.#silentSince = undefined;
+    else if (await this.#isRouteLost()) {
+      this.#logger.warn('redis answers others, but not this connection: it is replaced');
+      this.#detach();
+      this.redis.disconnect(true);
+    }
+  }
+
+  /** Redis answers another connection, and does not answer this one thereafter. */
+  async #isRouteLost(): Promise<boolean> {
+    const generation = this.#generation;
+    const since = this.#silentSince;
+    if (since === undefined || performance.now() - since < SILENCE_MS) return false;
+    if (!(await isAnsweringOthers(this.#url, this.#logger))) return false;
+    // Redis may have woken in between. The process itself may have slept, with the answer in its socket.
+    const isLost = await this.redis.ping().then(() => false, isTimeout);
+    return isLost && generation === this.#generation && !this.#closing.signal.aborted;
   }
 
   async #identifyOnce(): Promise<void> {
     const generation = this.#generation;
     const startedAt = performance.now();
-    if (this.#runId === undefined) await assertNoEviction(this.redis);
+    if (!this.#isIdentified) await assertNoEviction(this.redis);
     if (!this.#hasScript) await this.redis.script('LOAD', RESERVE_SCRIPT.source);
     const { runId, isCluster, hasReplica } = await readIdentity(this.redis);
     // Else every other lane would be answered MOVED, or a cluster of one be believed in.
@@ -150,14 +217,25 @@ export class Connection {
     }
     const node = isCluster ? await readNode(this.redis) : undefined;
     if (generation !== this.#generation) return;
+    const isOther = runId !== this.#identity;
+    const isNews = isOther || !this.#isIdentified;
     this.#hasScript = true;
-    const isOther = runId !== this.#runId;
-    this.#runId = runId;
+    this.#isIdentified = true;
+    this.#identity = runId;
     this.#node = node;
     this.#hasReplica = hasReplica;
     this.#identifiedAt = startedAt;
-    if (!isOther) return;
-    this.#onIdentified();
-    await warnOfDurability(this.redis, this.#logger);
+    if (isNews) this.#onIdentified(isOther);
+    if (isOther) await warnOfDurability(this.redis, this.#logger);
   }
+}
+
+export interface ConnectionOptions {
+  isCluster?: boolean;
+  known?: string | undefined;
+}
+
+/** ioredis has no class for it. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Command timed out';
 }

@@ -31,8 +31,10 @@ export class Connections {
   readonly #logger: Logger;
   /** By URL. */
   readonly #known = new Map<string, Connection>();
+  /** Identities of the nodes that left the list, by URL: one that comes back unharmed is no other Redis. */
+  readonly #gone = new Map<string, string>();
   readonly #closing = new AbortController();
-  #onIdentified: (connection: Connection) => void = () => undefined;
+  #onIdentified: (connection: Connection, isOther: boolean) => void = () => undefined;
 
   constructor({ url, isCluster }: RedisAddress, logger: Logger) {
     this.#url = url;
@@ -70,8 +72,8 @@ export class Connections {
     return [...this.#known.values()];
   }
 
-  /** Called whenever another Redis, or another history, is behind one of the connections than before. */
-  onIdentified(listener: (connection: Connection) => void): void {
+  /** Called whenever it is known anew who is behind a connection. `isOther`: another Redis, or history, than before. */
+  onIdentified(listener: (connection: Connection, isOther: boolean) => void): void {
     this.#onIdentified = listener;
   }
 
@@ -127,9 +129,13 @@ export class Connections {
   }
 
   #add(url: string): Connection {
-    const connection = new Connection(url, this.#logger, this.isCluster);
-    connection.onIdentified(() => {
-      this.#onIdentified(connection);
+    const connection = new Connection(url, this.#logger, {
+      isCluster: this.isCluster,
+      known: this.#gone.get(url),
+    });
+    this.#gone.delete(url);
+    connection.onIdentified((isOther) => {
+      this.#onIdentified(connection, isOther);
     });
     this.#known.set(url, connection);
     return connection;
@@ -154,6 +160,7 @@ export class Connections {
     for (const [url, connection] of this.#known) {
       if (urls.has(url)) continue;
       this.#known.delete(url);
+      if (connection.lastIdentity !== undefined) this.#gone.set(url, connection.lastIdentity);
       void connection.close();
     }
   }

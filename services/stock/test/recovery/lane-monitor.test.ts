@@ -56,7 +56,7 @@ async function watch(acknowledged: Acknowledged, seen: Seen = {}): Promise<OpenO
     logger: createLogger('stock', 'silent'),
     metrics: createGateMetrics(createRegistry()),
   });
-  gatekeeper.poke(connection);
+  gatekeeper.poke(connection, true);
   await gatekeeper.run(stop.signal);
   return opened;
 }

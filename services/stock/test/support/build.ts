@@ -128,6 +128,10 @@ export async function build(
     logger: silent,
     metrics: gateMetrics,
   });
+  connections.onIdentified((one, isOther) => {
+    gateMetrics.identified.inc({ found: isOther ? 'other' : 'same' });
+    gatekeeper.poke(one, isOther);
+  });
   const lanes = new Lanes({ connections, gate, gatekeeper, logger: silent });
   const metrics = createStockMetrics(createRegistry());
   const announcer = new Announcer({
