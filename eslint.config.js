@@ -31,6 +31,16 @@ export default tseslint.config(
     },
   },
   {
+    // Plain JavaScript, because nothing could erase its types before it runs.
+    files: ['test/runner/*.js'],
+    ...tseslint.configs.disableTypeChecked,
+    languageOptions: {
+      parserOptions: { project: null },
+      globals: { console: 'readonly', process: 'readonly', URL: 'readonly' },
+    },
+    rules: { ...tseslint.configs.disableTypeChecked.rules, 'no-console': 'off' },
+  },
+  {
     // Command-line programs talk to a person.
     files: [
       'scripts/{stack,image}/src/**',
