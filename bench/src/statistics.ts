@@ -79,11 +79,15 @@ function upperTail(z: number): number {
 
 const RESAMPLES = 2_000;
 
-/** 95 % interval of the ratio of medians, right to left, by bootstrap; the same seed every time, so it repeats. */
-export function ratioInterval(left: readonly number[], right: readonly number[]): [number, number] {
+/**
+ * 95 % interval of the ratio of medians, right to left, by bootstrap; the same seed every time, so it repeats.
+ * @returns null when a median of the left can be 0: the ratio has no bounds then.
+ */
+export function ratioInterval(left: readonly number[], right: readonly number[]): [number, number] | null {
   const random = seededRandom(1);
   const draw = (values: readonly number[]) =>
     median(values.map(() => values[Math.floor(random() * values.length)] ?? NaN));
   const ratios = Array.from({ length: RESAMPLES }, () => draw(right) / draw(left)).sort((a, b) => a - b);
+  if (!ratios.every(Number.isFinite)) return null;
   return [ratios[Math.floor(RESAMPLES * 0.025)] ?? NaN, ratios[Math.floor(RESAMPLES * 0.975)] ?? NaN];
 }

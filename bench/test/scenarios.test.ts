@@ -10,8 +10,8 @@ import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { BENCH_ROOT, PROJECT_ROOT } from '../src/folders.ts';
 import { createLive } from '../src/run/live.ts';
-import type { Numbers } from '../src/options.ts';
-import { runOnce, scenarioOptions } from '../src/run/run-command.ts';
+import type { BenchValues } from '../src/options.ts';
+import { runOnce } from '../src/run/run-command.ts';
 import { LOAD_SCENARIOS } from '../src/scenarios/index.ts';
 import type { LoadScenario } from '../src/scenarios/load.ts';
 import { Summary } from '../src/run/summary.ts';
@@ -20,7 +20,7 @@ import { buildStack } from '../../test/support/stack.ts';
 
 const summaryCheck = Compile(Summary);
 
-const SMALL: Record<string, Numbers> = {
+const SMALL: Record<string, BenchValues> = {
   reserve: { connections: 8 },
   'sold-out': { connections: 8 },
   'oranges-2000': { factor: 300, buyers: 200 },
@@ -33,7 +33,7 @@ const SMALL: Record<string, Numbers> = {
   mixed: { rate: 60 },
   soak: { rate: 60 },
 };
-const LENIENT: Numbers = { p99: 60_000, 'error-rate': 0.5, 'order-lag-p99': 60_000 };
+const LENIENT: BenchValues = { p99: 60_000, 'error-rate': 0.5, 'order-lag-p99': 60_000 };
 
 function judgedRight(t: Test, summary: Summary): void {
   t.ok(summaryCheck.Check(summary), 'as the schema says');
@@ -88,8 +88,8 @@ await t.test('a stack for all', async (t) => {
     const numbers = { ...LENIENT, duration: 2, ...SMALL[scenario.name] };
     const lines: string[] = [];
     const live = createLive({ isTTY: false, write: (text) => lines.push(String(text)) > 0 });
-    const options = scenarioOptions(scenario.name === 'mixed' ? { arrivals: 'ramp' } : {}, numbers);
-    return runOnce(target, scenario, { options, numbers }, live).then((summary) => ({
+    const values = { ...numbers, ...(scenario.name === 'mixed' ? { arrivals: 'ramp' as const } : {}) };
+    return runOnce(target, scenario, values, live).then((summary) => ({
       scenario,
       summary,
       lines,

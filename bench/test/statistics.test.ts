@@ -1,7 +1,7 @@
 // Goal: a verdict of the bench is worth its word. Method: synthetic data whose answer is known, from tables or by
 // construction; a baseline run that is bent is found.
 import t from 'tap';
-import { compareSamples } from '../src/compare/diff.ts';
+import { compareSamples, diffFiles } from '../src/compare/diff.ts';
 import { FIGURES, figuresOf } from '../src/compare/figures.ts';
 import { seededRandom } from '../src/random.ts';
 import { Samples } from '../src/compare/samples.ts';
@@ -22,7 +22,7 @@ await t.test('medians, spreads and intervals are those of the textbook', async (
   t.equal(median([4, 1, 3, 2]), 2.5);
   t.equal(spread([90, 100, 110]), 0.2);
   const random = seededRandom(4);
-  const [low, high] = ratioInterval(normal(random, 30, 100, 3), normal(random, 30, 150, 3));
+  const [low, high] = ratioInterval(normal(random, 30, 100, 3), normal(random, 30, 150, 3)) ?? [NaN, NaN];
   t.ok(low < 1.5 && high > 1.5 && high - low < 0.1, `${low} to ${high}`);
 });
 
@@ -52,7 +52,7 @@ await t.test('diff tells faster from same, and does not judge too few', async (t
     compareSamples({ rate: [1, 2, 3] }, { rate: [7, 8, 9] }),
   ];
   t.match(faster, [{ name: 'rate', verdict: 'higher' }]);
-  t.ok((faster[0]?.interval[0] ?? 0) > 1.1);
+  t.ok((faster[0]?.interval?.[0] ?? 0) > 1.1);
   t.match(same, [{ verdict: 'same' }]);
   t.match(few, [{ verdict: 'too few samples' }]);
   t.match(compareSamples({ p99: rate }, { p99: rate.map((value) => value * 0.9) }), [{ verdict: 'lower' }]);
@@ -63,6 +63,44 @@ await t.test('diff tells faster from same, and does not judge too few', async (t
   );
   t.same(compareSamples({ rate }, { other: rate }), []);
 });
+
+await t.test(
+  'diff of bursts, most seconds of which are 0, prints numbers and no Infinity or NaN',
+  async (t) => {
+    const burst = [2_900, 0, 0, 0, 0, 0];
+    const busy = [500, 510, 505, 495, 490, 500];
+    t.match(compareSamples({ rate: burst }, { rate: burst }), [
+      { left: 0, right: 0, ratio: null, interval: null, verdict: 'same' },
+    ]);
+    const zeros = burst.map(() => 0);
+    t.match(compareSamples({ rate: zeros }, { rate: busy }), [
+      { ratio: null, interval: null, verdict: 'higher' },
+    ]);
+    t.match(compareSamples({ rate: busy }, { rate: zeros }), [
+      { ratio: 0, interval: [0, 0], verdict: 'lower' },
+    ]);
+    // Not every resample of it has a median of 0: the ratio has no bounds all the same.
+    t.match(compareSamples({ rate: [0, 0, 0, 9, 9, 9, 9] }, { rate: burst }), [{ interval: null }]);
+    const folder = t.testdir({
+      'a.json': JSON.stringify({ schemaVersion: 1, samples: { rate: burst, zeros, busy } }),
+      'b.json': JSON.stringify({ schemaVersion: 1, samples: { rate: busy, zeros: busy, busy: zeros } }),
+      'other.json': JSON.stringify({ schemaVersion: 1, samples: { rate: [1, null] } }),
+      'broken.json': '{',
+    });
+    for (const [left, right] of [
+      ['a', 'a'],
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      const lines = diffFiles(`${folder}/${left}.json`, `${folder}/${right}.json`);
+      t.equal(lines.length, 5);
+      t.notMatch(lines.join('\n'), /Infinity|NaN|null|undefined/);
+    }
+    for (const file of ['other', 'broken', 'missing']) {
+      t.throws(() => diffFiles(`${folder}/a.json`, `${folder}/${file}.json`), { code: 'SECKILL_USAGE' }, file);
+    }
+  },
+);
 
 await t.test("the figures are the issue's ten, ratios of medians, judged on the right side", async (t) => {
   t.same(

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { UsageError } from '@seckill/stack';
 import { FULL, QUICK, type Comparison } from './comparison.ts';
 import { comparisonTables } from './comparison-tables.ts';
 import { describeEnvironment } from '../target/environment.ts';
@@ -11,7 +10,7 @@ import { compareHolds } from './million-holds.ts';
 import { compareIntake } from './intake-rate.ts';
 import { compareLatency } from './latency.ts';
 import { formatLine } from '../run/live.ts';
-import { assertTaken, type Numbers, type Values } from '../options.ts';
+import { assertTaken, type BenchValues } from '../options.ts';
 import { BASELINES, startRig, type SideName } from './rig.ts';
 import { Samples } from './samples.ts';
 import { compareSaturation, compareSoldOut } from './saturation.ts';
@@ -29,13 +28,13 @@ const PHASES: readonly [Phase, (comparison: Comparison) => Promise<void>][] = [
 ];
 
 /** Product and baselines side by side. @returns 0 all figures met; 99 some missed; 1 somebody sold wrong. */
-export async function compare(values: Values, numbers: Numbers): Promise<number> {
+export async function compare(values: BenchValues): Promise<number> {
   assertTaken('compare', values, ['rounds', 'only', 'quick', 'json', 'out']);
-  const names = readOnly(values.only);
+  const names = values.only ?? FIGURES.map(({ name }) => name);
   const kinds = FIGURES.filter(({ name }) => names.includes(name));
   const phases = new Set(kinds.flatMap((kind) => kind.phases));
   const scale = { ...(values.quick === true ? QUICK : FULL) };
-  scale.rounds = numbers.rounds ?? scale.rounds;
+  scale.rounds = values.rounds ?? scale.rounds;
   const startedAt = new Date();
   const { log, show } = createProgress(startedAt);
   warnOfLoad(log);
@@ -103,19 +102,8 @@ async function runPhase(
   }
 }
 
-/** @throws UsageError for a name that is none. */
-function readOnly(text: string | undefined): string[] {
-  const all = FIGURES.map(({ name }) => name);
-  if (text === undefined) return all;
-  const names = text.split(',').map((name) => name.trim());
-  const unknown = names.find((name) => !all.includes(name));
-  if (unknown !== undefined)
-    throw new UsageError(`--only: no figure "${unknown}"; there are ${all.join(', ')}`);
-  return names;
-}
-
 /** All baselines, or with `--only` those that the figures need. */
-function sidesFor(only: string | undefined, kinds: (typeof FIGURES)[number][]): SideName[] {
+function sidesFor(only: string[] | undefined, kinds: (typeof FIGURES)[number][]): SideName[] {
   const needed = new Set(kinds.flatMap(({ of }) => of));
   return ['product', ...BASELINES.filter((name) => only === undefined || needed.has(name))];
 }

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { formatInstant, type DemoResult, type Sale } from '@seckill/contracts';
-import { onEnd, runCli, signToken, startStack, type Stack, type StackInfo } from '@seckill/stack';
+import { flag, outputFile, runCommand, stackName, wholeNumber, type Values } from '@seckill/runtime';
+import { onEnd, signToken, startStack, type Stack, type StackInfo } from '@seckill/stack';
 import { Pool } from 'undici';
 import { judge, judgeResale, readSettled, type Finding, type Reading } from '../audit/audit.ts';
 import { planCrowd, runCrowd } from './crowd.ts';
@@ -28,7 +28,7 @@ that not one unit too many was sold and not one buyer lost. Exit code 0 only whe
   --keep         leave everything running afterwards, until Ctrl-C
   --buyers N     size of the crowd (default: 3 to 4 buyers per unit on offer)
   --seed N       replay the crowd of an earlier run
-  --name NAME    name of the stack under .run/ (default: demo)
+  --name NAME    name of the stack under .run/ (default: demo; --stack is the same)
   --help         this text
 `;
 
@@ -38,39 +38,15 @@ const OPENS_IN_MS = 3_000;
 const HOLD_SECONDS = 8;
 const SETTLE_TIMEOUT_MS = 60_000;
 
-interface Options {
-  json: string | undefined;
-  keep: boolean;
-  buyers: number | undefined;
-  seed: number;
-  name: string;
-}
+const OPTIONS = {
+  json: outputFile,
+  keep: flag,
+  buyers: wholeNumber(1, 1_000_000),
+  seed: wholeNumber(0, 2 ** 31),
+  name: stackName,
+};
 
-function readOptions(): Options | undefined {
-  const { values } = parseArgs({
-    options: {
-      json: { type: 'string' },
-      keep: { type: 'boolean', default: false },
-      buyers: { type: 'string' },
-      seed: { type: 'string' },
-      name: { type: 'string', default: 'demo' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const whole = (name: string, text: string, max: number) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value > max) throw new Error(`--${name} must be a whole number up to ${max}`);
-    return value;
-  };
-  return {
-    json: values.json,
-    keep: values.keep,
-    buyers: values.buyers === undefined ? undefined : whole('buyers', values.buyers, 1_000_000),
-    seed: values.seed === undefined ? Date.now() % 1_000_000 : whole('seed', values.seed, 2 ** 31),
-    name: values.name,
-  };
-}
+type DemoValues = Values<typeof OPTIONS>;
 
 async function openSales(http: Pool, info: StackInfo): Promise<number> {
   const opensAt = Date.now() + OPENS_IN_MS;
@@ -106,7 +82,7 @@ function crowdSizes(buyers: number | undefined): number[] {
 async function sell(
   info: StackInfo,
   engines: EngineReader,
-  options: Options,
+  { values, seed }: { values: DemoValues; seed: number },
   signal: AbortSignal,
 ): Promise<boolean> {
   const history = new History();
@@ -115,12 +91,12 @@ async function sell(
   const checkout = new Pool(info.gateway, { connections: 64, pipelining: 1, headersTimeout: 10_000 });
   const saleIds = SCENARIOS.map(({ sale }) => sale.id);
   const opensAt = await openSales(http, info);
-  const sizes = crowdSizes(options.buyers);
+  const sizes = crowdSizes(values.buyers);
   console.log(
-    `crowd of ${sizes.reduce((left, right) => left + right, 0)} buyers, seed ${options.seed}; doors open in 3 s\n`,
+    `crowd of ${sizes.reduce((left, right) => left + right, 0)} buyers, seed ${seed}; doors open in 3 s\n`,
   );
 
-  const random = seededRandom(options.seed);
+  const random = seededRandom(seed);
   const stopProgress = showProgress({ http: checkout, saleIds, history, engines, output: process.stdout });
   const stopWatch = watchTotals(engines, saleIds);
   const stopHolds = watchHolds(engines, saleIds);
@@ -160,7 +136,7 @@ async function sell(
   ];
   const result = resultOf(reading, history, findings, seconds);
   printOutcome({ reading, findings, result, history, delays, samples: watched.samples });
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
   console.log(result.ok ? '\nEvery invariant holds.' : '\nAn invariant is BROKEN.');
   return result.ok;
 }
@@ -195,12 +171,8 @@ function printOutcome({ reading, findings, result, history, delays, samples }: O
   }
 }
 
-async function main(): Promise<number> {
-  const options = readOptions();
-  if (options === undefined) {
-    console.log(HELP);
-    return 0;
-  }
+async function main(values: DemoValues): Promise<number> {
+  const seed = values.seed ?? Date.now() % 1_000_000;
   const abort = new AbortController();
   const session: { stack?: Stack; engines?: EngineReader } = {};
   async function stop(): Promise<void> {
@@ -210,7 +182,7 @@ async function main(): Promise<number> {
   }
   const watch = onEnd(stop);
   session.stack = await startStack({
-    name: options.name,
+    name: values.name ?? 'demo',
     log: (line) => {
       console.log(line);
     },
@@ -220,8 +192,8 @@ async function main(): Promise<number> {
   try {
     const { info } = session.stack;
     session.engines = new EngineReader(info);
-    const ok = await sell(info, session.engines, options, abort.signal);
-    if (options.keep) {
+    const ok = await sell(info, session.engines, { values, seed }, abort.signal);
+    if (values.keep === true) {
       console.log(`\nstill running at ${info.gateway}; Ctrl-C stops everything`);
       await once(abort.signal, 'abort');
     }
@@ -234,4 +206,4 @@ async function main(): Promise<number> {
   }
 }
 
-await runCli(main);
+await runCommand({ help: HELP, options: OPTIONS }, main);

@@ -1,5 +1,12 @@
 import type { DemoResult, DemoSale } from '@seckill/contracts';
-import { describeInFlight, INVARIANTS, liveOrders, unitsOf, type Finding, type Reading } from '../audit/audit.ts';
+import {
+  describeInFlight,
+  INVARIANTS,
+  liveOrders,
+  unitsOf,
+  type Finding,
+  type Reading,
+} from '../audit/audit.ts';
 import type { History } from '../audit/history.ts';
 
 /** The demo's result in units (contract.md): what the crowd heard beside what the engines hold. */

@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UsageError } from '@seckill/stack';
+import { UsageError } from '@seckill/runtime';
 import { describeEnvironment } from '../target/environment.ts';
 import { makeResultFolder } from '../folders.ts';
 import { createLive, type Live } from './live.ts';
-import { assertTaken, type Numbers, type Values } from '../options.ts';
+import { assertTaken, type BenchValues } from '../options.ts';
 import { renderPage, resultRows } from './page.ts';
 import { runScenario } from './run.ts';
-import { STEADY_SHAPES, type LoadScenario, type ScenarioOptions } from '../scenarios/load.ts';
+import type { LoadScenario, ScenarioOptions } from '../scenarios/load.ts';
 import { summarize, type Summary } from './summary.ts';
 import { openTarget, type Target, type TargetOptions } from '../target/target.ts';
 import type { ThresholdLimits } from './thresholds.ts';
@@ -19,20 +19,19 @@ const RUN_OPTIONS = [
 ];
 
 /** Runs one scenario and writes what came of it. @returns the exit code. */
-export async function runCommand(scenario: LoadScenario, values: Values, numbers: Numbers): Promise<number> {
+export async function runLoad(scenario: LoadScenario, values: BenchValues): Promise<number> {
   const log = (line: string): void => {
     console.log(line);
   };
   assertTaken(scenario.name, values, [...RUN_OPTIONS, ...scenario.takes]);
-  const options = scenarioOptions(values, numbers);
   const target = await openTarget(targetOptions(values, log));
   try {
-    if (numbers['order-lag-p99'] !== undefined && target.engines === undefined) {
+    if (values['order-lag-p99'] !== undefined && target.engines === undefined) {
       throw new UsageError(
         '--order-lag-p99 wants --redis, --kafka and --postgres: rows are looked for there',
       );
     }
-    const summary = await runOnce(target, scenario, { options, numbers }, createLive(process.stdout));
+    const summary = await runOnce(target, scenario, values, createLive(process.stdout));
     const folder = makeResultFolder(scenario.name, values.out);
     writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
     writeFileSync(join(folder, 'report.html'), renderPage(summary));
@@ -48,25 +47,25 @@ export async function runCommand(scenario: LoadScenario, values: Values, numbers
 export async function runOnce(
   target: Target,
   scenario: LoadScenario,
-  { options, numbers }: { options: ScenarioOptions; numbers: Numbers },
+  values: BenchValues,
   live: Live,
 ): Promise<Summary> {
-  const plan = scenario.plan(options);
-  const seed = numbers.seed ?? Date.now() % 1_000_000;
+  const plan = scenario.plan(scenarioOptions(values));
+  const seed = values.seed ?? Date.now() % 1_000_000;
   const startedAt = new Date().toISOString();
   const environment = await describeEnvironment(target);
   live.log(`${scenario.name}: ${scenario.summary}; seed ${seed}`);
   const result = await runScenario({ target, scenario, plan, seed, live });
   const limits: ThresholdLimits = {
     ...plan.limits,
-    ...(numbers.p99 === undefined ? {} : { p99Ms: numbers.p99 }),
-    ...(numbers['error-rate'] === undefined ? {} : { errorRate: numbers['error-rate'] }),
-    ...(numbers['order-lag-p99'] === undefined ? {} : { orderLagP99Ms: numbers['order-lag-p99'] }),
+    ...(values.p99 === undefined ? {} : { p99Ms: values.p99 }),
+    ...(values['error-rate'] === undefined ? {} : { errorRate: values['error-rate'] }),
+    ...(values['order-lag-p99'] === undefined ? {} : { orderLagP99Ms: values['order-lag-p99'] }),
   };
   return summarize({ scenario: scenario.name, startedAt, environment, seed, limits, result });
 }
 
-export function targetOptions(values: Values, log: (line: string) => void): TargetOptions {
+export function targetOptions(values: BenchValues, log: (line: string) => void): TargetOptions {
   const { name, target, secret, redis, kafka, postgres } = values;
   return {
     log,
@@ -79,13 +78,8 @@ export function targetOptions(values: Values, log: (line: string) => void): Targ
   };
 }
 
-/** @throws UsageError for a shape that is none. */
-export function scenarioOptions(values: Pick<Values, 'arrivals'>, numbers: Numbers): ScenarioOptions {
-  const { duration, rate, connections, factor, buyers } = numbers;
-  const arrivals = STEADY_SHAPES.find((shape) => shape === values.arrivals);
-  if (values.arrivals !== undefined && arrivals === undefined) {
-    throw new UsageError(`--arrivals must be one of ${STEADY_SHAPES.join(', ')}`);
-  }
+export function scenarioOptions(values: BenchValues): ScenarioOptions {
+  const { duration, rate, connections, factor, buyers, arrivals } = values;
   return {
     ...(arrivals === undefined ? {} : { arrivals }),
     ...(duration === undefined ? {} : { durationSeconds: duration }),

@@ -1,8 +1,7 @@
 /** `npm run plan`: what to deploy for one sale. */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { SaleInput } from '@seckill/contracts';
-import { runCli, StackError } from '@seckill/stack';
+import { flag, inputFile, runCommand, UsageError, wholeNumber, type Values } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 import { CAPACITY } from './capacity.ts';
 import { planSale, type Plan } from './sale-plan.ts';
@@ -16,16 +15,9 @@ const HELP = `Reckons replicas, lanes, partitions and the scaling calendar of a 
   --json       the plan as JSON
   --help       this text
 
-Exit code: 0 done, 1 the sale cannot be read or is no sale, 2 wrong usage.`;
+Exit code: 0 done, 2 wrong usage, also when the file cannot be read or is no sale.`;
 
-const CLI = {
-  sale: { type: 'string' },
-  crowd: { type: 'string' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
-} as const;
-
-const CROWD_MAX = 100_000_000;
+const OPTIONS = { sale: inputFile, crowd: wholeNumber(1, 100_000_000), json: flag };
 
 const isSale = Compile(SaleInput);
 
@@ -35,14 +27,11 @@ function readSale(file: string): SaleInput {
     sale = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new StackError('SECKILL_PLAN_SALE', `${file} cannot be read: ${reason}`);
+    throw new UsageError(`${file} is no JSON: ${reason}`);
   }
   if (isSale.Check(sale)) return sale;
   const [first] = isSale.Errors(sale);
-  throw new StackError(
-    'SECKILL_PLAN_SALE',
-    `${file} is no sale: ${first?.instancePath ?? ''} ${first?.message ?? ''}`,
-  );
+  throw new UsageError(`${file} is no sale: ${first?.instancePath ?? ''} ${first?.message ?? ''}`);
 }
 
 function trigger(name: string, replicas: number, { start, end }: Plan['cron']): string {
@@ -71,23 +60,11 @@ function print({ steps, warnings, cron }: Plan): void {
   }
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({ options: CLI });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const crowd = Number(values.crowd);
-  if (values.sale === undefined || !Number.isInteger(crowd) || crowd < 1 || crowd > CROWD_MAX) {
-    console.error(
-      `--sale FILE and --crowd N, a whole number from 1 to ${CROWD_MAX}, are required.\nSee --help.`,
-    );
-    return 2;
-  }
-  const plan = planSale(readSale(values.sale), crowd, Date.now());
-  if (values.json) console.log(JSON.stringify({ ...plan, figures: CAPACITY }, null, 2));
+async function main({ sale, crowd, json }: Values<typeof OPTIONS>): Promise<undefined> {
+  if (sale === undefined || crowd === undefined) throw new UsageError('--sale FILE and --crowd N are needed');
+  const plan = planSale(readSale(sale), crowd, Date.now());
+  if (json === true) console.log(JSON.stringify({ ...plan, figures: CAPACITY }, null, 2));
   else print(plan);
-  return 0;
 }
 
-await runCli(main);
+await runCommand({ help: HELP, options: OPTIONS }, main);

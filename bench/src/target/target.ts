@@ -1,5 +1,5 @@
-import { ConfigReader, readKafkaAccess, type KafkaAccess } from '@seckill/runtime';
-import { onEnd, readStack, startStack, UsageError, type Stack, type StackInfo } from '@seckill/stack';
+import { ConfigReader, readKafkaAccess, UsageError, type KafkaAccess } from '@seckill/runtime';
+import { onEnd, readStack, startStack, type Stack, type StackInfo } from '@seckill/stack';
 import { Pool } from 'undici';
 import { EngineReader } from '../engines/engines.ts';
 import { createTokenSigner } from './token-signer.ts';
@@ -85,7 +85,7 @@ function openForeign({ secret, redis, kafka, postgres }: TargetOptions, url: str
       : { redis, kafka, postgres };
   return assemble({
     kind: 'foreign',
-    url: url.replace(/\/+$/, ''),
+    url,
     jwtSecret: secret,
     info: undefined,
     urls,

@@ -1,8 +1,8 @@
 /** `npm run image`: builds the Dockerfile, tells size and time, starts a service from it when asked. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { ROOT, run, runCli, StackError } from '@seckill/stack';
+import { flag, runCommand, words, type Values } from '@seckill/runtime';
+import { ROOT, run, StackError } from '@seckill/stack';
 import { makeBase } from './base.ts';
 import { findBuilder, type Builder } from './builder.ts';
 import { checkRelease } from './release.ts';
@@ -25,14 +25,9 @@ const HELP = `Builds one image for gateway, stock and order.
 Uses a running Docker, else buildah (installed by apt-get on Debian as root).
 Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
-const CLI = {
-  base: { type: 'string', default: DEFAULT_BASE },
-  tag: { type: 'string', default: 'seckill:dev' },
-  release: { type: 'boolean', default: false },
-  try: { type: 'boolean', default: false },
-  optional: { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
-} as const;
+const OPTIONS = { base: words, tag: words, release: flag, try: flag, optional: flag };
+
+type ImageValues = Values<typeof OPTIONS>;
 
 const log = (line: string): void => {
   console.log(line);
@@ -50,13 +45,9 @@ async function revision(): Promise<string> {
   return ok ? stdout.trim() : 'unknown';
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({ options: CLI });
-  if (values.help) {
-    log(HELP);
-    return 0;
-  }
-  if (values.release) checkRelease(values.base);
+async function main(values: ImageValues): Promise<undefined> {
+  const { base: wanted = DEFAULT_BASE, tag = 'seckill:dev', release: isRelease = false } = values;
+  if (isRelease) checkRelease(wanted);
   const builder = await findBuilder(log);
   if (builder === undefined) {
     throw new StackError(
@@ -64,38 +55,36 @@ async function main(): Promise<number> {
       'there is no running Docker and no buildah (Debian: apt-get install buildah)',
     );
   }
-  const base = await chooseBase(builder, values.base, values.release);
+  const base = await chooseBase(builder, wanted, isRelease);
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const begun = performance.now();
   await builder.build({
-    tag: values.tag,
+    tag,
     folder: ROOT,
     buildArguments: { BASE_IMAGE: base, VERSION: version, REVISION: await revision() },
   });
   const seconds = ((performance.now() - begun) / 1000).toFixed(0);
-  const [own, under] = [await builder.sizeBytes(values.tag), await builder.sizeBytes(base)];
+  const [own, under] = [await builder.sizeBytes(tag), await builder.sizeBytes(base)];
   const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
   log(
-    `${values.tag} built by ${builder.name} on ${base} in ${seconds} s: ${mb(own)}, ${mb(own - under)} of them ours`,
+    `${tag} built by ${builder.name} on ${base} in ${seconds} s: ${mb(own)}, ${mb(own - under)} of them ours`,
   );
-  log(`id ${await builder.idOf(values.tag)}`);
-  if (!values.try) return 0;
+  log(`id ${await builder.idOf(tag)}`);
+  if (values.try !== true) return;
   mkdirSync(join(ROOT, '.run'), { recursive: true, mode: 0o700 });
-  await tryImage(builder, values.tag, join(ROOT, '.run', 'image.log'), log);
-  return 0;
+  await tryImage(builder, tag, join(ROOT, '.run', 'image.log'), log);
 }
 
 /** With `--optional` a machine that has no builder or no base skips, and says so; whatever else fails, fails. */
-async function mainOrSkip(): Promise<number> {
+async function mainOrSkip(values: ImageValues): Promise<undefined> {
   try {
-    return await main();
+    await main(values);
   } catch (error) {
     const isLacking =
       error instanceof StackError && ['SECKILL_IMAGE_BUILDER', 'SECKILL_IMAGE_BASE'].includes(error.code);
-    if (!isLacking || !process.argv.includes('--optional')) throw error;
+    if (!isLacking || values.optional !== true) throw error;
     log(`skipped: ${error.message}`);
-    return 0;
   }
 }
 
-await runCli(mainOrSkip);
+await runCommand({ help: HELP, options: OPTIONS }, mainOrSkip);

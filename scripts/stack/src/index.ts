@@ -7,7 +7,6 @@ export { isDockerRunning } from './engines/docker.ts';
 export type { EngineName } from './engines/engine.ts';
 export { startEngines } from './engines/engine-set.ts';
 export type { EngineOptions, EngineUrls, Engines } from './engines/engine-set.ts';
-export { runCli, UsageError } from './cli.ts';
 export { StackError } from './errors.ts';
 export { readStack } from './info.ts';
 export type { StackInfo } from './info.ts';

@@ -1,9 +1,10 @@
 /** `.run/<name>/stack.json`: what tests, tools and people need to reach a running stack. The only file with secrets. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CommandError, readStackFile } from '@seckill/runtime';
 import type { EngineUrls } from './engines/engine-set.ts';
 import { StackError } from './errors.ts';
-import { folderOf } from './names.ts';
+import { RUN_FOLDER } from './names.ts';
 
 export interface EnginesInfo extends EngineUrls {
   pids: Record<string, number>;
@@ -31,22 +32,10 @@ export function writeInfo(folder: string, info: EnginesInfo | StackInfo): void {
 
 /** Throws SECKILL_STACK_NOT_RUNNING when no stack of that name is up, or one of engines alone. */
 export function readStack(name: string): StackInfo {
-  const file = join(folderOf(name), 'stack.json');
-  let info: Partial<StackInfo>;
   try {
-    info = JSON.parse(readFileSync(file, 'utf8')) as Partial<StackInfo>;
+    return readStackFile(name, ['jwtSecret'], RUN_FOLDER) as Record<string, unknown> as unknown as StackInfo;
   } catch (error) {
-    throw new StackError(
-      'SECKILL_STACK_NOT_RUNNING',
-      `no stack named "${name}" is running: npm start`,
-      error,
-    );
+    if (!(error instanceof CommandError) || error.exitCode === 2) throw error;
+    throw new StackError('SECKILL_STACK_NOT_RUNNING', error.message, error);
   }
-  if (info.jwtSecret === undefined) {
-    throw new StackError(
-      'SECKILL_STACK_NOT_RUNNING',
-      `the stack "${name}" runs the engines alone: npm start`,
-    );
-  }
-  return info as StackInfo;
 }

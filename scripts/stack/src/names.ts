@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { tryClaimFile } from './machine/claims.ts';
 import { atExit } from './machine/cleanup.ts';
 import { StackError } from './errors.ts';
-import { isAlive, readOwner } from './machine/owner.ts';
+import { checkStackName, isAlive, readOwner } from '@seckill/runtime';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-const NAME = /^[a-z0-9][a-z0-9-]{0,40}$/;
+export const RUN_FOLDER = join(ROOT, '.run');
 
 /** More runs than this side by side on one machine are a leak, not a wish. */
 const SUFFIX_MAX = 50;
@@ -23,16 +23,14 @@ export interface Claim {
   release: () => void;
 }
 
+/** @throws UsageError for what can be no name. */
 export function folderOf(name: string): string {
-  if (!NAME.test(name)) {
-    throw new StackError('SECKILL_STACK_NAME', `name "${name}" must match ${NAME.source}`);
-  }
-  return join(ROOT, '.run', name);
+  return join(RUN_FOLDER, checkStackName(name));
 }
 
 function removeOldLogs(): void {
-  for (const name of readdirSync(join(ROOT, '.run'))) {
-    const folder = join(ROOT, '.run', name);
+  for (const name of readdirSync(RUN_FOLDER)) {
+    const folder = join(RUN_FOLDER, name);
     const status = statSync(folder, { throwIfNoEntry: false });
     if (status === undefined || Date.now() - status.mtimeMs < LOGS_MS) continue;
     const holder = readOwner(join(folder, 'owner.json'));

@@ -152,7 +152,7 @@ await test('a data folder whose owner lives is left alone', async (t) => {
   t.teardown(() => {
     rmSync(other, { recursive: true });
   });
-  const { ownerOf } = await import('../src/machine/owner.ts');
+  const { ownerOf } = await import('@seckill/runtime');
   writeFileSync(join(other, 'owner.json'), JSON.stringify(ownerOf(process.pid)));
   t.match(await exec(nextName(), ['--only', 'redis', '--', 'true']).exited, { code: 0 });
   t.ok(existsSync(other));

@@ -1,7 +1,6 @@
 /** `npm run stack`: the three engines alone, until Ctrl-C. */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { runCli } from '../cli.ts';
+import { runCommand, stackName, type Values } from '@seckill/runtime';
 import { startEngines } from '../engines/engine-set.ts';
 import type { Engines } from '../engines/engine-set.ts';
 import { writeInfo } from '../info.ts';
@@ -12,26 +11,21 @@ const HELP = `Starts Redis, Kafka and PostgreSQL on free loopback ports and keep
 
   npm run stack -- [--name NAME]
 
-  --name NAME   name of the stack (default: default); a name in use is refused
+  --name NAME   name of the stack (default: default); a name in use is refused (--stack is the same)
   --help        this text
 
 Each engine comes from its variable (REDIS_URL, KAFKA_BROKERS, DATABASE_URL), else Docker, else a program of this machine,
 else the package client. Their data lies in a temporary folder and is removed at the end.`;
 
-const CLI = { name: { type: 'string', default: 'default' }, help: { type: 'boolean' } } as const;
+const OPTIONS = { name: stackName };
 
 /** For people: an address without its password, which stands in stack.json alone. */
 function withoutPassword(url: string): string {
   return url.replace(/:[^:@/]*@/, ':…@');
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({ options: CLI });
-  if (values.help === true) {
-    console.log(HELP);
-    return 0;
-  }
-  const claim = claimName(values.name);
+async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<number> {
+  const claim = claimName(name);
   const session: { engines?: Engines } = {};
   onEnd(async (reason) => {
     console.log(`${reason}: stopping`);
@@ -59,4 +53,4 @@ Ctrl-C stops everything.`);
   return 1;
 }
 
-await runCli(main);
+await runCommand({ help: HELP, options: OPTIONS }, main);

@@ -1,8 +1,7 @@
 /** `npm run secrets`: the secrets that compose and the local overlay of Kubernetes read, made anew. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { runCli } from '../cli.ts';
+import { flag, runCommand, type Values } from '@seckill/runtime';
 import { makeSecrets } from '../services/environment.ts';
 import { ROOT } from '../names.ts';
 import { makePassword } from '../machine/secrets.ts';
@@ -14,10 +13,7 @@ const HELP = `Makes the secrets of a deployment on this machine.
 Writes .env (docker compose) and k8s/overlays/local/secrets.env (kubectl apply -k), readable by you alone and not in git.
 Files that exist are kept: new passwords do not open the volumes of old ones. --force replaces them.`;
 
-const CLI = {
-  force: { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
-} as const;
+const OPTIONS = { force: flag };
 
 const toLines = (values: Record<string, string>): string =>
   Object.entries(values)
@@ -39,19 +35,13 @@ function makeSecretFiles(): Record<string, string> {
   return { '.env': toLines(compose), 'k8s/overlays/local/secrets.env': toLines(local) };
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({ options: CLI });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
+async function main({ force = false }: Values<typeof OPTIONS>): Promise<undefined> {
   for (const [file, text] of Object.entries(makeSecretFiles())) {
     const path = join(ROOT, file);
-    const isKept = existsSync(path) && !values.force;
+    const isKept = existsSync(path) && !force;
     if (!isKept) writeFileSync(path, text, { mode: 0o600 });
     console.log(`${file} ${isKept ? 'kept (--force replaces it)' : 'written'}`);
   }
-  return 0;
 }
 
-await runCli(main);
+await runCommand({ help: HELP, options: OPTIONS }, main);

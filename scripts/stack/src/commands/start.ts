@@ -1,6 +1,5 @@
 /** `npm start`: the whole system until Ctrl-C. */
-import { parseArgs } from 'node:util';
-import { runCli } from '../cli.ts';
+import { runCommand, stackName, type Values } from '@seckill/runtime';
 import { onEnd } from '../machine/lifetime.ts';
 import { startStack } from '../services/stack.ts';
 import type { Stack } from '../services/stack.ts';
@@ -9,39 +8,34 @@ const HELP = `Starts Redis, Kafka, PostgreSQL, then order, stock and gateway, an
 
   npm start -- [--name NAME]
 
-  --name NAME   name of the stack (default: default); a name in use is refused
+  --name NAME   name of the stack (default: default); a name in use is refused (--stack is the same)
   --help        this text
 
 Addresses and secrets stand in .run/NAME/stack.json, the services' output in .run/NAME/*.log.
 Variables of the environment reach the services (RATE_LIMIT_USER_MAX=…); payments are the sandbox unless PAYMENTS says otherwise.`;
 
-const CLI = { name: { type: 'string', default: 'default' }, help: { type: 'boolean' } } as const;
+const OPTIONS = { name: stackName };
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({ options: CLI });
-  if (values.help === true) {
-    console.log(HELP);
-    return 0;
-  }
+async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<number> {
   const session: { stack?: Stack } = {};
   const watch = onEnd(async (reason) => {
     console.log(`${reason}: stopping`);
     await session.stack?.stop();
   });
   session.stack = await startStack({
-    name: values.name,
+    name,
     log: (line) => {
       console.log(line);
     },
   });
   const { gateway, stock, order } = session.stack.info;
-  const name = values.name === 'default' ? '' : ` --name ${values.name}`;
+  const nameOption = name === 'default' ? '' : ` --name ${name}`;
   console.log(`
   gateway  ${gateway}    the public API
   stock    ${stock}
   order    ${order}
-  secrets  .run/${values.name}/stack.json
-  a token  npm run --silent token -- --user u1${name}
+  secrets  .run/${name}/stack.json
+  a token  npm run --silent token -- --user u1${nameOption}
 
 Ctrl-C stops everything.`);
   const trouble = await session.stack.broken;
@@ -51,4 +45,4 @@ Ctrl-C stops everything.`);
   return 1;
 }
 
-await runCli(main);
+await runCommand({ help: HELP, options: OPTIONS }, main);

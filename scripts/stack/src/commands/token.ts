@@ -1,7 +1,14 @@
 /** `npm run token -- --user u1`: a JWT for a running stack. */
-import { parseArgs } from 'node:util';
-import { runCli } from '../cli.ts';
-import { StackError } from '../errors.ts';
+import {
+  flag,
+  matching,
+  print,
+  runCommand,
+  stackName,
+  UsageError,
+  wholeNumber,
+  type Values,
+} from '@seckill/runtime';
 import { readStack } from '../info.ts';
 import { signToken } from '../services/jwt.ts';
 
@@ -11,37 +18,25 @@ const HELP = `Prints a JWT that the gateway of a running stack accepts.
 
   --user ID      the buyer, or the operator's name
   --admin        with the scope sale:admin
-  --ttl SECONDS  how long it is valid (default: 3600)
-  --name NAME    which stack (default: default)
+  --ttl SECONDS  how long it is valid (default: 3600; at most 10 years)
+  --name NAME    which stack (default: default; --stack is the same)
   --help         this text`;
 
-const CLI = {
-  user: { type: 'string' },
-  admin: { type: 'boolean', default: false },
-  ttl: { type: 'string', default: '3600' },
-  name: { type: 'string', default: 'default' },
-  help: { type: 'boolean' },
-} as const;
+const TTL_SECONDS_MAX = 10 * 365 * 86_400;
 
-/** contract.md: `sub` is 1–128 visible ASCII characters. */
-const USER = /^[\x21-\x7e]{1,128}$/;
+const OPTIONS = {
+  // What the gateway takes as `sub` (docs/http-api.md).
+  user: matching(/^[\x21-\x7e]{1,128}$/, '1–128 visible ASCII characters'),
+  admin: flag,
+  ttl: wholeNumber(1, TTL_SECONDS_MAX),
+  name: stackName,
+};
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({ options: CLI });
-  if (values.help === true) {
-    console.log(HELP);
-    return 0;
-  }
-  const ttlSeconds = Number(values.ttl);
-  if (values.user === undefined || !USER.test(values.user)) {
-    throw new StackError('SECKILL_STACK_USAGE', '--user is required: 1–128 visible ASCII characters');
-  }
-  if (!Number.isInteger(ttlSeconds) || ttlSeconds <= 0) {
-    throw new StackError('SECKILL_STACK_USAGE', '--ttl must be a whole number of seconds above 0');
-  }
-  const { jwtSecret } = readStack(values.name);
-  console.log(await signToken(jwtSecret, { userId: values.user, isAdmin: values.admin, ttlSeconds }));
-  return 0;
+async function main(values: Values<typeof OPTIONS>): Promise<undefined> {
+  const { user: userId, admin: isAdmin = false, ttl: ttlSeconds = 3_600, name = 'default' } = values;
+  if (userId === undefined) throw new UsageError('--user is needed: whom the token is for');
+  const { jwtSecret } = readStack(name);
+  print(await signToken(jwtSecret, { userId, isAdmin, ttlSeconds }));
 }
 
-await runCli(main);
+await runCommand({ help: HELP, options: OPTIONS }, main);

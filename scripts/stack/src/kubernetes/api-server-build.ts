@@ -1,16 +1,21 @@
 /** `npm run k8s:tools`: what `npm run test:k8s` uses when it is there, but does not build by itself. */
 import { buildApiServer } from './api-server.ts';
-import { runCli } from '../cli.ts';
+import { runCommand } from '@seckill/runtime';
 import { onEnd } from '../machine/lifetime.ts';
 
-async function main(): Promise<number> {
+const HELP = `Builds the API server of Kubernetes and its etcd into the cache, for npm run test:k8s.
+
+  npm run k8s:tools
+
+Needs Go 1.25 or newer; takes some minutes, once. Exit code: 0 done, 1 failed, 2 wrong usage.`;
+
+async function main(): Promise<undefined> {
   // An unfinished build is thrown away by the cache; Go's own cache lets the next one go on from there.
   onEnd(async () => undefined);
   const files = await buildApiServer((line) => {
     console.error(line);
   });
   for (const file of files) console.log(file);
-  return 0;
 }
 
-await runCli(main);
+await runCommand({ help: HELP, options: {} }, main);

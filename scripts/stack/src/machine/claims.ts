@@ -1,7 +1,7 @@
 /** Files that say who holds something; a holder that is dead holds nothing. */
 import { linkSync, rmSync, writeFileSync } from 'node:fs';
 import { atExit } from './cleanup.ts';
-import { isAlive, ownerOf, readOwner } from './owner.ts';
+import { isAlive, ownerOf, readOwner } from '@seckill/runtime';
 
 /** Takes `file` until the function returned is called, or we exit. undefined: a living process holds it. */
 export function tryClaimFile(file: string): (() => void) | undefined {

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { atExit } from './cleanup.ts';
-import { isAlive, ownerOf, readOwner } from './owner.ts';
+import { isAlive, ownerOf, readOwner } from '@seckill/runtime';
 
 const PREFIX = 'seckill-stack-';
 

@@ -1,5 +1,5 @@
 /** When a command-line program must end: a signal, or the death of the npm that started it. */
-import { readProcess } from './owner.ts';
+import { readProcess } from '@seckill/runtime';
 
 /** npm forwards the Ctrl-C that the terminal already sent us: two signals within this time are one wish, ms. */
 const SAME_WISH_MS = 500;

@@ -1,17 +1,20 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import {
   CommandError,
   createKafka,
   createLogger,
   createPool,
   createProducer,
+  flag,
   formatTable,
   type Kafka,
   type Pool,
   print,
   runCommand,
+  stackName,
+  UsageError,
+  type Values,
 } from '@seckill/runtime';
 import { readLetters, replayLetter, type Letter } from './dead-letter-topic.ts';
 import { findEngines } from './command.ts';
@@ -26,21 +29,19 @@ Messages that a service could not understand or store, kept in the topic seckill
 
   --all-states    list: replayed ones too
   --json          answers as JSON
-  --stack NAME    engines of .run/NAME/stack.json; without it DATABASE_URL and KAFKA_BROKERS, or else the stack "default"
+  --name NAME     engines of .run/NAME/stack.json; without it DATABASE_URL and KAFKA_BROKERS, or else the stack "default"
+                  (--stack is the same)
   --help          this text
 
 Replaying is safe: a message that was stored already changes nothing. One that fails again comes back as a new letter.
 Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
-const OPTIONS = {
-  all: { type: 'boolean', default: false },
-  'all-states': { type: 'boolean', default: false },
-  json: { type: 'boolean', default: false },
-  stack: { type: 'string' },
-  help: { type: 'boolean', default: false },
-} as const;
+const OPTIONS = { all: flag, 'all-states': flag, json: flag, name: stackName };
 
-interface Place {
+const COMMANDS = ['list', 'show', 'replay'];
+
+/** Where a letter lies, which is its name. */
+interface LetterId {
   partition: number;
   offset: bigint;
 }
@@ -50,12 +51,12 @@ interface Engines {
   pool: Pool;
 }
 
-const nameOf = ({ partition, offset }: Place) => `${partition}-${offset}`;
+const nameOf = ({ partition, offset }: LetterId) => `${partition}-${offset}`;
 
-function parsePlace(text: string | undefined): Place {
+function parseLetterId(text: string | undefined): LetterId {
   const [, partition, offset] = /^(\d{1,5})-(\d{1,18})$/.exec(text ?? '') ?? [];
   if (partition === undefined || offset === undefined) {
-    throw new CommandError(`expected <partition>-<offset> as list shows it, met ${text ?? 'nothing'}`, 2);
+    throw new UsageError(`expected <partition>-<offset> as list shows it, met ${text ?? 'nothing'}`);
   }
   return { partition: Number(partition), offset: BigInt(offset) };
 }
@@ -73,7 +74,7 @@ async function readReplays(pool: Pool): Promise<Map<string, Date>> {
   );
 }
 
-async function markReplayed(pool: Pool, { partition, offset }: Place): Promise<void> {
+async function markReplayed(pool: Pool, { partition, offset }: LetterId): Promise<void> {
   await pool.query(
     `INSERT INTO dead_letter_replays (partition, "offset") VALUES ($1, $2)
      ON CONFLICT (partition, "offset") DO UPDATE SET replayed_at = now()`,
@@ -133,18 +134,18 @@ async function list({ kafka, pool }: Engines, isAll: boolean, isJson: boolean): 
 }
 
 /** @throws CommandError when there is no letter there. */
-async function findLetter(kafka: Kafka, place: Place): Promise<Letter> {
+async function findLetter(kafka: Kafka, id: LetterId): Promise<Letter> {
   const found: Letter[] = [];
   await readLetters(kafka, async (letter) => {
-    if (nameOf(letter) === nameOf(place)) found.push(letter);
+    if (nameOf(letter) === nameOf(id)) found.push(letter);
   });
-  if (found[0] === undefined) throw new CommandError(`there is no dead letter ${nameOf(place)}`);
+  if (found[0] === undefined) throw new CommandError(`there is no dead letter ${nameOf(id)}`);
   return found[0];
 }
 
-async function show({ kafka, pool }: Engines, place: Place, isJson: boolean): Promise<void> {
-  const letter = await findLetter(kafka, place);
-  const summary = summarize(letter, (await readReplays(pool)).get(nameOf(place)));
+async function show({ kafka, pool }: Engines, id: LetterId, isJson: boolean): Promise<void> {
+  const letter = await findLetter(kafka, id);
+  const summary = summarize(letter, (await readReplays(pool)).get(nameOf(id)));
   const value = Buffer.from(letter.content.value, 'base64').toString();
   const headers = letter.content.headers ?? {};
   if (isJson) {
@@ -155,7 +156,7 @@ async function show({ kafka, pool }: Engines, place: Place, isJson: boolean): Pr
   print(`${formatTable(rows.map(([name, text]) => [name, String(text)]))}\n\n${value}`);
 }
 
-async function replay({ kafka, pool }: Engines, place: Place | undefined, isJson: boolean): Promise<void> {
+async function replay({ kafka, pool }: Engines, id: LetterId | undefined, isJson: boolean): Promise<void> {
   const producer = createProducer(kafka);
   await producer.connect();
   const replayed: string[] = [];
@@ -167,8 +168,8 @@ async function replay({ kafka, pool }: Engines, place: Place | undefined, isJson
   };
   const failed: { id: string; error: string }[] = [];
   try {
-    if (place === undefined) await replayWaiting({ kafka, pool }, replayOne, failed);
-    else await replayOne(await findLetter(kafka, place));
+    if (id === undefined) await replayWaiting({ kafka, pool }, replayOne, failed);
+    else await replayOne(await findLetter(kafka, id));
   } finally {
     await producer.disconnect();
   }
@@ -197,33 +198,32 @@ async function replayWaiting(
   });
 }
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
-  const [command, target, ...rest] = positionals;
-  if (values.help) {
-    print(HELP);
-    return;
+async function main(values: Values<typeof OPTIONS>, [command, target]: string[]): Promise<undefined> {
+  if (command === undefined || !COMMANDS.includes(command)) {
+    throw new UsageError(`one of ${COMMANDS.join(', ')} is needed, met ${command ?? 'nothing'}`);
   }
-  if (command === undefined || !['list', 'show', 'replay'].includes(command) || rest.length > 0) {
-    throw new CommandError(HELP, 2);
-  }
-  const isWhole = command === 'list' || (command === 'replay' && values.all);
-  if (isWhole && target !== undefined) throw new CommandError(`${command} takes no ${target} here`, 2);
-  const place = isWhole ? undefined : parsePlace(target);
-  const engineUrls = findEngines(values.stack);
+  const isAll = values.all === true;
+  if (isAll && command !== 'replay') throw new UsageError(`${command} takes no --all`);
+  if (values['all-states'] === true && command !== 'list')
+    throw new UsageError(`${command} takes no --all-states`);
+  const isWhole = command === 'list' || isAll;
+  if (isWhole && target !== undefined) throw new UsageError(`${command} takes no ${target} here`);
+  const id = isWhole ? undefined : parseLetterId(target);
+  const isJson = values.json === true;
+  const engineUrls = findEngines(values.name);
   const logger = createLogger('dead-letters', 'silent');
   const kafka = createKafka(engineUrls.kafka(), 'seckill-dead-letters', logger);
   const pool = createPool(engineUrls.databaseUrl(), logger, { max: 1 });
   try {
     const engines = { kafka, pool };
-    if (command === 'list') await list(engines, values['all-states'], values.json);
-    else if (command === 'show' && place !== undefined) await show(engines, place, values.json);
-    else await replay(engines, place, values.json);
+    if (command === 'list') await list(engines, values['all-states'] === true, isJson);
+    else if (command === 'show' && id !== undefined) await show(engines, id, isJson);
+    else await replay(engines, id, isJson);
   } finally {
     await pool.end();
   }
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await runCommand(main);
+  await runCommand({ help: HELP, options: OPTIONS, wordsMax: 2 }, main);
 }

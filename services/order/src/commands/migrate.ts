@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { backoffMs, classifyPostgresError, print, runCommand, systemClock } from '@seckill/runtime';
 import pg from 'pg';
 import { readMigrateConfig } from '../config.ts';
@@ -116,16 +115,11 @@ Applies services/order/migrations/*.sql in order to the database of DATABASE_URL
 Repeating it changes nothing; several at once wait for each other.
 Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { help: { type: 'boolean', default: false } } });
-  if (values.help) {
-    print(HELP);
-    return;
-  }
+async function main(): Promise<undefined> {
   const applied = await migrate(readMigrateConfig().databaseUrl);
   print(applied.length === 0 ? 'nothing to migrate' : `migrated: ${applied.join(', ')}`);
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await runCommand(main);
+  await runCommand({ help: HELP, options: {} }, main);
 }

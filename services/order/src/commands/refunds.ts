@@ -1,14 +1,16 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import {
   CommandError,
   createLogger,
   createPool,
+  flag,
   formatTable,
   type Pool,
   print,
   runCommand,
+  stackName,
+  type Values,
 } from '@seckill/runtime';
 import { findEngines } from './command.ts';
 import type { RefundReason } from '../payments/payment.ts';
@@ -66,7 +68,8 @@ Lists payments that bought nothing and are to be given back, and those that have
 ${ORDER_WAIT_MINUTES} minutes, oldest first (at most ${ROWS_MAX}).
 
   --json          answers as JSON; amounts in minor units
-  --stack NAME    database of .run/NAME/stack.json; without it DATABASE_URL, or else the stack "default"
+  --name NAME     database of .run/NAME/stack.json; without it DATABASE_URL, or else the stack "default"
+                  (--stack is the same)
   --help          this text
 
 Why: wrong_amount     amount or currency is not the order's
@@ -78,24 +81,15 @@ Why: wrong_amount     amount or currency is not the order's
                       the payment counts, so give nothing back before you know
 Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      json: { type: 'boolean', default: false },
-      stack: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    print(HELP);
-    return;
-  }
-  const pool = createPool(findEngines(values.stack).databaseUrl(), createLogger('refunds', 'silent'), {
+const OPTIONS = { json: flag, name: stackName };
+
+async function main(values: Values<typeof OPTIONS>): Promise<undefined> {
+  const pool = createPool(findEngines(values.name).databaseUrl(), createLogger('refunds', 'silent'), {
     max: 1,
   });
   try {
     const refunds = await listRefunds(pool);
-    if (values.json) print(JSON.stringify(refunds, null, 2));
+    if (values.json === true) print(JSON.stringify(refunds, null, 2));
     else if (refunds.length === 0) print('no refunds are due');
     else print(formatTable([['order', 'payment', 'amount', 'why', 'since'], ...refunds.map(toRow)]));
     if (refunds.length === ROWS_MAX) throw new CommandError(`there may be more than ${ROWS_MAX}`);
@@ -109,5 +103,5 @@ function toRow({ orderId, paymentId, amount, reason, since }: Refund): string[] 
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await runCommand(main);
+  await runCommand({ help: HELP, options: OPTIONS }, main);
 }

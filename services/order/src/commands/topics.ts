@@ -1,6 +1,5 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { TOPICS, type Topic } from '@seckill/contracts';
 import {
   backoffMs,
@@ -121,12 +120,7 @@ Creates the Kafka topics on KAFKA_BROKERS, waiting up to a minute for Kafka. Rep
 TOPICS_REPLICATION_FACTOR (default 1) and TOPICS_MIN_IN_SYNC_REPLICAS (default 1) apply to topics it creates.
 Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { help: { type: 'boolean', default: false } } });
-  if (values.help) {
-    print(HELP);
-    return;
-  }
+async function main(): Promise<undefined> {
   const { kafka, ...options } = readTopicsConfig();
   const created = await createTopics(
     createKafka(kafka, 'seckill-topics', createLogger('topics', 'error')),
@@ -136,5 +130,5 @@ async function main(): Promise<void> {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  await runCommand(main);
+  await runCommand({ help: HELP, options: {} }, main);
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { SaleId } from '@seckill/contracts';
 import {
   CommandError,
@@ -15,8 +14,11 @@ import {
   readKafkaSettings,
   readStackFile,
   runCommand,
+  stackName,
   systemClock,
   type RedisAddress,
+  UsageError,
+  type Values,
 } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 import { Acknowledged } from './high-water-marks.ts';
@@ -35,8 +37,8 @@ buyers hear sale_unavailable. Nothing that is stored or on its way is lost: the 
 reservations that only Redis knows are published again. The services must run. Stock does the same by itself when Redis
 restarted, lost something or sold what does not exist; this is for when an audit says that both sides differ.
 
-  --stack NAME    services and engines of .run/NAME/stack.json; without it REDIS_URL, REDIS_CLUSTER, KAFKA_BROKERS,
-                  ORDER_URL and STOCK_TOKEN, or else the stack "default"
+  --name NAME     services and engines of .run/NAME/stack.json; without it REDIS_URL, REDIS_CLUSTER, KAFKA_BROKERS,
+                  ORDER_URL and STOCK_TOKEN, or else the stack "default" (--stack is the same)
   --help          this text
 
 Exit code: 0 open again, 1 failed (repeat: it goes on where it can), 2 wrong usage.`;
@@ -44,18 +46,19 @@ Exit code: 0 open again, 1 failed (repeat: it goes on where it can), 2 wrong usa
 /** A step that waits for another process or for the intake is repeated this often, a second apart. */
 const ATTEMPTS_MAX = 60;
 
-interface Place {
+/** Of the services and engines that a rebuild works with. */
+interface Addresses {
   redis: RedisAddress;
   kafka: KafkaSettings;
   orderUrl: string;
   stockToken: string;
 }
 
-function findPlace(stack: string | undefined): Place {
+function findAddresses(stack: string | undefined): Addresses {
   const isConfigured = (process.env['REDIS_URL'] ?? process.env['REDIS_URL_FILE'] ?? '') !== '';
   if (stack === undefined && isConfigured) {
     const reader = new ConfigReader(process.env);
-    const place = {
+    const addresses = {
       redis: {
         url: reader.url('REDIS_URL', ['redis', 'rediss']),
         isCluster: reader.boolean('REDIS_CLUSTER'),
@@ -65,7 +68,7 @@ function findPlace(stack: string | undefined): Place {
       stockToken: reader.secret('STOCK_TOKEN'),
     };
     reader.done();
-    return place;
+    return addresses;
   }
   const info = readStackFile(stack ?? 'default', ['redis', 'kafka', 'order', 'stockToken']);
   return {
@@ -77,11 +80,11 @@ function findPlace(stack: string | undefined): Place {
 }
 
 /** The same gate as in the role `http`, with progress instead of metrics. */
-async function rebuild(lane: Lane, place: Place): Promise<void> {
+async function rebuild(lane: Lane, addresses: Addresses): Promise<void> {
   const logger = createLogger('rebuild', 'silent');
-  const connections = new Connections(place.redis, logger);
-  const orderClient = new OrderClient({ url: place.orderUrl, token: place.stockToken });
-  const kafka = createKafka(place.kafka, 'seckill-stock-rebuild', logger);
+  const connections = new Connections(addresses.redis, logger);
+  const orderClient = new OrderClient({ url: addresses.orderUrl, token: addresses.stockToken });
+  const kafka = createKafka(addresses.kafka, 'seckill-stock-rebuild', logger);
   const producer = createProducer(kafka);
   const offsets = createKafkaOffsets(kafka, logger);
   const stop = new AbortController();
@@ -135,21 +138,14 @@ async function openAgain(gate: Gate, lane: Lane, distrustedEpoch: number): Promi
   }
 }
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { stack: { type: 'string' }, help: { type: 'boolean', default: false } },
-  });
-  if (values.help) {
-    print(HELP);
-    return;
-  }
-  const [saleId, ...rest] = positionals;
-  if (saleId === undefined || rest.length > 0) throw new CommandError('one sale id is needed; see --help', 2);
+const OPTIONS = { name: stackName };
+
+async function main(values: Values<typeof OPTIONS>, [saleId]: string[]): Promise<undefined> {
+  if (saleId === undefined) throw new UsageError('one sale id is needed');
   const isSaleId: boolean = Compile(SaleId).Check(saleId);
-  if (!isSaleId) throw new CommandError(`"${saleId}" is no sale id`, 2);
-  const place = findPlace(values.stack);
-  for (let lane = 0; lane < LANES_PER_SALE; lane += 1) await rebuild({ saleId, lane }, place);
+  if (!isSaleId) throw new UsageError(`"${saleId}" is no sale id`);
+  const addresses = findAddresses(values.name);
+  for (let lane = 0; lane < LANES_PER_SALE; lane += 1) await rebuild({ saleId, lane }, addresses);
 }
 
-await runCommand(main);
+await runCommand({ help: HELP, options: OPTIONS, wordsMax: 1 }, main);

@@ -1,0 +1,119 @@
+/**
+ * Goal: in every command of package.json a slip of the finger costs one line and the exit code 2, and starts nothing.
+ * Method: the commands as package.json has them, each as a process; wrong options of every kind. Nothing has to run: what
+ * is wrong is said before an engine is asked.
+ */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import t, { test } from 'tap';
+import { ROOT } from '@seckill/stack';
+
+// Some sixty processes, of half a second on an idle machine each.
+t.setTimeout(900_000);
+
+interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+const { scripts } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8')) as {
+  scripts: Record<string, string>;
+};
+
+/** Programs of ours by the name of their npm command, and what starts engines for one command. */
+const PROGRAMS = new Map([
+  ...Object.entries(scripts).flatMap(([name, text]): [string, string][] => {
+    const file = /node (\S+\/dist\/\S+\.js)$/.exec(text)?.[1];
+    return file === undefined ? [] : [[name, file]];
+  }),
+  ['exec', 'scripts/stack/dist/commands/exec.js'],
+]);
+
+function run(name: string, ...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const file = PROGRAMS.get(name) ?? '';
+    // A command that did not see the mistake would go on to work: it is ended then.
+    // tap's loader would cover the children too, and slow their start several times.
+    const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: '', KAFKA_BROKERS: '' };
+    const options = { cwd: ROOT, timeout: 60_000, env };
+    execFile(process.execPath, [file, ...args], options, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+const ONE_LINE = /^[^\n]+; see --help\n$/;
+
+await test('every command explains itself, and refuses what it does not know', async (t) => {
+  t.ok(PROGRAMS.size >= 13, [...PROGRAMS.keys()].join(' '));
+  for (const name of PROGRAMS.keys()) {
+    t.match(await run(name, '--help'), { code: 0, stdout: /^[^]*npm [^]*$|^[^]*exec\.js/, stderr: '' }, name);
+    t.match(
+      await run(name, '--colour', 'red'),
+      { code: 2, stdout: '', stderr: ONE_LINE },
+      `${name} --colour`,
+    );
+  }
+});
+
+const WRONG: [command: string, args: string, says: RegExp][] = [
+  ['start', '--name ../x', /^--name: no stack can be named "..\/x"/],
+  ['stack', '--name', /^--name wants a value/],
+  ['refunds', '--stack', /^--stack wants a value/],
+  ['rebuild', '--name a --stack a', /^--name is given twice/],
+  ['topics', 'everything', /^"everything" is a word too many/],
+  ['exec', '--only mysql -- true', /^--only knows no engine "mysql"/],
+  ['secrets', '--force=yes', /^--force takes no value/],
+  ['token', '--user u --ttl 0', /^--ttl must be a whole number/],
+  ['demo', '--buyers abc', /^--buyers must be a whole number from 1 to/],
+  ['demo', '--json /nonexistent/x', /^--json cannot be written/],
+  ['plan', '--sale /nonexistent --crowd 5', /^--sale cannot be read/],
+  ['plan', '--sale package.json --crowd 5', /is no sale/],
+  ['image', '--tag', /^--tag wants a value/],
+  ['dead-letters', 'burn', /^one of list, show, replay is needed, met burn/],
+  ['dead-letters', 'list --all', /^list takes no --all/],
+  ['dead-letters', 'replay --all 0-1', /^replay takes no 0-1/],
+  ['rebuild', 'No!', /^"No!" is no sale id/],
+  ['bench', '', /^a scenario is needed/],
+  ['bench', 'nothing', /^there is no scenario "nothing"/],
+  ['bench', 'reserve --target notaurl --secret s', /^--target must be an address/],
+  ['bench', 'reserve --target http://h --name x --secret s', /^either --name or --target/],
+  ['bench', 'reserve --connections 1.5', /^--connections must be a whole number/],
+  ['bench', 'reserve --out /dev/null', /^--out cannot be written: it is a file/],
+  ['bench', 'reserve --json /nonexistent/x', /^--json cannot be written/],
+  ['bench', 'reserve --order-lag-p99 5 --target http://h --secret s', /^--order-lag-p99 wants --redis/],
+  ['bench', 'compare --json /nonexistent/x', /^--json cannot be written/],
+  ['bench', 'diff /nonexistent/a.json /nonexistent/b.json', /^\/nonexistent\/a\.json cannot be read/],
+  ['bench', 'diff package.json package.json', /^package\.json is no result of this bench/],
+];
+
+await test('what is wrong is said in one line that begins with it, with exit code 2', async (t) => {
+  for (const [name, args, says] of WRONG) {
+    const ended = await run(name, ...args.split(' ').filter((word) => word !== ''));
+    const title = `${name} ${args}`;
+    t.match(ended, { code: 2, stdout: '', stderr: says }, title);
+    t.match(ended.stderr, ONE_LINE, title);
+  }
+});
+
+await test('what was typed cannot break the one line', async (t) => {
+  t.match(await run('start', '--name', 'a\nb'), { code: 2, stderr: ONE_LINE });
+});
+
+await test('a command for a stack that does not run fails in one line, and says how to start one', async (t) => {
+  for (const [name, ...args] of [
+    ['token', '--user', 'u1'],
+    ['refunds'],
+    ['dead-letters', 'list'],
+    ['rebuild', 'some-sale'],
+    ['bench', 'reserve'],
+  ] as const) {
+    const ended = await run(name, ...args, '--name', 'no-such-stack');
+    t.match(ended, {
+      code: 1,
+      stdout: '',
+      stderr: /^no stack named "no-such-stack" is running[^\n]*; start one with npm start\n$/,
+    });
+  }
+});
