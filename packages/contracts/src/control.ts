@@ -54,8 +54,8 @@ export const ControlAcknowledgement = Type.Object({
 export type ControlAcknowledgement = Static<typeof ControlAcknowledgement>;
 
 /**
- * Gate of a lane: `missing` (never loaded, or lost), `rebuilding` (closed for load or check), `stale` (opened under
- * another Redis process), `open`.
+ * May a lane sell? `missing`: never loaded, or lost. `rebuilding`: closed for a load or a check. `stale`: opened under
+ * another Redis process. `open`: yes.
  */
 export const Gate = Type.Union([
   Type.Literal('missing'),

@@ -9,6 +9,7 @@ export * from './limits.ts';
 export * from './messages.ts';
 export * from './money.ts';
 export * from './order.ts';
+export * from './outcomes.ts';
 export * from './payment.ts';
 export * from './problems.ts';
 export * from './reservation.ts';

@@ -1,3 +1,5 @@
+import type { ReserveOutcome } from './outcomes.ts';
+
 /** Every error code of the API (RFC 9457). Codes never change; titles follow Accept-Language. */
 interface ProblemKind {
   status: number;
@@ -7,12 +9,18 @@ interface ProblemKind {
 }
 
 export const PROBLEMS = {
-  // Outcomes of a reservation, in order of precedence (contract.md).
+  // Why a reservation is refused, in the order of RESERVE_OUTCOMES.
   unauthenticated: { status: 401, retryable: false, title: { en: 'Sign in first', zh: '请先登录' } },
-  forbidden: { status: 403, retryable: false, title: { en: 'Not allowed', zh: '没有权限' } },
   rate_limited: { status: 429, retryable: true, title: { en: 'Too many requests', zh: '请求过于频繁' } },
-  overloaded: { status: 503, retryable: true, title: { en: 'Busy, try again', zh: '系统繁忙,请重试' } },
+  forbidden: { status: 403, retryable: false, title: { en: 'Not allowed', zh: '没有权限' } },
+  body_too_large: { status: 413, retryable: false, title: { en: 'Body too large', zh: '请求体过大' } },
+  unsupported_media_type: {
+    status: 415,
+    retryable: false,
+    title: { en: 'Send application/json', zh: '请使用 application/json' },
+  },
   invalid_request: { status: 400, retryable: false, title: { en: 'Invalid request', zh: '请求无效' } },
+  overloaded: { status: 503, retryable: true, title: { en: 'Busy, try again', zh: '系统繁忙,请重试' } },
   sale_unavailable: { status: 503, retryable: true, title: { en: 'Sale not ready', zh: '场次准备中' } },
   sale_not_found: { status: 404, retryable: false, title: { en: 'No such sale', zh: '场次不存在' } },
   key_reused: {
@@ -20,9 +28,9 @@ export const PROBLEMS = {
     retryable: false,
     title: { en: 'Key used for another request', zh: '幂等键已用于其他请求' },
   },
+  sale_closed: { status: 410, retryable: false, title: { en: 'Sale closed', zh: '场次已结束' } },
   sale_paused: { status: 409, retryable: true, title: { en: 'Sale paused', zh: '场次已暂停' } },
   sale_not_open: { status: 409, retryable: true, title: { en: 'Sale not open yet', zh: '场次未开始' } },
-  sale_closed: { status: 410, retryable: false, title: { en: 'Sale closed', zh: '场次已结束' } },
   sku_not_found: {
     status: 404,
     retryable: false,
@@ -40,12 +48,12 @@ export const PROBLEMS = {
     retryable: false,
     title: { en: 'Channel sold its share', zh: '渠道名额已满' },
   },
+  // Answers of other calls, and those that have no place in the order.
   outcome_unknown: {
     status: 503,
     retryable: true,
     title: { en: 'Outcome unknown, repeat with the same key', zh: '结果未知,请用同一幂等键重试' },
   },
-  // Others.
   ends_missing: {
     status: 409,
     retryable: false,
@@ -73,14 +81,8 @@ export const PROBLEMS = {
     retryable: false,
     title: { en: 'Method not allowed', zh: '方法不允许' },
   },
-  body_too_large: { status: 413, retryable: false, title: { en: 'Body too large', zh: '请求体过大' } },
-  unsupported_media_type: {
-    status: 415,
-    retryable: false,
-    title: { en: 'Send application/json', zh: '请使用 application/json' },
-  },
   internal: { status: 500, retryable: false, title: { en: 'Internal error', zh: '内部错误' } },
-} as const satisfies Record<string, ProblemKind>;
+} as const satisfies Record<ReserveOutcome, ProblemKind> & Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
 

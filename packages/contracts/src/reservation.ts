@@ -3,6 +3,7 @@ import { ChannelId, IdempotencyKey, ReservationId, SaleId, Sku, UserId } from '.
 import { Instant } from './instant.ts';
 import { LIMITS } from './limits.ts';
 import { Money } from './money.ts';
+import type { ReserveOutcome } from './outcomes.ts';
 import { Traceparent } from './trace.ts';
 
 export const LineInput = Type.Object(
@@ -62,24 +63,27 @@ export const Reservation = Type.Object({
 export type Reservation = Static<typeof Reservation>;
 
 /**
- * What stock answers per item, as the script decided; a bad item never fails its neighbours. `sale_unavailable` with `missing` lets the gateway ask order
- * whether there is such a sale at all: `sale_not_found` never comes from an absent key (recovery.md, "The gate").
+ * What stock answers to one item of a batch, as the script decided. An item that is refused never fails its neighbours.
+ * `sale_unavailable` with `missing` lets the gateway ask order whether there is such a sale at all: that Redis lacks the
+ * keys of a sale never means `sale_not_found` (docs/recovery.md). The refusals stand in the order of RESERVE_OUTCOMES.
  */
 export type ReserveAnswer =
   | { outcome: 'reserved'; replayed: boolean; reservation: Reservation }
-  | { outcome: 'overloaded' }
-  | { outcome: 'invalid_request'; field: string }
-  | { outcome: 'sale_unavailable'; missing: boolean }
-  | { outcome: 'key_reused' }
-  | { outcome: 'sale_paused' }
-  | { outcome: 'sale_not_open'; opensAt: string; waitMs: number }
-  | { outcome: 'sale_closed' }
-  | { outcome: 'sku_not_found'; sku: string }
-  | { outcome: 'channel_not_found' }
-  | { outcome: 'sold_out'; sku: string; available: number; final: boolean }
-  | { outcome: 'limit_reached'; limit: number; held: number }
-  | { outcome: 'channel_full'; cap: number }
+  | Refusal<'invalid_request', { field: string }>
+  | Refusal<'overloaded'>
+  | Refusal<'sale_unavailable', { missing: boolean }>
+  | Refusal<'key_reused'>
+  | Refusal<'sale_closed'>
+  | Refusal<'sale_paused'>
+  | Refusal<'sale_not_open', { opensAt: string; waitMs: number }>
+  | Refusal<'sku_not_found', { sku: string }>
+  | Refusal<'channel_not_found'>
+  | Refusal<'sold_out', { sku: string; available: number; final: boolean }>
+  | Refusal<'limit_reached', { limit: number; held: number }>
+  | Refusal<'channel_full', { cap: number }>
   | { outcome: 'outcome_unknown' }
   /** Our own bug, and surely nothing was taken. */
   | { outcome: 'internal' };
-export type ReserveOutcome = ReserveAnswer['outcome'];
+
+/** Only an outcome that has its place in the order of precedence may be answered. */
+type Refusal<Outcome extends ReserveOutcome, Extra extends object = object> = { outcome: Outcome } & Extra;

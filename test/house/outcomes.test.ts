@@ -1,0 +1,71 @@
+// Goal: the order of precedence of a reservation's outcomes is one, wherever it stands. Method: the exported list is compared
+// with the header of the script, with what stock and the gateway answer, with the problem catalogue and with the documentation.
+import { PROBLEMS, RESERVE_OUTCOMES } from '@seckill/contracts';
+import t from 'tap';
+import { read } from './support.ts';
+
+/** These of the list, in the list's order. */
+const inOrder = (names: string[]): string[] => RESERVE_OUTCOMES.filter((one) => names.includes(one));
+const find = (text: string, pattern: RegExp): string[] =>
+  [...text.matchAll(pattern)].map(([, name]) => name ?? '');
+
+/** What reserve.lua says in its header that it answers, in the header's order. */
+function scriptOutcomes(): string[] {
+  const header = read('scripts/lua/reserve.lua').split(/^local /m)[0] ?? '';
+  const answers = /^-- Answers one for each request, in order; the first that applies:\n((?:-- {3}.*\n)+)/m;
+  const names = find(answers.exec(header)?.[1] ?? '', /^-- {3}(\w+)/gm);
+  t.equal(names.at(-1), 'reserved', 'the header names its answers, the reservation last');
+  // `known`: stock compares the requests, and says `key_reused` in its place.
+  return names.slice(0, -1).map((name) => (name === 'known' ? 'key_reused' : name));
+}
+
+void t.test("the script's header keeps the order", (t) => {
+  const names = scriptOutcomes();
+  t.ok(names.length >= 10, 'the outcomes are found');
+  t.same(names, inOrder(names));
+  t.end();
+});
+
+void t.test("stock has an answer for each of the script's outcomes, and for no other", (t) => {
+  const cases = find(read('services/stock/src/reserve/answer.ts'), /case '(\w+)':/g);
+  t.same(inOrder([...cases, 'key_reused']), scriptOutcomes());
+  t.equal(new Set(cases).size, scriptOutcomes().length - 1, 'all of them are in the list');
+  t.end();
+});
+
+void t.test('the gateway answers from memory in the same order', (t) => {
+  const names = find(read('services/gateway/src/memory/certain-rejection.ts'), /return \{ outcome: '(\w+)'/g);
+  t.ok(names.length >= 4, 'the outcomes are found');
+  t.same(names, inOrder(names));
+  t.end();
+});
+
+void t.test('the problem catalogue begins with the outcomes, in their order', (t) => {
+  t.same(Object.keys(PROBLEMS).slice(0, RESERVE_OUTCOMES.length), [...RESERVE_OUTCOMES]);
+  t.end();
+});
+
+void t.test('the documentation tells each outcome in its place, with its status', (t) => {
+  const [, chapter = ''] = read('docs/http-api.md').split(
+    '## Outcomes of a reservation, in order of precedence\n',
+  );
+  const sections = [...(chapter.split(/^## /m)[0] ?? '').matchAll(/^### (\w+)\n(\d{3})/gm)];
+  const names = sections.map(([, name]) => name ?? '');
+  t.same(names, [...RESERVE_OUTCOMES, 'outcome_unknown']);
+  for (const [, name = '', status] of sections) {
+    t.equal(PROBLEMS[name as keyof typeof PROBLEMS].status, Number(status), name);
+  }
+  t.end();
+});
+
+void t.test('every other code of the catalogue stands in the documentation', (t) => {
+  const page = read('docs/http-api.md');
+  const internal = ['ends_missing'];
+  const others = Object.keys(PROBLEMS).filter((code) => !page.includes(`\`${code}\``));
+  t.same(
+    others.filter((code) => !page.includes(`### ${code}\n`)),
+    internal,
+    'but that one, which order says to stock alone',
+  );
+  t.end();
+});
