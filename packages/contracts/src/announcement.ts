@@ -18,8 +18,7 @@ export function statesChannel(nodeId?: string): string {
 export const ANNOUNCED_USERS_MAX = 2_000;
 
 /**
- * What a stock process knows of a lane at one instant of Redis' clock (recovery.md, "What the gateway may answer by
- * itself"), and who reserved through it since its last message. Instants are milliseconds since the epoch.
+ * What a stock process knows of a lane at one instant of Redis' clock (docs/recovery.md), and who reserved through it since its last message. Instants are milliseconds since the epoch.
  */
 export const Announcement = Type.Object(
   {

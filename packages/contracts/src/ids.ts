@@ -35,7 +35,7 @@ export function parseReservationId(id: string): ReservationIdParts | undefined {
   return { saleId, lane: Number(lane), suffix };
 }
 
-/** A buyer always lands in the same lane, so that the limit per buyer and the keys stay local (decision 13). */
+/** A buyer always lands in the same lane, so that the limit per buyer and the keys stay local (D13). */
 export function laneOf(userId: string, lanes: number): number {
   return fnv1a(userId) % lanes;
 }

@@ -30,7 +30,7 @@ interface Entry<Item, Answer> {
 }
 
 /**
- * Brings together what arrives while calls are under way (decision 8), or in one turn of the event loop: an item alone
+ * Brings together what arrives while calls are under way (D8), or in one turn of the event loop: an item alone
  * leaves at the end of the turn, so nothing waits at low load; at the peak the cost of a call is shared. Items leave in
  * the order they came. `add` never rejects, and one item's answer depends on no other's.
  */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Waiting and measuring, passed in so that a simulation can run the same code on its own clock. Never a source of
+ * Waiting and measuring, passed in so that a test can run the same code on its own clock. Never a source of
  * business time: windows and deadlines are judged by Redis and Postgres.
  */
 export interface Clock {

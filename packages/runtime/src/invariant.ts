@@ -1,4 +1,4 @@
-/** Our own bug (decision 14): never caught and retried; it ends the process, which restarts from durable state. */
+/** Our own bug (D14): never caught and retried; it ends the process, which restarts from durable state. */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
   readonly code = 'SECKILL_INVARIANT';

@@ -12,7 +12,7 @@ export interface PoolOptions {
   idleInTransactionMs?: number;
 }
 
-/** Every wait is bounded; pg's own defaults wait for ever (field notes, section 5). */
+/** Every wait is bounded; pg's own defaults wait for ever. */
 export function createPool(url: string, logger: Logger, options: PoolOptions): Pool {
   const statementTimeoutMs = options.statementTimeoutMs ?? 5_000;
   const pool = new pg.Pool({
@@ -58,7 +58,7 @@ export async function transaction<Result>(
 }
 
 /**
- * What an error of Postgres means for the caller (recovery.md, "Intake"): `transient` (class 08, 40, 53, 57, or no
+ * What an error of Postgres means for the caller (docs/recovery.md): `transient` (class 08, 40, 53, 57, or no
  * connection) waits and repeats; `data` (22, 23) will fail again with the same input; anything else is `other`.
  */
 export function classifyPostgresError(error: unknown): 'transient' | 'data' | 'other' {

@@ -3,7 +3,7 @@ import type { Logger } from './logger.ts';
 
 /**
  * A connection that fails fast and never repeats a command by itself: a script in flight when the socket died may have
- * run, and the caller is told "unknown" instead (field notes: ioredis resends by default, and queues for ever offline).
+ * run, and the caller is told "unknown" instead (ioredis resends by default, and queues for ever while it is offline).
  */
 export function createRedis(
   url: string,
@@ -45,7 +45,7 @@ export class RedisPolicyError extends Error {
   readonly code = 'SECKILL_REDIS_POLICY';
 }
 
-/** @throws RedisPolicyError when this Redis may evict keys: evicted stock is sold twice (decision 11). */
+/** @throws RedisPolicyError when this Redis may evict keys: evicted stock is sold twice (D11). */
 export async function assertNoEviction(redis: Redis): Promise<void> {
   const policy = /maxmemory_policy:(\S+)/.exec(await redis.info('memory'))?.[1];
   if (policy !== 'noeviction') {
@@ -53,7 +53,7 @@ export async function assertNoEviction(redis: Redis): Promise<void> {
   }
 }
 
-/** Says in the log what a loss of power would cost: `appendonly yes` and `appendfsync always` lose nothing (decision 11). */
+/** Says in the log what a loss of power would cost: `appendonly yes` and `appendfsync always` lose nothing (D11). */
 export async function warnOfDurability(redis: Redis, logger: Logger): Promise<void> {
   try {
     const settings = Object.fromEntries(
@@ -81,7 +81,7 @@ export interface RedisAddress {
 /** Of the Redis process behind a connection, and of the history it writes. */
 export interface RedisIdentity {
   /**
-   * `run_id` and `master_replid` (recovery.md, "The gate"). Changes at each restart, and at each promotion: run_id alone
+   * `run_id` and `master_replid` (docs/recovery.md). Changes at each restart, and at each promotion: run_id alone
    * would survive a primary that was demoted, took over the data of a replica that lacks the tail, and was promoted again.
    */
   runId: string;

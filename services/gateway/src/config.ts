@@ -38,7 +38,7 @@ export interface Config {
   stockTimeoutMs: number;
   orderTimeoutMs: number;
   stockConnections: number;
-  /** Batches under way at a time: while all are, reservations gather for the next (decision 8). */
+  /** Batches under way at a time: while all are, reservations gather for the next (D8). */
   reserveCallsMax: number;
   /** Reservations in one batch; 1 sends each by itself. */
   reserveBatchCountMax: number;

@@ -22,7 +22,7 @@ export function rejectionProblem(rejection: Rejection): Problem {
     case 'outcome_unknown':
       return new Problem(outcome, {
         detail: 'the reservation may have been made; repeat with the same key to learn',
-        // Longer than the second for which a gateway may answer from memory (recovery.md).
+        // Longer than the second for which a gateway may answer from memory (docs/recovery.md).
         retryAfterSeconds: 2,
       });
     default:

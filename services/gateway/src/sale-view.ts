@@ -75,7 +75,7 @@ function saleState(stock: StockState): SaleState {
   return stock.now < stock.opensAt ? 'scheduled' : 'open';
 }
 
-/** Two truths (decision 9): `held` may come back, `final` will not. */
+/** Two truths (D9): `held` may come back, `final` will not. */
 function soldOutOf(count: ItemCounts, state: SaleState): SoldOut {
   if (state === 'closed') return 'final';
   if (count.available > 0) return 'no';

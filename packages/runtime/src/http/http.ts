@@ -83,7 +83,7 @@ export function createHttp(options: HttpOptions): Http {
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
-  // Fastify would parse text/plain and answer 400; contract.md wants 415.
+  // Fastify would parse text/plain and answer 400; docs/http-api.md wants 415.
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
@@ -156,7 +156,7 @@ function answerMalformed(
   socket.once('close', () => {
     clearTimeout(hangUp);
   });
-  // A header overflow stays Node's own 431 (contract.md).
+  // A header overflow stays Node's own 431 (docs/http-api.md).
   if (error.code === 'HPE_HEADER_OVERFLOW') {
     socket.end('HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n');
     return;

@@ -46,7 +46,7 @@ export class PublishError extends Error {
   readonly code = 'SECKILL_KAFKA_PUBLISH';
 }
 
-/** What relay and intake need of Kafka, small enough to be replaced in a simulation or by another client. */
+/** What relay and intake need of Kafka, small enough to be replaced by another client. */
 export interface Publisher {
   /**
    * Resolves when every replica in sync holds all messages.
@@ -69,8 +69,8 @@ type Sender = Pick<Producer, 'send'>;
 
 /**
  * `acks: -1` and not idempotent: kafkajs' idempotent producer can acknowledge a message it lost, while a duplicate is
- * harmless to us (field notes, section 1). And since `send()` may resolve without having sent everything after a
- * leader moved, the answer must name every partition we sent to (decision 3).
+ * harmless to us. And since `send()` may resolve without having sent everything after a
+ * leader moved, the answer must name every partition we sent to (D3).
  */
 export function createPublisher(producer: Sender): Publisher {
   return {
@@ -173,7 +173,7 @@ export interface ConsumerOptions {
 
 /**
  * Starts consuming from the beginning of whatever the group has not committed. Offsets in Kafka are a by-product for
- * lag monitoring; the truth stands in Postgres (recovery.md, "Intake").
+ * lag monitoring; the truth stands in Postgres (docs/recovery.md).
  * @returns a function that stops after the batches under way.
  */
 export async function startConsumer(options: ConsumerOptions): Promise<() => Promise<void>> {

@@ -1,4 +1,4 @@
-// Goal: a caller can tell "nothing happened" from "it may have happened" (decision 14), and internal routes know their
+// Goal: a caller can tell "nothing happened" from "it may have happened" (D14), and internal routes know their
 // callers. Method: real servers and sockets on loopback.
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';

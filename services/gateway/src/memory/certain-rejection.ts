@@ -6,7 +6,7 @@ export type CertainRejection = Extract<
   { outcome: 'sale_closed' | 'sale_paused' | 'sale_not_open' | 'sold_out' }
 >;
 
-/** Older states decide nothing: units that come back are on sale at every gateway within this second (recovery.md). */
+/** Older states decide nothing: units that come back are on sale at every gateway within this second (docs/recovery.md). */
 const AGE_MS_MAX = 1_000;
 /** Redis tells whole milliseconds; a state from the future beyond that means that a clock was set. */
 const ROUNDING_MS = 2;

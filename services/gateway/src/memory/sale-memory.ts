@@ -40,7 +40,7 @@ interface Remembered {
 }
 
 /**
- * What the gateway may answer by itself (decision 9; recovery.md): rejections that are certain, to users who surely have
+ * What the gateway may answer by itself (D9; docs/recovery.md): rejections that are certain, to users who surely have
  * no key in the sale. In every doubt it says nothing, and stock is asked. To ask it each time
  * costs 50 µs of stock's and Redis' CPU for a "sold out" and leaves 0.87 of the answers a second (`sold-out`, six pairs on two
  * shared cores); above all, none of that crowd reaches Redis.
@@ -58,7 +58,7 @@ export class SaleMemory {
   learn(announcement: Announcement, time: RedisTime): void {
     const now = this.#deps.now();
     const { saleId, epoch, users } = announcement;
-    // Several lanes of a sale would have to be put together first; there is one (decision 13).
+    // Several lanes of a sale would have to be put together first; there is one (D13).
     if (announcement.lane !== 0) return;
     let sale = this.#sales.get(saleId);
     if (sale === undefined) {

@@ -15,7 +15,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
   const { authenticate, memory, metrics } = deps;
   const prebuilt = new PrebuiltRejections(deps.docsBaseUrl);
 
-  /** The cheapest path (decision 9): neither stock nor JSON. */
+  /** The cheapest path (D9): neither stock nor JSON. */
   function rejectFromMemory(request: FastifyRequest, reply: FastifyReply, rejection: CertainRejection) {
     const language = request.headers['accept-language'];
     const { status, retryAfterSeconds, body } = prebuilt.build(rejection, request.id, language);
@@ -46,7 +46,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
         if (answer.replayed) reply.header('idempotent-replayed', 'true');
         return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
       }
-      // Whether there is such a sale only order can tell; it throws `sale_not_found` (recovery.md, "The gate").
+      // Whether there is such a sale only order can tell; it throws `sale_not_found` (docs/recovery.md).
       if (answer.outcome === 'sale_unavailable' && answer.missing) {
         const { retired } = await deps.order.sale(saleId, traceOf(request));
         if (retired !== undefined) throw new Problem('sale_closed');
