@@ -2,6 +2,7 @@ import { Type, type Static } from 'typebox';
 import { ChannelId, ReservationId, SaleId } from './ids.ts';
 import { Instant } from './instant.ts';
 import { Money } from './money.ts';
+import { LIMITS } from './limits.ts';
 import { Line } from './reservation.ts';
 
 export const OrderStatus = Type.Union([
@@ -28,6 +29,18 @@ export const Order = Type.Object({
   pickupCode: Type.Optional(Type.String()),
 });
 export type Order = Static<typeof Order>;
+
+/** The query of a list of orders. */
+export const OrdersQuery = Type.Object(
+  {
+    saleId: Type.Optional(SaleId),
+    status: Type.Optional(OrderStatus),
+    // A query is text, and nothing is coerced: 1 to 100, written one way only.
+    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$' })),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 4 * LIMITS.reservationIdLengthMax })),
+  },
+  { additionalProperties: false },
+);
 
 export const OrderPage = Type.Object({
   data: Type.Array(Order),

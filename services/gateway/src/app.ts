@@ -8,6 +8,7 @@ import { orderRoutes } from './routes/orders.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleRoutes } from './routes/sales.ts';
+import { refuseUnknownInput } from './routes/strict-input.ts';
 import { shedLoad } from './limits/shedding.ts';
 
 /** Assembles the public API; never listens. */
@@ -18,6 +19,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
 
   answerSafely(app);
   logRequests(app, deps.metrics);
+  refuseUnknownInput(app);
   await shedLoad(app, { requestsMax: deps.requestsMax, metrics: deps.limitMetrics });
   const admission = await createAdmission(app, deps.admission);
   const admit: Authenticate = (request, reply) => admission.admitAddress(request, reply);

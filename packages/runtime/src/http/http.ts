@@ -15,6 +15,7 @@ import Fastify, {
   type RawServerDefault,
 } from 'fastify';
 import type { Logger } from '../logger.ts';
+import { hasMalformedPath, routableUrl } from './malformed-path.ts';
 import { Problem, problemDocument } from './problem.ts';
 
 export type Http = FastifyInstance<
@@ -74,27 +75,34 @@ export function createHttp(options: HttpOptions): Http {
     routerOptions: { maxParamLength: LIMITS.reservationIdLengthMax },
     // A quantity of "1" or an unknown field is the client's error, told at once instead of guessed at.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
-    frameworkErrors: (error, request, reply) => {
-      const { code, message } = toProblem(error);
-      sendProblem(request, reply, new Problem(code, { detail: message, extra: { field: 'path' } }), options);
+    rewriteUrl: routableUrl,
+    // What Fastify still finds wrong with a path. Its own message would echo the URL.
+    frameworkErrors: (_error, request, reply) => {
+      sendProblem(request, reply, malformedPath(), options);
     },
     clientErrorHandler: (error, socket) => {
-      answerMalformed(error, socket, options);
+      answerMalformed(error, socket, { ...options, allowedOn });
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  const allowedOn = collectMethods(app);
 
   // Fastify would parse text/plain and answer 400; docs/http-api.md wants 415.
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
+  acceptEmptyJson(app);
   closeAfterAnswer(app, options.isReady);
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);
     if (problem.code === 'internal') request.log.error({ err: error }, 'request failed');
     sendProblem(request, reply, problem, options);
   });
-  answerUnknownRoutes(app, options);
+  answerUnknownRoutes(app, allowedOn, options);
+  // After token and limits, before anything is made of the request.
+  app.addHook('preParsing', async (request) => {
+    if (hasMalformedPath(request.raw)) throw malformedPath();
+  });
 
   app.get('/livez', async () => ({ status: 'ok' }));
   app.get('/readyz', async (_request, reply) => {
@@ -124,19 +132,52 @@ export function isHealthRoute(request: Pick<FastifyRequest, 'routeOptions'>): bo
   return url === '/livez' || url === '/readyz';
 }
 
-/** 405 where the path exists under another method, else 404. */
-function answerUnknownRoutes(app: Http, options: HttpOptions): void {
+function malformedPath(): Problem {
+  return new Problem('invalid_request', { detail: 'the path is malformed', extra: { field: 'path' } });
+}
+
+/**
+ * Many clients name a JSON body on every call, also where they send none. An empty one is an absent one; a route that
+ * needs a body refuses it as missing.
+ */
+function acceptEmptyJson(app: Http): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body.trim() === '') done(null, undefined);
+    else void parseJson(request, body, done);
+  });
+}
+
+/** The methods that a path takes; none where there is no such path. */
+type AllowedOn = (path: string) => string[];
+
+function collectMethods(app: Http): AllowedOn {
   const routes: { pattern: RegExp; methods: string[] }[] = [];
   app.addHook('onRoute', ({ url, method }) => {
     const source = url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:[A-Za-z]+/g, '[^/]+');
     routes.push({ pattern: new RegExp(`^${source}$`), methods: [method].flat() });
   });
+  return (path) => [
+    ...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods)),
+  ];
+}
+
+/**
+ * 405 where the path exists under another method, else 404. Said before the body is looked at: Fastify would answer 400
+ * or 415 to a body, or a `QUERY` without one, of a route that there is not.
+ */
+function answerUnknownRoutes(app: Http, allowedOn: AllowedOn, options: HttpOptions): void {
+  const refuse = (request: FastifyRequest, reply: FastifyReply): Problem => {
+    const allowed = allowedOn(request.url.split('?', 1)[0] ?? '');
+    if (allowed.length > 0) reply.header('allow', allowed.join(', '));
+    return new Problem(allowed.length > 0 ? 'method_not_allowed' : 'not_found');
+  };
+  app.addHook('preParsing', async (request, reply) => {
+    if (request.is404) throw refuse(request, reply);
+  });
   app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? '';
-    const allowed = routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods);
-    if (allowed.length > 0) reply.header('allow', [...new Set(allowed)].join(', '));
-    const problem = new Problem(allowed.length > 0 ? 'method_not_allowed' : 'not_found');
-    sendProblem(request, reply, problem, options);
+    sendProblem(request, reply, refuse(request, reply), options);
   });
 }
 
@@ -144,7 +185,7 @@ function answerUnknownRoutes(app: Http, options: HttpOptions): void {
 function answerMalformed(
   error: ConnectionError,
   socket: Socket,
-  { docsBaseUrl = '' }: Pick<HttpOptions, 'docsBaseUrl'>,
+  { docsBaseUrl = '', allowedOn }: Pick<HttpOptions, 'docsBaseUrl'> & { allowedOn: AllowedOn },
 ): void {
   // Nobody listens any more.
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -166,13 +207,18 @@ function answerMalformed(
     return;
   }
   const requestId = randomUUID();
-  const problem = new Problem('invalid_request', { detail: 'not a well-formed HTTP request' });
+  const allowed = error.code === 'HPE_INVALID_METHOD' ? allowedOn(pathOf(error)) : [];
+  const problem =
+    allowed.length > 0
+      ? new Problem('method_not_allowed')
+      : new Problem('invalid_request', { detail: 'not a well-formed HTTP request' });
   const body = JSON.stringify(
     problemDocument(problem, { requestId, acceptLanguage: undefined, docsBaseUrl }),
   );
   socket.end(
     [
-      'HTTP/1.1 400 Bad Request',
+      allowed.length > 0 ? 'HTTP/1.1 405 Method Not Allowed' : 'HTTP/1.1 400 Bad Request',
+      ...(allowed.length > 0 ? [`allow: ${allowed.join(', ')}`] : []),
       `date: ${new Date().toUTCString()}`,
       `x-request-id: ${requestId}`,
       'content-type: application/problem+json; charset=utf-8',
@@ -182,6 +228,12 @@ function answerMalformed(
       body,
     ].join('\r\n'),
   );
+}
+
+/** Of a request whose method Node's parser does not know; '' for what is no request at all, as a TLS handshake. */
+function pathOf({ rawPacket }: ConnectionError): string {
+  const line = rawPacket instanceof Buffer ? rawPacket.subarray(0, 2_048).toString('latin1') : '';
+  return /^[A-Za-z][A-Za-z-]{0,31} (\/[^ ?]*)[^ ]* HTTP\/1\.[01]\r\n/.exec(line)?.[1] ?? '';
 }
 
 function toProblem(error: unknown): Problem {

@@ -56,8 +56,8 @@ export async function startGateway(environment: Record<string, string>): Promise
   };
 }
 
-export function tokenOf(userId: string): Promise<string> {
-  return new SignJWT({})
+export function tokenOf(userId: string, scope?: string): Promise<string> {
+  return new SignJWT(scope === undefined ? {} : { scope })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(userId)
     .setExpirationTime('1h')

@@ -1,21 +1,10 @@
-import { LIMITS, OrderStatus, SaleId, UserId } from '@seckill/contracts';
+import { OrdersQuery, UserId } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { OrderQuery, Orders } from '../orders/orders.ts';
 
 const userId = Compile(UserId);
-
-const OrdersQuery = Type.Object(
-  {
-    saleId: Type.Optional(SaleId),
-    status: Type.Optional(OrderStatus),
-    // A query is text, and nothing is coerced: 1 to 100, written one way only.
-    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$' })),
-    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 4 * LIMITS.reservationIdLengthMax })),
-  },
-  { additionalProperties: false },
-);
 
 const OrderParams = Type.Object({ orderId: Type.String() });
 

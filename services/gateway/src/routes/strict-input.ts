@@ -1,0 +1,49 @@
+import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
+import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+
+/** Of a client's own words in an answer. */
+const FIELD_LENGTH_MAX = 128;
+
+const NoQuery = Type.Object({}, { additionalProperties: false });
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route reads its body itself. */
+    readsBody?: boolean;
+  }
+}
+
+/**
+ * What a call does not understand it refuses, on every route and before anything happens. A body that was ignored would
+ * cancel a whole order for whoever meant one line of it, or close a sale now for whoever meant tomorrow. A route without
+ * a schema for its query or its body takes none. Health is exempt: a probe may carry whatever its maker thought of.
+ */
+export function refuseUnknownInput(app: Http): void {
+  app.addHook('onRoute', (route) => {
+    if (route.url === '/livez' || route.url === '/readyz') return;
+    route.schema = { querystring: NoQuery, ...route.schema };
+  });
+  app.addHook('preValidation', async (request) => {
+    const { schema, config } = request.routeOptions;
+    if (request.is404 || isHealthRoute(request) || schema?.body !== undefined || config.readsBody === true) {
+      return;
+    }
+    const field = findBodyField(request);
+    if (field === undefined) return;
+    throw new Problem('invalid_request', { detail: `${field}: this call takes no body`, extra: { field } });
+  });
+}
+
+/** @returns what is there, or undefined: no body, or one that says nothing. */
+function findBodyField({ body, headers, method }: FastifyRequest): string | undefined {
+  // Fastify does not read the body of these.
+  if (method === 'GET' || method === 'HEAD') {
+    const isAnnounced =
+      (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined;
+    return isAnnounced ? 'body' : undefined;
+  }
+  if (body === undefined) return undefined;
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return 'body';
+  return Object.keys(body)[0]?.slice(0, FIELD_LENGTH_MAX);
+}

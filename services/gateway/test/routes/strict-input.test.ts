@@ -1,0 +1,195 @@
+// Goal: what a call does not understand it refuses, on every route and before anything happens; a malformed path and an
+// unknown method take the way of every request.
+// Method: the real app on a real socket; order is a small server that counts what reaches it.
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import t, { type Test } from 'tap';
+import { request } from 'undici';
+import { startGateway, tokenOf } from '../support/gateway.ts';
+
+const ORDER_ID = 'oranges.0.abcdefghijklmnopqrstuv';
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+/** Every route that takes no body. */
+const BODILESS: ['GET' | 'POST', string][] = [
+  ['POST', `/v1/orders/${ORDER_ID}/cancel`],
+  ['POST', `/v1/orders/${ORDER_ID}/pay`],
+  ['POST', '/v1/sales/oranges/pause'],
+  ['POST', '/v1/sales/oranges/resume'],
+  ['POST', '/v1/sales/oranges/close'],
+  ['GET', '/v1/sales/oranges'],
+  ['GET', '/v1/sales/oranges/audit'],
+  ['GET', `/v1/orders/${ORDER_ID}`],
+  ['GET', '/v1/orders'],
+];
+
+async function build(
+  t: Test,
+  onOrder?: (request: IncomingMessage, response: ServerResponse) => void,
+  environment: Record<string, string> = {},
+) {
+  const reached: string[] = [];
+  const order = createServer((request, response) => {
+    reached.push(`${request.method ?? ''} ${request.url ?? ''}`);
+    if (onOrder !== undefined) {
+      onOrder(request, response);
+      return;
+    }
+    response.writeHead(200, JSON_TYPE).end('{}');
+  });
+  order.listen(0, '127.0.0.1');
+  await once(order, 'listening');
+  const { port } = order.address() as AddressInfo;
+  const gateway = await startGateway({
+    ORDER_URL: `http://127.0.0.1:${port}`,
+    PAYMENTS: 'sandbox',
+    RATE_LIMIT_USER_MAX: '1000',
+    ...environment,
+  });
+  const url = await gateway.app.listen({ host: '127.0.0.1', port: 0 });
+  t.teardown(async () => {
+    await gateway.stop();
+    order.closeAllConnections();
+    order.close();
+  });
+  const authorization = `Bearer ${await tokenOf('u1', 'sale:admin')}`;
+  async function send(
+    method: 'GET' | 'POST',
+    path: string,
+    options: { headers?: Record<string, string>; body?: string } = {},
+  ) {
+    const answer = await request(`${url}${path}`, {
+      method,
+      headers: { authorization, ...options.headers },
+      body: options.body ?? null,
+    });
+    const text = await answer.body.text();
+    const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
+    return { status: answer.statusCode, headers: answer.headers, text, body };
+  }
+  return { url, send, reached, gateway };
+}
+
+await t.test('a body that a call does not take is refused before anything happens', async (t) => {
+  const { send, reached } = await build(t);
+  for (const [method, path] of BODILESS) {
+    const name = `${method} ${path}`;
+    const body = JSON.stringify({ at: '2030-01-01T00:00:00Z' });
+    const answer = await send(method, path, { headers: JSON_TYPE, body });
+    const field = method === 'GET' ? 'body' : 'at';
+    t.match(answer, { status: 400, body: { code: 'invalid_request', field } }, name);
+    for (const text of ['[]', 'null', '"x"', '0']) {
+      t.equal((await send(method, path, { headers: JSON_TYPE, body: text })).status, 400, `${name} ${text}`);
+    }
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const status = method === 'GET' ? 400 : 415;
+    t.equal((await send(method, path, { headers: form, body: 'a=b' })).status, status, `${name} as a form`);
+  }
+  t.same(reached, [], 'order heard of nothing');
+});
+
+await t.test('an empty body is none, whatever its content type says', async (t) => {
+  const { send, reached } = await build(t);
+  for (const [method, path] of BODILESS.filter(([verb]) => verb === 'POST')) {
+    const before = reached.length;
+    for (const body of ['', ' \n', '{}']) await send(method, path, { headers: JSON_TYPE, body });
+    t.equal(reached.length - before, 3, `${path}: each reached order`);
+  }
+});
+
+await t.test('a call that needs a body refuses an empty one', async (t) => {
+  const { send, reached } = await build(t);
+  for (const path of ['/v1/sales', '/v1/sales/oranges/items/a/restock', '/v1/sales/oranges/reservations']) {
+    const answer = await send('POST', path, { headers: { ...JSON_TYPE, 'idempotency-key': 'k' }, body: '' });
+    t.match(answer, { status: 400, body: { code: 'invalid_request', field: 'body' } }, path);
+  }
+  t.same(reached, []);
+});
+
+await t.test('a query parameter that a call does not take is refused', async (t) => {
+  const { send, reached } = await build(t);
+  const others: ['POST', string][] = [
+    ['POST', '/v1/sales'],
+    ['POST', '/v1/sales/oranges/items/a/restock'],
+    ['POST', '/v1/sales/oranges/reservations'],
+  ];
+  for (const [method, path] of [...BODILESS, ...others]) {
+    const answer = await send(method, `${path}?dryRun=true`);
+    t.match(answer, { status: 400, body: { code: 'invalid_request' } }, `${method} ${path}`);
+    t.match(String(answer.body['field']), /dryRun|body/);
+  }
+  t.same(reached, []);
+  t.equal((await send('GET', '/livez?probe=1')).status, 200, 'health takes what a probe carries');
+});
+
+await t.test('a malformed path is refused like any request: by token, limits, headers and log', async (t) => {
+  const { url, send, reached, gateway } = await build(t);
+  const long = 'x'.repeat(129);
+  for (const part of ['%ff', '%', '%zz', '%E0%A4%A', long]) {
+    const path = `/v1/orders/${part}`;
+    const answer = await send('GET', path);
+    t.match(answer, { status: 400, body: { code: 'invalid_request', field: 'path' } }, part.slice(0, 9));
+    t.notMatch(answer.text, part, 'the URL is not echoed');
+    t.match(answer.headers, { 'x-content-type-options': 'nosniff', ratelimit: /r=/ });
+    const stranger = await request(`${url}${path}`);
+    t.equal(stranger.statusCode, 401, 'the token comes first');
+    await stranger.body.dump();
+    const unknown = await send('GET', `/v9/${part}`);
+    t.match(unknown, { status: 404, body: { code: 'not_found' } });
+    t.notMatch(unknown.text, part);
+  }
+  t.same(reached, []);
+  const metrics = await gateway.registry.metrics();
+  t.match(metrics, /request_seconds_count\{method="GET",route="\/v1\/orders\/:orderId",status="400"\} 5/);
+});
+
+await t.test('a method that a path does not take is 405, known to Node or not', async (t) => {
+  const { url } = await build(t);
+  const { port } = new URL(url);
+  for (const method of ['QUERY', 'FOO', 'PROPFIND', 'DELETE', 'get']) {
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.end(`${method} /v1/sales/oranges HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    t.match(text, /^HTTP\/1\.1 405 /, method);
+    t.match(text, /\r\nallow: [A-Z, ]*GET/i, method);
+    t.match(text, /"code":"method_not_allowed"/);
+  }
+});
+
+/** The row comes with the given look; the hold is there from the beginning. */
+async function buildSlowRow(t: Test, comesWith: number) {
+  let looks = 0;
+  const hold = { userId: 'u1', reservation: { id: ORDER_ID, userId: 'u1', status: 'pending' } };
+  const stock = createServer((_request, response) => {
+    response.writeHead(200, JSON_TYPE).end(JSON.stringify(hold));
+  });
+  stock.listen(0, '127.0.0.1');
+  await once(stock, 'listening');
+  t.teardown(() => {
+    stock.closeAllConnections();
+    stock.close();
+  });
+  const { port } = stock.address() as AddressInfo;
+  const onOrder = (request: IncomingMessage, response: ServerResponse) => {
+    const isStored = request.method === 'POST' && ++looks >= comesWith;
+    response.writeHead(isStored ? 200 : 404, JSON_TYPE);
+    const body = isStored ? { id: ORDER_ID, status: 'cancelled' } : { code: 'order_not_found' };
+    response.end(JSON.stringify(body));
+  };
+  return build(t, onOrder, { STOCK_URL: `http://127.0.0.1:${port}` });
+}
+
+await t.test('pay and cancel wait for a row that is on its way, and not for ever', async (t) => {
+  for (const verb of ['cancel', 'pay']) {
+    const path = `/v1/orders/${ORDER_ID}/${verb}`;
+    const { send } = await buildSlowRow(t, 5);
+    t.match(await send('POST', path), { status: 200, body: { status: 'cancelled' } }, verb);
+    const never = await buildSlowRow(t, Infinity);
+    const began = performance.now();
+    t.match(await never.send('POST', path), { status: 503, body: { code: 'order_not_ready' } });
+    const tookMs = performance.now() - began;
+    t.ok(tookMs > 1_900 && tookMs < 6_000, `after ${tookMs.toFixed(0)} ms`);
+  }
+});
