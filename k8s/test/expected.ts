@@ -66,7 +66,7 @@ export const PROGRAMS: Record<string, Program> = {
 
 export const ROLES: Record<string, readonly string[]> = { stock: STOCK_ROLES, order: ORDER_ROLES };
 
-/** contract.md's ports, as each config.ts has them for its default. */
+/** Ports of docs/operating/configuration.md, as each config.ts has them for its default. */
 export const PORTS: Record<string, { http: number; metrics: number }> = {
   gateway: { http: 8080, metrics: 9460 },
   stock: { http: 8081, metrics: 9461 },

@@ -1,5 +1,5 @@
 #!lua
--- Installs one chunk of a snapshot: the only way Redis state comes into being (decision 5). The first chunk (0) wipes
+-- Installs one chunk of a snapshot: the only way Redis state comes into being (D5). The first chunk (0) wipes
 -- the lane and installs the control state; the others follow in order; a repeated chunk changes nothing. Chunks bound
 -- the time one call keeps Redis busy. Called by stock, between close.lua and open.lua.
 --

@@ -1,6 +1,6 @@
 #!lua
 -- Takes units for the buyers of a batch: for each all lines or none, in one atomic step with the hold and the outbox
--- entry (decision 1). Called by stock with what a batch holds for one lane; the requests are decided one after the other,
+-- entry (D1). Called by stock with what a batch holds for one lane; the requests are decided one after the other,
 -- as if each had come alone. A rejected request writes nothing.
 -- What a call costs is its redis.calls, not its Lua: a batch reads with six and writes with three, and with one more for
 -- each reservation. In calls of 1, 4, 16 and 64 requests of one line each took 29, 16, 13 and 11 µs (the bench of

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Ends a hold, once. Goes by reservation id alone and looks at neither gate, epoch, run_id, pause nor close: what
--- Postgres decided is final (recovery.md, "Settlement"). Never fails for memory. Called by the settler.
+-- Postgres decided is final (docs/recovery.md, "Settlement"). Never fails for memory. Called by the settler.
 -- The record moves to `keys`: a repeat of its key gets the first answer, a new key may reserve again (INV-4).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds

@@ -33,7 +33,7 @@ function orderOf(id: string, token = buyer): Promise<Answer> {
   return client.send({ path: `/v1/orders/${id}`, token });
 }
 
-/** Repeats while the row is on its way, as contract.md asks; any other answer is the answer. */
+/** Repeats while the row is on its way, as docs/http-api.md asks; any other answer is the answer. */
 async function end(id: string, verb: 'cancel' | 'pay', token = buyer): Promise<Answer> {
   for (;;) {
     const answer = await client.send({ method: 'POST', path: `/v1/orders/${id}/${verb}`, token });

@@ -54,7 +54,7 @@ export async function readAll(engines: EngineReader, saleIds: string[]): Promise
 }
 
 /**
- * Waits until nothing is in flight and two readings agree: only then may INV-3 be judged (recovery.md, "Audit").
+ * Waits until nothing is in flight and two readings agree: only then may INV-3 be judged (docs/recovery.md, "Audit").
  * @throws Error after `timeoutMs` with what was still moving.
  */
 export async function readSettled(
@@ -242,7 +242,7 @@ function judgeKeys({ orders, lane }: SaleReading, report: Report): void {
   }
 }
 
-/** Money that the service said it has is in an order or due for a refund: never dropped (decision 7). */
+/** Money that the service said it has is in an order or due for a refund: never dropped (D7). */
 function judgeMoney({ orders, payments }: SaleReading, history: History, report: Report): void {
   const paid = new Set(orders.filter(({ status }) => status === 'paid').map(({ id }) => id));
   const refundDue = new Set(

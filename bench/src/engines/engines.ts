@@ -5,7 +5,7 @@ import { createKafka, createLogger, type Kafka, type KafkaAccess } from '@seckil
 import pg from 'pg';
 import { readIds } from './kafka-ids.ts';
 
-/** Consumer group of stock's role `settler` (contract.md: one name everywhere). */
+/** Consumer group of stock's role `settler` (docs/architecture.md, "Parts": one name everywhere). */
 const SETTLER_GROUP = 'seckill.settler';
 /** Each look opens a connection to Kafka. */
 const DRAIN_POLL_MS = 250;

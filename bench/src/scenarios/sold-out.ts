@@ -7,7 +7,7 @@ import {
   type LoadScenario,
 } from './load.ts';
 
-/** One reservation may take this many of a SKU at most (contract.md): one buyer empties the sale. */
+/** One reservation may take this many of a SKU at most (`LIMITS.quantityMax`): one buyer empties the sale. */
 const TOTAL = 100;
 
 /** How many times a second "sold out" is said: what most of a crowd hears. */

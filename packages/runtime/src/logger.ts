@@ -5,7 +5,7 @@ export type { Logger };
 
 /**
  * JSON lines on standard output. Explicit redact paths, because wildcards cost about half of pino's speed
- * (pino docs/redaction.md); user ids and keys are never put into log objects in the first place.
+ * (pino's page on redaction); user ids and keys are never put into log objects in the first place.
  */
 export function createLogger(name: string, level: string): Logger {
   return pino({

@@ -1,4 +1,4 @@
--- What the lane's gate means on this connection (recovery.md, "The gate").
+-- What the lane's gate means on this connection (docs/recovery.md, "The gate").
 ---@param gate string|false field `gate`
 ---@param openedRunId string|false field `run_id`: the Redis process under which the lane was opened
 ---@param runId string the Redis process behind the caller's connection

@@ -1,4 +1,4 @@
-// Goal: a lane comes into being in one way only: close, load in order, open (recovery.md, "Rebuild").
+// Goal: a lane comes into being in one way only: close, load in order, open (docs/recovery.md, "Rebuild").
 // Method: every refusal of close.lua, load.lua and open.lua, and the counts that a snapshot with orders must give.
 import t from 'tap';
 import { parseRecord, reservationIdOf } from '../../../services/stock/src/redis/hold-record.ts';

@@ -10,7 +10,7 @@ export interface EnginesInfo extends EngineUrls {
   pids: Record<string, number>;
 }
 
-/** As in contract.md, then what tests of the inside need. */
+/** What a person and every script needs, then what tests of the inside need. */
 export interface StackInfo extends EnginesInfo {
   gateway: string;
   stock: string;

@@ -1,7 +1,7 @@
 import { keyHashOf } from '../../../../services/stock/src/redis/reservation-id.ts';
 
 /**
- * What the scripts must do, in plain TypeScript: no Redis, no atomicity, the rules of contract.md one after another.
+ * What the scripts must do, in plain TypeScript: no Redis, no atomicity, the rules of docs/http-api.md one after another.
  * Written against the design, not against the Lua, so that both can be compared.
  */
 export interface ModelOrder {

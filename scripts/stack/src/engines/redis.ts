@@ -1,4 +1,4 @@
-/** Redis or Valkey as a database (decision 11): AOF on every write, nothing evicted, no snapshots. */
+/** Redis or Valkey as a database (D11): AOF on every write, nothing evicted, no snapshots. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startChild } from '../machine/children.ts';
