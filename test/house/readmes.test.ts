@@ -1,4 +1,5 @@
-// Goal: both READMEs say the same. Method: what needs no translation is compared: headings by level, links, code without
+// Goal: both READMEs say the same.
+// Method: what needs no translation is compared: headings by level, links, code without
 // its comments, rows and figures of tables.
 import t from 'tap';
 import { read } from '../support/repository.ts';

@@ -1,4 +1,5 @@
-// Goal: the public API keeps docs/http-api.md, answer by answer. Method: the whole system on real engines, over HTTP.
+// Goal: the public API keeps docs/http-api.md, answer by answer.
+// Method: the whole system on real engines, over HTTP.
 import { createHmac, randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import kafkajs from 'kafkajs';

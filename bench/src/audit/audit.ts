@@ -54,7 +54,8 @@ export async function readAll(engines: EngineReader, saleIds: string[]): Promise
 }
 
 /**
- * Waits until nothing is in flight and two readings agree: only then may INV-3 be judged (docs/recovery.md, "Audit").
+ * Waits until nothing is in flight and two readings agree: only then may INV-3 be judged
+ * (docs/recovery.md, "Audit").
  * @throws Error after `timeoutMs` with what was still moving.
  */
 export async function readSettled(

@@ -9,7 +9,10 @@ import {
 } from '../audit/audit.ts';
 import type { History } from '../audit/history.ts';
 
-/** The demo's result in units (docs/http-api.md, "The demo's result"): what the crowd heard beside what the engines hold. */
+/**
+ * The demo's result in units (docs/http-api.md, "The demo's result"): what the crowd heard beside what the
+ * engines hold.
+ */
 export function resultOf(
   reading: Reading,
   history: History,

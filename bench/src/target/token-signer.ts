@@ -5,7 +5,8 @@ const HEADER = Buffer.from(JSON.stringify({ alg: 'HS256', typ: 'JWT' })).toStrin
 
 /**
  * HS256 tokens for a crowd, synchronously: each buyer of a load has its own, and jose's way through WebCrypto's thread
- * pool takes several times as long as the hash (`bench/test/generator/requests.test.ts` checks ours against jose).
+ * pool takes several times as long as the hash (`bench/test/generator/requests.test.ts` checks ours against
+ * jose).
  */
 export function createTokenSigner(jwtSecret: string): (userId: string, scope?: string) => string {
   const key = createSecretKey(jwtSecret, 'utf8');

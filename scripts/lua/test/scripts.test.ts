@@ -1,5 +1,6 @@
 // Goal: what Redis is sent is what a reviewer saw, and each header says the truth about its script.
-// Method: the built scripts are compared with those in scripts/lua/test/snapshots (SECKILL_UPDATE_SNAPSHOTS=1 writes them anew).
+// Method: the built scripts are compared with those in scripts/lua/test/snapshots
+// (SECKILL_UPDATE_SNAPSHOTS=1 writes them anew).
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { SCRIPT_PARTS } from '../../../services/stock/src/redis/keys.ts';

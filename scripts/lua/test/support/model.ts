@@ -1,8 +1,8 @@
 import { keyHashOf } from '../../../../services/stock/src/redis/reservation-id.ts';
 
 /**
- * What the scripts must do, in plain TypeScript: no Redis, no atomicity, the rules of docs/http-api.md one after another.
- * Written against the design, not against the Lua, so that both can be compared.
+ * What the scripts must do, in plain TypeScript: no Redis, no atomicity, the rules of docs/http-api.md one
+ * after another. Written against the design, not against the Lua, so that both can be compared.
  */
 export interface ModelOrder {
   user: string;
