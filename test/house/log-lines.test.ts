@@ -62,3 +62,15 @@ await t.test('every line of level 50 and 60 is in the table of the operators', a
   for (const { at, text } of lines)
     t.ok(document.includes(`\`${text}\``), `${at} "${text}" is in ${DOCUMENT}`);
 });
+
+await t.test('the tables name no line that the code does not write', async (t) => {
+  const sources = SOURCES.map(read).join('\n');
+  const rows = [...read(DOCUMENT).matchAll(/^\| (`[^|]*`) \|/gm)].map(([, cell = '']) => cell);
+  const named = rows.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text));
+  t.ok(named.length > 20, 'lines are named');
+  // Two texts share their beginning in the source: `intake: Kafka ${…}`.
+  const isWritten = (text: string): boolean =>
+    sources.includes(text) ||
+    (sources.includes('intake: Kafka ${') && sources.includes(text.replace('intake: Kafka ', '')));
+  for (const text of named) t.ok(isWritten(text), `"${text}" is written somewhere`);
+});
