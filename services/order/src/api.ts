@@ -6,7 +6,7 @@ import type { OrderDeps } from './deps.ts';
 import { Orders } from './orders/orders.ts';
 import { Payments } from './payments/payments.ts';
 import { liftEpochs } from './recovery/epochs.ts';
-import { Rebuild } from './recovery/recovery.ts';
+import { Recovery } from './recovery/recovery.ts';
 import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
 import { Handover, HANDOVER_CONCURRENCY } from './sales/control-sync.ts';
 import { storeRestock } from './sales/restock-store.ts';
@@ -52,13 +52,13 @@ export function startApi({ config, logger, lifecycle, metrics, poke }: OrderDeps
     },
     clock: systemClock,
   });
-  const parts = { pool, poke, logger, metrics };
+  const deps = { pool, poke, logger, metrics };
   return {
     sales,
-    rebuild: new Rebuild({ pool, store, clock: systemClock }),
+    recovery: new Recovery({ pool, store, clock: systemClock }),
     ledger: new LedgerReader(pool, { graceMs: config.expiryGraceMs }),
-    orders: new Orders(parts),
-    payments: new Payments(parts),
+    orders: new Orders(deps),
+    payments: new Payments(deps),
     isSandbox: config.payments === 'sandbox',
   };
 }

@@ -10,7 +10,7 @@ import type { FastifyRequest } from 'fastify';
 import type { LedgerReader } from './audit/ledger-reading.ts';
 import type { Orders } from './orders/orders.ts';
 import type { Payments } from './payments/payments.ts';
-import type { Rebuild } from './recovery/recovery.ts';
+import type { Recovery } from './recovery/recovery.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { ordersRoutes } from './routes/orders.ts';
 import { paymentsRoutes } from './routes/payments.ts';
@@ -19,7 +19,7 @@ import type { Sales } from './sales/sales.ts';
 
 export interface Api {
   sales: Sales;
-  rebuild: Rebuild;
+  recovery: Recovery;
   ledger: LedgerReader;
   orders: Orders;
   payments: Payments;
@@ -27,7 +27,7 @@ export interface Api {
   isSandbox: boolean;
 }
 
-export interface AppParts {
+export interface AppDeps {
   logger: Logger;
   isReady: () => boolean;
   tokens: { gateway: string; stock: string };
@@ -36,10 +36,10 @@ export interface AppParts {
 }
 
 /** Assembles and never listens. */
-export function createApp({ logger, isReady, tokens, api }: AppParts): Http {
+export function createApp({ logger, isReady, tokens, api }: AppDeps): Http {
   const app = createHttp({ logger, isReady });
   if (api === undefined) return app;
-  const { sales, rebuild, ledger, orders, payments, isSandbox } = api;
+  const { sales, recovery, ledger, orders, payments, isSandbox } = api;
 
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['gateway']));
@@ -51,7 +51,7 @@ export function createApp({ logger, isReady, tokens, api }: AppParts): Http {
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['stock']));
     scope.setErrorHandler(translate);
-    internalSalesRoutes(scope, { sales, rebuild, ledger });
+    internalSalesRoutes(scope, { sales, recovery, ledger });
   });
   return app;
 }

@@ -9,7 +9,7 @@ import { test } from 'tap';
 import { createTopics } from '../src/commands/topics.ts';
 import { createDatabase } from './support/database.ts';
 import { connectKafka, SINGLE_BROKER } from './support/kafka.ts';
-import { until } from './support/parts.ts';
+import { until } from './support/build.ts';
 import { createProxy } from './support/proxy.ts';
 import { makeSaleInput, readOrders, storeOrders, storeSale } from './support/reservations.ts';
 import { createStock, TOKENS } from './support/stock.ts';

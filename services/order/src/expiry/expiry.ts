@@ -25,7 +25,7 @@ export function createExpiryStore(pool: Pool, sales: SaleStore): ExpiryStore {
   };
 }
 
-export interface ExpiryParts {
+export interface ExpiryDeps {
   store: ExpiryStore;
   /** Tells the relay that there is something to publish. */
   poke: () => void;
@@ -45,11 +45,11 @@ const BACKOFF = { baseMs: 50, capMs: 2_000 };
 
 /** Ends the holds whose time is over. Whether it is over, Postgres says; several may run. */
 export class Expiry {
-  readonly #parts: ExpiryParts;
+  readonly #deps: ExpiryDeps;
   #retireAt = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: ExpiryParts) {
-    this.#parts = parts;
+  constructor(deps: ExpiryDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -57,7 +57,7 @@ export class Expiry {
    * @throws an error of our own (InvariantError, SQL), which must end the process.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, metrics, pollMs, random } = this.#parts;
+    const { clock, logger, metrics, pollMs, random } = this.#deps;
     let failures = 0;
     while (!signal.aborted) {
       let pauseMs = pollMs;
@@ -80,7 +80,7 @@ export class Expiry {
 
   /** One batch. @returns whether it was full, so that there may be more. */
   async pass(): Promise<boolean> {
-    const { store, clock, metrics, poke, graceMs, batchCountMax } = this.#parts;
+    const { store, clock, metrics, poke, graceMs, batchCountMax } = this.#deps;
     const startedAt = clock.now();
     const { ended, lagSeconds } = await store.expireDue({ graceMs, countMax: batchCountMax });
     if (ended === 0) return false;
@@ -92,7 +92,7 @@ export class Expiry {
   }
 
   async #retire(): Promise<void> {
-    const { store, clock, logger } = this.#parts;
+    const { store, clock, logger } = this.#deps;
     if (clock.now() < this.#retireAt) return;
     for (const saleId of await store.retireSales()) logger.info({ saleId }, 'expiry: the sale is retired');
     this.#retireAt = clock.now() + RETIRE_EVERY_MS;

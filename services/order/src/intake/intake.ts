@@ -21,7 +21,7 @@ import type { OrderMetrics } from '../metrics.ts';
 import { report } from '../payments/payments.ts';
 import { parseReservation, type Reserved } from '../ledger/reservation-message.ts';
 
-export interface IntakeParts {
+export interface IntakeDeps {
   store: IntakeStore;
   publisher: Publisher;
   /** Tells the relay that there is something to publish. */
@@ -67,16 +67,16 @@ type Patience = Pick<BatchContext, 'signal' | 'heartbeat'>;
  * a restored Postgres has forgotten (recovery.md, "Intake"). Knows no Kafka and no Postgres, only its parts.
  */
 export class Intake {
-  readonly #parts: IntakeParts;
+  readonly #deps: IntakeDeps;
   readonly #commits: GroupCommit;
   #positions = new Map<number, Position>();
   /** The assignment that is being placed. */
   #unplaced: Map<number, Position> | undefined;
   #assignment: Assignment | undefined;
 
-  constructor(parts: IntakeParts) {
-    this.#parts = parts;
-    this.#commits = new GroupCommit(parts.store, parts.batchCountMax);
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps;
+    this.#commits = new GroupCommit(deps.store, deps.batchCountMax);
   }
 
   /**
@@ -119,7 +119,7 @@ export class Intake {
    * @returns the offset to read on from.
    */
   async #compare(topic: string, place: PartitionOffsets, stored: bigint, context: Patience): Promise<bigint> {
-    const { store, logger, metrics } = this.#parts;
+    const { store, logger, metrics } = this.#deps;
     const { partition, low, high, committed } = place;
     const seen = { topic, partition, stored: String(stored), low: String(low), high: String(high) };
     if (committed !== undefined && committed > stored) {
@@ -128,7 +128,7 @@ export class Intake {
         { ...seen, committed: String(committed) },
         'intake: Postgres was restored to an earlier state',
       );
-      reportDoubts(await this.#persist('postgres', context, () => store.doubtEverySale()), this.#parts);
+      reportDoubts(await this.#persist('postgres', context, () => store.doubtEverySale()), this.#deps);
     }
     if (low <= stored && stored <= high) return stored;
     // Kafka has shed what was not read, or lost its disk and begins again below what is stored. It would leave it to us
@@ -148,7 +148,7 @@ export class Intake {
     while (this.#unplaced !== undefined) {
       hasWaited = true;
       signal.throwIfAborted();
-      await this.#parts.clock.sleep(PLACING_POLL_MS, signal);
+      await this.#deps.clock.sleep(PLACING_POLL_MS, signal);
       await heartbeat();
     }
     return hasWaited;
@@ -166,7 +166,7 @@ export class Intake {
       positions = this.#positions;
       const position = await this.#locate(batch, context, positions);
       if (!this.#isInPlace(batch, context, position)) return;
-      for (const messages of chunksOf(batch.messages, this.#parts.batchCountMax)) {
+      for (const messages of chunksOf(batch.messages, this.#deps.batchCountMax)) {
         const end = endOf(messages);
         await this.#storeMessages(batch, messages, { stored: position.next, end }, context);
         position.next = end;
@@ -182,7 +182,7 @@ export class Intake {
 
   /** All partitions, for those without new messages have lost something too, and nothing would come to notice it by. */
   async #placeAgain(error: OffsetBehindError, positions: Map<number, Position>): Promise<void> {
-    this.#parts.logger.error({ err: error }, 'intake: Postgres has forgotten what it had stored');
+    this.#deps.logger.error({ err: error }, 'intake: Postgres has forgotten what it had stored');
     // Another partition's batch was here first.
     if (this.#positions !== positions || this.#assignment === undefined) return;
     await this.onAssigned(this.#assignment);
@@ -198,13 +198,13 @@ export class Intake {
 
   /** The first offset that is not stored. */
   async #readNext(topic: string, partition: number, context: Patience): Promise<bigint> {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     return (await this.#persist('postgres', context, () => store.readOffset(topic, partition))) ?? 0n;
   }
 
   /** Does the batch continue what is stored? Reading something twice is harmless, leaving something out is not. */
   #isInPlace({ topic, partition, messages }: Batch, context: BatchContext, position: Position): boolean {
-    const { logger, metrics } = this.#parts;
+    const { logger, metrics } = this.#deps;
     const first = messages[0]?.offset;
     if (first === undefined) return false;
     const place = { topic, partition, first: first.toString(), stored: position.next.toString() };
@@ -228,7 +228,7 @@ export class Intake {
     range: Range,
     context: BatchContext,
   ): Promise<void> {
-    const startedAt = this.#parts.clock.now();
+    const startedAt = this.#deps.clock.now();
     const fit: Fit[] = [];
     const unfit: Unfit[] = [];
     for (const message of messages) {
@@ -238,7 +238,7 @@ export class Intake {
     }
     await this.#bury(batch, unfit, context);
     await this.#storeFit(batch, fit, range, context);
-    this.#parts.metrics.intakeBatchSeconds.observe((this.#parts.clock.now() - startedAt) / 1_000);
+    this.#deps.metrics.intakeBatchSeconds.observe((this.#deps.clock.now() - startedAt) / 1_000);
   }
 
   /** Data that Postgres refuses is cut in halves down to the one message, so that its neighbours are stored. */
@@ -266,7 +266,7 @@ export class Intake {
 
   async #bury(batch: Batch, unfit: Unfit[], context: BatchContext): Promise<void> {
     if (unfit.length === 0) return;
-    const { publisher, logger, metrics } = this.#parts;
+    const { publisher, logger, metrics } = this.#deps;
     await this.#persist('kafka', context, () => publishDeadLetters(publisher, batch, unfit));
     metrics.intakeMessages.inc({ outcome: 'dead_letter' }, unfit.length);
     for (const { message, error } of unfit) {
@@ -279,14 +279,14 @@ export class Intake {
   }
 
   #report({ stored, duplicates, refused, applied, settledAgain, doubts }: Stored): void {
-    const { logger, metrics, poke } = this.#parts;
+    const { logger, metrics, poke } = this.#deps;
     metrics.intakeMessages.inc({ outcome: 'stored' }, stored);
     metrics.intakeMessages.inc({ outcome: 'duplicate' }, duplicates);
     metrics.intakeMessages.inc({ outcome: 'refused' }, refused.length);
     metrics.ordersEnded.inc({ verdict: 'refused' }, refused.length);
     metrics.settlementsRepeated.inc(settledAgain);
-    report(applied, this.#parts);
-    reportDoubts(doubts, this.#parts);
+    report(applied, this.#deps);
+    reportDoubts(doubts, this.#deps);
     if (refused.length > 0 || settledAgain > 0) poke();
     for (const { id, refusal } of refused) {
       metrics.intakeAlarms.inc({ reason: refusal });
@@ -296,7 +296,7 @@ export class Intake {
 
   /** Repeats while the other side is away. Bounded only by the consumer's stop: there is nothing else to do. */
   async #persist<Result>(target: Target, context: Patience, work: () => Promise<Result>): Promise<Result> {
-    const { clock, logger, metrics, random } = this.#parts;
+    const { clock, logger, metrics, random } = this.#deps;
     for (let attempt = 0; ; attempt += 1) {
       context.signal.throwIfAborted();
       try {

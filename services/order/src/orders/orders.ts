@@ -42,7 +42,7 @@ interface OrderRow {
 const COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, status, reserved_at, expires_at,
   paid_at, ended_at, pickup_code`;
 
-export interface OrdersParts {
+export interface OrdersDeps {
   pool: Pool;
   /** Tells the relay that there is something to publish. */
   poke: () => void;
@@ -52,12 +52,12 @@ export interface OrdersParts {
 
 /** Orders as their owners see them, and what an owner does with one. */
 export class Orders {
-  readonly #parts: OrdersParts;
+  readonly #deps: OrdersDeps;
   readonly #pool: Pool;
 
-  constructor(parts: OrdersParts) {
-    this.#parts = parts;
-    this.#pool = parts.pool;
+  constructor(deps: OrdersDeps) {
+    this.#deps = deps;
+    this.#pool = deps.pool;
   }
 
   /** @throws Problem `order_not_found`, also for a stranger's: that an order exists is its owner's to know. */
@@ -82,8 +82,8 @@ export class Orders {
       invariant(ended.length === 1, `order ${orderId} ended under its lock`);
     });
     if (isNew) {
-      this.#parts.metrics.ordersEnded.inc({ verdict: 'cancelled' });
-      this.#parts.poke();
+      this.#deps.metrics.ordersEnded.inc({ verdict: 'cancelled' });
+      this.#deps.poke();
     }
     return order;
   }
@@ -101,7 +101,7 @@ export class Orders {
       invariant(application !== undefined, `order ${orderId} vanished under its lock`);
       applied.push({ ...payment, application });
     });
-    report(applied, this.#parts);
+    report(applied, this.#deps);
     return order;
   }
 

@@ -6,7 +6,7 @@ import type { Application, Applied, Notice } from './payment.ts';
 import { Recorder } from './early-notices.ts';
 import { refuse } from '../sales/sale-definition.ts';
 
-export interface PaymentsParts {
+export interface PaymentsDeps {
   pool: Pool;
   /** Tells the relay that there is something to publish. */
   poke: () => void;
@@ -19,12 +19,12 @@ const ATTEMPTS_MAX = 5;
 
 /** Notices of payments, in any order and any number; every one is kept. */
 export class Payments {
-  readonly #parts: PaymentsParts;
+  readonly #deps: PaymentsDeps;
   readonly #recorder: Recorder;
 
-  constructor(parts: PaymentsParts) {
-    this.#parts = parts;
-    this.#recorder = new Recorder((notices) => recordNotices(parts.pool, notices));
+  constructor(deps: PaymentsDeps) {
+    this.#deps = deps;
+    this.#recorder = new Recorder((notices) => recordNotices(deps.pool, notices));
   }
 
   /**
@@ -38,15 +38,15 @@ export class Payments {
     const { orderId, paymentId } = data;
     const notice: Notice = { orderId, paymentId, ...data.amount, providerTimestamp: timestamp };
     const application = await this.#apply(notice);
-    report([{ ...notice, application }], this.#parts);
+    report([{ ...notice, application }], this.#deps);
     const isRepeat = application.result === 'paid' && !application.isNew;
     const result = isRepeat ? 'already_paid' : application.result;
-    this.#parts.metrics.payments.inc({ result });
+    this.#deps.metrics.payments.inc({ result });
     return result;
   }
 
   async #apply(notice: Notice): Promise<Application> {
-    const { pool } = this.#parts;
+    const { pool } = this.#deps;
     // What is not one of our ids will never be an order.
     if (parseReservationId(notice.orderId) === undefined) return refundNotice(pool, notice);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
@@ -69,7 +69,7 @@ export class Payments {
  */
 export function report(
   applied: Applied[],
-  { poke, logger, metrics }: Pick<PaymentsParts, 'poke' | 'logger' | 'metrics'>,
+  { poke, logger, metrics }: Pick<PaymentsDeps, 'poke' | 'logger' | 'metrics'>,
 ): void {
   for (const { orderId, paymentId, application } of applied) {
     if (application.result === 'recorded' || !application.isNew) continue;

@@ -21,18 +21,18 @@ const DRAIN_WAIT_MS = 2_000;
 /** A read of 12 rows; the intake stores a batch about every 10 ms when it has some. */
 const DRAIN_POLL_MS = 50;
 
-export interface RebuildParts {
+export interface RecoveryDeps {
   pool: Pool;
   store: Pick<SaleStore, 'read'>;
   clock: Clock;
 }
 
 /** Order's word in the check and the rebuild of a sale's lanes (recovery.md, "The gate"). */
-export class Rebuild {
-  readonly #parts: RebuildParts;
+export class Recovery {
+  readonly #deps: RecoveryDeps;
 
-  constructor(parts: RebuildParts) {
-    this.#parts = parts;
+  constructor(deps: RecoveryDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -42,7 +42,7 @@ export class Rebuild {
    */
   async takeSnapshot(saleId: string, { above = 0, ends }: SnapshotRequest): Promise<Snapshot> {
     const isDrained = await this.#drain(ends);
-    const snapshot = await takeSnapshot(this.#parts.pool, saleId, { above, isDrained });
+    const snapshot = await takeSnapshot(this.#deps.pool, saleId, { above, isDrained });
     if (typeof snapshot === 'string') throw toProblem(snapshot);
     return snapshot;
   }
@@ -50,17 +50,17 @@ export class Rebuild {
   /** @throws Problem `sale_not_found`, `sale_closed`, `invalid_request` when `after` is not one of the sale's orders. */
   async readPage(saleId: string, after: string): Promise<SnapshotPage> {
     if (parseReservationId(after)?.saleId !== saleId) refuse('after', 'is not an order of this sale');
-    const sale = await this.#parts.store.read(saleId);
+    const sale = await this.#deps.store.read(saleId);
     if (sale === undefined || sale.isRetired) {
       throw toProblem(sale === undefined ? 'sale_not_found' : 'sale_closed');
     }
-    return readPage(this.#parts.pool, saleId, after);
+    return readPage(this.#deps.pool, saleId, after);
   }
 
   /** @throws as takeSnapshot; `invalid_request` when the sale has no such lane. */
   async open(saleId: string, request: OpeningRequest): Promise<Opening> {
     const isDrained = await this.#drain(request.ends);
-    const opening = await openEpoch(this.#parts.pool, saleId, request, isDrained);
+    const opening = await openEpoch(this.#deps.pool, saleId, request, isDrained);
     if (opening === 'lane_unknown') refuse('lane', 'is not one of this sale');
     if (typeof opening === 'string') throw toProblem(opening);
     return opening;
@@ -74,9 +74,9 @@ export class Rebuild {
     if (reservationIds.some((id) => parseReservationId(id)?.saleId !== saleId)) {
       refuse('reservationIds', 'one is not of this sale');
     }
-    if ((await this.#parts.store.read(saleId)) === undefined) throw toProblem('sale_not_found');
+    if ((await this.#deps.store.read(saleId)) === undefined) throw toProblem('sale_not_found');
     await this.#drain(ends);
-    const { rows } = await this.#parts.pool.query<{
+    const { rows } = await this.#deps.pool.query<{
       id: string;
       status: 'pending' | Verdicts['ended'][number]['verdict'];
     }>('SELECT id, status FROM orders WHERE id = ANY ($1::text[])', [reservationIds]);
@@ -92,7 +92,7 @@ export class Rebuild {
   /** Waits until the intake has stored everything before the ends. @returns false when there are none to wait for. */
   async #drain(ends: KafkaEnds | undefined): Promise<boolean> {
     if (ends === undefined) return false;
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     const deadline = clock.now() + DRAIN_WAIT_MS;
     while (!(await this.#isStored(ends))) {
       if (clock.now() >= deadline) {
@@ -104,7 +104,7 @@ export class Rebuild {
   }
 
   async #isStored(ends: KafkaEnds): Promise<boolean> {
-    const { rows } = await this.#parts.pool.query<{ partition: number; next_offset: string }>(
+    const { rows } = await this.#deps.pool.query<{ partition: number; next_offset: string }>(
       'SELECT partition, next_offset FROM intake_offsets WHERE topic = $1',
       [TOPICS.reservations.name],
     );

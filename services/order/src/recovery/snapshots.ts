@@ -7,7 +7,7 @@ import { lockSale } from '../sales/sale-store.ts';
 export type SnapshotRefusal = 'sale_not_found' | 'sale_closed' | 'ends_missing';
 
 /**
- * Raises the epoch and reads the first page, in one transaction (recovery.md, "Rebuild"). The raise waits for the
+ * Raises the epoch and reads the first page, in one transaction (recovery.md, "Recovery"). The raise waits for the
  * intake's transactions that hold the ledger: an order is either read here, or finds the new epoch and raises a doubt.
  * @param options.isDrained the intake has stored what Kafka had; if not, only a sale that never opened is given.
  */

@@ -11,7 +11,7 @@ import type { OrderMetrics } from '../metrics.ts';
 import type { OutboxMessage, OutboxStore } from './outbox.ts';
 
 /** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
-export interface RelayParts {
+export interface RelayDeps {
   store: OutboxStore;
   publisher: Publisher;
   clock: Clock;
@@ -39,12 +39,12 @@ const TOPIC_BY_NAME = new Map(Object.values<Topic>(TOPICS).map((topic) => [topic
 
 /** Brings the outbox to Kafka: at least once, and marked only when Kafka confirmed (decisions 3 and 6). Several may run. */
 export class Relay {
-  readonly #parts: RelayParts;
+  readonly #deps: RelayDeps;
   #wake = new AbortController();
   #tendAt = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: RelayParts) {
-    this.#parts = parts;
+  constructor(deps: RelayDeps) {
+    this.#deps = deps;
   }
 
   /** There is something to publish. */
@@ -58,7 +58,7 @@ export class Relay {
    * @throws InvariantError
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, metrics, batchCountMax, random } = this.#parts;
+    const { clock, logger, metrics, batchCountMax, random } = this.#deps;
     let idleMs = IDLE_MIN_MS;
     let failures = 0;
     while (!signal.aborted) {
@@ -87,7 +87,7 @@ export class Relay {
 
   /** One batch. @returns how many messages Kafka confirmed. */
   async pass(): Promise<number> {
-    const { store, publisher, metrics, batchCountMax } = this.#parts;
+    const { store, publisher, metrics, batchCountMax } = this.#deps;
     const published = await store.publishNext(batchCountMax, async (messages) => {
       for (const { topic, kind, group } of groupMessages(messages)) {
         await publisher.publish(topic, kind, group);
@@ -99,7 +99,7 @@ export class Relay {
 
   /** What may wait: the gauges, and messages that nobody needs any more. */
   async #tend(): Promise<void> {
-    const { store, clock, metrics, keepSeconds } = this.#parts;
+    const { store, clock, metrics, keepSeconds } = this.#deps;
     if (clock.now() < this.#tendAt) return;
     this.#tendAt = clock.now() + TEND_EVERY_MS;
     const { unpublished, oldestSeconds, waitingNotices } = await store.readBacklog();

@@ -9,7 +9,7 @@ import {
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { LedgerReader } from '../audit/ledger-reading.ts';
-import type { Rebuild } from '../recovery/recovery.ts';
+import type { Recovery } from '../recovery/recovery.ts';
 import type { Sales } from '../sales/sales.ts';
 
 const params = Type.Object({ saleId: SaleId });
@@ -17,38 +17,38 @@ const AfterQuery = Type.Object({ after: ReservationId }, { additionalProperties:
 /** A question for verdicts: 500 ids of at most 128 characters, and the ends of 1,024 partitions. */
 const bodyLimit = LIMITS.rebuildPageMax * (LIMITS.reservationIdLengthMax + '"",'.length) + 32_768;
 
-export interface InternalParts {
+export interface InternalSalesDeps {
   sales: Sales;
-  rebuild: Rebuild;
+  recovery: Recovery;
   ledger: LedgerReader;
 }
 
 /** For stock, while it checks or loads a sale. Handover may be waiting for that very load: nothing here waits for it. */
-export function internalSalesRoutes(app: Http, { sales, rebuild, ledger }: InternalParts): void {
+export function internalSalesRoutes(app: Http, { sales, recovery, ledger }: InternalSalesDeps): void {
   app.get('/internal/sales', async () => ({ sales: await sales.listToLoad() }));
 
   app.post(
     '/internal/sales/:saleId/snapshots',
     { schema: { params, body: SnapshotRequest }, bodyLimit },
-    async ({ params: { saleId }, body }) => rebuild.takeSnapshot(saleId, body),
+    async ({ params: { saleId }, body }) => recovery.takeSnapshot(saleId, body),
   );
 
   app.get(
     '/internal/sales/:saleId/snapshots',
     { schema: { params, querystring: AfterQuery } },
-    async ({ params: { saleId }, query }) => rebuild.readPage(saleId, query.after),
+    async ({ params: { saleId }, query }) => recovery.readPage(saleId, query.after),
   );
 
   app.post(
     '/internal/sales/:saleId/openings',
     { schema: { params, body: OpeningRequest }, bodyLimit },
-    async ({ params: { saleId }, body }) => rebuild.open(saleId, body),
+    async ({ params: { saleId }, body }) => recovery.open(saleId, body),
   );
 
   app.post(
     '/internal/sales/:saleId/verdicts',
     { schema: { params, body: VerdictsRequest }, bodyLimit },
-    async ({ params: { saleId }, body }) => rebuild.readVerdicts(saleId, body),
+    async ({ params: { saleId }, body }) => recovery.readVerdicts(saleId, body),
   );
 
   app.get('/internal/sales/:saleId/ledger', { schema: { params } }, async ({ params: { saleId } }) =>

@@ -27,7 +27,7 @@ export function createClockStore(pool: Pool): ClockStore {
   };
 }
 
-export interface ClockSkewParts {
+export interface ClockSkewDeps {
   store: ClockStore;
   stock: Pick<StockClient, 'readClock'>;
   clock: Clock;
@@ -48,17 +48,17 @@ export interface Skew {
  * the time that the buyer was told, or long after it (recovery.md, "Time"). Each replica measures.
  */
 export class ClockSkew {
-  readonly #parts: ClockSkewParts;
+  readonly #deps: ClockSkewDeps;
 
-  constructor(parts: ClockSkewParts) {
-    this.#parts = parts;
+  constructor(deps: ClockSkewDeps) {
+    this.#deps = deps;
     // Until it was measured: 0 would look like "no skew".
-    parts.metrics.clockSkewSeconds.set(Number.NaN);
+    deps.metrics.clockSkewSeconds.set(Number.NaN);
   }
 
   /** Until the signal aborts. While stock or Postgres is away the gauge is NaN: nobody knows the skew. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, metrics, random } = this.#parts;
+    const { clock, logger, metrics, random } = this.#deps;
     let failures = 0;
     while (!signal.aborted) {
       let pauseMs = EVERY_MS;
@@ -77,7 +77,7 @@ export class ClockSkew {
 
   /** One measurement, told and alarmed. @throws what Postgres or stock throw */
   async pass(): Promise<Skew> {
-    const { logger, metrics } = this.#parts;
+    const { logger, metrics } = this.#deps;
     const skew = await this.#measure();
     metrics.clockSkewSeconds.set(skew.skewMs / 1_000);
     // Only what is certain: a slow answer of stock is not a wrong clock.
@@ -90,7 +90,7 @@ export class ClockSkew {
 
   /** Redis told its time somewhere between our two questions to Postgres. */
   async #measure(): Promise<Skew> {
-    const { store, stock } = this.#parts;
+    const { store, stock } = this.#deps;
     const before = await store.readClock();
     const redis = await stock.readClock();
     const after = await store.readClock();

@@ -13,7 +13,7 @@ export const HANDOVER_CONCURRENCY = 4;
 /** Well below the 5 s that an admin's call waits: a repeat after stock has come back is confirmed within them. */
 const DELAY_MS_MAX = 2_000;
 
-export interface HandoverParts {
+export interface HandoverDeps {
   store: Pick<SaleStore, 'listDue' | 'acknowledge'>;
   /** Of a sale that stock holds under a later epoch than Postgres knows. @returns new doubts. */
   liftEpochs: (seen: { saleId: string; epoch: number }[]) => Promise<Doubt[]>;
@@ -35,13 +35,13 @@ interface Delay {
  * restart; every replica does it, since repeats are harmless by version.
  */
 export class Handover {
-  readonly #parts: HandoverParts;
+  readonly #deps: HandoverDeps;
   readonly #inFlight = new Map<string, Promise<void>>();
   readonly #delays = new Map<string, Delay>();
   #wake = new AbortController();
 
-  constructor(parts: HandoverParts) {
-    this.#parts = parts;
+  constructor(deps: HandoverDeps) {
+    this.#deps = deps;
   }
 
   /** Starts a round at once. A sale whose last call failed keeps its delay: stock would not be better for more calls. */
@@ -51,7 +51,7 @@ export class Handover {
 
   /** Ends when the signal aborts and the calls under way have ended. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#parts;
+    const { clock, logger } = this.#deps;
     while (!signal.aborted) {
       this.#wake = new AbortController();
       try {
@@ -65,7 +65,7 @@ export class Handover {
   }
 
   async #round(): Promise<void> {
-    const { store, clock } = this.#parts;
+    const { store, clock } = this.#deps;
     const free = HANDOVER_CONCURRENCY - this.#inFlight.size;
     if (free <= 0) return;
     const now = clock.now();
@@ -84,13 +84,13 @@ export class Handover {
 
   /** Never throws: a failure is the next attempt's delay. */
   async #handOver(sale: StoredSale): Promise<void> {
-    const { store, liftEpochs, stock, clock, logger, metrics, random } = this.#parts;
+    const { store, liftEpochs, stock, clock, logger, metrics, random } = this.#deps;
     const saleId = sale.definition.id;
     try {
       const { version, epoch } = await stock.putControl(controlStateOf(sale));
       if (version < sale.version) throw new Error(`stock stands at version ${version} after ${sale.version}`);
       // An epoch is raised in Postgres before stock hears of it: if stock knows a later one, Postgres was restored.
-      reportDoubts(await liftEpochs([{ saleId, epoch }]), this.#parts);
+      reportDoubts(await liftEpochs([{ saleId, epoch }]), this.#deps);
       const ours = await store.acknowledge(saleId, version);
       if (ours !== undefined && version > ours.version) {
         // Postgres is older than Redis: stock would ignore what we decide now.
@@ -123,7 +123,7 @@ export class Handover {
 
   /** Until the next delay ends, at most a round. */
   #pauseMs(): number {
-    const now = this.#parts.clock.now();
+    const now = this.#deps.clock.now();
     const waits = [...this.#delays.values()].map(({ until }) => until - now).filter((wait) => wait > 0);
     return Math.max(10, Math.min(ROUND_MS, ...waits));
   }

@@ -50,10 +50,10 @@ export async function doubtEverySale(pool: Pool): Promise<Doubt[]> {
   return rows.map(toDoubt);
 }
 
-export function reportDoubts(doubts: Doubt[], parts: { logger: Logger; metrics: OrderMetrics }): void {
+export function reportDoubts(doubts: Doubt[], deps: { logger: Logger; metrics: OrderMetrics }): void {
   for (const doubt of doubts) {
-    parts.metrics.doubts.inc({ reason: doubt.reason });
-    parts.logger.error(doubt, 'the epoch is in doubt, the sale is loaded anew');
+    deps.metrics.doubts.inc({ reason: doubt.reason });
+    deps.logger.error(doubt, 'the epoch is in doubt, the sale is loaded anew');
   }
 }
 

@@ -15,7 +15,7 @@ const ACKNOWLEDGE_WAIT_MS = 5_000;
 /** How often the wait looks: at most 100 reads by primary key for one call of an admin. */
 const ACKNOWLEDGE_POLL_MS = 50;
 
-export interface SalesParts {
+export interface SalesDeps {
   store: SaleStore;
   storeRestock: (restock: Restock) => Promise<RestockOutcome>;
   /** Tells handover that there is something to hand over at once. */
@@ -26,11 +26,11 @@ export interface SalesParts {
 /** What an admin does with sales, and what stock asks about them. */
 export class Sales {
   readonly #store: SaleStore;
-  readonly #storeRestock: SalesParts['storeRestock'];
+  readonly #storeRestock: SalesDeps['storeRestock'];
   readonly #poke: (saleId: string) => void;
   readonly #clock: Clock;
 
-  constructor({ store, storeRestock, poke, clock }: SalesParts) {
+  constructor({ store, storeRestock, poke, clock }: SalesDeps) {
     this.#store = store;
     this.#storeRestock = storeRestock;
     this.#poke = poke;

@@ -7,7 +7,7 @@ import { makeReservation, storeOrders, storeSale } from '../support/reservations
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
 
-async function createPlace(t: Test) {
+async function createFixture(t: Test) {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const { call } = await createService(t, pool, stock.url);
@@ -18,7 +18,7 @@ async function createPlace(t: Test) {
 }
 
 await test('units, sequences, offsets and what waits, as they are', async (t) => {
-  const { pool, call, saleId, read } = await createPlace(t);
+  const { pool, call, saleId, read } = await createFixture(t);
   const neighbour = await storeSale(pool, { orange: 10 });
   await storeOrders(pool, neighbour, [{ lines: [{ sku: 'orange', quantity: 7, price: 1 }] }]);
   await storeOrders(pool, saleId, [
@@ -64,7 +64,7 @@ await test('units, sequences, offsets and what waits, as they are', async (t) =>
 });
 
 await test('gaps of every epoch are counted (INV-2), a fork fills none', async (t) => {
-  const { pool, saleId, read } = await createPlace(t);
+  const { pool, saleId, read } = await createFixture(t);
   await storeOrders(pool, saleId, [
     { sequence: 1 },
     { sequence: 4 },
@@ -80,7 +80,7 @@ await test('gaps of every epoch are counted (INV-2), a fork fills none', async (
 });
 
 await test('limits, caps, double keys and overdue holds are counted (INV-4, INV-5, INV-6)', async (t) => {
-  const { pool, saleId, read } = await createPlace(t);
+  const { pool, saleId, read } = await createFixture(t);
   await pool.query(
     `UPDATE sales SET definition = definition || '{"limitPerBuyer": 2, "channels": [
        {"id": "a", "kind": "store", "title": "a", "cap": 3}, {"id": "b", "kind": "store", "title": "b"}]}'`,
@@ -104,7 +104,7 @@ await test('limits, caps, double keys and overdue holds are counted (INV-4, INV-
 });
 
 await test('100,000 orders are read in well below the time that one statement may take', async (t) => {
-  const { pool, saleId, read } = await createPlace(t);
+  const { pool, saleId, read } = await createFixture(t);
   const { lines } = makeReservation(saleId);
   await pool.query(
     `INSERT INTO orders (id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines, amount,

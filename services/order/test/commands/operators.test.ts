@@ -14,7 +14,7 @@ import { createMetrics } from '../../src/metrics.ts';
 import { createTopics } from '../../src/commands/topics.ts';
 import { createDatabase } from '../support/database.ts';
 import { connectKafka, connectPublisher, createTopic, SINGLE_BROKER } from '../support/kafka.ts';
-import { buildEnds, logger, makeContext } from '../support/parts.ts';
+import { buildEnds, logger, makeContext } from '../support/build.ts';
 import {
   makeNotice,
   makeReservation,
@@ -65,8 +65,8 @@ await test('a message too large for a letter is listed by its place, and a repla
   const metrics = createMetrics(createRegistry());
   const poke = () => undefined;
   const store = createIntakeStore(pool);
-  const parts = { store, publisher, poke, clock: systemClock, logger, metrics, batchCountMax: 10 };
-  await new Intake(parts).handleBatch(
+  const deps = { store, publisher, poke, clock: systemClock, logger, metrics, batchCountMax: 10 };
+  await new Intake(deps).handleBatch(
     { ...toBatch([], { partition: 5 }), partition: 5, messages: [huge] },
     makeContext().context,
   );
@@ -97,9 +97,9 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
   const store = createIntakeStore(pool);
   const metrics = createMetrics(createRegistry());
   const poke = () => undefined;
-  const parts = { store, publisher, poke, clock: systemClock, logger, metrics, batchCountMax: 10 };
+  const deps = { store, publisher, poke, clock: systemClock, logger, metrics, batchCountMax: 10 };
   const messages = [poison, { ...toMessage('not even JSON', 1), key: `other-${mark}` }];
-  await new Intake(parts).handleBatch(
+  await new Intake(deps).handleBatch(
     { ...toBatch([], { partition: 5 }), partition: 5, messages },
     makeContext().context,
   );

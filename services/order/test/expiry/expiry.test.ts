@@ -13,7 +13,7 @@ import { createExpiryStore, Expiry, type ExpiryStore } from '../../src/expiry/ex
 import { createMetrics } from '../../src/metrics.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, logger, until } from '../support/parts.ts';
+import { buildEnds, logger, until } from '../support/build.ts';
 import { createProxy } from '../support/proxy.ts';
 import {
   findLedgerMismatches,

@@ -11,10 +11,10 @@ import { createMetrics } from '../../src/metrics.ts';
 import { createTopics, TopicsError } from '../../src/commands/topics.ts';
 import { createDatabase } from '../support/database.ts';
 import { connectKafka, connectPublisher, createTopic, readValues, SINGLE_BROKER } from '../support/kafka.ts';
-import { countOf, logger, until } from '../support/parts.ts';
+import { countOf, logger, until } from '../support/build.ts';
 import { findLedgerMismatches, makeReservation, readSold, storeSale } from '../support/reservations.ts';
 
-interface Place {
+interface Fixture {
   kafka: Kafka;
   topic: Topic;
   groupId: string;
@@ -22,7 +22,7 @@ interface Place {
   pool: Pool;
 }
 
-async function createPlace(t: Test, partitions: number): Promise<Place> {
+async function createFixture(t: Test, partitions: number): Promise<Fixture> {
   const kafka = connectKafka();
   await createTopics(kafka, SINGLE_BROKER);
   const topic = await createTopic(kafka, partitions);
@@ -32,7 +32,7 @@ async function createPlace(t: Test, partitions: number): Promise<Place> {
 }
 
 /** One intake as main.ts wires it. */
-async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: Place) {
+async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: Fixture) {
   const metrics = createMetrics(createRegistry());
   const failures: unknown[] = [];
   const intake = new Intake({
@@ -72,27 +72,27 @@ async function untilStored(pool: Pool, count: number): Promise<void> {
   }
 }
 
-async function publish({ publisher, topic }: Place, values: { reservationId: string }[]): Promise<void> {
+async function publish({ publisher, topic }: Fixture, values: { reservationId: string }[]): Promise<void> {
   const messages = values.map((value) => ({ key: value.reservationId, value: JSON.stringify(value) }));
   await publisher.publish(topic, RESERVATION_CREATED, messages);
 }
 
 await test('what is published is stored once, by several intakes, with a poison message among it', async (t) => {
-  const place = await createPlace(t, 4);
-  const saleId = await storeSale(place.pool, { orange: 1_000 });
+  const fixture = await createFixture(t, 4);
+  const saleId = await storeSale(fixture.pool, { orange: 1_000 });
   const values = Array.from({ length: 300 }, () => makeReservation(saleId));
   const poison = { reservationId: 'poison', hello: 'world' };
   const stranger = makeReservation('no-such-sale');
-  const intakes = [await startIntake(t, place), await startIntake(t, place)];
-  await publish(place, [...values.slice(0, 150), poison, stranger]);
+  const intakes = [await startIntake(t, fixture), await startIntake(t, fixture)];
+  await publish(fixture, [...values.slice(0, 150), poison, stranger]);
   // Published again, as by a relay that died before it trimmed.
-  await publish(place, values.slice(100));
-  await untilStored(place.pool, 300);
+  await publish(fixture, values.slice(100));
+  await untilStored(fixture.pool, 300);
 
-  const letters = await readValues(t, place.kafka, {
+  const letters = await readValues(t, fixture.kafka, {
     topic: TOPICS.deadLetters.name,
     count: 2,
-    matches: (value) => value.includes(place.topic.name),
+    matches: (value) => value.includes(fixture.topic.name),
   });
   const bodies = letters.map((letter) => JSON.parse(letter) as DeadLetter);
   t.same(
@@ -101,67 +101,67 @@ await test('what is published is stored once, by several intakes, with a poison 
     [poison, stranger].map((value) => JSON.stringify(value)).sort(),
     'both are in dead letters, as they were',
   );
-  t.equal(await readSold(place.pool, saleId), 300);
-  t.same(await findLedgerMismatches(place.pool), []);
+  t.equal(await readSold(fixture.pool, saleId), 300);
+  t.same(await findLedgerMismatches(fixture.pool), []);
   for (const { failures } of intakes) t.same(failures, []);
 });
 
 await test('an intake that restarts goes on where the rows end, and a new one sees no gap', async (t) => {
-  const place = await createPlace(t, 2);
-  const saleId = await storeSale(place.pool, { orange: 1_000 });
+  const fixture = await createFixture(t, 2);
+  const saleId = await storeSale(fixture.pool, { orange: 1_000 });
   const values = Array.from({ length: 200 }, () => makeReservation(saleId));
-  const first = await startIntake(t, place);
-  await publish(place, values.slice(0, 100));
-  await untilStored(place.pool, 100);
+  const first = await startIntake(t, fixture);
+  await publish(fixture, values.slice(0, 100));
+  await untilStored(fixture.pool, 100);
   await first.stop();
-  await publish(place, values.slice(100));
-  const second = await startIntake(t, place);
-  await untilStored(place.pool, 200);
+  await publish(fixture, values.slice(100));
+  const second = await startIntake(t, fixture);
+  await untilStored(fixture.pool, 200);
   t.equal(await countOf(second.metrics.intakeMessages, 'stored'), 100);
   t.equal(await countOf(second.metrics.intakeAlarms, 'gap'), 0);
-  t.equal(await readSold(place.pool, saleId), 200);
+  t.equal(await readSold(fixture.pool, saleId), 200);
 });
 
 await test('a Postgres that was restored to an earlier state sees every message again (INV-2)', async (t) => {
-  const place = await createPlace(t, 2);
-  const saleId = await storeSale(place.pool, { orange: 1_000 });
+  const fixture = await createFixture(t, 2);
+  const saleId = await storeSale(fixture.pool, { orange: 1_000 });
   const values = Array.from({ length: 100 }, () => makeReservation(saleId));
-  const first = await startIntake(t, place);
-  await publish(place, values);
-  await untilStored(place.pool, 100);
+  const first = await startIntake(t, fixture);
+  await publish(fixture, values);
+  await untilStored(fixture.pool, 100);
   await first.stop();
   // Kafka's group stands at the end; Postgres forgot everything.
-  await place.pool.query('TRUNCATE orders, intake_offsets');
-  await place.pool.query('UPDATE ledger SET sold = 0');
-  const second = await startIntake(t, place);
+  await fixture.pool.query('TRUNCATE orders, intake_offsets');
+  await fixture.pool.query('UPDATE ledger SET sold = 0');
+  const second = await startIntake(t, fixture);
   // Nothing is published any more: the sale is over, and no new message brings the old ones along.
-  await untilStored(place.pool, 100);
-  t.equal(await readSold(place.pool, saleId), 100);
+  await untilStored(fixture.pool, 100);
+  t.equal(await readSold(fixture.pool, saleId), 100);
   t.equal(await countOf(second.metrics.intakeAlarms, 'gap'), 0);
 });
 
 await test('messages that Kafka no longer has are alarmed, and those it has are stored', async (t) => {
-  const place = await createPlace(t, 1);
-  const saleId = await storeSale(place.pool, { orange: 1_000 });
+  const fixture = await createFixture(t, 1);
+  const saleId = await storeSale(fixture.pool, { orange: 1_000 });
   const values = Array.from({ length: 30 }, () => makeReservation(saleId));
-  await publish(place, values);
-  const admin = place.kafka.admin();
+  await publish(fixture, values);
+  const admin = fixture.kafka.admin();
   t.teardown(() => admin.disconnect());
   await admin.connect();
   // kafkajs deletes only in topics it has looked at.
-  await admin.fetchTopicOffsets(place.topic.name);
-  await admin.deleteTopicRecords({ topic: place.topic.name, partitions: [{ partition: 0, offset: '10' }] });
-  const { metrics, failures } = await startIntake(t, place);
-  await untilStored(place.pool, 20);
+  await admin.fetchTopicOffsets(fixture.topic.name);
+  await admin.deleteTopicRecords({ topic: fixture.topic.name, partitions: [{ partition: 0, offset: '10' }] });
+  const { metrics, failures } = await startIntake(t, fixture);
+  await untilStored(fixture.pool, 20);
   t.equal(await countOf(metrics.intakeAlarms, 'gap'), 1);
   t.same(failures, []);
 });
 
 await test('an error of our own is reported, for the process to end', async (t) => {
-  const place = await createPlace(t, 1);
-  await place.pool.query('ALTER TABLE intake_offsets RENAME COLUMN next_offset TO next');
-  const { failures } = await startIntake(t, place);
-  await publish(place, [makeReservation('any')]);
+  const fixture = await createFixture(t, 1);
+  await fixture.pool.query('ALTER TABLE intake_offsets RENAME COLUMN next_offset TO next');
+  const { failures } = await startIntake(t, fixture);
+  await publish(fixture, [makeReservation('any')]);
   const deadline = performance.now() + 15_000;
   while (failures.length === 0 && performance.now() < deadline) await systemClock.sleep(20);
   t.match(failures[0], { code: '42703' });
@@ -177,58 +177,58 @@ await test('topics are created once, by many at once, and one with too few parti
 });
 
 await test('a Postgres restored to an earlier state is found out, though the sale is over and quiet', async (t) => {
-  const place = await createPlace(t, 2);
-  const saleId = await storeSale(place.pool, { orange: 1_000 });
+  const fixture = await createFixture(t, 2);
+  const saleId = await storeSale(fixture.pool, { orange: 1_000 });
   const values = Array.from({ length: 60 }, () => makeReservation(saleId));
-  const first = await startIntake(t, place);
-  await publish(place, values.slice(0, 30));
-  await untilStored(place.pool, 30);
-  await place.pool.query('CREATE TABLE backup AS SELECT * FROM orders');
-  await place.pool.query('CREATE TABLE backup_offsets AS SELECT * FROM intake_offsets');
-  await publish(place, values.slice(30));
-  await untilStored(place.pool, 60);
+  const first = await startIntake(t, fixture);
+  await publish(fixture, values.slice(0, 30));
+  await untilStored(fixture.pool, 30);
+  await fixture.pool.query('CREATE TABLE backup AS SELECT * FROM orders');
+  await fixture.pool.query('CREATE TABLE backup_offsets AS SELECT * FROM intake_offsets');
+  await publish(fixture, values.slice(30));
+  await untilStored(fixture.pool, 60);
   await first.stop();
   t.equal(await countOf(first.metrics.doubts, 'restored'), 0);
   // Stopped and started again: the same Postgres is no reason for a doubt.
-  const same = await startIntake(t, place);
-  await until('it has looked', async () => (await readCommitted(place)) === 60);
+  const same = await startIntake(t, fixture);
+  await until('it has looked', async () => (await readCommitted(fixture)) === 60);
   await same.stop();
   t.equal(await countOf(same.metrics.doubts, 'restored'), 0);
-  await place.pool.query('TRUNCATE orders, intake_offsets');
-  await place.pool.query('INSERT INTO orders SELECT * FROM backup');
-  await place.pool.query('INSERT INTO intake_offsets SELECT * FROM backup_offsets');
-  await place.pool.query('UPDATE ledger SET sold = 30');
-  const second = await startIntake(t, place);
-  await untilStored(place.pool, 60);
+  await fixture.pool.query('TRUNCATE orders, intake_offsets');
+  await fixture.pool.query('INSERT INTO orders SELECT * FROM backup');
+  await fixture.pool.query('INSERT INTO intake_offsets SELECT * FROM backup_offsets');
+  await fixture.pool.query('UPDATE ledger SET sold = 30');
+  const second = await startIntake(t, fixture);
+  await untilStored(fixture.pool, 60);
   t.equal(await countOf(second.metrics.doubts, 'restored'), 1);
-  t.equal(await readSold(place.pool, saleId), 60);
-  const { rows } = await place.pool.query('SELECT sale_id, epoch::int, reason FROM doubts');
+  t.equal(await readSold(fixture.pool, saleId), 60);
+  const { rows } = await fixture.pool.query('SELECT sale_id, epoch::int, reason FROM doubts');
   t.same(rows, [{ sale_id: saleId, epoch: 1, reason: 'restored' }]);
 });
 
 await test('a topic that was deleted and made anew is read from its beginning, by a new intake and a running one', async (t) => {
-  const place = await createPlace(t, 1);
-  const saleId = await storeSale(place.pool, { orange: 1_000 });
+  const fixture = await createFixture(t, 1);
+  const saleId = await storeSale(fixture.pool, { orange: 1_000 });
   const make = (length: number) => Array.from({ length }, () => makeReservation(saleId));
-  const first = await startIntake(t, place);
-  await publish(place, make(40));
-  await untilStored(place.pool, 40);
+  const first = await startIntake(t, fixture);
+  await publish(fixture, make(40));
+  await untilStored(fixture.pool, 40);
   await first.stop();
-  await remake(t, place);
-  await publish(place, make(5));
-  const second = await startIntake(t, place);
-  await untilStored(place.pool, 45);
+  await remake(t, fixture);
+  await publish(fixture, make(5));
+  const second = await startIntake(t, fixture);
+  await untilStored(fixture.pool, 45);
   t.equal(await countOf(second.metrics.intakeAlarms, 'anew'), 1);
-  await remake(t, place);
-  await publish(place, make(3));
-  await untilStored(place.pool, 48);
-  t.equal(await readSold(place.pool, saleId), 48);
-  t.same(await findLedgerMismatches(place.pool), []);
+  await remake(t, fixture);
+  await publish(fixture, make(3));
+  await untilStored(fixture.pool, 48);
+  t.equal(await readSold(fixture.pool, saleId), 48);
+  t.same(await findLedgerMismatches(fixture.pool), []);
   t.same(second.failures, []);
 });
 
 /** What Kafka remembers of the group, summed over the partitions. */
-async function readCommitted({ kafka, groupId, topic }: Place): Promise<number> {
+async function readCommitted({ kafka, groupId, topic }: Fixture): Promise<number> {
   const admin = kafka.admin();
   await admin.connect();
   const groups = await admin.fetchOffsets({ groupId, topics: [topic.name] });
@@ -236,7 +236,7 @@ async function readCommitted({ kafka, groupId, topic }: Place): Promise<number> 
   return groups.flatMap(({ partitions }) => partitions).reduce((sum, { offset }) => sum + Number(offset), 0);
 }
 
-async function remake(t: Test, { kafka, topic }: Place): Promise<void> {
+async function remake(t: Test, { kafka, topic }: Fixture): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
   await admin.deleteTopics({ topics: [topic.name] });

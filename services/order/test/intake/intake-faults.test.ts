@@ -4,7 +4,7 @@ import { createPool, InvariantError, type Pool } from '@seckill/runtime';
 import pg from 'pg';
 import { test, type Test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildIntake, countOf, logger, makeContext, until } from '../support/parts.ts';
+import { buildIntake, countOf, logger, makeContext, until } from '../support/build.ts';
 import { createProxy } from '../support/proxy.ts';
 import {
   findLedgerMismatches,

@@ -5,7 +5,7 @@ import type { DeadLetter, ReservationCreated } from '@seckill/contracts';
 import { PublishError, type OutgoingMessage } from '@seckill/runtime';
 import { test, type Test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, buildIntake, countOf, makeAssignment, makeContext, until } from '../support/parts.ts';
+import { buildEnds, buildIntake, countOf, makeAssignment, makeContext, until } from '../support/build.ts';
 import {
   findLedgerMismatches,
   HEADERS_V1,
@@ -531,11 +531,11 @@ await test('a Postgres restored under a running intake takes nothing before what
   const saleId = await storeSale(pool, { orange: 100 });
   const values = Array.from({ length: 6 }, () => makeReservation(saleId));
   const { intake, metrics } = buildIntake(pool);
-  const place: { committed?: bigint } = {};
-  const { assignment, sought } = makeAssignment(place);
+  const offsets: { committed?: bigint } = {};
+  const { assignment, sought } = makeAssignment(offsets);
   await intake.onAssigned(assignment);
   await intake.handleBatch(toBatch(values.slice(0, 4)), makeContext().context);
-  place.committed = 4n;
+  offsets.committed = 4n;
   const forgotten = values.slice(2, 4).map(({ reservationId }) => reservationId);
   await pool.query('DELETE FROM orders WHERE id = ANY ($1::text[])', [forgotten]);
   await pool.query('UPDATE ledger SET sold = 2');

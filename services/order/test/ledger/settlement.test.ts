@@ -7,7 +7,7 @@ import { createPool, transaction, type Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
 import { expireOrders } from '../../src/ledger/settlement.ts';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, buildIntake, countOf, logger, makeContext, until } from '../support/parts.ts';
+import { buildEnds, buildIntake, countOf, logger, makeContext, until } from '../support/build.ts';
 import {
   findLedgerMismatches,
   makeNotice,

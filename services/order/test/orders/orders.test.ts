@@ -3,7 +3,7 @@
 import type { Order, OrderPage } from '@seckill/contracts';
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildIntake, makeContext } from '../support/parts.ts';
+import { buildIntake, makeContext } from '../support/build.ts';
 import { makeReservation, storeSale, toBatch } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';

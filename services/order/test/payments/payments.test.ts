@@ -5,7 +5,7 @@ import { createPool, transaction } from '@seckill/runtime';
 import { test } from 'tap';
 import { applyRecorded, shareRecordLock } from '../../src/payments/payment-store.ts';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, buildIntake, countOf, logger, makeContext, until } from '../support/parts.ts';
+import { buildEnds, buildIntake, countOf, logger, makeContext, until } from '../support/build.ts';
 import {
   findLedgerMismatches,
   makeNotice,

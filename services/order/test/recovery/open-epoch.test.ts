@@ -8,7 +8,7 @@ import { makeSaleInput, storeOrders, storeSale } from '../support/reservations.t
 import { createService, type Answer } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
 
-async function createPlace(t: Test) {
+async function createFixture(t: Test) {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const { call } = await createService(t, pool, stock.url);
@@ -32,7 +32,7 @@ async function readOpened(pool: Pool, saleId: string): Promise<number | undefine
 }
 
 await test('a sale that never opened needs no Kafka; one that did must name its ends', async (t) => {
-  const { pool, call, snapshot } = await createPlace(t);
+  const { pool, call, snapshot } = await createFixture(t);
   const id = makeSaleInput().id ?? '';
   await call('POST', '/v1/sales', { body: makeSaleInput({ id }) });
   const withoutEnds = (epoch: number, changes = {}) =>
@@ -62,7 +62,7 @@ await test('a sale that never opened needs no Kafka; one that did must name its 
 });
 
 await test('what Redis holds is compared with what Postgres stores of the lane and epoch', async (t) => {
-  const { pool, open } = await createPlace(t);
+  const { pool, open } = await createFixture(t);
   const saleId = await storeSale(pool, { orange: 100 });
   await storeOrders(pool, saleId, [{ sequence: 1 }, { sequence: 3 }, { sequence: 2 }]);
   t.equal(refusalOf(await open(saleId, { sequence: 2 })), 'behind', 'Redis forgot one');
@@ -79,7 +79,7 @@ await test('what Redis holds is compared with what Postgres stores of the lane a
 });
 
 await test('Redis may not have lost a control state that it acknowledged', async (t) => {
-  const { pool, open } = await createPlace(t);
+  const { pool, open } = await createFixture(t);
   const saleId = await storeSale(pool, { orange: 100 });
   await pool.query('UPDATE sales SET version = 5, acknowledged_version = 4');
   t.equal(refusalOf(await open(saleId, { version: 3 })), 'outdated');
@@ -87,7 +87,7 @@ await test('Redis may not have lost a control state that it acknowledged', async
 });
 
 await test('an epoch in doubt never opens, the one above it does', async (t) => {
-  const { pool, open, snapshot } = await createPlace(t);
+  const { pool, open, snapshot } = await createFixture(t);
   const saleId = await storeSale(pool, { orange: 100 });
   t.equal(refusalOf(await open(saleId, {})), 'granted');
   await pool.query(`INSERT INTO doubts (sale_id, epoch, reason) VALUES ($1, 1, 'refused')`, [saleId]);
@@ -97,7 +97,7 @@ await test('an epoch in doubt never opens, the one above it does', async (t) => 
 });
 
 await test('a doubt raised while an opening waits for the sale is seen by it', async (t) => {
-  const { pool, open } = await createPlace(t);
+  const { pool, open } = await createFixture(t);
   const saleId = await storeSale(pool, { orange: 100 });
   const client = await pool.connect();
   await client.query('BEGIN');
@@ -111,7 +111,7 @@ await test('a doubt raised while an opening waits for the sale is seen by it', a
 });
 
 await test('a snapshot and an opening that race never leave an opened sale with a newer epoch', async (t) => {
-  const { call, snapshot } = await createPlace(t);
+  const { call, snapshot } = await createFixture(t);
   for (let round = 0; round < 10; round += 1) {
     const id = makeSaleInput().id ?? '';
     await call('POST', '/v1/sales', { body: makeSaleInput({ id }) });
@@ -127,7 +127,7 @@ await test('a snapshot and an opening that race never leave an opened sale with 
 });
 
 await test('an opening waits until the intake has stored what Kafka has', async (t) => {
-  const { pool, open } = await createPlace(t);
+  const { pool, open } = await createFixture(t);
   const saleId = await storeSale(pool, { orange: 100 });
   const ends = ['3', '0', '1'];
   t.match(await open(saleId, { ends }), { status: 503, body: { code: 'sale_unavailable' } });
@@ -141,7 +141,7 @@ await test('an opening waits until the intake has stored what Kafka has', async 
 });
 
 await test('unknown and retired sales, and callers that are not stock', async (t) => {
-  const { pool, call, open, snapshot } = await createPlace(t);
+  const { pool, call, open, snapshot } = await createFixture(t);
   t.match(await open('nowhere', {}), { status: 404, body: { code: 'sale_not_found' } });
   t.match(await snapshot('nowhere'), { status: 404, body: { code: 'sale_not_found' } });
   const saleId = await storeSale(pool, { orange: 1 });

@@ -6,12 +6,12 @@ import type { Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
 import { storeRestock } from '../../src/sales/restock-store.ts';
 import { createDatabase, untilBlocked } from '../support/database.ts';
-import { buildIntake, makeContext } from '../support/parts.ts';
+import { buildIntake, makeContext } from '../support/build.ts';
 import { makeReservation, storeOrders, storeSale, toBatch } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
 
-async function createPlace(t: Test) {
+async function createFixture(t: Test) {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const { call } = await createService(t, pool, stock.url);
@@ -39,7 +39,7 @@ async function readDoubts(pool: Pool): Promise<{ epoch: number; reason: string }
 }
 
 await test('a snapshot has every order that was not refused, as it was reserved', async (t) => {
-  const { pool, saleId, take } = await createPlace(t);
+  const { pool, saleId, take } = await createFixture(t);
   const neighbour = await storeSale(pool, { orange: 5 });
   const whole = makeReservation(saleId, {
     lines: [
@@ -79,7 +79,7 @@ await test('a snapshot has every order that was not refused, as it was reserved'
 });
 
 await test('the epoch is higher than any that Redis or Postgres knows, on the sale and each row of its ledger', async (t) => {
-  const { pool, take } = await createPlace(t);
+  const { pool, take } = await createFixture(t);
   const readEpochs = async () => {
     const { rows } = await pool.query<{ epoch: number }>(
       'SELECT epoch::int FROM sales UNION ALL SELECT epoch::int FROM ledger',
@@ -95,7 +95,7 @@ await test('the epoch is higher than any that Redis or Postgres knows, on the sa
 });
 
 await test('a snapshot waits for the intake: 503 until everything before the ends is stored', async (t) => {
-  const { pool, call, saleId, path, take } = await createPlace(t);
+  const { pool, call, saleId, path, take } = await createFixture(t);
   const answer = await call('POST', `${path}/snapshots`, { body: { ends: ['2'] } });
   t.match(answer, { status: 503, body: { code: 'sale_unavailable' } });
   const { rows } = await pool.query('SELECT epoch::int FROM sales');
@@ -106,7 +106,7 @@ await test('a snapshot waits for the intake: 503 until everything before the end
 });
 
 await test('an intake transaction that holds the ledger is waited for, and its orders are in the snapshot', async (t) => {
-  const { pool, saleId, take } = await createPlace(t);
+  const { pool, saleId, take } = await createFixture(t);
   const client = await pool.connect();
   await client.query('BEGIN');
   // As intake-store.ts does it: the order, then the ledger.
@@ -129,7 +129,7 @@ await test('an intake transaction that holds the ledger is waited for, and its o
 });
 
 await test('an intake transaction that waits for the snapshot doubts the epoch that lacks its order', async (t) => {
-  const { pool, call, saleId, path } = await createPlace(t);
+  const { pool, call, saleId, path } = await createFixture(t);
   const client = await pool.connect();
   // The snapshot's own locks and epoch, held until the intake waits behind them.
   await client.query('BEGIN');
@@ -151,7 +151,7 @@ await test('an intake transaction that waits for the snapshot doubts the epoch t
 });
 
 await test('snapshots, restocks and the intake race without a deadlock, and no order is lost between them', async (t) => {
-  const { pool, saleId, take } = await createPlace(t);
+  const { pool, saleId, take } = await createFixture(t);
   const values = Array.from({ length: 200 }, () => makeReservation(saleId));
   for (const [index, value] of values.entries()) {
     value.lines.push({ sku: 'mango', quantity: 1, price: 100 });
@@ -179,7 +179,7 @@ await test('snapshots, restocks and the intake race without a deadlock, and no o
 });
 
 await test('1,200 orders come in pages, each once, while their status changes', async (t) => {
-  const { pool, call, saleId, path, take, read } = await createPlace(t);
+  const { pool, call, saleId, path, take, read } = await createFixture(t);
   const stored = await storeOrders(
     pool,
     saleId,
@@ -208,7 +208,7 @@ await test('1,200 orders come in pages, each once, while their status changes', 
 });
 
 await test('verdicts tell what Postgres decided, and nothing of pending orders or other sales', async (t) => {
-  const { pool, call, saleId, path } = await createPlace(t);
+  const { pool, call, saleId, path } = await createFixture(t);
   const neighbour = await storeSale(pool, { orange: 5 });
   const values = ['paid', 'cancelled', 'expired', 'refused', 'pending'].map((status) => ({
     status,

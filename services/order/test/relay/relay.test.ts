@@ -17,7 +17,7 @@ import { createOutboxStore } from '../../src/relay/outbox.ts';
 import { Relay } from '../../src/relay/relay.ts';
 import { createDatabase } from '../support/database.ts';
 import { connectKafka, connectPublisher, createTopic, readValues } from '../support/kafka.ts';
-import { buildEnds, logger, until } from '../support/parts.ts';
+import { buildEnds, logger, until } from '../support/build.ts';
 import { makeNotice, makeReservation, storeOrders, storeSale } from '../support/reservations.ts';
 
 function buildRelay(

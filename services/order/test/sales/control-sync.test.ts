@@ -3,7 +3,7 @@
 import { test } from 'tap';
 import { SaleStore } from '../../src/sales/sale-store.ts';
 import { createDatabase } from '../support/database.ts';
-import { until } from '../support/parts.ts';
+import { until } from '../support/build.ts';
 import { makeSaleInput } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';

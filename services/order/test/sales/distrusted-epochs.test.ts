@@ -3,7 +3,7 @@
 import type { Pool } from '@seckill/runtime';
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildIntake, countOf, makeAssignment, makeContext, until } from '../support/parts.ts';
+import { buildIntake, countOf, makeAssignment, makeContext, until } from '../support/build.ts';
 import { makeReservation, raiseEpoch, readOrders, storeSale, toBatch } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';

@@ -3,7 +3,7 @@
 import { LIMITS, type SaleRecord } from '@seckill/contracts';
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildIntake, makeContext, until } from '../support/parts.ts';
+import { buildIntake, makeContext, until } from '../support/build.ts';
 import { findLedgerMismatches, makeReservation, makeSaleInput, toBatch } from '../support/reservations.ts';
 import { createService, type Service } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';

@@ -4,7 +4,7 @@ import type { SaleInput, SaleRecord } from '@seckill/contracts';
 import { createPool } from '@seckill/runtime';
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { logger } from '../support/parts.ts';
+import { logger } from '../support/build.ts';
 import { createProxy } from '../support/proxy.ts';
 import { makeSaleInput } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';

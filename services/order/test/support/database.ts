@@ -3,7 +3,7 @@ import { createPool, type Pool } from '@seckill/runtime';
 import pg from 'pg';
 import type { Test } from 'tap';
 import { migrate } from '../../src/commands/migrate.ts';
-import { logger, until } from './parts.ts';
+import { logger, until } from './build.ts';
 
 export interface TestDatabase {
   url: string;

@@ -3,7 +3,7 @@ import type { Topic } from '@seckill/contracts';
 import { createKafka, createProducer, createPublisher, type Kafka, type Publisher } from '@seckill/runtime';
 import type { Test } from 'tap';
 import { createTopics } from '../../src/commands/topics.ts';
-import { logger } from './parts.ts';
+import { logger } from './build.ts';
 
 /** The real Kafka of KAFKA_BROKERS. */
 export function connectKafka(): Kafka {

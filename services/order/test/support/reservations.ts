@@ -13,7 +13,7 @@ import type { Batch, IncomingMessage, Pool } from '@seckill/runtime';
 import type { Verdict } from '../../src/relay/outbox.ts';
 import { defineSale, fingerprintOf } from '../../src/sales/sale-definition.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
-import { buildIntake, makeContext } from './parts.ts';
+import { buildIntake, makeContext } from './build.ts';
 
 export function makeSaleInput(changes: Partial<SaleInput> = {}): SaleInput {
   return {
@@ -91,8 +91,8 @@ export function toMessage(value: unknown, offset: number): IncomingMessage {
 }
 
 /** Values in one partition, at consecutive offsets. */
-export function toBatch(values: unknown[], place: { partition?: number; offset?: number } = {}): Batch {
-  const { partition = 0, offset = 0 } = place;
+export function toBatch(values: unknown[], start: { partition?: number; offset?: number } = {}): Batch {
+  const { partition = 0, offset = 0 } = start;
   return {
     topic: TOPICS.reservations.name,
     partition,

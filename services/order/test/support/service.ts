@@ -7,12 +7,12 @@ import { LedgerReader } from '../../src/audit/ledger-reading.ts';
 import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders/orders.ts';
 import { Payments } from '../../src/payments/payments.ts';
-import { Rebuild } from '../../src/recovery/recovery.ts';
+import { Recovery } from '../../src/recovery/recovery.ts';
 import { storeRestock } from '../../src/sales/restock-store.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
 import { Sales } from '../../src/sales/sales.ts';
 import { createStockClient } from '../../src/stock-client.ts';
-import { logger } from './parts.ts';
+import { logger } from './build.ts';
 import { TOKENS } from './stock.ts';
 
 export interface Answer {
@@ -65,17 +65,17 @@ export async function createService(
     },
     clock: systemClock,
   });
-  const parts = { pool, poke: () => undefined, logger, metrics };
+  const deps = { pool, poke: () => undefined, logger, metrics };
   const app = createApp({
     logger,
     isReady: () => true,
     tokens: TOKENS,
     api: {
       sales,
-      rebuild: new Rebuild({ pool, store, clock: systemClock }),
+      recovery: new Recovery({ pool, store, clock: systemClock }),
       ledger: new LedgerReader(pool, { graceMs: 500 }),
-      orders: new Orders(parts),
-      payments: new Payments(parts),
+      orders: new Orders(deps),
+      payments: new Payments(deps),
       isSandbox: options.isSandbox ?? true,
     },
   });

@@ -66,8 +66,8 @@ export function buildEnds(pool: Pool) {
   const poke = () => {
     seen.pokes += 1;
   };
-  const parts = { pool, poke, logger, metrics };
-  return { orders: new Orders(parts), payments: new Payments(parts), metrics, seen };
+  const deps = { pool, poke, logger, metrics };
+  return { orders: new Orders(deps), payments: new Payments(deps), metrics, seen };
 }
 
 /** What Kafka's client would be asked for during a batch. */
@@ -90,12 +90,12 @@ export function makeContext() {
 }
 
 /** One partition given to us, as after each rearrangement of the group, with what Kafka knows of it. */
-export function makeAssignment(place: Partial<PartitionOffsets> = {}) {
+export function makeAssignment(offsets: Partial<PartitionOffsets> = {}) {
   const sought: bigint[] = [];
   const assignment: Assignment = {
     topic: TOPICS.reservations.name,
     partitions: [0],
-    readOffsets: async () => [{ partition: 0, low: 0n, high: 1_000n, ...place }],
+    readOffsets: async () => [{ partition: 0, low: 0n, high: 1_000n, ...offsets }],
     seek: (_partition, offset) => {
       sought.push(offset);
     },
