@@ -15,7 +15,7 @@ import { Sales } from './sales/sales.ts';
 import { createStockClient } from './stock-client.ts';
 
 /** Everything behind the routes of the role `http`. */
-export function startApi({ config, logger, lifecycle, metrics, poke }: OrderDeps): Api {
+export function startApi({ config, logger, lifecycle, metrics, wake }: OrderDeps): Api {
   const pool = createHttpPool(config.databaseUrl, logger);
   lifecycle.onStop('postgres of http', () => pool.end());
   const stock = createStockClient({
@@ -47,12 +47,12 @@ export function startApi({ config, logger, lifecycle, metrics, poke }: OrderDeps
   const sales = new Sales({
     store,
     storeRestock: (restock) => storeRestock(pool, restock),
-    poke: (saleId) => {
-      handover.poke(saleId);
+    wake: (saleId) => {
+      handover.wake(saleId);
     },
     clock: systemClock,
   });
-  const deps = { pool, poke, logger, metrics };
+  const deps = { pool, wake, logger, metrics };
   return {
     sales,
     recovery: new Recovery({ pool, store, clock: systemClock }),

@@ -9,5 +9,5 @@ export interface OrderDeps {
   lifecycle: Lifecycle;
   metrics: OrderMetrics;
   /** Tells the relay of this process, if it runs one, that there is something to publish. */
-  poke: () => void;
+  wake: () => void;
 }

@@ -21,12 +21,12 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
   await checkKafkaAccess(config.kafka, logger);
   const registry = createRegistry();
   const metrics = createMetrics(registry);
-  const deps: OrderDeps = { config, logger, lifecycle, metrics, poke: () => undefined };
+  const deps: OrderDeps = { config, logger, lifecycle, metrics, wake: () => undefined };
   const server = await serveMetrics(registry, { host: config.host, port: config.metricsPort });
   lifecycle.onStop('metrics', () => server.close());
 
   // The relay first, so that it ends last and publishes what the others end with.
-  if (config.roles.includes('relay')) deps.poke = startRelay(deps);
+  if (config.roles.includes('relay')) deps.wake = startRelay(deps);
   const api = config.roles.includes('http') ? startApi(deps) : undefined;
   if (config.roles.includes('intake')) startIntake(deps);
   if (config.roles.includes('expiry')) startExpiry(deps);

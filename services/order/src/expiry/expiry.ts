@@ -28,7 +28,7 @@ export function createExpiryStore(pool: Pool, sales: SaleStore): ExpiryStore {
 export interface ExpiryDeps {
   store: ExpiryStore;
   /** Tells the relay that there is something to publish. */
-  poke: () => void;
+  wake: () => void;
   clock: Clock;
   logger: Logger;
   metrics: OrderMetrics;
@@ -80,11 +80,11 @@ export class Expiry {
 
   /** One batch. @returns whether it was full, so that there may be more. */
   async pass(): Promise<boolean> {
-    const { store, clock, metrics, poke, graceMs, batchCountMax } = this.#deps;
+    const { store, clock, metrics, wake, graceMs, batchCountMax } = this.#deps;
     const startedAt = clock.now();
     const { ended, lagSeconds } = await store.expireDue({ graceMs, countMax: batchCountMax });
     if (ended === 0) return false;
-    poke();
+    wake();
     metrics.ordersEnded.inc({ verdict: 'expired' }, ended);
     metrics.expiryLagSeconds.observe(lagSeconds);
     metrics.expiryBatchSeconds.observe((clock.now() - startedAt) / 1_000);

@@ -5,13 +5,13 @@ import { SaleStore } from '../sales/sale-store.ts';
 import { createExpiryStore, Expiry } from './expiry.ts';
 
 /** Starts the role `expiry`: ends holds past their time. */
-export function startExpiry({ config, logger, lifecycle, metrics, poke }: OrderDeps): void {
+export function startExpiry({ config, logger, lifecycle, metrics, wake }: OrderDeps): void {
   const log = logger.child({ role: 'expiry' });
   const pool = createExpiryPool(config.databaseUrl, log);
   lifecycle.onStop('postgres of expiry', () => pool.end());
   const expiry = new Expiry({
     store: createExpiryStore(pool, new SaleStore(pool)),
-    poke,
+    wake,
     clock: systemClock,
     logger: log,
     metrics,

@@ -25,7 +25,7 @@ export interface IntakeDeps {
   store: IntakeStore;
   publisher: Publisher;
   /** Tells the relay that there is something to publish. */
-  poke: () => void;
+  wake: () => void;
   clock: Clock;
   logger: Logger;
   metrics: OrderMetrics;
@@ -279,7 +279,7 @@ export class Intake {
   }
 
   #report({ stored, duplicates, refused, applied, settledAgain, doubts }: Stored): void {
-    const { logger, metrics, poke } = this.#deps;
+    const { logger, metrics, wake } = this.#deps;
     metrics.intakeMessages.inc({ outcome: 'stored' }, stored);
     metrics.intakeMessages.inc({ outcome: 'duplicate' }, duplicates);
     metrics.intakeMessages.inc({ outcome: 'refused' }, refused.length);
@@ -287,7 +287,7 @@ export class Intake {
     metrics.settlementsRepeated.inc(settledAgain);
     report(applied, this.#deps);
     reportDoubts(doubts, this.#deps);
-    if (refused.length > 0 || settledAgain > 0) poke();
+    if (refused.length > 0 || settledAgain > 0) wake();
     for (const { id, refusal } of refused) {
       metrics.intakeAlarms.inc({ reason: refusal });
       logger.error({ orderId: id, refusal }, 'intake: order refused, Redis promised what it did not have');

@@ -7,7 +7,7 @@ import { createIntakeStore } from './intake-store.ts';
 import { Intake } from './intake.ts';
 
 /** Starts the role `intake`: reservations from Kafka to Postgres. */
-export function startIntake({ config, logger, lifecycle, metrics, poke }: OrderDeps): void {
+export function startIntake({ config, logger, lifecycle, metrics, wake }: OrderDeps): void {
   const log = logger.child({ role: 'intake' });
   const pool = createIntakePool(config.databaseUrl, log);
   lifecycle.onStop('postgres of intake', () => pool.end());
@@ -18,7 +18,7 @@ export function startIntake({ config, logger, lifecycle, metrics, poke }: OrderD
   const intake = new Intake({
     store: createIntakeStore(pool),
     publisher: createPublisher(producer),
-    poke,
+    wake,
     clock: systemClock,
     logger: log,
     metrics,

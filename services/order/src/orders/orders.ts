@@ -45,7 +45,7 @@ const COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, status, 
 export interface OrdersDeps {
   pool: Pool;
   /** Tells the relay that there is something to publish. */
-  poke: () => void;
+  wake: () => void;
   logger: Logger;
   metrics: OrderMetrics;
 }
@@ -83,7 +83,7 @@ export class Orders {
     });
     if (isNew) {
       this.#deps.metrics.ordersEnded.inc({ verdict: 'cancelled' });
-      this.#deps.poke();
+      this.#deps.wake();
     }
     return order;
   }

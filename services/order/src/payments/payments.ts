@@ -9,7 +9,7 @@ import { refuse } from '../sales/sale-definition.ts';
 export interface PaymentsDeps {
   pool: Pool;
   /** Tells the relay that there is something to publish. */
-  poke: () => void;
+  wake: () => void;
   logger: Logger;
   metrics: OrderMetrics;
 }
@@ -69,13 +69,13 @@ export class Payments {
  */
 export function report(
   applied: Applied[],
-  { poke, logger, metrics }: Pick<PaymentsDeps, 'poke' | 'logger' | 'metrics'>,
+  { wake, logger, metrics }: Pick<PaymentsDeps, 'wake' | 'logger' | 'metrics'>,
 ): void {
   for (const { orderId, paymentId, application } of applied) {
     if (application.result === 'recorded' || !application.isNew) continue;
     if (application.result === 'paid') {
       metrics.ordersEnded.inc({ verdict: 'paid' });
-      poke();
+      wake();
     } else {
       const { reason } = application;
       metrics.refundsDue.inc({ reason });

@@ -24,7 +24,7 @@ export interface RelayDeps {
   random?: () => number;
 }
 
-// Our own changes poke; what another replica's `http` or `expiry` wrote is found by asking, after 20 ms while there is
+// Our own changes wake us; what another replica's `http` or `expiry` wrote is found by asking, after 20 ms while there is
 // work, later every 200 ms: five reads of an empty index a second.
 const IDLE_MIN_MS = 20;
 const IDLE_MAX_MS = 200;
@@ -40,7 +40,7 @@ const TOPIC_BY_NAME = new Map(Object.values<Topic>(TOPICS).map((topic) => [topic
 /** Brings the outbox to Kafka: at least once, and marked only when Kafka confirmed (decisions 3 and 6). Several may run. */
 export class Relay {
   readonly #deps: RelayDeps;
-  #wake = new AbortController();
+  #wakeUp = new AbortController();
   #tendAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: RelayDeps) {
@@ -48,8 +48,8 @@ export class Relay {
   }
 
   /** There is something to publish. */
-  poke(): void {
-    this.#wake.abort();
+  wake(): void {
+    this.#wakeUp.abort();
   }
 
   /**
@@ -62,7 +62,7 @@ export class Relay {
     let idleMs = IDLE_MIN_MS;
     let failures = 0;
     while (!signal.aborted) {
-      this.#wake = new AbortController();
+      this.#wakeUp = new AbortController();
       let pauseMs = idleMs;
       try {
         // First, so that the gauges also tell how long Kafka is away.
@@ -77,11 +77,11 @@ export class Relay {
         logger.warn({ err: error, failures }, 'relay: pass failed');
         pauseMs = backoffMs(failures, { ...BACKOFF, ...(random === undefined ? {} : { random }) });
         failures += 1;
-        // A poke would not bring Kafka back.
+        // Waking would not bring Kafka back.
         await clock.sleep(pauseMs, signal);
         continue;
       }
-      await clock.sleep(pauseMs, AbortSignal.any([signal, this.#wake.signal]));
+      await clock.sleep(pauseMs, AbortSignal.any([signal, this.#wakeUp.signal]));
     }
   }
 

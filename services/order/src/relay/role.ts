@@ -35,6 +35,6 @@ export function startRelay({ config, logger, lifecycle, metrics }: OrderDeps): (
     await Promise.all([connectKafka(() => producer.connect(), signal, log), relay.run(signal)]);
   });
   return () => {
-    relay.poke();
+    relay.wake();
   };
 }

@@ -5,7 +5,7 @@ import { controlStateOf } from './sale-definition.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
 import type { StockClient } from '../stock-client.ts';
 
-/** How long a change made by another replica that died may wait; our own changes poke. */
+/** How long a change made by another replica that died may wait; our own changes wake us at once. */
 const ROUND_MS = 500;
 /** A sale with 1,000 channels is about 60 kB; more at once would only queue up in stock. */
 export const HANDOVER_CONCURRENCY = 4;
@@ -38,28 +38,28 @@ export class Handover {
   readonly #deps: HandoverDeps;
   readonly #inFlight = new Map<string, Promise<void>>();
   readonly #delays = new Map<string, Delay>();
-  #wake = new AbortController();
+  #wakeUp = new AbortController();
 
   constructor(deps: HandoverDeps) {
     this.#deps = deps;
   }
 
   /** Starts a round at once. A sale whose last call failed keeps its delay: stock would not be better for more calls. */
-  poke(saleId: string): void {
-    if (!this.#inFlight.has(saleId) && !this.#delays.has(saleId)) this.#wake.abort();
+  wake(saleId: string): void {
+    if (!this.#inFlight.has(saleId) && !this.#delays.has(saleId)) this.#wakeUp.abort();
   }
 
   /** Ends when the signal aborts and the calls under way have ended. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#deps;
     while (!signal.aborted) {
-      this.#wake = new AbortController();
+      this.#wakeUp = new AbortController();
       try {
         await this.#round();
       } catch (error) {
         logger.warn({ err: error }, 'handover: round failed');
       }
-      await clock.sleep(this.#pauseMs(), AbortSignal.any([signal, this.#wake.signal]));
+      await clock.sleep(this.#pauseMs(), AbortSignal.any([signal, this.#wakeUp.signal]));
     }
     await Promise.all(this.#inFlight.values());
   }
@@ -76,7 +76,7 @@ export class Handover {
       const saleId = sale.definition.id;
       const call = this.#handOver(sale).finally(() => {
         this.#inFlight.delete(saleId);
-        this.#wake.abort();
+        this.#wakeUp.abort();
       });
       this.#inFlight.set(saleId, call);
     }

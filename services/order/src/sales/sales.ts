@@ -19,7 +19,7 @@ export interface SalesDeps {
   store: SaleStore;
   storeRestock: (restock: Restock) => Promise<RestockOutcome>;
   /** Tells handover that there is something to hand over at once. */
-  poke: (saleId: string) => void;
+  wake: (saleId: string) => void;
   clock: Clock;
 }
 
@@ -27,13 +27,13 @@ export interface SalesDeps {
 export class Sales {
   readonly #store: SaleStore;
   readonly #storeRestock: SalesDeps['storeRestock'];
-  readonly #poke: (saleId: string) => void;
+  readonly #wakeStock: (saleId: string) => void;
   readonly #clock: Clock;
 
-  constructor({ store, storeRestock, poke, clock }: SalesDeps) {
+  constructor({ store, storeRestock, wake, clock }: SalesDeps) {
     this.#store = store;
     this.#storeRestock = storeRestock;
-    this.#poke = poke;
+    this.#wakeStock = wake;
     this.#clock = clock;
   }
 
@@ -118,7 +118,7 @@ export class Sales {
       if (this.#clock.now() >= deadline) {
         throw new Problem('outcome_unknown', { detail: 'stored, but stock has not confirmed yet; repeat' });
       }
-      this.#poke(saleId);
+      this.#wakeStock(saleId);
       await this.#clock.sleep(ACKNOWLEDGE_POLL_MS);
     }
   }

@@ -63,9 +63,9 @@ await test('a message too large for a letter is listed by its place, and a repla
     headers: { 'message-type': type, odd: '\0'.repeat(400_000) },
   };
   const metrics = createMetrics(createRegistry());
-  const poke = () => undefined;
+  const wake = () => undefined;
   const store = createIntakeStore(pool);
-  const deps = { store, publisher, poke, clock: systemClock, logger, metrics, batchCountMax: 10 };
+  const deps = { store, publisher, wake, clock: systemClock, logger, metrics, batchCountMax: 10 };
   await new Intake(deps).handleBatch(
     { ...toBatch([], { partition: 5 }), partition: 5, messages: [huge] },
     makeContext().context,
@@ -96,8 +96,8 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
   };
   const store = createIntakeStore(pool);
   const metrics = createMetrics(createRegistry());
-  const poke = () => undefined;
-  const deps = { store, publisher, poke, clock: systemClock, logger, metrics, batchCountMax: 10 };
+  const wake = () => undefined;
+  const deps = { store, publisher, wake, clock: systemClock, logger, metrics, batchCountMax: 10 };
   const messages = [poison, { ...toMessage('not even JSON', 1), key: `other-${mark}` }];
   await new Intake(deps).handleBatch(
     { ...toBatch([], { partition: 5 }), partition: 5, messages },

@@ -30,12 +30,12 @@ import { createStock } from '../support/stock.ts';
 const GRACE_MS = 500;
 
 function buildExpiry(store: ExpiryStore, options: { clock?: Clock; batchCountMax?: number } = {}) {
-  const seen = { pokes: 0 };
+  const seen = { wakes: 0 };
   const metrics = createMetrics(createRegistry());
   const expiry = new Expiry({
     store,
-    poke: () => {
-      seen.pokes += 1;
+    wake: () => {
+      seen.wakes += 1;
     },
     clock: options.clock ?? systemClock,
     logger,
@@ -97,7 +97,7 @@ await test('three replicas expire 2,000 holds that end together, each once, with
     'each counted once',
   );
   t.ok(
-    replicas.every(({ seen }, index) => seen.pokes > 0 || counts[index] === 0),
+    replicas.every(({ seen }, index) => seen.wakes > 0 || counts[index] === 0),
     'the relay is woken',
   );
   const verdicts = await readVerdicts(pool);

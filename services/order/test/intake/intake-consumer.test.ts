@@ -38,7 +38,7 @@ async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: 
   const intake = new Intake({
     store: createIntakeStore(pool),
     publisher,
-    poke: () => undefined,
+    wake: () => undefined,
     clock: systemClock,
     logger,
     metrics,

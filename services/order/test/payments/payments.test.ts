@@ -27,7 +27,7 @@ await test('a notice pays a pending order, and its repeats say so', async (t) =>
   const { payments, orders, metrics, seen } = buildEnds(pool);
   const orderId = order?.reservationId ?? '';
   t.equal(await payments.accept(makeNotice(orderId)), 'paid');
-  t.equal(seen.pokes, 1, 'the relay is woken');
+  t.equal(seen.wakes, 1, 'the relay is woken');
   for (let repeat = 0; repeat < 4; repeat += 1) {
     t.equal(await payments.accept(makeNotice(orderId)), 'already_paid');
   }

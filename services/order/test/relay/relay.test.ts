@@ -186,7 +186,7 @@ await test('messages of a transaction that is still open are not lost by those b
   t.equal(published.at(-1)?.value, 'slow');
 });
 
-await test('a poke ends the wait; without one the outbox is asked ever more rarely', async (t) => {
+await test('a wake ends the wait; without one the outbox is asked ever more rarely', async (t) => {
   const { pool } = await createDatabase(t);
   const stop = new AbortController();
   const sleeps: number[] = [];
@@ -209,7 +209,7 @@ await test('a poke ends the wait; without one the outbox is asked ever more rare
   };
   const { relay } = buildRelay(pool, publisher, { clock });
   wake = () => {
-    relay.poke();
+    relay.wake();
   };
   await relay.run(stop.signal);
   t.same(sleeps, [20, 40, 80, 160, 200, 200, 200]);

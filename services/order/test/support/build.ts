@@ -50,7 +50,7 @@ export function buildIntake(
   const intake = new Intake({
     store: options.wrap?.(store) ?? store,
     publisher,
-    poke: () => undefined,
+    wake: () => undefined,
     clock: systemClock,
     logger,
     metrics,
@@ -62,11 +62,11 @@ export function buildIntake(
 /** Whatever ends an order on behalf of a person, on a real Postgres. */
 export function buildEnds(pool: Pool) {
   const metrics = createMetrics(createRegistry());
-  const seen = { pokes: 0 };
-  const poke = () => {
-    seen.pokes += 1;
+  const seen = { wakes: 0 };
+  const wake = () => {
+    seen.wakes += 1;
   };
-  const deps = { pool, poke, logger, metrics };
+  const deps = { pool, wake, logger, metrics };
   return { orders: new Orders(deps), payments: new Payments(deps), metrics, seen };
 }
 

@@ -60,12 +60,12 @@ export async function createService(
   const sales = new Sales({
     store,
     storeRestock: (restock) => storeRestock(pool, restock),
-    poke: (saleId) => {
-      handover.poke(saleId);
+    wake: (saleId) => {
+      handover.wake(saleId);
     },
     clock: systemClock,
   });
-  const deps = { pool, poke: () => undefined, logger, metrics };
+  const deps = { pool, wake: () => undefined, logger, metrics };
   const app = createApp({
     logger,
     isReady: () => true,
