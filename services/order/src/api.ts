@@ -8,7 +8,7 @@ import { Payments } from './payments/payments.ts';
 import { liftEpochs } from './recovery/epochs.ts';
 import { Recovery } from './recovery/recovery.ts';
 import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
-import { Handover, HANDOVER_CONCURRENCY } from './sales/control-sync.ts';
+import { ControlSync, CONTROL_SYNC_CONCURRENCY } from './sales/control-sync.ts';
 import { storeRestock } from './sales/restock-store.ts';
 import { SaleStore } from './sales/sale-store.ts';
 import { Sales } from './sales/sales.ts';
@@ -22,20 +22,20 @@ export function startApi({ config, logger, lifecycle, metrics, wake }: OrderDeps
     url: config.stockUrl,
     token: config.orderToken,
     // And one for the clock, which must not wait behind a load.
-    connections: HANDOVER_CONCURRENCY + 1,
+    connections: CONTROL_SYNC_CONCURRENCY + 1,
   });
   lifecycle.onStop('stock client', () => stock.close());
 
   const store = new SaleStore(pool);
-  const handover = new Handover({
+  const controlSync = new ControlSync({
     store,
     liftEpochs: (seen) => liftEpochs(pool, seen),
     stock,
     clock: systemClock,
-    logger: logger.child({ part: 'handover' }),
+    logger: logger.child({ part: 'control sync' }),
     metrics,
   });
-  runRole(lifecycle, 'handover', (signal) => handover.run(signal));
+  runRole(lifecycle, 'control sync', (signal) => controlSync.run(signal));
   const clockSkew = new ClockSkew({
     store: createClockStore(pool),
     stock,
@@ -48,7 +48,7 @@ export function startApi({ config, logger, lifecycle, metrics, wake }: OrderDeps
     store,
     storeRestock: (restock) => storeRestock(pool, restock),
     wake: (saleId) => {
-      handover.wake(saleId);
+      controlSync.wake(saleId);
     },
     clock: systemClock,
   });

@@ -5,9 +5,9 @@ export type OrderMetrics = ReturnType<typeof createMetrics>;
 export function createMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    handoverCalls: new Counter({
-      name: 'seckill_order_handover_calls_total',
-      help: 'Control states handed to stock, by outcome',
+    controlSyncCalls: new Counter({
+      name: 'seckill_order_control_sync_calls_total',
+      help: 'Control states sent to stock, by outcome',
       labelNames: ['outcome'] as const,
       registers,
     }),

@@ -8,12 +8,12 @@ import type { StockClient } from '../stock-client.ts';
 /** How long a change made by another replica that died may wait; our own changes wake us at once. */
 const ROUND_MS = 500;
 /** A sale with 1,000 channels is about 60 kB; more at once would only queue up in stock. */
-export const HANDOVER_CONCURRENCY = 4;
+export const CONTROL_SYNC_CONCURRENCY = 4;
 
 /** Well below the 5 s that an admin's call waits: a repeat after stock has come back is confirmed within them. */
 const DELAY_MS_MAX = 2_000;
 
-export interface HandoverDeps {
+export interface ControlSyncDeps {
   store: Pick<SaleStore, 'listDue' | 'acknowledge'>;
   /** Of a sale that stock holds under a later epoch than Postgres knows. @returns new doubts. */
   liftEpochs: (seen: { saleId: string; epoch: number }[]) => Promise<Doubt[]>;
@@ -34,13 +34,13 @@ interface Delay {
  * Hands control states to stock until it acknowledged them. What is due stands in Postgres, so it goes on after a
  * restart; every replica does it, since repeats are harmless by version.
  */
-export class Handover {
-  readonly #deps: HandoverDeps;
+export class ControlSync {
+  readonly #deps: ControlSyncDeps;
   readonly #inFlight = new Map<string, Promise<void>>();
   readonly #delays = new Map<string, Delay>();
   #wakeUp = new AbortController();
 
-  constructor(deps: HandoverDeps) {
+  constructor(deps: ControlSyncDeps) {
     this.#deps = deps;
   }
 
@@ -57,7 +57,7 @@ export class Handover {
       try {
         await this.#round();
       } catch (error) {
-        logger.warn({ err: error }, 'handover: round failed');
+        logger.warn({ err: error }, 'control sync: round failed');
       }
       await clock.sleep(this.#pauseMs(), AbortSignal.any([signal, this.#wakeUp.signal]));
     }
@@ -66,7 +66,7 @@ export class Handover {
 
   async #round(): Promise<void> {
     const { store, clock } = this.#deps;
-    const free = HANDOVER_CONCURRENCY - this.#inFlight.size;
+    const free = CONTROL_SYNC_CONCURRENCY - this.#inFlight.size;
     if (free <= 0) return;
     const now = clock.now();
     const delayed = [...this.#delays].filter(([, { until }]) => until > now).map(([saleId]) => saleId);
@@ -74,7 +74,7 @@ export class Handover {
     if (due.length < free) this.#forgetDelays(now, due);
     for (const sale of due) {
       const saleId = sale.definition.id;
-      const call = this.#handOver(sale).finally(() => {
+      const call = this.#send(sale).finally(() => {
         this.#inFlight.delete(saleId);
         this.#wakeUp.abort();
       });
@@ -83,7 +83,7 @@ export class Handover {
   }
 
   /** Never throws: a failure is the next attempt's delay. */
-  async #handOver(sale: StoredSale): Promise<void> {
+  async #send(sale: StoredSale): Promise<void> {
     const { store, liftEpochs, stock, clock, logger, metrics, random } = this.#deps;
     const saleId = sale.definition.id;
     try {
@@ -94,12 +94,12 @@ export class Handover {
       const ours = await store.acknowledge(saleId, version);
       if (ours !== undefined && version > ours.version) {
         // Postgres is older than Redis: stock would ignore what we decide now.
-        logger.error({ saleId, stock: version, order: ours.version }, 'handover: stock is ahead of us');
+        logger.error({ saleId, stock: version, order: ours.version }, 'control sync: stock is ahead of us');
       }
       // Raised meanwhile, or the load failed: not at once again, stock would not be better for it.
       if (ours?.isDoubted === true) throw new Error('the epoch that stock acknowledged is in doubt');
       this.#delays.delete(saleId);
-      metrics.handoverCalls.inc({ outcome: 'acknowledged' });
+      metrics.controlSyncCalls.inc({ outcome: 'acknowledged' });
     } catch (error) {
       const attempt = (this.#delays.get(saleId)?.attempt ?? -1) + 1;
       const delayMs = backoffMs(attempt, {
@@ -108,8 +108,8 @@ export class Handover {
         ...(random === undefined ? {} : { random }),
       });
       this.#delays.set(saleId, { attempt, until: clock.now() + delayMs });
-      metrics.handoverCalls.inc({ outcome: 'failed' });
-      logger.warn({ err: error, saleId, version: sale.version, attempt }, 'handover: not acknowledged');
+      metrics.controlSyncCalls.inc({ outcome: 'failed' });
+      logger.warn({ err: error, saleId, version: sale.version, attempt }, 'control sync: not acknowledged');
     }
   }
 

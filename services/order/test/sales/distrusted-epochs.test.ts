@@ -113,7 +113,7 @@ await test('handover repeats a doubt, without a new version, until a later epoch
   // Stock acknowledges, but has not loaded: an acknowledgement alone does not end it, nor does it come in a flood.
   const tries = stock.seen.length;
   await until('three more tries', () => stock.seen.length >= tries + 3);
-  t.ok((await countOf(metrics.handoverCalls, 'failed')) >= 3, 'each with a longer pause');
+  t.ok((await countOf(metrics.controlSyncCalls, 'failed')) >= 3, 'each with a longer pause');
   t.same(new Set(stock.seen.map(({ version }) => version)), new Set([1]));
   stock.epochs.set(saleId, 1);
   stock.orderUrl = url;

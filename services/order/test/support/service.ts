@@ -2,7 +2,7 @@ import { createRegistry, systemClock, type Http, type Pool } from '@seckill/runt
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
 import { liftEpochs } from '../../src/recovery/epochs.ts';
-import { Handover } from '../../src/sales/control-sync.ts';
+import { ControlSync } from '../../src/sales/control-sync.ts';
 import { LedgerReader } from '../../src/audit/ledger-reading.ts';
 import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders/orders.ts';
@@ -47,7 +47,7 @@ export async function createService(
   const store = new SaleStore(pool);
   const stock = createStockClient({ url: stockUrl, token: TOKENS.order, connections: 4 });
   const metrics = createMetrics(createRegistry());
-  const handover = new Handover({
+  const controlSync = new ControlSync({
     store,
     liftEpochs: (seen) => liftEpochs(pool, seen),
     stock,
@@ -56,12 +56,12 @@ export async function createService(
     metrics,
   });
   const abort = new AbortController();
-  const running = handover.run(abort.signal);
+  const running = controlSync.run(abort.signal);
   const sales = new Sales({
     store,
     storeRestock: (restock) => storeRestock(pool, restock),
     wake: (saleId) => {
-      handover.wake(saleId);
+      controlSync.wake(saleId);
     },
     clock: systemClock,
   });
