@@ -25,8 +25,8 @@ export function createMetrics(registry: Registry) {
       registers,
     }),
     /** Any increase wants a person: Redis, Kafka or Postgres lost something. */
-    doubts: new Counter({
-      name: 'seckill_order_doubts_total',
+    distrustedEpochs: new Counter({
+      name: 'seckill_order_distrusted_epochs_total',
       help: 'Epochs that are not trusted any more, each once, by reason: refused, late_row, restored; the sale is loaded anew',
       labelNames: ['reason'] as const,
       registers,

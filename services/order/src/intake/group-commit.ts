@@ -9,7 +9,14 @@ interface Waiting {
 }
 
 /** What is reported of a chunk whose transaction was reported with another. */
-const NOTHING: Stored = { stored: 0, duplicates: 0, refused: [], applied: [], settledAgain: 0, doubts: [] };
+const NOTHING: Stored = {
+  stored: 0,
+  duplicates: 0,
+  refused: [],
+  applied: [],
+  settledAgain: 0,
+  distrusted: [],
+};
 
 /**
  * Group commit: chunks of other partitions that come while a transaction is under way share the next one. They would wait

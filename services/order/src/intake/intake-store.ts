@@ -1,7 +1,15 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { doubtEverySale, raiseDoubts, type Doubt } from '../sales/distrusted-epochs.ts';
+import { distrustEverySale, distrustEpochs, type DistrustedEpoch } from '../sales/distrusted-epochs.ts';
 import { liftEpochs } from '../recovery/epochs.ts';
-import { admit, lockLedger, markLate, moveLedger, readKeys, sumUnits, type LedgerRow } from '../ledger/ledger.ts';
+import {
+  admit,
+  lockLedger,
+  markIncompleteEpochs,
+  moveLedger,
+  readKeys,
+  sumUnits,
+  type LedgerRow,
+} from '../ledger/ledger.ts';
 import { readAllowances } from '../ledger/limits.ts';
 import { writeSettlements } from '../relay/outbox.ts';
 import { applyRecorded, isPaymentRace, shareRecordLock } from '../payments/payment-store.ts';
@@ -31,7 +39,7 @@ export interface Stored {
   /** Ended orders whose settlement goes out again. */
   settledAgain: number;
   /** Epochs that are not trusted any more, from now on. */
-  doubts: Doubt[];
+  distrusted: DistrustedEpoch[];
 }
 
 /** What the intake needs of Postgres; a simulation brings its own. */
@@ -41,7 +49,7 @@ export interface IntakeStore {
   /** Kafka begins elsewhere. */
   moveOffset(topic: string, partition: number, next: bigint): Promise<void>;
   /** Postgres was restored to an earlier state. @returns the doubts that are new. */
-  doubtEverySale(): Promise<Doubt[]>;
+  distrustEverySale(): Promise<DistrustedEpoch[]>;
   /**
    * Rows, ledger, early payments, settlements and offsets, all or nothing. A repeat stores nothing twice.
    * @param chunks of different partitions.
@@ -89,7 +97,7 @@ export function createIntakeStore(pool: Pool): IntakeStore {
         [topic, partition, next.toString()],
       );
     },
-    doubtEverySale: () => doubtEverySale(pool),
+    distrustEverySale: () => distrustEverySale(pool),
     async storeChunks(chunks) {
       try {
         const lifted = await liftEpochs(
@@ -97,7 +105,7 @@ export function createIntakeStore(pool: Pool): IntakeStore {
           chunks.flatMap(({ reserved }) => reserved),
         );
         const stored = await commitChunks(pool, chunks);
-        return { ...stored, doubts: [...lifted, ...stored.doubts] };
+        return { ...stored, distrusted: [...lifted, ...stored.distrusted] };
       } catch (error) {
         // Under the rows' locks our own sums must fit; when the constraint speaks, they are wrong, not the data.
         if (
@@ -146,7 +154,10 @@ async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<
   // Expiry sees the orders only after this transaction, so a payment that was here first wins.
   const newIds = [...insertedIds, ...clashes.map(({ id }) => id)];
   const applied = await applyRecorded(client, newIds);
-  const doubts = await raiseDoubts(client, [...late, ...(await findRefusalDoubts(client, unique, refused))]);
+  const distrusted = await distrustEpochs(client, [
+    ...late,
+    ...(await findRefusedEpochs(client, unique, refused)),
+  ]);
   await writeOffsets(client, chunks);
   return {
     stored: inserted.length - unsold.length,
@@ -154,7 +165,7 @@ async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<
     refused,
     applied,
     settledAgain,
-    doubts,
+    distrusted,
   };
 }
 
@@ -309,7 +320,7 @@ async function sell(
   client: PoolClient,
   inserted: Reserved[],
   wholeSales: Set<string>,
-): Promise<{ unsold: Stored['refused']; late: Doubt[] }> {
+): Promise<{ unsold: Stored['refused']; late: DistrustedEpoch[] }> {
   if (inserted.length === 0) return { unsold: [], late: [] };
   const keys = sumUnits(inserted).filter(({ saleId }) => !wholeSales.has(saleId));
   const wholeKeys = wholeSales.size === 0 ? [] : await readKeys(client, [...wholeSales]);
@@ -318,7 +329,7 @@ async function sell(
   const unjudged = findUnjudged(inserted, rows, late);
   const unlocked = unjudged.map(({ saleId }) => saleId).filter((saleId) => !wholeSales.has(saleId));
   if (unlocked.length > 0) throw new UnjudgedSalesError([...new Set(unlocked)]);
-  await markLate(
+  await markIncompleteEpochs(
     client,
     late.map(({ saleId }) => saleId),
   );
@@ -332,8 +343,8 @@ async function sell(
  * INV-6: Redis lacks an order that comes late, and so let its buyer and channel take the units anew. Whichever of the
  * two comes second must find the other here: not only the late ones are judged, but all of an epoch that lacks one.
  */
-function findUnjudged(inserted: Reserved[], rows: LedgerRow[], late: Doubt[]): Reserved[] {
-  const incomplete = rows.filter(({ isIncomplete }) => isIncomplete);
+function findUnjudged(inserted: Reserved[], rows: LedgerRow[], late: DistrustedEpoch[]): Reserved[] {
+  const incomplete = rows.filter(({ isEpochIncomplete }) => isEpochIncomplete);
   const saleIds = new Set([...incomplete, ...late].map(({ saleId }) => saleId));
   return inserted.filter(({ saleId }) => saleIds.has(saleId));
 }
@@ -347,7 +358,7 @@ async function refuse(client: PoolClient, refused: Stored['refused']): Promise<v
   );
 }
 
-function findLate(inserted: Reserved[], rows: LedgerRow[]): Doubt[] {
+function findLate(inserted: Reserved[], rows: LedgerRow[]): DistrustedEpoch[] {
   const epochs = new Map(rows.map(({ saleId, epoch }) => [saleId, epoch]));
   const lateSales = new Set(
     inserted.filter(({ saleId, epoch }) => epoch < (epochs.get(saleId) ?? 0)).map(({ saleId }) => saleId),
@@ -356,11 +367,11 @@ function findLate(inserted: Reserved[], rows: LedgerRow[]): Doubt[] {
 }
 
 /** Redis sold what does not exist, so nothing it holds under this epoch can be trusted (recovery.md, "Refused"). */
-async function findRefusalDoubts(
+async function findRefusedEpochs(
   client: PoolClient,
   orders: Reserved[],
   refused: Stored['refused'],
-): Promise<Doubt[]> {
+): Promise<DistrustedEpoch[]> {
   if (refused.length === 0) return [];
   const ids = new Set(refused.map(({ id }) => id));
   const saleIds = orders.filter(({ reservationId }) => ids.has(reservationId)).map(({ saleId }) => saleId);

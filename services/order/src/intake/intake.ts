@@ -13,7 +13,7 @@ import {
   type Publisher,
   type RejectedMessage as Unfit,
 } from '@seckill/runtime';
-import { reportDoubts } from '../sales/distrusted-epochs.ts';
+import { reportDistrusted } from '../sales/distrusted-epochs.ts';
 import { GroupCommit } from './group-commit.ts';
 import { OffsetBehindError, type IntakeStore, type Stored } from './intake-store.ts';
 import { DataError } from '../ledger/ledger.ts';
@@ -128,7 +128,7 @@ export class Intake {
         { ...seen, committed: String(committed) },
         'intake: Postgres was restored to an earlier state',
       );
-      reportDoubts(await this.#persist('postgres', context, () => store.doubtEverySale()), this.#deps);
+      reportDistrusted(await this.#persist('postgres', context, () => store.distrustEverySale()), this.#deps);
     }
     if (low <= stored && stored <= high) return stored;
     // Kafka has shed what was not read, or lost its disk and begins again below what is stored. It would leave it to us
@@ -278,7 +278,7 @@ export class Intake {
     }
   }
 
-  #report({ stored, duplicates, refused, applied, settledAgain, doubts }: Stored): void {
+  #report({ stored, duplicates, refused, applied, settledAgain, distrusted }: Stored): void {
     const { logger, metrics, wake } = this.#deps;
     metrics.intakeMessages.inc({ outcome: 'stored' }, stored);
     metrics.intakeMessages.inc({ outcome: 'duplicate' }, duplicates);
@@ -286,7 +286,7 @@ export class Intake {
     metrics.ordersEnded.inc({ verdict: 'refused' }, refused.length);
     metrics.settlementsRepeated.inc(settledAgain);
     report(applied, this.#deps);
-    reportDoubts(doubts, this.#deps);
+    reportDistrusted(distrusted, this.#deps);
     if (refused.length > 0 || settledAgain > 0) wake();
     for (const { id, refusal } of refused) {
       metrics.intakeAlarms.inc({ reason: refusal });

@@ -16,7 +16,7 @@ export interface LedgerRow {
   /** Of the sale, when it was raised last. */
   epoch: number;
   /** The snapshot of this epoch lacks an order that came late, so Redis did not count it (INV-6). */
-  isIncomplete: boolean;
+  isEpochIncomplete: boolean;
 }
 
 export interface LedgerKey {
@@ -100,23 +100,23 @@ export async function lockLedger(client: PoolClient, keys: LedgerKey[]): Promise
     total: string;
     sold: string;
     epoch: string;
-    is_incomplete: boolean;
+    is_epoch_incomplete: boolean;
   }>(
     `SELECT ledger.sale_id, ledger.sku, ledger.total, ledger.sold, ledger.epoch,
-       ledger.late_epoch IS NOT DISTINCT FROM ledger.epoch AS is_incomplete
+       ledger.late_epoch IS NOT DISTINCT FROM ledger.epoch AS is_epoch_incomplete
      FROM ledger JOIN unnest($1::text[], $2::text[]) AS wanted (sale_id, sku)
        ON ledger.sale_id = wanted.sale_id AND ledger.sku = wanted.sku
      ORDER BY ledger.sale_id, ledger.sku
      FOR UPDATE OF ledger`,
     [keys.map(({ saleId }) => saleId), keys.map(({ sku }) => sku)],
   );
-  return rows.map(({ sale_id, sku, total, sold, epoch, is_incomplete }) => ({
+  return rows.map(({ sale_id, sku, total, sold, epoch, is_epoch_incomplete }) => ({
     saleId: sale_id,
     sku,
     total: Number(total),
     sold: Number(sold),
     epoch: Number(epoch),
-    isIncomplete: is_incomplete,
+    isEpochIncomplete: is_epoch_incomplete,
   }));
 }
 
@@ -133,7 +133,7 @@ export async function readKeys(client: PoolClient, saleIds: string[]): Promise<L
  * The sales' epochs lack an order. The caller holds all their rows: whoever moved one before has committed, and its
  * orders can be read; whoever locks one later finds the mark, and judges the limits with our orders before its eyes.
  */
-export async function markLate(client: PoolClient, saleIds: string[]): Promise<void> {
+export async function markIncompleteEpochs(client: PoolClient, saleIds: string[]): Promise<void> {
   if (saleIds.length === 0) return;
   await client.query('UPDATE ledger SET late_epoch = epoch WHERE sale_id = ANY ($1::text[])', [saleIds]);
 }

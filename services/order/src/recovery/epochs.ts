@@ -1,5 +1,5 @@
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { raiseDoubts, type Doubt } from '../sales/distrusted-epochs.ts';
+import { distrustEpochs, type DistrustedEpoch } from '../sales/distrusted-epochs.ts';
 
 /**
  * Of the sale and its ledger, whose rows it takes in the order of (sale, sku). It waits for the intake's transactions
@@ -18,7 +18,10 @@ export async function setEpoch(client: PoolClient, saleId: string, epoch: number
  * orders: the sale's row comes before orders and ledger (recovery.md, "Intake").
  * @returns the doubts that are new.
  */
-export async function liftEpochs(pool: Pool, seen: { saleId: string; epoch: number }[]): Promise<Doubt[]> {
+export async function liftEpochs(
+  pool: Pool,
+  seen: { saleId: string; epoch: number }[],
+): Promise<DistrustedEpoch[]> {
   const highest = new Map<string, number>();
   for (const { saleId, epoch } of seen) highest.set(saleId, Math.max(epoch, highest.get(saleId) ?? 0));
   const { rows } = await pool.query<{ id: string; epoch: string }>(
@@ -26,12 +29,12 @@ export async function liftEpochs(pool: Pool, seen: { saleId: string; epoch: numb
      JOIN sales ON sales.id = seen.sale_id AND sales.epoch < seen.epoch`,
     [[...highest.keys()], [...highest.values()]],
   );
-  const doubts: Doubt[] = [];
-  for (const { id, epoch } of rows) doubts.push(...(await liftEpoch(pool, id, Number(epoch))));
-  return doubts;
+  const distrusted: DistrustedEpoch[] = [];
+  for (const { id, epoch } of rows) distrusted.push(...(await liftEpoch(pool, id, Number(epoch))));
+  return distrusted;
 }
 
-async function liftEpoch(pool: Pool, saleId: string, epoch: number): Promise<Doubt[]> {
+async function liftEpoch(pool: Pool, saleId: string, epoch: number): Promise<DistrustedEpoch[]> {
   return transaction(pool, async (client) => {
     const { rowCount } = await client.query(
       'UPDATE sales SET epoch = $2, opened_epoch = $2 WHERE id = $1 AND epoch < $2',
@@ -40,6 +43,6 @@ async function liftEpoch(pool: Pool, saleId: string, epoch: number): Promise<Dou
     // Another replica was quicker.
     if (rowCount !== 1) return [];
     await setEpoch(client, saleId, epoch);
-    return raiseDoubts(client, [{ saleId, epoch, reason: 'restored' }]);
+    return distrustEpochs(client, [{ saleId, epoch, reason: 'restored' }]);
   });
 }

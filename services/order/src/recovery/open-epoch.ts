@@ -35,7 +35,7 @@ async function findRefusal(
   { lane, epoch, sequence, version }: OpeningRequest,
 ): Promise<OpeningRefusal | undefined> {
   const saleId = sale.definition.id;
-  if (epoch !== sale.epoch || (await isDoubted(client, saleId, epoch))) return 'superseded';
+  if (epoch !== sale.epoch || (await isDistrusted(client, saleId, epoch))) return 'superseded';
   if (version < sale.acknowledgedVersion) return 'outdated';
   const stored = await readHighest(client, saleId, lane);
   if (stored.epoch > epoch) return 'behind';
@@ -45,7 +45,7 @@ async function findRefusal(
 }
 
 /** Asked again under the lock: what was read with the row may be older than the wait for it. */
-async function isDoubted(client: PoolClient, saleId: string, epoch: number): Promise<boolean> {
+async function isDistrusted(client: PoolClient, saleId: string, epoch: number): Promise<boolean> {
   const { rowCount } = await client.query('SELECT FROM doubts WHERE sale_id = $1 AND epoch >= $2 LIMIT 1', [
     saleId,
     epoch,

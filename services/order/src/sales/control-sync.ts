@@ -1,6 +1,6 @@
 import { backoffMs, type Clock, type Logger } from '@seckill/runtime';
 import type { OrderMetrics } from '../metrics.ts';
-import { reportDoubts, type Doubt } from './distrusted-epochs.ts';
+import { reportDistrusted, type DistrustedEpoch } from './distrusted-epochs.ts';
 import { controlStateOf } from './sale-definition.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
 import type { StockClient } from '../stock-client.ts';
@@ -16,7 +16,7 @@ const DELAY_MS_MAX = 2_000;
 export interface ControlSyncDeps {
   store: Pick<SaleStore, 'listDue' | 'acknowledge'>;
   /** Of a sale that stock holds under a later epoch than Postgres knows. @returns new doubts. */
-  liftEpochs: (seen: { saleId: string; epoch: number }[]) => Promise<Doubt[]>;
+  liftEpochs: (seen: { saleId: string; epoch: number }[]) => Promise<DistrustedEpoch[]>;
   stock: Pick<StockClient, 'putControl'>;
   clock: Clock;
   logger: Logger;
@@ -90,14 +90,14 @@ export class ControlSync {
       const { version, epoch } = await stock.putControl(controlStateOf(sale));
       if (version < sale.version) throw new Error(`stock stands at version ${version} after ${sale.version}`);
       // An epoch is raised in Postgres before stock hears of it: if stock knows a later one, Postgres was restored.
-      reportDoubts(await liftEpochs([{ saleId, epoch }]), this.#deps);
+      reportDistrusted(await liftEpochs([{ saleId, epoch }]), this.#deps);
       const ours = await store.acknowledge(saleId, version);
       if (ours !== undefined && version > ours.version) {
         // Postgres is older than Redis: stock would ignore what we decide now.
         logger.error({ saleId, stock: version, order: ours.version }, 'control sync: stock is ahead of us');
       }
       // Raised meanwhile, or the load failed: not at once again, stock would not be better for it.
-      if (ours?.isDoubted === true) throw new Error('the epoch that stock acknowledged is in doubt');
+      if (ours?.isDistrusted === true) throw new Error('the epoch that stock acknowledged is distrusted');
       this.#delays.delete(saleId);
       metrics.controlSyncCalls.inc({ outcome: 'acknowledged' });
     } catch (error) {

@@ -25,7 +25,7 @@ export interface NewSale {
 }
 
 const COLUMNS = `definition, fingerprint, lanes, epoch, opened_epoch, version, acknowledged_version, state,
-  (SELECT max(doubts.epoch) FROM doubts WHERE doubts.sale_id = sales.id) AS doubted_epoch,
+  (SELECT max(doubts.epoch) FROM doubts WHERE doubts.sale_id = sales.id) AS distrusted_epoch,
   closes_at <= now() AS is_over, retired_at IS NOT NULL AS is_retired`;
 
 interface SaleRow {
@@ -34,7 +34,7 @@ interface SaleRow {
   lanes: number;
   epoch: string;
   opened_epoch: string | null;
-  doubted_epoch: string | null;
+  distrusted_epoch: string | null;
   version: string;
   acknowledged_version: string;
   state: ControlVerb;
@@ -107,7 +107,7 @@ export class SaleStore {
        WHERE id IN (
            SELECT id FROM sales WHERE acknowledged_version < version
            UNION ALL
-           SELECT sale_id FROM doubts JOIN sales AS doubted ON doubted.id = sale_id
+           SELECT sale_id FROM doubts JOIN sales AS distrusted ON distrusted.id = sale_id
            WHERE doubts.epoch >= COALESCE(opened_epoch, 0))
          AND retired_at IS NULL AND id <> ALL ($2::text[])
        ORDER BY id LIMIT $1`,
@@ -121,14 +121,14 @@ export class SaleStore {
    * so that the handover goes on; undefined when there is no such sale.
    */
   async acknowledge(saleId: string, version: number): Promise<Acknowledged | undefined> {
-    const { rows } = await this.#pool.query<{ version: string; is_doubted: boolean }>(
+    const { rows } = await this.#pool.query<{ version: string; is_distrusted: boolean }>(
       `UPDATE sales SET acknowledged_version = GREATEST(acknowledged_version, LEAST($2, version))
        WHERE id = $1
        RETURNING version, EXISTS (
-         SELECT FROM doubts WHERE sale_id = sales.id AND epoch >= COALESCE(opened_epoch, 0)) AS is_doubted`,
+         SELECT FROM doubts WHERE sale_id = sales.id AND epoch >= COALESCE(opened_epoch, 0)) AS is_distrusted`,
       [saleId, version],
     );
-    return rows[0] && { version: Number(rows[0].version), isDoubted: rows[0].is_doubted };
+    return rows[0] && { version: Number(rows[0].version), isDistrusted: rows[0].is_distrusted };
   }
 
   /**
@@ -174,7 +174,7 @@ export class SaleStore {
 
 export interface Acknowledged {
   version: number;
-  isDoubted: boolean;
+  isDistrusted: boolean;
 }
 
 /** Changes of one sale come one after another. Not FOR UPDATE: each order the intake inserts shares the sale's key. */
@@ -215,7 +215,7 @@ function toSale(row: SaleRow): StoredSale {
     lanes: row.lanes,
     epoch: Number(row.epoch),
     ...(row.opened_epoch === null ? {} : { openedEpoch: Number(row.opened_epoch) }),
-    distrustedEpoch: Number(row.doubted_epoch ?? 0),
+    distrustedEpoch: Number(row.distrusted_epoch ?? 0),
     version: Number(row.version),
     acknowledgedVersion: Number(row.acknowledged_version),
     state: row.state,

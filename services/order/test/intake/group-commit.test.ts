@@ -127,7 +127,7 @@ await test('when Postgres is away all hear of it, and can come again', async (t)
       storeChunks: async (chunks) => {
         if (isAway) throw new Error('Connection terminated unexpectedly');
         const stored = chunks.reduce((sum, { reserved }) => sum + reserved.length, 0);
-        return { stored, duplicates: 0, refused: [], applied: [], settledAgain: 0, doubts: [] };
+        return { stored, duplicates: 0, refused: [], applied: [], settledAgain: 0, distrusted: [] };
       },
     },
     100,

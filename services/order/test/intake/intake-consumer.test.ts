@@ -188,19 +188,19 @@ await test('a Postgres restored to an earlier state is found out, though the sal
   await publish(fixture, values.slice(30));
   await untilStored(fixture.pool, 60);
   await first.stop();
-  t.equal(await countOf(first.metrics.doubts, 'restored'), 0);
+  t.equal(await countOf(first.metrics.distrustedEpochs, 'restored'), 0);
   // Stopped and started again: the same Postgres is no reason for a doubt.
   const same = await startIntake(t, fixture);
   await until('it has looked', async () => (await readCommitted(fixture)) === 60);
   await same.stop();
-  t.equal(await countOf(same.metrics.doubts, 'restored'), 0);
+  t.equal(await countOf(same.metrics.distrustedEpochs, 'restored'), 0);
   await fixture.pool.query('TRUNCATE orders, intake_offsets');
   await fixture.pool.query('INSERT INTO orders SELECT * FROM backup');
   await fixture.pool.query('INSERT INTO intake_offsets SELECT * FROM backup_offsets');
   await fixture.pool.query('UPDATE ledger SET sold = 30');
   const second = await startIntake(t, fixture);
   await untilStored(fixture.pool, 60);
-  t.equal(await countOf(second.metrics.doubts, 'restored'), 1);
+  t.equal(await countOf(second.metrics.distrustedEpochs, 'restored'), 1);
   t.equal(await readSold(fixture.pool, saleId), 60);
   const { rows } = await fixture.pool.query('SELECT sale_id, epoch::int, reason FROM doubts');
   t.same(rows, [{ sale_id: saleId, epoch: 1, reason: 'restored' }]);

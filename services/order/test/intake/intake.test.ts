@@ -325,7 +325,7 @@ await test('a late order beyond the limit of its buyer is refused, one within it
   t.same(await findLedgerMismatches(pool), []);
   t.equal(await countOf(metrics.intakeAlarms, 'limit'), 1);
   t.same((await readVerdicts(pool)).get(beyond.reservationId), ['refused']);
-  t.equal(await countOf(metrics.doubts, 'late_row'), 1);
+  t.equal(await countOf(metrics.distrustedEpochs, 'late_row'), 1);
   t.same(await take(beyond), ['limit']);
   t.equal(await countOf(metrics.intakeAlarms, 'limit'), 1, 'a repeat of the refused one is a duplicate');
 });
@@ -545,7 +545,7 @@ await test('a Postgres restored under a running intake takes nothing before what
   await intake.handleBatch(toBatch(values.slice(4), { offset: 4 }), context);
   t.same(seen.resolved, [], 'what comes later waits');
   t.same(sought, [0n, 2n], 'Kafka is told where to go back to, for every partition');
-  t.equal(await countOf(metrics.doubts, 'restored'), 1, 'and every sale is in doubt');
+  t.equal(await countOf(metrics.distrustedEpochs, 'restored'), 1, 'and every sale is in doubt');
   await intake.handleBatch(toBatch(values.slice(2), { offset: 2 }), makeContext().context);
   t.equal((await readOrders(pool)).length, 6);
   t.equal(await readSold(pool, saleId), 6);
@@ -571,7 +571,7 @@ await test('a batch that was fetched before its assignment is placed is void, an
   isAnswered = true;
   await Promise.all([placing, handling]);
   t.same([sought, seen.sought, seen.resolved], [[0n], [], []]);
-  t.equal(await countOf(metrics.doubts, 'restored'), 1);
+  t.equal(await countOf(metrics.distrustedEpochs, 'restored'), 1);
 
   // And the other way round: Kafka has forgotten its group, so the batch is from long before what is stored.
   const values = Array.from({ length: 5 }, () => makeReservation(saleId));

@@ -22,7 +22,7 @@ const row = (sku: string, total: number, sold = 0) => ({
   total,
   sold,
   epoch: 1,
-  isIncomplete: false,
+  isEpochIncomplete: false,
 });
 
 await test('orders are admitted by epoch and sequence, whatever order they came in', async (t) => {

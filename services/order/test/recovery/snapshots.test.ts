@@ -31,7 +31,7 @@ async function createFixture(t: Test) {
 const store = (pool: Pool, values: unknown[], offset = 0) =>
   buildIntake(pool).intake.handleBatch(toBatch(values, { offset }), makeContext().context);
 
-async function readDoubts(pool: Pool): Promise<{ epoch: number; reason: string }[]> {
+async function readDistrusted(pool: Pool): Promise<{ epoch: number; reason: string }[]> {
   const { rows } = await pool.query<{ epoch: number; reason: string }>(
     'SELECT epoch::int, reason FROM doubts ORDER BY epoch',
   );
@@ -125,7 +125,7 @@ await test('an intake transaction that holds the ledger is waited for, and its o
     (await taking).orders.map(({ reservationId }) => reservationId),
     [`${saleId}.0.aaaaaaaaaaaaaaaa`],
   );
-  t.same(await readDoubts(pool), []);
+  t.same(await readDistrusted(pool), []);
 });
 
 await test('an intake transaction that waits for the snapshot doubts the epoch that lacks its order', async (t) => {
@@ -143,7 +143,7 @@ await test('an intake transaction that waits for the snapshot doubts the epoch t
   await client.query('COMMIT');
   client.release();
   await storing;
-  t.same(await readDoubts(pool), [{ epoch: 2, reason: 'late_row' }]);
+  t.same(await readDistrusted(pool), [{ epoch: 2, reason: 'late_row' }]);
   const opening = await call('POST', `${path}/openings`, {
     body: { lane: 0, epoch: 2, sequence: 0, version: 1, ends: ['0'] },
   });
@@ -170,8 +170,8 @@ await test('snapshots, restocks and the intake race without a deadlock, and no o
     t.equal(outcome, 'restocked');
   }
   await storing;
-  const doubts = await readDoubts(pool);
-  const highest = Math.max(0, ...doubts.map(({ epoch }) => epoch));
+  const distrusted = await readDistrusted(pool);
+  const highest = Math.max(0, ...distrusted.map(({ epoch }) => epoch));
   for (const { epoch, orders } of snapshots) {
     t.ok(epoch > 1 && (orders.length === values.length || highest >= epoch), 'whole, or in doubt');
   }

@@ -8,7 +8,7 @@ import { makeReservation, raiseEpoch, readOrders, storeSale, toBatch } from '../
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
 
-async function readDoubts(pool: Pool, saleId: string): Promise<[number, string][]> {
+async function readDistrusted(pool: Pool, saleId: string): Promise<[number, string][]> {
   const { rows } = await pool.query<{ epoch: number; reason: string }>(
     'SELECT epoch::int, reason FROM doubts WHERE sale_id = $1 ORDER BY epoch',
     [saleId],
@@ -29,7 +29,7 @@ await test('any refused order is a doubt about its sale and no other; a duplicat
   const third = makeReservation(calm);
   await intake.handleBatch(toBatch([first, second, third]), context);
   await intake.handleBatch(toBatch([first, second, third], { offset: 3 }), context);
-  t.equal(await countOf(metrics.doubts, 'refused'), 0);
+  t.equal(await countOf(metrics.distrustedEpochs, 'refused'), 0);
   const values = [
     makeReservation(short, { lines: [{ sku: 'orange', quantity: 3, price: 1 }] }),
     makeReservation(clash, { userId: first.userId, idempotencyKey: first.idempotencyKey }),
@@ -38,9 +38,9 @@ await test('any refused order is a doubt about its sale and no other; a duplicat
   ];
   await intake.handleBatch(toBatch(values, { offset: 6 }), context);
   await intake.handleBatch(toBatch(values, { offset: 10 }), context);
-  for (const saleId of [short, clash, fork]) t.same(await readDoubts(pool, saleId), [[1, 'refused']]);
-  t.same(await readDoubts(pool, calm), []);
-  t.equal(await countOf(metrics.doubts, 'refused'), 3, 'each once');
+  for (const saleId of [short, clash, fork]) t.same(await readDistrusted(pool, saleId), [[1, 'refused']]);
+  t.same(await readDistrusted(pool, calm), []);
+  t.equal(await countOf(metrics.distrustedEpochs, 'refused'), 3, 'each once');
 });
 
 await test('an order of an older epoch doubts the newest; one that is known does not', async (t) => {
@@ -52,10 +52,10 @@ await test('an order of an older epoch doubts the newest; one that is known does
   await intake.handleBatch(toBatch([known]), context);
   await raiseEpoch(pool, saleId, 3);
   await intake.handleBatch(toBatch([known, makeReservation(saleId, { epoch: 3 })], { offset: 1 }), context);
-  t.same(await readDoubts(pool, saleId), []);
+  t.same(await readDistrusted(pool, saleId), []);
   await intake.handleBatch(toBatch([late], { offset: 3 }), context);
-  t.same(await readDoubts(pool, saleId), [[3, 'late_row']]);
-  t.equal(await countOf(metrics.doubts, 'late_row'), 1);
+  t.same(await readDistrusted(pool, saleId), [[3, 'late_row']]);
+  t.equal(await countOf(metrics.distrustedEpochs, 'late_row'), 1);
   t.equal(
     (await readOrders(pool)).filter(({ status }) => status === 'pending').length,
     3,
@@ -73,13 +73,13 @@ await test('an order of an epoch that Postgres never raised lifts the sale to it
     `SELECT epoch::int, opened_epoch::int AS opened, (SELECT array_agg(epoch::int) FROM ledger) AS ledger FROM sales`,
   );
   t.same(rows, [{ epoch: 5, opened: 5, ledger: [5, 5] }]);
-  t.same(await readDoubts(pool, saleId), [[5, 'restored']]);
-  t.equal(await countOf(metrics.doubts, 'restored'), 1);
+  t.same(await readDistrusted(pool, saleId), [[5, 'restored']]);
+  t.equal(await countOf(metrics.distrustedEpochs, 'restored'), 1);
   const { letters } = buildIntake(pool);
   const wild = makeReservation(saleId, { epoch: Number.MAX_SAFE_INTEGER });
   await intake.handleBatch(toBatch([wild], { offset: 2 }), makeContext().context);
   t.same(letters, []);
-  t.same(await readDoubts(pool, saleId), [[5, 'restored']], 'a wild number uses no epochs up');
+  t.same(await readDistrusted(pool, saleId), [[5, 'restored']], 'a wild number uses no epochs up');
 });
 
 await test('Kafka remembers more than Postgres has: every sale that is not retired is doubted, once', async (t) => {
@@ -92,14 +92,14 @@ await test('Kafka remembers more than Postgres has: every sale that is not retir
   await pool.query(`INSERT INTO intake_offsets VALUES ($1, 0, 40)`, [toBatch([]).topic]);
   const { intake, metrics } = buildIntake(pool);
   await intake.onAssigned(makeAssignment({ committed: 40n }).assignment);
-  t.equal(await countOf(metrics.doubts, 'restored'), 0);
+  t.equal(await countOf(metrics.distrustedEpochs, 'restored'), 0);
   const restored = makeAssignment({ committed: 41n });
   await intake.onAssigned(restored.assignment);
   t.same(restored.sought, [40n]);
   await intake.onAssigned(makeAssignment({ committed: 41n }).assignment);
-  t.equal(await countOf(metrics.doubts, 'restored'), 2, 'once');
-  for (const saleId of [one, other]) t.same(await readDoubts(pool, saleId ?? ''), [[1, 'restored']]);
-  for (const saleId of [retired, fresh]) t.same(await readDoubts(pool, saleId ?? ''), []);
+  t.equal(await countOf(metrics.distrustedEpochs, 'restored'), 2, 'once');
+  for (const saleId of [one, other]) t.same(await readDistrusted(pool, saleId ?? ''), [[1, 'restored']]);
+  for (const saleId of [retired, fresh]) t.same(await readDistrusted(pool, saleId ?? ''), []);
 });
 
 await test('handover repeats a doubt, without a new version, until a later epoch is open', async (t) => {
@@ -140,7 +140,7 @@ await test('a stock that stands at a later epoch than Postgres knows is loaded a
     [saleId, from],
   );
   await until('an epoch above', () => stock.epochs.get(saleId) === 7);
-  t.same(await readDoubts(pool, saleId), [[6, 'restored']]);
+  t.same(await readDistrusted(pool, saleId), [[6, 'restored']]);
 });
 
 async function readAcknowledged(pool: Pool): Promise<number | undefined> {
