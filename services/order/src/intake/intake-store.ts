@@ -12,7 +12,7 @@ import {
 } from '../ledger/ledger.ts';
 import { readAllowances } from '../ledger/limits.ts';
 import { writeSettlements } from '../relay/outbox.ts';
-import { applyRecorded, isPaymentRace, shareRecordLock } from '../payments/payment-store.ts';
+import { applyKeptNotices, isPaymentRace, shareEarlyNoticeLock } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import type { Reserved } from '../ledger/reservation-message.ts';
 import { settleAgain } from '../ledger/settlement.ts';
@@ -136,7 +136,7 @@ async function commitChunks(pool: Pool, chunks: Chunk[]): Promise<Stored> {
 
 /** Orders by id, then ledger by (sale, sku), then doubts, then the offsets: the one order of locks (recovery.md, "Intake"). */
 async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<string>): Promise<Stored> {
-  await shareRecordLock(client);
+  await shareEarlyNoticeLock(client);
   await assertStored(client, chunks);
   const reserved = chunks.flatMap((chunk) => chunk.reserved);
   const unique = [...new Map(reserved.map((one) => [one.reservationId, one])).values()];
@@ -153,7 +153,7 @@ async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<
   const settledAgain = await settleAgain(client, idsOf(known.filter(({ isRepublished }) => isRepublished)));
   // Expiry sees the orders only after this transaction, so a payment that was here first wins.
   const newIds = [...insertedIds, ...clashes.map(({ id }) => id)];
-  const applied = await applyRecorded(client, newIds);
+  const applied = await applyKeptNotices(client, newIds);
   const distrusted = await distrustEpochs(client, [
     ...late,
     ...(await findRefusedEpochs(client, unique, refused)),

@@ -8,7 +8,7 @@ const WAITING_MAX = 5_000;
 
 interface Waiting {
   notice: Notice;
-  resolve: (isRecorded: boolean) => void;
+  resolve: (isKept: boolean) => void;
   reject: (error: unknown) => void;
 }
 
@@ -16,20 +16,20 @@ interface Waiting {
  * Records notices that came before their orders, all that wait in one go. One by one, each would bring the intake to a
  * halt for itself, at the very moment when a whole crowd has reserved and pays: about 20 a second instead of thousands.
  */
-export class Recorder {
-  readonly #record: (notices: Notice[]) => Promise<boolean[]>;
+export class EarlyNotices {
+  readonly #keep: (notices: Notice[]) => Promise<boolean[]>;
   #waiting: Waiting[] = [];
   #isRunning = false;
 
-  constructor(record: (notices: Notice[]) => Promise<boolean[]>) {
-    this.#record = record;
+  constructor(keep: (notices: Notice[]) => Promise<boolean[]>) {
+    this.#keep = keep;
   }
 
   /**
    * @returns false when the order has arrived meanwhile, and nothing was recorded.
    * @throws Problem `overloaded`; Postgres' own error.
    */
-  record(notice: Notice): Promise<boolean> {
+  keep(notice: Notice): Promise<boolean> {
     if (this.#waiting.length >= WAITING_MAX) return Promise.reject(new Problem('overloaded'));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ notice, resolve, reject });
@@ -42,8 +42,8 @@ export class Recorder {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, BATCH_COUNT_MAX);
       try {
-        const isRecorded = await this.#record(batch.map(({ notice }) => notice));
-        for (const [index, { resolve }] of batch.entries()) resolve(isRecorded[index] === true);
+        const isKept = await this.#keep(batch.map(({ notice }) => notice));
+        for (const [index, { resolve }] of batch.entries()) resolve(isKept[index] === true);
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }

@@ -16,13 +16,13 @@ import { endOrders } from '../ledger/settlement.ts';
  * commit; whoever records a notice without an order holds it alone. So either the notice sees the row, or the intake
  * sees the notice, and no order needs a lock of its own before it exists.
  */
-const RECORD_LOCK_KEY = 5_471_338;
+const EARLY_NOTICE_LOCK_KEY = 5_471_338;
 /** A batch of the intake takes about 50 ms. New batches wait behind us, so we give up before they do. */
-const RECORD_LOCK_MS = 2_000;
+const EARLY_NOTICE_LOCK_MS = 2_000;
 
 /** First in a transaction of the intake, when it holds no lock. */
-export async function shareRecordLock(client: PoolClient): Promise<void> {
-  await client.query('SELECT pg_advisory_xact_lock_shared($1)', [RECORD_LOCK_KEY]);
+export async function shareEarlyNoticeLock(client: PoolClient): Promise<void> {
+  await client.query('SELECT pg_advisory_xact_lock_shared($1)', [EARLY_NOTICE_LOCK_KEY]);
 }
 
 /**
@@ -35,7 +35,7 @@ export async function applyNotice(client: PoolClient, notice: Notice): Promise<A
   if (rowCount === 0) return undefined;
   const [kept] = await keepNotices(client, [notice]);
   if (kept !== undefined && kept.application.result !== 'recorded') return kept.application;
-  const applied = await applyRecorded(client, [notice.orderId]);
+  const applied = await applyKeptNotices(client, [notice.orderId]);
   return applied.find((one) => identify(one) === identify(notice))?.application;
 }
 
@@ -43,10 +43,10 @@ export async function applyNotice(client: PoolClient, notice: Notice): Promise<A
  * Keeps notices that came before their orders.
  * @returns false for each whose order has arrived meanwhile; that one is to be applied.
  */
-export async function recordNotices(pool: Pool, notices: Notice[]): Promise<boolean[]> {
+export async function keepEarlyNotices(pool: Pool, notices: Notice[]): Promise<boolean[]> {
   return transaction(pool, async (client) => {
-    await client.query(`SET LOCAL lock_timeout = ${RECORD_LOCK_MS}`);
-    await client.query('SELECT pg_advisory_xact_lock($1)', [RECORD_LOCK_KEY]);
+    await client.query(`SET LOCAL lock_timeout = ${EARLY_NOTICE_LOCK_MS}`);
+    await client.query('SELECT pg_advisory_xact_lock($1)', [EARLY_NOTICE_LOCK_KEY]);
     const { rows } = await client.query<{ id: string }>('SELECT id FROM orders WHERE id = ANY ($1::text[])', [
       notices.map(({ orderId }) => orderId),
     ]);
@@ -112,7 +112,7 @@ function toApplication({ result, refund_reason: reason }: KeptRow): Application 
   return result === 'paid' ? { result, isNew: false } : { result: 'recorded' };
 }
 
-interface RecordedRow extends PaymentRow {
+interface UnappliedRow extends PaymentRow {
   order_status: OrderStatus;
   order_amount: string;
   order_currency: string;
@@ -123,9 +123,9 @@ interface RecordedRow extends PaymentRow {
  * Applies what is recorded for these orders, oldest notice first. The orders are locked or inserted by the caller, so
  * expiry cannot act before.
  */
-export async function applyRecorded(client: PoolClient, orderIds: string[]): Promise<Applied[]> {
+export async function applyKeptNotices(client: PoolClient, orderIds: string[]): Promise<Applied[]> {
   if (orderIds.length === 0) return [];
-  const { rows } = await client.query<RecordedRow>(
+  const { rows } = await client.query<UnappliedRow>(
     `SELECT payment_id, order_id, payments.amount, payments.currency, orders.status AS order_status,
        orders.amount AS order_amount, orders.currency AS order_currency,
        EXISTS (SELECT FROM payments AS other

@@ -1,9 +1,9 @@
 import { parseReservationId, type PaymentNotification, type PaymentResult } from '@seckill/contracts';
 import { invariant, transaction, type Logger, type Pool } from '@seckill/runtime';
 import type { OrderMetrics } from '../metrics.ts';
-import { applyNotice, isPaymentRace, recordNotices, refundNotice } from './payment-store.ts';
+import { applyNotice, isPaymentRace, keepEarlyNotices, refundNotice } from './payment-store.ts';
 import type { Application, Applied, Notice } from './payment.ts';
-import { Recorder } from './early-notices.ts';
+import { EarlyNotices } from './early-notices.ts';
 import { refuse } from '../sales/sale-definition.ts';
 
 export interface PaymentsDeps {
@@ -20,11 +20,11 @@ const ATTEMPTS_MAX = 5;
 /** Notices of payments, in any order and any number; every one is kept. */
 export class Payments {
   readonly #deps: PaymentsDeps;
-  readonly #recorder: Recorder;
+  readonly #earlyNotices: EarlyNotices;
 
   constructor(deps: PaymentsDeps) {
     this.#deps = deps;
-    this.#recorder = new Recorder((notices) => recordNotices(deps.pool, notices));
+    this.#earlyNotices = new EarlyNotices((notices) => keepEarlyNotices(deps.pool, notices));
   }
 
   /**
@@ -57,7 +57,7 @@ export class Payments {
         if (!isPaymentRace(error)) throw error;
         continue;
       }
-      if (await this.#recorder.record(notice)) return { result: 'recorded' };
+      if (await this.#earlyNotices.keep(notice)) return { result: 'recorded' };
     }
     invariant(false, `the notices of payment ${notice.paymentId} keep racing`);
   }

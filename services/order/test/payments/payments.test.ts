@@ -3,7 +3,7 @@
 // Method: the real intake and the real way of a notice on a real Postgres; transactions held open where they race.
 import { createPool, transaction } from '@seckill/runtime';
 import { test } from 'tap';
-import { applyRecorded, shareRecordLock } from '../../src/payments/payment-store.ts';
+import { applyKeptNotices, shareEarlyNoticeLock } from '../../src/payments/payment-store.ts';
 import { createDatabase } from '../support/database.ts';
 import { buildEnds, buildIntake, countOf, logger, makeContext, until } from '../support/build.ts';
 import {
@@ -251,13 +251,13 @@ await test('a notice waits for the intake past its own look for notices, too', a
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM orders');
   // The same steps as the intake's: share the lock, insert, look, and only then commit.
   await transaction(pool, async (client) => {
-    await shareRecordLock(client);
+    await shareEarlyNoticeLock(client);
     await client.query(
       `INSERT INTO orders SELECT (jsonb_populate_record(orders, jsonb_build_object('id', $2::text, 'sequence', 99,
          'idempotency_key', 'other'))).* FROM orders WHERE id = $1`,
       [rows[0]?.id, value.reservationId],
     );
-    t.same(await applyRecorded(client, [value.reservationId]), []);
+    t.same(await applyKeptNotices(client, [value.reservationId]), []);
     answered = payments.accept(makeNotice(value.reservationId));
     await until('the notice before the lock', async () => {
       const found = await pool.query(`SELECT FROM pg_stat_activity
@@ -276,7 +276,7 @@ await test('a notice gives up behind an intake that hangs, and the provider is t
   const value = makeReservation(saleId);
   const body = makeNotice(value.reservationId);
   await transaction(pool, async (client) => {
-    await shareRecordLock(client);
+    await shareEarlyNoticeLock(client);
     const startedAt = performance.now();
     const answer = await call('POST', '/v1/payments/notifications', { body });
     t.match(answer, { status: 503, body: { code: 'outcome_unknown', retryable: true } });
