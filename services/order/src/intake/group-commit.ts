@@ -1,6 +1,6 @@
-import { classifyPostgresError } from '@seckill/runtime';
-import { OffsetBehindError, type Chunk, type IntakeStore, type Stored } from './intake-store.ts';
-import { DataError } from '../ledger/ledger.ts';
+import type { Chunk, IntakeStore, Stored } from './intake-store.ts';
+import { isAboutData } from './retry.ts';
+import { OffsetBehindError } from './stored-offsets.ts';
 
 interface Waiting {
   chunk: Chunk;
@@ -87,9 +87,5 @@ export class GroupCommit {
 
 /** One partition's fault must not become its neighbours'. */
 function isOfOneChunk(error: unknown): boolean {
-  return (
-    error instanceof OffsetBehindError ||
-    error instanceof DataError ||
-    classifyPostgresError(error) === 'data'
-  );
+  return error instanceof OffsetBehindError || isAboutData(error);
 }

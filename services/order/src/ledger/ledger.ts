@@ -1,8 +1,9 @@
 import type { PoolClient } from '@seckill/runtime';
 import type { Allowance } from './limits.ts';
+import type { RefusedOrder } from './order-rows.ts';
 import type { Reserved } from './reservation-message.ts';
 
-/** What a message claims cannot be stored as it is: handled like data that Postgres itself refuses. */
+/** What a message claims cannot be stored as it is. The intake treats it like data that Postgres itself refuses. */
 export class DataError extends Error {
   override readonly name = 'DataError';
   readonly code = 'SECKILL_INTAKE_DATA';
@@ -15,7 +16,7 @@ export interface LedgerRow {
   sold: number;
   /** Of the sale, when it was raised last. */
   epoch: number;
-  /** The snapshot of this epoch lacks an order that came late, so Redis did not count it (INV-6). */
+  /** The snapshot of this epoch lacks an order that came late, so Redis did not count that order (INV-6). */
   isEpochIncomplete: boolean;
 }
 
@@ -32,15 +33,15 @@ export interface Admission {
   /** Units to add to `sold`, once per sale and SKU. */
   moves: LedgerMove[];
   /** The orders that do not fit as a whole. */
-  refused: { id: string; refusal: 'ledger' | 'limit' }[];
+  refused: RefusedOrder[];
 }
 
 const keyOf = (saleId: string, sku: string) => `${saleId} ${sku}`;
 
 /**
- * Whole orders by (epoch, sequence): who reserved first is served first. One that does not fit is refused, and a
- * smaller one behind it may still fit.
- * @param allowances by reservation id, of orders whose limits Redis could not judge (INV-6); they are used up.
+ * Admits whole orders by (epoch, sequence): who reserved first is served first. An order that does not fit is refused,
+ * and a smaller one behind it may still fit.
+ * @param allowances by reservation id, of orders whose limits Redis could not judge (INV-6). The orders use them up.
  * @throws DataError when an order names a SKU that its sale does not have.
  */
 export function admit(
@@ -92,7 +93,7 @@ export function sumUnits(orders: Pick<Reserved, 'saleId' | 'lines'>[]): LedgerMo
   return [...sums.values()];
 }
 
-/** In the order of (sale, sku), as every transaction takes them (recovery.md, "Intake"): no two can deadlock here. */
+/** Locks rows in the order of (sale, sku), as every transaction does (docs/recovery.md, "Intake"): no two can deadlock here. */
 export async function lockLedger(client: PoolClient, keys: LedgerKey[]): Promise<LedgerRow[]> {
   const { rows } = await client.query<{
     sale_id: string;
@@ -120,7 +121,7 @@ export async function lockLedger(client: PoolClient, keys: LedgerKey[]): Promise
   }));
 }
 
-/** Every SKU that these sales have; it never changes. */
+/** Every SKU that these sales have. A sale's SKUs never change. */
 export async function readKeys(client: PoolClient, saleIds: string[]): Promise<LedgerKey[]> {
   const { rows } = await client.query<{ sale_id: string; sku: string }>(
     'SELECT sale_id, sku FROM ledger WHERE sale_id = ANY ($1::text[])',
@@ -130,12 +131,15 @@ export async function readKeys(client: PoolClient, saleIds: string[]): Promise<L
 }
 
 /**
- * The sales' epochs lack an order. The caller holds all their rows: whoever moved one before has committed, and its
- * orders can be read; whoever locks one later finds the mark, and judges the limits with our orders before its eyes.
+ * Marks the epochs of these sales as incomplete. The caller holds all rows of the sales. Whoever moved one before has
+ * committed, and its orders can be read; whoever locks one later finds the mark, and judges the limits with our orders
+ * before its eyes. The column `late_epoch` holds the incomplete epoch.
  */
-export async function markIncompleteEpochs(client: PoolClient, saleIds: string[]): Promise<void> {
-  if (saleIds.length === 0) return;
-  await client.query('UPDATE ledger SET late_epoch = epoch WHERE sale_id = ANY ($1::text[])', [saleIds]);
+export async function markIncompleteEpochs(client: PoolClient, sales: { saleId: string }[]): Promise<void> {
+  if (sales.length === 0) return;
+  await client.query('UPDATE ledger SET late_epoch = epoch WHERE sale_id = ANY ($1::text[])', [
+    sales.map(({ saleId }) => saleId),
+  ]);
 }
 
 export async function moveLedger(client: PoolClient, moves: LedgerMove[]): Promise<void> {

@@ -3,7 +3,8 @@
 // plays Postgres' absence; intake-faults.test.ts kills the real one.
 import { test } from 'tap';
 import { GroupCommit } from '../../src/intake/group-commit.ts';
-import { createIntakeStore, OffsetBehindError, type Chunk } from '../../src/intake/intake-store.ts';
+import { createIntakeStore, type Chunk } from '../../src/intake/intake-store.ts';
+import { OffsetBehindError } from '../../src/intake/stored-offsets.ts';
 import { DataError } from '../../src/ledger/ledger.ts';
 import { createDatabase } from '../support/database.ts';
 import {

@@ -1,0 +1,24 @@
+import { report } from '../payments/payments.ts';
+import { reportDistrusted } from '../sales/distrusted-epochs.ts';
+import type { IntakeDeps } from './intake-deps.ts';
+import type { Stored } from './intake-store.ts';
+
+/** Counts and logs what a transaction did, and wakes the relay when it wrote settlements. */
+export function reportStored(
+  { stored, duplicates, refused, applied, settledAgain, distrusted }: Stored,
+  deps: Pick<IntakeDeps, 'logger' | 'metrics' | 'wake'>,
+): void {
+  const { logger, metrics, wake } = deps;
+  metrics.intakeMessages.inc({ outcome: 'stored' }, stored);
+  metrics.intakeMessages.inc({ outcome: 'duplicate' }, duplicates);
+  metrics.intakeMessages.inc({ outcome: 'refused' }, refused.length);
+  metrics.ordersEnded.inc({ verdict: 'refused' }, refused.length);
+  metrics.settlementsRepeated.inc(settledAgain);
+  report(applied, deps);
+  reportDistrusted(distrusted, deps);
+  if (refused.length > 0 || settledAgain > 0) wake();
+  for (const { id, refusal } of refused) {
+    metrics.intakeAlarms.inc({ reason: refusal });
+    logger.error({ orderId: id, refusal }, 'intake: order refused, Redis promised what it did not have');
+  }
+}

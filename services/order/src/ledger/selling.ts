@@ -1,0 +1,89 @@
+import type { PoolClient } from '@seckill/runtime';
+import type { DistrustedEpoch } from '../sales/distrusted-epochs.ts';
+import {
+  admit,
+  lockLedger,
+  markIncompleteEpochs,
+  moveLedger,
+  readKeys,
+  sumUnits,
+  type LedgerKey,
+  type LedgerRow,
+} from './ledger.ts';
+import { readAllowances } from './limits.ts';
+import { refuseOrders, type RefusedOrder } from './order-rows.ts';
+import type { Reserved } from './reservation-message.ts';
+
+/** The limits of these sales must be judged here, and for that their whole ledger be locked, in the ledger's order. */
+export class UnjudgedSalesError extends Error {
+  override readonly name = 'UnjudgedSalesError';
+  readonly saleIds: string[];
+
+  constructor(saleIds: string[]) {
+    super(`limits of ${saleIds.length} sales were not judged by Redis`);
+    this.saleIds = saleIds;
+  }
+}
+
+export interface Sold {
+  /** The ledger has no units for these orders, or they exceed a limit that Redis has not judged. */
+  refused: RefusedOrder[];
+  /** The epochs whose snapshot lacks an order of these, which came late from an older epoch. */
+  late: DistrustedEpoch[];
+}
+
+/**
+ * Moves the ledger by what was really inserted (INV-1, D4).
+ * @param wholeSales sales whose ledger is to be locked whole.
+ * @throws UnjudgedSalesError when the ledger of another sale must be locked whole; DataError as `admit`.
+ */
+export async function sell(
+  client: PoolClient,
+  inserted: Reserved[],
+  wholeSales: ReadonlySet<string>,
+): Promise<Sold> {
+  if (inserted.length === 0) return { refused: [], late: [] };
+  const rows = await lockLedger(client, await findKeys(client, inserted, wholeSales));
+  const late = findLateEpochs(inserted, rows);
+  const unjudged = findUnjudged(inserted, rows, late);
+  assertWhole(unjudged, wholeSales);
+  await markIncompleteEpochs(client, late);
+  const { moves, refused } = admit(inserted, rows, await readAllowances(client, unjudged));
+  await refuseOrders(client, refused);
+  await moveLedger(client, moves);
+  return { refused, late };
+}
+
+/** The rows that these orders move; of the whole sales all rows. */
+async function findKeys(
+  client: PoolClient,
+  inserted: Reserved[],
+  wholeSales: ReadonlySet<string>,
+): Promise<LedgerKey[]> {
+  const keys = sumUnits(inserted).filter(({ saleId }) => !wholeSales.has(saleId));
+  return wholeSales.size === 0 ? keys : [...keys, ...(await readKeys(client, [...wholeSales]))];
+}
+
+/** An order of an older epoch than its sale's came late: the snapshot of the sale's epoch lacks it. */
+function findLateEpochs(inserted: Reserved[], rows: LedgerRow[]): DistrustedEpoch[] {
+  const epochs = new Map(rows.map(({ saleId, epoch }) => [saleId, epoch]));
+  const late = inserted.filter(({ saleId, epoch }) => epoch < (epochs.get(saleId) ?? 0));
+  const saleIds = new Set(late.map(({ saleId }) => saleId));
+  return [...saleIds].map((saleId) => ({ saleId, epoch: epochs.get(saleId) ?? 0, reason: 'late_row' }));
+}
+
+/**
+ * INV-6: Redis lacks an order that comes late, and so let its buyer and channel take the units anew. Whichever of the
+ * two orders comes second must find the other here. Therefore all orders of an incomplete epoch are judged, and not only
+ * the late ones.
+ */
+function findUnjudged(inserted: Reserved[], rows: LedgerRow[], late: DistrustedEpoch[]): Reserved[] {
+  const incomplete = rows.filter(({ isEpochIncomplete }) => isEpochIncomplete);
+  const saleIds = new Set([...incomplete, ...late].map(({ saleId }) => saleId));
+  return inserted.filter(({ saleId }) => saleIds.has(saleId));
+}
+
+function assertWhole(unjudged: Reserved[], wholeSales: ReadonlySet<string>): void {
+  const saleIds = unjudged.map(({ saleId }) => saleId).filter((saleId) => !wholeSales.has(saleId));
+  if (saleIds.length > 0) throw new UnjudgedSalesError([...new Set(saleIds)]);
+}
