@@ -1,5 +1,6 @@
-import { LIMITS, type ControlVerb, type SaleDefinition } from '@seckill/contracts';
+import { LIMITS, type SaleDefinition } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { lockSale } from './sale-store.ts';
 
 export interface Restock {
   saleId: string;
@@ -19,9 +20,9 @@ export type RestockOutcome =
   | 'total_too_high';
 
 /**
- * Ledger, definition and version in one transaction; stock hears of it afterwards, by the handover of that version. So
- * the ledger never allows less than Redis sells, and no reservation is refused for being early (INV-1). The outcomes in
- * their order of precedence: a repeat stays one after the sale has closed.
+ * Changes ledger, definition and version in one transaction. Stock hears of the restock afterwards, by the control sync
+ * of that version. The ledger therefore never allows less than Redis sells, and no reservation is refused for being
+ * early (INV-1). Outcomes are judged in this order: a repeat stays a repeat after the sale has closed.
  */
 export async function storeRestock(pool: Pool, restock: Restock): Promise<RestockOutcome> {
   return transaction(pool, async (client) => {
@@ -32,7 +33,7 @@ export async function storeRestock(pool: Pool, restock: Restock): Promise<Restoc
       const isSame = known.sku === restock.sku && known.quantity === restock.quantity;
       return isSame ? 'repeated' : 'key_reused';
     }
-    if (sale.state === 'closed' || sale.is_over) return 'sale_closed';
+    if (sale.state === 'closed' || sale.isOver) return 'sale_closed';
     const item = sale.definition.items.find(({ sku }) => sku === restock.sku);
     if (item === undefined) return 'sku_not_found';
     item.total += restock.quantity;
@@ -40,22 +41,6 @@ export async function storeRestock(pool: Pool, restock: Restock): Promise<Restoc
     await writeRestock(client, restock, sale.definition);
     return 'restocked';
   });
-}
-
-interface SaleRow {
-  definition: SaleDefinition;
-  state: ControlVerb;
-  is_over: boolean;
-}
-
-/** Racing restocks come one after another. Not FOR UPDATE: each order the intake inserts shares the sale's key. */
-async function lockSale(client: PoolClient, saleId: string): Promise<SaleRow | undefined> {
-  const { rows } = await client.query<SaleRow>(
-    `SELECT definition, state, closes_at <= clock_timestamp() AS is_over FROM sales WHERE id = $1
-     FOR NO KEY UPDATE`,
-    [saleId],
-  );
-  return rows[0];
 }
 
 async function readRestock(

@@ -26,7 +26,7 @@ export interface NewSale {
 
 const COLUMNS = `definition, fingerprint, lanes, epoch, opened_epoch, version, acknowledged_version, state,
   (SELECT max(doubts.epoch) FROM doubts WHERE doubts.sale_id = sales.id) AS distrusted_epoch,
-  closes_at <= now() AS is_over, retired_at IS NOT NULL AS is_retired`;
+  closes_at <= clock_timestamp() AS is_over, retired_at IS NOT NULL AS is_retired`;
 
 interface SaleRow {
   definition: SaleDefinition;
