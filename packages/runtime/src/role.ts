@@ -7,7 +7,7 @@ import type { Logger } from './logger.ts';
  * ends, and whatever runs the process starts it again.
  */
 export function runRole(
-  lifecycle: Lifecycle,
+  lifecycle: Pick<Lifecycle, 'onStop' | 'fail'>,
   name: string,
   run: (signal: AbortSignal) => Promise<unknown>,
 ): void {

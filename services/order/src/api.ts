@@ -1,4 +1,4 @@
-import { runRole, systemClock } from '@seckill/runtime';
+import { runRole, systemClock, type Lifecycle, type Logger, type Pool } from '@seckill/runtime';
 import type { Api } from './app.ts';
 import { LedgerReader } from './audit/ledger-reading.ts';
 import { createHttpPool } from './database.ts';
@@ -9,13 +9,14 @@ import { liftEpochs } from './recovery/epochs.ts';
 import { Recovery } from './recovery/recovery.ts';
 import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
 import { ControlSync, CONTROL_SYNC_CONCURRENCY } from './sales/control-sync.ts';
+import { createSalesMetrics, type SalesMetrics } from './sales/metrics.ts';
 import { storeRestock } from './sales/restock-store.ts';
 import { SaleStore } from './sales/sale-store.ts';
 import { Sales } from './sales/sales.ts';
-import { createStockClient } from './stock-client.ts';
+import { createStockClient, type StockClient } from './stock-client.ts';
 
-/** Everything behind the routes of the role `http`. */
-export function startApi({ config, logger, lifecycle, metrics, wake }: OrderDeps): Api {
+/** Starts the role `http`. @returns everything behind its routes. */
+export function startApi({ config, logger, lifecycle, registry, metrics, wake }: OrderDeps): Api {
   const pool = createHttpPool(config.databaseUrl, logger);
   lifecycle.onStop('postgres of http', () => pool.end());
   const stock = createStockClient({
@@ -25,7 +26,37 @@ export function startApi({ config, logger, lifecycle, metrics, wake }: OrderDeps
     connections: CONTROL_SYNC_CONCURRENCY + 1,
   });
   lifecycle.onStop('stock client', () => stock.close());
+  const deps: ApiDeps = {
+    pool,
+    stock,
+    logger,
+    lifecycle,
+    metrics: { ...metrics, ...createSalesMetrics(registry) },
+    wake,
+    graceMs: config.expiryGraceMs,
+    isSandbox: config.payments === 'sandbox',
+  };
+  runClockSkew(deps);
+  return assembleApi(deps);
+}
 
+export interface ApiDeps {
+  pool: Pool;
+  stock: StockClient;
+  logger: Logger;
+  lifecycle: Pick<Lifecycle, 'onStop' | 'fail'>;
+  metrics: SalesMetrics;
+  /** Tells the relay of this process that there is something to publish. */
+  wake: () => void;
+  /** That of expiry. */
+  graceMs: number;
+  /** `PAYMENTS=sandbox`: buyers pay without a provider. */
+  isSandbox: boolean;
+}
+
+/** Everything behind the routes, with the control sync running; tests use it too. */
+export function assembleApi(deps: ApiDeps): Api {
+  const { pool, stock, logger, lifecycle, metrics, wake, graceMs, isSandbox } = deps;
   const store = new SaleStore(pool);
   const controlSync = new ControlSync({
     store,
@@ -36,14 +67,6 @@ export function startApi({ config, logger, lifecycle, metrics, wake }: OrderDeps
     metrics,
   });
   runRole(lifecycle, 'control sync', (signal) => controlSync.run(signal));
-  const clockSkew = new ClockSkew({
-    store: createClockStore(pool),
-    stock,
-    clock: systemClock,
-    logger: logger.child({ part: 'clock skew' }),
-    metrics,
-  });
-  runRole(lifecycle, 'clock skew', (signal) => clockSkew.run(signal));
   const sales = new Sales({
     store,
     storeRestock: (restock) => storeRestock(pool, restock),
@@ -52,13 +75,23 @@ export function startApi({ config, logger, lifecycle, metrics, wake }: OrderDeps
     },
     clock: systemClock,
   });
-  const deps = { pool, wake, logger, metrics };
   return {
     sales,
     recovery: new Recovery({ pool, store, clock: systemClock }),
-    ledger: new LedgerReader(pool, { graceMs: config.expiryGraceMs }),
-    orders: new Orders(deps),
-    payments: new Payments(deps),
-    isSandbox: config.payments === 'sandbox',
+    ledger: new LedgerReader(pool, { graceMs }),
+    orders: new Orders({ pool, wake, logger, metrics }),
+    payments: new Payments({ pool, wake, logger, metrics }),
+    isSandbox,
   };
+}
+
+function runClockSkew({ pool, stock, logger, lifecycle, metrics }: ApiDeps): void {
+  const clockSkew = new ClockSkew({
+    store: createClockStore(pool),
+    stock,
+    clock: systemClock,
+    logger: logger.child({ part: 'clock skew' }),
+    metrics,
+  });
+  runRole(lifecycle, 'clock skew', (signal) => clockSkew.run(signal));
 }

@@ -1,13 +1,15 @@
-import type { Lifecycle, Logger } from '@seckill/runtime';
+import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
 import type { Config } from './config.ts';
-import type { OrderMetrics } from './metrics.ts';
+import type { SharedMetrics } from './metrics.ts';
 
 /** What every role of one order process is started with. */
 export interface OrderDeps {
   config: Config;
   logger: Logger;
   lifecycle: Lifecycle;
-  metrics: OrderMetrics;
+  registry: Registry;
+  /** Registered once; what one role alone counts is registered by the role. */
+  metrics: SharedMetrics;
   /** Tells the relay of this process, if it runs one, that there is something to publish. */
   wake: () => void;
 }

@@ -13,15 +13,15 @@ import type { OrderDeps } from './deps.ts';
 import { readConfig, type Config } from './config.ts';
 import { startExpiry } from './expiry/role.ts';
 import { startIntake } from './intake/role.ts';
-import { createMetrics } from './metrics.ts';
+import { createSharedMetrics } from './metrics.ts';
 import { startRelay } from './relay/role.ts';
 
 /** Opened first, closed last: what a role uses must outlive it. */
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Promise<void> {
   await checkKafkaAccess(config.kafka, logger);
   const registry = createRegistry();
-  const metrics = createMetrics(registry);
-  const deps: OrderDeps = { config, logger, lifecycle, metrics, wake: () => undefined };
+  const metrics = createSharedMetrics(registry);
+  const deps: OrderDeps = { config, logger, lifecycle, registry, metrics, wake: () => undefined };
   const server = await serveMetrics(registry, { host: config.host, port: config.metricsPort });
   lifecycle.onStop('metrics', () => server.close());
 

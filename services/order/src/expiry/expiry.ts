@@ -6,7 +6,7 @@ import {
   type Logger,
   type Pool,
 } from '@seckill/runtime';
-import type { OrderMetrics } from '../metrics.ts';
+import type { ExpiryMetrics } from './metrics.ts';
 import type { SaleStore } from '../sales/sale-store.ts';
 import { expireOrders, type Expired } from '../ledger/settlement.ts';
 
@@ -31,7 +31,7 @@ export interface ExpiryDeps {
   wake: () => void;
   clock: Clock;
   logger: Logger;
-  metrics: OrderMetrics;
+  metrics: ExpiryMetrics;
   batchCountMax: number;
   /** Added to the end of a hold: Redis set it by its own clock, which may be behind ours (recovery.md, "Time"). */
   graceMs: number;

@@ -3,9 +3,10 @@ import { createExpiryPool } from '../database.ts';
 import type { OrderDeps } from '../deps.ts';
 import { SaleStore } from '../sales/sale-store.ts';
 import { createExpiryStore, Expiry } from './expiry.ts';
+import { createExpiryMetrics } from './metrics.ts';
 
 /** Starts the role `expiry`: ends holds past their time. */
-export function startExpiry({ config, logger, lifecycle, metrics, wake }: OrderDeps): void {
+export function startExpiry({ config, logger, lifecycle, registry, metrics, wake }: OrderDeps): void {
   const log = logger.child({ role: 'expiry' });
   const pool = createExpiryPool(config.databaseUrl, log);
   lifecycle.onStop('postgres of expiry', () => pool.end());
@@ -14,7 +15,7 @@ export function startExpiry({ config, logger, lifecycle, metrics, wake }: OrderD
     wake,
     clock: systemClock,
     logger: log,
-    metrics,
+    metrics: { ...metrics, ...createExpiryMetrics(registry) },
     batchCountMax: config.expiryBatchCountMax,
     graceMs: config.expiryGraceMs,
     pollMs: config.expiryPollMs,

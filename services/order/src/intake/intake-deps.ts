@@ -1,5 +1,5 @@
 import type { Clock, Logger, Publisher } from '@seckill/runtime';
-import type { OrderMetrics } from '../metrics.ts';
+import type { IntakeMetrics } from './metrics.ts';
 import type { IntakeStore } from './intake-store.ts';
 
 /** What the intake needs of the world: Postgres, Kafka, time and chance all come in here (D40). */
@@ -10,7 +10,7 @@ export interface IntakeDeps {
   wake: () => void;
   clock: Clock;
   logger: Logger;
-  metrics: OrderMetrics;
+  metrics: IntakeMetrics;
   /** Messages in one transaction. */
   batchCountMax: number;
   random?: () => number;

@@ -1,13 +1,22 @@
-import { createKafka, createProducer, createPublisher, runConsumerRole, systemClock } from '@seckill/runtime';
+import {
+  createKafka,
+  createProducer,
+  createPublisher,
+  runConsumerRole,
+  systemClock,
+  type Pool,
+} from '@seckill/runtime';
 import { createIntakePool, createMembersPool } from '../database.ts';
 import type { OrderDeps } from '../deps.ts';
 import { createMemberStore } from './consumer-members.ts';
 import { consumeReservations, INTAKE_GROUP } from './intake-consumer.ts';
-import { createIntakeStore } from './intake-store.ts';
+import type { IntakeDeps } from './intake-deps.ts';
+import { createIntakeStore, type IntakeStore } from './intake-store.ts';
 import { Intake } from './intake.ts';
+import { createIntakeMetrics } from './metrics.ts';
 
 /** Starts the role `intake`: reservations from Kafka to Postgres. */
-export function startIntake({ config, logger, lifecycle, metrics, wake }: OrderDeps): void {
+export function startIntake({ config, logger, lifecycle, registry, metrics, wake }: OrderDeps): void {
   const log = logger.child({ role: 'intake' });
   const pool = createIntakePool(config.databaseUrl, log);
   lifecycle.onStop('postgres of intake', () => pool.end());
@@ -15,13 +24,12 @@ export function startIntake({ config, logger, lifecycle, metrics, wake }: OrderD
   lifecycle.onStop('postgres of the members', () => membersPool.end());
   const kafka = createKafka(config.kafka, 'seckill-order-intake', log);
   const producer = createProducer(kafka);
-  const intake = new Intake({
-    store: createIntakeStore(pool),
+  const intake = assembleIntake({
+    pool,
     publisher: createPublisher(producer),
     wake,
-    clock: systemClock,
     logger: log,
-    metrics,
+    metrics: { ...metrics, ...createIntakeMetrics(registry) },
     batchCountMax: config.intakeBatchCountMax,
   });
   runConsumerRole({
@@ -34,4 +42,14 @@ export function startIntake({ config, logger, lifecycle, metrics, wake }: OrderD
       return consumeReservations({ kafka, intake, onFail, members });
     },
   });
+}
+
+export type IntakeAssembly = Omit<IntakeDeps, 'store' | 'clock'> & { pool: Pool };
+
+/** The intake on a pool; tests use it too. @param wrap puts something between the intake and its store. */
+export function assembleIntake(
+  { pool, ...deps }: IntakeAssembly,
+  wrap: (store: IntakeStore) => IntakeStore = (store) => store,
+): Intake {
+  return new Intake({ ...deps, store: wrap(createIntakeStore(pool)), clock: systemClock });
 }

@@ -7,7 +7,7 @@ import {
   type OrderStatus,
 } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Logger, type Pool, type PoolClient } from '@seckill/runtime';
-import type { OrderMetrics } from '../metrics.ts';
+import type { SharedMetrics } from '../metrics.ts';
 import { applyNotice } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import { report } from '../payments/payments.ts';
@@ -47,7 +47,7 @@ export interface OrdersDeps {
   /** Tells the relay that there is something to publish. */
   wake: () => void;
   logger: Logger;
-  metrics: OrderMetrics;
+  metrics: SharedMetrics;
 }
 
 /** Orders as their owners see them, and what an owner does with one. */

@@ -1,6 +1,6 @@
 import { parseReservationId, type PaymentNotification, type PaymentResult } from '@seckill/contracts';
 import { invariant, transaction, type Logger, type Pool } from '@seckill/runtime';
-import type { OrderMetrics } from '../metrics.ts';
+import type { SharedMetrics } from '../metrics.ts';
 import { applyNotice, isPaymentRace, keepEarlyNotices, refundNotice } from './payment-store.ts';
 import type { Application, Applied, Notice } from './payment.ts';
 import { EarlyNotices } from './early-notices.ts';
@@ -11,7 +11,7 @@ export interface PaymentsDeps {
   /** Tells the relay that there is something to publish. */
   wake: () => void;
   logger: Logger;
-  metrics: OrderMetrics;
+  metrics: SharedMetrics;
 }
 
 /** One for the first look, one after its order arrived meanwhile, and one for each race with another notice. */

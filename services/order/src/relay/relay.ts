@@ -7,7 +7,7 @@ import {
   type Logger,
   type Publisher,
 } from '@seckill/runtime';
-import type { OrderMetrics } from '../metrics.ts';
+import type { RelayMetrics } from './metrics.ts';
 import type { OutboxMessage, OutboxStore } from './outbox.ts';
 
 /** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
@@ -16,7 +16,7 @@ export interface RelayDeps {
   publisher: Publisher;
   clock: Clock;
   logger: Logger;
-  metrics: OrderMetrics;
+  metrics: RelayMetrics;
   /** Messages in one transaction. */
   batchCountMax: number;
   /** How long a published message stays to be looked at. */

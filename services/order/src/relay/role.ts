@@ -9,14 +9,15 @@ import {
 import { createRelayPool } from '../database.ts';
 import type { OrderDeps } from '../deps.ts';
 import { createOutboxStore } from './outbox.ts';
+import { createRelayMetrics } from './metrics.ts';
 import { Relay } from './relay.ts';
 
 /**
- * Starts the role `relay`: outbox table to Kafka. The role does not wait for Kafka. Until the producer is connected each pass over the outbox fails and is repeated, and the
- * gauges tell what waits.
+ * Starts the role `relay`: outbox table to Kafka. The role does not wait for Kafka. Until the producer is connected each
+ * pass over the outbox fails and is repeated, and the gauges tell what waits.
  * @returns what wakes it.
  */
-export function startRelay({ config, logger, lifecycle, metrics }: OrderDeps): () => void {
+export function startRelay({ config, logger, lifecycle, registry }: OrderDeps): () => void {
   const log = logger.child({ role: 'relay' });
   const pool = createRelayPool(config.databaseUrl, log);
   lifecycle.onStop('postgres of relay', () => pool.end());
@@ -27,7 +28,7 @@ export function startRelay({ config, logger, lifecycle, metrics }: OrderDeps): (
     publisher: createPublisher(producer),
     clock: systemClock,
     logger: log,
-    metrics,
+    metrics: createRelayMetrics(registry),
     batchCountMax: config.relayBatchCountMax,
     keepSeconds: config.outboxKeepSeconds,
   });

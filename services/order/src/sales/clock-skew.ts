@@ -1,5 +1,5 @@
 import { backoffMs, type Clock, type Logger, type Pool } from '@seckill/runtime';
-import type { OrderMetrics } from '../metrics.ts';
+import type { SalesMetrics } from './metrics.ts';
 import type { StockClient } from '../stock-client.ts';
 
 /**
@@ -32,7 +32,7 @@ export interface ClockSkewDeps {
   stock: Pick<StockClient, 'readClock'>;
   clock: Clock;
   logger: Logger;
-  metrics: OrderMetrics;
+  metrics: SalesMetrics;
   random?: () => number;
 }
 

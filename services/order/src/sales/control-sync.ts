@@ -1,5 +1,5 @@
 import { backoffMs, type Clock, type Logger } from '@seckill/runtime';
-import type { OrderMetrics } from '../metrics.ts';
+import type { SalesMetrics } from './metrics.ts';
 import { reportDistrusted, type DistrustedEpoch } from './distrusted-epochs.ts';
 import { controlStateOf } from './sale-definition.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
@@ -20,7 +20,7 @@ export interface ControlSyncDeps {
   stock: Pick<StockClient, 'putControl'>;
   clock: Clock;
   logger: Logger;
-  metrics: OrderMetrics;
+  metrics: SalesMetrics;
   random?: () => number;
 }
 

@@ -1,5 +1,5 @@
 import type { Logger, Pool, PoolClient } from '@seckill/runtime';
-import type { OrderMetrics } from '../metrics.ts';
+import type { SharedMetrics } from '../metrics.ts';
 
 /**
  * Why an epoch is not to be trusted. `refused`: Redis promised what the ledger, a key or a sequence contradicts;
@@ -55,7 +55,7 @@ export async function distrustEverySale(pool: Pool): Promise<DistrustedEpoch[]> 
 
 export function reportDistrusted(
   distrusted: DistrustedEpoch[],
-  deps: { logger: Logger; metrics: OrderMetrics },
+  deps: { logger: Logger; metrics: SharedMetrics },
 ): void {
   for (const epoch of distrusted) {
     deps.metrics.distrustedEpochs.inc({ reason: epoch.reason });

@@ -5,16 +5,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DEAD_LETTER, TOPICS } from '@seckill/contracts';
-import { createRegistry, ownerOf, systemClock, type IncomingMessage, type Publisher } from '@seckill/runtime';
+import { ownerOf, type IncomingMessage, type Publisher } from '@seckill/runtime';
 import { test } from 'tap';
 import { readLetters } from '../../src/commands/dead-letter-topic.ts';
-import { createIntakeStore } from '../../src/intake/intake-store.ts';
-import { Intake } from '../../src/intake/intake.ts';
-import { createMetrics } from '../../src/metrics.ts';
+import { assembleIntake } from '../../src/intake/role.ts';
+import { readOffset } from '../../src/intake/stored-offsets.ts';
 import { createTopics } from '../../src/commands/topics.ts';
 import { createDatabase } from '../support/database.ts';
 import { connectKafka, connectPublisher, createTopic, SINGLE_BROKER } from '../support/kafka.ts';
-import { buildEnds, logger, makeContext } from '../support/build.ts';
+import { buildEnds, createTestMetrics, logger, makeContext } from '../support/build.ts';
 import {
   makeNotice,
   makeReservation,
@@ -62,15 +61,14 @@ await test('a message too large for a letter is listed by its place, and a repla
     ...toMessage('not even JSON', 0),
     headers: { 'message-type': type, odd: '\0'.repeat(400_000) },
   };
-  const metrics = createMetrics(createRegistry());
+  const metrics = createTestMetrics();
   const wake = () => undefined;
-  const store = createIntakeStore(pool);
-  const deps = { store, publisher, wake, clock: systemClock, logger, metrics, batchCountMax: 10 };
-  await new Intake(deps).handleBatch(
+  const deps = { pool, publisher, wake, logger, metrics, batchCountMax: 10 };
+  await assembleIntake(deps).handleBatch(
     { ...toBatch([], { partition: 5 }), partition: 5, messages: [huge] },
     makeContext().context,
   );
-  t.equal(await store.readOffset(TOPICS.reservations.name, 5), huge.offset + 1n, 'the partition moved on');
+  t.equal(await readOffset(pool, TOPICS.reservations.name, 5), huge.offset + 1n, 'the partition moved on');
 
   const env = { DATABASE_URL: url, KAFKA_BROKERS: brokers };
   const { stdout } = await run('dead-letters', ['list', '--json'], env);
@@ -94,12 +92,11 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
     key,
     headers: { 'message-type': 'Unheard', 'message-version': '7', traceparent: '00-abc-def-01' },
   };
-  const store = createIntakeStore(pool);
-  const metrics = createMetrics(createRegistry());
+  const metrics = createTestMetrics();
   const wake = () => undefined;
-  const deps = { store, publisher, wake, clock: systemClock, logger, metrics, batchCountMax: 10 };
+  const deps = { pool, publisher, wake, logger, metrics, batchCountMax: 10 };
   const messages = [poison, { ...toMessage('not even JSON', 1), key: `other-${mark}` }];
-  await new Intake(deps).handleBatch(
+  await assembleIntake(deps).handleBatch(
     { ...toBatch([], { partition: 5 }), partition: 5, messages },
     makeContext().context,
   );

@@ -1,19 +1,11 @@
 // Goal: INV-5's first half: a hold whose time is over ends once, soon, however many replicas look and whatever fails.
 // Method: the real role over a real Postgres, several at once; a clock and a store of the test's own for the loop.
-import {
-  createPool,
-  createRegistry,
-  InvariantError,
-  systemClock,
-  type Clock,
-  type Pool,
-} from '@seckill/runtime';
+import { createPool, InvariantError, systemClock, type Clock, type Pool } from '@seckill/runtime';
 import { test } from 'tap';
 import { createExpiryStore, Expiry, type ExpiryStore } from '../../src/expiry/expiry.ts';
-import { createMetrics } from '../../src/metrics.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, logger, until } from '../support/build.ts';
+import { buildEnds, createTestMetrics, logger, until } from '../support/build.ts';
 import { createProxy } from '../support/proxy.ts';
 import {
   findLedgerMismatches,
@@ -31,7 +23,7 @@ const GRACE_MS = 500;
 
 function buildExpiry(store: ExpiryStore, options: { clock?: Clock; batchCountMax?: number } = {}) {
   const seen = { wakes: 0 };
-  const metrics = createMetrics(createRegistry());
+  const metrics = createTestMetrics();
   const expiry = new Expiry({
     store,
     wake: () => {

@@ -2,16 +2,14 @@
 // Method: real topics of the test's own, real consumers in groups of their own, real Postgres.
 import { randomBytes } from 'node:crypto';
 import { RESERVATION_CREATED, TOPICS, type DeadLetter, type Topic } from '@seckill/contracts';
-import { createRegistry, systemClock, type Kafka, type Pool, type Publisher } from '@seckill/runtime';
+import { systemClock, type Kafka, type Pool, type Publisher } from '@seckill/runtime';
 import { test, type Test } from 'tap';
 import { consumeReservations } from '../../src/intake/intake-consumer.ts';
-import { createIntakeStore } from '../../src/intake/intake-store.ts';
-import { Intake } from '../../src/intake/intake.ts';
-import { createMetrics } from '../../src/metrics.ts';
+import { assembleIntake } from '../../src/intake/role.ts';
 import { createTopics, TopicsError } from '../../src/commands/topics.ts';
 import { createDatabase } from '../support/database.ts';
 import { connectKafka, connectPublisher, createTopic, readValues, SINGLE_BROKER } from '../support/kafka.ts';
-import { countOf, logger, until } from '../support/build.ts';
+import { countOf, createTestMetrics, logger, until } from '../support/build.ts';
 import { findLedgerMismatches, makeReservation, readSold, storeSale } from '../support/reservations.ts';
 
 interface Fixture {
@@ -33,17 +31,10 @@ async function createFixture(t: Test, partitions: number): Promise<Fixture> {
 
 /** One intake as main.ts wires it. */
 async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: Fixture) {
-  const metrics = createMetrics(createRegistry());
+  const metrics = createTestMetrics();
   const failures: unknown[] = [];
-  const intake = new Intake({
-    store: createIntakeStore(pool),
-    publisher,
-    wake: () => undefined,
-    clock: systemClock,
-    logger,
-    metrics,
-    batchCountMax: 50,
-  });
+  const wake = () => undefined;
+  const intake = assembleIntake({ pool, publisher, wake, logger, metrics, batchCountMax: 50 });
   const onFail = (error: unknown) => failures.push(error);
   let isAssigned = false;
   const onAssigned = intake.onAssigned.bind(intake);

@@ -3,7 +3,6 @@
 import { HEADERS, TOPICS } from '@seckill/contracts';
 import {
   createPool,
-  createRegistry,
   PublishError,
   systemClock,
   type Clock,
@@ -12,12 +11,11 @@ import {
   type Publisher,
 } from '@seckill/runtime';
 import { test } from 'tap';
-import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
 import { createOutboxStore } from '../../src/relay/outbox.ts';
 import { Relay } from '../../src/relay/relay.ts';
 import { createDatabase } from '../support/database.ts';
 import { connectKafka, connectPublisher, createTopic, readValues } from '../support/kafka.ts';
-import { buildEnds, logger, until } from '../support/build.ts';
+import { buildEnds, createTestMetrics, logger, until, type TestMetrics } from '../support/build.ts';
 import { makeNotice, makeReservation, storeOrders, storeSale } from '../support/reservations.ts';
 
 function buildRelay(
@@ -25,7 +23,7 @@ function buildRelay(
   publisher: Publisher,
   options: { clock?: Clock; batchCountMax?: number; keepSeconds?: number } = {},
 ) {
-  const metrics = createMetrics(createRegistry());
+  const metrics = createTestMetrics();
   const relay = new Relay({
     store: createOutboxStore(pool),
     publisher,
@@ -71,7 +69,7 @@ await test('two replicas publish everything to Kafka, and never the same batch',
   // A topic of our own in the place of seckill.settlements, which other tests read in the same Kafka.
   const topic = await createTopic(kafka, TOPICS.settlements.partitions);
   const stop = new AbortController();
-  const replicas: { running: Promise<void>; own: Pool; metrics: OrderMetrics }[] = [];
+  const replicas: { running: Promise<void>; own: Pool; metrics: TestMetrics }[] = [];
   t.teardown(async () => {
     stop.abort();
     await Promise.all(replicas.map(({ running }) => running));

@@ -1,18 +1,17 @@
 // Goal: when the clocks of Redis and Postgres differ by more than holds allow for, a person hears of it, and only then.
 // Method: a real Postgres and support/stock.ts, which tells whatever time the test wants; chosen numbers for the bound.
-import { createRegistry, systemClock, type Clock, type Logger } from '@seckill/runtime';
+import { systemClock, type Clock, type Logger } from '@seckill/runtime';
 import { test } from 'tap';
 import { ClockSkew, createClockStore, type ClockSkewDeps } from '../../src/sales/clock-skew.ts';
-import { createMetrics } from '../../src/metrics.ts';
 import { createStockClient } from '../../src/stock-client.ts';
 import { createDatabase } from '../support/database.ts';
-import { logger } from '../support/build.ts';
+import { createTestMetrics, logger } from '../support/build.ts';
 import { createStock, TOKENS } from '../support/stock.ts';
 
 type Sources = Pick<ClockSkewDeps, 'store' | 'stock'> & { clock?: Clock };
 
 function buildClockSkew({ store, stock, clock = systemClock }: Sources) {
-  const metrics = createMetrics(createRegistry());
+  const metrics = createTestMetrics();
   const alarms: unknown[] = [];
   const listening = Object.create(logger, {
     error: { value: (context: unknown) => alarms.push(context) },

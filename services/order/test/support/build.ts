@@ -10,13 +10,31 @@ import {
   type Pool,
   type Publisher,
 } from '@seckill/runtime';
-import { createIntakeStore, type IntakeStore } from '../../src/intake/intake-store.ts';
-import { Intake } from '../../src/intake/intake.ts';
-import { createMetrics } from '../../src/metrics.ts';
+import type { IntakeStore } from '../../src/intake/intake-store.ts';
+import { createExpiryMetrics } from '../../src/expiry/metrics.ts';
+import { createIntakeMetrics } from '../../src/intake/metrics.ts';
+import { assembleIntake } from '../../src/intake/role.ts';
+import { createSharedMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders/orders.ts';
 import { Payments } from '../../src/payments/payments.ts';
+import { createRelayMetrics } from '../../src/relay/metrics.ts';
+import { createSalesMetrics } from '../../src/sales/metrics.ts';
 
 export const logger = createLogger('test', 'silent');
+
+export type TestMetrics = ReturnType<typeof createTestMetrics>;
+
+/** Those of every role, in a registry of their own. */
+export function createTestMetrics() {
+  const registry = createRegistry();
+  return {
+    ...createSharedMetrics(registry),
+    ...createIntakeMetrics(registry),
+    ...createExpiryMetrics(registry),
+    ...createRelayMetrics(registry),
+    ...createSalesMetrics(registry),
+  };
+}
 
 interface Readable {
   get(): Promise<{ values: { value: number; labels: Partial<Record<string, string | number>> }[] }>;
@@ -45,23 +63,16 @@ export function buildIntake(
       letters.push(...messages);
     },
   };
-  const metrics = createMetrics(createRegistry());
-  const store = createIntakeStore(pool);
-  const intake = new Intake({
-    store: options.wrap?.(store) ?? store,
-    publisher,
-    wake: () => undefined,
-    clock: systemClock,
-    logger,
-    metrics,
-    batchCountMax: options.batchCountMax ?? 500,
-  });
+  const metrics = createTestMetrics();
+  const batchCountMax = options.batchCountMax ?? 500;
+  const deps = { pool, publisher, wake: () => undefined, logger, metrics, batchCountMax };
+  const intake = assembleIntake(deps, options.wrap);
   return { intake, letters, metrics };
 }
 
 /** Whatever ends an order on behalf of a person, on a real Postgres. */
 export function buildEnds(pool: Pool) {
-  const metrics = createMetrics(createRegistry());
+  const metrics = createTestMetrics();
   const seen = { wakes: 0 };
   const wake = () => {
     seen.wakes += 1;

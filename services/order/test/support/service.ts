@@ -1,18 +1,9 @@
-import { createRegistry, systemClock, type Http, type Pool } from '@seckill/runtime';
+import type { Http, Pool } from '@seckill/runtime';
 import type { Test } from 'tap';
+import { assembleApi } from '../../src/api.ts';
 import { createApp } from '../../src/app.ts';
-import { liftEpochs } from '../../src/recovery/epochs.ts';
-import { ControlSync } from '../../src/sales/control-sync.ts';
-import { LedgerReader } from '../../src/audit/ledger-reading.ts';
-import { createMetrics, type OrderMetrics } from '../../src/metrics.ts';
-import { Orders } from '../../src/orders/orders.ts';
-import { Payments } from '../../src/payments/payments.ts';
-import { Recovery } from '../../src/recovery/recovery.ts';
-import { storeRestock } from '../../src/sales/restock-store.ts';
-import { SaleStore } from '../../src/sales/sale-store.ts';
-import { Sales } from '../../src/sales/sales.ts';
 import { createStockClient } from '../../src/stock-client.ts';
-import { logger } from './build.ts';
+import { createTestMetrics, logger, type TestMetrics } from './build.ts';
 import { TOKENS } from './stock.ts';
 
 export interface Answer {
@@ -23,7 +14,7 @@ export interface Answer {
 export interface Service {
   app: Http;
   url: string;
-  metrics: OrderMetrics;
+  metrics: TestMetrics;
   /** A call of the gateway, or of stock for internal paths, unless another token is given. */
   call: (
     method: 'GET' | 'POST',
@@ -44,45 +35,28 @@ export async function createService(
   stockUrl: string,
   options: { isSandbox?: boolean } = {},
 ): Promise<Service> {
-  const store = new SaleStore(pool);
   const stock = createStockClient({ url: stockUrl, token: TOKENS.order, connections: 4 });
-  const metrics = createMetrics(createRegistry());
-  const controlSync = new ControlSync({
-    store,
-    liftEpochs: (seen) => liftEpochs(pool, seen),
+  const metrics = createTestMetrics();
+  const closers: (() => Promise<unknown>)[] = [];
+  const lifecycle = {
+    onStop: (_name: string, close: () => Promise<unknown>) => closers.unshift(close),
+    // The test fails by it: nothing handles this rejection.
+    fail: (error: unknown) => void Promise.reject(error instanceof Error ? error : new Error(String(error))),
+  };
+  const api = assembleApi({
+    pool,
     stock,
-    clock: systemClock,
     logger,
+    lifecycle,
     metrics,
+    wake: () => undefined,
+    graceMs: 500,
+    isSandbox: options.isSandbox ?? true,
   });
-  const abort = new AbortController();
-  const running = controlSync.run(abort.signal);
-  const sales = new Sales({
-    store,
-    storeRestock: (restock) => storeRestock(pool, restock),
-    wake: (saleId) => {
-      controlSync.wake(saleId);
-    },
-    clock: systemClock,
-  });
-  const deps = { pool, wake: () => undefined, logger, metrics };
-  const app = createApp({
-    logger,
-    isReady: () => true,
-    tokens: TOKENS,
-    api: {
-      sales,
-      recovery: new Recovery({ pool, store, clock: systemClock }),
-      ledger: new LedgerReader(pool, { graceMs: 500 }),
-      orders: new Orders(deps),
-      payments: new Payments(deps),
-      isSandbox: options.isSandbox ?? true,
-    },
-  });
+  const app = createApp({ logger, isReady: () => true, tokens: TOKENS, api });
   t.teardown(async () => {
     await app.close();
-    abort.abort();
-    await running;
+    for (const close of closers) await close();
     await stock.close();
   });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });

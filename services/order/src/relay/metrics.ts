@@ -1,0 +1,34 @@
+import { Counter, Gauge, type Registry } from '@seckill/runtime';
+
+export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
+
+export function createRelayMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    relayMessages: new Counter({
+      name: 'seckill_order_relay_messages_total',
+      help: 'Messages of the outbox that Kafka confirmed',
+      registers,
+    }),
+    relayFailures: new Counter({
+      name: 'seckill_order_relay_failures_total',
+      help: 'Passes over the outbox that failed; their messages are published again',
+      registers,
+    }),
+    outboxMessages: new Gauge({
+      name: 'seckill_order_outbox_unpublished_messages',
+      help: 'Messages of the outbox that wait for Kafka',
+      registers,
+    }),
+    outboxOldestSeconds: new Gauge({
+      name: 'seckill_order_outbox_oldest_seconds',
+      help: 'Age of the oldest message that waits for Kafka',
+      registers,
+    }),
+    waitingNotices: new Gauge({
+      name: 'seckill_order_payments_waiting_notices',
+      help: 'Payment notices that have waited for their order for more than a minute; written by role relay',
+      registers,
+    }),
+  };
+}
