@@ -57,8 +57,9 @@ export function createApp({ logger, isReady, tokens, api }: AppDeps): Http {
 }
 
 /**
- * Postgres away is the world failing, not a bug: the caller may repeat. A write may have been committed before the
- * connection was lost, so its outcome is unknown (decision 14). Thrown again, for the outer handler to write.
+ * A Postgres that is away is the world failing and not a bug, and the caller may repeat. A write may have
+ * been committed before the connection was lost, so its outcome is unknown (D14). The outer handler writes
+ * what is thrown here.
  */
 function translate(error: unknown, request: FastifyRequest): never {
   if (classifyPostgresError(error) !== 'transient') throw error;

@@ -1,10 +1,12 @@
 import { createPool, type Logger, type Pool } from '@seckill/runtime';
 
-/** Connections of the `http` role: a read takes about a millisecond, so ten answer some thousands a second. */
+/**
+ * Connections of the `http` role: a read takes about a millisecond, so ten answer some thousands a second.
+ */
 const HTTP_CONNECTIONS_MAX = 10;
 /**
- * Partitions whose batches may wait for the same transaction (group-commit.ts, with its number). A backlog, whose batches are
- * full, is drained as fast by one at a time (`intake`, 1.02 in six pairs).
+ * Partitions whose batches may wait for the same transaction (group-commit.ts, with its number). A backlog,
+ * whose batches are full, is drained as fast by one at a time (`intake`, 1.02 in six pairs).
  */
 export const INTAKE_CONCURRENCY = 4;
 
@@ -17,7 +19,10 @@ export function createIntakePool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: INTAKE_CONCURRENCY });
 }
 
-/** For who lives in the group: a member that waited behind its own transactions to tell would be taken for dead. */
+/**
+ * For who lives in the group: a member that waited behind its own transactions to tell would be taken for
+ * dead.
+ */
 export function createMembersPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 1 });
 }
@@ -28,8 +33,9 @@ export function createExpiryPool(url: string, logger: Logger): Pool {
 }
 
 /**
- * One for the batch that waits for Kafka, one for housekeeping. The wait is longer than kafkajs tries one publish
- * (10 s a request, six of them): a session that ended before would leave what Kafka confirmed unmarked, for ever anew.
+ * One for the batch that waits for Kafka, one for housekeeping. The wait is longer than kafkajs tries one
+ * publish (10 s a request, six of them): a session that ended before would leave what Kafka confirmed
+ * unmarked, for ever anew.
  */
 export function createRelayPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 2, idleInTransactionMs: 90_000 });

@@ -72,7 +72,7 @@ async function startOrder(
   };
 }
 
-await test('a sale that stock never heard of is handed over by the next process', async (t) => {
+await test('a sale that stock never heard of is sent by the next process', async (t) => {
   const { url, pool } = await createDatabase(t);
   const stock = await createStock(t);
   await stock.down();
@@ -86,7 +86,7 @@ await test('a sale that stock never heard of is handed over by the next process'
 
   await stock.up();
   const second = await startOrder(t, url, stock.url);
-  await until('the handover', () => stock.applied.has(input.id ?? ''));
+  await until('the control state', () => stock.applied.has(input.id ?? ''));
   t.same(await second.call('POST', '/v1/sales', input), { status: 200, code: undefined });
 });
 
@@ -98,7 +98,7 @@ await test('SIGTERM ends the process with 0, after the calls under way', async (
   t.equal((await fetch(`${order.url}/readyz`)).status, 200);
   t.equal((await fetch(`${order.url}/livez`)).status, 200);
   const creating = order.call('POST', '/v1/sales', makeSaleInput());
-  await until('the handover', () => stock.seen.length > 0);
+  await until('the control state', () => stock.seen.length > 0);
   order.child.kill('SIGTERM');
   t.same(await creating, { status: 201, code: undefined });
   const [code] = (await once(order.child, 'exit')) as [number];

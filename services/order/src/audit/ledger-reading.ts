@@ -16,8 +16,8 @@ export class LedgerReader {
   }
 
   /**
-   * Everything from one snapshot of the database, so that its numbers belong together. Each statement is bounded by the
-   * pool's time for one (5 s); 100,000 orders took 0.3 s in all on two busy cores.
+   * Reads everything from one snapshot of the database, so that the numbers belong together. The pool bounds
+   * each statement (5 s); 100,000 orders took 0.3 s in all on two busy cores.
    * @throws Problem `sale_not_found`
    */
   async read(saleId: string): Promise<LedgerReading> {

@@ -7,8 +7,10 @@ export interface EngineUrls {
 }
 
 /**
- * From DATABASE_URL and KAFKA_BROKERS; from a running stack of this checkout when one is named, or when neither is set.
- * @throws CommandError; each of the two functions throws ConfigError when a variable of its own is missing or wrong.
+ * From DATABASE_URL and KAFKA_BROKERS; from a running stack of this checkout when one is named, or when
+ * neither is set.
+ * @throws CommandError; each of the two functions throws ConfigError when a variable of its own is missing or
+ * wrong.
  */
 export function findEngines(
   stack: string | undefined,

@@ -4,7 +4,7 @@ import { CommandError, type Kafka, type Producer, PublishError } from '@seckill/
 
 /** A dead letter as it lies in its topic. */
 export interface Letter {
-  /** Its own place, not that of the message in it. */
+  /** Partition and offset of the letter itself, not those of the message in it. */
   partition: number;
   offset: bigint;
   /** Of the original message too; empty when it had none. */
@@ -17,8 +17,8 @@ export interface Letter {
 const SILENCE_MS = 20_000;
 
 /**
- * Every letter from the beginning of the topic to the end it has now, one after another. The group is made for this
- * reading and removed afterwards, so nobody's place is touched.
+ * Every letter from the beginning of the topic to the end it has now, one after another. The group is made
+ * for this reading and removed afterwards, so no other group's offsets are touched.
  * @throws CommandError when Kafka falls silent; kafkajs' own error; what `onLetter` throws.
  */
 export async function readLetters(
@@ -39,7 +39,8 @@ export async function readLetters(
     try {
       await readTo(kafka, { groupId, topic, ends, onLetter });
     } finally {
-      // What was read stands, and what failed is told: a group that could not be removed is empty and harms nobody.
+      // What was read stands, and what failed is told: a group that could not be removed is empty and harms
+      // nobody.
       await admin.deleteGroups([groupId]).catch(() => undefined);
     }
   } finally {
@@ -150,8 +151,8 @@ function parseContent(value: Buffer | null): DeadLetter {
 
 /**
  * The original message once more, to the topic and partition where it was met.
- * @throws CommandError when it belongs to no topic of ours or is not whole; PublishError or kafkajs' own error when Kafka did not
- * confirm it.
+ * @throws CommandError when it belongs to no topic of ours or is not whole; PublishError or kafkajs' own
+ * error when Kafka did not confirm it.
  */
 export async function replayLetter(producer: Producer, { key, content }: Letter): Promise<void> {
   const { topic, partition, offset, headers, value, isTruncated } = content;

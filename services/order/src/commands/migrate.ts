@@ -39,8 +39,8 @@ export function readMigrations(folder = FOLDER): Migration[] {
 }
 
 /**
- * Brings the database to the newest schema, each migration in a transaction of its own. Safe when several start
- * together: one works, the others wait and then find nothing to do.
+ * Brings the database to the newest schema, each migration in a transaction of its own. Safe when several
+ * start together: one works, the others wait and then find nothing to do.
  * @returns names of what was applied.
  * @throws MigrateError when an applied migration was changed since; Postgres' own error when SQL fails.
  */

@@ -25,7 +25,9 @@ export interface Refund {
   paymentId: string;
   /** Minor units. */
   amount: { amount: number; currency: string };
-  /** `no_order_yet`: the money waits for an order that has not come; it is not certain yet what becomes of it. */
+  /**
+   * `no_order_yet`: the money waits for an order that has not come; it is not certain yet what becomes of it.
+   */
   reason: RefundReason | 'no_order_yet';
   since: string;
   /** How often the provider sent it. */
@@ -42,7 +44,10 @@ interface RefundRow {
   notices: number;
 }
 
-/** Payments that buy nothing, and those whose order does not come, oldest first: money that a person has to look after. */
+/**
+ * Payments that buy nothing, and those whose order does not come, oldest first: money that a person has to
+ * look after.
+ */
 export async function listRefunds(pool: Pool): Promise<Refund[]> {
   const { rows } = await pool.query<RefundRow>(
     `SELECT order_id, payment_id, amount, currency, refund_reason AS reason, result_at AS since, notices

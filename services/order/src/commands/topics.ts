@@ -32,8 +32,8 @@ type Admin = ReturnType<Kafka['admin']>;
 /**
  * Creates the topics of the contract that do not exist. Repeating it changes nothing.
  * @returns names of what was created.
- * @throws TopicsError when a topic exists with fewer partitions than the contract sends to; kafkajs' own error when
- * Kafka has not answered for a minute, or refuses us.
+ * @throws TopicsError when a topic exists with fewer partitions than the contract sends to; kafkajs' own
+ * error when Kafka has not answered for a minute, or refuses us.
  */
 export async function createTopics(
   kafka: Kafka,
@@ -70,8 +70,9 @@ export async function createTopics(
 }
 
 /**
- * Waits until every partition has a leader: kafkajs' own wait gives up at once when a broker has not heard of the new
- * topic yet (seen on Kafka 4.4). More partitions than the contract's are unused; fewer, and a message has nowhere to go.
+ * Waits until every partition has a leader: kafkajs' own wait gives up at once when a broker has not heard of
+ * the new topic yet (seen on Kafka 4.4). More partitions than the contract's are unused; fewer, and a message
+ * has nowhere to go.
  */
 async function checkPartitions(admin: Admin, expected: Topic[]): Promise<void> {
   const deadline = systemClock.now() + LEADER_WAIT_MS;
@@ -89,7 +90,10 @@ async function checkPartitions(admin: Admin, expected: Topic[]): Promise<void> {
   }
 }
 
-/** Partitions of each topic whose partitions all have a leader; undefined while a topic is not known everywhere. */
+/**
+ * Partitions of each topic whose partitions all have a leader; undefined while a topic is not known
+ * everywhere.
+ */
 async function countLed(admin: Admin, expected: Topic[]): Promise<Map<string, number> | undefined> {
   try {
     const { topics } = await admin.fetchTopicMetadata({ topics: expected.map(({ name }) => name) });

@@ -10,7 +10,7 @@ import type { ExpiryMetrics } from './metrics.ts';
 import type { SaleStore } from '../sales/sale-store.ts';
 import { expireOrders, type Expired } from '../ledger/settlement.ts';
 
-/** What expiry needs of Postgres; a simulation brings its own. */
+/** What expiry needs of Postgres. */
 export interface ExpiryStore {
   /** Ends the orders that are longest overdue, in one transaction. */
   expireDue(options: { graceMs: number; countMax: number }): Promise<Expired>;
@@ -33,7 +33,10 @@ export interface ExpiryDeps {
   logger: Logger;
   metrics: ExpiryMetrics;
   batchCountMax: number;
-  /** Added to the end of a hold: Redis set it by its own clock, which may be behind ours (recovery.md, "Time"). */
+  /**
+   * Added to the end of a hold. Redis set the end by its own clock, which may be behind ours
+   * (docs/recovery.md, "Time").
+   */
   graceMs: number;
   pollMs: number;
   random?: () => number;
@@ -43,7 +46,7 @@ export interface ExpiryDeps {
 const RETIRE_EVERY_MS = 60_000;
 const BACKOFF = { baseMs: 50, capMs: 2_000 };
 
-/** Ends the holds whose time is over. Whether it is over, Postgres says; several may run. */
+/** Ends the holds whose time is over by Postgres' clock. Several may run. */
 export class Expiry {
   readonly #deps: ExpiryDeps;
   #retireAt = Number.NEGATIVE_INFINITY;
@@ -53,7 +56,7 @@ export class Expiry {
   }
 
   /**
-   * Until the signal aborts and the batch under way is done. While Postgres is away it waits.
+   * Runs until the signal aborts and the batch under way is done. While Postgres is away it waits.
    * @throws an error of our own (InvariantError, SQL), which must end the process.
    */
   async run(signal: AbortSignal): Promise<void> {

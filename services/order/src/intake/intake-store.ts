@@ -37,7 +37,8 @@ export interface IntakeStore {
   /** Postgres was restored to an earlier state. @returns the epochs that were trusted until now. */
   distrustEverySale(): Promise<DistrustedEpoch[]>;
   /**
-   * Stores rows, ledger, early payments, settlements and offsets, all or nothing. A repeat stores nothing twice.
+   * Stores rows, ledger, early payments, settlements and offsets, all or nothing. A repeat stores nothing
+   * twice.
    * @param chunks of different partitions.
    * @throws OffsetBehindError: nothing was stored, and what lies in between must be read again.
    */
@@ -45,9 +46,9 @@ export interface IntakeStore {
 }
 
 /**
- * Attempts of one group of chunks. After a race for one payment the next attempt knows where the payment was spent.
- * After an UnjudgedSalesError the next attempt locks these sales whole; it meets more of them only if another sale is
- * rebuilt in between.
+ * Attempts of one group of chunks. After a race for one payment the next attempt knows where the payment was
+ * spent. After an UnjudgedSalesError the next attempt locks these sales whole; it meets more of them only if
+ * another sale is rebuilt in between.
  */
 const ATTEMPTS_MAX = 5;
 
@@ -72,7 +73,9 @@ export function createIntakeStore(pool: Pool): IntakeStore {
   };
 }
 
-/** Under the rows' locks our own sums must fit. When the constraint speaks, they are wrong, and not the data. */
+/**
+ * Under the rows' locks our own sums must fit. When the constraint speaks, they are wrong, and not the data.
+ */
 function isPastTotal(error: unknown): boolean {
   return error instanceof Error && 'constraint' in error && error.constraint === 'ledger_sold_within_total';
 }
@@ -91,8 +94,8 @@ async function commitChunks(pool: Pool, chunks: Chunk[]): Promise<Stored> {
 }
 
 /**
- * The one order of locks: orders by id, ledger rows by (sale, sku), distrusted epochs, offsets (docs/recovery.md,
- * "Intake").
+ * The one order of locks: orders by id, ledger rows by (sale, sku), distrusted epochs, offsets
+ * (docs/recovery.md, "Intake").
  */
 async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<string>): Promise<Stored> {
   await shareEarlyNoticeLock(client);
@@ -134,8 +137,8 @@ async function settleRefused(client: PoolClient, orders: Reserved[], refused: Re
 }
 
 /**
- * A known order that stock published again is a hold that nobody ended. If its settlement was the message that got lost,
- * ignoring the order would keep its units for ever; so the settlement is sent again.
+ * A known order that stock published again is a hold that nobody ended. If its settlement was the message
+ * that got lost, ignoring the order would keep its units for ever; so the settlement is sent again.
  */
 async function settleRepublished(
   client: PoolClient,
@@ -151,7 +154,10 @@ async function settleRepublished(
   );
 }
 
-/** Redis sold what does not exist, so nothing it holds under this epoch can be trusted (docs/recovery.md, "Refused"). */
+/**
+ * Redis sold what does not exist, so nothing it holds under this epoch can be trusted (docs/recovery.md,
+ * "Refused").
+ */
 async function findContradictedEpochs(
   client: PoolClient,
   orders: Reserved[],

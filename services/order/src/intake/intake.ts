@@ -5,7 +5,10 @@ import { MessageStorage } from './message-storage.ts';
 import { PartitionPositions } from './partition-positions.ts';
 import { OffsetBehindError } from './stored-offsets.ts';
 
-/** Brings reservations from Kafka to Postgres, where offsets are stored with the rows (docs/recovery.md, "Intake"). */
+/**
+ * Brings reservations from Kafka to Postgres, where offsets are stored with the rows (docs/recovery.md,
+ * "Intake").
+ */
 export class Intake {
   readonly #deps: IntakeDeps;
   readonly #positions: PartitionPositions;
@@ -26,9 +29,10 @@ export class Intake {
   }
 
   /**
-   * Returns when the batch is stored, or must be read again from elsewhere, or the consumer stops. While Postgres is
-   * away it waits, for ever, keeping its place in the group.
-   * @throws what a heartbeat throws; or an error of our own (InvariantError, SQL), which must end the process.
+   * Returns when the batch is stored, or must be read again from elsewhere, or the consumer stops. While
+   * Postgres is away it waits, for ever, keeping its place in the group.
+   * @throws what a heartbeat throws; or an error of our own (InvariantError, SQL), which must end the
+   * process.
    */
   async handleBatch(batch: Batch, context: BatchContext): Promise<void> {
     let positions = this.#positions.current;

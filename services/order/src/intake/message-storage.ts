@@ -47,7 +47,9 @@ export class MessageStorage {
     metrics.intakeBatchSeconds.observe((clock.now() - startedAt) / 1_000);
   }
 
-  /** Cuts data that Postgres refuses in halves, down to the one message, so that its neighbours are stored. */
+  /**
+   * Cuts data that Postgres refuses in halves, down to the one message, so that its neighbours are stored.
+   */
   async #storeValid(
     batch: Batch,
     valid: ValidMessage[],

@@ -14,14 +14,17 @@ export interface Position {
 /** The positions of one assignment. The group's next assignment brings a new map, and this one is void. */
 export type Positions = Map<number, Position>;
 
-/** A batch fetched before a seek may come after it, so one late answer does not prove that Kafka has lost something. */
+/**
+ * A batch fetched before a seek may come after it, so one late answer does not prove that Kafka has lost
+ * something.
+ */
 const SEEKS_MAX = 3;
 /** To place an assignment takes some reads of Kafka and Postgres, about 50 ms. */
 const PLACING_POLL_MS = 20;
 
 /**
- * Where each partition stands: at the offset stored in Postgres, which is the truth. Kafka's own offset would skip what
- * a restored Postgres has forgotten (docs/recovery.md, "Intake").
+ * Where each partition stands: at the offset stored in Postgres, which is the truth. Kafka's own offset would
+ * skip what a restored Postgres has forgotten (docs/recovery.md, "Intake").
  */
 export class PartitionPositions {
   readonly #deps: IntakeDeps;
@@ -39,9 +42,9 @@ export class PartitionPositions {
   }
 
   /**
-   * Asks Postgres and Kafka again, and tells Kafka where to read on. Another consumer may have stored more, and either
-   * engine may be another one by now. This is done at once and not with the next batch: a sale that is over has no next
-   * batch.
+   * Asks Postgres and Kafka again, and tells Kafka where to read on. Another consumer may have stored more,
+   * and either engine may be another one by now. This is done at once and not with the next batch: a sale
+   * that is over has no next batch.
    * @throws an error of our own (SQL), which must end the process.
    */
   async place(assignment: Assignment): Promise<void> {
@@ -59,8 +62,8 @@ export class PartitionPositions {
   }
 
   /**
-   * Places every partition again. Those without new messages have lost something too, and nothing else would come to
-   * notice it by.
+   * Places every partition again. Those without new messages have lost something too, and nothing else would
+   * come to notice it by.
    */
   async placeAgain(positions: Positions): Promise<void> {
     // Another partition's batch was here first.
@@ -69,9 +72,10 @@ export class PartitionPositions {
   }
 
   /**
-   * What was fetched before an assignment was placed is from where Kafka believes us to be. Storing it would move
-   * Postgres' offset back.
-   * @returns whether there was something to wait for. The batch is void then: each partition is read on from its position.
+   * What was fetched before an assignment was placed is from where Kafka believes us to be. Storing it would
+   * move Postgres' offset back.
+   * @returns whether there was something to wait for. The batch is void then: each partition is read on from
+   * its position.
    */
   async untilPlaced({ signal, heartbeat }: RetryContext): Promise<boolean> {
     let hasWaited = false;
@@ -91,7 +95,10 @@ export class PartitionPositions {
     return position;
   }
 
-  /** Does the batch continue what is stored? Reading something twice is harmless, leaving something out is not. */
+  /**
+   * Does the batch continue what is stored? Reading something twice is harmless, leaving something out is
+   * not.
+   */
   isInPlace({ topic, partition, messages }: Batch, position: Position, context: BatchContext): boolean {
     const { logger, metrics } = this.#deps;
     const first = messages[0]?.offset;
@@ -114,7 +121,8 @@ export class PartitionPositions {
   async #placeAll(assignment: Assignment, positions: Positions): Promise<void> {
     const { topic, partitions, readOffsets, seek, signal } = assignment;
     const context = { signal, heartbeat: async () => undefined };
-    // Before Postgres is asked: what another consumer stores in between must not look like something Postgres lost.
+    // Before Postgres is asked: what another consumer stores in between must not look like something Postgres
+    // lost.
     const known = await retry(this.#deps, 'kafka', context, readOffsets);
     for (const partition of partitions) {
       const stored = await this.#readNext(topic, partition, context);
@@ -149,8 +157,9 @@ export class PartitionPositions {
       reportDistrusted(distrusted, this.#deps);
     }
     if (low <= stored && stored <= high) return stored;
-    // Kafka has shed what was not read, or lost its disk and begins again below what is stored. The next message would
-    // show it, but there may be none, and a gate that waits for the stored offset would stay closed.
+    // Kafka has shed what was not read, or lost its disk and begins again below what is stored. The next
+    // message would show it, but there may be none, and a gate that waits for the stored offset would stay
+    // closed.
     metrics.intakeAlarms.inc({ reason: stored < low ? 'gap' : 'anew' });
     logger.error(seen, `intake: Kafka ${stored < low ? 'no longer has these messages' : 'begins anew'}`);
     await retry(this.#deps, 'postgres', context, () => store.moveOffset(topic, partition, low));

@@ -6,13 +6,17 @@ type Target = 'postgres' | 'kafka';
 
 export type RetryDeps = Pick<IntakeDeps, 'clock' | 'logger' | 'metrics' | 'random'>;
 
-/** What a wait needs: `signal` ends it with the consumer, and `heartbeat` keeps our place in the group meanwhile. */
+/**
+ * What a wait needs: `signal` ends it with the consumer, and `heartbeat` keeps our place in the group
+ * meanwhile.
+ */
 export type RetryContext = Pick<BatchContext, 'signal' | 'heartbeat'>;
 
 /**
- * Repeats the work while its engine is away. Only the consumer's stop ends the repeating: there is nothing else to do.
- * @throws the signal's reason when the consumer stops; what a heartbeat throws; any error of the work that does not say
- * that the engine is away.
+ * Repeats the work while its engine is away. Only the consumer's stop ends the repeating: there is nothing
+ * else to do.
+ * @throws the signal's reason when the consumer stops; what a heartbeat throws; any error of the work that
+ * does not say that the engine is away.
  */
 export async function retry<Result>(
   { clock, logger, metrics, random }: RetryDeps,

@@ -10,7 +10,9 @@ export interface OffsetMove {
   nextOffset: bigint;
 }
 
-/** Postgres has stored less than it had when it was last asked: it was restored to an earlier state meanwhile. */
+/**
+ * Postgres has stored less than it had when it was last asked: it was restored to an earlier state meanwhile.
+ */
 export class OffsetBehindError extends Error {
   override readonly name = 'OffsetBehindError';
   readonly code = 'SECKILL_INTAKE_OFFSET_BEHIND';
@@ -35,8 +37,8 @@ export async function moveOffset(pool: Pool, topic: string, partition: number, n
 }
 
 /**
- * INV-2: a Postgres that was restored under our feet would otherwise take these chunks, and would never hear of what it
- * has forgotten.
+ * INV-2: a Postgres that was restored under our feet would otherwise take these chunks, and would never hear
+ * of what it has forgotten.
  * @throws OffsetBehindError
  */
 export async function assertStored(client: PoolClient, moves: OffsetMove[]): Promise<void> {
@@ -54,9 +56,9 @@ export async function assertStored(client: PoolClient, moves: OffsetMove[]): Pro
 }
 
 /**
- * Moves an offset back only from where the caller knows it to stand (a topic made anew). A consumer that slept while its
- * partition went to another stores a chunk from before. The other consumer would take the lower offset for a Postgres
- * that was restored, and every sale would be loaded anew.
+ * Moves an offset back only from where the caller knows it to stand (a topic made anew). A consumer that
+ * slept while its partition went to another stores a chunk from before. The other consumer would take the
+ * lower offset for a Postgres that was restored, and every sale would be loaded anew.
  */
 export async function writeOffsets(client: PoolClient, moves: OffsetMove[]): Promise<void> {
   await client.query(

@@ -3,7 +3,10 @@ import type { Allowance } from './limits.ts';
 import type { RefusedOrder } from './order-rows.ts';
 import type { Reserved } from './reservation-message.ts';
 
-/** What a message claims cannot be stored as it is. The intake treats it like data that Postgres itself refuses. */
+/**
+ * What a message claims cannot be stored as it is. The intake treats it like data that Postgres itself
+ * refuses.
+ */
 export class DataError extends Error {
   override readonly name = 'DataError';
   readonly code = 'SECKILL_INTAKE_DATA';
@@ -39,9 +42,10 @@ export interface Admission {
 const keyOf = (saleId: string, sku: string) => `${saleId} ${sku}`;
 
 /**
- * Admits whole orders by (epoch, sequence): who reserved first is served first. An order that does not fit is refused,
- * and a smaller one behind it may still fit.
- * @param allowances by reservation id, of orders whose limits Redis could not judge (INV-6). The orders use them up.
+ * Admits whole orders by (epoch, sequence): who reserved first is served first. An order that does not fit is
+ * refused, and a smaller one behind it may still fit.
+ * @param allowances by reservation id, of orders whose limits Redis could not judge (INV-6). The orders use
+ * them up.
  * @throws DataError when an order names a SKU that its sale does not have.
  */
 export function admit(
@@ -93,7 +97,10 @@ export function sumUnits(orders: Pick<Reserved, 'saleId' | 'lines'>[]): LedgerMo
   return [...sums.values()];
 }
 
-/** Locks rows in the order of (sale, sku), as every transaction does (docs/recovery.md, "Intake"): no two can deadlock here. */
+/**
+ * Locks rows in the order of (sale, sku), as every transaction does (docs/recovery.md, "Intake"): no two can
+ * deadlock here.
+ */
 export async function lockLedger(client: PoolClient, keys: LedgerKey[]): Promise<LedgerRow[]> {
   const { rows } = await client.query<{
     sale_id: string;
@@ -131,9 +138,9 @@ export async function readKeys(client: PoolClient, saleIds: string[]): Promise<L
 }
 
 /**
- * Marks the epochs of these sales as incomplete. The caller holds all rows of the sales. Whoever moved one before has
- * committed, and its orders can be read; whoever locks one later finds the mark, and judges the limits with our orders
- * before its eyes. The column `late_epoch` holds the incomplete epoch.
+ * Marks the epochs of these sales as incomplete. The caller holds all rows of the sales. Whoever moved one
+ * before has committed, and its orders can be read; whoever locks one later finds the mark, and judges the
+ * limits with our orders before its eyes. The column `late_epoch` holds the incomplete epoch.
  */
 export async function markIncompleteEpochs(client: PoolClient, sales: { saleId: string }[]): Promise<void> {
   if (sales.length === 0) return;

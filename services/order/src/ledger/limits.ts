@@ -1,7 +1,10 @@
 import type { PoolClient } from '@seckill/runtime';
 import type { Reserved } from './reservation-message.ts';
 
-/** Units that a buyer or a channel may still take; below 0 when more is taken already. Shared by its orders. */
+/**
+ * Units that a buyer or a channel may still take, shared by all its orders; below 0 when more is taken
+ * already.
+ */
 export interface Allowance {
   left: number;
 }
@@ -15,8 +18,9 @@ interface AllowanceRow {
 const keyOf = (...parts: [kind: 'buyer' | 'channel', saleId: string, taker: string]) => JSON.stringify(parts);
 
 /**
- * INV-6 where Redis could not keep it: what the sale's definition allows, less the pending and paid units of all other
- * orders. The caller holds all ledger rows of the sales: whoever inserted an order of them before has committed.
+ * Keeps INV-6 where Redis could not (D31). An allowance is what the sale's definition allows, less the
+ * pending and paid units of all other orders. The caller holds all ledger rows of the sales, so whoever
+ * inserted an order of them before has committed.
  * @param orders inserted by the caller's transaction.
  * @returns by reservation id; an order without limits has none.
  */
@@ -58,7 +62,9 @@ async function readBuyers(client: PoolClient, ids: string[]): Promise<AllowanceR
   return rows;
 }
 
-/** No index leads to a channel's orders: those of the sale are read, which only a late order has to pay for. */
+/**
+ * No index leads to a channel's orders, so all orders of the sale are read; only a late order pays for that.
+ */
 async function readChannels(client: PoolClient, ids: string[]): Promise<AllowanceRow[]> {
   const { rows } = await client.query<AllowanceRow>(
     `SELECT wanted.sale_id, wanted.channel_id AS taker,

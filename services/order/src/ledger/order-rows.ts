@@ -2,8 +2,8 @@ import { invariant, type PoolClient } from '@seckill/runtime';
 import type { Reserved } from './reservation-message.ts';
 
 /**
- * Why an order was refused. `ledger`: there are no units left for it; `limit`: its buyer or channel has no more to take;
- * `key_clash`, `sequence_fork`: another order has its idempotency key, or its sequence.
+ * Why an order was refused. `ledger`: there are no units left for it; `limit`: its buyer or channel has no
+ * more to take; `key_clash`, `sequence_fork`: another order has its idempotency key, or its sequence.
  */
 export type Refusal = 'ledger' | 'limit' | 'key_clash' | 'sequence_fork';
 
@@ -59,8 +59,9 @@ export async function insertOrders(
 }
 
 /**
- * An order that was not inserted has a known id, and then nothing is to be done; or another order has its key or its
- * sequence. That one is kept as refused, because its buyer was told "reserved" and a person has to look.
+ * An order that was not inserted has a known id, and then nothing is to be done; or another order has its key
+ * or its sequence. That one is kept as refused, because its buyer was told "reserved" and a person has to
+ * look.
  * @param rest orders that `insertOrders` did not insert.
  */
 export async function storeClashes(client: PoolClient, rest: Reserved[]): Promise<RefusedOrder[]> {

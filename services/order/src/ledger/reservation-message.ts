@@ -10,7 +10,10 @@ import { Compile } from 'typebox/compile';
 
 const schema = Compile(ReservationCreated);
 
-/** Our wire format has four digits for the year: a row beyond it could be stored, but never be shown again. */
+/**
+ * Our wire format has four digits for the year: a row beyond the year 9999 could be stored, but never be
+ * shown.
+ */
 export const INSTANT_MAX = Date.UTC(9999, 11, 31);
 
 export type Reserved = ReservationCreated & {

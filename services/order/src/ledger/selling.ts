@@ -14,7 +14,10 @@ import { readAllowances } from './limits.ts';
 import { refuseOrders, type RefusedOrder } from './order-rows.ts';
 import type { Reserved } from './reservation-message.ts';
 
-/** The limits of these sales must be judged here, and for that their whole ledger be locked, in the ledger's order. */
+/**
+ * The limits of these sales must be judged here, and for that their whole ledger be locked, in the ledger's
+ * order.
+ */
 export class UnjudgedSalesError extends Error {
   override readonly name = 'UnjudgedSalesError';
   readonly saleIds: string[];
@@ -73,9 +76,9 @@ function findLateEpochs(inserted: Reserved[], rows: LedgerRow[]): DistrustedEpoc
 }
 
 /**
- * INV-6: Redis lacks an order that comes late, and so let its buyer and channel take the units anew. Whichever of the
- * two orders comes second must find the other here. Therefore all orders of an incomplete epoch are judged, and not only
- * the late ones.
+ * INV-6: Redis lacks an order that comes late, and so let its buyer and channel take the units anew.
+ * Whichever of the two orders comes second must find the other here. Therefore all orders of an incomplete
+ * epoch are judged, and not only the late ones.
  */
 function findUnjudged(inserted: Reserved[], rows: LedgerRow[], late: DistrustedEpoch[]): Reserved[] {
   const incomplete = rows.filter(({ isEpochIncomplete }) => isEpochIncomplete);

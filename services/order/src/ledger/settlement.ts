@@ -3,10 +3,11 @@ import { invariant, type PoolClient } from '@seckill/runtime';
 import { lockLedger, moveLedger, sumUnits } from './ledger.ts';
 import { writeSettlements, type Ended, type Verdict } from '../relay/outbox.ts';
 
-// How orders end. Each function works inside the caller's transaction: status, ledger and outbox change together or not
-// at all (decision 6). Pay, cancel and expire are judged under the lock of the order's row: of all that race exactly one
-// finds it pending (INV-5, decision 7). `WHERE status = 'pending'` says so once more in the statement that ends the
-// order, for a caller that forgot to lock. Locks: orders, then ledger by (sale, sku).
+// How orders end. Each function works inside the caller's transaction: status, ledger and outbox change
+// together or not at all (D6). Pay, cancel and expire are judged under the lock of the order's row: of all
+// that race exactly one finds the order pending (INV-5, D7). The statement that ends the order says so once
+// more with `WHERE status = 'pending'`, for a caller that forgot to lock. Each function locks orders first,
+// then ledger rows by (sale, sku).
 
 interface EndedRow {
   id: string;
@@ -16,8 +17,8 @@ interface EndedRow {
 }
 
 /**
- * Ends those of the orders that are pending. More than one id: only of rows that the caller has locked or inserted,
- * since an UPDATE takes its rows in any order.
+ * Ends those of the orders that are pending. A caller that names more than one has locked or inserted their
+ * rows, because an UPDATE takes its rows in any order.
  * @returns what was ended by this call.
  */
 export async function endOrders(
@@ -45,14 +46,15 @@ export interface Expired {
 }
 
 /**
- * Expires the orders that are longest overdue. Another replica's and whoever is being paid or cancelled now is left
- * out, so several work at once without waiting for each other.
+ * Expires the orders that are longest overdue. Orders that another replica holds, or that are being paid or
+ * cancelled now, are left out, so several replicas work at once without waiting for each other.
  */
 export async function expireOrders(
   client: PoolClient,
   options: { graceMs: number; countMax: number },
 ): Promise<Expired> {
-  // clock_timestamp() in a subquery of its own is read once: a volatile function would keep the index from being used.
+  // clock_timestamp() in a subquery of its own is read once: a volatile function would keep the index from
+  // being used.
   const { rows } = await client.query<EndedRow & { lag_seconds: number }>(
     `WITH due AS MATERIALIZED (
        SELECT id FROM orders
@@ -71,7 +73,10 @@ export async function expireOrders(
   return { ended: rows.length, lagSeconds };
 }
 
-/** Tells Redis again how these orders ended, in case it was never told; those still pending are left to expiry. */
+/**
+ * Tells Redis again how these orders ended, in case Redis was never told. Orders still pending are left to
+ * expiry.
+ */
 export async function settleAgain(client: PoolClient, orderIds: string[]): Promise<number> {
   if (orderIds.length === 0) return 0;
   const { rows } = await client.query<EndedRow & { status: Verdict }>(
@@ -111,7 +116,10 @@ function toEnded({ id, sale_id, lane, lines }: EndedRow): Ended {
   return { id, saleId: sale_id, lane, lines };
 }
 
-/** Shown at the pick-up point together with the order, so it need not be the only one of its kind, only hard to guess. */
+/**
+ * The code is shown at the pick-up point together with the order, so it need not be unique, only hard to
+ * guess.
+ */
 function makePickupCode(): string {
   return String(randomInt(1_000_000)).padStart(6, '0');
 }

@@ -60,7 +60,9 @@ export class Orders {
     this.#pool = deps.pool;
   }
 
-  /** @throws Problem `order_not_found`, also for a stranger's: that an order exists is its owner's to know. */
+  /**
+   * @throws Problem `order_not_found`, also for a stranger's order: only its owner may know that it exists.
+   */
   async read(orderId: string, userId: string): Promise<Order> {
     // What is not one of our ids is stored nowhere; Postgres would even refuse some of it (NUL).
     if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
@@ -89,7 +91,8 @@ export class Orders {
   }
 
   /**
-   * A payment without a provider, for trying things out: a notice of the right amount, by the same way as a real one.
+   * Pays without a provider, for trying things out: a notice of the right amount goes the same way as a real
+   * one.
    * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise.
    */
   async paySandbox(orderId: string, userId: string): Promise<Order> {
@@ -105,7 +108,10 @@ export class Orders {
     return order;
   }
 
-  /** Locks the owner's order. Work is done while it is pending; a repeat finds it in the wanted status already. */
+  /**
+   * Locks the owner's order and does the work if the order is pending. A repeat finds the order in the wanted
+   * status.
+   */
   async #change(
     orderId: string,
     userId: string,
@@ -129,8 +135,8 @@ export class Orders {
   }
 
   /**
-   * Newest first. Pages continue after the last order seen, not after a count, so rows stored meanwhile neither
-   * repeat nor hide an order.
+   * Lists the newest orders first. A page continues after the last order seen and not after a count, so rows
+   * stored meanwhile neither repeat nor hide an order.
    * @throws Problem `invalid_request` when the cursor is not one of ours.
    */
   async list({

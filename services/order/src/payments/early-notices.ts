@@ -3,7 +3,9 @@ import type { Notice } from './payment.ts';
 
 /** Notices in one transaction: a few milliseconds in which no batch of the intake begins. */
 const BATCH_COUNT_MAX = 500;
-/** Waiting notices beyond this are refused: the provider repeats them, and they would only wait longer here. */
+/**
+ * Waiting notices beyond this are refused: the provider repeats them, and they would only wait longer here.
+ */
 const WAITING_MAX = 5_000;
 
 interface Waiting {
@@ -13,8 +15,9 @@ interface Waiting {
 }
 
 /**
- * Records notices that came before their orders, all that wait in one go. One by one, each would bring the intake to a
- * halt for itself, at the very moment when a whole crowd has reserved and pays: about 20 a second instead of thousands.
+ * Keeps notices that came before their orders, all that wait in one go. One by one, each would bring the
+ * intake to a halt for itself, at the very moment when a whole crowd has reserved and pays: about 20 a second
+ * instead of thousands.
  */
 export class EarlyNotices {
   readonly #keep: (notices: Notice[]) => Promise<boolean[]>;
@@ -26,7 +29,7 @@ export class EarlyNotices {
   }
 
   /**
-   * @returns false when the order has arrived meanwhile, and nothing was recorded.
+   * @returns false when the order has arrived meanwhile, and the notice was not kept.
    * @throws Problem `overloaded`; Postgres' own error.
    */
   keep(notice: Notice): Promise<boolean> {

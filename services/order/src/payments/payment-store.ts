@@ -12,15 +12,17 @@ import {
 import { endOrders } from '../ledger/settlement.ts';
 
 /**
- * Any number, the same in every process. Intake transactions share it, from before their first look until their
- * commit; whoever records a notice without an order holds it alone. So either the notice sees the row, or the intake
- * sees the notice, and no order needs a lock of its own before it exists.
+ * Any number, the same in every process. Intake transactions share this lock, from before their first look
+ * until their commit; whoever keeps an early notice holds it alone. Either the notice sees the row, or the
+ * intake sees the notice, and no order needs a lock before it exists (D25).
  */
 const EARLY_NOTICE_LOCK_KEY = 5_471_338;
-/** A batch of the intake takes about 50 ms. New batches wait behind us, so we give up before they do. */
+/**
+ * A batch of the intake takes about 50 ms. New batches wait behind this lock, so we give up before they do.
+ */
 const EARLY_NOTICE_LOCK_MS = 2_000;
 
-/** First in a transaction of the intake, when it holds no lock. */
+/** The first statement in a transaction of the intake, which holds no other lock yet. */
 export async function shareEarlyNoticeLock(client: PoolClient): Promise<void> {
   await client.query('SELECT pg_advisory_xact_lock_shared($1)', [EARLY_NOTICE_LOCK_KEY]);
 }
@@ -59,7 +61,7 @@ export async function keepEarlyNotices(pool: Pool, notices: Notice[]): Promise<b
   });
 }
 
-/** Money for what was never one of our orders. */
+/** Keeps a notice that pays for what was never one of our orders: its money is due for refund. */
 export async function refundNotice(pool: Pool, notice: Notice): Promise<Application> {
   return transaction(pool, async (client) => {
     const [kept] = await keepNotices(client, [notice]);
@@ -82,7 +84,10 @@ interface KeptRow extends PaymentRow {
   refund_reason: RefundReason | null;
 }
 
-/** Counts a repeat; what was decided about it stays. In the order of the key, so that no two of us deadlock. */
+/**
+ * Counts a repeat; what was decided about it stays. Rows are written in the order of their key, so that no
+ * two deadlock.
+ */
 async function keepNotices(client: PoolClient, notices: Notice[]): Promise<Applied[]> {
   if (notices.length === 0) return [];
   const { rows } = await client.query<KeptRow>(
@@ -120,8 +125,8 @@ interface UnappliedRow extends PaymentRow {
 }
 
 /**
- * Applies what is recorded for these orders, oldest notice first. The orders are locked or inserted by the caller, so
- * expiry cannot act before.
+ * Applies the notices that are kept for these orders and not applied yet, oldest first. The caller has locked
+ * or inserted the orders, so expiry cannot act before.
  */
 export async function applyKeptNotices(client: PoolClient, orderIds: string[]): Promise<Applied[]> {
   if (orderIds.length === 0) return [];
@@ -171,8 +176,8 @@ async function updatePayments(client: PoolClient, applied: Applied[]): Promise<v
 }
 
 /**
- * Two notices of one payment for two orders, applied at the same moment: the index lets one through. The other, tried
- * again, finds the payment spent.
+ * Two notices of one payment for two orders, applied at the same moment: the index lets one through. The
+ * other, tried again, finds the payment spent.
  */
 export function isPaymentRace(error: unknown): boolean {
   return error instanceof Error && 'constraint' in error && error.constraint === 'payments_pay_one_order';

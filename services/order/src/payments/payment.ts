@@ -37,8 +37,8 @@ export interface Claim extends Payment {
 }
 
 /**
- * Decides about payments in the order in which they came: one pays each order, the rest is due for refund. Amount
- * first: a wrong one buys nothing, whatever the order is.
+ * Decides about payments in the order in which they came: one pays each order, the rest is due for refund.
+ * Amount first: a wrong one buys nothing, whatever the order is.
  */
 export function applyPayments(claims: Claim[]): Applied[] {
   const paidOrders = new Set<string>();

@@ -14,10 +14,12 @@ export interface PaymentsDeps {
   metrics: SharedMetrics;
 }
 
-/** One for the first look, one after its order arrived meanwhile, and one for each race with another notice. */
+/**
+ * One for the first look, one after its order arrived meanwhile, and one for each race with another notice.
+ */
 const ATTEMPTS_MAX = 5;
 
-/** Notices of payments, in any order and any number; every one is kept. */
+/** Takes notices of payments, in any order and any number. Every notice is kept. */
 export class Payments {
   readonly #deps: PaymentsDeps;
   readonly #earlyNotices: EarlyNotices;
@@ -28,8 +30,8 @@ export class Payments {
   }
 
   /**
-   * @throws Problem `invalid_request` for an amount that cannot be counted, `overloaded`; Postgres' own error, and then
-   * the provider sends the notice again.
+   * @throws Problem `invalid_request` for an amount that cannot be counted, `overloaded`; Postgres' own
+   * error, and then the provider sends the notice again.
    */
   async accept({ timestamp, data }: PaymentNotification): Promise<PaymentResult> {
     if (!Number.isSafeInteger(data.amount.amount)) refuse('data.amount.amount', 'is beyond 2^53');
@@ -64,8 +66,8 @@ export class Payments {
 }
 
 /**
- * Counts what was decided just now, and wakes the relay. Money that buys nothing is a person's to give back: never
- * dropped, and never silent (decision 7).
+ * Counts what was decided just now, and wakes the relay. Money that buys nothing is a person's to give back:
+ * never dropped, and never silent (D7).
  */
 export function report(
   applied: Applied[],

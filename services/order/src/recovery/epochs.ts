@@ -2,9 +2,10 @@ import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { distrustEpochs, type DistrustedEpoch } from '../sales/distrusted-epochs.ts';
 
 /**
- * Of the sale and its ledger, whose rows it takes in the order of (sale, sku). It waits for the intake's transactions
- * that hold them; when it returns, each of their orders is committed and can be read, and each that locks the ledger
- * later finds this epoch. The caller holds the sale's row.
+ * Sets the epoch of the sale and of its ledger, whose rows it takes in the order of (sale, sku). It waits for
+ * the intake's transactions that hold these rows. When it returns, the orders of those transactions are
+ * committed and can be read, and every transaction that locks the ledger later finds this epoch. The caller
+ * holds the sale's row.
  */
 export async function setEpoch(client: PoolClient, saleId: string, epoch: number): Promise<void> {
   await client.query('UPDATE sales SET epoch = $2 WHERE id = $1', [saleId, epoch]);
@@ -13,10 +14,11 @@ export async function setEpoch(client: PoolClient, saleId: string, epoch: number
 }
 
 /**
- * Redis stands at epochs that Postgres never heard of: it was restored to before it raised them. They count as opened
- * and are doubted, so that the sale is loaded anew, above them. A transaction a sale, before the one that stores the
- * orders: the sale's row comes before orders and ledger (recovery.md, "Intake").
- * @returns the doubts that are new.
+ * Redis stands at epochs that Postgres never heard of: Postgres was restored to before it raised them (D32).
+ * These epochs count as opened and are distrusted, so that the sale is loaded anew, above them. Each sale has
+ * a transaction of its own, before the one that stores the orders: the sale's row is locked before orders and
+ * ledger.
+ * @returns the epochs that were trusted until now.
  */
 export async function liftEpochs(
   pool: Pool,

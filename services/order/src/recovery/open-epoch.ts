@@ -4,8 +4,9 @@ import { lockSale, type StoredSale } from '../sales/sale-store.ts';
 import type { SnapshotRefusal } from './snapshots.ts';
 
 /**
- * May what Redis holds under this epoch be sold? Judged under the sale's lock, so that no raise comes between (a
- * rebuilder that slept would open a stale state). What follows from an order that is stored afterwards is a doubt.
+ * May what Redis holds under this epoch be sold? This is judged under the sale's lock, so that no raise of
+ * the epoch comes between: a rebuilder that slept would open a stale state. An order that is stored
+ * afterwards makes the epoch distrusted.
  * @param isDrained the intake has stored what Kafka had; if not, only a sale that never opened may open.
  */
 export async function openEpoch(
@@ -28,7 +29,7 @@ export async function openEpoch(
   });
 }
 
-/** The first listed applies. */
+/** The first refusal that applies (docs/recovery.md, "Check"). */
 async function findRefusal(
   client: PoolClient,
   sale: StoredSale,
@@ -44,7 +45,7 @@ async function findRefusal(
   return sequence > storedSequence ? 'ahead' : undefined;
 }
 
-/** Asked again under the lock: what was read with the row may be older than the wait for it. */
+/** Asks again under the lock: what was read with the row may be older than the wait for the row. */
 async function isDistrusted(client: PoolClient, saleId: string, epoch: number): Promise<boolean> {
   const { rowCount } = await client.query('SELECT FROM doubts WHERE sale_id = $1 AND epoch >= $2 LIMIT 1', [
     saleId,
@@ -53,7 +54,10 @@ async function isDistrusted(client: PoolClient, saleId: string, epoch: number): 
   return rowCount === 1;
 }
 
-/** The last reservation stored for a lane, a refused one too: Redis made it all the same. 0: none. */
+/**
+ * Reads the last reservation stored for a lane. A refused one counts too: Redis made it all the same. 0:
+ * none.
+ */
 async function readHighest(
   client: PoolClient,
   saleId: string,

@@ -27,7 +27,7 @@ export interface RecoveryDeps {
   clock: Clock;
 }
 
-/** Order's word in the check and the rebuild of a sale's lanes (recovery.md, "The gate"). */
+/** Order's word in the check and the rebuild of a sale's lanes (docs/recovery.md). */
 export class Recovery {
   readonly #deps: RecoveryDeps;
 
@@ -37,8 +37,8 @@ export class Recovery {
 
   /**
    * Raises the epoch and tells what the sale is under it.
-   * @throws Problem `sale_not_found`; `sale_closed` when it is retired; `ends_missing` when it was opened before;
-   * `sale_unavailable` when the intake has not stored everything before `ends` in 2 s: repeat.
+   * @throws Problem `sale_not_found`; `sale_closed` when it is retired; `ends_missing` when it was opened
+   * before; `sale_unavailable` when the intake has not stored everything before `ends` in 2 s: repeat.
    */
   async takeSnapshot(saleId: string, { above = 0, ends }: SnapshotRequest): Promise<Snapshot> {
     const isDrained = await this.#drain(ends);
@@ -47,7 +47,10 @@ export class Recovery {
     return snapshot;
   }
 
-  /** @throws Problem `sale_not_found`, `sale_closed`, `invalid_request` when `after` is not one of the sale's orders. */
+  /**
+   * @throws Problem `sale_not_found`, `sale_closed`, `invalid_request` when `after` is not one of the sale's
+   * orders.
+   */
   async readPage(saleId: string, after: string): Promise<SnapshotPage> {
     if (parseReservationId(after)?.saleId !== saleId) refuse('after', 'is not an order of this sale');
     const sale = await this.#deps.store.read(saleId);
@@ -67,8 +70,10 @@ export class Recovery {
   }
 
   /**
-   * What is on its way from Kafka is waited for: an order that is merely late must not pass for one that got lost.
-   * @throws Problem `sale_not_found`, `invalid_request` when an id belongs to another sale, `sale_unavailable` as above.
+   * Waits for what is on its way from Kafka: an order that is merely late must not pass for one that got lost
+   * (D26).
+   * @throws Problem `sale_not_found`, `invalid_request` when an id belongs to another sale,
+   * `sale_unavailable` as above.
    */
   async readVerdicts(saleId: string, { reservationIds, ends }: VerdictsRequest): Promise<Verdicts> {
     if (reservationIds.some((id) => parseReservationId(id)?.saleId !== saleId)) {
@@ -89,7 +94,10 @@ export class Recovery {
     };
   }
 
-  /** Waits until the intake has stored everything before the ends. @returns false when there are none to wait for. */
+  /**
+   * Waits until the intake has stored everything before the ends.
+   * @returns false when there are none to wait for.
+   */
   async #drain(ends: KafkaEnds | undefined): Promise<boolean> {
     if (ends === undefined) return false;
     const { clock } = this.#deps;

@@ -7,9 +7,11 @@ import { lockSale } from '../sales/sale-store.ts';
 export type SnapshotRefusal = 'sale_not_found' | 'sale_closed' | 'ends_missing';
 
 /**
- * Raises the epoch and reads the first page, in one transaction (recovery.md, "Recovery"). The raise waits for the
- * intake's transactions that hold the ledger: an order is either read here, or finds the new epoch and raises a doubt.
- * @param options.isDrained the intake has stored what Kafka had; if not, only a sale that never opened is given.
+ * Raises the epoch and reads the first page, in one transaction (docs/recovery.md, "Rebuild"). The raise
+ * waits for the intake's transactions that hold the ledger: an order is either read here, or finds the new
+ * epoch and makes it distrusted.
+ * @param options.isDrained the intake has stored what Kafka had; if not, only a sale that never opened is
+ * given.
  */
 export async function takeSnapshot(
   pool: Pool,
@@ -43,10 +45,11 @@ interface OrderRow {
 }
 
 /**
- * Every order that was not refused, ended ones too: their keys must keep their answers (INV-4). By id, so that the
- * primary key serves it. Pages are read one by one, and torn reads between them do no harm: the gate is closed, so
- * nothing is reserved under this epoch; an order that comes later from an older one raises a doubt (intake-store.ts), and
- * a doubted epoch is not opened; an order that ends behind our back is found by its verdict before the opening.
+ * Reads every order that was not refused. Ended orders are among them, because their keys must keep their
+ * answers (INV-4). The order is by id, which the primary key serves. Pages are read one by one, and torn
+ * reads between them do no harm. The gate is closed, so nothing is reserved under this epoch. An order that
+ * comes later from an older epoch makes this one distrusted (ledger/selling.ts), and a distrusted epoch is
+ * not opened. An order that ends behind our back is found by its verdict before the opening.
  */
 export async function readPage(
   client: Pool | PoolClient,

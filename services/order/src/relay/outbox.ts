@@ -16,7 +16,10 @@ const HEADERS_OF_SETTLED = JSON.stringify({
   [HEADERS.version]: RESERVATION_SETTLED.version,
 });
 
-/** In the transaction that ends the orders: expiring an order and telling Redis would be a dual write otherwise (decision 6). */
+/**
+ * Writes in the transaction that ends the orders; to expire an order and to tell Redis would otherwise be a
+ * dual write (D6).
+ */
 export async function writeSettlements(client: PoolClient, ended: Ended[], verdict: Verdict): Promise<void> {
   if (ended.length === 0) return;
   const values = ended.map(({ id, saleId, lane, lines }) => {
@@ -45,11 +48,11 @@ export interface Backlog {
   waitingNotices: number;
 }
 
-/** What the relay needs of Postgres; a simulation brings its own. */
+/** What the relay needs of Postgres. */
 export interface OutboxStore {
   /**
-   * Takes the oldest unpublished messages that no other relay has, and marks them published when `publish` resolves.
-   * When it throws, or we die, nothing is marked, and they are published again.
+   * Takes the oldest unpublished messages that no other relay has, and marks them published when `publish`
+   * resolves. When `publish` throws, or we die, nothing is marked, and the messages are published again.
    * @returns how many.
    */
   publishNext(limit: number, publish: (messages: OutboxMessage[]) => Promise<void>): Promise<number>;
@@ -58,7 +61,10 @@ export interface OutboxStore {
   readBacklog(): Promise<Backlog>;
 }
 
-/** One transaction each and no state of the session, so that it works through a pooler in transaction mode. */
+/**
+ * Each function is one transaction without state of the session, so the store works through a pooler in
+ * transaction mode.
+ */
 export function createOutboxStore(pool: Pool): OutboxStore {
   return {
     publishNext: (limit, publish) => transaction(pool, (client) => publishNext(client, limit, publish)),

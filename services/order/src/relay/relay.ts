@@ -10,7 +10,7 @@ import {
 import type { RelayMetrics } from './metrics.ts';
 import type { OutboxMessage, OutboxStore } from './outbox.ts';
 
-/** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
+/** All I/O, time and chance come in here (D40). */
 export interface RelayDeps {
   store: OutboxStore;
   publisher: Publisher;
@@ -24,8 +24,8 @@ export interface RelayDeps {
   random?: () => number;
 }
 
-// Our own changes wake us; what another replica's `http` or `expiry` wrote is found by asking, after 20 ms while there is
-// work, later every 200 ms: five reads of an empty index a second.
+// Our own changes wake the relay. What another replica's `http` or `expiry` wrote is found by asking: after
+// 20 ms while there is work, later every 200 ms, which is five reads of an empty index a second.
 const IDLE_MIN_MS = 20;
 const IDLE_MAX_MS = 200;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
@@ -37,7 +37,10 @@ const REMOVE_ROUNDS_MAX = 20;
 
 const TOPIC_BY_NAME = new Map(Object.values<Topic>(TOPICS).map((topic) => [topic.name, topic]));
 
-/** Brings the outbox to Kafka: at least once, and marked only when Kafka confirmed (decisions 3 and 6). Several may run. */
+/**
+ * Brings the outbox to Kafka, at least once (D3). A message is marked only when Kafka confirmed it (D6).
+ * Several may run.
+ */
 export class Relay {
   readonly #deps: RelayDeps;
   #wakeUp = new AbortController();
@@ -53,8 +56,8 @@ export class Relay {
   }
 
   /**
-   * Until the signal aborts and the batch under way is done. While Kafka or Postgres is away it repeats, for ever:
-   * giving up would keep units from being sold (INV-5). The gauges tell how long it lasts.
+   * Runs until the signal aborts and the batch under way is done. While Kafka or Postgres is away it repeats,
+   * for ever: giving up would keep units from being sold (INV-5). The gauges tell how long it lasts.
    * @throws InvariantError
    */
   async run(signal: AbortSignal): Promise<void> {

@@ -13,8 +13,8 @@ import { createRelayMetrics } from './metrics.ts';
 import { Relay } from './relay.ts';
 
 /**
- * Starts the role `relay`: outbox table to Kafka. The role does not wait for Kafka. Until the producer is connected each
- * pass over the outbox fails and is repeated, and the gauges tell what waits.
+ * Starts the role `relay`: outbox table to Kafka. The role does not wait for Kafka. Until the producer is
+ * connected each pass over the outbox fails and is repeated, and the gauges tell what waits.
  * @returns what wakes it.
  */
 export function startRelay({ config, logger, lifecycle, registry }: OrderDeps): () => void {

@@ -23,7 +23,10 @@ export interface InternalSalesDeps {
   ledger: LedgerReader;
 }
 
-/** For stock, while it checks or loads a sale. Handover may be waiting for that very load: nothing here waits for it. */
+/**
+ * For stock, while it checks or loads a sale. The control sync may be waiting for that very load, so no route
+ * waits for it.
+ */
 export function internalSalesRoutes(app: Http, { sales, recovery, ledger }: InternalSalesDeps): void {
   app.get('/internal/sales', async () => ({ sales: await sales.listToLoad() }));
 

@@ -3,14 +3,14 @@ import type { SalesMetrics } from './metrics.ts';
 import type { StockClient } from '../stock-client.ts';
 
 /**
- * recovery.md, "Time". As much as expiry waits beyond the end of a hold by default (EXPIRY_GRACE_MS): with Redis' clock
- * further behind, holds would end before the time that the buyer was told.
+ * As much as expiry waits beyond the end of a hold by default (EXPIRY_GRACE_MS). With Redis' clock further
+ * behind, holds would end before the time that the buyer was told (docs/recovery.md, "Time").
  */
 const SKEW_MS_MAX = 500;
 const EVERY_MS = 10_000;
 const BACKOFF = { baseMs: 1_000, capMs: EVERY_MS };
 
-/** What it needs of Postgres; a simulation brings its own. */
+/** What the measurement needs of Postgres. */
 export interface ClockStore {
   /** Postgres' clock, milliseconds since the epoch. */
   readClock(): Promise<number>;
@@ -44,19 +44,23 @@ export interface Skew {
 }
 
 /**
- * Redis' clock sets the end of a hold and Postgres' judges it: when they differ by more than the grace, holds end before
- * the time that the buyer was told, or long after it (recovery.md, "Time"). Each replica measures.
+ * Redis' clock sets the end of a hold, and Postgres' clock judges it. When the two differ by more than the
+ * grace, holds end before the time that the buyer was told, or long after it (docs/recovery.md, "Time"). Each
+ * replica measures.
  */
 export class ClockSkew {
   readonly #deps: ClockSkewDeps;
 
   constructor(deps: ClockSkewDeps) {
     this.#deps = deps;
-    // Until it was measured: 0 would look like "no skew".
+    // NaN until the skew was measured: 0 would look like "no skew".
     deps.metrics.clockSkewSeconds.set(Number.NaN);
   }
 
-  /** Until the signal aborts. While stock or Postgres is away the gauge is NaN: nobody knows the skew. Never throws. */
+  /**
+   * Measures until the signal aborts. While stock or Postgres is away the gauge is NaN, for nobody knows the
+   * skew. Never throws.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, logger, metrics, random } = this.#deps;
     let failures = 0;

@@ -10,12 +10,18 @@ const ROUND_MS = 500;
 /** A sale with 1,000 channels is about 60 kB; more at once would only queue up in stock. */
 export const CONTROL_SYNC_CONCURRENCY = 4;
 
-/** Well below the 5 s that an admin's call waits: a repeat after stock has come back is confirmed within them. */
+/**
+ * Well below the 5 s that an operator's call waits, so that a call made after stock has come back is
+ * confirmed in time.
+ */
 const DELAY_MS_MAX = 2_000;
 
 export interface ControlSyncDeps {
   store: Pick<SaleStore, 'listDue' | 'acknowledge'>;
-  /** Of a sale that stock holds under a later epoch than Postgres knows. @returns new doubts. */
+  /**
+   * Raises the epoch of a sale that stock holds under a later one than Postgres knows.
+   * @returns the new distrusted epochs.
+   */
   liftEpochs: (seen: { saleId: string; epoch: number }[]) => Promise<DistrustedEpoch[]>;
   stock: Pick<StockClient, 'putControl'>;
   clock: Clock;
@@ -31,8 +37,8 @@ interface Delay {
 }
 
 /**
- * Hands control states to stock until it acknowledged them. What is due stands in Postgres, so it goes on after a
- * restart; every replica does it, since repeats are harmless by version.
+ * Sends control states to stock until stock has acknowledged them. What is due stands in Postgres, so the
+ * sending goes on after a restart. Every replica sends, because versions make repeats harmless.
  */
 export class ControlSync {
   readonly #deps: ControlSyncDeps;
@@ -44,7 +50,9 @@ export class ControlSync {
     this.#deps = deps;
   }
 
-  /** Starts a round at once. A sale whose last call failed keeps its delay: stock would not be better for more calls. */
+  /**
+   * Starts a round at once. A sale whose last call failed keeps its delay: more calls would not help stock.
+   */
   wake(saleId: string): void {
     if (!this.#inFlight.has(saleId) && !this.#delays.has(saleId)) this.#wakeUp.abort();
   }
@@ -89,14 +97,16 @@ export class ControlSync {
     try {
       const { version, epoch } = await stock.putControl(controlStateOf(sale));
       if (version < sale.version) throw new Error(`stock stands at version ${version} after ${sale.version}`);
-      // An epoch is raised in Postgres before stock hears of it: if stock knows a later one, Postgres was restored.
+      // An epoch is raised in Postgres before stock hears of it: if stock knows a later one, Postgres was
+      // restored.
       reportDistrusted(await liftEpochs([{ saleId, epoch }]), this.#deps);
       const ours = await store.acknowledge(saleId, version);
       if (ours !== undefined && version > ours.version) {
         // Postgres is older than Redis: stock would ignore what we decide now.
         logger.error({ saleId, stock: version, order: ours.version }, 'control sync: stock is ahead of us');
       }
-      // Raised meanwhile, or the load failed: not at once again, stock would not be better for it.
+      // The epoch was distrusted meanwhile, or the load failed. The next attempt waits: a call at once would
+      // not help stock.
       if (ours?.isDistrusted === true) throw new Error('the epoch that stock acknowledged is distrusted');
       this.#delays.delete(saleId);
       metrics.controlSyncCalls.inc({ outcome: 'acknowledged' });
@@ -113,7 +123,10 @@ export class ControlSync {
     }
   }
 
-  /** Of sales that another replica handed over meanwhile: the list of what is due is whole, and they are not on it. */
+  /**
+   * Forgets the delays of sales that another replica has sent meanwhile: the list of what is due is whole and
+   * lacks them.
+   */
   #forgetDelays(now: number, due: StoredSale[]): void {
     const ids = new Set(due.map(({ definition }) => definition.id));
     for (const [saleId, { until }] of this.#delays) {
@@ -121,7 +134,7 @@ export class ControlSync {
     }
   }
 
-  /** Until the next delay ends, at most a round. */
+  /** @returns the time until the next delay ends, at most a round; milliseconds. */
   #pauseMs(): number {
     const now = this.#deps.clock.now();
     const waits = [...this.#delays.values()].map(({ until }) => until - now).filter((wait) => wait > 0);

@@ -2,12 +2,16 @@ import type { Logger, Pool, PoolClient } from '@seckill/runtime';
 import type { SharedMetrics } from '../metrics.ts';
 
 /**
- * Why an epoch is not to be trusted. `refused`: Redis promised what the ledger, a key or a sequence contradicts;
- * `late_row`: an order came that the epoch's snapshot lacks; `restored`: Postgres is older than what it had decided.
+ * Why an epoch is not to be trusted. `refused`: Redis promised what the ledger, a key or a sequence
+ * contradicts; `late_row`: an order came that the epoch's snapshot lacks; `restored`: Postgres is older than
+ * what it had decided.
  */
 export type DistrustReason = 'refused' | 'late_row' | 'restored';
 
-/** Stock loads the sale anew, above this epoch, before it acknowledges the next control state (recovery.md). */
+/**
+ * Stock loads the sale anew, above this epoch, before it acknowledges the next control state (D30). The table
+ * of these rows is called `doubts`.
+ */
 export interface DistrustedEpoch {
   saleId: string;
   epoch: number;
@@ -15,8 +19,9 @@ export interface DistrustedEpoch {
 }
 
 /**
- * In the order of (sale, epoch), and after every other lock of the caller: two that raise the same doubt wait for each
- * other here. @returns those that are new.
+ * Inserts in the order of (sale, epoch), and after every other lock of the caller: two that distrust the same
+ * epoch wait for each other here.
+ * @returns the epochs that were trusted until now.
  */
 export async function distrustEpochs(
   client: PoolClient,
@@ -40,8 +45,9 @@ export async function distrustEpochs(
 }
 
 /**
- * Postgres was restored: any sale may have sold more than it knows. A sale that it never loaded has nothing to doubt;
- * if Redis holds it after all, its acknowledgement tells (control-sync.ts). @returns those that are new.
+ * Postgres was restored, so Redis may have sold more of any sale than Postgres knows. A sale that was never
+ * loaded has no epoch to distrust; if Redis holds it after all, its acknowledgement tells (control-sync.ts).
+ * @returns the epochs that were trusted until now.
  */
 export async function distrustEverySale(pool: Pool): Promise<DistrustedEpoch[]> {
   const { rows } = await pool.query<DistrustedEpochRow>(

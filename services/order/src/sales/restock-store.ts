@@ -20,9 +20,10 @@ export type RestockOutcome =
   | 'total_too_high';
 
 /**
- * Changes ledger, definition and version in one transaction. Stock hears of the restock afterwards, by the control sync
- * of that version. The ledger therefore never allows less than Redis sells, and no reservation is refused for being
- * early (INV-1). Outcomes are judged in this order: a repeat stays a repeat after the sale has closed.
+ * Changes ledger, definition and version in one transaction. Stock hears of the restock afterwards, by the
+ * control sync of that version. The ledger therefore never allows less than Redis sells, and no reservation
+ * is refused for being early (INV-1). Outcomes are judged in this order: a repeat stays a repeat after the
+ * sale has closed.
  */
 export async function storeRestock(pool: Pool, restock: Restock): Promise<RestockOutcome> {
   return transaction(pool, async (client) => {

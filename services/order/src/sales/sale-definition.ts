@@ -10,7 +10,7 @@ import {
 } from '@seckill/contracts';
 import { invariant, Problem } from '@seckill/runtime';
 
-/** One lane until lanes are built (decision 13); fixed when the sale is created. */
+/** Every sale has one lane today; the number is fixed when the sale is created (D13). */
 export const LANES = 1;
 
 export function refuse(field: string, reason: string): never {
@@ -18,12 +18,14 @@ export function refuse(field: string, reason: string): never {
 }
 
 /**
- * What a schema cannot say of a sale. Whether `closesAt` lies ahead is judged by Postgres' clock, in the store.
+ * Checks what a schema cannot say of a sale. Whether `closesAt` lies ahead is judged by Postgres' clock, in
+ * sales.ts.
  * @throws Problem `invalid_request`
  */
 export function checkSale(input: SaleInput): void {
   const closesAt = parseInstant(input.closesAt) ?? refuse('closesAt', 'is no real instant');
-  // Stock counts milliseconds from there; what it refuses would be handed over for ever.
+  // Stock counts milliseconds from 1970. It refuses an earlier instant, and the control sync would repeat the
+  // sale for ever.
   if (closesAt < 0) refuse('closesAt', 'is before 1970');
   if (input.opensAt !== undefined) {
     const opensAt = parseInstant(input.opensAt) ?? refuse('opensAt', 'is no real instant');
@@ -45,8 +47,9 @@ export function checkSale(input: SaleInput): void {
 }
 
 /**
- * Of the request as sent, before "now" and other defaults are filled in: so that a repeat without `opensAt` is still
- * the same request. The order of properties does not matter, the order of items and channels does.
+ * Hashes the request as it was sent, before "now" and other defaults are filled in. A repeat without
+ * `opensAt` is thus still the same request. The order of properties does not matter, the order of items and
+ * channels does.
  */
 export function fingerprintOf(input: SaleInput): string {
   return createHash('sha256').update(canonical(input)).digest('base64url');

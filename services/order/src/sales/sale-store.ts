@@ -8,7 +8,7 @@ export interface StoredSale {
   epoch: number;
   /** Absent: it never opened, so stock never took a reservation. */
   openedEpoch?: number;
-  /** The highest epoch there is a doubt about; 0: none. */
+  /** The highest epoch that is distrusted; 0: none. The table `doubts` holds the distrusted epochs. */
   distrustedEpoch: number;
   version: number;
   acknowledgedVersion: number;
@@ -42,7 +42,7 @@ interface SaleRow {
   is_retired: boolean;
 }
 
-/** Beyond any clock's error and any repeat of a client (recovery.md, "End of life"). */
+/** Longer than any error of a clock and any repeat of a client (docs/recovery.md, "End of life"). */
 const RETIRE_AFTER_HOURS = 24;
 const REST_IS_OVER = `closes_at + make_interval(hours => $1, secs => (definition ->> 'holdSeconds')::float8) < now()`;
 
@@ -66,7 +66,8 @@ export class SaleStore {
   }
 
   /**
-   * Sale and ledger in one transaction (decision 4: the ledger's totals come from the definition, never through Redis).
+   * Stores sale and ledger in one transaction. The ledger's totals come from the definition, never through
+   * Redis (D4).
    * @returns false when the id is taken.
    */
   async insert(sale: NewSale): Promise<boolean> {
@@ -84,8 +85,8 @@ export class SaleStore {
   }
 
   /**
-   * A control state decided by hand, under the next version. Closed is for ever; a sale that is over can still be
-   * closed, but neither paused nor resumed.
+   * Stores a control state that was decided by hand, under the next version. A closed sale stays closed. A
+   * sale that is over can still be closed, but neither paused nor resumed.
    * @returns false when nothing changed: no such sale, already so, or closed.
    */
   async change(saleId: string, state: ControlVerb): Promise<boolean> {
@@ -98,8 +99,8 @@ export class SaleStore {
   }
 
   /**
-   * What stock has not acknowledged: a control state, or a doubt about the epoch that is open. Oldest ids first is
-   * enough: what fails is named in `except` and does not hold up the others.
+   * Lists what stock has not acknowledged: a control state, or that the open epoch is distrusted. The order
+   * by id is fair enough, because what fails is named in `except` and does not hold up the others.
    */
   async listDue(limit: number, except: string[]): Promise<StoredSale[]> {
     const { rows } = await this.#pool.query<SaleRow>(
@@ -117,8 +118,8 @@ export class SaleStore {
   }
 
   /**
-   * @returns the sale's version, which an honest stock never exceeds, and whether an open epoch of it is still in doubt,
-   * so that the handover goes on; undefined when there is no such sale.
+   * @returns the sale's version, which an honest stock never exceeds, and whether its open epoch is still
+   * distrusted, so that the control sync goes on; undefined when there is no such sale.
    */
   async acknowledge(saleId: string, version: number): Promise<Acknowledged | undefined> {
     const { rows } = await this.#pool.query<{ version: string; is_distrusted: boolean }>(
@@ -132,7 +133,8 @@ export class SaleStore {
   }
 
   /**
-   * Retires sales that nothing can happen to any more: long over, no order pending, every settlement in Kafka.
+   * Retires sales that nothing can happen to any more: long over, no order pending, every settlement in
+   * Kafka.
    * @returns their ids.
    */
   async retire(): Promise<string[]> {
@@ -148,7 +150,9 @@ export class SaleStore {
     return rows.map(({ id }) => id);
   }
 
-  /** With nothing pending, what the ledger has sold is what was paid. */
+  /**
+   * The paid units by SKU of a sale without pending orders: there, what the ledger has sold is what was paid.
+   */
   async readPaid(saleId: string): Promise<{ sku: string; total: number; paid: number }[]> {
     const { rows } = await this.#pool.query<{ sku: string; total: string; sold: string }>(
       'SELECT sku, total, sold FROM ledger WHERE sale_id = $1 ORDER BY sku',
@@ -177,7 +181,10 @@ export interface Acknowledged {
   isDistrusted: boolean;
 }
 
-/** Changes of one sale come one after another. Not FOR UPDATE: each order the intake inserts shares the sale's key. */
+/**
+ * Locks the sale's row, so that changes of one sale come one after another. Not FOR UPDATE: each order that
+ * the intake inserts shares the sale's key.
+ */
 export async function lockSale(client: PoolClient, saleId: string): Promise<StoredSale | undefined> {
   const { rows } = await client.query<SaleRow>(
     `SELECT ${COLUMNS} FROM sales WHERE id = $1 FOR NO KEY UPDATE`,

@@ -10,20 +10,20 @@ import type { Restock, RestockOutcome } from './restock-store.ts';
 import { checkSale, defineSale, fingerprintOf, LANES, makeSaleId, refuse } from './sale-definition.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
 
-/** contract.md: an admin hears within 5 s whether stock has taken the sale over. */
+/** An operator hears within 5 s whether stock has acknowledged the change (docs/http-api.md). */
 const ACKNOWLEDGE_WAIT_MS = 5_000;
-/** How often the wait looks: at most 100 reads by primary key for one call of an admin. */
+/** How often the wait looks: at most 100 reads by primary key for one call of an operator. */
 const ACKNOWLEDGE_POLL_MS = 50;
 
 export interface SalesDeps {
   store: SaleStore;
   storeRestock: (restock: Restock) => Promise<RestockOutcome>;
-  /** Tells handover that there is something to hand over at once. */
+  /** Starts a round of the control sync at once. */
   wake: (saleId: string) => void;
   clock: Clock;
 }
 
-/** What an admin does with sales, and what stock asks about them. */
+/** What an operator does with sales, and what stock asks about them. */
 export class Sales {
   readonly #store: SaleStore;
   readonly #storeRestock: SalesDeps['storeRestock'];
@@ -44,13 +44,14 @@ export class Sales {
 
   /**
    * Stores the sale, then waits for stock.
-   * @throws Problem `invalid_request`, `sale_exists`, or `outcome_unknown` when stock has not acknowledged in time.
+   * @throws Problem `invalid_request`, `sale_exists`, or `outcome_unknown` when stock has not acknowledged in
+   * time.
    */
   async create(input: SaleInput): Promise<{ isNew: boolean; record: SaleRecord }> {
     checkSale(input);
     const id = input.id ?? makeSaleId();
     const fingerprint = fingerprintOf(input);
-    // Looked up first, for a repeat stays a repeat after the sale has closed.
+    // The sale is looked up first, because a repeat stays a repeat after the sale has closed.
     const known = await this.#store.read(id);
     const isNew = known === undefined && (await this.#insert(id, fingerprint, input));
     if (!isNew) {
@@ -62,7 +63,8 @@ export class Sales {
 
   /**
    * Pause, resume or close; a repeat changes nothing.
-   * @throws Problem `sale_not_found`, `sale_closed`, or `outcome_unknown` when stock has not acknowledged in time.
+   * @throws Problem `sale_not_found`, `sale_closed`, or `outcome_unknown` when stock has not acknowledged in
+   * time.
    */
   async change(saleId: string, state: ControlVerb): Promise<SaleRecord> {
     const isChanged = await this.#store.change(saleId, state);
@@ -76,8 +78,8 @@ export class Sales {
 
   /**
    * Adds units to an item's total; a repeat of the key changes nothing.
-   * @throws Problem `sale_not_found`, `key_reused`, `sale_closed`, `sku_not_found`, `invalid_request` when the total
-   * would be too high, or `outcome_unknown` when stock has not acknowledged in time.
+   * @throws Problem `sale_not_found`, `key_reused`, `sale_closed`, `sku_not_found`, `invalid_request` when
+   * the total would be too high, or `outcome_unknown` when stock has not acknowledged in time.
    */
   async restock(restock: Restock): Promise<SaleRecord> {
     const outcome = await this.#storeRestock(restock);
@@ -105,7 +107,9 @@ export class Sales {
     return sale;
   }
 
-  /** Another replica's handover may be the one that reaches stock, so Postgres is asked, not our own loop. */
+  /**
+   * Asks Postgres and not our own control sync, because another replica's may be the one that reaches stock.
+   */
   async #acknowledged(saleId: string): Promise<SaleRecord> {
     const deadline = this.#clock.now() + ACKNOWLEDGE_WAIT_MS;
     let version: number | undefined;
@@ -113,7 +117,7 @@ export class Sales {
       const sale = await this.#store.read(saleId);
       invariant(sale !== undefined, `sale ${saleId} vanished`);
       version ??= sale.version;
-      // Nobody hands a retired sale over, and stock need not hear of it.
+      // Stock need not hear of a retired sale, and no control sync sends one.
       if (sale.acknowledgedVersion >= version || sale.isRetired) return this.#toRecord(sale);
       if (this.#clock.now() >= deadline) {
         throw new Problem('outcome_unknown', { detail: 'stored, but stock has not confirmed yet; repeat' });

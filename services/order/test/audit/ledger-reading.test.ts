@@ -1,5 +1,6 @@
 // Goal: what the audit hears of Postgres is what Postgres holds, each broken invariant counted, and quickly.
-// Method: rows that break each invariant, written past the code and the constraints that forbid them, on a real Postgres.
+// Method: rows that break each invariant, written past the code and the constraints that forbid them, on a
+// real Postgres.
 import type { LedgerReading } from '@seckill/contracts';
 import { test, type Test } from 'tap';
 import { createDatabase } from '../support/database.ts';

@@ -1,5 +1,7 @@
-// Goal: INV-5's first half: a hold whose time is over ends once, soon, however many replicas look and whatever fails.
-// Method: the real role over a real Postgres, several at once; a clock and a store of the test's own for the loop.
+// Goal: INV-5's first half: a hold whose time is over ends once, soon, however many replicas look and
+// whatever fails.
+// Method: the real role over a real Postgres, several at once; a clock and a store of the test's own for the
+// loop.
 import { createPool, InvariantError, systemClock, type Clock, type Pool } from '@seckill/runtime';
 import { test } from 'tap';
 import { createExpiryStore, Expiry, type ExpiryStore } from '../../src/expiry/expiry.ts';
@@ -240,8 +242,8 @@ await test('a sale retires a day after its last hold, when nothing is left to se
   t.equal((await call('POST', `/v1/sales/${saleId}/close`)).status, 200, 'closing it waits for nobody');
   await pool.query('UPDATE sales SET version = version + 1 WHERE id = $1', [other]);
   const { version: otherVersion } = (await store.read(other)) ?? { version: NaN };
-  await until('the other sale is handed over', () => stock.applied.get(other)?.version === otherVersion);
-  // Until it retired it was rightly handed over.
+  await until('the other sale is sent', () => stock.applied.get(other)?.version === otherVersion);
+  // Until the sale retired it was rightly sent.
   t.notOk(
     stock.seen.some(({ saleId: id, version }) => id === saleId && version > retiredVersion),
     'but not the retired one',
@@ -267,7 +269,8 @@ await test('stock hears which sales to load, and which of them it may have remov
     { epoch: 2, sequence: 1 },
     { epoch: 2, sequence: 2 },
   ]);
-  // A day after its last hold stock may have removed it; it stays on the list until order itself has retired it.
+  // A day after its last hold stock may have removed it; it stays on the list until order itself has retired
+  // it.
   await pool.query(
     `UPDATE sales SET opens_at = '2000-01-01', closes_at = now() - interval '24 h 16 min' WHERE id = $1`,
     [refused],

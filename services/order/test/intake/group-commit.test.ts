@@ -1,6 +1,6 @@
 // Goal: partitions share transactions, and one partition's fault stays its own.
-// Method: a real Postgres; chunks of several partitions at once, while a transaction is under way, good and bad. The last test
-// plays Postgres' absence; intake-faults.test.ts kills the real one.
+// Method: a real Postgres; chunks of several partitions at once, while a transaction is under way, good and
+// bad. The last test plays Postgres' absence; intake-faults.test.ts kills the real one.
 import { test } from 'tap';
 import { GroupCommit } from '../../src/intake/group-commit.ts';
 import { createIntakeStore, type Chunk } from '../../src/intake/intake-store.ts';

@@ -1,4 +1,5 @@
-// Goal: through a real Kafka nothing is lost and nothing counts twice, whoever restarts and whatever is forgotten.
+// Goal: through a real Kafka nothing is lost and nothing counts twice, whoever restarts and whatever is
+// forgotten.
 // Method: real topics of the test's own, real consumers in groups of their own, real Postgres.
 import { randomBytes } from 'node:crypto';
 import { RESERVATION_CREATED, TOPICS, type DeadLetter, type Topic } from '@seckill/contracts';
@@ -43,7 +44,8 @@ async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: 
     await onAssigned(assignment);
   };
   const stopConsumer = await consumeReservations({ kafka, intake, onFail, groupId, topic });
-  // kafkajs, disconnected while it joins, connects again and keeps its sockets: it would hold up the end of this file.
+  // kafkajs, disconnected while it joins, connects again and keeps its sockets: it would hold up the end of
+  // this file.
   const stop = async () => {
     await until('a place in the group', () => isAssigned);
     await stopConsumer();
@@ -180,7 +182,7 @@ await test('a Postgres restored to an earlier state is found out, though the sal
   await untilStored(fixture.pool, 60);
   await first.stop();
   t.equal(await countOf(first.metrics.distrustedEpochs, 'restored'), 0);
-  // Stopped and started again: the same Postgres is no reason for a doubt.
+  // Stopped and started again: the same Postgres is no reason for distrust.
   const same = await startIntake(t, fixture);
   await until('it has looked', async () => (await readCommitted(fixture)) === 60);
   await same.stop();

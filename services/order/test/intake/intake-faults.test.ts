@@ -1,4 +1,5 @@
-// Goal: whatever happens to Postgres or to us in the middle of a batch, nothing is lost and nothing counts twice.
+// Goal: whatever happens to Postgres or to us in the middle of a batch, nothing is lost and nothing counts
+// twice.
 // Method: a real Postgres whose connections are killed, locked and cut, at a known point of the transaction.
 import { createPool, InvariantError, type Pool } from '@seckill/runtime';
 import pg from 'pg';
@@ -243,8 +244,8 @@ await test('a deadlock with a stranger is repeated, not given up', async (t) => 
   t.teardown(() => stranger.end());
   const { intake, metrics } = buildIntake(pool);
   const retries = () => countOf(metrics.intakeRetries, 'postgres');
-  // Postgres looks for a deadlock after a second of waiting, and the intake waits first, so it is the victim; unless
-  // the machine took that second between the two, and the stranger was: then once more.
+  // Postgres looks for a deadlock after a second of waiting, and the intake waits first, so it is the victim;
+  // unless the machine took that second between the two, and the stranger was: then once more.
   let rounds = 0;
   for (; rounds < 5 && (await retries()) === 0; rounds += 1) {
     await stranger.query('BEGIN');

@@ -1,4 +1,5 @@
-// Goal: every message of a batch ends exactly once in Postgres, as an order, a refusal or a dead letter (INV-1, 2, 4).
+// Goal: every message of a batch ends exactly once in Postgres, as an order, a refusal or a dead letter
+// (INV-1, 2, 4).
 // Method: the real intake on a real Postgres, fed batch by batch as Kafka's client would; Kafka itself is in
 // intake-consumer.test.ts, faults of Postgres in intake-faults.test.ts.
 import type { DeadLetter, ReservationCreated } from '@seckill/contracts';

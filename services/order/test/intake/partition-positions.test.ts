@@ -1,5 +1,5 @@
-// Goal: each partition is read on from where the rows in Postgres end, whatever Kafka, its group or a restored Postgres
-// believes; nothing is left out unnoticed (INV-2).
+// Goal: each partition is read on from where the rows in Postgres end, whatever Kafka, its group or a
+// restored Postgres believes; nothing is left out unnoticed (INV-2).
 // Method: the real intake on a real Postgres; assignments and batches as Kafka's client would give them.
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
@@ -140,7 +140,7 @@ await test('a Postgres restored under a running intake takes nothing before what
   await intake.handleBatch(toBatch(values.slice(4), { offset: 4 }), context);
   t.same(seen.resolved, [], 'what comes later waits');
   t.same(sought, [0n, 2n], 'Kafka is told where to go back to, for every partition');
-  t.equal(await countOf(metrics.distrustedEpochs, 'restored'), 1, 'and every sale is in doubt');
+  t.equal(await countOf(metrics.distrustedEpochs, 'restored'), 1, 'and every sale is distrusted');
   await intake.handleBatch(toBatch(values.slice(2), { offset: 2 }), makeContext().context);
   t.equal((await readOrders(pool)).length, 6);
   t.equal(await readSold(pool, saleId), 6);

@@ -1,5 +1,5 @@
-// Goal: the intake judges limits of buyers and caps of channels where Redis could not: orders that come late, and what
-// is sold under an epoch whose snapshot lacks one (INV-6).
+// Goal: the intake judges limits of buyers and caps of channels where Redis could not: orders that come late,
+// and what is sold under an epoch whose snapshot lacks one (INV-6).
 // Method: the real intake on a real Postgres, fed batch by batch as Kafka's client would.
 import type { ReservationCreated } from '@seckill/contracts';
 import { test, type Test } from 'tap';

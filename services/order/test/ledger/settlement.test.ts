@@ -1,7 +1,7 @@
-// Goal: INV-5 in Postgres: of pay, cancel and expire exactly one ends an order; its units come back exactly once or never,
-// and Redis is told exactly once.
-// Method: the real ways of a payment, a buyer and expiry, fired at the same orders over many connections; then each
-// interleaving on its own, with transactions held open.
+// Goal: INV-5 in Postgres: of pay, cancel and expire exactly one ends an order; its units come back exactly
+// once or never, and Redis is told exactly once.
+// Method: the real ways of a payment, a buyer and expiry, fired at the same orders over many connections;
+// then each interleaving on its own, with transactions held open.
 import { HEADERS, type ReservationSettled } from '@seckill/contracts';
 import { createPool, transaction, type Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';

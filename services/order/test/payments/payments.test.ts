@@ -1,6 +1,7 @@
-// Goal: whatever notices come, in whatever order and number, an order is paid at most once, by the right amount, and no
-// money is dropped (decision 7).
-// Method: the real intake and the real way of a notice on a real Postgres; transactions held open where they race.
+// Goal: whatever notices come, in whatever order and number, an order is paid at most once, by the right
+// amount, and no money is dropped (D7).
+// Method: the real intake and the real way of a notice on a real Postgres; transactions held open where they
+// race.
 import { createPool, transaction } from '@seckill/runtime';
 import { test } from 'tap';
 import { applyKeptNotices, shareEarlyNoticeLock } from '../../src/payments/payment-store.ts';

@@ -1,4 +1,5 @@
-// Goal: only the newest epoch opens, and only if Redis and Postgres agree about what was reserved in it (INV-1, INV-2).
+// Goal: only the newest epoch opens, and only if Redis and Postgres agree about what was reserved in it
+// (INV-1, INV-2).
 // Method: stock's calls to a real `http` role over a real Postgres; support/stock.ts stands in for stock.
 import type { OpeningRequest } from '@seckill/contracts';
 import type { Pool } from '@seckill/runtime';
@@ -86,7 +87,7 @@ await test('Redis may not have lost a control state that it acknowledged', async
   t.equal(refusalOf(await open(saleId, { version: 4 })), 'granted', 'the last change is on its way');
 });
 
-await test('an epoch in doubt never opens, the one above it does', async (t) => {
+await test('a distrusted epoch never opens, the one above it does', async (t) => {
   const { pool, open, snapshot } = await createFixture(t);
   const saleId = await storeSale(pool, { orange: 100 });
   t.equal(refusalOf(await open(saleId, {})), 'granted');
@@ -96,7 +97,7 @@ await test('an epoch in doubt never opens, the one above it does', async (t) => 
   t.equal(refusalOf(await open(saleId, { epoch: 2 })), 'granted');
 });
 
-await test('a doubt raised while an opening waits for the sale is seen by it', async (t) => {
+await test('an epoch distrusted while an opening waits for the sale is not opened', async (t) => {
   const { pool, open } = await createFixture(t);
   const saleId = await storeSale(pool, { orange: 100 });
   const client = await pool.connect();

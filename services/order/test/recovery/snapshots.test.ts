@@ -1,6 +1,7 @@
-// Goal: every order is in the snapshot that raised the epoch or doubts that epoch; none is ever in neither (INV-1, INV-4).
-// Method: stock's calls to a real `http` role, and the real intake, over a real Postgres; both orders of each race are
-// forced with a transaction of the test's own that holds the locks.
+// Goal: every order is in the snapshot that raised the epoch or makes that epoch distrusted; none is ever in
+// neither (INV-1, INV-4).
+// Method: stock's calls to a real `http` role, and the real intake, over a real Postgres; both orders of each
+// race are forced with a transaction of the test's own that holds the locks.
 import type { Snapshot, SnapshotOrder, SnapshotPage } from '@seckill/contracts';
 import type { Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
@@ -128,7 +129,7 @@ await test('an intake transaction that holds the ledger is waited for, and its o
   t.same(await readDistrusted(pool), []);
 });
 
-await test('an intake transaction that waits for the snapshot doubts the epoch that lacks its order', async (t) => {
+await test('an intake transaction that waits for the snapshot distrusts the epoch that lacks its order', async (t) => {
   const { pool, call, saleId, path } = await createFixture(t);
   const client = await pool.connect();
   // The snapshot's own locks and epoch, held until the intake waits behind them.
@@ -173,7 +174,7 @@ await test('snapshots, restocks and the intake race without a deadlock, and no o
   const distrusted = await readDistrusted(pool);
   const highest = Math.max(0, ...distrusted.map(({ epoch }) => epoch));
   for (const { epoch, orders } of snapshots) {
-    t.ok(epoch > 1 && (orders.length === values.length || highest >= epoch), 'whole, or in doubt');
+    t.ok(epoch > 1 && (orders.length === values.length || highest >= epoch), 'whole, or distrusted');
   }
   t.equal((await take()).orders.length, values.length);
 });

@@ -1,5 +1,7 @@
-// Goal: every settlement that was committed reaches Kafka at least once, and is marked only when Kafka confirmed it.
-// Method: the real relay over a real Postgres and a real Kafka; a publisher of the test's own where it must fail.
+// Goal: every settlement that was committed reaches Kafka at least once, and is marked only when Kafka
+// confirmed it.
+// Method: the real relay over a real Postgres and a real Kafka; a publisher of the test's own where it must
+// fail.
 import { HEADERS, TOPICS } from '@seckill/contracts';
 import {
   createPool,

@@ -1,5 +1,7 @@
-// Goal: when the clocks of Redis and Postgres differ by more than holds allow for, a person hears of it, and only then.
-// Method: a real Postgres and support/stock.ts, which tells whatever time the test wants; chosen numbers for the bound.
+// Goal: when the clocks of Redis and Postgres differ by more than holds allow for, a person hears of it, and
+// only then.
+// Method: a real Postgres and support/stock.ts, which tells whatever time the test wants; chosen numbers for
+// the bound.
 import { systemClock, type Clock, type Logger } from '@seckill/runtime';
 import { test } from 'tap';
 import { ClockSkew, createClockStore, type ClockSkewDeps } from '../../src/sales/clock-skew.ts';

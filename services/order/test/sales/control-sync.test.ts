@@ -10,7 +10,7 @@ import { createStock } from '../support/stock.ts';
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-await test('stock away: 503, and the sale is handed over as soon as stock is back', async (t) => {
+await test('stock away: 503, and the control state is sent as soon as stock is back', async (t) => {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const { call } = await createService(t, pool, stock.url);
@@ -37,7 +37,7 @@ await test('an answer that is no acknowledgement is not taken for one', async (t
     stock.answer = status;
     const creating = call('POST', '/v1/sales', { body: input });
     const tries = stock.seen.length;
-    await until('a handover', () => stock.seen.length > tries);
+    await until('a call', () => stock.seen.length > tries);
     await sleep(30);
     t.match((await call('GET', `/v1/sales/${input.id ?? ''}`)).body, { acknowledged: false }, String(status));
     stock.answer = undefined;
@@ -50,7 +50,8 @@ await test('a sale that fails does not hold up the others', async (t) => {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const { call } = await createService(t, pool, stock.url);
-  // Six sales that nobody hands over (stock is busy with each for longer than a call may take), then one more.
+  // Six sales that stock does not acknowledge (stock is busy with each for longer than a call may take), then
+  // one more.
   const store = new SaleStore(pool);
   stock.answer = 503;
   for (let index = 0; index < 6; index += 1) {

@@ -1,4 +1,5 @@
-// Goal: whatever makes an epoch doubtful is found by order alone, once, and reaches stock until a later epoch is open.
+// Goal: whatever makes an epoch distrusted is found by order alone, once, and reaches stock until a later
+// epoch is open.
 // Method: the real intake and `http` role over a real Postgres; support/stock.ts stands in for stock.
 import type { Pool } from '@seckill/runtime';
 import { test } from 'tap';
@@ -16,7 +17,7 @@ async function readDistrusted(pool: Pool, saleId: string): Promise<[number, stri
   return rows.map(({ epoch, reason }) => [epoch, reason]);
 }
 
-await test('any refused order is a doubt about its sale and no other; a duplicate is none', async (t) => {
+await test('any refused order makes the epoch of its sale distrusted and no other; a duplicate does not', async (t) => {
   const { pool } = await createDatabase(t);
   const { intake, metrics } = buildIntake(pool);
   const { context } = makeContext();
@@ -43,7 +44,7 @@ await test('any refused order is a doubt about its sale and no other; a duplicat
   t.equal(await countOf(metrics.distrustedEpochs, 'refused'), 3, 'each once');
 });
 
-await test('an order of an older epoch doubts the newest; one that is known does not', async (t) => {
+await test('an order of an older epoch makes the newest distrusted; one that is known does not', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 10 });
   const { intake, metrics } = buildIntake(pool);
@@ -82,7 +83,7 @@ await test('an order of an epoch that Postgres never raised lifts the sale to it
   t.same(await readDistrusted(pool, saleId), [[5, 'restored']], 'a wild number uses no epochs up');
 });
 
-await test('Kafka remembers more than Postgres has: every sale that is not retired is doubted, once', async (t) => {
+await test('Kafka remembers more than Postgres has: every sale that is not retired is distrusted, once', async (t) => {
   const { pool } = await createDatabase(t);
   const [one, other, retired, fresh] = await Promise.all(
     [1, 2, 3, 4].map(() => storeSale(pool, { orange: 1 })),
@@ -102,15 +103,16 @@ await test('Kafka remembers more than Postgres has: every sale that is not retir
   for (const saleId of [retired, fresh]) t.same(await readDistrusted(pool, saleId ?? ''), []);
 });
 
-await test('handover repeats a doubt, without a new version, until a later epoch is open', async (t) => {
+await test('control sync repeats a distrusted epoch, without a new version, until a later one is open', async (t) => {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const { url, metrics } = await createService(t, pool, stock.url);
   const saleId = await storeSale(pool, { orange: 1 });
-  await until('the first handover', async () => (await readAcknowledged(pool)) === 1);
+  await until('the first control state', async () => (await readAcknowledged(pool)) === 1);
   await pool.query(`INSERT INTO doubts VALUES ($1, 1, 'late_row')`, [saleId]);
-  await until('the doubt', () => stock.seen.some(({ distrustedEpoch }) => distrustedEpoch === 1));
-  // Stock acknowledges, but has not loaded: an acknowledgement alone does not end it, nor does it come in a flood.
+  await until('the distrusted epoch', () => stock.seen.some(({ distrustedEpoch }) => distrustedEpoch === 1));
+  // Stock acknowledges, but has not loaded: an acknowledgement alone does not end it, nor does it come in a
+  // flood.
   const tries = stock.seen.length;
   await until('three more tries', () => stock.seen.length >= tries + 3);
   t.ok((await countOf(metrics.controlSyncCalls, 'failed')) >= 3, 'each with a longer pause');

@@ -77,7 +77,7 @@ await test('the ledger has the units before stock may sell them', async (t) => {
   const saleId = await createSale(service);
   stock.delayMs = 300;
   const restocking = restock(service, saleId, { key: 'k' });
-  await until('the handover', () => stock.seen.some(({ version }) => version === 2));
+  await until('the control state', () => stock.seen.some(({ version }) => version === 2));
   const { rows } = await pool.query<{ total: string }>(`SELECT total FROM ledger WHERE sku = 'orange'`);
   t.equal(rows[0]?.total, '200');
   t.equal(stock.applied.get(saleId)?.version, 1, 'stock has not');

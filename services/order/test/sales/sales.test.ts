@@ -45,7 +45,7 @@ await test('a sale is stored with its ledger, loaded by stock, and answered 201'
     items: [{ sku: 'orange', price: 2_990, total: 100 }],
     channels: [{ id: 'xingfu-li', cap: 300 }],
   });
-  t.equal(stock.epochs.get(input.id ?? ''), 1, 'stock loaded it during the handover, by calling us back');
+  t.equal(stock.epochs.get(input.id ?? ''), 1, 'stock loaded it within that call, by calling us back');
   const { rows } = await pool.query('SELECT sku, total, sold, price, currency FROM ledger');
   t.same(rows, [{ sku: 'orange', total: '100', sold: '0', price: '2990', currency: 'CNY' }]);
   t.same((await call('GET', `/v1/sales/${input.id ?? ''}`)).body, body);
@@ -233,7 +233,7 @@ await test('pause, resume and close raise the version once; closed is for ever',
   t.same(
     [...new Set(stock.seen.map(({ version }) => version))],
     [1, 2, 3, 4, 5],
-    'handed over in the order of versions',
+    'sent in the order of versions',
   );
   t.match(await call('POST', '/v1/sales/nowhere/pause'), { status: 404, body: { code: 'sale_not_found' } });
 });

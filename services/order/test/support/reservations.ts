@@ -25,7 +25,9 @@ export function makeSaleInput(changes: Partial<SaleInput> = {}): SaleInput {
   };
 }
 
-/** A sale with these totals that is open under epoch 1, straight into Postgres: the intake does not care how. */
+/**
+ * A sale with these totals that is open under epoch 1, straight into Postgres: the intake does not care how.
+ */
 export async function storeSale(
   pool: Pool,
   totals: Record<string, number>,

@@ -1,6 +1,6 @@
-// Stands in for stock: a real HTTP server that speaks stock's side of the contract, towards the real order. The real
-// stock needs Redis and the scripts, and services never import each other; and these tests must decide when it answers,
-// late, wrongly, or not at all. Both together are tested in test/.
+// Stands in for stock: a real HTTP server that speaks stock's side of the contract, towards the real order.
+// The real stock needs Redis and the scripts, and services never import each other; and these tests must
+// decide when it answers, late, wrongly, or not at all. Both together are tested in test/.
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { ControlState, Snapshot } from '@seckill/contracts';
@@ -28,7 +28,10 @@ export interface Stock {
   clockAheadMs: number;
   /** How often it was asked for its clock. */
   clockReads: number;
-  /** Order's address, to be called back for the load of a sale that is new or in doubt, as by the real stock; undefined: load without. */
+  /**
+   * Order's address, to be called back for the load of a sale that is new or distrusted, as by the real
+   * stock; undefined: load without.
+   */
   orderUrl: string | undefined;
   up(): Promise<void>;
   down(): Promise<void>;
