@@ -7,8 +7,8 @@ import { LIMITS } from './limits.ts';
 export const STATES_CHANNEL = 'seckill:states';
 
 /**
- * In a cluster each node has a channel of its own, for what was read there: a gateway judges the age of a state by the
- * clock of the node that told it. Without a node: of the one Redis.
+ * In a cluster each node has a channel of its own, for what was read there: a gateway judges the age of a
+ * state by the clock of the node that told it. Without a node: of the one Redis.
  */
 export function statesChannel(nodeId?: string): string {
   return nodeId === undefined ? STATES_CHANNEL : `${STATES_CHANNEL}:${nodeId}`;
@@ -18,7 +18,8 @@ export function statesChannel(nodeId?: string): string {
 export const ANNOUNCED_USERS_MAX = 2_000;
 
 /**
- * What a stock process knows of a lane at one instant of Redis' clock (docs/recovery.md), and who reserved through it since its last message. Instants are milliseconds since the epoch.
+ * What a stock process knows of a lane at one instant of Redis' clock (docs/recovery.md), and who reserved
+ * through it since its last message. Instants are milliseconds since the epoch.
  */
 export const Announcement = Type.Object(
   {
@@ -56,9 +57,9 @@ export const FULL_USERS_MAX = 1_000_000;
 export interface FullState extends StockState {
   channels: string[];
   /**
-   * Hashes of all users who have a key in the lane, among them those of sequences 1 to `sequence` and of earlier
-   * epochs: base64 of 32-bit numbers, little-endian. Absent when there are more than `FULL_USERS_MAX`, or when the lane
-   * was loaded anew during the reading.
+   * Hashes of all users who have a key in the lane, among them those of sequences 1 to `sequence` and of
+   * earlier epochs: base64 of 32-bit numbers, little-endian. Absent when there are more than
+   * `FULL_USERS_MAX`, or when the lane was loaded anew during the reading.
    */
   users?: string;
 }

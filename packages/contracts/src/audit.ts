@@ -14,7 +14,10 @@ export const AuditVerdict = Type.Union([
 ]);
 export type AuditVerdict = Static<typeof AuditVerdict>;
 
-/** Answer of `GET /v1/sales/:saleId/audit`: what Redis, Kafka and Postgres hold of a sale, side by side. In units. */
+/**
+ * Answer of `GET /v1/sales/:saleId/audit`: what Redis, Kafka and Postgres hold of a sale, side by side. In
+ * units.
+ */
 export const Audit = Type.Object({
   saleId: SaleId,
   /** By Postgres' clock. */

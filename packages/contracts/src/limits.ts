@@ -1,4 +1,7 @@
-/** Bounds of the contracts: of the public API, which checks each at the edge, and of the calls between the services. */
+/**
+ * Bounds of the contracts: of the public API, which checks each at the edge, and of the calls between the
+ * services.
+ */
 export const LIMITS = {
   /** Characters of a user id: it becomes part of a Redis hash field per buyer. */
   userIdLengthMax: 128,
@@ -23,10 +26,13 @@ export const LIMITS = {
   /** Reservations in one call from gateway to stock; bounds the time one pipeline keeps Redis busy. */
   reserveBatchMax: 256,
   /**
-   * A rebuild raises the epoch by one: a hundred rebuilds a second reach this bound in 300 years. Without it one wrong
-   * number in a message could use up all epochs.
+   * A rebuild raises the epoch by one: a hundred rebuilds a second reach this bound in 300 years. Without it
+   * one wrong number in a message could use up all epochs.
    */
   epochMax: 1_000_000_000_000,
-  /** Orders in one page of a snapshot, and holds in one question for verdicts: about 200 kB, 5 ms of Redis' time. */
+  /**
+   * Orders in one page of a snapshot, and holds in one question for verdicts: about 200 kB, 5 ms of Redis'
+   * time.
+   */
   rebuildPageMax: 500,
 } as const;

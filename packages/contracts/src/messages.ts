@@ -8,8 +8,8 @@ export const HEADERS = {
   type: 'message-type',
   version: 'message-version',
   /**
-   * On a ReservationCreated that stock published again from a hold long past its end: order answers with the settlement
-   * again if the order has ended, for then that is what got lost.
+   * On a ReservationCreated that stock published again from a hold long past its end: order answers with the
+   * settlement again if the order has ended, for then that is what got lost.
    */
   republished: 'republished',
 } as const;
@@ -24,7 +24,10 @@ const MessageLine = Type.Object(
   { additionalProperties: false },
 );
 
-/** `seckill.reservations`, v1: all that an order row needs. Instants are milliseconds since the epoch, by Redis' clock. */
+/**
+ * `seckill.reservations`, v1: all that an order row needs. Instants are milliseconds since the epoch, by
+ * Redis' clock.
+ */
 export const ReservationCreated = Type.Object(
   {
     reservationId: ReservationId,
@@ -39,7 +42,8 @@ export const ReservationCreated = Type.Object(
     lines: Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.linesMax }),
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
     channelId: Type.Optional(ChannelId),
-    // Wider than the public pattern on purpose: what stock promised must be stored, whatever the edge allowed that day.
+    // Wider than the public pattern on purpose: what stock promised must be stored, whatever the edge allowed
+    // that day.
     ref: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     reservedAt: Type.Integer({ minimum: 0 }),
     expiresAt: Type.Integer({ minimum: 0 }),
@@ -68,7 +72,10 @@ export const ReservationSettled = Type.Object(
 export type ReservationSettled = Static<typeof ReservationSettled>;
 export const RESERVATION_SETTLED = { type: 'ReservationSettled', version: '1' } as const;
 
-/** `seckill.dead-letters`: where a message that could not be understood was met, and why. The value travels as it was. */
+/**
+ * `seckill.dead-letters`: where a message that could not be understood was met, and why. The value travels as
+ * it was.
+ */
 export interface DeadLetter {
   topic: string;
   partition: number;
@@ -80,7 +87,10 @@ export interface DeadLetter {
   headers?: Record<string, string>;
   /** The original value, base64: it may be anything. */
   value: string;
-  /** Key, headers and value are left out, because they are larger than the topic takes; the original is where it was. */
+  /**
+   * Key, headers and value are left out, because they are larger than the topic takes; the original is where
+   * it was.
+   */
   isTruncated?: boolean;
 }
 export const DEAD_LETTER = { type: 'DeadLetter', version: '1' } as const;

@@ -1,8 +1,9 @@
 /**
- * Why a reservation is refused, in order of precedence: if more than one applies, the first is answered. The header of
- * `scripts/lua/reserve.lua`, the catalogue in problems.ts and docs/http-api.md keep this order, and a test compares them.
- * Two answers have no place in it. `outcome_unknown` replaces whatever the outcome was, and `internal` is our own bug.
- * The gateway answers `overloaded` before anything else when the gateway itself sheds load.
+ * Why a reservation is refused, in order of precedence: if more than one applies, the first is answered. The
+ * header of `scripts/lua/reserve.lua`, the catalogue in problems.ts and docs/http-api.md keep this order, and
+ * a test compares them. Two answers have no place in it. `outcome_unknown` replaces whatever the outcome was,
+ * and `internal` is our own bug. The gateway answers `overloaded` before anything else when the gateway
+ * itself sheds load.
  */
 export const RESERVE_OUTCOMES = [
   'unauthenticated',

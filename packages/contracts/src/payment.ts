@@ -20,8 +20,9 @@ export const PaymentNotification = Type.Object(
 export type PaymentNotification = Static<typeof PaymentNotification>;
 
 /**
- * `paid`: this money paid the order. `already_paid`: a repeat of the notice that did. `refund_due`: the money is here
- * and buys nothing (late, second or wrong amount). `recorded`: the order has not arrived yet; it is applied when it does.
+ * `paid`: this money paid the order. `already_paid`: a repeat of the notice that did. `refund_due`: the money
+ * is here and buys nothing (late, second or wrong amount). `recorded`: the order has not arrived yet; it is
+ * applied when it does.
  */
 export const PaymentResult = Type.Union([
   Type.Literal('paid'),

@@ -63,9 +63,10 @@ export const Reservation = Type.Object({
 export type Reservation = Static<typeof Reservation>;
 
 /**
- * What stock answers to one item of a batch, as the script decided. An item that is refused never fails its neighbours.
- * `sale_unavailable` with `missing` lets the gateway ask order whether there is such a sale at all: that Redis lacks the
- * keys of a sale never means `sale_not_found` (docs/recovery.md). The refusals stand in the order of RESERVE_OUTCOMES.
+ * What stock answers to one item of a batch, as the script decided. An item that is refused never fails its
+ * neighbours. `sale_unavailable` with `missing` lets the gateway ask order whether there is such a sale at
+ * all: that Redis lacks the keys of a sale never means `sale_not_found` (docs/recovery.md). The refusals
+ * stand in the order of RESERVE_OUTCOMES.
  */
 export type ReserveAnswer =
   | { outcome: 'reserved'; replayed: boolean; reservation: Reservation }

@@ -18,8 +18,8 @@ export const SaleDefinition = Type.Object({
 export type SaleDefinition = Static<typeof SaleDefinition>;
 
 /**
- * What order answers to the gateway for a sale. Counts are stock's to tell; `partnerId` and `cap` are here for the
- * gateway to hide from everyone but admins.
+ * What order answers to the gateway for a sale. Counts are stock's to tell; `partnerId` and `cap` are here
+ * for the gateway to hide from everyone but admins.
  */
 export const SaleRecord = Type.Object({
   definition: SaleDefinition,
@@ -29,8 +29,8 @@ export const SaleRecord = Type.Object({
   /** Has stock applied this version? */
   acknowledged: Type.Boolean(),
   /**
-   * Long over, nothing left to settle, and stock may have forgotten it: the last counts, from Postgres. Everything that
-   * is not paid is available.
+   * Long over, nothing left to settle, and stock may have forgotten it: the last counts, from Postgres.
+   * Everything that is not paid is available.
    */
   retired: Type.Optional(
     Type.Object({

@@ -4,7 +4,8 @@ import { Instant } from './instant.ts';
 import { LIMITS } from './limits.ts';
 import { Price } from './money.ts';
 
-// C0, DEL and C1 control characters and lone surrogates are refused: Postgres cannot store NUL, and a title is one line.
+// C0, DEL and C1 control characters and lone surrogates are refused: Postgres cannot store NUL, and a title
+// is one line.
 const PLAIN_TEXT = '[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]';
 const Title = Type.String({ pattern: `^${PLAIN_TEXT}{1,${LIMITS.titleLengthMax}}$` });
 const OpaqueId = Type.String({ pattern: `^${PLAIN_TEXT}{1,128}$` });

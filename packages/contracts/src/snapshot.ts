@@ -20,8 +20,9 @@ export interface SnapshotOrder {
 }
 
 /**
- * The end of each partition of `seckill.reservations`, by its number: the offset of the next message. Order answers
- * only once the intake has stored everything before them, so that nothing promised is on its way any more.
+ * The end of each partition of `seckill.reservations`, by its number: the offset of the next message. Order
+ * answers only once the intake has stored everything before them, so that nothing promised is on its way any
+ * more.
  */
 export const KafkaEnds = Type.Array(Type.String({ pattern: '^\\d{1,19}$' }), { maxItems: 1_024 });
 export type KafkaEnds = Static<typeof KafkaEnds>;
@@ -30,7 +31,8 @@ export type KafkaEnds = Static<typeof KafkaEnds>;
 export const SnapshotRequest = Type.Object(
   {
     /**
-     * The epoch the lane stands at: the snapshot's is higher, also when Postgres was restored from before it. Absent: 0.
+     * The epoch the lane stands at: the snapshot's is higher, also when Postgres was restored from before it.
+     * Absent: 0.
      */
     above: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.epochMax })),
     /** May be absent for a sale that never opened, so that one can be created while Kafka is away. */
@@ -53,7 +55,10 @@ export interface Snapshot extends SnapshotPage {
   control: ControlState;
 }
 
-/** Body of `POST /internal/sales/:saleId/openings`: what the lane holds, loaded or found again, before it opens. */
+/**
+ * Body of `POST /internal/sales/:saleId/openings`: what the lane holds, loaded or found again, before it
+ * opens.
+ */
 export const OpeningRequest = Type.Object(
   {
     lane: Type.Integer({ minimum: 0, maximum: 9_999 }),
@@ -70,9 +75,10 @@ export const OpeningRequest = Type.Object(
 export type OpeningRequest = Static<typeof OpeningRequest>;
 
 /**
- * Why an epoch may not open. `superseded`: there is a later one, or Postgres has reason to doubt it; `behind`: Redis
- * lacks reservations that Postgres stores; `ahead`: Postgres lacks reservations that Redis made; `outdated`: Redis
- * lacks a control state that it acknowledged. Each of them means: load a new snapshot.
+ * Why an epoch may not open. `superseded`: there is a later one, or Postgres has reason to doubt it;
+ * `behind`: Redis lacks reservations that Postgres stores; `ahead`: Postgres lacks reservations that Redis
+ * made; `outdated`: Redis lacks a control state that it acknowledged. Each of them means: load a new
+ * snapshot.
  */
 export type OpeningRefusal = 'superseded' | 'behind' | 'ahead' | 'outdated';
 

@@ -13,8 +13,8 @@ export const TOPICS = {
 } as const satisfies Record<string, Topic>;
 
 /**
- * The partition of a key. Producers name it themselves instead of leaving it to the client library, because the
- * acknowledgement has to be checked against the very partitions sent to (D3).
+ * The partition of a key. Producers name it themselves instead of leaving it to the client library, because
+ * the acknowledgement has to be checked against the very partitions sent to (D3).
  */
 export function partitionOf(topic: Topic, key: string): number {
   return fnv1a(key) % topic.partitions;

@@ -2,9 +2,14 @@ import type { Clock } from './clock.ts';
 
 export interface BatcherOptions<Item, Answer> {
   clock: Clock;
-  /** One answer per item, in order. Aborted when the items were answered `unknown`; it must settle soon then. */
+  /**
+   * One answer per item, in order. Aborted when the items were answered `unknown`; it must settle soon then.
+   */
   send: (items: Item[], signal: AbortSignal) => Promise<Answer[]>;
-  /** What an item hears that was surely not sent: the queue was full, it waited too long, or the batcher is closed. */
+  /**
+   * What an item hears that was surely not sent: the queue was full, it waited too long, or the batcher is
+   * closed.
+   */
   overloaded: Answer;
   /** What an item hears whose call took too long, threw, or answered for another number of items. */
   unknown: Answer;
@@ -30,9 +35,10 @@ interface Entry<Item, Answer> {
 }
 
 /**
- * Brings together what arrives while calls are under way (D8), or in one turn of the event loop: an item alone
- * leaves at the end of the turn, so nothing waits at low load; at the peak the cost of a call is shared. Items leave in
- * the order they came. `add` never rejects, and one item's answer depends on no other's.
+ * Brings together what arrives while calls are under way (D8), or in one turn of the event loop: an item
+ * alone leaves at the end of the turn, so nothing waits at low load; at the peak the cost of a call is
+ * shared. Items leave in the order they came. `add` never rejects, and one item's answer depends on no
+ * other's.
  */
 export class Batcher<Item, Answer> {
   readonly #options: BatcherOptions<Item, Answer>;
@@ -73,8 +79,8 @@ export class Batcher<Item, Answer> {
   }
 
   /**
-   * After what the sockets have brought in this turn: at the peak every second call carried one item only. 23 % more
-   * reservations a second (median of six pairs).
+   * After what the sockets have brought in this turn: at the peak every second call carried one item only. 23
+   * % more reservations a second (median of six pairs).
    */
   #sendSoon(): void {
     if (this.#isScheduled || !this.#hasFreeCall()) return;

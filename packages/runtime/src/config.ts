@@ -9,8 +9,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * What a process begins with. A configuration that is not usable is told in words on standard error, without a stack
- * trace, for it is the operator's to mend, and ends the process with 1.
+ * What a process begins with. A configuration that is not usable is told in words on standard error, without
+ * a stack trace, for it is the operator's to mend, and ends the process with 1.
  * @throws what `read` throws, unless it is a ConfigError.
  */
 export function readConfigOrExit<Config>(read: () => Config): Config {
@@ -30,8 +30,8 @@ interface IntegerOptions {
 }
 
 /**
- * Reads environment variables once, typed, and reports every error together in `done()`, so that an operator mends a
- * deployment in one round. A secret may also come as `<NAME>_FILE`; none has a default.
+ * Reads environment variables once, typed, and reports every error together in `done()`, so that an operator
+ * mends a deployment in one round. A secret may also come as `<NAME>_FILE`; none has a default.
  */
 export class ConfigReader {
   readonly #environment: NodeJS.ProcessEnv;

@@ -10,8 +10,9 @@ interface ErrorLog {
 }
 
 /**
- * What a log tells of an error: these fields and no other. ioredis keeps the whole command on its errors (the password
- * of AUTH, a script with the user ids and keys it was given), pg the values of a row (`detail`), undici the request.
+ * What a log tells of an error: these fields and no other. ioredis keeps the whole command on its errors (the
+ * password of AUTH, a script with the user ids and keys it was given), pg the values of a row (`detail`),
+ * undici the request.
  * @returns what was given, when it is not an object: anybody may throw a string.
  */
 export function describeError(error: unknown): unknown {

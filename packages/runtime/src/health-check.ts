@@ -1,6 +1,7 @@
 /**
- * Health check of a container, in Node because the image has no other client: exits 0 when the service beside it is
- * ready. One image holds three services, and one of them runs in a container: PORT, else the ports that the services listen on by default.
+ * Health check of a container, in Node because the image has no other client: exits 0 when the service beside
+ * it is ready. One image holds three services, and one of them runs in a container: PORT, else the ports that
+ * the services listen on by default.
  */
 import { get } from 'node:http';
 

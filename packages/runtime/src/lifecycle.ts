@@ -1,12 +1,15 @@
 import { systemClock } from './clock.ts';
 import type { Logger } from './logger.ts';
 
-/** Everything must have ended by then, after the drain, or the process exits with 1: an orchestrator would kill it anyway. */
+/**
+ * Everything must have ended by then, after the drain, or the process exits with 1: an orchestrator would
+ * kill it anyway.
+ */
 const STOP_MS = 20_000;
 
 /**
- * Start and end of one process. What was opened last is closed first; a second signal exits at once; an error nobody
- * handled, an InvariantError above all, ends the process, for its state can no longer be trusted.
+ * Start and end of one process. What was opened last is closed first; a second signal exits at once; an error
+ * nobody handled, an InvariantError above all, ends the process, for its state can no longer be trusted.
  */
 export class Lifecycle {
   readonly #closers: { name: string; close: () => Promise<unknown> }[] = [];
@@ -58,8 +61,8 @@ export class Lifecycle {
   }
 
   async #stop(exitCode: number): Promise<void> {
-    // A balancer learns from /readyz, or from its orchestrator, that we leave; until it has, it sends requests, and they
-    // are served. Whoever fails ends at once.
+    // A balancer learns from /readyz, or from its orchestrator, that we leave; until it has, it sends
+    // requests, and they are served. Whoever fails ends at once.
     const drainMs = exitCode === 0 && this.#isReady ? this.#drainMs : 0;
     const watchdog = setTimeout(() => {
       this.#logger.error({ stopMs: STOP_MS }, 'did not stop in time');

@@ -28,8 +28,8 @@ export function createPool(url: string, logger: Logger, options: PoolOptions): P
   const warn = (error: Error) => {
     logger.warn({ err: error }, 'postgres connection');
   };
-  // Without a listener the death of a connection is an uncaught exception: of an idle one on the pool, of one that is
-  // checked out on the client itself, besides the error that its query gets.
+  // Without a listener the death of a connection is an uncaught exception: of an idle one on the pool, of one
+  // that is checked out on the client itself, besides the error that its query gets.
   pool.on('error', warn);
   pool.on('connect', (client) => client.on('error', warn));
   return pool;
@@ -59,12 +59,14 @@ export async function transaction<Result>(
 
 /**
  * What an error of Postgres means for the caller (docs/recovery.md): `transient` (class 08, 40, 53, 57, or no
- * connection) waits and repeats; `data` (22, 23) will fail again with the same input; anything else is `other`.
+ * connection) waits and repeats; `data` (22, 23) will fail again with the same input; anything else is
+ * `other`.
  */
 export function classifyPostgresError(error: unknown): 'transient' | 'data' | 'other' {
   if (!(error instanceof Error)) return 'other';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  // 25006: read-only for a moment, after a failover or on a full disk; 58: the server's own disk. Ours to wait out.
+  // 25006: read-only for a moment, after a failover or on a full disk; 58: the server's own disk. Ours to
+  // wait out.
   if (/^(08|40|53|57|58|25006)/.test(code)) return 'transient';
   if (/^(22|23)/.test(code)) return 'data';
   // 55P03: lock_timeout; 25P03: idle in transaction; socket errors carry errno names.

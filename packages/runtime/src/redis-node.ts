@@ -23,8 +23,8 @@ export async function readNode(redis: Redis): Promise<RedisNode> {
 }
 
 /**
- * URLs of the primaries that any of these nodes knows, with the protocol, user and password of `url`: where nodes
- * disagree, whoever is asked in vain tells so.
+ * URLs of the primaries that any of these nodes knows, with the protocol, user and password of `url`: where
+ * nodes disagree, whoever is asked in vain tells so.
  */
 export function toPrimaryUrls(nodes: RedisNode[], url: string): Set<string> {
   return new Set(
@@ -38,7 +38,10 @@ export function toPrimaryUrls(nodes: RedisNode[], url: string): Set<string> {
   );
 }
 
-/** Asks the node that `url` leads to. @throws RedisPolicyError when it is no node of a cluster; ioredis' error. */
+/**
+ * Asks the node that `url` leads to. @throws RedisPolicyError when it is no node of a cluster; ioredis'
+ * error.
+ */
 export async function askPrimaryUrls(url: string, logger: Logger): Promise<Set<string>> {
   // No INFO: the gateway's user may not ask for it.
   const redis = createRedis(url, logger, { enableReadyCheck: false });
@@ -80,7 +83,10 @@ interface Line {
   moving: number[];
 }
 
-/** `id ip:port@bus[,hostname] flags primary ping pong epoch link slots…`; a slot on its way is `[slot->-id]`, `[slot-<-id]`. */
+/**
+ * `id ip:port@bus[,hostname] flags primary ping pong epoch link slots…`; a slot on its way is `[slot->-id]`,
+ * `[slot-<-id]`.
+ */
 function parseLine(line: string, host: string): Line {
   const [id = '', place = '', flags = '', , , , configEpoch = '', , ...slots] = line.split(' ');
   const [endpoint = '', hostname = ''] = place.split(',');
@@ -108,7 +114,10 @@ function isServing({ flags, slots }: Line): boolean {
 
 const GONE = new Set(['fail', 'handshake', 'noaddr']);
 
-/** The slot of a key, or of what stands between its braces: CRC16-XMODEM modulo 16,384 (Redis Cluster's specification). */
+/**
+ * The slot of a key, or of what stands between its braces: CRC16-XMODEM modulo 16,384 (Redis Cluster's
+ * specification).
+ */
 export function slotOf(tag: string): number {
   let crc = 0;
   for (const byte of Buffer.from(tag)) {

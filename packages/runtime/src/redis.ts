@@ -2,8 +2,9 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from './logger.ts';
 
 /**
- * A connection that fails fast and never repeats a command by itself: a script in flight when the socket died may have
- * run, and the caller is told "unknown" instead (ioredis resends by default, and queues for ever while it is offline).
+ * A connection that fails fast and never repeats a command by itself: a script in flight when the socket died
+ * may have run, and the caller is told "unknown" instead (ioredis resends by default, and queues for ever
+ * while it is offline).
  */
 export function createRedis(
   url: string,
@@ -18,19 +19,21 @@ export function createRedis(
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    // Commands of one tick in one write. The hot path has its explicit pipelines: under `reserve` no difference could be told
-    // (without it 0.91, single pairs from 0.81 to 1.32); it is meant for the limiter's counts and the many small reads.
+    // Commands of one tick in one write. The hot path has its explicit pipelines: under `reserve` no
+    // difference could be told (without it 0.91, single pairs from 0.81 to 1.32); it is meant for the
+    // limiter's counts and the many small reads.
     enableAutoPipelining: true,
     connectTimeout: 1_000,
     commandTimeout: 500,
-    // A command that timed out stays on its socket. One that went silent without closing (a lost route) would be kept
-    // until the kernel gives up, about 15 minutes; after this long without an awaited answer it is replaced. Stock asks
-    // first whether Redis answers others (services/stock/src/redis/connection.ts).
+    // A command that timed out stays on its socket. One that went silent without closing (a lost route) would
+    // be kept until the kernel gives up, about 15 minutes; after this long without an awaited answer it is
+    // replaced. Stock asks first whether Redis answers others (services/stock/src/redis/connection.ts).
     socketTimeout: 2_000,
     // ioredis 6 would wait up to 5 s between attempts; a sale has no 5 s.
     retryStrategy: (attempt) => Math.min(500, 20 * 2 ** Math.min(attempt, 5)),
-    // A primary that was demoted answers READONLY: reconnect, for the address may lead elsewhere now. Never send again
-    // (2): the command carries the run_id of before, and a Redis promoted meanwhile would take it for its own.
+    // A primary that was demoted answers READONLY: reconnect, for the address may lead elsewhere now. Never
+    // send again (2): the command carries the run_id of before, and a Redis promoted meanwhile would take it
+    // for its own.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
     ...options,
   });
@@ -53,7 +56,10 @@ export async function assertNoEviction(redis: Redis): Promise<void> {
   }
 }
 
-/** Says in the log what a loss of power would cost: `appendonly yes` and `appendfsync always` lose nothing (D11). */
+/**
+ * Says in the log what a loss of power would cost: `appendonly yes` and `appendfsync always` lose nothing
+ * (D11).
+ */
 export async function warnOfDurability(redis: Redis, logger: Logger): Promise<void> {
   try {
     const settings = Object.fromEntries(
@@ -81,8 +87,9 @@ export interface RedisAddress {
 /** Of the Redis process behind a connection, and of the history it writes. */
 export interface RedisIdentity {
   /**
-   * `run_id` and `master_replid` (docs/recovery.md). Changes at each restart, and at each promotion: run_id alone
-   * would survive a primary that was demoted, took over the data of a replica that lacks the tail, and was promoted again.
+   * `run_id` and `master_replid` (docs/recovery.md). Changes at each restart, and at each promotion: run_id
+   * alone would survive a primary that was demoted, took over the data of a replica that lacks the tail, and
+   * was promoted again.
    */
   runId: string;
   isCluster: boolean;

@@ -1,4 +1,5 @@
-// Goal: the batcher keeps order and its bounds, answers every item exactly once, and waits for nothing but the turn when idle.
+// Goal: the batcher keeps order and its bounds, answers every item exactly once, and waits for nothing but
+// the turn when idle.
 // Method: its real code on a clock that the test turns, with a transport that the test answers by hand.
 import t from 'tap';
 import { Batcher, type BatcherOptions } from '../src/batcher.ts';

@@ -1,4 +1,5 @@
-// Goal: an operator learns of every mistake at once, and no secret is echoed. Method: the reader on made-up environments.
+// Goal: an operator learns of every mistake at once, and no secret is echoed. Method: the reader on made-up
+// environments.
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** Goal: a container's health is its service's /readyz, and silence is no health. Method: the program beside a server. */
+/**
+ * Goal: a container's health is its service's /readyz, and silence is no health. Method: the program beside a
+ * server.
+ */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -1,5 +1,6 @@
-// Goal: a connection to Redis that went silent without closing is replaced, or one lost route would stop a service for
-// a quarter of an hour. Method: a real Redis behind a small TCP proxy that stops forwarding one connection.
+// Goal: a connection to Redis that went silent without closing is replaced, or one lost route would stop a
+// service for a quarter of an hour. Method: a real Redis behind a small TCP proxy that stops forwarding one
+// connection.
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { pino } from 'pino';

@@ -13,7 +13,10 @@ import { createOrderClient } from './upstream/order-client.ts';
 import { createReserver, type Reserver } from './upstream/reserver.ts';
 import { createStockClient, type StockClient } from './upstream/stock-client.ts';
 
-/** A request waits for its count at the shared Redis; a count that takes longer than this is made here instead. */
+/**
+ * A request waits for its count at the shared Redis; a count that takes longer than this is made here
+ * instead.
+ */
 const SHARED_COUNT_MS = 100;
 
 /** Starts everything behind the routes. */
@@ -66,8 +69,8 @@ function startStockClient(deps: GatewayDeps): StockClient {
 }
 
 /**
- * Reservations have connections of their own: behind a crowd that reads the sale, a batch would wait for a free
- * connection until it is too late for an answer.
+ * Reservations have connections of their own: behind a crowd that reads the sale, a batch would wait for a
+ * free connection until it is too late for an answer.
  */
 function startReserver(deps: GatewayDeps): Reserver {
   const { config, logger, lifecycle, registry } = deps;

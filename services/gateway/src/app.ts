@@ -56,8 +56,8 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
 }
 
 /**
- * An API answers programs: a browser that is led here must not guess a type, run, frame or leak anything. TLS and HSTS are
- * the ingress' business.
+ * An API answers programs: a browser that is led here must not guess a type, run, frame or leak anything. TLS
+ * and HSTS are the ingress' business.
  */
 function answerSafely(app: Http): void {
   app.addHook('onRequest', async (_request, reply) => {

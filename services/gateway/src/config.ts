@@ -74,25 +74,27 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
       max: 1_000_000_000,
     }),
     rateLimitRedisUrl: readRateLimitRedis(reader),
-    // A process answers some thousands a second, so this many are about a second of work: whoever stands further back
-    // would be refused for his wait (RESERVE_WAIT_MS).
+    // A process answers some thousands a second, so this many are about a second of work: whoever stands
+    // further back would be refused for his wait (RESERVE_WAIT_MS).
     requestsMax: reader.integer('HTTP_REQUESTS_COUNT_MAX', { default: 10_000, min: 1, max: 1_000_000 }),
     // Balancers need a few seconds to learn that a pod leaves.
     drainMs: reader.integer('DRAIN_MS', { default: 5_000, min: 0, max: 60_000 }),
     docsBaseUrl: reader.optional('DOCS_BASE_URL') ?? '',
     stockTimeoutMs: reader.integer('STOCK_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
     orderTimeoutMs: reader.integer('ORDER_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
-    // Two keep stock busy while one answer is on its way back; fewer calls are larger ones. Beside four, with 64 buyers at
-    // once: 14 % more reservations a second for 18 % less CPU each (medians of four pairs in one run).
+    // Two keep stock busy while one answer is on its way back; fewer calls are larger ones. Beside four, with
+    // 64 buyers at once: 14 % more reservations a second for 18 % less CPU each (medians of four pairs in one
+    // run).
     reserveCallsMax: reader.integer('RESERVE_CALLS_MAX', { default: 2, min: 1, max: 256 }),
-    // Two calls of the script, 1.5 ms of Redis' time, so that other sales and the settler get their turn in between.
+    // Two calls of the script, 1.5 ms of Redis' time, so that other sales and the settler get their turn in
+    // between.
     reserveBatchCountMax: reader.integer('RESERVE_BATCH_COUNT_MAX', {
       default: 128,
       min: 1,
       max: LIMITS.reserveBatchMax,
     }),
-    // About what one stock process answers in RESERVE_WAIT_MS: what stands further back would be refused for its age.
-    // What one turn of the event loop brings stands here too, also when a call is free for it.
+    // About what one stock process answers in RESERVE_WAIT_MS: what stands further back would be refused for
+    // its age. What one turn of the event loop brings stands here too, also when a call is free for it.
     reserveQueueCountMax: reader.integer('RESERVE_QUEUE_COUNT_MAX', {
       default: 8_192,
       min: LIMITS.reserveBatchMax,
@@ -153,7 +155,10 @@ function readRateLimitRedis(reader: ConfigReader): string | undefined {
   return url;
 }
 
-/** CIDRs or addresses only: a hop count is not supported by Fastify any more, and `true` lets a client choose its address. */
+/**
+ * CIDRs or addresses only: a hop count is not supported by Fastify any more, and `true` lets a client choose
+ * its address.
+ */
 function readTrustProxy(reader: ConfigReader): string | undefined {
   const text = reader.optional('TRUST_PROXY');
   const entries = text?.split(',').map((entry) => entry.trim()) ?? [];

@@ -24,7 +24,9 @@ export interface ApiDeps {
   logger: Logger;
   isReady: () => boolean;
   docsBaseUrl: string;
-  /** Proxies whose `X-Forwarded-For` is believed: addresses, CIDRs. Absent: the address of the socket counts. */
+  /**
+   * Proxies whose `X-Forwarded-For` is believed: addresses, CIDRs. Absent: the address of the socket counts.
+   */
   trustProxy?: string;
   admission: AdmissionDeps;
   /** Requests in flight. */

@@ -41,8 +41,8 @@ export function viewSale(record: SaleRecord, stock: StockState, isAdmin: boolean
 }
 
 /**
- * A sale that ended long ago, of which stock keeps nothing any more: order's last counts, as a state of stock's shape.
- * The clock is our own here, for nothing hangs on it any more.
+ * A sale that ended long ago, of which stock keeps nothing any more: order's last counts, as a state of
+ * stock's shape. The clock is our own here, for nothing hangs on it any more.
  */
 export function retiredState({ definition, version, retired }: SaleRecord): StockState | undefined {
   if (retired === undefined) return undefined;
@@ -67,7 +67,10 @@ export function retiredState({ definition, version, retired }: SaleRecord): Stoc
   };
 }
 
-/** As reserve.lua would judge it now: the window by Redis' clock; a sale that is over is closed even if it was paused. */
+/**
+ * As reserve.lua would judge it now: the window by Redis' clock; a sale that is over is closed even if it was
+ * paused.
+ */
 function saleState(stock: StockState): SaleState {
   if (stock.gate !== 'open') return 'loading';
   if (stock.state === 'closed' || stock.now >= stock.closesAt) return 'closed';

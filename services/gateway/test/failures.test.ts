@@ -1,6 +1,6 @@
 // Goal: when stock or order fail, a buyer hears exactly as much as is known (D14): "unknown, same key" where
-// units may have been taken, "not ready" where nothing happened. Method: the real app and real sockets; stock and order
-// are small servers that refuse, hang, cut and err, which the real ones only do by accident.
+// units may have been taken, "not ready" where nothing happened. Method: the real app and real sockets; stock
+// and order are small servers that refuse, hang, cut and err, which the real ones only do by accident.
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';

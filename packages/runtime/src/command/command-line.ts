@@ -15,13 +15,16 @@ export interface Parsed<Given extends Options> {
   words: string[];
 }
 
-/** Another spelling of an option, taken wherever the option is. Some commands knew a stack's name under it alone. */
+/**
+ * Another spelling of an option, taken wherever the option is. Some commands knew a stack's name under it
+ * alone.
+ */
 const ALIASES: Record<string, string> = { stack: 'name' };
 
 /**
  * @returns undefined when the help is asked for, whatever else stands there.
- * @throws UsageError for an option that is unknown, given twice, without its value or with a wrong one, and for words
- * that nobody reads.
+ * @throws UsageError for an option that is unknown, given twice, without its value or with a wrong one, and
+ * for words that nobody reads.
  */
 export function parseCommandLine<Given extends Options>(
   { options, wordsMax = 0 }: CommandLine<Given>,

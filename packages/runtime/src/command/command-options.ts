@@ -1,4 +1,6 @@
-/** The kinds of options that our commands take. Each says what it wants, and reads a word of the command line. */
+/**
+ * The kinds of options that our commands take. Each says what it wants, and reads a word of the command line.
+ */
 import { accessSync, closeSync, constants, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { UsageError } from './command-error.ts';

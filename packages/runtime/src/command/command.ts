@@ -5,8 +5,9 @@ import { parseCommandLine, type CommandLine, type Parsed } from './command-line.
 import type { Options, Values } from './command-options.ts';
 
 /**
- * Runs a command to its end and ends the process. Exit code: what `main` returns (nothing is 0); 2 for wrong usage, told
- * in one line; 1 for any other failure, told in its own words, with a stack trace only where the fault is ours.
+ * Runs a command to its end and ends the process. Exit code: what `main` returns (nothing is 0); 2 for wrong
+ * usage, told in one line; 1 for any other failure, told in its own words, with a stack trace only where the
+ * fault is ours.
  */
 export async function runCommand<Given extends Options>(
   line: CommandLine<Given>,

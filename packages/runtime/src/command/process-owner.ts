@@ -21,7 +21,8 @@ export function readProcess(pid: number): Status | undefined {
   try {
     if (existsSync('/proc/self/stat')) {
       const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // The second field is the command in parentheses and may hold spaces: fields are counted after the last one.
+      // The second field is the command in parentheses and may hold spaces: fields are counted after the last
+      // one.
       const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
       const command = text.slice(text.indexOf('(') + 1, text.lastIndexOf(')'));
       return { state: fields[0] ?? '', parent: Number(fields[1]), started: fields[19] ?? '', command };

@@ -1,4 +1,6 @@
-/** The stacks that run in a checkout: `.run/<name>/stack.json`, held by the process that `owner.json` names. */
+/**
+ * The stacks that run in a checkout: `.run/<name>/stack.json`, held by the process that `owner.json` names.
+ */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,8 +20,10 @@ export function runningStacks(runFolder = RUN_FOLDER): string[] {
 }
 
 /**
- * What a running stack wrote down. A stack that was killed leaves its file behind: the file counts while its owner lives.
- * @throws CommandError when no such stack runs, or it lacks one of the fields; the message names those that run.
+ * What a running stack wrote down. A stack that was killed leaves its file behind: the file counts while its
+ * owner lives.
+ * @throws CommandError when no such stack runs, or it lacks one of the fields; the message names those that
+ * run.
  */
 export function readStackFile<Field extends string>(
   name: string,

@@ -36,15 +36,18 @@ export interface HttpOptions {
   trustProxy?: string;
 }
 
-/** What was said to a client that does not speak HTTP is on its way by then; a client need not close, so we do. */
+/**
+ * What was said to a client that does not speak HTTP is on its way by then; a client need not close, so we
+ * do.
+ */
 const HANG_UP_MS = 1_000;
 
 // A caller's request id goes into logs and headers: short, and nothing that could break a line.
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
- * A Fastify app with the manners every service shares: strict validation, problem+json for every error, request ids,
- * health routes. It assembles and never listens.
+ * A Fastify app with the manners every service shares: strict validation, problem+json for every error,
+ * request ids, health routes. It assembles and never listens.
  */
 export function createHttp(options: HttpOptions): Http {
   // The base type on purpose: Fastify's generics would otherwise carry pino's class into every route.
@@ -62,11 +65,12 @@ export function createHttp(options: HttpOptions): Http {
     // Longer than undici's 4 s for idle sockets, so that a client never writes into a socket we are closing.
     keepAliveTimeout: 72_000,
     requestTimeout: 10_000,
-    // Without a byte either way: whoever does not read its answer would keep it, and all that waits behind it, for ever.
-    // Longer than the slowest call between services, 15 s.
+    // Without a byte either way: whoever does not read its answer would keep it, and all that waits behind
+    // it, for ever. Longer than the slowest call between services, 15 s.
     connectionTimeout: 30_000,
     http: {
-      // Whoever sends byte by byte holds a connection, not a request: 5 s for the headers, 10 s for all of it.
+      // Whoever sends byte by byte holds a connection, not a request: 5 s for the headers, 10 s for all of
+      // it.
       headersTimeout: 5_000,
       // Node looks every 30 s by default, and the bounds above would be as long.
       connectionsCheckingInterval: 1_000,
@@ -113,8 +117,9 @@ export function createHttp(options: HttpOptions): Http {
 }
 
 /**
- * While draining, each answer tells the client that it was the last one on its connection: it goes elsewhere, and no
- * idle connection is left whose next request would meet a closed one, or hold up the end by its whole keep-alive time.
+ * While draining, each answer tells the client that it was the last one on its connection: it goes elsewhere,
+ * and no idle connection is left whose next request would meet a closed one, or hold up the end by its whole
+ * keep-alive time.
  */
 function closeAfterAnswer(app: Http, isReady: () => boolean): void {
   let isClosing = false;
@@ -192,7 +197,8 @@ function answerMalformed(
     socket.destroy();
     return;
   }
-  // Node's own time-outs do not look at a connection again that had an error, and it would hold up the end as well.
+  // Node's own time-outs do not look at a connection again that had an error, and it would hold up the end as
+  // well.
   const hangUp = setTimeout(() => socket.destroy(), HANG_UP_MS);
   socket.once('close', () => {
     clearTimeout(hangUp);
@@ -242,7 +248,8 @@ function toProblem(error: unknown): Problem {
   if (validation !== undefined) return validationProblem(validation, validationContext);
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('body_too_large');
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('unsupported_media_type');
-  // What remains below 500 is Fastify's word on a malformed request (bad JSON, bad URL, wrong content-length).
+  // What remains below 500 is Fastify's word on a malformed request (bad JSON, bad URL, wrong
+  // content-length).
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new Problem('invalid_request', {
       extra: { field: 'body' },

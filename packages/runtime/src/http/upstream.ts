@@ -1,8 +1,8 @@
 import { Pool } from 'undici';
 
 /**
- * Why a call has no answer. `unreachable`: surely not sent, nothing happened. `unknown`: sent, and the answer was lost
- * or late, so it may have happened (D14).
+ * Why a call has no answer. `unreachable`: surely not sent, nothing happened. `unknown`: sent, and the answer
+ * was lost or late, so it may have happened (D14).
  */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';

@@ -2,8 +2,8 @@ import type { Kafka } from 'kafkajs';
 import { systemClock, type Clock } from '../clock.ts';
 
 /**
- * Where the members of one consumer group tell that they live. The store judges by its own clock. A member of a process
- * that does not use the store is never named.
+ * Where the members of one consumer group tell that they live. The store judges by its own clock. A member of
+ * a process that does not use the store is never named.
  */
 export interface MemberStore {
   /** Tells that this member lives. @returns the members that have not told for `MEMBER_SILENT_MS`. */
@@ -13,10 +13,16 @@ export interface MemberStore {
   forget(memberId: string): Promise<void>;
 }
 
-/** A member that has not told for this long is taken for dead. A wrong guess costs one rearrangement of the group. */
+/**
+ * A member that has not told for this long is taken for dead. A wrong guess costs one rearrangement of the
+ * group.
+ */
 export const MEMBER_SILENT_MS = 1_500;
 const RENEW_MS = 400;
-/** Who could not reach the store itself does not judge others. Two renewals in a row within this time are needed. */
+/**
+ * Who could not reach the store itself does not judge others. Two renewals in a row within this time are
+ * needed.
+ */
 const TRUSTED_MS = 1_000;
 
 export interface TakeoverOptions {
@@ -29,10 +35,11 @@ export interface TakeoverOptions {
 }
 
 /**
- * Frees the partitions of a member that died. Kafka itself waits for the group's session time, 10 s, before it gives
- * them to another: units of a hold that ended would come back that much later (INV-5 asks for 2 s), and so would rows.
- * Any client may tell Kafka that a member leaves. Measured takeovers stand in docs/recovery.md. Nothing hangs on the
- * guess being right: offsets are the store's, and what two processes do at the same time is done once.
+ * Frees the partitions of a member that died. Kafka itself waits for the group's session time, 10 s, before
+ * it gives them to another: units of a hold that ended would come back that much later (INV-5 asks for 2 s),
+ * and so would rows. Any client may tell Kafka that a member leaves. Measured takeovers stand in
+ * docs/recovery.md. Nothing hangs on the guess being right: offsets are the store's, and what two processes
+ * do at the same time is done once.
  */
 export class GroupTakeover {
   readonly #options: TakeoverOptions;
@@ -45,7 +52,9 @@ export class GroupTakeover {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** The group has given us this name. Kafka gives another one when it has removed us, as after a long freeze. */
+  /**
+   * The group has given us this name. Kafka gives another one when it has removed us, as after a long freeze.
+   */
   async joined(memberId: string): Promise<void> {
     const before = this.#memberId;
     this.#memberId = memberId;
@@ -99,8 +108,8 @@ interface Cluster {
 }
 
 /**
- * Over a connection of its own, for a death is rare. kafkajs' admin client cannot remove a member, and its consumer
- * only itself, so the cluster is made as kafkajs' own `Kafka.admin` makes one (2.2.4, src/index.js).
+ * Over a connection of its own, for a death is rare. kafkajs' admin client cannot remove a member, and its
+ * consumer only itself, so the cluster is made as kafkajs' own `Kafka.admin` makes one (2.2.4, src/index.js).
  * @throws kafkajs' own error. A member that the group does not know has left already, and is no error.
  */
 export async function removeMember(kafka: Kafka, groupId: string, memberId: string): Promise<void> {

@@ -6,10 +6,10 @@ import type { Logger } from '../logger.ts';
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 
 /**
- * Kafka may be away while a process starts: what does not need it goes on, and what does waits here until it is back.
- * `connect` is repeated for as long as it fails, so it must not leave half a connection behind.
- * @returns what `connect` returned; undefined once the signal aborted. Then kafkajs' own attempt of about 5 s is left to
- * itself, for the process ends.
+ * Kafka may be away while a process starts: what does not need it goes on, and what does waits here until it
+ * is back. `connect` is repeated for as long as it fails, so it must not leave half a connection behind.
+ * @returns what `connect` returned; undefined once the signal aborted. Then kafkajs' own attempt of about 5 s
+ * is left to itself, for the process ends.
  */
 export async function connectKafka<Result>(
   connect: () => Promise<Result>,
@@ -43,8 +43,9 @@ export class KafkaRefusedError extends Error {
 const ATTEMPTS_MAX = 5;
 
 /**
- * Asked once, before a process says that it is ready: a wrong password or certificate must stop a rollout at its first
- * pod, and one that starts again reads them anew. A Kafka that is away takes 4 s and stops nothing (`connectKafka` waits).
+ * Asked once, before a process says that it is ready: a wrong password or certificate must stop a rollout at
+ * its first pod, and one that starts again reads them anew. A Kafka that is away takes 4 s and stops nothing
+ * (`connectKafka` waits).
  * @throws KafkaRefusedError
  */
 export async function checkKafkaAccess(
@@ -73,8 +74,9 @@ export async function checkKafkaAccess(
 const isPasswordError = (error: Error): boolean => error.name === 'KafkaJSSASLAuthenticationError';
 
 /**
- * Kafka knows no such user or password or does not allow what was asked, or its certificate is not one that we trust: not
- * mended by asking again. kafkajs gives the name of a failed authentication to one that was cut off too (#1550).
+ * Kafka knows no such user or password or does not allow what was asked, or its certificate is not one that
+ * we trust: not mended by asking again. kafkajs gives the name of a failed authentication to one that was cut
+ * off too (#1550).
  */
 export function isRefusal(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;

@@ -3,7 +3,10 @@ import type { ConfigReader } from '../config.ts';
 
 /** How a Kafka lets us in; empty for one that takes everybody, over a plain connection. */
 export interface KafkaAccess {
-  /** Certificates in PEM that the brokers' are verified against; nothing else is trusted, the system's neither. */
+  /**
+   * Certificates in PEM that the brokers' are verified against; nothing else is trusted, the system's
+   * neither.
+   */
   ca?: string;
   /** By SCRAM-SHA-512, and over TLS alone. */
   user?: { username: string; password: string };
@@ -19,8 +22,9 @@ export function readKafkaSettings(reader: ConfigReader): KafkaSettings {
 }
 
 /**
- * KAFKA_TLS_CA switches TLS on, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD name the user. What is half there is refused:
- * a client that falls back to a plain connection, or to no user, tells everybody on the way what it says.
+ * KAFKA_TLS_CA switches TLS on, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD name the user. What is half there
+ * is refused: a client that falls back to a plain connection, or to no user, tells everybody on the way what
+ * it says.
  */
 export function readKafkaAccess(reader: ConfigReader): KafkaAccess {
   const ca = reader.secretOrValue('KAFKA_TLS_CA');

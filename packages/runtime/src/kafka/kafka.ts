@@ -19,7 +19,8 @@ export function createKafka({ brokers, ca, user }: KafkaSettings, clientId: stri
     // Said aloud, because NODE_TLS_REJECT_UNAUTHORIZED=0 decides where nothing is said.
     ...(ca === undefined ? {} : { ssl: { ca, rejectUnauthorized: true } }),
     ...(user === undefined ? {} : { sasl: { mechanism: 'scram-sha-512', ...user } }),
-    // A broker's first handshake took up to 330 ms, further ones 30 to 70 (two cores at load 6): a busy machine needs more.
+    // A broker's first handshake took up to 330 ms, further ones 30 to 70 (two cores at load 6): a busy
+    // machine needs more.
     connectionTimeout: ca === undefined ? 1_000 : 3_000,
     requestTimeout: 10_000,
     // Bounded: after about 5 s the caller hears of it and decides.
@@ -50,7 +51,8 @@ export class PublishError extends Error {
 export interface Publisher {
   /**
    * Resolves when every replica in sync holds all messages.
-   * @throws PublishError, or kafkajs' own error: then any part may or may not have been written; publish again.
+   * @throws PublishError, or kafkajs' own error: then any part may or may not have been written; publish
+   * again.
    */
   publish(topic: Topic, kind: { type: string; version: string }, messages: OutgoingMessage[]): Promise<void>;
 }
@@ -60,7 +62,9 @@ function isKafkaJsError(error: unknown): error is Error {
   return error instanceof Error && error.name.startsWith('KafkaJS');
 }
 
-/** Kafka did not confirm what was published, and may do so when asked again. Any other error is a bug of ours. */
+/**
+ * Kafka did not confirm what was published, and may do so when asked again. Any other error is a bug of ours.
+ */
 export function isKafkaAway(error: unknown): boolean {
   return error instanceof PublishError || isKafkaJsError(error);
 }
@@ -68,8 +72,8 @@ export function isKafkaAway(error: unknown): boolean {
 type Sender = Pick<Producer, 'send'>;
 
 /**
- * `acks: -1` and not idempotent: kafkajs' idempotent producer can acknowledge a message it lost, while a duplicate is
- * harmless to us. And since `send()` may resolve without having sent everything after a
+ * `acks: -1` and not idempotent: kafkajs' idempotent producer can acknowledge a message it lost, while a
+ * duplicate is harmless to us. And since `send()` may resolve without having sent everything after a
  * leader moved, the answer must name every partition we sent to (D3).
  */
 export function createPublisher(producer: Sender): Publisher {
@@ -123,7 +127,10 @@ export interface Batch {
 }
 
 export interface BatchContext {
-  /** Keeps our place in the group; throws when the group is being rearranged, and the batch must be left alone. */
+  /**
+   * Keeps our place in the group; throws when the group is being rearranged, and the batch must be left
+   * alone.
+   */
   heartbeat(): Promise<void>;
   /** Everything up to this offset is stored for good. */
   resolve(offset: bigint): void;
@@ -167,13 +174,16 @@ export interface ConsumerOptions {
   onBatch: (batch: Batch, context: BatchContext) => Promise<void>;
   /** Partitions may have moved: what is remembered about positions is void. */
   onAssigned: (assignment: Assignment) => void;
-  /** kafkajs gave up and will not come back by itself, or a batch met an error that is not Kafka's: end the process. */
+  /**
+   * kafkajs gave up and will not come back by itself, or a batch met an error that is not Kafka's: end the
+   * process.
+   */
   onFail: (error: unknown) => void;
 }
 
 /**
- * Starts consuming from the beginning of whatever the group has not committed. Offsets in Kafka are a by-product for
- * lag monitoring; the truth stands in Postgres (docs/recovery.md).
+ * Starts consuming from the beginning of whatever the group has not committed. Offsets in Kafka are a
+ * by-product for lag monitoring; the truth stands in Postgres (docs/recovery.md).
  * @returns a function that stops after the batches under way.
  */
 export async function startConsumer(options: ConsumerOptions): Promise<() => Promise<void>> {
@@ -191,7 +201,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
       initialRetryTime: 100,
       maxRetryTime: 1_000,
       retries: 10,
-      // kafkajs would start again after our stop, when a crash was under way: a member nobody can stop any more.
+      // kafkajs would start again after our stop, when a crash was under way: a member nobody can stop any
+      // more.
       restartOnFailure: async () => !abort.signal.aborted,
     },
   });
@@ -211,7 +222,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     options.onAssigned({ topic, partitions, readOffsets, seek, signal: abort.signal });
   });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
-    // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives on.
+    // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives
+    // on.
     if (!payload.restart && !abort.signal.aborted) options.onFail(payload.error);
   });
   const watching = takeover?.run(abort.signal);
@@ -309,7 +321,8 @@ async function run(
       try {
         await options.onBatch({ topic: batch.topic, partition: batch.partition, messages }, context);
       } catch (error) {
-        // kafkajs needs its own errors back, to join the group again. It would repeat any other error for ever.
+        // kafkajs needs its own errors back, to join the group again. It would repeat any other error for
+        // ever.
         if (!isKafkaJsError(error)) options.onFail(error);
         throw error;
       }

@@ -11,8 +11,8 @@ export interface MessageKind {
 export type Opened<Body> = { body: Body } | { error: string };
 
 /**
- * Checks the headers of a message and reads its value. Never throws: a message that cannot be understood must not stop
- * its partition.
+ * Checks the headers of a message and reads its value. Never throws: a message that cannot be understood must
+ * not stop its partition.
  * @returns the body, or why the message cannot be understood.
  */
 export function openEnvelope<Body>(

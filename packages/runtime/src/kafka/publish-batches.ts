@@ -1,16 +1,21 @@
 import type { OutgoingMessage } from './kafka.ts';
 
 /**
- * Kafka refuses a batch of records beyond `message.max.bytes` (1 MiB by default), and would refuse it for ever. A batch
- * is what one publish has for one partition, and chance may bring it all to the same: so a whole publish stays below,
- * with as much again for the frame of each record.
+ * Kafka refuses a batch of records beyond `message.max.bytes` (1 MiB by default), and would refuse it for
+ * ever. A batch is what one publish has for one partition, and chance may bring it all to the same: so a
+ * whole publish stays below, with as much again for the frame of each record.
  */
 export const PUBLISH_BYTES_MAX = 512 * 1_024;
 
-/** Bytes of a record besides what its fields hold: lengths, offsets and times, and the headers every message carries. */
+/**
+ * Bytes of a record besides what its fields hold: lengths, offsets and times, and the headers every message
+ * carries.
+ */
 const RECORD_BYTES = 128;
 
-/** Cuts what is to be published, in order. A message larger than a part goes alone; one of ours is below 6 kB. */
+/**
+ * Cuts what is to be published, in order. A message larger than a part goes alone; one of ours is below 6 kB.
+ */
 export function splitByBytes(messages: OutgoingMessage[], bytesMax = PUBLISH_BYTES_MAX): OutgoingMessage[][] {
   const parts: OutgoingMessage[][] = [];
   let bytes = 0;

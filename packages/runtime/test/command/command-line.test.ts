@@ -1,6 +1,6 @@
 /**
- * Goal: a command line is read as it was meant, or refused in one line before anything happens. Method: every kind of
- * option with what it takes and what it does not; files are real ones.
+ * Goal: a command line is read as it was meant, or refused in one line before anything happens. Method: every
+ * kind of option with what it takes and what it does not; files are real ones.
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

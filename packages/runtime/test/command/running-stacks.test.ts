@@ -1,5 +1,6 @@
 /**
- * Goal: a stack is found while its process lives, and not a moment longer; who asks for another hears which run.
+ * Goal: a stack is found while its process lives, and not a moment longer; who asks for another hears which
+ * run.
  * Method: folders as a stack writes them, with this process, and with one that is gone, as owners.
  */
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,5 @@
-// Goal: every error leaves as problem+json with the code of docs/http-api.md. Method: a small app on Fastify's own inject.
+// Goal: every error leaves as problem+json with the code of docs/http-api.md. Method: a small app on
+// Fastify's own inject.
 import { once } from 'node:events';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { LIMITS, ReserveRequest } from '@seckill/contracts';

@@ -1,5 +1,5 @@
-// Goal: a caller can tell "nothing happened" from "it may have happened" (D14), and internal routes know their
-// callers. Method: real servers and sockets on loopback.
+// Goal: a caller can tell "nothing happened" from "it may have happened" (D14), and internal routes know
+// their callers. Method: real servers and sockets on loopback.
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';

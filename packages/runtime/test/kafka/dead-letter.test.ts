@@ -1,5 +1,6 @@
-// Goal: whatever a message holds, its dead letter is one that Kafka takes: a letter refused would stop its partition
-// for ever. Method: the largest and oddest messages, against a real Kafka with the topic's own limit.
+// Goal: whatever a message holds, its dead letter is one that Kafka takes: a letter refused would stop its
+// partition for ever. Method: the largest and oddest messages, against a real Kafka with the topic's own
+// limit.
 import { randomUUID } from 'node:crypto';
 import type { DeadLetter } from '@seckill/contracts';
 import { pino } from 'pino';

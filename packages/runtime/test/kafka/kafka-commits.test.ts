@@ -1,6 +1,7 @@
-// Goal: Kafka hears how far a group has read, also after a commit that failed, and never of partitions that have moved.
-// Method: a consumer that is played, for a coordinator cannot be made to refuse one commit; with a real one the same
-// class runs in intake-consumer.test.ts and settler.test.ts.
+// Goal: Kafka hears how far a group has read, also after a commit that failed, and never of partitions that
+// have moved.
+// Method: a consumer that is played, for a coordinator cannot be made to refuse one commit; with a real one
+// the same class runs in intake-consumer.test.ts and settler.test.ts.
 import type { Consumer } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import t from 'tap';

@@ -1,4 +1,5 @@
-// Goal: a process that starts while Kafka is away waits for it, not too often, and ends at once when it is told to.
+// Goal: a process that starts while Kafka is away waits for it, not too often, and ends at once when it is
+// told to.
 // Method: a connect that fails as often as told, a clock that counts; no Kafka is needed to be away from it.
 import { test } from 'tap';
 import type { Clock } from '../../src/clock.ts';

@@ -1,5 +1,5 @@
-// Goal: a Kafka client speaks TLS and names its user, or does not start: never half of it, and never with its secret in a
-// message. Method: made-up environments.
+// Goal: a Kafka client speaks TLS and names its user, or does not start: never half of it, and never with its
+// secret in a message. Method: made-up environments.
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

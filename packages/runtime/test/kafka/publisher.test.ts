@@ -1,6 +1,6 @@
 // Goal: nothing counts as published that Kafka did not confirm, partition by partition (D3). Method: the
-// publisher on a stand-in for kafkajs' send, because a real broker gives the dangerous answers only by rare accident
-// (a leader that moves during a send); the relay's own tests run on a real Kafka.
+// publisher on a stand-in for kafkajs' send, because a real broker gives the dangerous answers only by rare
+// accident (a leader that moves during a send); the relay's own tests run on a real Kafka.
 import { partitionOf, TOPICS } from '@seckill/contracts';
 import type { Producer } from 'kafkajs';
 import t from 'tap';

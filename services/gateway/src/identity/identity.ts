@@ -25,11 +25,13 @@ export interface IdentityOptions {
   audience: string | undefined;
 }
 
-/** Turns an Authorization header into who is asking. The user id comes from the token and from nowhere else. */
+/**
+ * Turns an Authorization header into who is asking. The user id comes from the token and from nowhere else.
+ */
 export interface Identifier {
   /**
-   * @throws Problem `unauthenticated` for a missing, malformed, expired or forged token; `overloaded` when the keys
-   * cannot be fetched.
+   * @throws Problem `unauthenticated` for a missing, malformed, expired or forged token; `overloaded` when
+   * the keys cannot be fetched.
    */
   identify(authorization: string | undefined): Promise<Identity>;
 }
@@ -82,8 +84,8 @@ type Verify = (token: string) => Promise<JWTPayload>;
 type Claims = Omit<IdentityOptions, 'keys'>;
 
 /**
- * In this thread: jose hands each token to WebCrypto's pool, which costs 40 µs of CPU where the hash and the claims cost
- * 5 (20,000 tokens, each seen once; a third of what the gateway did for a reservation).
+ * In this thread: jose hands each token to WebCrypto's pool, which costs 40 µs of CPU where the hash and the
+ * claims cost 5 (20,000 tokens, each seen once; a third of what the gateway did for a reservation).
  */
 function verifyBySecret({ secret, algorithms }: SecretKeys, { issuer, audience }: Claims): Verify {
   const check = createVerifier({

@@ -5,14 +5,17 @@ const { Webhook, WebhookVerificationError } = standardwebhooks;
 
 export interface SignatureVerifier {
   /**
-   * Standard Webhooks 1.0.0: HMAC-SHA256 over id, timestamp and body as they came, compared in constant time; a
-   * timestamp more than five minutes off is refused.
+   * Standard Webhooks 1.0.0: HMAC-SHA256 over id, timestamp and body as they came, compared in constant time;
+   * a timestamp more than five minutes off is refused.
    * @throws Problem `bad_signature`
    */
   verify(body: string, headers: Record<string, string | string[] | undefined>): void;
 }
 
-/** Several secrets: during a rotation the provider signs with the new one while notices under the old are under way. */
+/**
+ * Several secrets: during a rotation the provider signs with the new one while notices under the old are
+ * under way.
+ */
 export function createSignatureVerifier(secrets: string[]): SignatureVerifier {
   const webhooks = secrets.map((secret) => new Webhook(secret));
   return {

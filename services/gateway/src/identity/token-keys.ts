@@ -19,7 +19,9 @@ export class TokenKeyError extends Error {
   readonly code = 'SECKILL_TOKEN_KEY';
 }
 
-/** Algorithms by type of key, the default first. The token never chooses among kinds: key confusion ends here. */
+/**
+ * Algorithms by type of key, the default first. The token never chooses among kinds: key confusion ends here.
+ */
 const ALGORITHMS: Record<string, string[]> = {
   rsa: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   'rsa-pss': ['PS256', 'PS384', 'PS512'],
@@ -64,8 +66,8 @@ function readPem(pem: string): KeyObject {
 }
 
 /**
- * Keys that rotate: an unknown key id makes us look again, at most every 10 s, so that forged ones cannot make us flood
- * the issuer; what was found is kept for 10 minutes.
+ * Keys that rotate: an unknown key id makes us look again, at most every 10 s, so that forged ones cannot
+ * make us flood the issuer; what was found is kept for 10 minutes.
  */
 export function jwksKeys(url: string, algorithm: string | undefined, cooldownMs = 10_000): PublicKeys {
   const key = createRemoteJWKSet(new URL(url), {

@@ -41,8 +41,9 @@ interface Scope {
 }
 
 /**
- * Counts in this process, in fixed windows: with n gateways behind a balancer a user gets at most n times the limit. A
- * shared store costs a round trip and a write per request, also for every "no"; while it is away we count by ourselves.
+ * Counts in this process, in fixed windows: with n gateways behind a balancer a user gets at most n times the
+ * limit. A shared store costs a round trip and a write per request, also for every "no"; while it is away we
+ * count by ourselves.
  */
 export async function createAdmission(app: Http, deps: AdmissionDeps): Promise<Admission> {
   const local = await createCounter(app, { store: storeClass(new WindowStore(REMEMBERED_MAX)) });

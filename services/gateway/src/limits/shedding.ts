@@ -16,9 +16,10 @@ const LOOP_DELAY_MS_MAX = 1_000;
 const JITTER_SECONDS = 2;
 
 /**
- * Refuses what would only wait: before its token is looked at, before its body is read, before any unit moves. Health is
- * exempt, or an orchestrator would kill the process for being busy. Delay and not utilization is looked at: a loop that
- * is used up to 100 % is what a sale wants, as long as everyone is served soon.
+ * Refuses what would only wait: before its token is looked at, before its body is read, before any unit
+ * moves. Health is exempt, or an orchestrator would kill the process for being busy. Delay and not
+ * utilization is looked at: a loop that is used up to 100 % is what a sale wants, as long as everyone is
+ * served soon.
  */
 export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps): Promise<void> {
   let inFlight = 0;
@@ -27,8 +28,9 @@ export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps
     return new Problem('overloaded', { retryAfterSeconds: 1 + randomInt(JITTER_SECONDS + 1) });
   };
 
-  // Of a connection, by which its places are given back when it goes. An answer that waits behind another one of its
-  // connection (pipelining) has no socket yet, and Node never tells it of the end: its place would be lost for good.
+  // Of a connection, by which its places are given back when it goes. An answer that waits behind another one
+  // of its connection (pipelining) has no socket yet, and Node never tells it of the end: its place would be
+  // lost for good.
   const releasesOf = new WeakMap<Socket, Set<() => void>>();
 
   function watch(socket: Socket): Set<() => void> {

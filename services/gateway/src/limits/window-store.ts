@@ -11,9 +11,9 @@ interface Window {
 }
 
 /**
- * Counts in fixed windows, in this process, bounded: beyond `keysMax` the key whose window began longest ago is
- * forgotten. @fastify/rate-limit's own store gives all requests of one tick the same counter object, which they read
- * when the last of them has counted: a burst is refused whole where its first part should pass.
+ * Counts in fixed windows, in this process, bounded: beyond `keysMax` the key whose window began longest ago
+ * is forgotten. @fastify/rate-limit's own store gives all requests of one tick the same counter object, which
+ * they read when the last of them has counted: a burst is refused whole where its first part should pass.
  */
 export class WindowStore {
   readonly #windows = new Map<string, Window>();

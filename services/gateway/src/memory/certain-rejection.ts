@@ -6,14 +6,17 @@ export type CertainRejection = Extract<
   { outcome: 'sale_closed' | 'sale_paused' | 'sale_not_open' | 'sold_out' }
 >;
 
-/** Older states decide nothing: units that come back are on sale at every gateway within this second (docs/recovery.md). */
+/**
+ * Older states decide nothing: units that come back are on sale at every gateway within this second
+ * (docs/recovery.md).
+ */
 const AGE_MS_MAX = 1_000;
 /** Redis tells whole milliseconds; a state from the future beyond that means that a clock was set. */
 const ROUNDING_MS = 2;
 
 /**
- * How reserve.lua would reject this request, in its order of precedence, if that is certain; else undefined. It says
- * nothing of keys: the caller must know that this user has none in the sale.
+ * How reserve.lua would reject this request, in its order of precedence, if that is certain; else undefined.
+ * It says nothing of keys: the caller must know that this user has none in the sale.
  */
 export function certainRejection(
   state: Announcement,

@@ -1,16 +1,21 @@
-/** What Redis' clock surely shows now: not before `earliest`, not after `latest`. Milliseconds since the epoch. */
+/**
+ * What Redis' clock surely shows now: not before `earliest`, not after `latest`. Milliseconds since the
+ * epoch.
+ */
 export interface TimeBounds {
   earliest: number;
   latest: number;
 }
 
-/** A reading is made every second; after this the two clocks may have run apart, or Redis' may have been set. */
+/**
+ * A reading is made every second; after this the two clocks may have run apart, or Redis' may have been set.
+ */
 const READING_MS = 3_000;
 
 /**
- * Redis' clock, as far as a reading of it and our own monotonic clock tell. Redis looked at some instant between our
- * sending and our hearing, so now is at least what it said plus the time since we heard, and at most plus the time
- * since we sent.
+ * Redis' clock, as far as a reading of it and our own monotonic clock tell. Redis looked at some instant
+ * between our sending and our hearing, so now is at least what it said plus the time since we heard, and at
+ * most plus the time since we sent.
  */
 export class RedisTime {
   #reading: { said: number; sentAt: number; heardAt: number } | undefined;

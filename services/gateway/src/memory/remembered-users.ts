@@ -4,8 +4,8 @@ import { fnv1a } from '@seckill/contracts';
 const AHEAD_MAX = 10_000;
 
 /**
- * Who has reserved in a lane under one epoch, as hashes: a buyer may share one with another and is then asked about in
- * vain, never the other way. Complete up to the first sequence that nobody told us of.
+ * Who has reserved in a lane under one epoch, as hashes: a buyer may share one with another and is then asked
+ * about in vain, never the other way. Complete up to the first sequence that nobody told us of.
  */
 export class RememberedUsers {
   readonly #hashes = new Set<number>();

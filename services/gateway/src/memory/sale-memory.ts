@@ -19,9 +19,13 @@ const FORGET_MS = 60_000;
 const SALES_MAX = 1_000;
 /** Over all sales, 29 bytes each (measured). */
 const USERS_MAX = 2 * FULL_USERS_MAX;
-/** Announcements of several processes overtake each other; a gap that lasts longer is a message that got lost. */
+/**
+ * Announcements of several processes overtake each other; a gap that lasts longer is a message that got lost.
+ */
 const GAP_MS = 500;
-/** Between two questions for the same sale, and how many at a time: after one lost message every gateway asks. */
+/**
+ * Between two questions for the same sale, and how many at a time: after one lost message every gateway asks.
+ */
 const FULL_PAUSE_MS = 1_000;
 const FULL_READINGS_MAX = 2;
 /** A sale that has too many users will not have fewer soon. */
@@ -40,10 +44,10 @@ interface Remembered {
 }
 
 /**
- * What the gateway may answer by itself (D9; docs/recovery.md): rejections that are certain, to users who surely have
- * no key in the sale. In every doubt it says nothing, and stock is asked. To ask it each time
- * costs 50 µs of stock's and Redis' CPU for a "sold out" and leaves 0.87 of the answers a second (`sold-out`, six pairs on two
- * shared cores); above all, none of that crowd reaches Redis.
+ * What the gateway may answer by itself (D9; docs/recovery.md): rejections that are certain, to users who
+ * surely have no key in the sale. In every doubt it says nothing, and stock is asked. To ask it each time
+ * costs 50 µs of stock's and Redis' CPU for a "sold out" and leaves 0.87 of the answers a second (`sold-out`,
+ * six pairs on two shared cores); above all, none of that crowd reaches Redis.
  */
 export class SaleMemory {
   readonly #deps: SaleMemoryDeps;
@@ -99,7 +103,10 @@ export class SaleMemory {
     this.#sales.get(saleId)?.users.add(userId);
   }
 
-  /** Seconds since the oldest state, for the metrics; 0 when there is none, NaN while the clock of one is not known. */
+  /**
+   * Seconds since the oldest state, for the metrics; 0 when there is none, NaN while the clock of one is not
+   * known.
+   */
   oldestSeconds(): number {
     const now = this.#deps.now();
     const ages = [...this.#sales.values()].map(
@@ -165,7 +172,9 @@ function forgetful(state: Announcement, time: RedisTime, now: number): Remembere
   };
 }
 
-/** Of one epoch: a state that was overtaken, or that a Redis tells which has forgotten something, is ignored. */
+/**
+ * Of one epoch: a state that was overtaken, or that a Redis tells which has forgotten something, is ignored.
+ */
 function isNewer(one: Announcement, other: Announcement): boolean {
   return one.version >= other.version && one.now >= other.now && one.sequence >= other.sequence;
 }

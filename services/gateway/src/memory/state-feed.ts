@@ -24,9 +24,10 @@ export interface StateFeed {
 }
 
 /**
- * The gateway's only word with one Redis: it subscribes and asks for the time, on one connection, so that a clock is never
- * taken from another Redis than the states. For that each node of a cluster has a channel of its own, although every node
- * would hear the channels of all. Connects in the background, for ever; while it is away nothing is known.
+ * The gateway's only word with one Redis: it subscribes and asks for the time, on one connection, so that a
+ * clock is never taken from another Redis than the states. For that each node of a cluster has a channel of
+ * its own, although every node would hear the channels of all. Connects in the background, for ever; while it
+ * is away nothing is known.
  */
 export function startStateFeed(
   { url, isCluster }: { url: string; isCluster: boolean },

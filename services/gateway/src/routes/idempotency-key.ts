@@ -5,8 +5,8 @@ import { Compile } from 'typebox/compile';
 const idempotencyKey = Compile(IdempotencyKey);
 
 /**
- * The key as the client means it: a structured-field string (draft-ietf-httpapi-idempotency-key-header) equals the
- * bare text within its quotes.
+ * The key as the client means it: a structured-field string (draft-ietf-httpapi-idempotency-key-header)
+ * equals the bare text within its quotes.
  * @throws Problem `invalid_request` when it is missing or malformed.
  */
 export function readIdempotencyKey(header: string | string[] | undefined): string {

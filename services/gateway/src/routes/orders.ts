@@ -67,9 +67,10 @@ interface Wanted {
 }
 
 /**
- * The row; or the hold, while the row is on its way; or the row after all, for a hold may have been settled between
- * the two looks. A stranger learns nothing but 404.
- * @throws Problem `order_not_found`; `order_not_ready` when neither row nor hold is there and Redis cannot tell.
+ * The row; or the hold, while the row is on its way; or the row after all, for a hold may have been settled
+ * between the two looks. A stranger learns nothing but 404.
+ * @throws Problem `order_not_found`; `order_not_ready` when neither row nor hold is there and Redis cannot
+ * tell.
  */
 async function findOrder(deps: RouteDeps, { orderId, userId, trace }: Wanted): Promise<Order> {
   const { order, stock } = deps;
@@ -88,8 +89,9 @@ async function findOrder(deps: RouteDeps, { orderId, userId, trace }: Wanted): P
 }
 
 /**
- * While a lane is checked or rebuilt, that it has no hold says nothing: Redis may have lost it, and its row still be on
- * its way from Kafka (INV-2). A sale that order does not know, or has retired, has no lane and never will.
+ * While a lane is checked or rebuilt, that it has no hold says nothing: Redis may have lost it, and its row
+ * still be on its way from Kafka (INV-2). A sale that order does not know, or has retired, has no lane and
+ * never will.
  */
 async function canStockTell({ order, stock }: RouteDeps, saleId: string, trace: Trace): Promise<boolean> {
   if ((await stock.state(saleId, trace)).gate === 'open') return true;

@@ -6,9 +6,10 @@ import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /**
- * In a context of its own, whose JSON parser checks the signature over the bytes before anything is made of them:
- * who did not sign learns nothing about the body. Only who did not sign is counted by address: a provider sends all its
- * notices from a few, and one that had to wait for minutes would find the hold expired.
+ * In a context of its own, whose JSON parser checks the signature over the bytes before anything is made of
+ * them: who did not sign learns nothing about the body. Only who did not sign is counted by address: a
+ * provider sends all its notices from a few, and one that had to wait for minutes would find the hold
+ * expired.
  */
 export function paymentRoutes(app: Http, { admit, order, signatures, metrics }: RouteDeps): void {
   void app.register(async (scope) => {

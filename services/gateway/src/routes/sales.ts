@@ -73,7 +73,9 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
   );
 }
 
-/** Reading needs no token; one that is sent must be good, or the reader would wonder why fields are missing. */
+/**
+ * Reading needs no token; one that is sent must be good, or the reader would wonder why fields are missing.
+ */
 async function readsAsAdmin({ identifier }: RouteDeps, authorization: string | undefined): Promise<boolean> {
   if (authorization === undefined) return false;
   const identity = await identifier.identify(authorization);

@@ -39,7 +39,9 @@ export interface OrderClient {
   notifyPayment(notification: PaymentNotification, trace: Trace): Promise<PaymentAnswer>;
 }
 
-/** Of a change that order answers only once stock has confirmed it, which takes up to 5 s (docs/http-api.md). */
+/**
+ * Of a change that order answers only once stock has confirmed it, which takes up to 5 s (docs/http-api.md).
+ */
 const CONFIRMED_CHANGE_MS = 7_000;
 
 /** Reads that order cannot answer now are `overloaded` (repeat them); changes are `outcome_unknown`. */

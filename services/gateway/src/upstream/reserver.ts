@@ -16,8 +16,8 @@ export interface ReserverDeps {
 /** Brings reservations to stock, many in a call. */
 export interface Reserver {
   /**
-   * Never rejects. A lost or late answer is `outcome_unknown`: units may have been taken, and the same key tells. What
-   * was surely not sent is `overloaded` or `sale_unavailable`.
+   * Never rejects. A lost or late answer is `outcome_unknown`: units may have been taken, and the same key
+   * tells. What was surely not sent is `overloaded` or `sale_unavailable`.
    */
   reserve(item: ReserveItem): Promise<ReserveAnswer>;
   /** Answers everything that was taken. */

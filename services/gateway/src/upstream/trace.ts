@@ -6,7 +6,9 @@ const traceparentPattern = new RegExp(TRACEPARENT);
 /** What ties the calls of one request together, in logs and in a tracing system. */
 export interface Trace {
   requestId: string;
-  /** The client's own, if it is well formed. None is made up here: without a tracer nobody would look for it. */
+  /**
+   * The client's own, if it is well formed. None is made up here: without a tracer nobody would look for it.
+   */
   traceparent?: string;
 }
 

@@ -2,7 +2,9 @@ import type { UpstreamAnswer } from '@seckill/runtime';
 import { PROBLEMS, type ProblemCode, type ProblemDocument } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
 
-/** Members of a problem that are not specific to its code; the gateway writes them anew for its own caller. */
+/**
+ * Members of a problem that are not specific to its code; the gateway writes them anew for its own caller.
+ */
 const COMMON = new Set(['type', 'title', 'status', 'detail', 'instance', 'code', 'retryable']);
 
 /**

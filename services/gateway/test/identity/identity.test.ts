@@ -1,5 +1,5 @@
-// Goal: who is asking comes from a good token or not at all, whichever kind of key signs. Method: tokens made with jose and
-// by hand, good and forged; a JWKS is served over real HTTP.
+// Goal: who is asking comes from a good token or not at all, whichever kind of key signs. Method: tokens made
+// with jose and by hand, good and forged; a JWKS is served over real HTTP.
 import { createHmac, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';

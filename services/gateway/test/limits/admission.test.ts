@@ -1,5 +1,6 @@
 // Goal: one user or address cannot crowd out the others, and nobody chooses the address that is counted.
-// Method: the app's own limiter in front of a route, on Fastify's inject, which lets a test choose the socket's address.
+// Method: the app's own limiter in front of a route, on Fastify's inject, which lets a test choose the
+// socket's address.
 import { createHttp, createRedis, createRegistry } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
 import { pino } from 'pino';

@@ -1,5 +1,6 @@
-// Goal: what is beyond the bound is refused at once and costs nothing, and a place that was taken is given back in every
-// case. Method: the real app behind a real socket, in front of a stock that answers when the test lets it.
+// Goal: what is beyond the bound is refused at once and costs nothing, and a place that was taken is given
+// back in every case. Method: the real app behind a real socket, in front of a stock that answers when the
+// test lets it.
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';

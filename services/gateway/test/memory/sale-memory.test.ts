@@ -1,5 +1,6 @@
-// Goal: the gateway answers by itself exactly what docs/recovery.md allows and is silent in every doubt: each condition is
-// taken away by itself. Method: the memory's real code; announcements, whole states and both clocks come from the test.
+// Goal: the gateway answers by itself exactly what docs/recovery.md allows and is silent in every doubt: each
+// condition is taken away by itself. Method: the memory's real code; announcements, whole states and both
+// clocks come from the test.
 import { fnv1a, type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
 import { createRegistry } from '@seckill/runtime';
 import { pino } from 'pino';

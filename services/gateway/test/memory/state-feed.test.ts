@@ -1,5 +1,5 @@
-// Goal: the gateway hears the states with no more rights than the documentation gives it. Method: a real Redis of the
-// test's own, and the very ACL line of docs/operating/engines.md.
+// Goal: the gateway hears the states with no more rights than the documentation gives it. Method: a real
+// Redis of the test's own, and the very ACL line of docs/operating/engines.md.
 import { readFileSync } from 'node:fs';
 import { STATES_CHANNEL, type Announcement } from '@seckill/contracts';
 import { createRegistry } from '@seckill/runtime';

@@ -24,7 +24,9 @@ export interface TestGateway {
   stop(): Promise<void>;
 }
 
-/** The gateway as `main.ts` assembles it, from environment variables, but without a port, signals and an exit. */
+/**
+ * The gateway as `main.ts` assembles it, from environment variables, but without a port, signals and an exit.
+ */
 export async function startGateway(environment: Record<string, string>): Promise<TestGateway> {
   const closers: (() => Promise<unknown>)[] = [];
   let isReady = true;
