@@ -1,5 +1,5 @@
 // Goal: the process as it is deployed: it listens, sells, tells its metrics, ends in order, and refuses to start wrong.
-// Method: `node dist/main.js` on a Redis of our own; Kafka is away, which must not stop a sale (decision 2).
+// Method: `node dist/main.js` on a Redis of our own; Kafka is away, which must not stop a sale (D2).
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

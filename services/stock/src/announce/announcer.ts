@@ -42,7 +42,7 @@ interface News {
 }
 
 /**
- * Tells gateways what they may answer by themselves (recovery.md): each lane every 250 ms, and soon after an answer that
+ * Tells gateways what they may answer by themselves (docs/recovery.md): each lane every 250 ms, and soon after an answer that
  * contradicts what was told last. Every process of the role `http` announces: each knows only its own users.
  */
 export class Announcer {

@@ -49,7 +49,7 @@ export interface Judgement {
 /** Compare engines with each other, so they need both at rest; the others are facts of one engine at one instant. */
 const NEED_REST: ReadonlySet<InvariantName> = new Set(['INV-2', 'INV-3', 'INV-5']);
 
-/** The verdict on every invariant (recovery.md, "Audit"). Pure: what was read decides, and nothing else. */
+/** The verdict on every invariant (docs/recovery.md, "Audit"). Pure: what was read decides, and nothing else. */
 export function judge(reading: AuditReading): Judgement {
   const [lanes, ledger] = [reading.redis[1], reading.postgres[1]];
   const reasons = whyInFlight(reading);

@@ -7,7 +7,7 @@ interface Place {
 
 /**
  * The highest reservation of each lane that this process acknowledged. It outlives Redis: one that comes back with less
- * has lost what buyers were told, also when Postgres never heard of it (recovery.md, "Check"). Two numbers a lane;
+ * has lost what buyers were told, also when Postgres never heard of it (docs/recovery.md, "Check"). Two numbers a lane;
  * lanes that order no longer lists are forgotten.
  */
 export class Acknowledged {

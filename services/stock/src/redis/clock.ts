@@ -6,7 +6,7 @@ export function toMilliseconds([seconds, microseconds]: (number | string)[]): nu
   return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
 }
 
-/** The clock that sets `expiresAt`; order compares it with Postgres' (recovery.md, "Time"). @throws ioredis' error. */
+/** The clock that sets `expiresAt`; order compares it with Postgres' (docs/recovery.md, "Time"). @throws ioredis' error. */
 export async function readClock({ redis }: Pick<Connection, 'redis'>): Promise<number> {
   return toMilliseconds(await redis.time());
 }

@@ -32,7 +32,7 @@ export type IdentifiedListener = (isOther: boolean) => void;
 
 /**
  * One connection to one Redis, and the identity of what is behind it. While that is not known nothing may be reserved:
- * a Redis that restarted or was promoted must be compared with Postgres first (recovery.md, "The gate").
+ * a Redis that restarted or was promoted must be compared with Postgres first (docs/recovery.md, "The gate").
  */
 export class Connection {
   readonly redis: Redis;

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 
-/** 96 bits: an id cannot be guessed (recovery.md). A multiple of 3, so that base64url is whole characters. */
+/** 96 bits: an id cannot be guessed (docs/recovery.md). A multiple of 3, so that base64url is whole characters. */
 const RANDOM_BYTES = 12;
 const RANDOM_LENGTH = 16;
 /** 132 bits: no two buyers or keys share a hash by chance. */

@@ -42,7 +42,7 @@ export function createOutbox(connections: Pick<Connections, 'of'>): Outbox {
     async read(lane, countMax) {
       const { outbox } = laneKeys(lane);
       const { redis } = connections.of(lane);
-      // No consumer group: XREADGROUP would write 188 bytes to the AOF per entry, XRANGE writes none (decision 2).
+      // No consumer group: XREADGROUP would write 188 bytes to the AOF per entry, XRANGE writes none (D2).
       const [entries, length, time] = await Promise.all([
         redis.xrange(outbox, '-', '+', 'COUNT', countMax),
         redis.xlen(outbox),

@@ -53,7 +53,7 @@ const NOT_SERVED =
 
 /**
  * What a failed call means for the buyer. A script is atomic, so the question is only whether it ran: "unknown" unless
- * it surely did not (decision 14).
+ * it surely did not (D14).
  */
 export function toFailureAnswer(error: Error): ReserveAnswer {
   // ioredis' words for a command that was never written to the socket.

@@ -97,7 +97,7 @@ function namesOf(verdicts: Record<InvariantName, AuditVerdict>, wanted: AuditVer
 }
 
 await t.test(
-  'where all is well every invariant holds, and the audit has the shape of contract.md',
+  'where all is well every invariant holds, and the audit has the shape of docs/http-api.md',
   async (t) => {
     const { audit, drift } = bent(({ reading }) => {
       reading.deadLetters = 2;

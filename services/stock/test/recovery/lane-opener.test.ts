@@ -1,4 +1,4 @@
-// Goal: a closed lane opens only as what Postgres can vouch for, and always opens in the end (recovery.md, "The gate").
+// Goal: a closed lane opens only as what Postgres can vouch for, and always opens in the end (docs/recovery.md, "The gate").
 // Method: the real gate on a real Redis against an order whose answers the test sets; a process "dies" by an error thrown
 // before one of its steps. Both services, real kills and Kafka: test/faults.
 import { LIMITS, type SnapshotOrder } from '@seckill/contracts';

@@ -1,4 +1,4 @@
-// Goal: what the buyer hears when Redis is misconfigured, slow, gone or another one (decisions 11 and 14).
+// Goal: what the buyer hears when Redis is misconfigured, slow, gone or another one (D11, D14).
 // Method: a Redis of our own that is paused, killed and started again.
 import { once } from 'node:events';
 import { createLogger, createRedis } from '@seckill/runtime';

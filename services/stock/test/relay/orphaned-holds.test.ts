@@ -1,5 +1,5 @@
 // Goal: a hold that nobody ended is published again, from the hold itself, and never too early or too often
-// (recovery.md, "Holds nobody ends").
+// (docs/recovery.md, "Holds nobody ends").
 // Method: holds of a few milliseconds on a real Redis, republished to a real Kafka; a settler ends them.
 import { setTimeout as delay } from 'node:timers/promises';
 import { HEADERS, TOPICS, type SnapshotOrder } from '@seckill/contracts';
