@@ -1,7 +1,6 @@
 import { ConfigReader, readKafkaSettings } from '@seckill/runtime';
 
 export const ROLES = ['http', 'intake', 'expiry', 'relay'] as const;
-export type Role = (typeof ROLES)[number];
 
 const POSTGRES = ['postgres', 'postgresql'];
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
