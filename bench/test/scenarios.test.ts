@@ -45,6 +45,16 @@ function judgedRight(t: Test, summary: Summary): void {
     JSON.stringify({ exitCode: summary.exitCode, thresholds, whyInvalid, load }),
   );
   t.equal(load.sent, load.answered + load.lost, 'answers are counted against what was sent');
+  const sum = Object.values(load.outcomes).reduce((total, count) => total + count, 0);
+  t.equal(load.sent, sum, 'outcomes are of all that was sent');
+  const { p50, p90, p99, p999, max } = load.latency.all;
+  t.same(
+    [p50, p90, p99, p999, max].sort((a, b) => a - b),
+    [p50, p90, p99, p999, max],
+    'no percentile beyond max',
+  );
+  const before = summary.scenario === 'sold-out' ? 1 : 0;
+  t.equal(summary.verdict.counts['accepted'], load.accepted + load.acceptedByRepeat + before, 'one base');
   t.ok(points.length >= 2);
 }
 

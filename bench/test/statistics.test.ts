@@ -97,7 +97,11 @@ await t.test(
       t.notMatch(lines.join('\n'), /Infinity|NaN|null|undefined/);
     }
     for (const file of ['other', 'broken', 'missing']) {
-      t.throws(() => diffFiles(`${folder}/a.json`, `${folder}/${file}.json`), { code: 'SECKILL_USAGE' }, file);
+      t.throws(
+        () => diffFiles(`${folder}/a.json`, `${folder}/${file}.json`),
+        { code: 'SECKILL_USAGE' },
+        file,
+      );
     }
   },
 );

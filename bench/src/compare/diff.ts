@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { inputFile, print, UsageError } from '@seckill/runtime';
 import { assertTaken, type BenchValues } from '../options.ts';
-import { SUMMARY_VERSION } from '../run/summary.ts';
 import { mannWhitney, median, ratioInterval } from '../statistics.ts';
 
+/** Of results whose samples mean the same. */
+const VERSIONS: unknown[] = [1, 2];
 /** One in a hundred: several names are compared at once. */
 const CHANCE_MAX = 0.01;
 /** A smaller change is not worth a word, however sure. */
@@ -78,7 +79,7 @@ function readSamples(file: string): Record<string, number[]> {
       schemaVersion?: unknown;
       samples?: Record<string, number[]>;
     };
-    if (schemaVersion === SUMMARY_VERSION && isSamples(samples)) return samples;
+    if (VERSIONS.includes(schemaVersion) && isSamples(samples)) return samples;
   } catch (error) {
     throw new UsageError(`${file} is no result of this bench`, error);
   }

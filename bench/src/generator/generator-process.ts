@@ -20,13 +20,16 @@ export type FromGenerator =
   | { kind: 'failed'; text: string };
 
 export interface LoadResult {
+  /** Counts are of the whole run, the warm-up included: sent = answered + lost. */
   sent: number;
   answered: number;
   /** Sent and not answered; repeated with their keys afterwards. */
   lost: number;
   dropped: number;
   late: number;
-  /** Of the measured window. */
+  whole: Window;
+  acceptedByRepeat: number;
+  /** Rates, latencies and thresholds are of the measured window. */
   seconds: number;
   window: Window;
   answeredPerSecond: number;

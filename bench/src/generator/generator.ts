@@ -122,7 +122,7 @@ function measureSelf(from: number, to: number): Promise<{ utilization: number }>
 }
 
 function resultOf(plan: Plan, recorder: Recorder, lost: number, utilization: number): LoadResult {
-  const { sent, answered, dropped, late, samples, window } = recorder;
+  const { sent, answered, dropped, late, samples, window, whole, acceptedByRepeat } = recorder;
   if (plan.model.kind === 'closed') {
     // autocannon tells of no time-out. One request of each connection is cut when it stops.
     const unanswered = Math.max(0, lost - plan.model.connections);
@@ -148,6 +148,8 @@ function resultOf(plan: Plan, recorder: Recorder, lost: number, utilization: num
     lost,
     dropped,
     late,
+    whole,
+    acceptedByRepeat,
     seconds,
     window,
     answeredPerSecond: window.answered / seconds,

@@ -50,6 +50,7 @@ export type HistoryLine =
   | ['paid', orderId: string]
   | ['lost', 'reserve' | 'pay', subject: string];
 
+/** Answers by outcome. */
 export interface Window {
   answered: number;
   accepted: number;
@@ -60,7 +61,10 @@ export interface Window {
 export class Recorder {
   readonly history: HistoryLine[] = [];
   readonly samples: Sample[] = [];
+  /** Of the measured part: rates and thresholds. */
   readonly window: Window = { answered: 0, accepted: 0, outcomes: {} };
+  /** Of the whole run, the warm-up included: all that is told as a count. What got no answer is `no_answer`. */
+  readonly whole: Window = { answered: 0, accepted: 0, outcomes: {} };
   readonly #all = buildHistogram();
   readonly #accepted = buildHistogram();
   readonly #second = buildHistogram();
@@ -113,6 +117,7 @@ export class Recorder {
     const latency = Math.min(LATENCY_US_MAX, Math.max(1, Math.round(answer.latencyUs)));
     this.#second.recordValue(latency);
     this.#count(this.#sample, outcome);
+    this.#count(this.whole, outcome);
     if (answer.isMeasured) {
       this.#count(this.window, outcome);
       this.#all.recordValue(latency);
@@ -148,6 +153,7 @@ export class Recorder {
     const lost = [...this.#lost, ...this.#pending];
     this.#pending.clear();
     this.#lost.length = 0;
+    if (lost.length > 0) this.whole.outcomes['no_answer'] = lost.length;
     return lost;
   }
 
@@ -159,7 +165,7 @@ export class Recorder {
   /** Ends a second. */
   tick(second: number): void {
     const at = (percentile: number) =>
-      this.#second.totalCount === 0 ? null : this.#second.getValueAtPercentile(percentile);
+      this.#second.totalCount === 0 ? null : valueAt(this.#second, percentile);
     const sample: Sample = {
       second,
       ...this.#sample,
@@ -173,6 +179,12 @@ export class Recorder {
     this.#second.reset();
     this.#sample = emptySample();
     this.#onSample(sample);
+  }
+
+  /** Reservations that only a repeat told of: their first answer was lost. */
+  get acceptedByRepeat(): number {
+    const keys = this.history.flatMap((line) => (line[0] === 'accepted' ? [`${line[1]}\n${line[2]}`] : []));
+    return new Set(keys).size - this.whole.accepted;
   }
 
   get latency(): { all: Latency; accepted: Latency } {
@@ -220,8 +232,13 @@ export function buildHistogram(): Histogram {
   });
 }
 
+/** A histogram answers with the upper end of a bucket, which may lie beyond the largest value that it was given. */
+export function valueAt(histogram: Histogram, percentile: number): number {
+  return Math.min(histogram.getValueAtPercentile(percentile), histogram.maxValue);
+}
+
 function summarize(histogram: Histogram): Latency {
-  const at = (percentile: number) => histogram.getValueAtPercentile(percentile);
+  const at = (percentile: number) => valueAt(histogram, percentile);
   return {
     count: histogram.totalCount,
     p50: at(50),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineReader } from '../engines/engines.ts';
-import { buildHistogram } from '../generator/latency-recorder.ts';
+import { buildHistogram, valueAt } from '../generator/latency-recorder.ts';
 
 /** Between two looks: what a lag is too long by at most, beside the query itself. */
 const POLL_MS = 10;
@@ -49,7 +49,7 @@ export class OrderLagProbe {
 
   /** p99 of the rows that became visible since the last call, ms; null without any. */
   takeP99(): number | null {
-    const p99 = this.#second.totalCount === 0 ? null : this.#second.getValueAtPercentile(99) / 1_000;
+    const p99 = this.#second.totalCount === 0 ? null : valueAt(this.#second, 99) / 1_000;
     this.#second.reset();
     return p99;
   }
@@ -62,7 +62,7 @@ export class OrderLagProbe {
     await this.#loop;
     const missing = this.#pending.size + this.#skipped;
     if (this.#all.totalCount + missing === 0) return undefined;
-    const at = (percentile: number) => this.#all.getValueAtPercentile(percentile) / 1_000;
+    const at = (percentile: number) => valueAt(this.#all, percentile) / 1_000;
     return {
       count: this.#all.totalCount,
       p50: at(50),

@@ -4,7 +4,7 @@ import type { RunResult } from './run.ts';
 import { judgeThresholds, type ThresholdLimits } from './thresholds.ts';
 
 /** Raised when a field changes its meaning or goes. */
-export const SUMMARY_VERSION = 1;
+export const SUMMARY_VERSION = 2;
 
 const Count = Type.Integer({ minimum: 0 });
 const Figures = Type.Record(Type.String(), Type.Number());
@@ -39,12 +39,16 @@ export const Summary = Type.Object({
   exitCode: Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(99)]),
   /** Why the latencies are not to be believed; empty: they are. */
   whyInvalid: Type.Array(Type.String()),
+  /** Counts are of the whole run; rates and latencies of its measured seconds. */
   load: Type.Object({
     sent: Count,
     answered: Count,
     lost: Count,
     dropped: Count,
     late: Count,
+    /** First answers 201, and reservations that only a repeat told of. */
+    accepted: Count,
+    acceptedByRepeat: Count,
     measuredSeconds: Type.Number(),
     answeredPerSecond: Type.Number(),
     acceptedPerSecond: Type.Number(),
@@ -76,6 +80,8 @@ export const Summary = Type.Object({
   thresholds: Type.Array(
     Type.Object({ name: Type.String(), limit: Type.Number(), value: Nullable, met: Type.Boolean() }),
   ),
+  /** For sale when the load began. */
+  unitsAtStart: Count,
   points: Type.Array(
     Type.Object({
       second: Count,
@@ -129,10 +135,12 @@ export function summarize({ scenario, startedAt, environment, seed, limits, resu
       lost: load.lost,
       dropped: load.dropped,
       late: load.late,
+      accepted: load.whole.accepted,
+      acceptedByRepeat: load.acceptedByRepeat,
       measuredSeconds: load.seconds,
       answeredPerSecond: load.answeredPerSecond,
       acceptedPerSecond: load.acceptedPerSecond,
-      outcomes: window.outcomes,
+      outcomes: load.whole.outcomes,
       latency,
       generatorUtilization: load.utilization,
     },
@@ -147,6 +155,7 @@ export function summarize({ scenario, startedAt, environment, seed, limits, resu
     verdict: { ...verdict, counts: { ...verdict.counts } },
     // JSON knows no infinity.
     thresholds: thresholds.map((one) => ({ ...one, value: Number.isFinite(one.value) ? one.value : null })),
+    unitsAtStart: plan.isSoldOutBefore ? 0 : plan.sale.items.reduce((sum, { total }) => sum + total, 0),
     points,
     samples: samplesOf(result),
   };

@@ -1,5 +1,14 @@
 /** Names of running stacks: one folder `.run/<name>` in the checkout each, claimed by a file that names its owner. */
-import { existsSync, mkdirSync, readdirSync, rmSync, rmdirSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tryClaimFile } from './machine/claims.ts';
@@ -38,10 +47,23 @@ function removeOldLogs(): void {
   }
 }
 
+/** @throws StackError SECKILL_STACK_FOLDER when the checkout is another user's. */
+function makeRunFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    accessSync(RUN_FOLDER, constants.R_OK | constants.X_OK);
+  } catch (error) {
+    const { uid } = statSync(existsSync(RUN_FOLDER) ? RUN_FOLDER : ROOT);
+    const text = `${folder} cannot be written: ${RUN_FOLDER} is user ${uid}'s; use a checkout of your own`;
+    throw new StackError('SECKILL_STACK_FOLDER', text, error);
+  }
+}
+
 function tryClaim(name: string): Claim | undefined {
   const folder = folderOf(name);
   const file = join(folder, 'owner.json');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeRunFolder(folder);
   removeOldLogs();
   const releaseFile = tryClaimFile(file);
   if (releaseFile === undefined) return undefined;

@@ -23,7 +23,7 @@ function nextName(): string {
 }
 
 function exec(name: string, args: string[], env = cleanEnv()): Ran {
-  return start(process.execPath, [join(DIST, 'exec.js'), '--name', name, ...args], env);
+  return start(process.execPath, [join(DIST, 'commands/exec.js'), '--name', name, ...args], env);
 }
 
 async function untilRuns(ran: Ran): Promise<number[]> {
@@ -115,7 +115,7 @@ await test('SIGKILL of npm stops everything, though its shell lives on', async (
     rmSync(folder, { recursive: true });
   });
   // A list, as in the root package.json: the shell stays between npm and node.
-  const command = `true && ${process.execPath} ${join(DIST, 'exec.js')} --name ${name} --only redis,postgres -- sh -c 'echo command runs; sleep 600'`;
+  const command = `true && ${process.execPath} ${join(DIST, 'commands/exec.js')} --name ${name} --only redis,postgres -- sh -c 'echo command runs; sleep 600'`;
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ scripts: { it: command } }));
   const ran = start('npm', ['run', 'it'], cleanEnv(), folder);
   await untilSays(ran, 'command runs\n');
@@ -131,7 +131,7 @@ await test('Ctrl-C in npm is one wish: everything stops in order', async (t) => 
   t.teardown(() => {
     rmSync(folder, { recursive: true });
   });
-  const command = `true && ${process.execPath} ${join(DIST, 'engines.js')} --name ${name}`;
+  const command = `true && ${process.execPath} ${join(DIST, 'commands/engines.js')} --name ${name}`;
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ scripts: { it: command } }));
   const ran = start('setsid', ['npm', 'run', 'it'], cleanEnv(), folder);
   await untilSays(ran, 'Ctrl-C stops');

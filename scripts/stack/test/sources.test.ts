@@ -34,7 +34,7 @@ function nextName(): string {
 }
 
 function run(file: string, args: string[], env = cleanEnv()): Ran {
-  return start(process.execPath, [join(DIST, file), ...args], env);
+  return start(process.execPath, [join(DIST, 'commands', file), ...args], env);
 }
 
 const TOLD = ['SECKILL_STACK_NAME', 'REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'] as const;

@@ -2,14 +2,19 @@
  * The whole stack as tests, demo and people use it: what it writes down, what reaches the services, how one of them is
  * killed, restarted or joined by a second, and that nothing of it remains.
  */
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'tap';
+import t, { test } from 'tap';
 import { readStack } from '../src/info.ts';
 import { signToken } from '../src/services/jwt.ts';
 import { folderOf } from '../src/names.ts';
 import { startStack } from '../src/services/stack.ts';
 import { cleanEnv, DIST, foldersOf, livingOf, start, treeOf, until, untilSays } from './support.ts';
+
+// Two whole systems, one after the other.
+t.setTimeout(400_000);
 
 for (const variable of ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'])
   Reflect.deleteProperty(process.env, variable);
@@ -60,7 +65,13 @@ await test('a stack', async (t) => {
       await statusOf(`${info.gateway}/v1/orders`, await signToken(info.jwtSecret, { userId: 'u1' })),
       200,
     );
-    const command = start(process.execPath, [join(DIST, 'token.js'), '--name', name, '--user', 'u2']);
+    const command = start(process.execPath, [
+      join(DIST, 'commands/token.js'),
+      '--name',
+      name,
+      '--user',
+      'u2',
+    ]);
     t.match(await command.exited, { code: 0 });
     t.equal(await statusOf(`${info.gateway}/v1/orders`, command.text().trim()), 200, 'npm run token');
   });
@@ -130,18 +141,66 @@ await test('a stack', async (t) => {
   });
 });
 
-await test('npm start says where everything is, and ends when a service ends by itself', async (t) => {
+await test('npm start says where everything is, and starts again whatever dies', async (t) => {
   const name = `start-${process.pid}`;
-  const ran = start(process.execPath, [join(DIST, 'start.js'), '--name', name], cleanEnv());
+  const blocker = createServer();
+  // Somebody else may have it already: just as well.
+  blocker.on('error', () => undefined);
+  await new Promise((resolve) => {
+    blocker.once('close', resolve).once('listening', resolve).once('error', resolve);
+    blocker.listen({ host: '127.0.0.1', port: 8080 });
+  });
+  t.teardown(() => blocker.close());
+  const ran = start(process.execPath, [join(DIST, 'commands/start.js'), '--name', name], cleanEnv());
   t.teardown(() => ran.child.kill('SIGKILL'));
-  await untilSays(ran, 'Ctrl-C stops');
-  const tree = treeOf(ran.pid);
+  await untilSays(ran, 'Ctrl-C stops', 180_000);
   const info = readStack(name);
-  t.match(ran.text(), info.gateway);
+  t.not(new URL(info.gateway).port, '8080');
+  t.match(ran.text(), new RegExp(`port 8080 is taken \\(.+\\): the gateway listens on ${info.gateway}\n`));
+  t.match(ran.text(), `GATEWAY=${info.gateway}`);
   t.notOk(ran.text().includes(info.jwtSecret), 'the secret is not printed');
-  process.kill(info.pids['order'] ?? 0, 'SIGKILL');
-  t.match(await ran.exited, { code: 1 });
-  t.match(ran.text(), 'order ended by itself');
+  for (const one of ['order', 'gateway', 'redis']) {
+    process.kill(info.pids[one] ?? 0, 'SIGKILL');
+    await untilSays(ran, `${one} ended by itself (SIGKILL): starting it again in 0.5 s`);
+    await untilSays(ran, `${one} runs again`);
+    await until(`${one} has a new pid`, () => (readStack(name).pids[one] ?? 0) !== info.pids[one]);
+  }
+  for (const service of SERVICES) t.equal(await statusOf(`${info[service]}/readyz`), 200, service);
+  const tree = treeOf(ran.pid);
+
+  // A second stack of the name does not disturb it, and who asks for another hears of this one.
+  const token = start(
+    process.execPath,
+    [join(DIST, 'commands/token.js'), '--name', 'no-such', '--user', 'u'],
+    cleanEnv(),
+  );
+  t.match(await token.exited, { code: 1 });
+  t.match(token.text(), new RegExp(`no stack named "no-such" is running \\(running: .*${name}`));
+
+  process.kill(ran.pid, 'SIGINT');
+  t.match(await ran.exited, { code: 130 });
   t.same(livingOf(tree), []);
   t.same(foldersOf(name), []);
+});
+
+await test('a token for a stack that was killed is refused', async (t) => {
+  const name = `gone-${process.pid}`;
+  const folder = folderOf(name);
+  mkdirSync(folder, { recursive: true });
+  t.teardown(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const { pid } = spawnSync('true');
+  writeFileSync(join(folder, 'owner.json'), JSON.stringify({ pid, started: 'then' }));
+  writeFileSync(join(folder, 'stack.json'), JSON.stringify({ jwtSecret: 'a'.repeat(43) }));
+  const token = start(
+    process.execPath,
+    [join(DIST, 'commands/token.js'), '--name', name, '--user', 'u'],
+    cleanEnv(),
+  );
+  t.match(await token.exited, { code: 1 });
+  t.match(
+    token.text(),
+    new RegExp(`^no stack named "${name}" is running[^\n]*; start one with npm start\n$`),
+  );
 });

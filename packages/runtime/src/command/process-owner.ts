@@ -49,11 +49,20 @@ export function isAlive(owner: Owner): boolean {
   return status !== undefined && status.started === owner.started && !status.state.startsWith('Z');
 }
 
-/** undefined when the file is absent or half written (its writer died). */
+/** Undefined when the file is absent or half written (its writer died). */
 export function readOwner(file: string): Owner | undefined {
   try {
-    const value = JSON.parse(readFileSync(file, 'utf8')) as Partial<Owner>;
-    return typeof value.pid === 'number' && typeof value.started === 'string'
+    return parseOwner(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined for what is no owner. */
+export function parseOwner(text: string): Owner | undefined {
+  try {
+    const value = JSON.parse(text) as Partial<Owner> | null;
+    return typeof value?.pid === 'number' && typeof value.started === 'string'
       ? { pid: value.pid, started: value.started }
       : undefined;
   } catch {

@@ -11,6 +11,9 @@ const HELP = `Starts Redis, Kafka, PostgreSQL, then order, stock and gateway, an
   --name NAME   name of the stack (default: default); a name in use is refused (--stack is the same)
   --help        this text
 
+A process that ends by itself is started again; one that does not last ends everything, and the last lines say why.
+The gateway listens on 8080, or on a free port if that is taken, which is said.
+
 Addresses and secrets stand in .run/NAME/stack.json, the services' output in .run/NAME/*.log.
 Variables of the environment reach the services (RATE_LIMIT_USER_MAX=…); payments are the sandbox unless PAYMENTS says otherwise.`;
 
@@ -24,14 +27,16 @@ async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<numbe
   });
   session.stack = await startStack({
     name,
+    isKept: true,
     log: (line) => {
       console.log(line);
     },
   });
   const { gateway, stock, order } = session.stack.info;
+  const startOption = name === 'default' ? '' : ` -- --name ${name}`;
   const nameOption = name === 'default' ? '' : ` --name ${name}`;
   console.log(`
-  gateway  ${gateway}    the public API
+  gateway  ${gateway}    the public API; for the README's examples: GATEWAY=${gateway}
   stock    ${stock}
   order    ${order}
   secrets  .run/${name}/stack.json
@@ -39,9 +44,12 @@ async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<numbe
 
 Ctrl-C stops everything.`);
   const trouble = await session.stack.broken;
-  console.error(trouble);
+  console.error(`\n${trouble}\n\nStopping everything.`);
   watch.release();
   await session.stack.stop();
+  console.error(
+    `The services' logs stay in .run/${name} for a day. Mend the cause, then: npm start${startOption}`,
+  );
   return 1;
 }
 

@@ -43,6 +43,8 @@ export interface EngineOptions {
   anyName?: boolean;
   /** A name that the caller already holds, and releases. */
   claim?: Claim;
+  /** Called each time an engine of ours ended by itself, with how it ended. */
+  onEnded?: (engine: EngineName, how: string) => void;
 }
 
 class EngineSet implements Engines {
@@ -51,10 +53,17 @@ class EngineSet implements Engines {
   readonly #running = new Map<EngineName, Running>();
   readonly #folder: Folder;
   readonly #release: () => void;
+  readonly #onEnded: (engine: EngineName, how: string) => void;
   #report: (text: string) => void = () => undefined;
   #isStopping = false;
 
-  constructor(name: string, folder: Folder, release: () => void) {
+  constructor(
+    name: string,
+    folder: Folder,
+    release: () => void,
+    onEnded: (engine: EngineName, how: string) => void,
+  ) {
+    this.#onEnded = onEnded;
     this.name = name;
     this.#folder = folder;
     this.#release = release;
@@ -123,7 +132,9 @@ class EngineSet implements Engines {
   #watch(engine: EngineName, { child }: Running): void {
     void child?.exited.then(({ code, signal }) => {
       if (this.#isStopping || this.#running.get(engine)?.child !== child) return;
-      this.#report(`${engine} ended by itself (${signal ?? `exit code ${code ?? 'unknown'}`})`);
+      const how = `ended by itself (${signal ?? `exit code ${code ?? 'unknown'}`})`;
+      this.#onEnded(engine, how);
+      this.#report(`${engine} ${how}`);
     });
   }
 
@@ -145,7 +156,12 @@ export async function startEngines(options: EngineOptions): Promise<Engines> {
     options.claim ?? (options.anyName === true ? claimFreeName(options.name) : claimName(options.name));
   for (const stale of removeStaleFolders()) log(`removed ${stale}, left by a stack that was killed`);
   const release = options.claim === undefined ? claim.release : () => undefined;
-  const engines = new EngineSet(claim.name, makeFolder(claim.name), release);
+  const engines = new EngineSet(
+    claim.name,
+    makeFolder(claim.name),
+    release,
+    options.onEnded ?? (() => undefined),
+  );
   const hasDocker = await isDockerRunning();
   const wanted = options.only ?? ENGINE_NAMES;
   const results = await Promise.allSettled(wanted.map((engine) => engines.start(engine, hasDocker, log)));

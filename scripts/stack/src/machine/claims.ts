@@ -3,7 +3,10 @@ import { linkSync, rmSync, writeFileSync } from 'node:fs';
 import { atExit } from './cleanup.ts';
 import { isAlive, ownerOf, readOwner } from '@seckill/runtime';
 
-/** Takes `file` until the function returned is called, or we exit. undefined: a living process holds it. */
+/**
+ * Takes `file` until the function returned is called, or we exit. Its folder is ours alone to write to.
+ * @returns undefined when a living process holds it.
+ */
 export function tryClaimFile(file: string): (() => void) | undefined {
   const holder = readOwner(file);
   if (holder !== undefined && isAlive(holder)) return undefined;
@@ -11,11 +14,12 @@ export function tryClaimFile(file: string): (() => void) | undefined {
   const draft = `${file}.${process.pid}.tmp`;
   try {
     rmSync(file, { force: true });
-    writeFileSync(draft, JSON.stringify(ownerOf(process.pid)), { mode: 0o600 });
+    rmSync(draft, { force: true });
+    // Not secret: another user's stack looks here who holds the known ports. `wx` follows no link.
+    writeFileSync(draft, JSON.stringify(ownerOf(process.pid)), { mode: 0o644, flag: 'wx' });
     linkSync(draft, file);
   } catch (error) {
-    // EPERM, EACCES: another user's, in the system's temporary folder.
-    if (['EEXIST', 'EPERM', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
     throw error;
   } finally {
     rmSync(draft, { force: true });

@@ -1,5 +1,5 @@
 /** Data folders: fresh ones in the system's temporary folder, and what a killed stack left there removed. */
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { atExit } from './cleanup.ts';
@@ -24,14 +24,17 @@ function dataRoot(): string {
   return process.getuid?.() === 0 && !isTraversable(folder) ? '/tmp' : folder;
 }
 
-/** Removes folders whose owner is gone. Only our own: another user's stack is not ours to judge. */
+/**
+ * Removes folders whose owner is gone, if they are ours: another user's stack is not ours to judge, and a link that another
+ * user laid there leads to what is not ours to remove.
+ */
 export function removeStaleFolders(): string[] {
   const removed: string[] = [];
   for (const entry of readdirSync(dataRoot())) {
     if (!entry.startsWith(PREFIX)) continue;
     const folder = join(dataRoot(), entry);
-    const status = statSync(folder, { throwIfNoEntry: false });
-    if (status?.uid !== process.getuid?.() || status === undefined) continue;
+    const status = lstatSync(folder, { throwIfNoEntry: false });
+    if (status?.isDirectory() !== true || status.uid !== process.getuid?.()) continue;
     const owner = readOwner(join(folder, 'owner.json'));
     if (owner === undefined ? Date.now() - status.mtimeMs < UNOWNED_MS : isAlive(owner)) continue;
     rmSync(folder, { recursive: true, force: true });

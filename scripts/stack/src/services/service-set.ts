@@ -2,16 +2,14 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from '../machine/children.ts';
-import { tryClaimFile } from '../machine/claims.ts';
 import type { Environment } from './environment.ts';
 import { textOf } from '../errors.ts';
-import { choosePorts, SERVICE_NAMES, startService, untilServing } from './services.ts';
+import type { Log } from '../machine/progress.ts';
+import { claimContractPorts } from './contract-ports.ts';
+import { choosePorts, CONTRACT_PORTS, SERVICE_NAMES, startService, untilServing } from './services.ts';
 import type { Ports, ServiceName } from './services.ts';
 
 const ATTEMPTS_MAX = 3;
-
-/** One for the machine, wherever TMPDIR points. */
-const CONTRACT_PORTS_FILE = '/tmp/seckill-contract-ports.json';
 
 export const urlOf = ({ port }: Ports): string => `http://127.0.0.1:${port}`;
 
@@ -20,7 +18,7 @@ export class ServiceSet {
   readonly ports: Record<ServiceName, Ports>;
   readonly #env: Environment;
   readonly #folder: string;
-  readonly #onEnded: (name: string) => void;
+  readonly #onEnded: (name: string, how: string) => void;
   readonly #releasePorts: () => void;
   /** Ended on purpose: not to be reported. */
   readonly #released = new Set<Child>();
@@ -29,7 +27,7 @@ export class ServiceSet {
     env: Environment,
     ports: Record<ServiceName, Ports>,
     folder: string,
-    onEnded: (name: string) => void,
+    onEnded: (name: string, how: string) => void,
     releasePorts: () => void = () => undefined,
   ) {
     this.#releasePorts = releasePorts;
@@ -44,9 +42,9 @@ export class ServiceSet {
   }
 
   async start(service: ServiceName, name: string, ports: Ports, extra: Environment = {}): Promise<Child> {
-    const place = { PORT: String(ports.port), METRICS_PORT: String(ports.metricsPort) };
+    const portEnv = { PORT: String(ports.port), METRICS_PORT: String(ports.metricsPort) };
     const logFile = this.logFileOf(name);
-    const child = await startService({ service, name, env: { ...this.#env, ...extra, ...place }, logFile });
+    const child = await startService({ service, name, env: { ...this.#env, ...extra, ...portEnv }, logFile });
     this.children.set(name, child);
     try {
       await untilServing(child, urlOf(ports), logFile);
@@ -54,8 +52,10 @@ export class ServiceSet {
       await this.end(name, 'stop');
       throw error;
     }
-    void child.exited.then(() => {
-      if (!this.#released.has(child)) this.#onEnded(name);
+    void child.exited.then(({ code, signal }) => {
+      if (this.#released.has(child)) return;
+      this.children.delete(name);
+      this.#onEnded(name, `ended by itself (${signal ?? `exit code ${code ?? 'unknown'}`})`);
     });
     return child;
   }
@@ -79,22 +79,24 @@ export class ServiceSet {
   }
 }
 
-/** Contract ports first, free ones when another process takes one of them meanwhile. */
+/** The known ports first, free ones when another process takes one of them meanwhile. */
 export async function startServices(
   env: Environment,
   folder: string,
-  onEnded: (name: string) => void,
+  onEnded: (name: string, how: string) => void,
+  log: Log,
 ): Promise<ServiceSet> {
   for (let attempt = 1; ; attempt += 1) {
-    // Held while the stack runs. Looking whether 8080 is free is not enough: of two stacks that start together, one
-    // would take the other's service for its own (seen), because /readyz answers 200 before its own fails to listen.
-    const release = attempt === 1 ? tryClaimFile(CONTRACT_PORTS_FILE) : undefined;
+    // Held while the stack runs.
+    const claim = attempt === 1 ? claimContractPorts() : { reason: 'another program took one of them' };
+    const release = 'release' in claim ? claim.release : undefined;
     const prefer = release !== undefined;
     const ports = {
       gateway: await choosePorts('gateway', prefer),
       stock: await choosePorts('stock', prefer),
       order: await choosePorts('order', prefer),
     };
+    sayPorts(ports, 'reason' in claim ? claim.reason : 'another program listens there', log);
     for (const service of SERVICE_NAMES) rmSync(join(folder, `${service}.log`), { force: true });
     const services = new ServiceSet(env, ports, folder, onEnded, release);
     try {
@@ -106,4 +108,11 @@ export async function startServices(
       if (attempt === ATTEMPTS_MAX || !textOf(error).includes('EADDRINUSE')) throw error;
     }
   }
+}
+
+/** Whoever knows the ports by heart would ask another program. */
+function sayPorts(ports: Record<ServiceName, Ports>, reason: string, log: Log): void {
+  const { port } = CONTRACT_PORTS.gateway;
+  if (ports.gateway.port === port) return;
+  log(`port ${port} is taken (${reason}): the gateway listens on ${urlOf(ports.gateway)}`);
 }

@@ -19,7 +19,8 @@ export interface Ports {
   metricsPort: number;
 }
 
-const CONTRACT_PORTS: Record<ServiceName, Ports> = {
+/** Those that the documents name. */
+export const CONTRACT_PORTS: Record<ServiceName, Ports> = {
   gateway: { port: 8080, metricsPort: 9460 },
   stock: { port: 8081, metricsPort: 9461 },
   order: { port: 8082, metricsPort: 9462 },
@@ -40,7 +41,7 @@ async function portOr(wanted: number | undefined): Promise<number> {
   return port;
 }
 
-/** contract.md's ports where they are free, else free ones. */
+/** The ports that the documents name where these are free, other free ones elsewhere. */
 export async function choosePorts(service: ServiceName, preferContract: boolean): Promise<Ports> {
   const wanted = preferContract ? CONTRACT_PORTS[service] : undefined;
   return { port: await portOr(wanted?.port), metricsPort: await portOr(wanted?.metricsPort) };

@@ -12,7 +12,8 @@ import { claimName } from '../names.ts';
 import type { Claim } from '../names.ts';
 import { startServices, urlOf } from './service-set.ts';
 import type { ServiceSet } from './service-set.ts';
-import { choosePorts, runTask } from './services.ts';
+import { choosePorts, runTask, SERVICE_NAMES } from './services.ts';
+import { Supervisor } from './supervisor.ts';
 import type { ServiceName } from './services.ts';
 import type { Log } from '../machine/progress.ts';
 
@@ -21,6 +22,8 @@ export interface StackOptions {
   /** For every service, over the caller's environment. */
   env?: Record<string, string>;
   log?: Log;
+  /** Starts again what ends by itself, engines too. Default: `broken` tells of it. */
+  isKept?: boolean;
 }
 
 export interface ProcessOptions {
@@ -34,7 +37,7 @@ export interface ProcessOptions {
 export interface Stack {
   info: StackInfo;
   engines: Engines;
-  /** Ends when a service ended by itself, with what to tell a person. */
+  /** Ends when a process ended by itself, or does not last where it is started again; with what to tell a person. */
   broken: Promise<string>;
   /** One more instance of a service, on ports of its own; ready when resolved. */
   startProcess(options: ProcessOptions): Promise<{ url: string; child: Child }>;
@@ -70,16 +73,15 @@ function assemble(
   claim: Claim,
   env: Environment,
   engines: Engines,
-  services: ServiceSet,
-  broken: Promise<string>,
-): Stack {
+  { services, supervisor, broken }: { services: ServiceSet; supervisor: Supervisor; broken: Promise<string> },
+): { stack: Stack; refresh: () => void } {
   const info = infoOf(env, engines, services);
   const refresh = (): void => {
     info.pids = infoOf(env, engines, services).pids;
     writeInfo(claim.folder, info);
   };
   refresh();
-  return {
+  const stack: Stack = {
     info,
     engines,
     broken,
@@ -100,11 +102,48 @@ function assemble(
       refresh();
     },
     async stop() {
+      supervisor.stop();
       await services.stop();
       await engines.stop();
       claim.release();
     },
   };
+  return { stack, refresh };
+}
+
+/** What becomes of a process that ends by itself. */
+class Watch {
+  readonly broken: Promise<string>;
+  readonly supervisor: Supervisor;
+  readonly #isKept: boolean;
+  readonly #folder: string;
+  #report: (text: string) => void = () => undefined;
+  /** A process has another pid since it was started again. */
+  onStarted: () => void = () => undefined;
+
+  constructor(isKept: boolean, folder: string, log: Log) {
+    this.#isKept = isKept;
+    this.#folder = folder;
+    this.broken = new Promise((resolve) => {
+      this.#report = resolve;
+    });
+    this.supervisor = new Supervisor({
+      log,
+      onGiveUp: (text) => {
+        this.#report(text);
+      },
+    });
+  }
+
+  ended(name: string, how: string, start: () => Promise<void>): void {
+    if (!this.#isKept) {
+      this.#report(`${name} ${how}; see ${join(this.#folder, `${name}.log`)}`);
+      return;
+    }
+    void this.supervisor.startAgain(name, how, start).then(() => {
+      this.onStarted();
+    });
+  }
 }
 
 /**
@@ -114,22 +153,35 @@ function assemble(
 export async function startStack(options: StackOptions): Promise<Stack> {
   const log = options.log ?? (() => undefined);
   const claim = claimName(options.name);
+  const watch = new Watch(options.isKept === true, claim.folder, log);
   let engines: Engines | undefined;
   try {
-    engines = await startEngines({ name: claim.name, claim, log });
+    engines = await startEngines({
+      name: claim.name,
+      claim,
+      log,
+      onEnded: (engine, how) => {
+        watch.ended(engine, how, async () => engines?.restart(engine));
+      },
+    });
     const env = makeEnvironment({ ...process.env, ...options.env }, engines);
     await runTask('order', 'commands/migrate.js', env);
     await runTask('order', 'commands/topics.js', env);
     log('tables and topics are there');
-    let report: (text: string) => void = () => undefined;
-    const broken = new Promise<string>((resolve) => {
-      report = resolve;
-    });
-    const services = await startServices(env, claim.folder, (name) => {
-      report(`${name} ended by itself; see ${join(claim.folder, `${name}.log`)}`);
-    });
-    return assemble(claim, env, engines, services, broken);
+    const onEnded = (name: string, how: string): void => {
+      const service = SERVICE_NAMES.find((one) => one === name);
+      const start = async (): Promise<void> => {
+        if (service !== undefined) await services.start(service, service, services.ports[service]);
+      };
+      watch.ended(name, how, start);
+    };
+    const services = await startServices(env, claim.folder, onEnded, log);
+    const { supervisor, broken } = watch;
+    const { stack, refresh } = assemble(claim, env, engines, { services, supervisor, broken });
+    watch.onStarted = refresh;
+    return stack;
   } catch (error) {
+    watch.supervisor.stop();
     await engines?.stop();
     claim.release();
     throw error;
