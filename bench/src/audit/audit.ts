@@ -9,7 +9,7 @@ export const INVARIANTS = {
   'INV-2': 'nothing acknowledged is lost',
   'INV-3': 'conservation: available + held + paid = total, Redis = Postgres',
   'INV-4': 'same key, same answer',
-  'INV-5': 'settled once, back on sale within 2 s, and every unit ends paid',
+  'INV-5': 'settled once, back on sale within 2 s',
   'INV-6': 'limits of buyers and channels hold',
 } as const;
 export type Invariant = keyof typeof INVARIANTS;

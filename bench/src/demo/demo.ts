@@ -135,7 +135,7 @@ async function sell(
     ...judgeResale(reading, history, delays, crowded),
   ];
   const result = resultOf(reading, history, findings, seconds);
-  printOutcome({ reading, findings, result, history, delays, samples: watched.samples });
+  printOutcome({ reading, findings, result, history, delays, crowded, samples: watched.samples });
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
   console.log(result.ok ? '\nEvery invariant holds.' : '\nAn invariant is BROKEN.');
   return result.ok;
@@ -147,13 +147,23 @@ interface Outcome {
   result: DemoResult;
   history: History;
   delays: ResaleDelays | undefined;
+  crowded: Set<string>;
   /** How often the totals were looked at while the sale ran. */
   samples: number;
 }
 
-function printOutcome({ reading, findings, result, history, delays, samples }: Outcome): void {
+function printOutcome({ reading, findings, result, history, delays, crowded, samples }: Outcome): void {
   console.log('\nAudit, read from Redis, Kafka and Postgres themselves:\n');
-  for (const line of [...formatAudit(reading), '', ...formatVerdicts(findings)]) console.log(line);
+  for (const line of [
+    ...formatAudit(reading),
+    '',
+    ...formatVerdicts(
+      findings,
+      result.sales.map(({ saleId }) => saleId),
+      crowded,
+    ),
+  ])
+    console.log(line);
   console.log(
     `\n${history.answers} answers in ${result.seconds} s, ${history.replays} repeats of a key got the first answer, ` +
       `totals looked at ${samples} times during the sale`,

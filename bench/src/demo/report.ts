@@ -105,12 +105,28 @@ export function formatAudit(reading: Reading): string[] {
   ];
 }
 
-export function formatVerdicts(findings: Finding[]): string[] {
-  return Object.entries(INVARIANTS).flatMap(([name, statement]) => {
+/**
+ * `crowded`: of the sales, those that far more people wanted than there was. Only of these it was looked whether every
+ * unit ends paid, so only of these it is said.
+ */
+export function formatVerdicts(
+  findings: Finding[],
+  saleIds: string[],
+  crowded: ReadonlySet<string>,
+): string[] {
+  return Object.entries(INVARIANTS).flatMap(([name, words]) => {
+    const statement = name === 'INV-5' ? `${words}, ${endOf(saleIds, crowded)}` : words;
     const broken = findings.filter(({ invariant }) => invariant === name);
     if (broken.length === 0) return [`${name}  holds   ${statement}`];
     const shown = broken.slice(0, 5).map(({ text }) => `         - ${text}`);
     const more = broken.length > 5 ? [`         - and ${broken.length - 5} more`] : [];
     return [`${name}  BROKEN  ${statement}`, ...shown, ...more];
   });
+}
+
+function endOf(saleIds: string[], crowded: ReadonlySet<string>): string {
+  const sold = saleIds.filter((saleId) => crowded.has(saleId));
+  if (sold.length === saleIds.length) return 'and every unit ends paid';
+  const few = 'fewer than two buyers a unit: some units may be left';
+  return sold.length === 0 ? few : `and every unit of ${sold.join(', ')} ends paid (elsewhere ${few})`;
 }

@@ -89,6 +89,8 @@ function result(changes: Partial<LoadResult>): LoadResult {
     lost: 0,
     dropped: 0,
     late: 0,
+    whole: { answered: 100, accepted: 50, outcomes: { reserved: 50, sold_out: 49, overloaded: 1 } },
+    acceptedByRepeat: 0,
     seconds: 1,
     window: { answered: 100, accepted: 50, outcomes: { reserved: 50, sold_out: 49, overloaded: 1 } },
     answeredPerSecond: 100,
