@@ -5,7 +5,7 @@ import ts from 'typescript';
 /** Made by a build, a run or an installation: not what we wrote. */
 const LEFT_OUT = new Set(['node_modules', 'dist', '.git', '.tap', '.run', 'coverage', 'runs']);
 
-export const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../..');
 
 /** Every file of the repository, by its path from the root with `/` between folders. */
 export function listFiles(folder = ''): string[] {
