@@ -30,8 +30,8 @@ local orders = cjson.decode(ARGV[5])
 --- @include "applyTotals"
 --- @include "writeControl"
 
-local gate, laneEpoch, laneChunk, closing, skus =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'closing', 'skus'))
+local gate, laneEpoch, laneChunk, fence, skus =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus'))
 if not gate then
   return { 'missing' }
 end
@@ -110,7 +110,7 @@ if chunk == 0 then
   redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey)
   redis.call(
     'HSET', stateKey,
-    'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'closing', closing or '0'
+    'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'fence', fence or '0'
   )
   writeControl(stateKey, control)
 end

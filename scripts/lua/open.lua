@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
--- Opens a lane that was loaded completely. Called by stock after order confirmed that the epoch is still the newest;
--- a rebuilder that slept would open a stale state otherwise.
+-- Opens a lane that was loaded completely. Called by stock after order has granted the opening: the epoch is still the
+-- newest, and Postgres stores what the lane holds. A process that slept since it asked opens nothing.
 --
 -- KEYS[1] state     KEYS[2] outbox
 -- ARGV[1] runId     run_id of the Redis behind the caller's connection; the lane is open only under this process
 -- ARGV[2] epoch     the one order granted
 -- ARGV[3] sequence  the one order compared
--- ARGV[4] closing   number of the closing under which order was asked
+-- ARGV[4] fence     of the closing under which order was asked
 --
 -- Answers:
 --   opened         now, or before under this run_id and epoch
@@ -17,12 +17,12 @@
 --   changed        it was closed again since order was asked, or reservations were made: ask again
 
 local stateKey, outboxKey = KEYS[1], KEYS[2]
-local runId, epoch, sequence, closing = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local runId, epoch, sequence, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 --- @include "gateOf"
 
-local gate, openedRunId, laneEpoch, loaded, laneSequence, laneClosing = unpack(
-  redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded', 'sequence', 'closing')
+local gate, openedRunId, laneEpoch, loaded, laneSequence, laneFence = unpack(
+  redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded', 'sequence', 'fence')
 )
 local before = gateOf(gate, openedRunId, runId)
 if before == 'missing' then
@@ -40,8 +40,8 @@ end
 if before == 'open' then
   return { 'opened' }
 end
--- A permission to open may be minutes old: whoever asked for it may have slept while others opened, sold and closed.
-if laneClosing ~= closing or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
+-- A permission to open may be minutes old: the process that asked may have slept while others opened, sold and closed.
+if laneFence ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end
 redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId, 'opened_sequence', laneSequence)

@@ -54,7 +54,7 @@ local reservedEpoch = string.match(facts[4], '^(%d+)%-')
 
 local target = isReturned and ':available' or ':paid'
 local quantity, unitsOf, skus = 0, {}, {}
-local fields = { 'gate', 'epoch', 'closing', channelId .. ':units' }
+local fields = { 'gate', 'epoch', 'fence', channelId .. ':units' }
 for index = FIRST_LINE, #facts, 3 do
   local sku, units = facts[index], tonumber(facts[index + 1])
   if not units then
@@ -91,7 +91,7 @@ local buyerUnits = tonumber(redis.call('HGET', buyersKey, userId) or '')
 if not buyerUnits or buyerUnits < quantity then
   return broken('units of a buyer')
 end
-local gate, epoch, closing, channelUnits = lane[1], lane[2], lane[3], tonumber(lane[4])
+local gate, epoch, fence, channelUnits = lane[1], lane[2], lane[3], tonumber(lane[4])
 if channelId ~= '' and (not channelUnits or channelUnits < quantity) then
   return broken('units of a channel')
 end
@@ -104,7 +104,7 @@ end
 if verdict == 'refused' and gate == 'open' and epoch == reservedEpoch then
   local last = #written
   written[last + 1], written[last + 2] = 'gate', 'rebuilding'
-  written[last + 3], written[last + 4] = 'closing', closing + 1
+  written[last + 3], written[last + 4] = 'fence', fence + 1
 end
 
 redis.call('HDEL', holdsKey, keyHash)

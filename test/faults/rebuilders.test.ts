@@ -33,7 +33,7 @@ async function startSecond(name: string) {
 async function emptyAndWait(saleId: string, step: 'kept' | 'created' | 'loaded'): Promise<Set<string>> {
   const lost = await flushAll(redis, saleId);
   const isThere = async () => {
-    if (step === 'kept') return (await redis.exists(`seckill:{${saleId}:0}:keeper`)) === 1;
+    if (step === 'kept') return (await redis.exists(`seckill:{${saleId}:0}:recovery`)) === 1;
     const field = step === 'created' ? 'epoch' : 'loaded';
     return (await redis.hexists(`seckill:{${saleId}:0}:state`, field)) === 1;
   };
@@ -55,14 +55,14 @@ await t.test(
       const step = pick(random, ['kept', 'created', 'loaded'] as const);
       for (const id of await emptyAndWait('two', step)) lost.add(id);
       second.kill(isKill ? 'SIGKILL' : 'SIGSTOP');
-      const stuck = await redis.get('seckill:{two:0}:keeper');
+      const stuck = await redis.get('seckill:{two:0}:recovery');
       const state = await redis.hmget('seckill:{two:0}:state', 'gate', 'epoch', 'chunk', 'loaded');
       await sleep(200);
-      if (stuck !== null && (await redis.get('seckill:{two:0}:keeper')) === stuck) {
+      if (stuck !== null && (await redis.get('seckill:{two:0}:recovery')) === stuck) {
         hits += 1;
         t.comment(`round ${round}: ${isKill ? 'killed' : 'stopped'} at ${state.join(' ')}`);
         // As after its ten seconds; safety does not hang on it.
-        await redis.del('seckill:{two:0}:keeper');
+        await redis.del('seckill:{two:0}:recovery');
       }
       const after = await untilOpen(client, 'two', before.epoch);
       await untilMore(rush, 10);
@@ -104,7 +104,7 @@ await t.test('while Kafka is away the sale is unavailable, and opens by itself a
   await judgeRush(t, { client, engines, rush });
 });
 
-/** Long enough for several attempts of the gatekeeper. */
+/** Long enough for several attempts of the lane monitor. */
 async function expectClosed(t: Test, saleId: string): Promise<void> {
   await sleep(1_500);
   const answer = await client.send({

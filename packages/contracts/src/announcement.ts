@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { ControlVerb, Gate, type StockState } from './control.ts';
+import { ControlVerb, GateState, type StockState } from './control.ts';
 import { SaleId, Sku } from './ids.ts';
 import { LIMITS } from './limits.ts';
 
@@ -25,7 +25,7 @@ export const Announcement = Type.Object(
   {
     saleId: SaleId,
     lane: Type.Integer({ minimum: 0, maximum: 9_999 }),
-    gate: Gate,
+    gate: GateState,
     epoch: Type.Integer({ minimum: 0 }),
     version: Type.Integer({ minimum: 0 }),
     sequence: Type.Integer({ minimum: 0 }),

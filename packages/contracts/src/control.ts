@@ -60,18 +60,18 @@ export type ControlAcknowledgement = Static<typeof ControlAcknowledgement>;
  * May a lane sell? `missing`: never loaded, or lost. `rebuilding`: closed for a load or a check. `stale`:
  * opened under another Redis process. `open`: yes.
  */
-export const Gate = Type.Union([
+export const GateState = Type.Union([
   Type.Literal('missing'),
   Type.Literal('rebuilding'),
   Type.Literal('stale'),
   Type.Literal('open'),
 ]);
-export type Gate = Static<typeof Gate>;
+export type GateState = Static<typeof GateState>;
 
 /** Answer of `GET /internal/sales/:saleId/state`, summed over the lanes. */
 export const StockState = Type.Object({
   saleId: SaleId,
-  gate: Gate,
+  gate: GateState,
   epoch: Type.Integer(),
   version: Type.Integer(),
   /** Highest sequence of the lane: how many reservations it made in this epoch. */

@@ -91,22 +91,22 @@ await t.test('control works under any gate of a loaded lane, and tells the gate'
   t.same(await lane.control({ version: 3 }, 'later'), ['applied', 'stale', 4, 3]);
 });
 
-await t.test('count tells a missing, a half-loaded, an open and a stale lane apart', async (t) => {
+await t.test('inspect tells a missing, a half-loaded, an open and a stale lane apart', async (t) => {
   const lane = await makeLane(t, redis);
-  t.match(await lane.count(), ['missing', Number]);
+  t.match(await lane.inspect(), ['missing', Number]);
   await lane.close();
-  t.match(await lane.count(), ['rebuilding', Number, 0, 0, 0, 0, 0, '', 0, 0, 0]);
+  t.match(await lane.inspect(), ['rebuilding', Number, 0, 0, 0, 0, '', 0, 0, 0]);
   await lane.loadChunk({ epoch: 2, isLast: false });
-  t.match(await lane.count(), ['rebuilding', Number, 2, 1, 0, 0, 0, 'open', PAST, FUTURE, 0]);
+  t.match(await lane.inspect(), ['rebuilding', Number, 2, 1, 0, 0, 'open', PAST, FUTURE, 0]);
   await lane.loadChunk({ epoch: 2, chunk: 1 });
-  t.match(await lane.count(), ['rebuilding', Number, 2, 1, 0, 1, 0]);
+  t.match(await lane.inspect(), ['rebuilding', Number, 2, 1, 0, 1, 'open']);
   await lane.open(2);
   await lane.reserve({ lines: [['a', 2]] });
-  const answer = await lane.count();
-  t.match(answer, ['open', Number, 2, 1, 1, 1, 1, 'open', PAST, FUTURE, 1, 1, 0]);
-  const counts = answer.slice(13);
+  const answer = await lane.inspect();
+  t.match(answer, ['open', Number, 2, 1, 1, 1, 'open', PAST, FUTURE, 1, 1, 0]);
+  const counts = answer.slice(12);
   t.equal(counts.length, 10);
   const index = counts.indexOf('a');
   t.same(counts.slice(index, index + 5), ['a', 3, 1, 2, 0]);
-  t.equal((await lane.count('later'))[0], 'stale');
+  t.equal((await lane.inspect('later'))[0], 'stale');
 });

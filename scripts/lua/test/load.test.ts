@@ -21,7 +21,7 @@ await t.test('close leaves a lane open under our run_id alone unless forced', as
   t.same(await lane.close(), ['open', 'open', 1, 1]);
   t.same(await lane.dump(), before);
   t.same(await lane.close({ force: true }), ['open', 'rebuilding', 1, 2]);
-  t.same((await lane.count())[0], 'rebuilding');
+  t.same((await lane.inspect())[0], 'rebuilding');
 });
 
 await t.test('close shuts a lane that another Redis process opened', async (t) => {
@@ -172,7 +172,7 @@ await t.test('a permission to open is void once the lane was closed again or sol
   t.same(await lane.open(1, lane.runId, place), ['opened']);
   await lane.close({ force: true });
   await lane.loadChunk({ epoch: 2 });
-  t.equal((await lane.place()).closing, place.closing + 1, 'a load keeps the number of the closing');
+  t.equal((await lane.place()).fence, place.fence + 1, 'a load keeps the fence');
 });
 
 await t.test('a snapshot that contradicts itself is not installed', async (t) => {

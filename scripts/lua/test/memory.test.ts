@@ -25,7 +25,7 @@ await t.test(
     const before = await lane.dump();
     await t.rejects(lane.reserve({ user: 'u2' }), /^OOM/);
     t.same(await lane.dump(), before);
-    t.equal((await lane.count())[0], 'open');
+    t.equal((await lane.inspect())[0], 'open');
     t.same(await lane.control({ version: 2, state: 'paused' }), ['applied', 'open', 1, 2]);
     t.equal(await lane.lease('one', 10_000), 1);
     t.equal(await lane.trim('one', '1-2'), 2);

@@ -139,7 +139,7 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
   return {
     gate: state['gate'] as Model['gate'],
     epoch: Number(state['epoch']),
-    closing: Number(state['closing']),
+    fence: Number(state['fence']),
     sequence: Number(state['sequence']),
     version: Number(state['version']),
     state: state['state'] as ModelControl['state'],
@@ -253,7 +253,7 @@ class History {
       const isLast = chunk === chunks - 1;
       t.same(await lane.loadChunk({ epoch, chunk, isLast, control, orders: part }), ['loaded', chunk]);
     }
-    return { actual: await lane.count().then(([gate]) => gate), expected: 'rebuilding' };
+    return { actual: await lane.inspect().then(([gate]) => gate), expected: 'rebuilding' };
   }
 }
 

@@ -3,7 +3,7 @@
 // (SECKILL_UPDATE_SNAPSHOTS=1 writes them anew).
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { SCRIPT_PARTS } from '../../../services/stock/src/redis/keys.ts';
+import { laneKeys, SCRIPT_PARTS } from '../../../services/stock/src/redis/keys.ts';
 import { buildScript, countKeys, SCRIPT_NAMES } from '../../../services/stock/src/redis/scripts.ts';
 
 const folder = new URL('../', import.meta.url);
@@ -48,8 +48,39 @@ for (const name of SCRIPT_NAMES) {
   });
 }
 
-await t.test('the readme has a row for every script and for every key', async (t) => {
-  const readme = read('README.md');
-  for (const name of SCRIPT_NAMES) t.match(readme, `| \`${name}.lua\` |`);
-  for (const part of new Set(Object.values(SCRIPT_PARTS).flat())) t.match(readme, `:${part}\``);
-});
+/** The names after `-- ARGV[n]` of a header, and those of a request, which reserve.lua lists below them. */
+function argumentsOf(header: string): string[] {
+  const indexed = [...header.matchAll(/^-- ARGV\[\d+\] (\w+)/gm)].map(([, name]) => name ?? '');
+  const [, repeated = ''] = /^-- then of each request[^\n]*\n((?:--   .*\n)+)/m.exec(header) ?? [];
+  const ofRequest = repeated.split('\n').flatMap((line) => {
+    const [, name, more = ''] = /^--   (\w+)(?:, then (\w+, \w+) of each line)?/.exec(line) ?? [];
+    return name === undefined ? [] : [name, ...more.split(', ').filter((word) => word !== '')];
+  });
+  return [...indexed, ...ofRequest];
+}
+
+/** The cells of a script's row: KEYS and ARGV, without the words between the names. */
+function rowOf(readme: string, script: string): { keys: string[]; args: string[] } {
+  const [, keys = '', args = ''] =
+    new RegExp(`^\\| \`${script}.lua\` \\|([^|]*)\\|([^|]*)\\|`, 'm').exec(readme) ?? [];
+  const words = (cell: string): string[] => cell.split(/[ ,]+/).filter((word) => word !== '');
+  const names = args.replace(/then of each request|of each line/g, '');
+  return { keys: words(keys), args: words(names) };
+}
+
+await t.test(
+  'the readme has a row for every script, with its keys and arguments, and one for every key',
+  async (t) => {
+    const readme = read('README.md');
+    for (const name of SCRIPT_NAMES) {
+      const header = read(`${name}.lua`).split('\n\n', 1)[0] ?? '';
+      const { keys, args } = rowOf(readme, name);
+      t.same(keys, SCRIPT_PARTS[name], `KEYS of ${name}.lua`);
+      t.same(args, argumentsOf(header), `ARGV of ${name}.lua`);
+      t.ok(args.length > 0 || name === 'retire', `${name}.lua takes arguments`);
+    }
+    for (const part of Object.keys(laneKeys({ saleId: 's', lane: 0 }))) {
+      t.match(readme, `| \`seckill:{…}:${part}\` |`);
+    }
+  },
+);

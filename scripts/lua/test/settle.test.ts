@@ -78,10 +78,10 @@ await t.test('refused returns nothing for sale; the units stay in held until the
 await t.test('refused closes the gate, for Redis sold what does not exist', async (t) => {
   const lane = await openLane(t, {}, [], redis);
   const suffix = await hold(lane);
-  const { closing } = await lane.place();
+  const { fence } = await lane.place();
   await settleOnce(t, lane, suffix, 'refused');
   t.same(await lane.reserve({ user: 'u2' }), ['sale_unavailable', 0]);
-  t.equal((await lane.place()).closing, closing + 1, 'no permission of before opens it');
+  t.equal((await lane.place()).fence, fence + 1, 'no permission of before opens it');
 });
 
 await t.test('refused leaves a lane open that was loaded anew since the reservation', async (t) => {

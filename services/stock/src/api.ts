@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   connectKafka,
   createKafka,
@@ -7,49 +6,50 @@ import {
   runRole,
   systemClock,
 } from '@seckill/runtime';
-import { Acknowledged } from './recovery/high-water-marks.ts';
+import { HighWaterMarks } from './recovery/high-water-marks.ts';
 import { Announcer } from './announce/announcer.ts';
-import type { AppOptions } from './app.ts';
+import type { AppDeps } from './app.ts';
 import { openAuditReader } from './audit/role.ts';
 import { createReadClocks } from './redis/clock.ts';
 import { FullStates } from './announce/full-state.ts';
-import { Gate } from './recovery/lane-opener.ts';
+import { LaneOpener } from './recovery/lane-opener.ts';
 import { Gatekeeper } from './recovery/lane-monitor.ts';
 import { createReadHolds } from './redis/holds.ts';
 import { createKafkaOffsets } from './kafka-offsets.ts';
-import { Lanes, listLanes } from './recovery/control-state.ts';
+import { ControlStates } from './recovery/control-state.ts';
+import { listLanes } from './redis/lane-registry.ts';
 import { createAnnouncerMetrics } from './announce/metrics.ts';
 import { createGateMetrics } from './recovery/metrics.ts';
-import { createStockMetrics } from './reserve/metrics.ts';
+import { createReserveMetrics } from './reserve/metrics.ts';
 import { OrderClient } from './order-client.ts';
 import type { StockDeps } from './deps.ts';
 import { createSettle } from './settler/settlements.ts';
-import { Stock } from './reserve/reservations.ts';
+import { Reservations } from './reserve/reservations.ts';
 
 /** Everything behind the routes of the role `http`. */
-export function startApi(deps: StockDeps): NonNullable<AppOptions['api']> {
+export function startApi(deps: StockDeps): NonNullable<AppDeps['api']> {
   const { config, logger, lifecycle, connections, registry } = deps;
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client', () => orderClient.close());
-  const acknowledged = new Acknowledged();
-  const { gate, gatekeeper } = startGatekeeper(deps, orderClient, acknowledged);
+  const marks = new HighWaterMarks();
+  const { opener, monitor } = startGatekeeper(deps, orderClient, marks);
   const { outboxCountMax } = config;
   const announcer = startAnnouncer(deps);
   return {
     announcer,
     fullStates: new FullStates(connections),
-    stock: new Stock({
+    reservations: new Reservations({
       connections,
       announcer,
       outboxCountMax,
-      acknowledged,
+      marks,
       logger,
-      metrics: createStockMetrics(registry),
+      metrics: createReserveMetrics(registry),
       onInvariantBroken: (error) => {
         lifecycle.fail(error, 'http');
       },
     }),
-    lanes: new Lanes({ connections, gate, gatekeeper, logger }),
+    controlStates: new ControlStates({ connections, opener, monitor, logger }),
     readClock: createReadClocks(connections),
     auditReader: openAuditReader(deps).reader,
   };
@@ -59,32 +59,31 @@ export function startApi(deps: StockDeps): NonNullable<AppOptions['api']> {
 function startGatekeeper(
   { config, logger, lifecycle, connections, registry }: StockDeps,
   orderClient: OrderClient,
-  acknowledged: Acknowledged,
-): { gate: Gate; gatekeeper: Gatekeeper } {
+  marks: HighWaterMarks,
+): { opener: LaneOpener; monitor: Gatekeeper } {
   const kafka = createKafka(config.kafka, 'seckill-stock-gate', logger);
   const offsets = createKafkaOffsets(kafka, logger);
   lifecycle.onStop('kafka of the gatekeeper', () => offsets.close());
   const producer = createProducer(kafka);
   lifecycle.onStop('producer of the gatekeeper', () => producer.disconnect());
   const metrics = createGateMetrics(registry);
-  const gate = new Gate({
+  const opener = new LaneOpener({
     connections,
     orderClient,
     offsets,
     publisher: createPublisher(producer),
     readHolds: createReadHolds(connections),
     settle: createSettle(connections),
-    acknowledged,
+    marks,
     clock: systemClock,
     logger,
     metrics,
-    token: randomBytes(16).toString('base64url'),
   });
   const gatekeeper = new Gatekeeper({
-    gate,
+    opener,
     connections,
     orderClient,
-    acknowledged,
+    acknowledged: marks,
     clock: systemClock,
     random: Math.random,
     logger,
@@ -97,7 +96,7 @@ function startGatekeeper(
   runRole(lifecycle, 'gatekeeper', (signal) =>
     Promise.all([connectKafka(() => producer.connect(), signal, logger), gatekeeper.run(signal)]),
   );
-  return { gate, gatekeeper };
+  return { opener, monitor: gatekeeper };
 }
 
 function startAnnouncer({ logger, lifecycle, connections, registry }: StockDeps): Announcer {

@@ -2,19 +2,19 @@ import { createHttp, InvariantError, requireCaller, type Http, type Logger } fro
 import type { Announcer } from './announce/announcer.ts';
 import type { FullStates } from './announce/full-state.ts';
 import type { AuditReader } from './audit/reader.ts';
-import type { Lanes } from './recovery/control-state.ts';
+import type { ControlStates } from './recovery/control-state.ts';
 import { auditRoute } from './routes/audit.ts';
 import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleRoutes } from './routes/sales.ts';
-import type { Stock } from './reserve/reservations.ts';
+import type { Reservations } from './reserve/reservations.ts';
 
-export interface AppOptions {
+export interface AppDeps {
   /** Absent where the `http` role does not run: then only health is answered. */
   api?: {
-    stock: Stock;
-    lanes: Lanes;
+    reservations: Reservations;
+    controlStates: ControlStates;
     announcer: Announcer;
     fullStates: FullStates;
     readClock: () => Promise<number>;
@@ -22,27 +22,33 @@ export interface AppOptions {
   };
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
-  /** Our own bug was met: the process must end (decision 14). */
+  /** Our own bug was met: the process must end (D14). */
   onInvariantBroken: (error: InvariantError) => void;
   logger: Logger;
 }
 
 /** Assembles the internal HTTP API; never listens. */
-export function createApp(options: AppOptions): Http {
-  const { api, tokens, logger } = options;
-  const app = createHttp({ logger, isReady: options.isReady });
+export function createApp(deps: AppDeps): Http {
+  const { api, tokens, logger } = deps;
+  const app = createHttp({ logger, isReady: deps.isReady });
   if (api === undefined) return app;
-  const { stock, lanes, announcer, fullStates, readClock, auditReader } = api;
+  const { reservations, controlStates, announcer, fullStates, readClock, auditReader } = api;
   app.addHook('onError', async (_request, _reply, error) => {
-    if (error instanceof InvariantError) options.onInvariantBroken(error);
+    if (error instanceof InvariantError) deps.onInvariantBroken(error);
   });
   const isGateway = requireCaller(tokens, ['gateway']);
   const isOrder = requireCaller(tokens, ['order']);
   const isEither = requireCaller(tokens, ['gateway', 'order']);
-  reservationRoutes(app, { stock, onRequest: isGateway });
-  holdRoutes(app, { stock, onRequest: isEither });
+  reservationRoutes(app, { reservations, onRequest: isGateway });
+  holdRoutes(app, { reservations, onRequest: isEither });
   clockRoute(app, { readClock, onRequest: isOrder });
   auditRoute(app, { reader: auditReader, onRequest: isGateway });
-  saleRoutes(app, { lanes, announcer, fullStates, onReadRequest: isEither, onControlRequest: isOrder });
+  saleRoutes(app, {
+    controlStates,
+    announcer,
+    fullStates,
+    onReadRequest: isEither,
+    onControlRequest: isOrder,
+  });
   return app;
 }

@@ -1,7 +1,7 @@
 // Goal: over a Redis Cluster a lane is sold from only on the node that serves it, under that node's identity, and whatever
 // happened to its keys on a way or in a failover, no answer is forgotten and nothing is sold twice (INV-1, INV-2, INV-4).
-// Method: three primaries with a replica each; nodes are killed and halted, slots moved key by key, under the gate and the
-// gatekeeper as they run. Both services under a rush: test/faults/redis-cluster.test.ts.
+// Method: three primaries with a replica each; nodes are killed and halted, slots moved key by key, under the lane
+// opener and the lane monitor as they run. Both services under a rush: test/faults/redis-cluster.test.ts.
 import type { ReserveAnswer, SnapshotOrder } from '@seckill/contracts';
 import { askPrimaryUrls, slotOf } from '@seckill/runtime';
 import {
@@ -17,7 +17,7 @@ import {
 import t from 'tap';
 import { Connections } from '../src/redis/connections.ts';
 import { formatLane, laneKeys, LANES_KEY, type Lane } from '../src/redis/keys.ts';
-import { listLanes } from '../src/recovery/control-state.ts';
+import { listLanes } from '../src/redis/lane-registry.ts';
 import { build, item, silent, until } from './support/build.ts';
 import { toSnapshotOrder } from './support/snapshot.ts';
 
@@ -27,12 +27,12 @@ t.teardown(() => cluster.stop());
 const [first, second, third] = cluster.primaries as [ClusterNode, ClusterNode, ClusterNode];
 const place = { url: first.url, isCluster: true };
 const built = await build(t, { place });
-const { connections, order, gatekeeper } = built;
+const { connections, order, monitor } = built;
 // One order for several sales: each may open at the epoch it was loaded under.
 order.grants = () => true;
 
 const stop = new AbortController();
-const running = gatekeeper.run(stop.signal);
+const running = monitor.run(stop.signal);
 t.teardown(async () => {
   stop.abort();
   await running;
@@ -124,12 +124,12 @@ await t.test('a batch for several nodes is answered by each, in order, under its
 await t.test('killed connections and a silent node close no lane and load none', async (t) => {
   const lanes = [await openOn(first), await openOn(second), await openOn(third)];
   for (const lane of lanes) await built.reserveAll([request(lane, 0), request(lane, 1)]);
-  // The gatekeeper lists every 5 s.
+  // The lane monitor lists every 5 s.
   await new Promise((resolve) => setTimeout(resolve, 6_000));
   const facts = () =>
     Promise.all(
       lanes.map(async (lane) =>
-        connections.of(lane).redis.hmget(laneKeys(lane).state, 'gate', 'epoch', 'closing', 'run_id'),
+        connections.of(lane).redis.hmget(laneKeys(lane).state, 'gate', 'epoch', 'fence', 'run_id'),
       ),
     );
   const before = await facts();
@@ -166,7 +166,7 @@ await t.test('killed connections and a silent node close no lane and load none',
   t.same(await facts(), before);
 });
 
-// The gatekeeper knows a lane once order has listed it, every 5 s: one wait for all.
+// The lane monitor knows a lane once order has listed it, every 5 s: one wait for all.
 const listed: Lane[] = [];
 
 await t.test('the list of lanes is whole again when its node has lost it', async (t) => {

@@ -13,15 +13,15 @@ local function gateOf(gate, openedRunId, runId)
   end
   return 'open'
 end
-local gate, openedRunId, epoch, closing =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'closing'))
+local gate, openedRunId, epoch, fence =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'fence'))
 local before = gateOf(gate, openedRunId, runId)
 if before == 'missing' then
-  redis.call('HSET', stateKey, 'gate', 'rebuilding', 'epoch', '0', 'sequence', '0', 'closing', '1')
+  redis.call('HSET', stateKey, 'gate', 'rebuilding', 'epoch', '0', 'sequence', '0', 'fence', '1')
   return { before, 'rebuilding', 0, 1 }
 end
 if before == 'stale' or (before == 'open' and isForced) then
   redis.call('HSET', stateKey, 'gate', 'rebuilding')
-  return { before, 'rebuilding', tonumber(epoch), redis.call('HINCRBY', stateKey, 'closing', 1) }
+  return { before, 'rebuilding', tonumber(epoch), redis.call('HINCRBY', stateKey, 'fence', 1) }
 end
-return { before, before, tonumber(epoch), tonumber(closing) }
+return { before, before, tonumber(epoch), tonumber(fence) }

@@ -61,8 +61,8 @@ local function writeControl(stateKey, control)
     redis.call('HSETNX', stateKey, channel.id .. ':units', '0')
   end
 end
-local gate, laneEpoch, laneChunk, closing, skus =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'closing', 'skus'))
+local gate, laneEpoch, laneChunk, fence, skus =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus'))
 if not gate then
   return { 'missing' }
 end
@@ -135,7 +135,7 @@ if chunk == 0 then
   redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey)
   redis.call(
     'HSET', stateKey,
-    'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'closing', closing or '0'
+    'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'fence', fence or '0'
   )
   writeControl(stateKey, control)
 end

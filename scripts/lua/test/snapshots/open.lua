@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 local stateKey, outboxKey = KEYS[1], KEYS[2]
-local runId, epoch, sequence, closing = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local runId, epoch, sequence, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local function gateOf(gate, openedRunId, runId)
   if not gate then
     return 'missing'
@@ -13,8 +13,8 @@ local function gateOf(gate, openedRunId, runId)
   end
   return 'open'
 end
-local gate, openedRunId, laneEpoch, loaded, laneSequence, laneClosing = unpack(
-  redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded', 'sequence', 'closing')
+local gate, openedRunId, laneEpoch, loaded, laneSequence, laneFence = unpack(
+  redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded', 'sequence', 'fence')
 )
 local before = gateOf(gate, openedRunId, runId)
 if before == 'missing' then
@@ -32,7 +32,7 @@ end
 if before == 'open' then
   return { 'opened' }
 end
-if laneClosing ~= closing or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
+if laneFence ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end
 redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId, 'opened_sequence', laneSequence)

@@ -158,24 +158,24 @@ export class TestLane {
     );
   }
 
-  /** Sequence and closing, as order is asked about them. */
-  async place(): Promise<{ sequence: number; closing: number }> {
-    const [sequence, closing] = await this.redis.hmget(this.keys.state, 'sequence', 'closing');
-    return { sequence: Number(sequence), closing: Number(closing) };
+  /** Sequence and fence, as order is asked about them. */
+  async place(): Promise<{ sequence: number; fence: number }> {
+    const [sequence, fence] = await this.redis.hmget(this.keys.state, 'sequence', 'fence');
+    return { sequence: Number(sequence), fence: Number(fence) };
   }
 
   /** As order would grant it now, unless the permission is an earlier one. */
   async open(
     epoch: number,
     runId = this.runId,
-    granted?: { sequence: number; closing: number },
+    granted?: { sequence: number; fence: number },
   ): Promise<ScriptAnswer> {
-    const { sequence, closing } = granted ?? (await this.place());
-    return this.redis.open(scriptKeys('open', this.lane), runId, epoch, sequence, closing);
+    const { sequence, fence } = granted ?? (await this.place());
+    return this.redis.open(scriptKeys('open', this.lane), runId, epoch, sequence, fence);
   }
 
-  count(runId = this.runId): Promise<ScriptAnswer> {
-    return this.redis.count(scriptKeys('count', this.lane), runId);
+  inspect(runId = this.runId): Promise<ScriptAnswer> {
+    return this.redis.inspect(scriptKeys('inspect', this.lane), runId);
   }
 
   settle(suffix: string, verdict: string): Promise<ScriptAnswer> {

@@ -43,7 +43,7 @@ export const priceOf = (sku: string): number => PRICES[sku] ?? 0;
 export class Model {
   gate: 'open' | 'rebuilding' = 'open';
   /** The lane was closed once before its first load. */
-  closing = 1;
+  fence = 1;
   epoch = 1;
   sequence = 0;
   control: ModelControl;
@@ -156,9 +156,9 @@ export class Model {
     const before = this.gate;
     if (isForced && before === 'open') {
       this.gate = 'rebuilding';
-      this.closing += 1;
+      this.fence += 1;
     }
-    return [before, this.gate, this.epoch, this.closing];
+    return [before, this.gate, this.epoch, this.fence];
   }
 
   open(): unknown[] {
@@ -189,7 +189,7 @@ export class Model {
     return {
       gate: this.gate,
       epoch: this.epoch,
-      closing: this.closing,
+      fence: this.fence,
       sequence: this.sequence,
       version: control.version,
       state: control.state,

@@ -7,12 +7,12 @@ import {
 } from '@seckill/contracts';
 import type { Clock, Logger } from '@seckill/runtime';
 import type { Connections } from '../redis/connections.ts';
-import { parseCount, type LaneCount } from '../redis/lane-state.ts';
-import { formatLane, scriptKeys, type Lane } from '../redis/keys.ts';
+import { readLaneState, type LaneState } from '../redis/lane-state.ts';
+import { formatLane, type Lane } from '../redis/keys.ts';
 import type { AnnouncerMetrics } from './metrics.ts';
-import type { ReservationRecord } from '../redis/hold-record.ts';
+import type { HoldRecord } from '../redis/hold-record.ts';
 
-export interface AnnouncerOptions {
+export interface AnnouncerDeps {
   connections: Pick<Connections, 'find'>;
   lanes: () => Promise<Lane[]>;
   clock: Clock;
@@ -29,12 +29,13 @@ const OVER_TICKS = 40;
 /** Of a lane, while Redis takes no announcements. What is dropped beyond shows as a gap, and a gateway asks for the whole. */
 const USERS_KEPT_MAX = 5 * ANNOUNCED_USERS_MAX;
 
-interface News {
+/** What is to be announced of one lane. */
+interface Pending {
   lane: Lane;
   /** Who reserved through this process and was not announced yet. */
   users: { epoch: number; sequence: number; hash: number }[];
   /** As last announced. */
-  last?: LaneCount;
+  last?: LaneState;
   announcedAt: number;
   /** An announcement that is under way or due; what changes meanwhile sets `isDirty` and makes another follow. */
   running?: Promise<void>;
@@ -46,127 +47,130 @@ interface News {
  * contradicts what was told last. Every process of the role `http` announces: each knows only its own users.
  */
 export class Announcer {
-  readonly #options: AnnouncerOptions;
-  readonly #news = new Map<string, News>();
+  readonly #deps: AnnouncerDeps;
+  readonly #pending = new Map<string, Pending>();
   /** As listed last: the node that keeps the list may be away while others sell. */
   #lanes: Lane[] = [];
   #isFailing = false;
 
-  constructor(options: AnnouncerOptions) {
-    this.#options = options;
+  constructor(deps: AnnouncerDeps) {
+    this.#deps = deps;
   }
 
   /** Looks at each answer, and at the record of a new reservation. */
-  observe(lane: Lane, answer: ReserveAnswer, record?: ReservationRecord): void {
+  observe(lane: Lane, answer: ReserveAnswer, record?: HoldRecord): void {
     if (record !== undefined) {
       const { epoch, sequence, userId, lines } = record;
-      const news = this.#newsOf(lane);
-      if (news.users.length < USERS_KEPT_MAX) news.users.push({ epoch, sequence, hash: fnv1a(userId) });
+      const pending = this.#pendingOf(lane);
+      if (pending.users.length < USERS_KEPT_MAX) pending.users.push({ epoch, sequence, hash: fnv1a(userId) });
       // Units that came back are being bought: who was told "sold out" a moment ago may have them too.
-      if (lines.some(({ sku }) => availableOf(news, sku) === 0)) this.announce(lane);
+      if (lines.some(({ sku }) => availableOf(pending, sku) === 0)) this.announce(lane);
     } else if (answer.outcome === 'sold_out') {
-      if (availableOf(this.#newsOf(lane), answer.sku) !== answer.available) this.announce(lane);
+      if (availableOf(this.#pendingOf(lane), answer.sku) !== answer.available) this.announce(lane);
     }
   }
 
   /** Soon, together with what else changes until then. */
   announce(lane: Lane): void {
-    const news = this.#newsOf(lane);
-    news.isDirty = true;
-    news.running ??= this.#announceAll(news);
+    const pending = this.#pendingOf(lane);
+    pending.isDirty = true;
+    pending.running ??= this.#announceAll(pending);
   }
 
   /** Until the signal aborts; then once more, so that nobody who reserved here stays unknown. */
   async run(signal: AbortSignal): Promise<void> {
     for (let tick = 0; !signal.aborted; tick += 1) {
       await this.#tick(tick);
-      await this.#options.clock.sleep(TICK_MS, signal);
+      await this.#deps.clock.sleep(TICK_MS, signal);
     }
-    for (const { lane, users } of this.#news.values()) if (users.length > 0) this.announce(lane);
-    for (const { running } of this.#news.values()) await running;
+    for (const { lane, users } of this.#pending.values()) if (users.length > 0) this.announce(lane);
+    for (const { running } of this.#pending.values()) await running;
   }
 
   async #tick(tick: number): Promise<void> {
     try {
-      this.#lanes = await this.#options.lanes();
+      this.#lanes = await this.#deps.lanes();
       const names = new Set(this.#lanes.map(formatLane));
       // Retired; one that is on the way into being has users at the earliest when it is on the list.
-      for (const [name, { users }] of this.#news)
-        if (!names.has(name) && users.length === 0) this.#news.delete(name);
+      for (const [name, { users }] of this.#pending)
+        if (!names.has(name) && users.length === 0) this.#pending.delete(name);
     } catch (error) {
       this.#fail(error);
     }
     for (const lane of this.#lanes) {
-      if (!isLongOver(this.#newsOf(lane).last) || tick % OVER_TICKS === 0) this.announce(lane);
+      if (!isLongOver(this.#pendingOf(lane).last) || tick % OVER_TICKS === 0) this.announce(lane);
     }
   }
 
-  #newsOf(lane: Lane): News {
+  #pendingOf(lane: Lane): Pending {
     const name = formatLane(lane);
-    const known = this.#news.get(name);
+    const known = this.#pending.get(name);
     if (known !== undefined) return known;
-    const news: News = { lane, users: [], announcedAt: Number.NEGATIVE_INFINITY, isDirty: false };
-    this.#news.set(name, news);
-    return news;
+    const pending: Pending = { lane, users: [], announcedAt: Number.NEGATIVE_INFINITY, isDirty: false };
+    this.#pending.set(name, pending);
+    return pending;
   }
 
-  async #announceAll(news: News): Promise<void> {
-    const { clock } = this.#options;
-    while (news.isDirty) {
-      await clock.sleep(Math.max(0, news.announcedAt + PAUSE_MS - clock.now()));
-      news.isDirty = false;
-      news.announcedAt = clock.now();
+  async #announceAll(pending: Pending): Promise<void> {
+    const { clock } = this.#deps;
+    while (pending.isDirty) {
+      await clock.sleep(Math.max(0, pending.announcedAt + PAUSE_MS - clock.now()));
+      pending.isDirty = false;
+      pending.announcedAt = clock.now();
       try {
-        await this.#announceOne(news);
+        await this.#announceOne(pending);
         this.#isFailing = false;
       } catch (error) {
         this.#fail(error);
       }
     }
     // In the same tick as the last look at isDirty, or a change in between would wait for the next tick.
-    delete news.running;
+    delete pending.running;
   }
 
-  async #announceOne(news: News): Promise<void> {
-    const { connections, metrics } = this.#options;
-    const connection = connections.find(news.lane);
+  async #announceOne(pending: Pending): Promise<void> {
+    const { connections, metrics } = this.#deps;
+    const connection = connections.find(pending.lane);
     if (connection?.runId === undefined) return;
     const { runId, redis, node } = connection;
-    const count = parseCount(await redis.count(scriptKeys('count', news.lane), runId));
-    news.last = count;
+    const state = await readLaneState(redis, runId, pending.lane);
+    pending.last = state;
     // Of an epoch that is over: whoever needs them asks for the whole.
-    news.users = news.users.filter(({ epoch }) => epoch >= count.epoch);
-    let told: News['users'];
+    pending.users = pending.users.filter(({ epoch }) => epoch >= state.epoch);
+    let told: Pending['users'];
     do {
       // Kept until Redis has them: one that is told twice does no harm.
-      told = news.users.filter(({ epoch }) => epoch === count.epoch).slice(0, ANNOUNCED_USERS_MAX);
+      told = pending.users.filter(({ epoch }) => epoch === state.epoch).slice(0, ANNOUNCED_USERS_MAX);
       const users = told.flatMap(({ sequence, hash }) => [sequence, hash]);
-      await redis.publish(statesChannel(node?.id), JSON.stringify(toAnnouncement(news.lane, count, users)));
+      await redis.publish(
+        statesChannel(node?.id),
+        JSON.stringify(toAnnouncement(pending.lane, state, users)),
+      );
       metrics.announcements.inc();
       const isTold = new Set(told);
-      news.users = news.users.filter((user) => !isTold.has(user));
+      pending.users = pending.users.filter((user) => !isTold.has(user));
     } while (told.length === ANNOUNCED_USERS_MAX);
   }
 
   /** The gateways ask stock meanwhile. One line for an outage, whatever it lasts. */
   #fail(error: unknown): void {
-    const { logger, metrics } = this.#options;
+    const { logger, metrics } = this.#deps;
     metrics.announcementFailures.inc();
     if (!this.#isFailing) logger.warn({ err: error }, 'states cannot be announced');
     this.#isFailing = true;
   }
 }
 
-function availableOf({ last }: News, sku: string): number | undefined {
+function availableOf({ last }: Pending, sku: string): number | undefined {
   return last?.items.find((item) => item.sku === sku)?.available;
 }
 
-function isLongOver(last: LaneCount | undefined): boolean {
+function isLongOver(last: LaneState | undefined): boolean {
   return last !== undefined && last.gate === 'open' && last.now >= last.closesAt + OVER_MS;
 }
 
-function toAnnouncement({ saleId, lane }: Lane, count: LaneCount, users: number[]): Announcement {
-  const { gate, epoch, version, sequence, now, state, opensAt, closesAt } = count;
-  const items = count.items.map(({ sku, available, held }) => ({ sku, available, held }));
+function toAnnouncement({ saleId, lane }: Lane, laneState: LaneState, users: number[]): Announcement {
+  const { gate, epoch, version, sequence, now, state, opensAt, closesAt } = laneState;
+  const items = laneState.items.map(({ sku, available, held }) => ({ sku, available, held }));
   return { saleId, lane, gate, epoch, version, sequence, now, state, opensAt, closesAt, items, users };
 }

@@ -2,8 +2,8 @@ import { fnv1a, FULL_USERS_MAX, type FullState } from '@seckill/contracts';
 import { invariant } from '@seckill/runtime';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
-import { parseCount, type LaneCount } from '../redis/lane-state.ts';
-import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
+import { readLaneState, toStockState, type LaneState } from '../redis/lane-state.ts';
+import { laneKeys, type Lane } from '../redis/keys.ts';
 import { userOf } from '../redis/hold-record.ts';
 
 /** Fields a step: bounds what one answer takes of Redis' time, so that reservations go on in between. */
@@ -32,8 +32,7 @@ export class FullStates {
   /** The state first, then the users: whoever reserved up to its sequence has a record by then, and keeps it. */
   async #read(lane: Lane): Promise<FullState> {
     const { redis } = this.#connections.of(lane);
-    const before = await this.#count(lane);
-    const { isLoaded: _isLoaded, wasOpened: _wasOpened, ...state } = before;
+    const before = await this.#readState(lane);
     const keys = laneKeys(lane);
     const [fields, ...counts] = await Promise.all([
       redis.hkeys(keys.state),
@@ -41,13 +40,13 @@ export class FullStates {
       redis.hlen(keys.keys),
     ]);
     const channels = fields.filter((field) => field.endsWith(':cap')).map((field) => field.slice(0, -4));
-    const full: FullState = { saleId: lane.saleId, ...state, channels };
+    const full: FullState = { ...toStockState(lane, before), channels };
     if (before.gate !== 'open' || counts[0] + counts[1] > this.#usersMax) return full;
     const hashes = new Set<number>();
     // In this order: a record that moves meanwhile moves from holds to keys, and is met in one of them.
     for (const key of [keys.holds, keys.keys]) await this.#scanUsers(redis, key, hashes);
     // A load in between has emptied the hash that was being read.
-    const after = await this.#count(lane);
+    const after = await this.#readState(lane);
     if (after.gate !== 'open' || after.epoch !== before.epoch || hashes.size > this.#usersMax) return full;
     return { ...full, users: encodeHashes(hashes) };
   }
@@ -61,10 +60,10 @@ export class FullStates {
     } while (cursor !== '0' && hashes.size <= this.#usersMax);
   }
 
-  async #count(lane: Lane): Promise<LaneCount> {
-    const { redis, runId } = this.#connections.of(lane);
-    // Without a run_id no gate can be told from a stale one; '' equals none.
-    return parseCount(await redis.count(scriptKeys('count', lane), runId ?? ''));
+  async #readState(lane: Lane): Promise<LaneState> {
+    // While the identity is not known, '' stands for it: no lane was opened under it, so an open gate reads as stale.
+    const { redis, runId = '' } = this.#connections.of(lane);
+    return readLaneState(redis, runId, lane);
   }
 }
 

@@ -5,7 +5,7 @@ import type { AuditReader } from './reader.ts';
 import type { AuditMetrics } from './metrics.ts';
 import type { OrderClient } from '../order-client.ts';
 
-export interface AuditorOptions {
+export interface AuditorDeps {
   reader: Pick<AuditReader, 'read'>;
   orderClient: Pick<OrderClient, 'listSales'>;
   memory: AuditMemory;
@@ -28,15 +28,15 @@ const REST_MS_MAX = 120_000;
 
 /** Compares both sides of every sale, again and again. It tells and never repairs: a person has to know. */
 export class Auditor {
-  readonly #options: AuditorOptions;
+  readonly #deps: AuditorDeps;
 
-  constructor(options: AuditorOptions) {
-    this.#options = options;
+  constructor(deps: AuditorDeps) {
+    this.#deps = deps;
   }
 
   /** Until the signal aborts and the reading under way has ended. @throws InvariantError */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, intervalMs, logger, metrics } = this.#options;
+    const { clock, intervalMs, logger, metrics } = this.#deps;
     while (!signal.aborted) {
       try {
         await this.round(signal);
@@ -55,7 +55,7 @@ export class Auditor {
    * @throws as AuditReader.read; the sale it happened at comes last in the next round.
    */
   async round(signal: AbortSignal): Promise<void> {
-    const { reader, orderClient, memory, metrics, clock } = this.#options;
+    const { reader, orderClient, memory, metrics, clock } = this.#deps;
     const saleIds = memory.list((await orderClient.listSales()).map(({ saleId }) => saleId));
     for (const saleId of saleIds.slice(0, ROUND_SALES_MAX)) {
       if (signal.aborted) return;

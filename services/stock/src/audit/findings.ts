@@ -1,5 +1,5 @@
 import type { Audit, InvariantName, LedgerReading } from '@seckill/contracts';
-import type { LaneCount } from '../redis/lane-state.ts';
+import type { LaneState } from '../redis/lane-state.ts';
 
 /** One way in which an invariant is broken. */
 export interface Finding {
@@ -9,7 +9,7 @@ export interface Finding {
 }
 
 /** INV-1, from each side alone. */
-export function judgeUnits(lanes: LaneCount[], ledger: LedgerReading): Finding[] {
+export function judgeUnits(lanes: LaneState[], ledger: LedgerReading): Finding[] {
   const findings: Finding[] = [];
   const find = (amount: number, text: string) => {
     if (amount > 0) findings.push({ invariant: 'INV-1', amount, text });
@@ -38,7 +38,7 @@ export function judgeUnits(lanes: LaneCount[], ledger: LedgerReading): Finding[]
 }
 
 /** INV-2: Redis was read first, and gets an epoch only after Postgres stored it, so Postgres was set back. */
-export function judgeEpochs(lanes: LaneCount[], { epoch: newest }: LedgerReading): Finding[] {
+export function judgeEpochs(lanes: LaneState[], { epoch: newest }: LedgerReading): Finding[] {
   return lanes.flatMap(({ epoch, sequence }, lane) => {
     if (epoch <= newest) return [];
     const text = `lane ${lane} stands at epoch ${epoch}, Postgres at ${newest}: it was set back`;
@@ -57,7 +57,7 @@ export function judgeKeysAndLimits({ doubleKeys, overLimit, overCap }: LedgerRea
 }
 
 /** INV-2: every sequence is a reservation that a buyer was told of, or may have been. */
-export function judgeSequences(lanes: LaneCount[], ledger: LedgerReading): Finding[] {
+export function judgeSequences(lanes: LaneState[], ledger: LedgerReading): Finding[] {
   const findings: Finding[] = [];
   for (const [lane, { sequence }] of lanes.entries()) {
     const stored = ledger.lanes.find((other) => other.lane === lane) ?? { sequence: 0, gaps: 0 };
@@ -74,7 +74,7 @@ export function judgeSequences(lanes: LaneCount[], ledger: LedgerReading): Findi
 }
 
 /** INV-3: within each lane, and between Redis and Postgres. */
-export function judgeConservation(lanes: LaneCount[], ledger: LedgerReading): Finding[] {
+export function judgeConservation(lanes: LaneState[], ledger: LedgerReading): Finding[] {
   const findings: Finding[] = [];
   const find = (difference: number, text: string) => {
     if (difference !== 0) findings.push({ invariant: 'INV-3', amount: Math.abs(difference), text });
@@ -101,7 +101,7 @@ export function judgeConservation(lanes: LaneCount[], ledger: LedgerReading): Fi
 }
 
 /** One item a SKU, over all lanes. */
-export function sumItems(lanes: LaneCount[]): Audit['redis'] {
+export function sumItems(lanes: LaneState[]): Audit['redis'] {
   const bySku = new Map<string, Audit['redis'][number]>();
   for (const { sku, total, available, held, paid } of lanes.flatMap(({ items }) => items)) {
     const before = bySku.get(sku) ?? { sku, total: 0, available: 0, held: 0, paid: 0 };

@@ -17,7 +17,7 @@ import {
   sumItems,
   type Finding,
 } from './findings.ts';
-import type { LaneCount } from '../redis/lane-state.ts';
+import type { LaneState } from '../redis/lane-state.ts';
 
 /**
  * What the engines hold of one sale, read in turn: Redis, Postgres, Redis, Postgres. Two equal readings of each side mean
@@ -25,7 +25,7 @@ import type { LaneCount } from '../redis/lane-state.ts';
  */
 export interface AuditReading {
   /** By lane. */
-  redis: [LaneCount[], LaneCount[]];
+  redis: [LaneState[], LaneState[]];
   postgres: [LedgerReading, LedgerReading];
   /**
    * Messages that Kafka had after the first reading of the side they come from, and that were not stored or applied at
@@ -126,7 +126,7 @@ function whyInFlight({ redis, postgres, kafkaLag }: AuditReading): string[] {
   return reasons;
 }
 
-function judgeAtRest(lanes: LaneCount[], reading: AuditReading): Finding[] {
+function judgeAtRest(lanes: LaneState[], reading: AuditReading): Finding[] {
   const ledger = reading.postgres[1];
   const { overdue } = ledger;
   const { overdueHolds } = reading;

@@ -2,15 +2,15 @@ import { TOPICS, type KafkaEnds, type LedgerReading } from '@seckill/contracts';
 import { InvariantError, type Clock } from '@seckill/runtime';
 import type { AuditReading } from './judge.ts';
 import type { Connections } from '../redis/connections.ts';
-import { parseCount, type LaneCount } from '../redis/lane-state.ts';
+import { readLaneState, type LaneState } from '../redis/lane-state.ts';
 import type { ReadHolds } from '../redis/holds.ts';
 import type { KafkaOffsets } from '../kafka-offsets.ts';
-import { LANES_PER_SALE, scriptKeys, type Lane } from '../redis/keys.ts';
+import { LANES_PER_SALE, type Lane } from '../redis/keys.ts';
 import type { OrderClient } from '../order-client.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 import { SETTLER_GROUP } from '../settler/settler.ts';
 
-export interface AuditReaderOptions {
+export interface AuditReaderDeps {
   connections: Pick<Connections, 'of'>;
   orderClient: Pick<OrderClient, 'readLedger'>;
   offsets: KafkaOffsets;
@@ -35,11 +35,11 @@ const CATCH_UP_POLL_MS = 50;
 
 /** Reads all engines for one sale; changes nothing. */
 export class AuditReader {
-  readonly #options: AuditReaderOptions;
+  readonly #deps: AuditReaderDeps;
   readonly #running = new Map<string, Promise<AuditReading>>();
 
-  constructor(options: AuditReaderOptions) {
-    this.#options = options;
+  constructor(deps: AuditReaderDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -62,9 +62,9 @@ export class AuditReader {
    * everything before these ends has arrived, nothing was between them, however busy other sales are.
    */
   async #read(saleId: string): Promise<AuditReading> {
-    const { orderClient, offsets } = this.#options;
+    const { orderClient, offsets } = this.#deps;
     const lanes = Array.from({ length: LANES_PER_SALE }, (_, lane) => ({ saleId, lane }));
-    const redisBefore = await this.#count(lanes);
+    const redisBefore = await this.#readStates(lanes);
     const ends = await offsets.readEnds(TOPICS.reservations);
     const postgresBefore = await orderClient.readLedger(saleId);
     const settlementEnds = await offsets.readEnds(TOPICS.settlements);
@@ -74,7 +74,7 @@ export class AuditReader {
     );
     const overdueHolds = await this.#countOverdue(lanes);
     const letters = await offsets.count(TOPICS.deadLetters);
-    const redisAfter = await this.#count(lanes);
+    const redisAfter = await this.#readStates(lanes);
     const postgresAfter = await this.#untilCaughtUp(
       () => orderClient.readLedger(saleId),
       (ledger) => countUnstored(ends, ledger) === 0,
@@ -89,12 +89,12 @@ export class AuditReader {
     };
   }
 
-  async #count(lanes: Lane[]): Promise<LaneCount[]> {
+  async #readStates(lanes: Lane[]): Promise<LaneState[]> {
     return Promise.all(
       lanes.map(async (lane) => {
-        const { redis, runId } = this.#options.connections.of(lane);
+        const { redis, runId } = this.#deps.connections.of(lane);
         if (runId === undefined) throw new AuditError('the connection to Redis is not ready');
-        return parseCount(await redis.count(scriptKeys('count', lane), runId));
+        return readLaneState(redis, runId, lane);
       }),
     );
   }
@@ -104,7 +104,7 @@ export class AuditReader {
     read: () => Promise<Answer>,
     isCaughtUp: (answer: Answer) => boolean,
   ): Promise<Answer> {
-    const { clock } = this.#options;
+    const { clock } = this.#deps;
     let answer = await read();
     const deadline = clock.now() + CATCH_UP_MS_MAX;
     while (!isCaughtUp(answer) && clock.now() < deadline) {
@@ -120,7 +120,7 @@ export class AuditReader {
     for (const lane of lanes) {
       let cursor = '0';
       for (let pages = 0; pages < HOLD_PAGES_MAX; pages += 1) {
-        const page = await this.#options.readHolds(lane, cursor, PAGE_HOLDS);
+        const page = await this.#deps.readHolds(lane, cursor, PAGE_HOLDS);
         overdue += page.holds.filter(({ record }) => isOverdue(record, page.now)).length;
         cursor = page.cursor;
         if (cursor === '0') break;

@@ -1,6 +1,6 @@
 import { formatLane, parseLane, type Lane } from '../redis/keys.ts';
 
-interface Place {
+interface Mark {
   epoch: number;
   sequence: number;
 }
@@ -10,51 +10,51 @@ interface Place {
  * has lost what buyers were told, also when Postgres never heard of it (docs/recovery.md, "Check"). Two numbers a lane;
  * lanes that order no longer lists are forgotten.
  */
-export class Acknowledged {
-  readonly #places = new Map<string, Place>();
+export class HighWaterMarks {
+  readonly #marks = new Map<string, Mark>();
 
-  note(lane: Lane, { epoch, sequence }: Place): void {
+  note(lane: Lane, { epoch, sequence }: Mark): void {
     const name = formatLane(lane);
-    const known = this.#places.get(name);
+    const known = this.#marks.get(name);
     if (known !== undefined && isBelow({ epoch, sequence }, known)) return;
-    this.#places.set(name, { epoch, sequence });
+    this.#marks.set(name, { epoch, sequence });
   }
 
   /** Does the lane lack what we acknowledged? */
-  isAhead(lane: Lane, place: Place): boolean {
-    const known = this.#places.get(formatLane(lane));
-    return known !== undefined && isBelow(place, known);
+  isAhead(lane: Lane, mark: Mark): boolean {
+    const known = this.#marks.get(formatLane(lane));
+    return known !== undefined && isBelow(mark, known);
   }
 
   /** The highest epoch that this process acknowledged anything under; 0: none. */
   epochOf(lane: Lane): number {
-    return this.#places.get(formatLane(lane))?.epoch ?? 0;
+    return this.#marks.get(formatLane(lane))?.epoch ?? 0;
   }
 
   /**
    * As it is now. Taken before Redis is asked: what is acknowledged while its answer is on the way is not missing in it
    * (seen: an open, healthy lane was taken for one that went back, and closed for 3 s).
    */
-  copy(): Acknowledged {
-    const copy = new Acknowledged();
-    for (const [name, place] of this.#places) copy.#places.set(name, place);
+  copy(): HighWaterMarks {
+    const copy = new HighWaterMarks();
+    for (const [name, mark] of this.#marks) copy.#marks.set(name, mark);
     return copy;
   }
 
   /** The places of these lanes as the other knows them; of other lanes as before. */
-  take(other: Acknowledged, isMeant: (lane: Lane) => boolean): void {
-    for (const [name, place] of other.#places) {
+  take(other: HighWaterMarks, isMeant: (lane: Lane) => boolean): void {
+    for (const [name, mark] of other.#marks) {
       const lane = parseLane(name);
-      if (lane !== undefined && isMeant(lane)) this.#places.set(name, place);
+      if (lane !== undefined && isMeant(lane)) this.#marks.set(name, mark);
     }
   }
 
   keepOnly(lanes: Lane[]): void {
     const names = new Set(lanes.map(formatLane));
-    for (const name of this.#places.keys()) if (!names.has(name)) this.#places.delete(name);
+    for (const name of this.#marks.keys()) if (!names.has(name)) this.#marks.delete(name);
   }
 }
 
-function isBelow(one: Place, other: Place): boolean {
+function isBelow(one: Mark, other: Mark): boolean {
   return one.epoch < other.epoch || (one.epoch === other.epoch && one.sequence < other.sequence);
 }

@@ -1,18 +1,20 @@
 import type { SaleToLoad } from '@seckill/contracts';
 import { backoffMs, InvariantError, type Clock, type Logger } from '@seckill/runtime';
-import { Acknowledged } from './high-water-marks.ts';
-import { closeLane } from './close-lane.ts';
+import { HighWaterMarks as Acknowledged } from './high-water-marks.ts';
+import { closeLane } from '../redis/close-lane.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
-import type { LaneCount } from '../redis/lane-state.ts';
-import { LaneError, type Gate, type OpenOptions } from './lane-opener.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
+import { registerLanes } from '../redis/lane-registry.ts';
+import type { LaneState } from '../redis/lane-state.ts';
+import { LaneError } from './lane-error.ts';
+import type { LaneOpener, OpenOptions } from './lane-opener.ts';
 import type { GateMetrics } from './metrics.ts';
 import { OrderError, type OrderClient } from '../order-client.ts';
 
 export interface GatekeeperOptions {
-  gate: Pick<Gate, 'open' | 'count' | 'register'>;
-  connections: Pick<Connections, 'find' | 'of' | 'isMoving'>;
+  opener: Pick<LaneOpener, 'open' | 'readState'>;
+  connections: Pick<Connections, 'find' | 'of' | 'isMoving' | 'registry'>;
   orderClient: Pick<OrderClient, 'listSales'>;
   acknowledged: Acknowledged;
   clock: Clock;
@@ -62,7 +64,7 @@ export class Gatekeeper {
     // Another caller of ours may have been faster.
     const other = this.#running.get(name);
     if (other !== undefined) return other;
-    const running = this.#options.gate.open(lane, options).finally(() => this.#running.delete(name));
+    const running = this.#options.opener.open(lane, options).finally(() => this.#running.delete(name));
     this.#running.set(name, running);
     return running;
   }
@@ -132,7 +134,7 @@ export class Gatekeeper {
     }
     metrics.closedLanes.set(closed);
     const there = this.#lanes.filter((_lane, index) => (counts[index]?.gate ?? 'missing') !== 'missing');
-    if (isListed) await this.#options.gate.register(there);
+    if (isListed) await registerLanes(this.#options.connections, there);
   }
 
   /**
@@ -153,9 +155,9 @@ export class Gatekeeper {
   }
 
   /** Of each lane; undefined where its Redis is away. One node that is away says nothing about the lanes of others. */
-  async #count(): Promise<(LaneCount | undefined)[]> {
-    const { gate, logger } = this.#options;
-    const counts = await Promise.allSettled(this.#lanes.map((lane) => gate.count(lane)));
+  async #count(): Promise<(LaneState | undefined)[]> {
+    const { opener, logger } = this.#options;
+    const counts = await Promise.allSettled(this.#lanes.map((lane) => opener.readState(lane)));
     const failed = counts.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
     const broken = failed.find((error) => error instanceof InvariantError);
     if (broken !== undefined) throw broken;
@@ -169,7 +171,7 @@ export class Gatekeeper {
    * Open, and yet to be loaded anew. Another process opened it, and could not know: Redis is behind what we told buyers, or
    * was when it was opened, and has sold past that since. Or a rebuilder raised the epoch in vain.
    */
-  #isDoubted(lane: ListedLane, count: LaneCount, told: Acknowledged): boolean {
+  #isDoubted(lane: ListedLane, count: LaneState, told: Acknowledged): boolean {
     const { epoch, openedSequence } = count;
     const wasBehind = this.#toldBefore.isAhead(lane, { epoch, sequence: openedSequence });
     return wasBehind || told.isAhead(lane, count) || epoch < lane.saleEpoch;

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { SaleId } from '@seckill/contracts';
 import {
   CommandError,
@@ -21,9 +20,10 @@ import {
   type Values,
 } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
-import { Acknowledged } from './high-water-marks.ts';
+import { HighWaterMarks } from './high-water-marks.ts';
 import { Connections } from '../redis/connections.ts';
-import { Gate, LaneError } from './lane-opener.ts';
+import { LaneError } from './lane-error.ts';
+import { LaneOpener } from './lane-opener.ts';
 import { createReadHolds } from '../redis/holds.ts';
 import { createKafkaOffsets } from '../kafka-offsets.ts';
 import { LANES_PER_SALE, type Lane } from '../redis/keys.ts';
@@ -79,7 +79,7 @@ function findAddresses(stack: string | undefined): Addresses {
   };
 }
 
-/** The same gate as in the role `http`, with progress instead of metrics. */
+/** The same lane opener as in the role `http`, with progress instead of metrics. */
 async function rebuild(lane: Lane, addresses: Addresses): Promise<void> {
   const logger = createLogger('rebuild', 'silent');
   const connections = new Connections(addresses.redis, logger);
@@ -92,26 +92,25 @@ async function rebuild(lane: Lane, addresses: Addresses): Promise<void> {
     await connections.start();
     await connectKafka(() => producer.connect(), stop.signal, logger);
     let last = '';
-    const gate = new Gate({
+    const opener = new LaneOpener({
       connections,
       orderClient,
       offsets,
       publisher: createPublisher(producer),
       readHolds: createReadHolds(connections),
       settle: createSettle(connections),
-      acknowledged: new Acknowledged(),
+      marks: new HighWaterMarks(),
       clock: systemClock,
       logger,
       metrics: createGateMetrics(createRegistry()),
-      token: randomBytes(16).toString('base64url'),
       onStep: (step) => {
         if (step !== last) print(`${lane.saleId}, lane ${lane.lane}: ${step}`);
         last = step;
       },
     });
-    const { epoch } = await gate.count(lane);
-    await openAgain(gate, lane, epoch);
-    const after = await gate.count(lane);
+    const { epoch } = await opener.readState(lane);
+    await openAgain(opener, lane, epoch);
+    const after = await opener.readState(lane);
     print(`${lane.saleId}, lane ${lane.lane}: open, epoch ${after.epoch}`);
   } finally {
     stop.abort();
@@ -121,10 +120,10 @@ async function rebuild(lane: Lane, addresses: Addresses): Promise<void> {
 }
 
 /** Whatever opens it loads it above the epoch it stood at: a repeat does not rebuild what an attempt has rebuilt. */
-async function openAgain(gate: Gate, lane: Lane, distrustedEpoch: number): Promise<void> {
+async function openAgain(opener: LaneOpener, lane: Lane, distrustedEpoch: number): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await gate.open(lane, { distrustedEpoch });
+      await opener.open(lane, { distrustedEpoch });
       return;
     } catch (error) {
       const isGone = error instanceof Error && 'code' in error && error.code === 'SECKILL_ORDER_GONE';

@@ -18,7 +18,7 @@ import { keyHashOf, splitSuffix } from './reservation-id.ts';
  * user of 16, a key of 36 and a channel of 5 characters it is 124 bytes and with Redis' own 4 fits into the 128 that
  * jemalloc gives before 160: hence holdMs, not expiresAt, and no fingerprint, which follows from the rest.
  */
-export interface ReservationRecord {
+export interface HoldRecord {
   userId: string;
   idempotencyKey: string;
   random: string;
@@ -37,14 +37,14 @@ export interface ReservationRecord {
 const FACTS = 9;
 
 /** @throws InvariantError when reserve.lua or load.lua cannot have written this. */
-export function parseRecord(text: string): ReservationRecord {
+export function parseRecord(text: string): HoldRecord {
   const [userId, idempotencyKey, random, entryId, reservedAt, holdMs, currency, channelId, ref, ...rest] =
     text.split('\n');
   invariant(userId && idempotencyKey && random && entryId, 'a record lacks a fact');
   invariant(currency && rest.length > 0, 'a record lacks a fact');
   invariant(rest.length % 3 === 0, 'a record breaks off within a line');
   const [epoch, sequence] = entryId.split('-');
-  const lines: ReservationRecord['lines'] = [];
+  const lines: HoldRecord['lines'] = [];
   for (let index = 0; index < rest.length; index += 3) {
     lines.push({ sku: rest[index] ?? '', quantity: whole(rest[index + 1]), price: whole(rest[index + 2]) });
   }
@@ -65,7 +65,7 @@ export function parseRecord(text: string): ReservationRecord {
 }
 
 /** The inverse of `parseRecord`, for orders of a snapshot. */
-export function formatRecord(record: ReservationRecord): string {
+export function formatRecord(record: HoldRecord): string {
   const facts = [
     record.userId,
     record.idempotencyKey,
@@ -95,13 +95,13 @@ export function userOf(record: string): string {
 
 export function reservationIdOf(
   { saleId, lane }: Lane,
-  { userId, idempotencyKey, random }: Pick<ReservationRecord, 'userId' | 'idempotencyKey' | 'random'>,
+  { userId, idempotencyKey, random }: Pick<HoldRecord, 'userId' | 'idempotencyKey' | 'random'>,
 ): string {
   return formatReservationId({ saleId, lane, suffix: random + keyHashOf(userId, idempotencyKey) });
 }
 
 /** Properties stand in the order of the contract: a repeat gets the same bytes (INV-4). */
-export function toReservation(lane: Lane, record: ReservationRecord): Reservation {
+export function toReservation(lane: Lane, record: HoldRecord): Reservation {
   const { currency } = record;
   const amount = record.lines.reduce((sum, { quantity, price }) => sum + quantity * price, 0);
   return {
@@ -122,7 +122,7 @@ export function toReservation(lane: Lane, record: ReservationRecord): Reservatio
   };
 }
 
-export function toReservationCreated(lane: Lane, record: ReservationRecord): ReservationCreated {
+export function toReservationCreated(lane: Lane, record: HoldRecord): ReservationCreated {
   const { random: _random, ...facts } = record;
   return {
     reservationId: reservationIdOf(lane, record),

@@ -1,68 +1,68 @@
 /**
- * Every Redis key of the project. Formats of the values: scripts/lua/README.md.
+ * Every Redis key of the project. The formats of the values stand in scripts/lua/README.md.
  *
- *   seckill:lanes                       SET     the lanes that exist, `<saleId>:<lane>`
- *   {seckill:lanes}:settlers            SET     members of the settlers' consumer group
- *   {seckill:lanes}:settler:<memberId>  STRING  lives as long as this member tells that it does
- *   seckill:{<saleId>:<lane>}:state     HASH    gate, epoch, control state, counts by SKU, cap and units by channel
- *   seckill:{<saleId>:<lane>}:buyers    HASH    units by user
- *   seckill:{<saleId>:<lane>}:keys      HASH    hash of user and key → record of a reservation that has ended
- *   seckill:{<saleId>:<lane>}:holds     HASH    hash of user and key → record of a live reservation
- *   seckill:{<saleId>:<lane>}:outbox    STREAM  what the relay has not brought to Kafka yet
- *   seckill:{<saleId>:<lane>}:lease     STRING  token of the relay that serves the outbox
- *   seckill:{<saleId>:<lane>}:keeper    STRING  token of the process that checks or rebuilds the lane
+ *   seckill:lanes                         SET     the lanes that exist, `<saleId>:<lane>`
+ *   {seckill:lanes}:settlers              SET     members of the consumer group of the settlers
+ *   {seckill:lanes}:settler:<memberId>    STRING  lives as long as this member tells that it does
+ *   seckill:{<saleId>:<lane>}:state       HASH    gate, epoch, control state, counts of items and of channels
+ *   seckill:{<saleId>:<lane>}:buyers      HASH    user → units held or paid
+ *   seckill:{<saleId>:<lane>}:keys        HASH    hash of user and key → record of a reservation that was settled
+ *   seckill:{<saleId>:<lane>}:holds       HASH    hash of user and key → record of a live reservation
+ *   seckill:{<saleId>:<lane>}:outbox      STREAM  reservations that the relay has not brought to Kafka yet
+ *   seckill:{<saleId>:<lane>}:lease       STRING  token of the relay that serves the outbox
+ *   seckill:{<saleId>:<lane>}:recovery    STRING  token of the process that checks or rebuilds the lane
  *
- * The braces are Redis Cluster's hash tag: all keys of a lane live on one node (decision 13).
+ * The braces are Redis Cluster's hash tag: all keys of a lane live on one node (D13).
  */
 export interface Lane {
   saleId: string;
   lane: number;
 }
 
-/** Lanes of every sale until a sale can have several (decision 13). */
+/** Lanes of every sale, until a sale can have several (D13). */
 export const LANES_PER_SALE = 1;
 
 export const LANES_KEY = 'seckill:lanes';
 
-/** On a cluster they live where the list of lanes does: the hash tag is that key's whole name. */
+/** On a cluster these live where the list of lanes does: their hash tag is the whole name of that key. */
 export const MEMBERS_KEY = `{${LANES_KEY}}:settlers`;
 export const memberKey = (memberId: string): string => `{${LANES_KEY}}:settler:${memberId}`;
 
-type Part = 'state' | 'buyers' | 'keys' | 'holds' | 'outbox' | 'lease' | 'keeper';
+type Part = 'state' | 'buyers' | 'keys' | 'holds' | 'outbox' | 'lease' | 'recovery';
 export type LaneKeys = Record<Part, string>;
 
 export function laneKeys({ saleId, lane }: Lane): LaneKeys {
-  const key = (part: Part): string => `seckill:{${saleId}:${lane}}:${part}`;
+  const prefix = `seckill:{${saleId}:${lane}}:`;
   return {
-    state: key('state'),
-    buyers: key('buyers'),
-    keys: key('keys'),
-    holds: key('holds'),
-    outbox: key('outbox'),
-    lease: key('lease'),
-    keeper: key('keeper'),
+    state: `${prefix}state`,
+    buyers: `${prefix}buyers`,
+    keys: `${prefix}keys`,
+    holds: `${prefix}holds`,
+    outbox: `${prefix}outbox`,
+    lease: `${prefix}lease`,
+    recovery: `${prefix}recovery`,
   };
 }
 
-/** The lane's member of `seckill:lanes`, also its name in logs and metrics. */
+/** The lane's member of `seckill:lanes`; also the lane's name in logs and metrics. */
 export function formatLane({ saleId, lane }: Lane): string {
   return `${saleId}:${lane}`;
 }
 
-/** Undefined when the member is none of ours. */
+/** Undefined when the member names no lane. */
 export function parseLane(member: string): Lane | undefined {
   const [, saleId, lane] = /^([a-z0-9-]+):(\d{1,4})$/.exec(member) ?? [];
   return saleId === undefined || lane === undefined ? undefined : { saleId, lane: Number(lane) };
 }
 
-/** The keys that each script takes, in the order of its header; every call passes them all. */
+/** The keys that each script takes, in the order of its header. Every call passes all of them. */
 export const SCRIPT_PARTS = {
   reserve: ['state', 'buyers', 'keys', 'holds', 'outbox'],
   load: ['state', 'buyers', 'keys', 'holds', 'outbox'],
   open: ['state', 'outbox'],
   close: ['state'],
   control: ['state'],
-  count: ['state', 'outbox'],
+  inspect: ['state', 'outbox'],
   settle: ['state', 'buyers', 'keys', 'holds'],
   retire: ['state', 'buyers', 'keys', 'holds', 'outbox'],
   trim: ['lease', 'outbox'],

@@ -1,47 +1,64 @@
-import type { Gate, StockState } from '@seckill/contracts';
+import type { GateState, StockState } from '@seckill/contracts';
 import { invariant } from '@seckill/runtime';
+import type { Connection } from './connection.ts';
+import { scriptKeys, type Lane } from './keys.ts';
 import type { ScriptAnswer } from './scripts.ts';
 
-/** What count.lua reads of a lane at one instant. */
-export interface LaneCount extends Omit<StockState, 'saleId'> {
-  /** Every chunk of its snapshot is in. */
+/** What inspect.lua reads of a lane at one instant. */
+export interface LaneState extends Omit<StockState, 'saleId'> {
+  /** Every chunk of the snapshot is in. */
   isLoaded: boolean;
-  /** It was open once, so reservations may have been made since its snapshot. */
-  wasOpened: boolean;
-  /** Number of the gate's last closing. */
-  closing: number;
-  /** Sequence at which it was opened last: what was acknowledged before under this epoch and is above it is lost. */
+  /** Number of the lane's last closing; a permission to open names it (D28). */
+  fence: number;
+  /**
+   * The sequence at which the lane was opened last. A higher one that was acknowledged before that, under this epoch, is
+   * lost.
+   */
   openedSequence: number;
 }
 
-const FACTS = 13;
+const FACTS = 12;
 const ITEM_FACTS = 5;
 
+/** @throws ioredis' error; InvariantError as `parseLaneState`. */
+export async function readLaneState(
+  redis: Connection['redis'],
+  runId: string,
+  lane: Lane,
+): Promise<LaneState> {
+  return parseLaneState(await redis.inspect(scriptKeys('inspect', lane), runId));
+}
+
 /** @throws InvariantError on an answer that the script's header does not name. */
-export function parseCount(answer: ScriptAnswer): LaneCount {
-  const gate = answer[0] as Gate;
+function parseLaneState(answer: ScriptAnswer): LaneState {
+  const gate = answer[0] as GateState;
   const now = Number(answer[1]);
-  if (gate === 'missing') return { ...UNLOADED, gate, now };
-  const [
-    ,
-    ,
-    epoch,
-    version,
-    sequence,
-    loaded,
-    opened,
-    state,
-    opensAt,
-    closesAt,
-    outbox,
-    closing,
-    openedSequence,
-  ] = answer;
-  const rest = answer.slice(FACTS);
-  invariant(rest.length % ITEM_FACTS === 0, 'count.lua answers whole items');
+  if (gate === 'missing') return { ...MISSING, gate, now };
+  const [, , epoch, version, sequence, loaded, state, opensAt, closesAt, outbox, fence, openedSequence] =
+    answer;
+  return {
+    gate,
+    now,
+    epoch: Number(epoch),
+    version: Number(version),
+    sequence: Number(sequence),
+    isLoaded: loaded === 1,
+    state: state === '' ? MISSING.state : (state as StockState['state']),
+    opensAt: Number(opensAt),
+    closesAt: Number(closesAt),
+    outbox: Number(outbox),
+    fence: Number(fence),
+    openedSequence: Number(openedSequence),
+    items: parseItems(answer.slice(FACTS)),
+  };
+}
+
+/** By SKU, so that two readings of the same lane are equal. */
+function parseItems(facts: ScriptAnswer): StockState['items'] {
+  invariant(facts.length % ITEM_FACTS === 0, 'inspect.lua answers whole items');
   const items: StockState['items'] = [];
-  for (let index = 0; index < rest.length; index += ITEM_FACTS) {
-    const [sku, total, available, held, paid] = rest.slice(index, index + ITEM_FACTS);
+  for (let index = 0; index < facts.length; index += ITEM_FACTS) {
+    const [sku, total, available, held, paid] = facts.slice(index, index + ITEM_FACTS);
     items.push({
       sku: String(sku),
       total: Number(total),
@@ -50,36 +67,26 @@ export function parseCount(answer: ScriptAnswer): LaneCount {
       paid: Number(paid),
     });
   }
-  return {
-    gate,
-    now,
-    epoch: Number(epoch),
-    version: Number(version),
-    sequence: Number(sequence),
-    isLoaded: loaded === 1,
-    wasOpened: opened === 1,
-    state: state === '' ? UNLOADED.state : (state as StockState['state']),
-    opensAt: Number(opensAt),
-    closesAt: Number(closesAt),
-    outbox: Number(outbox),
-    closing: Number(closing),
-    openedSequence: Number(openedSequence),
-    items: items.sort((left, right) => (left.sku < right.sku ? -1 : 1)),
-  };
+  return items.sort((left, right) => (left.sku < right.sku ? -1 : 1));
 }
 
-const UNLOADED = {
+const MISSING = {
   epoch: 0,
   version: 0,
   sequence: 0,
   isLoaded: false,
-  wasOpened: false,
-  // Of the three, the one that promises nothing and ends nothing; readers look at the gate first.
+  // The one of the three states that promises nothing and ends nothing. Readers look at the gate first.
   state: 'paused',
   opensAt: 0,
   closesAt: 0,
   outbox: 0,
-  closing: 0,
+  fence: 0,
   openedSequence: 0,
   items: [],
-} as const satisfies Partial<LaneCount>;
+} as const satisfies Partial<LaneState>;
+
+/** What other services may know of a lane: its state without what only an opening needs. */
+export function toStockState({ saleId }: Lane, state: LaneState): StockState {
+  const { isLoaded: _isLoaded, fence: _fence, openedSequence: _openedSequence, ...told } = state;
+  return { saleId, ...told };
+}

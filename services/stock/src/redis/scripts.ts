@@ -30,11 +30,11 @@ declare module 'ioredis' {
       runId: string,
       epoch: number,
       sequence: number,
-      closing: number,
+      fence: number,
     ): Result<ScriptAnswer, Context>;
     close(keys: string[], runId: string, force: '0' | '1'): Result<ScriptAnswer, Context>;
     control(keys: string[], runId: string, control: string): Result<ScriptAnswer, Context>;
-    count(keys: string[], runId: string): Result<ScriptAnswer, Context>;
+    inspect(keys: string[], runId: string): Result<ScriptAnswer, Context>;
     settle(keys: string[], random: string, keyHash: string, verdict: string): Result<ScriptAnswer, Context>;
     retire(keys: string[]): Result<ScriptAnswer, Context>;
     trim(keys: string[], token: string, entryId: string): Result<number, Context>;

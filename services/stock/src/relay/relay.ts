@@ -14,8 +14,8 @@ import type { RelayMetrics } from './metrics.ts';
 import type { Outbox, OutboxReading } from './outbox.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 
-/** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
-export interface RelayOptions {
+/** All I/O, time and chance come in here, so that a test can run this file with engines that misbehave (D40). */
+export interface RelayDeps {
   lanes: () => Promise<Lane[]>;
   outbox: Outbox;
   publisher: Publisher;
@@ -61,9 +61,9 @@ const PACE_MS = 250;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
 const CHORE_RETRY_MS = 1_000;
 
-/** Brings the outboxes of all lanes to Kafka (decisions 2 and 3). */
-export function createRelay(options: RelayOptions): Relay {
-  const { clock, logger } = options;
+/** Brings the outboxes of all lanes to Kafka (D2, D3). */
+export function createRelay(deps: RelayDeps): Relay {
+  const { clock, logger } = deps;
   return {
     async run(signal) {
       const broken = new AbortController();
@@ -72,7 +72,7 @@ export function createRelay(options: RelayOptions): Relay {
       const failures: unknown[] = [];
       const start = (lane: Lane): LaneLoop => {
         const gone = new AbortController();
-        const ended = new LaneRelay(options, lane)
+        const ended = new LaneRelay(deps, lane)
           .run(AbortSignal.any([stop, gone.signal]))
           .catch((error: unknown) => {
             failures.push(error);
@@ -84,7 +84,7 @@ export function createRelay(options: RelayOptions): Relay {
       };
       while (!stop.aborted) {
         try {
-          const lanes = new Map((await options.lanes()).map((lane) => [formatLane(lane), lane]));
+          const lanes = new Map((await deps.lanes()).map((lane) => [formatLane(lane), lane]));
           for (const [name, lane] of lanes) if (!loops.has(name)) loops.set(name, start(lane));
           // Retired.
           for (const [name, { gone }] of loops) if (!lanes.has(name)) gone.abort();
@@ -106,18 +106,18 @@ interface LaneLoop {
   ended: Promise<void>;
 }
 
-/** The loop of one lane. Exported so that a test or a simulation can take single passes. */
+/** The loop of one lane. Exported so that a test can take single passes. */
 export class LaneRelay {
-  readonly #options: RelayOptions;
+  readonly #deps: RelayDeps;
   readonly #lane: Lane;
   /** Of the local clock; the lease may be lost earlier, which trim.lua finds out. */
   #leasedAt = Number.NEGATIVE_INFINITY;
   readonly #chores: { name: string; everyMs: number; work: () => Promise<void>; dueAt: number }[];
 
-  constructor(options: RelayOptions, lane: Lane) {
-    this.#options = options;
+  constructor(deps: RelayDeps, lane: Lane) {
+    this.#deps = deps;
     this.#lane = lane;
-    this.#chores = options.chores.map(({ name, everyMs, prepare }) => ({
+    this.#chores = deps.chores.map(({ name, everyMs, prepare }) => ({
       name,
       everyMs,
       work: prepare(lane),
@@ -126,7 +126,7 @@ export class LaneRelay {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, metrics, random } = this.#options;
+    const { clock, logger, metrics, random } = this.#deps;
     let idleMs = IDLE_MIN_MS;
     let failures = 0;
     while (!signal.aborted) {
@@ -141,7 +141,7 @@ export class LaneRelay {
           await clock.sleep(Math.max(0, startedAt + PACE_MS - clock.now()), signal);
           continue;
         }
-        await clock.sleep(pass === 'leased' ? this.#options.leaseMs / 2 : idleMs, signal);
+        await clock.sleep(pass === 'leased' ? this.#deps.leaseMs / 2 : idleMs, signal);
         idleMs = Math.min(IDLE_MAX_MS, idleMs * 2);
       } catch (error) {
         if (error instanceof InvariantError) throw error;
@@ -160,7 +160,7 @@ export class LaneRelay {
 
   /** A chore that fails waits, and holds up no order. */
   async #doChores(): Promise<void> {
-    const { clock, logger, metrics } = this.#options;
+    const { clock, logger, metrics } = this.#deps;
     for (const chore of this.#chores) {
       if (clock.now() < chore.dueAt) continue;
       try {
@@ -177,7 +177,7 @@ export class LaneRelay {
 
   /** Lease, read, publish, trim. What Kafka did not confirm stays (INV-2). */
   async pass(): Promise<RelayPass> {
-    const { outbox, publisher, metrics, token, batchCountMax } = this.#options;
+    const { outbox, publisher, metrics, token, batchCountMax } = this.#deps;
     const lane = this.#lane;
     if (!(await this.#renew())) return 'leased';
     const reading = await outbox.read(lane, batchCountMax);
@@ -200,7 +200,7 @@ export class LaneRelay {
   }
 
   async #renew(): Promise<boolean> {
-    const { outbox, clock, token, leaseMs } = this.#options;
+    const { outbox, clock, token, leaseMs } = this.#deps;
     // A third: two renewals may be lost before the lease is.
     if (clock.now() - this.#leasedAt < leaseMs / 3) return true;
     const askedAt = clock.now();
@@ -211,15 +211,15 @@ export class LaneRelay {
 
   async #release(): Promise<void> {
     try {
-      await this.#options.outbox.release(this.#lane, this.#options.token);
+      await this.#deps.outbox.release(this.#lane, this.#deps.token);
     } catch (error) {
       // It ends by itself after leaseMs.
-      this.#options.logger.warn({ err: error, ...this.#lane }, 'lease was not given back');
+      this.#deps.logger.warn({ err: error, ...this.#lane }, 'lease was not given back');
     }
   }
 
   #observe({ entries, length, now }: OutboxReading): void {
-    const { metrics } = this.#options;
+    const { metrics } = this.#deps;
     const label = { lane: formatLane(this.#lane) };
     const [oldest] = entries;
     metrics.outboxEntries.set(label, length);

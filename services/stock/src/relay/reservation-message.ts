@@ -3,7 +3,7 @@ import { invariant, type OutgoingMessage } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 import type { Lane } from '../redis/keys.ts';
 import type { OutboxEntry } from './outbox.ts';
-import { parseRecord, toReservationCreated, type ReservationRecord } from '../redis/hold-record.ts';
+import { parseRecord, toReservationCreated, type HoldRecord } from '../redis/hold-record.ts';
 
 const reservationCreated = Compile(ReservationCreated);
 
@@ -20,7 +20,7 @@ export function toMessage(lane: Lane, entry: OutboxEntry): OutgoingMessage {
 }
 
 /** The same message once more, from the hold itself. @throws InvariantError when the hold makes none. */
-export function toOrphanMessage(lane: Lane, record: ReservationRecord): OutgoingMessage {
+export function toRepublishedMessage(lane: Lane, record: HoldRecord): OutgoingMessage {
   return toOutgoing(toReservationCreated(lane, record));
 }
 

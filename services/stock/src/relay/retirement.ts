@@ -1,11 +1,13 @@
 import type { Logger } from '@seckill/runtime';
 import type { Connections } from '../redis/connections.ts';
-import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../redis/keys.ts';
+import { scriptKeys, type Lane } from '../redis/keys.ts';
+import { forgetLane } from '../redis/lane-registry.ts';
 import type { RelayMetrics } from './metrics.ts';
 
 /**
- * Removes a lane whose time is over, then its member of the registry; whichever of the two was lost is done by the next
- * call (recovery.md, "End of life"). @throws ioredis' error, UnservedError: call again.
+ * Removes a lane whose time is over, and then its entry of `seckill:lanes` (docs/recovery.md, "End of life"). If a crash
+ * prevents the second step, the next call finds the lane missing and takes that step.
+ * @throws ioredis' error, UnservedError: call again.
  */
 export async function retireLane(
   connections: Pick<Connections, 'of' | 'registry'>,
@@ -14,15 +16,10 @@ export async function retireLane(
 ): Promise<void> {
   const { redis } = connections.of(lane);
   const [answer] = await redis.retire(scriptKeys('retire', lane));
+  if (answer !== 'retired' && answer !== 'missing') return;
   if (answer === 'retired') {
     metrics.retired.inc();
     logger.info({ ...lane }, 'lane is retired');
-  } else if (answer !== 'missing') {
-    return;
   }
-  const { redis: registry } = connections.registry;
-  await registry.srem(LANES_KEY, formatLane(lane));
-  // A load registers a lane before and after it creates it. If it did so between our two commands, the lane is there
-  // now, and nobody would relay its outbox without this.
-  if ((await redis.exists(laneKeys(lane).state)) === 1) await registry.sadd(LANES_KEY, formatLane(lane));
+  await forgetLane(connections, lane);
 }

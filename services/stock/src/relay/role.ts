@@ -9,7 +9,7 @@ import {
   type Publisher,
 } from '@seckill/runtime';
 import type { StockDeps } from '../deps.ts';
-import { listLanes } from '../recovery/control-state.ts';
+import { listLanes } from '../redis/lane-registry.ts';
 import { createReadHolds } from '../redis/holds.ts';
 import { createRelayMetrics, type RelayMetrics } from './metrics.ts';
 import { OrphanScan } from './orphaned-holds.ts';

@@ -2,13 +2,13 @@ import { formatInstant, type ReserveAnswer, type ReserveItem } from '@seckill/co
 import { InvariantError, invariant } from '@seckill/runtime';
 import { isSameRequest } from '../redis/fingerprint.ts';
 import type { Lane } from '../redis/keys.ts';
-import { parseRecord, toReservation, type ReservationRecord } from '../redis/hold-record.ts';
+import { parseRecord, toReservation, type HoldRecord } from '../redis/hold-record.ts';
 import type { ScriptAnswer } from '../redis/scripts.ts';
 
 export interface Told {
   answer: ReserveAnswer;
   /** Of a reservation that was made by this very call. */
-  record?: ReservationRecord;
+  record?: HoldRecord;
 }
 
 /** What reserve.lua answered, in the words of the contract. @throws InvariantError on an answer its header does not name. */

@@ -1,8 +1,8 @@
 import { Counter, Histogram, type Registry } from '@seckill/runtime';
 
-export type StockMetrics = ReturnType<typeof createStockMetrics>;
+export type ReserveMetrics = ReturnType<typeof createReserveMetrics>;
 
-export function createStockMetrics(registry: Registry) {
+export function createReserveMetrics(registry: Registry) {
   const registers = [registry];
   return {
     answers: new Counter({

@@ -6,14 +6,14 @@ import {
   type ReserveItem,
 } from '@seckill/contracts';
 import { hasReplica, InvariantError, isSameHistory, type Logger } from '@seckill/runtime';
-import type { Acknowledged } from '../recovery/high-water-marks.ts';
+import type { HighWaterMarks } from '../recovery/high-water-marks.ts';
 import { toFailureAnswer, toTold } from './answer.ts';
 import type { Announcer } from '../announce/announcer.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
 import { logFailures, type Failure } from './failures.ts';
 import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
-import type { StockMetrics } from './metrics.ts';
+import type { ReserveMetrics } from './metrics.ts';
 import { parseRecord, toReservation } from '../redis/hold-record.ts';
 import { makeRandoms, splitSuffix } from '../redis/reservation-id.ts';
 import { splitIntoCalls, toReserveArguments } from './calls.ts';
@@ -27,27 +27,28 @@ const REPLICA_MS = 200;
 
 const OUTCOME_UNKNOWN: ReserveAnswer = { outcome: 'outcome_unknown' };
 
-export interface StockOptions {
+export interface ReservationsDeps {
   connections: Pick<Connections, 'group' | 'of'>;
   announcer: Pick<Announcer, 'observe'>;
   outboxCountMax: number;
-  acknowledged: Acknowledged;
+  marks: HighWaterMarks;
   logger: Logger;
-  metrics: StockMetrics;
+  metrics: ReserveMetrics;
   /** Our own bug was met: the process must end, but not before the neighbours in the batch are answered. */
   onInvariantBroken: (error: InvariantError) => void;
 }
 
-export class Stock {
-  readonly #options: StockOptions;
+/** Takes reservations, and reads the holds that they left in Redis. */
+export class Reservations {
+  readonly #deps: ReservationsDeps;
 
-  constructor(options: StockOptions) {
-    this.#options = options;
+  constructor(deps: ReservationsDeps) {
+    this.#deps = deps;
   }
 
   /** One answer per item, in order; never throws for the failure of one item. */
   async reserve(items: ReserveItem[]): Promise<ReserveAnswer[]> {
-    const { connections, metrics } = this.#options;
+    const { connections, metrics } = this.#deps;
     const stopTimer = metrics.batchSeconds.startTimer();
     metrics.batchItems.observe(items.length);
     const answers: ReserveAnswer[] = [];
@@ -86,7 +87,7 @@ export class Stock {
         toReserveArguments(item, randoms[call.indexes[place] ?? -1] ?? ''),
       );
       const keys = scriptKeys('reserve', lane);
-      const { outboxCountMax } = this.#options;
+      const { outboxCountMax } = this.#deps;
       pipeline.evalsha(RESERVE_SCRIPT.hash, keys.length, ...keys, runId, outboxCountMax, ...requests);
     }
     // What is known of this Redis is up to 2 s old. A primary that was demoted, took over the data of a replica that
@@ -116,7 +117,7 @@ export class Stock {
         } else answers[call.indexes[index] ?? -1] = read;
       }
     }
-    logFailures(this.#options.logger, failures);
+    logFailures(this.#deps.logger, failures);
     return answers;
   }
 
@@ -125,12 +126,12 @@ export class Stock {
     try {
       const told = toTold(lane, item, answer);
       // Before the buyer hears of it: whoever was told must be remembered.
-      if (told.record !== undefined) this.#options.acknowledged.note(lane, told.record);
-      this.#options.announcer.observe(lane, told.answer, told.record);
+      if (told.record !== undefined) this.#deps.marks.note(lane, told.record);
+      this.#deps.announcer.observe(lane, told.answer, told.record);
       return told.answer;
     } catch (error) {
       if (!(error instanceof InvariantError)) throw error;
-      this.#options.onInvariantBroken(error);
+      this.#deps.onInvariantBroken(error);
       return error;
     }
   }
@@ -142,7 +143,7 @@ export class Stock {
     const isSame = isSameHistory(runId, replication);
     if (!isSame) {
       connection.forget();
-      this.#options.logger.error({ runId }, 'another Redis has answered than the one that was asked');
+      this.#deps.logger.error({ runId }, 'another Redis has answered than the one that was asked');
     }
     return isSame;
   }
@@ -152,7 +153,7 @@ export class Stock {
     const parts = parseReservationId(reservationId);
     if (parts === undefined) return undefined;
     const { random, keyHash } = splitSuffix(parts.suffix);
-    const text = await this.#options.connections.of(parts).redis.hget(laneKeys(parts).holds, keyHash);
+    const text = await this.#deps.connections.of(parts).redis.hget(laneKeys(parts).holds, keyHash);
     if (text === null) return undefined;
     const record = parseRecord(text);
     if (record.random !== random) return undefined;

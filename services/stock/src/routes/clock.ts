@@ -5,9 +5,9 @@ import type { CallerCheck } from './caller-check.ts';
 /** `now`: milliseconds since the epoch, by Redis' clock. */
 export function clockRoute(
   app: Http,
-  options: { readClock: () => Promise<number>; onRequest: CallerCheck },
+  deps: { readClock: () => Promise<number>; onRequest: CallerCheck },
 ): void {
-  app.get('/internal/clock', { onRequest: options.onRequest }, async (request) => ({
-    now: await orUnavailable(options.readClock(), request.log),
+  app.get('/internal/clock', { onRequest: deps.onRequest }, async (request) => ({
+    now: await orUnavailable(deps.readClock(), request.log),
   }));
 }

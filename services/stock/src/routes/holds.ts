@@ -1,15 +1,15 @@
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import type { Stock } from '../reserve/reservations.ts';
+import type { Reservations } from '../reserve/reservations.ts';
 import { orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
-export function holdRoutes(app: Http, options: { stock: Stock; onRequest: CallerCheck }): void {
+export function holdRoutes(app: Http, deps: { reservations: Reservations; onRequest: CallerCheck }): void {
   app.get(
     '/internal/holds/:reservationId',
-    { schema: { params: Type.Object({ reservationId: Type.String() }) }, onRequest: options.onRequest },
+    { schema: { params: Type.Object({ reservationId: Type.String() }) }, onRequest: deps.onRequest },
     async (request) => {
-      const hold = await orUnavailable(options.stock.readHold(request.params.reservationId), request.log);
+      const hold = await orUnavailable(deps.reservations.readHold(request.params.reservationId), request.log);
       if (hold === undefined) throw new Problem('order_not_found');
       return hold;
     },

@@ -2,7 +2,7 @@ import { LIMITS, ReserveItem, type ReserveAnswer } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { Stock } from '../reserve/reservations.ts';
+import type { Reservations } from '../reserve/reservations.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 const reserveItem = Compile(ReserveItem);
@@ -11,18 +11,21 @@ const ReserveBatch = Type.Array(Type.Unknown(), { minItems: 1, maxItems: LIMITS.
 /** The longest valid item, with every character escaped, is about 3.3 kB. */
 const ITEM_BYTES_MAX = 4_096;
 
-export function reservationRoutes(app: Http, options: { stock: Stock; onRequest: CallerCheck }): void {
+export function reservationRoutes(
+  app: Http,
+  deps: { reservations: Reservations; onRequest: CallerCheck },
+): void {
   app.post(
     '/internal/reservations',
     {
       schema: { body: ReserveBatch },
       bodyLimit: LIMITS.reserveBatchMax * ITEM_BYTES_MAX,
-      onRequest: options.onRequest,
+      onRequest: deps.onRequest,
     },
     async (request): Promise<ReserveAnswer[]> => {
       const offences = request.body.map(findOffence);
       const items = request.body.filter((_item, index) => offences[index] === undefined) as ReserveItem[];
-      const answers = await options.stock.reserve(items);
+      const answers = await deps.reservations.reserve(items);
       let next = 0;
       return offences.map((field) => {
         if (field !== undefined) return { outcome: 'invalid_request', field };

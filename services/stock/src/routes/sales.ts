@@ -3,7 +3,7 @@ import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Announcer } from '../announce/announcer.ts';
 import type { FullStates } from '../announce/full-state.ts';
-import type { Lanes } from '../recovery/control-state.ts';
+import type { ControlStates } from '../recovery/control-state.ts';
 import { orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
@@ -15,8 +15,8 @@ const StateQuery = Type.Object(
 
 export function saleRoutes(
   app: Http,
-  options: {
-    lanes: Lanes;
+  deps: {
+    controlStates: ControlStates;
     announcer: Announcer;
     fullStates: FullStates;
     onReadRequest: CallerCheck;
@@ -25,11 +25,11 @@ export function saleRoutes(
 ): void {
   app.get(
     '/internal/sales/:saleId/state',
-    { schema: { params: Params, querystring: StateQuery }, onRequest: options.onReadRequest },
+    { schema: { params: Params, querystring: StateQuery }, onRequest: deps.onReadRequest },
     async (request) => {
       const { saleId } = request.params;
       const isFull = request.query.full !== undefined;
-      const reading = isFull ? options.fullStates.read({ saleId, lane: 0 }) : options.lanes.readState(saleId);
+      const reading = isFull ? deps.fullStates.read({ saleId, lane: 0 }) : deps.controlStates.read(saleId);
       return orUnavailable<FullState | StockState>(reading, request.log);
     },
   );
@@ -38,7 +38,7 @@ export function saleRoutes(
     {
       schema: { params: Params, body: ControlState },
       bodyLimit: LIMITS.saleBodyBytesMax,
-      onRequest: options.onControlRequest,
+      onRequest: deps.onControlRequest,
     },
     async (request) => {
       if (request.body.saleId !== request.params.saleId) {
@@ -47,9 +47,9 @@ export function saleRoutes(
           extra: { field: 'saleId' },
         });
       }
-      const applied = await orUnavailable(options.lanes.applyControl(request.body), request.log);
+      const applied = await orUnavailable(deps.controlStates.apply(request.body), request.log);
       // Every gateway hears of a pause, a close or new units at once.
-      options.announcer.announce({ saleId: request.params.saleId, lane: 0 });
+      deps.announcer.announce({ saleId: request.params.saleId, lane: 0 });
       return applied;
     },
   );

@@ -1,6 +1,6 @@
 import { createKafka, createProducer, createPublisher, runConsumerRole, systemClock } from '@seckill/runtime';
 import type { StockDeps } from '../deps.ts';
-import { closeLane } from '../recovery/close-lane.ts';
+import { closeLane } from '../redis/close-lane.ts';
 import { createSettlerMetrics } from './metrics.ts';
 import { createMemberStore } from './consumer-members.ts';
 import { consumeSettlements, Settler } from './settler.ts';

@@ -20,8 +20,8 @@ import type { Settle, SettleAnswer } from './settlements.ts';
 
 export const SETTLER_GROUP = 'seckill.settler';
 
-/** All I/O, time and chance come in here, so that a simulation can run this file as it is. */
-export interface SettlerOptions {
+/** All I/O, time and chance come in here, so that a test can run this file with engines that misbehave (D40). */
+export interface SettlerDeps {
   settle: Settle;
   publisher: Publisher;
   clock: Clock;
@@ -46,10 +46,10 @@ const BACKOFF = { baseMs: 50, capMs: 1_000 };
  * then); what comes twice finds no hold (INV-5). Knows no Kafka and no Redis, only its parts.
  */
 export class Settler {
-  readonly #options: SettlerOptions;
+  readonly #deps: SettlerDeps;
 
-  constructor(options: SettlerOptions) {
-    this.#options = options;
+  constructor(deps: SettlerDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -58,7 +58,7 @@ export class Settler {
    * @throws what a heartbeat throws; or InvariantError, which must end the process.
    */
   async handleBatch(batch: Batch, context: BatchContext): Promise<void> {
-    const { batchCountMax } = this.#options;
+    const { batchCountMax } = this.#deps;
     try {
       for (let start = 0; start < batch.messages.length; start += batchCountMax) {
         const messages = batch.messages.slice(start, start + batchCountMax);
@@ -80,14 +80,14 @@ export class Settler {
       if ('error' in parsed) rejected.push({ message, error: parsed.error });
       else valid.push({ message, settled: parsed.settled });
     }
-    this.#options.metrics.settlements.inc({ verdict: 'unknown', result: 'dead_letter' }, rejected.length);
+    this.#deps.metrics.settlements.inc({ verdict: 'unknown', result: 'dead_letter' }, rejected.length);
     const broken = await this.#settle(valid, context);
     await this.#deadLetter(batch, [...rejected, ...broken], context);
   }
 
   /** Asks until Redis answered each. @returns what it will never be able to settle. */
   async #settle(valid: ValidSettlement[], context: BatchContext): Promise<RejectedMessage[]> {
-    const { settle, logger, metrics } = this.#options;
+    const { settle, logger, metrics } = this.#deps;
     const broken: RejectedMessage[] = [];
     let waiting = valid;
     for (let attempt = 0; waiting.length > 0; attempt += 1) {
@@ -103,7 +103,7 @@ export class Settler {
         } else {
           this.#observe(one.settled, answer);
           if (answer.result === 'broken') {
-            this.#options.onBroken(one.settled);
+            this.#deps.onBroken(one.settled);
             broken.push({ message: one.message, error: answer.error.message });
           }
         }
@@ -118,7 +118,7 @@ export class Settler {
   }
 
   #observe({ reservationId, verdict }: ReservationSettled, answer: SettleAnswer): void {
-    const { logger, metrics } = this.#options;
+    const { logger, metrics } = this.#deps;
     if (answer.result === 'broken') {
       metrics.settlements.inc({ verdict, result: 'dead_letter' });
       metrics.alarms.inc({ reason: 'lane_broken' });
@@ -136,7 +136,7 @@ export class Settler {
 
   async #deadLetter(batch: Batch, rejected: RejectedMessage[], context: BatchContext): Promise<void> {
     if (rejected.length === 0) return;
-    const { publisher, logger, metrics } = this.#options;
+    const { publisher, logger, metrics } = this.#deps;
     for (let attempt = 0; ; attempt += 1) {
       context.signal.throwIfAborted();
       try {
@@ -158,7 +158,7 @@ export class Settler {
 
   /** Bounded only by the consumer's stop: nothing else can be done with a settlement than to apply it. */
   async #pause(attempt: number, context: BatchContext): Promise<void> {
-    const { clock, random } = this.#options;
+    const { clock, random } = this.#deps;
     await clock.sleep(backoffMs(attempt, { ...BACKOFF, random }), context.signal);
     await context.heartbeat();
   }

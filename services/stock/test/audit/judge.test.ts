@@ -9,10 +9,10 @@ import {
 } from '@seckill/contracts';
 import t from 'tap';
 import { judge, type AuditReading } from '../../src/audit/judge.ts';
-import type { LaneCount } from '../../src/redis/lane-state.ts';
+import type { LaneState } from '../../src/redis/lane-state.ts';
 
 /** Ten units of `a` in epoch 2: three pending, four paid, three available; five of `b` that nobody wants. */
-function lane(): LaneCount {
+function lane(): LaneState {
   return {
     gate: 'open',
     now: 1_000,
@@ -20,12 +20,11 @@ function lane(): LaneCount {
     version: 3,
     sequence: 9,
     isLoaded: true,
-    wasOpened: true,
     state: 'open',
     opensAt: 0,
     closesAt: 10_000,
     outbox: 0,
-    closing: 1,
+    fence: 1,
     openedSequence: 0,
     items: [
       { sku: 'a', total: 10, available: 3, held: 3, paid: 4 },
@@ -56,8 +55,8 @@ function ledger(): LedgerReading {
 
 interface Bendable {
   /** Both readings of a side. */
-  lane: (change: (lane: LaneCount) => void) => void;
-  item: (change: Partial<LaneCount['items'][number]>) => void;
+  lane: (change: (lane: LaneState) => void) => void;
+  item: (change: Partial<LaneState['items'][number]>) => void;
   ledger: (change: (ledger: LedgerReading) => void) => void;
   stored: (change: Partial<LedgerReading['items'][number]>) => void;
   reading: AuditReading;
@@ -400,7 +399,7 @@ await t.test('while anything is in flight INV-2, 3 and 5 are judged by nobody', 
       'the gate closed and opened between',
       /Redis moved/,
       ({ reading }) => {
-        Object.assign(reading.redis[1][0] ?? {}, { closing: 2 });
+        Object.assign(reading.redis[1][0] ?? {}, { fence: 2 });
       },
     ],
     [
@@ -499,7 +498,7 @@ await t.test('a lane that is not there, or half loaded, is in flight and not ove
 });
 
 await t.test('lanes are judged by themselves and compared together', async (t) => {
-  const judged = (bend: (second: LaneCount) => void) =>
+  const judged = (bend: (second: LaneState) => void) =>
     bent(({ reading }) => {
       for (const lanes of reading.redis) {
         const second = lane();

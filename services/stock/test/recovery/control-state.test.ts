@@ -65,13 +65,13 @@ await t.test(
 
 await t.test('a lane loaded but not opened (crash in between) is opened without another load', async (t) => {
   let isDying = true;
-  const { addSale, send, order, gate } = await build(t, {
+  const { addSale, send, order, opener } = await build(t, {
     onStep: (step) => {
       if (step === 'verdicts' && isDying) throw new Error('the process died');
     },
   });
   const sale = addSale();
-  await t.rejects(gate.open({ saleId: sale.saleId, lane: 0 }));
+  await t.rejects(opener.open({ saleId: sale.saleId, lane: 0 }));
   isDying = false;
   order.calls = [];
   t.equal((await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale })).status, 200);
@@ -79,10 +79,10 @@ await t.test('a lane loaded but not opened (crash in between) is opened without 
 });
 
 await t.test('a loaded epoch that was overtaken is loaded anew', async (t) => {
-  const { addSale, send, order, gate } = await build(t);
+  const { addSale, send, order, opener } = await build(t);
   const sale = addSale();
   order.grants = () => false;
-  await t.rejects(gate.open({ saleId: sale.saleId, lane: 0 }), { code: 'SECKILL_LANE_NOT_READY' });
+  await t.rejects(opener.open({ saleId: sale.saleId, lane: 0 }), { code: 'SECKILL_LANE_NOT_READY' });
   order.epoch = 9;
   order.grants = (epoch) => epoch === order.epoch;
   const answer = await send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });

@@ -4,7 +4,7 @@
  */
 import { createLogger, createRegistry, systemClock } from '@seckill/runtime';
 import { test } from 'tap';
-import { Acknowledged } from '../../src/recovery/high-water-marks.ts';
+import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
 import { Connection } from '../../src/redis/connection.ts';
 import { Gatekeeper, type GatekeeperOptions } from '../../src/recovery/lane-monitor.ts';
 import type { OpenOptions } from '../../src/recovery/lane-opener.ts';
@@ -15,32 +15,31 @@ const lane = { saleId: 'pears', lane: 0 };
 const connection = new Connection('redis://127.0.0.1:1', createLogger('stock', 'silent'));
 
 interface Seen {
-  /** Of the lane, as Redis counts it. */
-  count?: { epoch: number; sequence: number; openedSequence: number };
+  /** Of the lane, as Redis has it. */
+  state?: { epoch: number; sequence: number; openedSequence: number };
   /** Of the sale, as order lists it. */
   saleEpoch?: number;
-  onCount?: () => void;
+  onRead?: () => void;
 }
 
 const SEEN = { epoch: 1, sequence: 7, openedSequence: 0 };
 
 /** Runs a few rounds after Redis became another one; what the lane was opened again with. */
-async function watch(acknowledged: Acknowledged, seen: Seen = {}): Promise<OpenOptions[]> {
+async function watch(acknowledged: HighWaterMarks, seen: Seen = {}): Promise<OpenOptions[]> {
   const opened: OpenOptions[] = [];
   let rounds = 0;
   const stop = new AbortController();
-  const options: Pick<GatekeeperOptions, 'gate' | 'orderClient'> = {
-    gate: {
+  const options: Pick<GatekeeperOptions, 'opener' | 'orderClient'> = {
+    opener: {
       open: async (_lane, options) => {
         opened.push(options ?? {});
       },
-      count: async () => {
-        seen.onCount?.();
+      readState: async () => {
+        seen.onRead?.();
         rounds += 1;
         if (rounds === 2) stop.abort();
-        return { gate: 'open', isLoaded: true, ...(seen.count ?? SEEN) } as never;
+        return { gate: 'open', isLoaded: true, ...(seen.state ?? SEEN) } as never;
       },
-      register: async () => undefined,
     },
     orderClient: {
       listSales: async () =>
@@ -49,7 +48,12 @@ async function watch(acknowledged: Acknowledged, seen: Seen = {}): Promise<OpenO
   };
   const gatekeeper = new Gatekeeper({
     ...options,
-    connections: { find: () => connection, of: () => connection, isMoving: () => false },
+    connections: {
+      find: () => connection,
+      of: () => connection,
+      isMoving: () => false,
+      registry: { redis: { sadd: async () => 0 } } as never,
+    },
     acknowledged,
     clock: systemClock,
     random: () => 0,
@@ -62,11 +66,11 @@ async function watch(acknowledged: Acknowledged, seen: Seen = {}): Promise<OpenO
 }
 
 await test('what is acknowledged while Redis is asked is not missing in its answer', async (t) => {
-  const acknowledged = new Acknowledged();
+  const acknowledged = new HighWaterMarks();
   acknowledged.note(lane, { epoch: 1, sequence: 7 });
   const opened = await watch(acknowledged, {
-    count: { ...SEEN, openedSequence: 7 },
-    onCount: () => {
+    state: { ...SEEN, openedSequence: 7 },
+    onRead: () => {
       acknowledged.note(lane, { epoch: 1, sequence: 9 });
     },
   });
@@ -78,20 +82,20 @@ await test('what is acknowledged while Redis is asked is not missing in its answ
 });
 
 await test('a lane that lacks what was acknowledged before is opened anew', async (t) => {
-  const acknowledged = new Acknowledged();
+  const acknowledged = new HighWaterMarks();
   acknowledged.note(lane, { epoch: 1, sequence: 8 });
   t.same((await watch(acknowledged))[0], { distrustedEpoch: 1 });
 });
 
 await test('a lane that another process opened behind it and sold past it is loaded anew all the same', async (t) => {
-  const acknowledged = new Acknowledged();
+  const acknowledged = new HighWaterMarks();
   acknowledged.note(lane, { epoch: 1, sequence: 100 });
   const past = { epoch: 1, sequence: 120, openedSequence: 95 };
-  t.same((await watch(acknowledged, { count: past }))[0], { distrustedEpoch: 1 });
-  t.same(await watch(acknowledged, { count: { ...past, openedSequence: 100 } }), [], 'nothing was lost');
-  t.same(await watch(acknowledged, { count: { ...past, epoch: 2 }, saleEpoch: 2 }), [], 'loaded anew since');
+  t.same((await watch(acknowledged, { state: past }))[0], { distrustedEpoch: 1 });
+  t.same(await watch(acknowledged, { state: { ...past, openedSequence: 100 } }), [], 'nothing was lost');
+  t.same(await watch(acknowledged, { state: { ...past, epoch: 2 }, saleEpoch: 2 }), [], 'loaded anew since');
 });
 
 await test('an epoch that was raised in vain is loaded after all', async (t) => {
-  t.same((await watch(new Acknowledged(), { saleEpoch: 2 }))[0], { distrustedEpoch: 1 });
+  t.same((await watch(new HighWaterMarks(), { saleEpoch: 2 }))[0], { distrustedEpoch: 1 });
 });

@@ -4,14 +4,14 @@
 import { LIMITS, type SnapshotOrder } from '@seckill/contracts';
 import { systemClock, type Clock } from '@seckill/runtime';
 import t from 'tap';
-import type { GateStep } from '../../src/recovery/lane-opener.ts';
+import type { OpeningStep } from '../../src/recovery/deps.ts';
 import { laneKeys, scriptKeys } from '../../src/redis/keys.ts';
 import { keyHashOf } from '../../src/redis/reservation-id.ts';
 import { toSnapshotOrder } from '../support/snapshot.ts';
 import { build, item, until, type Built } from '../support/build.ts';
 import { valuesOf } from '../support/settling.ts';
 
-const STEPS: GateStep[] = ['close', 'drain', 'ends', 'snapshot', 'load', 'verdicts', 'opening', 'open'];
+const STEPS: OpeningStep[] = ['close', 'drain', 'ends', 'snapshot', 'load', 'verdicts', 'opening', 'open'];
 /** The bound on waiting for the relay passes fifty times as fast. */
 const impatient: Clock = { ...systemClock, now: () => performance.now() * 50 };
 
@@ -57,12 +57,12 @@ await t.test('what agrees is compared and opened; nothing is loaded', async (t) 
   await closeLane(built, sale);
   let asked: unknown;
   built.order.onOpening = async (request) => void (asked = request);
-  await built.gate.open(sale.lane);
+  await built.opener.open(sale.lane);
   t.same(built.order.calls, ['openings 1']);
   t.same(asked, { lane: 0, epoch: 1, sequence: 3, version: 1, ends: ['0'] });
   t.match(await built.reserve(again(sale.saleId, 0)), [{ outcome: 'reserved', replayed: true }]);
   t.same(await valuesOf(built.gateMetrics.opened), { compared: 1, loaded: 1 });
-  await built.gate.open(sale.lane);
+  await built.opener.open(sale.lane);
   t.same(built.order.calls, ['openings 1'], 'an open lane is left alone');
 });
 
@@ -74,11 +74,11 @@ await t.test('nothing opens while the relay has not emptied the outbox', async (
   const lane = { saleId, lane: 0 };
   await closeLane(built, { saleId, lane, orders: [] });
   built.order.calls = [];
-  await t.rejects(built.gate.open(lane), { code: 'SECKILL_LANE_NOT_READY' });
+  await t.rejects(built.opener.open(lane), { code: 'SECKILL_LANE_NOT_READY' });
   t.same(built.order.calls, []);
   t.equal(await built.connection.redis.xlen(laneKeys(lane).outbox), 1, 'and it is never emptied by hand');
   await built.relay(saleId);
-  await built.gate.open(lane);
+  await built.opener.open(lane);
   t.match(await stateOf(built, saleId), { gate: 'open', epoch: 1 });
 });
 
@@ -97,7 +97,7 @@ await t.test(
     ];
     built.order.grants = (epoch) => epoch > 1;
     built.order.refusal = 'behind';
-    await built.gate.open(sale.lane);
+    await built.opener.open(sale.lane);
     t.same(built.order.calls, ['openings 1', 'snapshots', 'openings 2']);
     t.match(await stateOf(built, sale.saleId), {
       gate: 'open',
@@ -115,7 +115,7 @@ await t.test('a lane that is gone is loaded again, page by page', async (t) => {
   built.order.orders = sale.orders;
   await built.connection.redis.del(...Object.values(laneKeys(sale.lane)));
   t.match(await built.reserve(again(sale.saleId, 0)), [{ outcome: 'sale_unavailable', missing: true }]);
-  await built.gate.open(sale.lane);
+  await built.opener.open(sale.lane);
   t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 2_402 }] });
   t.match(await built.reserve(again(sale.saleId, 1_200)), [{ outcome: 'reserved', replayed: true }]);
 });
@@ -132,7 +132,7 @@ await t.test(
       built.order.grants = (one) => way === 'compared' || one > epoch;
       const [first, second] = sale.orders;
       built.order.ended.set(first?.reservationId ?? '', 'cancelled').set(second?.reservationId ?? '', 'paid');
-      await built.gate.open(sale.lane);
+      await built.opener.open(sale.lane);
       t.match(
         await stateOf(built, sale.saleId),
         { gate: 'open', items: [{}, { available: 99_996, held: 2, paid: 2 }] },
@@ -153,7 +153,7 @@ await t.test(
       built.order.orders = sale.orders.slice(1);
       built.order.unknown = new Set([sale.orders[0]?.reservationId ?? '']);
       built.published.length = 0;
-      await built.gate.open(sale.lane, { isForced });
+      await built.opener.open(sale.lane, { isForced });
       t.same(
         built.published.map(({ key }) => key),
         [sale.orders[0]?.reservationId],
@@ -174,7 +174,7 @@ await t.test(
     const { state, holds } = laneKeys(sale.lane);
     await built.connection.redis.hset(state, 'sequence', '2');
     await built.connection.redis.hdel(holds, keyHashOf('u2', 'k2'));
-    await built.gate.open(sale.lane);
+    await built.opener.open(sale.lane);
     t.same(built.order.calls, ['snapshots', 'openings 2'], 'also when another process has opened it');
     t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 4 }] });
   },
@@ -197,7 +197,7 @@ await t.test('a broken lane is loaded anew', async (t) => {
   built.order.orders = sale.orders.slice(1);
   built.order.ended.set(sale.orders[0]?.reservationId ?? '', 'expired');
   await built.connection.redis.hset(laneKeys(sale.lane).state, 'b:held', '0');
-  await built.gate.open(sale.lane);
+  await built.opener.open(sale.lane);
   t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 4 }] });
 });
 
@@ -217,7 +217,7 @@ await t.test(
     built.order.orders = [unread, known];
     built.order.unknown = new Set([unknown.reservationId]);
     built.published.length = 0;
-    await built.gate.open(sale.lane);
+    await built.opener.open(sale.lane);
     t.same(
       built.published.map(({ key }) => key),
       [unknown.reservationId],
@@ -231,7 +231,7 @@ for (const way of ['compared', 'loaded'] as const) {
   await t.test(
     `a process that dies before any of its steps leaves work that the next one ends: ${way}`,
     async (t) => {
-      let dying: GateStep | undefined;
+      let dying: OpeningStep | undefined;
       const mortal = await build(t, {
         onStep: (step) => {
           if (step === dying) throw new Error('the process died');
@@ -247,13 +247,13 @@ for (const way of ['compared', 'loaded'] as const) {
         mortal.order.grants = (one) => one === mortal.order.epoch && (way === 'compared' || one > epoch);
         await closeLane(mortal, sale);
         dying = step;
-        await t.rejects(mortal.gate.open(sale.lane), /died/, step);
+        await t.rejects(mortal.opener.open(sale.lane), /died/, step);
         t.match(
           await mortal.reserve(again(sale.saleId, 0)),
           [{ outcome: 'sale_unavailable' }],
           `${step}: closed`,
         );
-        await next.gate.open(sale.lane);
+        await next.opener.open(sale.lane);
         const items = [{}, { available: 99_994, held: 6, paid: 0 }];
         t.match(await stateOf(next, sale.saleId), { gate: 'open', items }, step);
         t.match(await next.reserve(again(sale.saleId, 2)), [{ outcome: 'reserved', replayed: true }], step);
@@ -282,12 +282,12 @@ await t.test('a rebuilder that slept loads and opens nothing once another has op
     };
     if (moment === 'snapshot') slow.order.onSnapshot = once;
     else slow.order.onOpening = once;
-    const sleeper = slow.gate.open(sale.lane).catch((error: unknown) => error);
+    const sleeper = slow.opener.open(sale.lane).catch((error: unknown) => error);
     await until('it sleeps', () => isAsleep);
-    await t.rejects(fast.gate.open(sale.lane), { code: 'SECKILL_LANE_KEPT' }, 'one at a time');
+    await t.rejects(fast.opener.open(sale.lane), { code: 'SECKILL_LANE_KEPT' }, 'one at a time');
     // Its right to work ends by itself; nothing hangs on it.
-    await fast.connection.redis.del(laneKeys(sale.lane).keeper);
-    await fast.gate.open(sale.lane);
+    await fast.connection.redis.del(laneKeys(sale.lane).recovery);
+    await fast.opener.open(sale.lane);
     await fast.reserveAll([item(sale.saleId, { userId: 'later', lines: [{ sku: 'b', quantity: 1 }] })]);
     const before = await stateOf(fast, sale.saleId);
     wake();
@@ -308,22 +308,22 @@ await t.test('a permission of before another closing opens nothing', async (t) =
     await built.connection.redis.open(scriptKeys('open', sale.lane), built.connection.runId ?? '', 1, 3, 2);
     await closeLane(built, sale);
   };
-  await t.rejects(built.gate.open(sale.lane), /changed/);
+  await t.rejects(built.opener.open(sale.lane), /changed/);
   t.match(await stateOf(built, sale.saleId), { gate: 'rebuilding' });
-  await built.gate.open(sale.lane);
+  await built.opener.open(sale.lane);
   t.match(await stateOf(built, sale.saleId), { gate: 'open' });
 });
 
 await t.test(
-  'the gatekeeper opens what closed, of its own accord, and forgets failures when Redis is another',
+  'the monitor opens what closed, of its own accord, and forgets failures when Redis is another',
   async (t) => {
     const built = await build(t);
     const stop = new AbortController();
-    const running = built.gatekeeper.run(stop.signal);
+    const running = built.monitor.run(stop.signal);
     const sale = await sellSome(built);
     built.order.orders = sale.orders;
     const isOpen = async (): Promise<boolean> => (await stateOf(built, sale.saleId))['gate'] === 'open';
-    built.gatekeeper.poke(built.connection, true);
+    built.monitor.poke(built.connection, true);
     await closeLane(built, sale);
     await until('it is compared', isOpen);
     await built.connection.redis.del(...Object.values(laneKeys(sale.lane)));
@@ -334,11 +334,11 @@ await t.test(
     await until('it failed', async () => ((await valuesOf(built.gateMetrics.failures))[''] ?? 0) >= 2);
     t.equal((await valuesOf(built.gateMetrics.closedLanes))[''], 1);
     built.order.snapshotStatus = undefined;
-    built.gatekeeper.poke(built.connection, true);
+    built.monitor.poke(built.connection, true);
     await until('it is loaded after all', isOpen);
     // Retired here, and order has not noticed yet: to load it again would go on for ever.
     built.order.retiring.add(sale.saleId);
-    built.gatekeeper.poke(built.connection, true);
+    built.monitor.poke(built.connection, true);
     await until(
       'the list is read again',
       async () => ((await valuesOf(built.gateMetrics.closedLanes))[''] ?? 1) === 0,
@@ -347,7 +347,7 @@ await t.test(
     const other = await sellSome(built);
     built.order.orders = other.orders;
     await built.connection.redis.del(...Object.values(laneKeys(other.lane)));
-    built.gatekeeper.poke(built.connection, true);
+    built.monitor.poke(built.connection, true);
     await until('another is loaded', async () => (await stateOf(built, other.saleId))['gate'] === 'open');
     t.match(await stateOf(built, sale.saleId), { gate: 'missing' });
     stop.abort();
@@ -358,25 +358,25 @@ await t.test(
 await t.test('a lane that closes while order is away, or with Redis, is counted as closed', async (t) => {
   const built = await build(t);
   const stop = new AbortController();
-  const running = built.gatekeeper.run(stop.signal);
+  const running = built.monitor.run(stop.signal);
   const sale = await sellSome(built);
   built.order.orders = sale.orders;
   const isOpen = async (): Promise<boolean> => (await stateOf(built, sale.saleId))['gate'] === 'open';
   const counts = async (closed: number): Promise<boolean> =>
     (await valuesOf(built.gateMetrics.closedLanes))[''] === closed;
   await closeLane(built, sale);
-  built.gatekeeper.poke(built.connection, true);
+  built.monitor.poke(built.connection, true);
   await until('it is known, and open', async () => (await isOpen()) && (await counts(0)));
   built.order.listStatus = 503;
   built.order.snapshotStatus = 503;
   built.order.grants = () => false;
   await closeLane(built, sale);
-  built.gatekeeper.poke(built.connection, true);
+  built.monitor.poke(built.connection, true);
   await until('it is counted', () => counts(1));
   built.order.listStatus = undefined;
   built.order.snapshotStatus = undefined;
   built.order.grants = (epoch) => epoch === built.order.epoch;
-  built.gatekeeper.poke(built.connection, true);
+  built.monitor.poke(built.connection, true);
   await until('it is open again', async () => (await isOpen()) && (await counts(0)));
   built.connection.redis.disconnect();
   await until('none sells', () => counts(1));

@@ -19,7 +19,7 @@ import {
   reservationIdOf,
   toLoadOrder,
   userOf,
-  type ReservationRecord,
+  type HoldRecord,
 } from '../../src/redis/hold-record.ts';
 import { keyHashOf, makeRandoms, splitSuffix } from '../../src/redis/reservation-id.ts';
 import { toFailureAnswer, toTold } from '../../src/reserve/answer.ts';
@@ -64,7 +64,7 @@ const base = fc.record(
   },
 );
 
-const record: fc.Arbitrary<ReservationRecord> = base.map(({ holdMs, ...facts }) => ({
+const record: fc.Arbitrary<HoldRecord> = base.map(({ holdMs, ...facts }) => ({
   ...facts,
   expiresAt: facts.reservedAt + holdMs,
 }));

@@ -9,9 +9,9 @@ import { fingerprintOf } from '../../src/redis/fingerprint.ts';
 import { createReadHolds } from '../../src/redis/holds.ts';
 import { laneKeys, scriptKeys, type Lane } from '../../src/redis/keys.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
-import { OrphanScan, type OrphanOptions } from '../../src/relay/orphaned-holds.ts';
+import { OrphanScan, type OrphanScanDeps } from '../../src/relay/orphaned-holds.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
-import { createRelay, LaneRelay, type Chore, type RelayOptions } from '../../src/relay/relay.ts';
+import { createRelay, LaneRelay, type Chore, type RelayDeps } from '../../src/relay/relay.ts';
 import { createSettle } from '../../src/settler/settlements.ts';
 import { build, item, silent, startRedis, until } from '../support/build.ts';
 import { connectProducer, createTopics, receive } from '../support/kafka.ts';
@@ -27,7 +27,7 @@ const received = await receive(t);
 const built = await build(t);
 const HOLD_MS = 50;
 
-function makeScan(lane: Lane, patch: Partial<OrphanOptions> & { send?: Send } = {}) {
+function makeScan(lane: Lane, patch: Partial<OrphanScanDeps> & { send?: Send } = {}) {
   const metrics = createRelayMetrics(createRegistry());
   const { send: patched, ...options } = patch;
   const send: Send = patched ?? ((record) => producer.send(record));
@@ -192,7 +192,7 @@ await t.test(
   },
 );
 
-function relayOptions(lane: Lane, chores: Chore[] = []): RelayOptions {
+function relayOptions(lane: Lane, chores: Chore[] = []): RelayDeps {
   return {
     lanes: async () => [lane],
     outbox: createOutbox(built.connections),

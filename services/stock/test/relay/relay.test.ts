@@ -15,7 +15,7 @@ import t, { type Test } from 'tap';
 import { laneKeys, scriptKeys, type Lane } from '../../src/redis/keys.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
-import { createRelay, LaneRelay, type RelayOptions } from '../../src/relay/relay.ts';
+import { createRelay, LaneRelay, type RelayDeps } from '../../src/relay/relay.ts';
 import { build, item, silent, startRedis, until, type Built } from '../support/build.ts';
 import { connectProducer, createTopics, receive } from '../support/kafka.ts';
 import { startStock } from '../support/process.ts';
@@ -27,11 +27,7 @@ const producer = await connectProducer(t);
 const received = await receive(t);
 const built = await build(t);
 
-function relayOptions(
-  { connections }: Built,
-  lane: Lane,
-  patch: Partial<RelayOptions> & { send?: Send } = {},
-) {
+function relayOptions({ connections }: Built, lane: Lane, patch: Partial<RelayDeps> & { send?: Send } = {}) {
   const metrics = createRelayMetrics(createRegistry());
   const { send: patched, ...options } = patch;
   const send: Send = patched ?? ((record) => producer.send(record));
@@ -48,7 +44,7 @@ function relayOptions(
     batchCountMax: 500,
     chores: [],
     ...options,
-  } satisfies RelayOptions;
+  } satisfies RelayDeps;
 }
 
 /** A sale with so many reservations in its outbox. */

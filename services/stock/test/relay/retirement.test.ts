@@ -5,12 +5,12 @@
 import { createPublisher, createRegistry, systemClock } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
 import t from 'tap';
-import { Acknowledged } from '../../src/recovery/high-water-marks.ts';
-import { Gate } from '../../src/recovery/lane-opener.ts';
+import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
+import { LaneOpener } from '../../src/recovery/lane-opener.ts';
 import type { Connections } from '../../src/redis/connections.ts';
 import { createReadHolds } from '../../src/redis/holds.ts';
 import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../../src/redis/keys.ts';
-import { listLanes } from '../../src/recovery/control-state.ts';
+import { listLanes } from '../../src/redis/lane-registry.ts';
 import { createGateMetrics } from '../../src/recovery/metrics.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
@@ -86,7 +86,7 @@ function over(on: Redis): Connections {
 await t.test('a lane that is loaded while a relay finds it missing stays on the list', async (t) => {
   const load = (lane: Lane, on = redis): Promise<void> => {
     const control = makeControl({ saleId: lane.saleId });
-    return new Gate({
+    return new LaneOpener({
       connections: over(on),
       orderClient: {
         takeSnapshot: async () => ({ epoch: 1, control, orders: [] }),
@@ -98,11 +98,10 @@ await t.test('a lane that is loaded while a relay finds it missing stays on the 
       publisher: createPublisher({ send: async () => Promise.reject(new Error('nothing is to be sent')) }),
       readHolds: createReadHolds(connections),
       settle: createSettle(connections),
-      acknowledged: new Acknowledged(),
+      marks: new HighWaterMarks(),
       clock: systemClock,
       logger: silent,
       metrics: createGateMetrics(createRegistry()),
-      token: 'one',
     }).open(lane);
   };
   const races: Record<string, (lane: Lane) => Promise<unknown>> = {

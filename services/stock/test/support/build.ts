@@ -16,23 +16,25 @@ import { Announcer } from '../../src/announce/announcer.ts';
 import { createApp } from '../../src/app.ts';
 import { AuditReader } from '../../src/audit/reader.ts';
 import { createReadClocks } from '../../src/redis/clock.ts';
-import { Acknowledged } from '../../src/recovery/high-water-marks.ts';
+import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
 import type { Connection } from '../../src/redis/connection.ts';
 import { Connections } from '../../src/redis/connections.ts';
 import { FullStates } from '../../src/announce/full-state.ts';
-import { Gate, type GateStep } from '../../src/recovery/lane-opener.ts';
+import type { OpeningStep } from '../../src/recovery/deps.ts';
+import { LaneOpener } from '../../src/recovery/lane-opener.ts';
 import { Gatekeeper } from '../../src/recovery/lane-monitor.ts';
 import { createReadHolds } from '../../src/redis/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/redis/keys.ts';
 import { KafkaAwayError, type KafkaOffsets } from '../../src/kafka-offsets.ts';
-import { Lanes, listLanes } from '../../src/recovery/control-state.ts';
+import { ControlStates } from '../../src/recovery/control-state.ts';
+import { listLanes } from '../../src/redis/lane-registry.ts';
 import { createAnnouncerMetrics } from '../../src/announce/metrics.ts';
 import { createGateMetrics, type GateMetrics } from '../../src/recovery/metrics.ts';
-import { createStockMetrics } from '../../src/reserve/metrics.ts';
+import { createReserveMetrics } from '../../src/reserve/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createSettle } from '../../src/settler/settlements.ts';
-import { Stock } from '../../src/reserve/reservations.ts';
+import { Reservations } from '../../src/reserve/reservations.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
 
 export const silent = createLogger('test', 'silent');
@@ -43,15 +45,15 @@ export interface Built {
   /** To the one Redis; of a cluster, to one of its nodes. */
   connection: Connection;
   connections: Connections;
-  stock: Stock;
-  lanes: Lanes;
-  gate: Gate;
-  gatekeeper: Gatekeeper;
+  reservations: Reservations;
+  controlStates: ControlStates;
+  opener: LaneOpener;
+  monitor: Gatekeeper;
   gateMetrics: GateMetrics;
-  acknowledged: Acknowledged;
+  marks: HighWaterMarks;
   /** Empties the outbox of a sale, as the relay does once Kafka has confirmed it. */
   relay: (saleId: string) => Promise<void>;
-  /** What the gate published again. */
+  /** What the lane opener published again. */
   published: OutgoingMessage[];
   announcer: Announcer;
   order: OrderSide;
@@ -85,7 +87,7 @@ export async function build(
     /** For the audit; without them it finds Kafka away. */
     offsets?: KafkaOffsets;
     logger?: Logger;
-    onStep?: (step: GateStep) => void;
+    onStep?: (step: OpeningStep) => void;
     clock?: Clock;
   } = {},
 ): Promise<Built> {
@@ -100,10 +102,10 @@ export async function build(
   const [connection] = connections.all();
   if (connection === undefined) throw new Error('never happens: one is started');
   const orderClient = new OrderClient({ url: order.url, token: TOKENS.stock });
-  const acknowledged = new Acknowledged();
+  const marks = new HighWaterMarks();
   const gateMetrics = createGateMetrics(createRegistry());
   const published: OutgoingMessage[] = [];
-  const gate = new Gate({
+  const opener = new LaneOpener({
     connections,
     orderClient,
     // Kafka is not what these tests are about: its ends are order's to compare, and order is a stand-in.
@@ -111,18 +113,17 @@ export async function build(
     publisher: { publish: async (_topic, _kind, messages) => void published.push(...messages) },
     readHolds: createReadHolds(connections),
     settle: createSettle(connections),
-    acknowledged,
+    marks,
     clock: options.clock ?? systemClock,
     logger: silent,
     metrics: gateMetrics,
-    token: randomBytes(8).toString('hex'),
     ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
   });
-  const gatekeeper = new Gatekeeper({
-    gate,
+  const monitor = new Gatekeeper({
+    opener,
     connections,
     orderClient,
-    acknowledged,
+    acknowledged: marks,
     clock: systemClock,
     random: Math.random,
     logger: silent,
@@ -130,10 +131,10 @@ export async function build(
   });
   connections.onIdentified((one, isOther) => {
     gateMetrics.identified.inc({ found: isOther ? 'other' : 'same' });
-    gatekeeper.poke(one, isOther);
+    monitor.poke(one, isOther);
   });
-  const lanes = new Lanes({ connections, gate, gatekeeper, logger: silent });
-  const metrics = createStockMetrics(createRegistry());
+  const controlStates = new ControlStates({ connections, opener, monitor, logger: silent });
+  const metrics = createReserveMetrics(createRegistry());
   const announcer = new Announcer({
     connections,
     lanes: () => listLanes(connections),
@@ -141,11 +142,11 @@ export async function build(
     logger: silent,
     metrics: createAnnouncerMetrics(createRegistry()),
   });
-  const stock = new Stock({
+  const reservations = new Reservations({
     connections,
     announcer,
     outboxCountMax: options.outboxCountMax ?? 100_000,
-    acknowledged,
+    marks,
     logger: options.logger ?? silent,
     metrics,
     onInvariantBroken: (error) => t.fail(error.message),
@@ -159,8 +160,8 @@ export async function build(
   });
   const app = createApp({
     api: {
-      stock,
-      lanes,
+      reservations,
+      controlStates,
       announcer,
       fullStates: new FullStates(connections),
       readClock: createReadClocks(connections),
@@ -201,12 +202,12 @@ export async function build(
     auditReader,
     connection,
     connections,
-    stock,
-    lanes,
-    gate,
-    gatekeeper,
+    reservations,
+    controlStates,
+    opener,
+    monitor,
     gateMetrics,
-    acknowledged,
+    marks,
     published,
     relay: async (saleId) => {
       const lane = { saleId, lane: 0 };

@@ -19,7 +19,7 @@ import {
 import type { Test } from 'tap';
 import { createSettlerMetrics, type SettlerMetrics } from '../../src/settler/metrics.ts';
 import { createSettle } from '../../src/settler/settlements.ts';
-import { consumeSettlements, Settler, type SettlerOptions } from '../../src/settler/settler.ts';
+import { consumeSettlements, Settler, type SettlerDeps } from '../../src/settler/settler.ts';
 import { item, silent, type Built } from './build.ts';
 import { createTopics, kafka } from './kafka.ts';
 
@@ -78,7 +78,7 @@ export interface Settling {
   stop: () => Promise<void>;
 }
 
-export function makeSettler(built: Built, publisher: Publisher, patch: Partial<SettlerOptions> = {}) {
+export function makeSettler(built: Built, publisher: Publisher, patch: Partial<SettlerDeps> = {}) {
   const metrics = createSettlerMetrics(createRegistry());
   const settler = new Settler({
     settle: createSettle(built.connections),
@@ -98,7 +98,7 @@ export function makeSettler(built: Built, publisher: Publisher, patch: Partial<S
 export async function startSettler(
   t: Test,
   built: Built,
-  options: { topic: Topic; producer: Producer; groupId?: string } & Partial<SettlerOptions>,
+  options: { topic: Topic; producer: Producer; groupId?: string } & Partial<SettlerDeps>,
 ): Promise<Settling> {
   const { topic, producer, groupId = topic.name, ...patch } = options;
   const { settler, metrics } = makeSettler(built, createPublisher(producer), patch);

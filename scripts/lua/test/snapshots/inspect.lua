@@ -33,11 +33,12 @@ local function readItems(stateKey, skus)
   end
   return items
 end
-local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, closing, openedSequence, skus = unpack(redis.call(
-  'HMGET', stateKey,
-  'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'closing',
-  'opened_sequence', 'skus'
-))
+local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, skus =
+  unpack(redis.call(
+    'HMGET', stateKey,
+    'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
+    'opened_sequence', 'skus'
+  ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
   return { verdict, now() }
@@ -49,12 +50,11 @@ local answer = {
   tonumber(version or '0'),
   tonumber(sequence),
   loaded == '1' and 1 or 0,
-  openedRunId and 1 or 0,
   state or '',
   tonumber(opensAt or '0'),
   tonumber(closesAt or '0'),
   redis.call('XLEN', outboxKey),
-  tonumber(closing or '0'),
+  tonumber(fence or '0'),
   tonumber(openedSequence or '0'),
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
