@@ -100,7 +100,7 @@ async function killAndSell(t: Test, place: Place, kills = KILLS): Promise<void> 
 async function readGate({ nodes }: Place): Promise<unknown> {
   for (const node of nodes) {
     const state = await node
-      .hmget(`seckill:{${SALE}:0}:state`, 'gate', 'epoch', 'closing', 'run_id')
+      .hmget(`seckill:{${SALE}:0}:state`, 'gate', 'epoch', 'fence', 'run_id')
       .catch(() => [null]);
     if (state[0] !== null) return state;
   }

@@ -210,7 +210,7 @@ await t.test('a closed gate is in flight; without Redis, order or Kafka there is
     });
   };
   let closed = await audit();
-  await until('the gate is seen closed, before its keeper opens it again', async () => {
+  await until('the gate is seen closed, before the lane monitor opens it again', async () => {
     await redis.hset(`seckill:{${SALE}:0}:state`, 'gate', 'rebuilding');
     closed = await audit();
     return closed.verdict === 'in_flight';

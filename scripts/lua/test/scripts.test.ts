@@ -51,9 +51,9 @@ for (const name of SCRIPT_NAMES) {
 /** The names after `-- ARGV[n]` of a header, and those of a request, which reserve.lua lists below them. */
 function argumentsOf(header: string): string[] {
   const indexed = [...header.matchAll(/^-- ARGV\[\d+\] (\w+)/gm)].map(([, name]) => name ?? '');
-  const [, repeated = ''] = /^-- then of each request[^\n]*\n((?:--   .*\n)+)/m.exec(header) ?? [];
+  const [, repeated = ''] = /^-- then of each request[^\n]*\n((?:-- {3}.*\n)+)/m.exec(header) ?? [];
   const ofRequest = repeated.split('\n').flatMap((line) => {
-    const [, name, more = ''] = /^--   (\w+)(?:, then (\w+, \w+) of each line)?/.exec(line) ?? [];
+    const [, name, more = ''] = /^-- {3}(\w+)(?:, then (\w+, \w+) of each line)?/.exec(line) ?? [];
     return name === undefined ? [] : [name, ...more.split(', ').filter((word) => word !== '')];
   });
   return [...indexed, ...ofRequest];

@@ -5,108 +5,137 @@ import {
   createPublisher,
   runRole,
   systemClock,
+  type Clock,
+  type InvariantError,
+  type Logger,
+  type Publisher,
+  type Registry,
 } from '@seckill/runtime';
-import { HighWaterMarks } from './recovery/high-water-marks.ts';
 import { Announcer } from './announce/announcer.ts';
-import type { AppDeps } from './app.ts';
-import { openAuditReader } from './audit/role.ts';
-import { createReadClocks } from './redis/clock.ts';
 import { FullStates } from './announce/full-state.ts';
-import { LaneOpener } from './recovery/lane-opener.ts';
-import { Gatekeeper } from './recovery/lane-monitor.ts';
-import { createReadHolds } from './redis/holds.ts';
-import { createKafkaOffsets } from './kafka-offsets.ts';
-import { ControlStates } from './recovery/control-state.ts';
-import { listLanes } from './redis/lane-registry.ts';
 import { createAnnouncerMetrics } from './announce/metrics.ts';
-import { createGateMetrics } from './recovery/metrics.ts';
-import { createReserveMetrics } from './reserve/metrics.ts';
-import { OrderClient } from './order-client.ts';
+import type { AppDeps } from './app.ts';
+import type { AuditReader } from './audit/reader.ts';
+import { openAuditReader } from './audit/role.ts';
 import type { StockDeps } from './deps.ts';
-import { createSettle } from './settler/settlements.ts';
+import { createKafkaOffsets, type KafkaOffsets } from './kafka-offsets.ts';
+import { OrderClient } from './order-client.ts';
+import { ControlStates } from './recovery/control-state.ts';
+import { HighWaterMarks } from './recovery/high-water-marks.ts';
+import { LaneMonitor } from './recovery/lane-monitor.ts';
+import { LaneOpener, type LaneOpenerDeps } from './recovery/lane-opener.ts';
+import { createGateMetrics, type GateMetrics } from './recovery/metrics.ts';
+import { createReadClocks } from './redis/clock.ts';
+import type { Connections } from './redis/connections.ts';
+import { listLanes } from './redis/lane-registry.ts';
+import { createReserveMetrics } from './reserve/metrics.ts';
 import { Reservations } from './reserve/reservations.ts';
 
-/** Everything behind the routes of the role `http`. */
-export function startApi(deps: StockDeps): NonNullable<AppDeps['api']> {
-  const { config, logger, lifecycle, connections, registry } = deps;
-  const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
-  lifecycle.onStop('order client', () => orderClient.close());
+export interface ApiDeps {
+  connections: Connections;
+  orderClient: OrderClient;
+  /** What the lane opener asks Kafka, and where it publishes holds again. */
+  offsets: Pick<KafkaOffsets, 'readEnds'>;
+  publisher: Publisher;
+  auditReader: Pick<AuditReader, 'read'>;
+  outboxCountMax: number;
+  clock: Clock;
+  random: () => number;
+  logger: Logger;
+  registry: Registry;
+  onInvariantBroken: (error: InvariantError) => void;
+  onStep?: NonNullable<LaneOpenerDeps['onStep']>;
+}
+
+/** What the routes use, and what runs beside them. */
+export interface Api extends NonNullable<AppDeps['api']> {
+  opener: LaneOpener;
+  monitor: LaneMonitor;
+  marks: HighWaterMarks;
+  gateMetrics: GateMetrics;
+}
+
+/** Assembles everything behind the routes of the role `http`, and starts nothing. */
+export function createApi(deps: ApiDeps): Api {
+  const { connections, orderClient, registry, logger, clock, random } = deps;
   const marks = new HighWaterMarks();
-  const { opener, monitor } = startGatekeeper(deps, orderClient, marks);
-  const { outboxCountMax } = config;
-  const announcer = startAnnouncer(deps);
+  const gateMetrics = createGateMetrics(registry);
+  const opener = new LaneOpener({ ...deps, marks, metrics: gateMetrics });
+  const monitor = new LaneMonitor({
+    opener,
+    connections,
+    orderClient,
+    marks,
+    clock,
+    random,
+    logger,
+    metrics: gateMetrics,
+  });
+  connections.onIdentified((connection, isOther) => {
+    gateMetrics.identified.inc({ found: isOther ? 'other' : 'same' });
+    monitor.wake(connection, isOther);
+  });
+  const announcer = new Announcer({
+    connections,
+    lanes: () => listLanes(connections),
+    clock,
+    logger,
+    metrics: createAnnouncerMetrics(registry),
+  });
+  const reservations = new Reservations({
+    connections,
+    announcer,
+    outboxCountMax: deps.outboxCountMax,
+    marks,
+    logger,
+    metrics: createReserveMetrics(registry),
+    onInvariantBroken: deps.onInvariantBroken,
+  });
   return {
+    reservations,
+    controlStates: new ControlStates({ connections, opener, monitor, logger }),
     announcer,
     fullStates: new FullStates(connections),
-    reservations: new Reservations({
-      connections,
-      announcer,
-      outboxCountMax,
-      marks,
-      logger,
-      metrics: createReserveMetrics(registry),
-      onInvariantBroken: (error) => {
-        lifecycle.fail(error, 'http');
-      },
-    }),
-    controlStates: new ControlStates({ connections, opener, monitor, logger }),
     readClock: createReadClocks(connections),
-    auditReader: openAuditReader(deps).reader,
+    auditReader: deps.auditReader,
+    opener,
+    monitor,
+    marks,
+    gateMetrics,
   };
 }
 
-/** With the role that sells: its processes remember what they acknowledged, and are many. */
-function startGatekeeper(
-  { config, logger, lifecycle, connections, registry }: StockDeps,
-  orderClient: OrderClient,
-  marks: HighWaterMarks,
-): { opener: LaneOpener; monitor: Gatekeeper } {
+/**
+ * Starts the role `http` but for its port: what answers the routes, the lane monitor and the announcer. The lane monitor
+ * runs with the role that sells, because the processes of this role remember what they acknowledged, and are many.
+ */
+export function startApi(deps: StockDeps): Api {
+  const { config, logger, lifecycle, connections, registry } = deps;
+  const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
+  lifecycle.onStop('order client', () => orderClient.close());
   const kafka = createKafka(config.kafka, 'seckill-stock-gate', logger);
   const offsets = createKafkaOffsets(kafka, logger);
-  lifecycle.onStop('kafka of the gatekeeper', () => offsets.close());
+  lifecycle.onStop('kafka of the lane monitor', () => offsets.close());
   const producer = createProducer(kafka);
-  lifecycle.onStop('producer of the gatekeeper', () => producer.disconnect());
-  const metrics = createGateMetrics(registry);
-  const opener = new LaneOpener({
+  lifecycle.onStop('producer of the lane monitor', () => producer.disconnect());
+  const api = createApi({
     connections,
     orderClient,
     offsets,
     publisher: createPublisher(producer),
-    readHolds: createReadHolds(connections),
-    settle: createSettle(connections),
-    marks,
-    clock: systemClock,
-    logger,
-    metrics,
-  });
-  const gatekeeper = new Gatekeeper({
-    opener,
-    connections,
-    orderClient,
-    acknowledged: marks,
+    auditReader: openAuditReader(deps).reader,
+    outboxCountMax: config.outboxCountMax,
     clock: systemClock,
     random: Math.random,
     logger,
-    metrics,
+    registry,
+    onInvariantBroken: (error) => {
+      lifecycle.fail(error, 'http');
+    },
   });
-  connections.onIdentified((connection, isOther) => {
-    metrics.identified.inc({ found: isOther ? 'other' : 'same' });
-    gatekeeper.poke(connection, isOther);
-  });
-  runRole(lifecycle, 'gatekeeper', (signal) =>
-    Promise.all([connectKafka(() => producer.connect(), signal, logger), gatekeeper.run(signal)]),
+  runRole(lifecycle, 'lane monitor', (signal) =>
+    Promise.all([connectKafka(() => producer.connect(), signal, logger), api.monitor.run(signal)]),
   );
-  return { opener, monitor: gatekeeper };
-}
-
-function startAnnouncer({ logger, lifecycle, connections, registry }: StockDeps): Announcer {
-  const announcer = new Announcer({
-    connections,
-    lanes: () => listLanes(connections),
-    clock: systemClock,
-    logger,
-    metrics: createAnnouncerMetrics(registry),
-  });
-  runRole(lifecycle, 'announcer', (signal) => announcer.run(signal));
-  return announcer;
+  runRole(lifecycle, 'announcer', (signal) => api.announcer.run(signal));
+  return api;
 }

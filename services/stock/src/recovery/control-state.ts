@@ -5,13 +5,13 @@ import { scriptKeys } from '../redis/keys.ts';
 import { toStockState } from '../redis/lane-state.ts';
 import { connectionTo } from './lane-connection.ts';
 import { LaneError } from './lane-error.ts';
-import type { Gatekeeper } from './lane-monitor.ts';
+import type { LaneMonitor } from './lane-monitor.ts';
 import type { LaneOpener } from './lane-opener.ts';
 
 export interface ControlStatesDeps {
   connections: Pick<Connections, 'of'>;
   opener: Pick<LaneOpener, 'readState'>;
-  monitor: Pick<Gatekeeper, 'ensureOpen'>;
+  monitor: Pick<LaneMonitor, 'ensureOpen'>;
   logger: Logger;
 }
 

@@ -11,7 +11,7 @@ import type { RecoveryLease } from './recovery-lease.ts';
 
 /** What the steps of an opening work with. */
 export interface RecoveryDeps {
-  connections: Pick<Connections, 'of' | 'registry' | 'isMoving' | 'isCluster'>;
+  connections: Pick<Connections, 'of' | 'group' | 'registry' | 'isMoving' | 'isCluster'>;
   orderClient: Pick<OrderClient, 'takeSnapshot' | 'readSnapshotPage' | 'askOpening' | 'readVerdicts'>;
   offsets: Pick<KafkaOffsets, 'readEnds'>;
   publisher: Publisher;

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { createReadHolds } from '../redis/holds.ts';
 import { scriptKeys, type Lane } from '../redis/keys.ts';
 import { readLaneState, type LaneState } from '../redis/lane-state.ts';
+import { createSettle } from '../settler/settlements.ts';
 import type { OpeningStep, RecoveryDeps } from './deps.ts';
 import { drainLane, type DrainedLane } from './drained-lane.ts';
 import { connectionTo } from './lane-connection.ts';
@@ -9,7 +11,7 @@ import { loadLane } from './load-lane.ts';
 import { RecoveryLease } from './recovery-lease.ts';
 import { settleHolds } from './unsettled-holds.ts';
 
-export interface LaneOpenerDeps extends Omit<RecoveryDeps, 'lease' | 'onStep'> {
+export interface LaneOpenerDeps extends Omit<RecoveryDeps, 'readHolds' | 'settle' | 'lease' | 'onStep'> {
   onStep?: (step: OpeningStep, lane: Lane) => void;
 }
 
@@ -37,9 +39,15 @@ const ROUNDS_MAX = 3;
 export class LaneOpener {
   readonly #deps: RecoveryDeps;
 
-  constructor({ onStep = () => undefined, ...deps }: LaneOpenerDeps) {
-    const lease = new RecoveryLease(deps.connections, randomBytes(16).toString('base64url'));
-    this.#deps = { ...deps, lease, onStep };
+  constructor(deps: LaneOpenerDeps) {
+    const { connections, onStep = () => undefined } = deps;
+    this.#deps = {
+      ...deps,
+      readHolds: createReadHolds(connections),
+      settle: createSettle(connections),
+      lease: new RecoveryLease(connections, randomBytes(16).toString('base64url')),
+      onStep,
+    };
   }
 
   /**

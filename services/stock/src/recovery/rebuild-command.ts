@@ -24,12 +24,10 @@ import { HighWaterMarks } from './high-water-marks.ts';
 import { Connections } from '../redis/connections.ts';
 import { LaneError } from './lane-error.ts';
 import { LaneOpener } from './lane-opener.ts';
-import { createReadHolds } from '../redis/holds.ts';
 import { createKafkaOffsets } from '../kafka-offsets.ts';
 import { LANES_PER_SALE, type Lane } from '../redis/keys.ts';
 import { createGateMetrics } from './metrics.ts';
 import { OrderClient } from '../order-client.ts';
-import { createSettle } from '../settler/settlements.ts';
 
 const HELP = `Usage: npm run rebuild -- <saleId> [options]
 Closes a sale in Redis, loads it anew from what PostgreSQL stores, under the next epoch, and opens it again. While it runs
@@ -97,8 +95,6 @@ async function rebuild(lane: Lane, addresses: Addresses): Promise<void> {
       orderClient,
       offsets,
       publisher: createPublisher(producer),
-      readHolds: createReadHolds(connections),
-      settle: createSettle(connections),
       marks: new HighWaterMarks(),
       clock: systemClock,
       logger,

@@ -1,30 +1,43 @@
 import { createKafka, createProducer, createPublisher, runConsumerRole, systemClock } from '@seckill/runtime';
 import type { StockDeps } from '../deps.ts';
 import { closeLane } from '../redis/close-lane.ts';
-import { createSettlerMetrics } from './metrics.ts';
+import type { Connections } from '../redis/connections.ts';
 import { createMemberStore } from './consumer-members.ts';
-import { consumeSettlements, Settler } from './settler.ts';
+import { createSettlerMetrics } from './metrics.ts';
+import { consumeSettlements, Settler, type SettlerDeps } from './settler.ts';
 import { createSettle } from './settlements.ts';
+
+/** What a process brings; whatever else of SettlerDeps is given replaces the part of the same name. */
+export type SettlerAssembly = Partial<SettlerDeps> &
+  Pick<SettlerDeps, 'publisher' | 'logger' | 'metrics' | 'batchCountMax'> & { connections: Connections };
+
+/** The settler on a Redis and a Kafka; who calls gives it the batches. */
+export function createSettler({ connections, ...assembly }: SettlerAssembly): Settler {
+  return new Settler({
+    settle: createSettle(connections),
+    clock: systemClock,
+    random: Math.random,
+    onBroken: ({ saleId, lane }) => {
+      // The check finds the contradiction again, and loads the lane from Postgres.
+      closeLane(connections, { saleId, lane }).catch((error: unknown) => {
+        assembly.logger.error({ err: error, saleId, lane }, 'settler: a broken lane could not be closed');
+      });
+    },
+    ...assembly,
+  });
+}
 
 /** Starts the role `settler`: settlements from Kafka to Redis. */
 export function startSettler({ config, logger, lifecycle, connections, registry }: StockDeps): void {
   const log = logger.child({ role: 'settler' });
   const kafka = createKafka(config.kafka, 'seckill-stock-settler', log);
   const producer = createProducer(kafka);
-  const settler = new Settler({
-    settle: createSettle(connections),
+  const settler = createSettler({
+    connections,
     publisher: createPublisher(producer),
-    clock: systemClock,
-    random: Math.random,
     logger: log,
     metrics: createSettlerMetrics(registry),
     batchCountMax: config.settleCountMax,
-    onBroken: ({ saleId, lane }) => {
-      // The check finds the contradiction again, and loads the lane from Postgres.
-      closeLane(connections, { saleId, lane }).catch((error: unknown) => {
-        log.error({ err: error, saleId, lane }, 'settler: a broken lane could not be closed');
-      });
-    },
   });
   runConsumerRole({
     lifecycle,

@@ -1,12 +1,12 @@
 /**
  * Goal: a healthy lane is never closed because buyers were answered while Redis was asked about it. Method: the
- * gatekeeper itself, with a gate whose answer is overtaken by an acknowledgement, as happens under load.
+ * lane monitor itself, with a lane opener whose answer is overtaken by an acknowledgement, as happens under load.
  */
 import { createLogger, createRegistry, systemClock } from '@seckill/runtime';
 import { test } from 'tap';
 import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
 import { Connection } from '../../src/redis/connection.ts';
-import { Gatekeeper, type GatekeeperOptions } from '../../src/recovery/lane-monitor.ts';
+import { LaneMonitor, type LaneMonitorDeps } from '../../src/recovery/lane-monitor.ts';
 import type { OpenOptions } from '../../src/recovery/lane-opener.ts';
 import { createGateMetrics } from '../../src/recovery/metrics.ts';
 
@@ -25,11 +25,11 @@ interface Seen {
 const SEEN = { epoch: 1, sequence: 7, openedSequence: 0 };
 
 /** Runs a few rounds after Redis became another one; what the lane was opened again with. */
-async function watch(acknowledged: HighWaterMarks, seen: Seen = {}): Promise<OpenOptions[]> {
+async function watch(marks: HighWaterMarks, seen: Seen = {}): Promise<OpenOptions[]> {
   const opened: OpenOptions[] = [];
   let rounds = 0;
   const stop = new AbortController();
-  const options: Pick<GatekeeperOptions, 'opener' | 'orderClient'> = {
+  const options: Pick<LaneMonitorDeps, 'opener' | 'orderClient'> = {
     opener: {
       open: async (_lane, options) => {
         opened.push(options ?? {});
@@ -46,7 +46,7 @@ async function watch(acknowledged: HighWaterMarks, seen: Seen = {}): Promise<Ope
         [{ saleId: 'pears', epoch: seen.saleEpoch ?? 1, lanes: 1, mayRetire: false }] as never,
     },
   };
-  const gatekeeper = new Gatekeeper({
+  const monitor = new LaneMonitor({
     ...options,
     connections: {
       find: () => connection,
@@ -54,24 +54,24 @@ async function watch(acknowledged: HighWaterMarks, seen: Seen = {}): Promise<Ope
       isMoving: () => false,
       registry: { redis: { sadd: async () => 0 } } as never,
     },
-    acknowledged,
+    marks,
     clock: systemClock,
     random: () => 0,
     logger: createLogger('stock', 'silent'),
     metrics: createGateMetrics(createRegistry()),
   });
-  gatekeeper.poke(connection, true);
-  await gatekeeper.run(stop.signal);
+  monitor.wake(connection, true);
+  await monitor.run(stop.signal);
   return opened;
 }
 
 await test('what is acknowledged while Redis is asked is not missing in its answer', async (t) => {
-  const acknowledged = new HighWaterMarks();
-  acknowledged.note(lane, { epoch: 1, sequence: 7 });
-  const opened = await watch(acknowledged, {
+  const marks = new HighWaterMarks();
+  marks.note(lane, { epoch: 1, sequence: 7 });
+  const opened = await watch(marks, {
     state: { ...SEEN, openedSequence: 7 },
     onRead: () => {
-      acknowledged.note(lane, { epoch: 1, sequence: 9 });
+      marks.note(lane, { epoch: 1, sequence: 9 });
     },
   });
   t.equal(
@@ -82,18 +82,18 @@ await test('what is acknowledged while Redis is asked is not missing in its answ
 });
 
 await test('a lane that lacks what was acknowledged before is opened anew', async (t) => {
-  const acknowledged = new HighWaterMarks();
-  acknowledged.note(lane, { epoch: 1, sequence: 8 });
-  t.same((await watch(acknowledged))[0], { distrustedEpoch: 1 });
+  const marks = new HighWaterMarks();
+  marks.note(lane, { epoch: 1, sequence: 8 });
+  t.same((await watch(marks))[0], { distrustedEpoch: 1 });
 });
 
 await test('a lane that another process opened behind it and sold past it is loaded anew all the same', async (t) => {
-  const acknowledged = new HighWaterMarks();
-  acknowledged.note(lane, { epoch: 1, sequence: 100 });
+  const marks = new HighWaterMarks();
+  marks.note(lane, { epoch: 1, sequence: 100 });
   const past = { epoch: 1, sequence: 120, openedSequence: 95 };
-  t.same((await watch(acknowledged, { state: past }))[0], { distrustedEpoch: 1 });
-  t.same(await watch(acknowledged, { state: { ...past, openedSequence: 100 } }), [], 'nothing was lost');
-  t.same(await watch(acknowledged, { state: { ...past, epoch: 2 }, saleEpoch: 2 }), [], 'loaded anew since');
+  t.same((await watch(marks, { state: past }))[0], { distrustedEpoch: 1 });
+  t.same(await watch(marks, { state: { ...past, openedSequence: 100 } }), [], 'nothing was lost');
+  t.same(await watch(marks, { state: { ...past, epoch: 2 }, saleEpoch: 2 }), [], 'loaded anew since');
 });
 
 await test('an epoch that was raised in vain is loaded after all', async (t) => {

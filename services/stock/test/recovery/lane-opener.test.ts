@@ -323,7 +323,7 @@ await t.test(
     const sale = await sellSome(built);
     built.order.orders = sale.orders;
     const isOpen = async (): Promise<boolean> => (await stateOf(built, sale.saleId))['gate'] === 'open';
-    built.monitor.poke(built.connection, true);
+    built.monitor.wake(built.connection, true);
     await closeLane(built, sale);
     await until('it is compared', isOpen);
     await built.connection.redis.del(...Object.values(laneKeys(sale.lane)));
@@ -334,11 +334,11 @@ await t.test(
     await until('it failed', async () => ((await valuesOf(built.gateMetrics.failures))[''] ?? 0) >= 2);
     t.equal((await valuesOf(built.gateMetrics.closedLanes))[''], 1);
     built.order.snapshotStatus = undefined;
-    built.monitor.poke(built.connection, true);
+    built.monitor.wake(built.connection, true);
     await until('it is loaded after all', isOpen);
     // Retired here, and order has not noticed yet: to load it again would go on for ever.
     built.order.retiring.add(sale.saleId);
-    built.monitor.poke(built.connection, true);
+    built.monitor.wake(built.connection, true);
     await until(
       'the list is read again',
       async () => ((await valuesOf(built.gateMetrics.closedLanes))[''] ?? 1) === 0,
@@ -347,7 +347,7 @@ await t.test(
     const other = await sellSome(built);
     built.order.orders = other.orders;
     await built.connection.redis.del(...Object.values(laneKeys(other.lane)));
-    built.monitor.poke(built.connection, true);
+    built.monitor.wake(built.connection, true);
     await until('another is loaded', async () => (await stateOf(built, other.saleId))['gate'] === 'open');
     t.match(await stateOf(built, sale.saleId), { gate: 'missing' });
     stop.abort();
@@ -365,18 +365,18 @@ await t.test('a lane that closes while order is away, or with Redis, is counted 
   const counts = async (closed: number): Promise<boolean> =>
     (await valuesOf(built.gateMetrics.closedLanes))[''] === closed;
   await closeLane(built, sale);
-  built.monitor.poke(built.connection, true);
+  built.monitor.wake(built.connection, true);
   await until('it is known, and open', async () => (await isOpen()) && (await counts(0)));
   built.order.listStatus = 503;
   built.order.snapshotStatus = 503;
   built.order.grants = () => false;
   await closeLane(built, sale);
-  built.monitor.poke(built.connection, true);
+  built.monitor.wake(built.connection, true);
   await until('it is counted', () => counts(1));
   built.order.listStatus = undefined;
   built.order.snapshotStatus = undefined;
   built.order.grants = (epoch) => epoch === built.order.epoch;
-  built.monitor.poke(built.connection, true);
+  built.monitor.wake(built.connection, true);
   await until('it is open again', async () => (await isOpen()) && (await counts(0)));
   built.connection.redis.disconnect();
   await until('none sells', () => counts(1));

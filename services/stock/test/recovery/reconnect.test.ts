@@ -1,11 +1,11 @@
 // Goal: a Redis that lost nothing is sold from, whatever happened to the connection to it and whoever else is away; a Redis
-// that is another, or has less than buyers were told, is not. Method: the gatekeeper as it runs on a real Redis under
+// that is another, or has less than buyers were told, is not. Method: the lane monitor as it runs on a real Redis under
 // buyers, an order that refuses everything, an outbox that nobody empties (as while Kafka is away); connections are killed,
 // Redis is stopped, paused, emptied and restarted.
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { createProxy } from '../../../../test/support/proxy.ts';
-import { Acknowledged } from '../../src/recovery/high-water-marks.ts';
+import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
 import { laneKeys, type Lane } from '../../src/redis/keys.ts';
 import { build, item, startRedis, until, type Built } from '../support/build.ts';
 import { valuesOf } from '../support/settling.ts';
@@ -31,11 +31,11 @@ interface Watched extends Built {
   closes: () => number;
 }
 
-/** A lane that has sold past its opening, under a gatekeeper that knows it, while order, Kafka and the relay are away. */
+/** A lane that has sold past its opening, under a lane monitor that knows it, while order, Kafka and the relay are away. */
 async function watch(t: Test, redisUrl = engines.redis): Promise<Watched> {
   const built = await build(t, { redisUrl });
   const stop = new AbortController();
-  const running = built.gatekeeper.run(stop.signal);
+  const running = built.monitor.run(stop.signal);
   t.teardown(async () => {
     stop.abort();
     await running;
@@ -52,7 +52,7 @@ async function watch(t: Test, redisUrl = engines.redis): Promise<Watched> {
   };
   await built.reserveAll(Array.from({ length: 20 }, buy));
   // It knows the lane once it has listed it.
-  built.gatekeeper.poke(built.connection, false);
+  built.monitor.wake(built.connection, false);
   await rounds();
   setAway(built, true);
   return {
@@ -60,7 +60,7 @@ async function watch(t: Test, redisUrl = engines.redis): Promise<Watched> {
     lane,
     closes: () => closes,
     facts: async () => ({
-      state: await admin.hmget(laneKeys(lane).state, 'gate', 'epoch', 'closing', 'opened_sequence', 'run_id'),
+      state: await admin.hmget(laneKeys(lane).state, 'gate', 'epoch', 'fence', 'opened_sequence', 'run_id'),
       opened: await valuesOf(built.gateMetrics.opened),
       calls: [...built.order.calls],
     }),
@@ -141,7 +141,8 @@ await t.test('connections that are killed under a crowd cost no reservation', as
   await rounds();
   t.same(await watched.facts(), before);
   t.ok(told.size > 20);
-  for (const id of told.keys()) t.ok(await watched.stock.readHold(id), 'whoever was told has the units');
+  for (const id of told.keys())
+    t.ok(await watched.reservations.readHold(id), 'whoever was told has the units');
 });
 
 await t.test('a Redis that is stopped for three seconds keeps its connections and its lanes', async (t) => {
@@ -256,15 +257,15 @@ await t.test(
     setAway(watched, false);
     const before = watched.connection.runId;
     // What was told and not kept.
-    watched.acknowledged.note(watched.lane, { epoch: 1, sequence: 25 });
+    watched.marks.note(watched.lane, { epoch: 1, sequence: 25 });
     // The other process was told nothing.
     const other = await build(t, { redisUrl: engines.redis, order: watched.order });
-    t.same(other.acknowledged, new Acknowledged());
+    t.same(other.marks, new HighWaterMarks());
     await engines.kill('redis');
     await engines.restart('redis');
     await until('it is identified', () => (other.connection.runId ?? before) !== before);
     await other.relay(watched.lane.saleId);
-    await other.gate.open(watched.lane).catch(() => undefined);
+    await other.opener.open(watched.lane).catch(() => undefined);
     await watched.relay(watched.lane.saleId);
     await until('it is loaded', async () => {
       await watched.relay(watched.lane.saleId);

@@ -8,7 +8,6 @@ import t from 'tap';
 import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
 import { LaneOpener } from '../../src/recovery/lane-opener.ts';
 import type { Connections } from '../../src/redis/connections.ts';
-import { createReadHolds } from '../../src/redis/holds.ts';
 import { formatLane, laneKeys, LANES_KEY, scriptKeys, type Lane } from '../../src/redis/keys.ts';
 import { listLanes } from '../../src/redis/lane-registry.ts';
 import { createGateMetrics } from '../../src/recovery/metrics.ts';
@@ -16,7 +15,6 @@ import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay } from '../../src/relay/relay.ts';
 import { retireLane } from '../../src/relay/retirement.ts';
-import { createSettle } from '../../src/settler/settlements.ts';
 import { build, makeControl, silent, startRedis, until } from '../support/build.ts';
 import { openSale, valuesOf } from '../support/settling.ts';
 
@@ -96,8 +94,6 @@ await t.test('a lane that is loaded while a relay finds it missing stays on the 
       },
       offsets: { readEnds: async () => [] },
       publisher: createPublisher({ send: async () => Promise.reject(new Error('nothing is to be sent')) }),
-      readHolds: createReadHolds(connections),
-      settle: createSettle(connections),
       marks: new HighWaterMarks(),
       clock: systemClock,
       logger: silent,

@@ -12,50 +12,31 @@ import {
 } from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
-import { Announcer } from '../../src/announce/announcer.ts';
+import { createApi, type Api } from '../../src/api.ts';
 import { createApp } from '../../src/app.ts';
 import { AuditReader } from '../../src/audit/reader.ts';
-import { createReadClocks } from '../../src/redis/clock.ts';
-import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
 import type { Connection } from '../../src/redis/connection.ts';
 import { Connections } from '../../src/redis/connections.ts';
-import { FullStates } from '../../src/announce/full-state.ts';
 import type { OpeningStep } from '../../src/recovery/deps.ts';
-import { LaneOpener } from '../../src/recovery/lane-opener.ts';
-import { Gatekeeper } from '../../src/recovery/lane-monitor.ts';
 import { createReadHolds } from '../../src/redis/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/redis/keys.ts';
 import { KafkaAwayError, type KafkaOffsets } from '../../src/kafka-offsets.ts';
-import { ControlStates } from '../../src/recovery/control-state.ts';
-import { listLanes } from '../../src/redis/lane-registry.ts';
-import { createAnnouncerMetrics } from '../../src/announce/metrics.ts';
-import { createGateMetrics, type GateMetrics } from '../../src/recovery/metrics.ts';
-import { createReserveMetrics } from '../../src/reserve/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
-import { createSettle } from '../../src/settler/settlements.ts';
-import { Reservations } from '../../src/reserve/reservations.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
 
 export const silent = createLogger('test', 'silent');
 
-export interface Built {
+export interface Built extends Api {
   app: Http;
   auditReader: AuditReader;
   /** To the one Redis; of a cluster, to one of its nodes. */
   connection: Connection;
   connections: Connections;
-  reservations: Reservations;
-  controlStates: ControlStates;
-  opener: LaneOpener;
-  monitor: Gatekeeper;
-  gateMetrics: GateMetrics;
-  marks: HighWaterMarks;
   /** Empties the outbox of a sale, as the relay does once Kafka has confirmed it. */
   relay: (saleId: string) => Promise<void>;
   /** What the lane opener published again. */
   published: OutgoingMessage[];
-  announcer: Announcer;
   order: OrderSide;
   /** A sale that order knows; its keys go away with the test. */
   addSale: (patch?: Partial<ControlState>) => ControlState;
@@ -76,7 +57,7 @@ const away = async (): Promise<never> => {
 };
 const kafkaAway: KafkaOffsets = { readEnds: away, readLag: away, count: away };
 
-/** The same assembly as main.ts, on a real Redis, without a port of its own. */
+/** What main.ts assembles for the role `http`, on a real Redis; nothing runs by itself, and no port is taken. */
 export async function build(
   t: Test,
   options: {
@@ -102,55 +83,7 @@ export async function build(
   const [connection] = connections.all();
   if (connection === undefined) throw new Error('never happens: one is started');
   const orderClient = new OrderClient({ url: order.url, token: TOKENS.stock });
-  const marks = new HighWaterMarks();
-  const gateMetrics = createGateMetrics(createRegistry());
   const published: OutgoingMessage[] = [];
-  const opener = new LaneOpener({
-    connections,
-    orderClient,
-    // Kafka is not what these tests are about: its ends are order's to compare, and order is a stand-in.
-    offsets: { readEnds: async () => ['0'] },
-    publisher: { publish: async (_topic, _kind, messages) => void published.push(...messages) },
-    readHolds: createReadHolds(connections),
-    settle: createSettle(connections),
-    marks,
-    clock: options.clock ?? systemClock,
-    logger: silent,
-    metrics: gateMetrics,
-    ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
-  });
-  const monitor = new Gatekeeper({
-    opener,
-    connections,
-    orderClient,
-    acknowledged: marks,
-    clock: systemClock,
-    random: Math.random,
-    logger: silent,
-    metrics: gateMetrics,
-  });
-  connections.onIdentified((one, isOther) => {
-    gateMetrics.identified.inc({ found: isOther ? 'other' : 'same' });
-    monitor.poke(one, isOther);
-  });
-  const controlStates = new ControlStates({ connections, opener, monitor, logger: silent });
-  const metrics = createReserveMetrics(createRegistry());
-  const announcer = new Announcer({
-    connections,
-    lanes: () => listLanes(connections),
-    clock: systemClock,
-    logger: silent,
-    metrics: createAnnouncerMetrics(createRegistry()),
-  });
-  const reservations = new Reservations({
-    connections,
-    announcer,
-    outboxCountMax: options.outboxCountMax ?? 100_000,
-    marks,
-    logger: options.logger ?? silent,
-    metrics,
-    onInvariantBroken: (error) => t.fail(error.message),
-  });
   const auditReader = new AuditReader({
     connections,
     orderClient,
@@ -158,15 +91,23 @@ export async function build(
     readHolds: createReadHolds(connections),
     clock: systemClock,
   });
+  const api = createApi({
+    connections,
+    orderClient,
+    // Kafka is not what these tests are about: its ends are order's to compare, and order is a stand-in.
+    offsets: { readEnds: async () => ['0'] },
+    publisher: { publish: async (_topic, _kind, messages) => void published.push(...messages) },
+    auditReader,
+    outboxCountMax: options.outboxCountMax ?? 100_000,
+    clock: options.clock ?? systemClock,
+    random: Math.random,
+    logger: options.logger ?? silent,
+    registry: createRegistry(),
+    onInvariantBroken: (error) => t.fail(error.message),
+    ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
+  });
   const app = createApp({
-    api: {
-      reservations,
-      controlStates,
-      announcer,
-      fullStates: new FullStates(connections),
-      readClock: createReadClocks(connections),
-      auditReader,
-    },
+    api,
     tokens: TOKENS,
     isReady: () => true,
     onInvariantBroken: (error) => t.fail(error.message),
@@ -198,16 +139,11 @@ export async function build(
     return body as unknown as ReserveAnswer[];
   };
   return {
+    ...api,
     app,
     auditReader,
     connection,
     connections,
-    reservations,
-    controlStates,
-    opener,
-    monitor,
-    gateMetrics,
-    marks,
     published,
     relay: async (saleId) => {
       const lane = { saleId, lane: 0 };
@@ -218,7 +154,6 @@ export async function build(
       if (last !== undefined) await outbox.trim(lane, 'build', last.id);
       await outbox.release(lane, 'build');
     },
-    announcer,
     order,
     addSale: (patch = {}) => {
       const control = makeControl(patch);

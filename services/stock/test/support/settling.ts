@@ -11,15 +11,14 @@ import {
 import {
   createPublisher,
   createRegistry,
-  systemClock,
   type OutgoingMessage,
   type Producer,
   type Publisher,
 } from '@seckill/runtime';
 import type { Test } from 'tap';
 import { createSettlerMetrics, type SettlerMetrics } from '../../src/settler/metrics.ts';
-import { createSettle } from '../../src/settler/settlements.ts';
-import { consumeSettlements, Settler, type SettlerDeps } from '../../src/settler/settler.ts';
+import { createSettler } from '../../src/settler/role.ts';
+import { consumeSettlements, type Settler, type SettlerDeps } from '../../src/settler/settler.ts';
 import { item, silent, type Built } from './build.ts';
 import { createTopics, kafka } from './kafka.ts';
 
@@ -80,11 +79,9 @@ export interface Settling {
 
 export function makeSettler(built: Built, publisher: Publisher, patch: Partial<SettlerDeps> = {}) {
   const metrics = createSettlerMetrics(createRegistry());
-  const settler = new Settler({
-    settle: createSettle(built.connections),
+  const settler = createSettler({
+    connections: built.connections,
     publisher,
-    clock: systemClock,
-    random: Math.random,
     logger: silent,
     metrics,
     batchCountMax: 256,
