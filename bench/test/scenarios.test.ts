@@ -172,6 +172,8 @@ await t.test('a stack for all', async (t) => {
     );
     t.match(page, /"scenario":"reserve"/);
     t.notMatch(page, /(src|href)="https?:/, 'the page needs no network');
+    t.match(page, '<meta name="viewport" content="width=device-width', 'and can be read on a phone');
+    t.ok(summary.unitsAtStart > 0, 'the burn-down begins before the first second');
   });
 
   await t.test('of a foreign deployment the verdict says that it is only what HTTP can tell', async (t) => {

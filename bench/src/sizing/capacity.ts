@@ -8,29 +8,30 @@ export interface Capacity {
   source: string;
 }
 
+/** Of the script that takes many requests a call, as stock sends them. */
 const COMPARED =
-  'npm run bench -- compare, 3 rounds, everything on two shared cores, 2026-11-22, commit 2f2a7de';
+  'bench/results/2026-11-23-compare.md: everything on two shared cores, commits a2eb708 and c60b2bc';
 
 export const CAPACITY = {
   gatewayRequests: {
-    value: 5_600,
+    value: 5_000,
     unit: 'requests/s of one gateway process on one core',
-    source: `176 µs of CPU for an accepted reservation; ${COMPARED}`,
+    source: `199 µs of CPU for an accepted reservation; ${COMPARED}`,
   },
   stockReservations: {
-    value: 6_800,
+    value: 7_400,
     unit: 'reservations/s of one stock process with all its roles on one core',
-    source: `146 µs of CPU for an accepted reservation, relay and settler included; ${COMPARED}`,
+    source: `134 µs of CPU for an accepted reservation, relay and settler included; ${COMPARED}`,
   },
   laneReservations: {
-    value: 36_000,
+    value: 48_000,
     unit: 'reservations/s of one Redis, appendfsync always',
-    source: `reserve.lua alone, pipelines of 128 on four connections, the lowest of 36,688 to 40,763; ${COMPARED}`,
+    source: `reserve.lua alone, 64 requests a call, pipelines of 128 requests on four connections, the lowest of 48,644 to 89,928; ${COMPARED}`,
   },
   intakeRows: {
-    value: 8_000,
+    value: 6_500,
     unit: 'rows/s of one intake process into PostgreSQL, ledger and offsets included',
-    source: `drain of a backlog with Kafka and PostgreSQL on the same two cores, the lowest of 8,051 to 11,980; ${COMPARED}`,
+    source: `drain of a backlog with Kafka and PostgreSQL on the same two cores, the lowest of 6,565 to 15,687; ${COMPARED}`,
   },
   ledgerTransactions: {
     value: 1_600,

@@ -81,6 +81,6 @@ await test('the command names its figures, and says in words what is wrong', asy
   t.equal((await run(['--help'])).code, 0);
   t.equal((await run(['--sale', file, '--crowd', 'many'])).code, 2);
   t.equal((await run(['--crowd', '1'])).code, 2);
-  t.match(await run(['--sale', '/nowhere.json', '--crowd', '1']), { code: 1, text: /cannot be read/ });
-  t.match(await run(['--sale', write(t, '{"id":1}'), '--crowd', '1']), { code: 1, text: /is no sale/ });
+  t.match(await run(['--sale', '/nowhere.json', '--crowd', '1']), { code: 2, text: /cannot be read/ });
+  t.match(await run(['--sale', write(t, '{"id":1}'), '--crowd', '1']), { code: 2, text: /is no sale/ });
 });
