@@ -15,8 +15,8 @@ import {
   untilOpen,
   untilStored,
 } from '../support/aftermath.ts';
-import { forward } from '../support/forward.ts';
 import { connectRedis, demote, freezeWrites } from '../support/redis.ts';
+import { forwardTcp } from '../support/tcp.ts';
 import { Rush } from '../support/rush.ts';
 import { buildStack, until } from '../support/stack.ts';
 
@@ -66,12 +66,12 @@ await t.test(
     const lost = await freezeWrites(primary, 'failover');
     await stack.engines.kill('redis');
     await replica.call('REPLICAOF', 'NO', 'ONE');
-    const end = await forward(t, Number(primaryUrl.port), Number(replicaUrl.port));
+    const taken = await forwardTcp(t, replicaUrl.href, Number(primaryUrl.port));
     const promoted = await untilOpen(client, 'failover', before?.epoch);
     await untilMore(rush, 40);
     // The address leads back to the first one, which knows nothing of what the second has sold.
     for (const id of await freezeWrites(replica, 'failover')) lost.add(id);
-    await end();
+    await taken.cut();
     await stack.engines.restart('redis');
     await replica.call('CLIENT', 'UNPAUSE');
     await untilOpen(client, 'failover', promoted.epoch);

@@ -4,14 +4,14 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import t from 'tap';
 import { Pool } from 'undici';
-import { createProxy } from '../support/proxy.ts';
 import { buildStack, saleInput, until, type Answer } from '../support/stack.ts';
+import { forwardTcp } from '../support/tcp.ts';
 
 const client = await buildStack(t, 'memory', { DRAIN_MS: '0' });
 const { info } = client.stack;
 const admin = await client.token('operator', true);
 const redis = new Redis(info.redis);
-const proxy = await createProxy(t, info.redis);
+const proxy = await forwardTcp(t, info.redis);
 const other = await client.stack.startProcess({
   service: 'gateway',
   name: 'gateway-2',

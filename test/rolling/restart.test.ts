@@ -67,8 +67,8 @@ class Fleet {
     return codes;
   }
 
-  stop(): void {
-    for (const service of SERVICES) this.#balancers[service].stop();
+  async stop(): Promise<void> {
+    await Promise.all(SERVICES.map((service) => this.#balancers[service].stop()));
   }
 
   async #add(service: Service): Promise<void> {
@@ -161,9 +161,7 @@ class Crowd {
 await t.test('a rolling restart of every service during a sale fails no request', async (t) => {
   const client = await buildStack(t, 'rolling');
   const fleet = new Fleet(client);
-  t.teardown(() => {
-    fleet.stop();
-  });
+  t.teardown(() => fleet.stop());
   const gateway = await fleet.start();
   const engines = new EngineReader(client.stack.info);
   t.teardown(() => engines.close());

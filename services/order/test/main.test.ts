@@ -10,7 +10,7 @@ import { createTopics } from '../src/commands/topics.ts';
 import { createDatabase } from './support/database.ts';
 import { connectKafka, SINGLE_BROKER } from './support/kafka.ts';
 import { until } from './support/build.ts';
-import { createProxy } from './support/proxy.ts';
+import { forwardTcp } from '../../../test/support/tcp.ts';
 import { makeSaleInput, readOrders, storeOrders, storeSale } from './support/reservations.ts';
 import { createStock, TOKENS } from './support/stock.ts';
 
@@ -132,7 +132,7 @@ await test('what waited for Kafka is published when it comes', async (t) => {
   const { url, pool } = await createDatabase(t);
   const stock = await createStock(t);
   const [broker] = (process.env['KAFKA_BROKERS'] ?? '').split(',');
-  const proxy = await createProxy(t, `http://${broker ?? ''}`);
+  const proxy = await forwardTcp(t, `http://${broker ?? ''}`);
   await proxy.cut();
   await createTopics(connectKafka(), SINGLE_BROKER);
   const saleId = await storeSale(pool, { orange: 10 });

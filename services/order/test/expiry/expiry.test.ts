@@ -8,7 +8,7 @@ import { createExpiryStore, Expiry, type ExpiryStore } from '../../src/expiry/ex
 import { SaleStore } from '../../src/sales/sale-store.ts';
 import { createDatabase } from '../support/database.ts';
 import { buildEnds, createTestMetrics, logger, until } from '../support/build.ts';
-import { createProxy } from '../support/proxy.ts';
+import { forwardTcp } from '../../../../test/support/tcp.ts';
 import {
   findLedgerMismatches,
   makeNotice,
@@ -148,7 +148,7 @@ await test('longest overdue first, batch by batch, without a pause while they ar
 
 await test('while Postgres is away expiry waits, and goes on', async (t) => {
   const { pool, url } = await createDatabase(t);
-  const proxy = await createProxy(t, url);
+  const proxy = await forwardTcp(t, url);
   const own = createPool(proxy.url, logger, { max: 1 });
   const saleId = await storeSale(pool, { orange: 10 });
   await storeOrders(pool, saleId, [{ expiresAt: 1_000 }]);

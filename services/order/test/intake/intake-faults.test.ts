@@ -6,7 +6,7 @@ import pg from 'pg';
 import { test, type Test } from 'tap';
 import { createDatabase } from '../support/database.ts';
 import { buildIntake, countOf, logger, makeContext, until } from '../support/build.ts';
-import { createProxy } from '../support/proxy.ts';
+import { forwardTcp } from '../../../../test/support/tcp.ts';
 import {
   findLedgerMismatches,
   makeReservation,
@@ -144,7 +144,7 @@ await test('a consumer that slept while its partition went to another does not m
 await test('Postgres away stops the partition, which waits and then goes on', async (t) => {
   const { url, pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
-  const proxy = await createProxy(t, url);
+  const proxy = await forwardTcp(t, url);
   const proxied = createPool(proxy.url, logger, { max: 2 });
   t.teardown(() => proxied.end());
   const { intake, letters, metrics } = buildIntake(proxied);
@@ -165,7 +165,7 @@ await test('Postgres away stops the partition, which waits and then goes on', as
 
 await test('a consumer that stops while Postgres is away ends at once', async (t) => {
   const { url } = await createDatabase(t);
-  const proxy = await createProxy(t, url);
+  const proxy = await forwardTcp(t, url);
   await proxy.cut();
   const proxied = createPool(proxy.url, logger, { max: 2 });
   t.teardown(() => proxied.end());

@@ -5,7 +5,7 @@ import { createPool } from '@seckill/runtime';
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
 import { logger } from '../support/build.ts';
-import { createProxy } from '../support/proxy.ts';
+import { forwardTcp } from '../../../../test/support/tcp.ts';
 import { makeSaleInput } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock, TOKENS } from '../support/stock.ts';
@@ -271,7 +271,7 @@ await test('racing pauses and resumes end in one order, the same in stock', asyn
 await test('Postgres away: a read is overloaded, a write unknown, and both work again afterwards', async (t) => {
   const { url, pool } = await createDatabase(t);
   const stock = await createStock(t);
-  const proxy = await createProxy(t, url);
+  const proxy = await forwardTcp(t, url);
   const proxied = createPool(proxy.url, logger, { max: 4 });
   t.teardown(() => proxied.end());
   const { call } = await createService(t, proxied, stock.url);

@@ -4,7 +4,7 @@
 // Redis is stopped, paused, emptied and restarted.
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
-import { createProxy } from '../../../../test/support/proxy.ts';
+import { forwardTcp } from '../../../../test/support/tcp.ts';
 import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
 import { laneKeys, type Lane } from '../../src/redis/keys.ts';
 import { build, item, startRedis, until, type Built } from '../support/build.ts';
@@ -180,7 +180,7 @@ await t.test(
 );
 
 await t.test('a connection that leads nowhere is replaced, and its lanes sell on', async (t) => {
-  const proxy = await createProxy(t, engines.redis);
+  const proxy = await forwardTcp(t, engines.redis);
   const watched = await watch(t, proxy.url);
   const before = await watched.facts();
   proxy.lose();
