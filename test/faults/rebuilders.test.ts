@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { pick, seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, laneState, startRush, untilMore, untilOpen } from '../support/aftermath.ts';
+import { campaign } from '../support/campaign.ts';
 import { connectRedis, flushAll } from '../support/redis.ts';
 import { buildStack, until } from '../support/stack.ts';
 
@@ -14,7 +15,7 @@ const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
 const random = seededRandom(SEED);
 /** From one step of a rebuild to another, about. */
 const STEP_MS = 50;
-const ROUNDS = 8;
+const ROUNDS = campaign({ short: 4, full: 8 });
 
 t.setTimeout(300_000);
 t.comment(`seed ${SEED}`);

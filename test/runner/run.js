@@ -1,6 +1,6 @@
 /**
- * `node test/runner/run.js [tap's options and files]`: runs tap and ends with the line `N passed, N failed`, which a person
- * and a pipeline find at the same place. The exit code is tap's.
+ * `node test/runner/run.js [tap's options and files]`: runs tap and ends with the line `N passed, N failed`,
+ * which a person and a pipeline find at the same place. The exit code is tap's.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

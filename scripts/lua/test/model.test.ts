@@ -16,9 +16,10 @@ import {
   type ControlPatch,
   type TestLane,
 } from './support/lane.ts';
+import { campaign } from '../../../test/support/campaign.ts';
 import { Model, priceOf, type ModelControl, type ModelRequest } from './support/model.ts';
 
-const RUNS = 60;
+const RUNS = campaign({ short: 20, full: 200 });
 const HISTORY_MAX = 60;
 const CREATED_AT = 1_000;
 

@@ -21,10 +21,11 @@ import {
   toBatch,
   toMessage,
 } from '../support/reservations.ts';
+import { campaign } from '../../../../test/support/campaign.ts';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
 
-const ORDERS = 3_000;
+const ORDERS = campaign({ short: 600, full: 3_000 });
 /** Orders at once; with pay, cancel and expiry on each of them. */
 const IN_FLIGHT = 24;
 

@@ -1,0 +1,16 @@
+// Goal: the faults that leave the system whole, one after the other on one stack; each file also runs alone.
+// Method: the files themselves, in .taprc left out of what is found, because they are run here.
+import t from 'tap';
+import { shareStack } from '../support/stack.ts';
+
+t.setTimeout(600_000);
+// The tests of all files together: without a plan tap would end where one file is read and no test of it runs
+// yet.
+t.plan(12);
+await shareStack(t, 'faults');
+await import('./redis-lost.test.ts');
+await import('./redis-tail.test.ts');
+await import('./rebuilders.test.ts');
+await import('./stock-killed.test.ts');
+await import('./crash.test.ts');
+await import('./postgres-restored.test.ts');

@@ -1,0 +1,14 @@
+// Goal: the files that only ask, one after the other on one stack; each file also runs alone.
+// Method: the files themselves, in .taprc left out of what is found, because they are run here.
+import t from 'tap';
+import { shareStack } from '../support/stack.ts';
+
+t.setTimeout(600_000);
+// The tests of all files together: without a plan tap would end where one file is read and no test of it runs
+// yet.
+t.plan(23);
+await shareStack(t, 'invariants');
+await import('./api.test.ts');
+await import('./settle.test.ts');
+await import('./race.test.ts');
+await import('./hostile-clients.test.ts');
