@@ -8,6 +8,7 @@ import {
   fillCache,
   findProgram,
   installPackages,
+  NODE_VERSION,
   npmCommand,
   run,
   StackError,
@@ -18,9 +19,6 @@ import {
 import type { Builder } from './builder.ts';
 
 const SUITE = 'bookworm';
-
-/** The supported line that the image ships (README, "What a machine needs"). */
-const NODE_VERSION = '24.21.0';
 
 const NPM_VERSION = '11.21.2';
 
