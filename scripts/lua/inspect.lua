@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- Reads the state of one lane at one instant: gate, control state, counts, outbox. Called by stock for the state route,
--- for announcements, before and while a lane is opened, and by the audit.
+-- Reads the state of one lane at one instant: gate, control state, counts, outbox. Called by stock for the
+-- state route, for announcements, before and while a lane is opened, and by the audit.
 --
 -- KEYS[1] state     KEYS[2] outbox
 -- ARGV[1] runId     run_id of the Redis behind the caller's connection

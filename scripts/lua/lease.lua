@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
--- Takes, renews or gives back the lease of a lane's outbox. It keeps two relays from doing the same work; safety does
--- not hang on it, for duplicates are harmless. Called by the relay.
+-- Takes, renews or gives back a lease of a lane: that of its outbox, which keeps two relays from doing the
+-- same work, or that of its recovery, which keeps two lane openers from loading against each other. Safety
+-- hangs on neither. Called by the relay and by the lane opener.
 --
 -- KEYS[1] lease
--- ARGV[1] token     of the relay
+-- ARGV[1] token     of the caller
 -- ARGV[2] leaseMs   milliseconds; 0 gives the lease back
 --
--- Answers: 1 when the lease is ours (or was, and is given back), 0 when another relay has it
+-- Answers: 1 when the lease is ours (or was, and is given back), 0 when another has it
 
 local leaseKey = KEYS[1]
 local token, leaseMs = ARGV[1], tonumber(ARGV[2])

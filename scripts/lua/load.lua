@@ -1,7 +1,7 @@
 #!lua
 -- Installs one chunk of a snapshot: the only way Redis state comes into being (D5). The first chunk (0) wipes
--- the lane and installs the control state; the others follow in order; a repeated chunk changes nothing. Chunks bound
--- the time one call keeps Redis busy. Called by stock, between close.lua and open.lua.
+-- the lane and installs the control state; the others follow in order; a repeated chunk changes nothing.
+-- Chunks bound the time one call keeps Redis busy. Called by stock, between close.lua and open.lua.
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
 -- ARGV[1] epoch     the snapshot's; higher than the lane's for chunk 0, the one being loaded for the others
@@ -18,7 +18,8 @@
 --   outbox_not_empty    its entries would be lost; let the relay publish them first
 --   epoch_not_higher    a later rebuilder was here
 --   chunk_not_next      a chunk is missing in between
--- Errors (the snapshot contradicts itself, nothing written): SECKILL_LOAD_SKU, _CHANNEL, _STATUS, _KEY_TWICE, _OVERSOLD
+-- Errors (the snapshot contradicts itself, nothing written): SECKILL_LOAD_SKU, _CHANNEL, _STATUS, _KEY_TWICE,
+-- _OVERSOLD
 
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'

@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
--- Opens a lane that was loaded completely. Called by stock after order has granted the opening: the epoch is still the
--- newest, and Postgres stores what the lane holds. A process that slept since it asked opens nothing.
+-- Opens a lane that was loaded completely. Called by stock after order has granted the opening: the epoch is
+-- still the newest, and Postgres stores what the lane holds. A process that slept since it asked opens
+-- nothing.
 --
 -- KEYS[1] state     KEYS[2] outbox
--- ARGV[1] runId     run_id of the Redis behind the caller's connection; the lane is open only under this process
+-- ARGV[1] runId     run_id of the Redis behind the caller's connection; the lane is open only
+--                   under this process
 -- ARGV[2] epoch     the one order granted
 -- ARGV[3] sequence  the one order compared
 -- ARGV[4] fence     of the closing under which order was asked
@@ -40,7 +42,8 @@ end
 if before == 'open' then
   return { 'opened' }
 end
--- A permission to open may be minutes old: the process that asked may have slept while others opened, sold and closed.
+-- A permission to open may be minutes old: the process that asked may have slept while others opened, sold
+-- and closed.
 if laneFence ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end

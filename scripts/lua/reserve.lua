@@ -1,9 +1,9 @@
 #!lua
--- Takes units for the buyers of a batch: for each all lines or none, in one atomic step with the hold and the outbox
--- entry (D1). Called by stock with what a batch holds for one lane; the requests are decided one after the other,
--- as if each had come alone. A rejected request writes nothing.
--- What a call costs is its redis.calls, not its Lua: a batch reads with six and writes with three, and with one more for
--- each reservation. In calls of 1, 4, 16 and 64 requests of one line each took 29, 16, 13 and 11 µs (the bench of
+-- Takes units for the buyers of a batch: for each all lines or none, in one atomic step with the hold and the
+-- outbox entry (D1). Called by stock with what a batch holds for one lane; the requests are decided one after
+-- the other, as if each had come alone. A rejected request writes nothing. What a call costs is its
+-- redis.calls, not its Lua: a batch reads with six and writes with three, and with one more for each
+-- reservation. In calls of 1, 4, 16 and 64 requests of one line each took 29, 16, 13 and 11 µs (the bench of
 -- `script_vs_minimal`, which sends 64).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
@@ -32,13 +32,15 @@
 --   limit_reached, limit, units the buyer holds or paid
 --   channel_full, cap
 --   reserved, record
--- Errors in the place of an answer, nothing written for this request: SECKILL_LANE_BROKEN counts of its items, buyer or
--- channel; what XADD says to a rewound id. For the whole call, nothing written: SECKILL_RESERVE_ARGUMENTS, our own bug.
+-- Errors in the place of an answer, nothing written for this request: SECKILL_LANE_BROKEN counts of its
+-- items, buyer or channel; what XADD says to a rewound id. For the whole call, nothing written:
+-- SECKILL_RESERVE_ARGUMENTS, our own bug.
 
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
 local FIRST_REQUEST = 3
--- Bounds how long Redis is busy, and what `unpack` must hold: 64 requests of 20 lines name 3,978 fields of 8,000.
+-- Bounds how long Redis is busy, and what `unpack` must hold: 64 requests of 20 lines name 3,978 fields of
+-- 8,000.
 local REQUESTS_MAX = 64
 local LINES_MAX = 20
 local STATE_FIELDS = 10
@@ -115,8 +117,8 @@ if verdict ~= 'open' then
   end
   return answers
 end
--- A count as it was written, or nil: tonumber takes `-5`, `nan` and `0x7` for numbers, and with those a damaged lane would
--- sell without end (INV-1, INV-6).
+-- A count as it was written, or nil: tonumber takes `-5`, `nan` and `0x7` for numbers, and with those a
+-- damaged lane would sell without end (INV-1, INV-6).
 local function count(text)
   return tonumber(string.match(text or '', '^%d+$'))
 end
@@ -136,7 +138,8 @@ for _, channel in pairs(channels) do
   channel.cap, channel.units = lane[channel.place], count(lane[channel.place + 1])
 end
 
--- A sale is in one state at a time. Closed comes first: "paused" and "not open" invite a repeat that cannot succeed.
+-- A sale is in one state at a time. Closed comes first: "paused" and "not open" invite a repeat that cannot
+-- succeed.
 local shut
 if state == 'closed' or at >= tonumber(closesAt) then
   shut = { 'sale_closed' }
@@ -146,9 +149,9 @@ elseif at < tonumber(opensAt) then
   shut = { 'sale_not_open', opensAt, tonumber(opensAt) - at }
 end
 
--- What this batch did so far: by user and by keyHash, and what is to be written. Numbers go into texts and calls as they
--- are: Lua writes whole ones exactly below 10^14 (milliseconds reach that in the year 5138), redis.call below 10^17.
--- Quantities and prices stay the texts they came as.
+-- What this batch did so far: by user and by keyHash, and what is to be written. Numbers go into texts and
+-- calls as they are: Lua writes whole ones exactly below 10^14 (milliseconds reach that in the year 5138),
+-- redis.call below 10^17. Quantities and prices stay the texts they came as.
 local unitsOf, recordOf = {}, {}
 local entries, newUnits, newHolds = {}, {}, {}
 
@@ -157,8 +160,8 @@ local function broken(what)
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
 
--- What speaks first against the request, as its answer; nil when nothing does: then the buyer and the channel have the
--- units, and the caller takes them from the items.
+-- What speaks first against the request, as its answer; nil when nothing does: then the buyer and the channel
+-- have the units, and the caller takes them from the items.
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + 4]
   local quantity, soldOut = 0, nil
@@ -244,8 +247,8 @@ if #entries == 0 then
   return answers
 end
 
--- The first write, because it is the only one that can be refused (a rewound id): nothing else has happened then, and the
--- ids after it are higher still.
+-- The first write, because it is the only one that can be refused (a rewound id): nothing else has happened
+-- then, and the ids after it are higher still.
 for number, entry in ipairs(entries) do
   local add = number == 1 and redis.pcall or redis.call
   local added

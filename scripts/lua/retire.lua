@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Removes a lane whose sale is long over: at the earliest a day after its last hold can have ended, and only when
--- nothing of it is on the way any more. A settlement that comes later finds no hold. The member of `seckill:lanes` is on
--- another node and is removed afterwards. Never fails for memory: it frees it. Called by the relay, under the lane's lease.
+-- Removes a lane whose sale is long over: at the earliest a day after its last hold can have ended, and only
+-- when nothing of it is on the way any more. A settlement that comes later finds no hold. The member of
+-- `seckill:lanes` is on another node and is removed afterwards. Never fails for memory: it frees it. Called
+-- by the relay, under the lane's lease.
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
 -- ARGV              none

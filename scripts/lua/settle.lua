@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Ends a hold, once. Goes by reservation id alone and looks at neither gate, epoch, run_id, pause nor close: what
--- Postgres decided is final (docs/recovery.md, "Settlement"). Never fails for memory. Called by the settler.
--- The record moves to `keys`: a repeat of its key gets the first answer, a new key may reserve again (INV-4).
+-- Ends a hold, once. Goes by reservation id alone and looks at neither gate, epoch, run_id, pause nor close:
+-- what Postgres decided is final (docs/recovery.md, "Settlement"). Never fails for memory. Called by the
+-- settler. The record moves to `keys`: a repeat of its key gets the first answer, a new key may reserve again
+-- (INV-4).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds
 -- ARGV[1] random    first part of the reservation id's end, 16 characters
@@ -69,8 +70,8 @@ for index = FIRST_LINE, #facts, 3 do
   quantity = quantity + units
 end
 
--- INV-3: what leaves held enters the other count. The plan is complete before the first write; numbers go into it as they
--- are (reserve.lua).
+-- INV-3: what leaves held enters the other count. The plan is complete before the first write; numbers go
+-- into it as they are (reserve.lua).
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 local written = {}
 for index, sku in ipairs(skus) do

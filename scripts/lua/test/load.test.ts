@@ -1,5 +1,6 @@
 // Goal: a lane comes into being in one way only: close, load in order, open (docs/recovery.md, "Rebuild").
-// Method: every refusal of close.lua, load.lua and open.lua, and the counts that a snapshot with orders must give.
+// Method: every refusal of close.lua, load.lua and open.lua, and the counts that a snapshot with orders must
+// give.
 import t from 'tap';
 import { parseRecord, reservationIdOf } from '../../../services/stock/src/redis/hold-record.ts';
 import { keyHashOf } from '../../../services/stock/src/redis/reservation-id.ts';

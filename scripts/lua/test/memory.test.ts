@@ -1,4 +1,5 @@
-// Goal: a Redis that is full refuses reservations before the first write, while stopping a sale and draining it work.
+// Goal: a Redis that is full refuses reservations before the first write, while stopping a sale and draining
+// it work.
 // Method: a Redis of our own whose maxmemory is set below what it uses.
 import { startEngines } from '@seckill/stack';
 import t from 'tap';

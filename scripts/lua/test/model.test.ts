@@ -1,6 +1,8 @@
-// Goal: the scripts and the plain model of support/model.ts agree on every answer and on the whole state after it.
-// Method: fast-check makes random histories of few users, keys, SKUs and channels, so that they collide often; after
-// each step everything Redis holds for the lane is read and compared. A failure prints the seed and the shortest history.
+// Goal: the scripts and the plain model of support/model.ts agree on every answer and on the whole state
+// after it.
+// Method: fast-check makes random histories of few users, keys, SKUs and channels, so that they collide
+// often; after each step everything Redis holds for the lane is read and compared. A failure prints the seed
+// and the shortest history.
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import t from 'tap';

@@ -1,5 +1,5 @@
-// Goal: however many requests race over however many connections, INV-1, INV-3, INV-4 and INV-6 hold, and when demand
-// exceeds the total every unit is sold.
+// Goal: however many requests race over however many connections, INV-1, INV-3, INV-4 and INV-6 hold, and
+// when demand exceeds the total every unit is sold.
 // Method: thousands of reserves at once, on eight sockets, each pipelined as stock's batches are.
 import t, { type Test } from 'tap';
 import type { ScriptAnswer } from '../../../services/stock/src/redis/scripts.ts';

@@ -1,6 +1,6 @@
 // Goal: the requests of one call of reserve.lua are decided one after the other, as if each had come alone.
-// Method: batches whose requests meet each other: on the last unit, the limit, the cap, the key and the outbox's bound.
-// model.test.ts does the same with random batches.
+// Method: batches whose requests meet each other: on the last unit, the limit, the cap, the key and the
+// outbox's bound. model.test.ts does the same with random batches.
 import t from 'tap';
 import { parseRecord } from '../../../services/stock/src/redis/hold-record.ts';
 import { RESERVE_CALL_COUNT_MAX } from '../../../services/stock/src/reserve/calls.ts';

@@ -1,4 +1,5 @@
-// Goal: a lane goes away a day after its last hold can have ended, when nothing of it is on the way; never before.
+// Goal: a lane goes away a day after its last hold can have ended, when nothing of it is on the way; never
+// before.
 // Method: windows that lie in the past by Redis' own clock, for control state is absolute.
 import t, { type Test } from 'tap';
 import { connect, makeLane, openLane, PAST, type TestLane } from './support/lane.ts';

@@ -1,4 +1,5 @@
-// Goal: a hold ends once, and its units are where the verdict puts them, whatever state the lane is in (INV-3, INV-5).
+// Goal: a hold ends once, and its units are where the verdict puts them, whatever state the lane is in
+// (INV-3, INV-5).
 // Method: reservations on a real Redis, settled in every order and number; broken lanes are made by hand.
 import { parseReservationId } from '@seckill/contracts';
 import t, { type Test } from 'tap';

@@ -106,8 +106,9 @@ export function createApi(deps: ApiDeps): Api {
 }
 
 /**
- * Starts the role `http` but for its port: what answers the routes, the lane monitor and the announcer. The lane monitor
- * runs with the role that sells, because the processes of this role remember what they acknowledged, and are many.
+ * Starts the role `http` but for its port: what answers the routes, the lane monitor and the announcer. The
+ * lane monitor runs with the role that sells, because the processes of this role remember what they
+ * acknowledged, and are many.
  */
 export function startApi(deps: StockDeps): Api {
   const { config, logger, lifecycle, connections, registry } = deps;

@@ -31,8 +31,9 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     /** Entries per lane before `overloaded`; about 300 bytes each, so 30 MB. */
     outboxCountMax: reader.integer('RELAY_OUTBOX_COUNT_MAX', { default: 100_000, min: 1, max: 10_000_000 }),
     /**
-     * Entries per XRANGE; 500 keep one answer of Redis below a millisecond or two. 2,000 of the largest, 3 kB each, were
-     * read in 45 ms on two cores, of the 500 ms a command may take. What goes to Kafka at once is bounded in publish-batches.ts.
+     * Entries per XRANGE; 500 keep one answer of Redis below a millisecond or two. 2,000 of the largest, 3 kB
+     * each, were read in 45 ms on two cores, of the 500 ms a command may take. What goes to Kafka at once is
+     * bounded in publish-batches.ts.
      */
     batchCountMax: reader.integer('RELAY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 2_000 }),
     /** After a relay was killed its lanes wait this long for another. */
@@ -46,7 +47,10 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     retirePollMs: reader.integer('RETIRE_POLL_MS', { default: 60_000, min: 10, max: 86_400_000 }),
     /** Settlements in one pipeline. */
     settleCountMax: reader.integer('SETTLER_BATCH_COUNT_MAX', { default: 256, min: 1, max: 10_000 }),
-    /** Between two rounds of the audit; each sums the live orders of a sale twice, 0.3 s of Postgres for 100,000. */
+    /**
+     * Between two rounds of the audit; each sums the live orders of a sale twice, 0.3 s of Postgres for
+     * 100,000.
+     */
     auditIntervalMs: reader.integer('AUDIT_INTERVAL_MS', { default: 30_000, min: 100, max: 3_600_000 }),
   };
   reader.done();

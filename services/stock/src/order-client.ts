@@ -15,8 +15,8 @@ import { Upstream } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 
 /**
- * `gone`: order knows no such sale, or has retired it; `conflict`: order refuses, and a repeat will not change that;
- * `unavailable`: it could not answer now.
+ * `gone`: order knows no such sale, or has retired it; `conflict`: order refuses, and a repeat will not
+ * change that; `unavailable`: it could not answer now.
  */
 export class OrderError extends Error {
   override readonly name = 'OrderError';

@@ -1,7 +1,9 @@
-// Goal: over a Redis Cluster a lane is sold from only on the node that serves it, under that node's identity, and whatever
-// happened to its keys on a way or in a failover, no answer is forgotten and nothing is sold twice (INV-1, INV-2, INV-4).
-// Method: three primaries with a replica each; nodes are killed and halted, slots moved key by key, under the lane
-// opener and the lane monitor as they run. Both services under a rush: test/faults/redis-cluster.test.ts.
+// Goal: over a Redis Cluster a lane is sold from only on the node that serves it, under that node's identity,
+// and whatever happened to its keys on a way or in a failover, no answer is forgotten and nothing is sold
+// twice (INV-1, INV-2, INV-4).
+// Method: three primaries with a replica each; nodes are killed and halted, slots moved key by key, under the
+// lane opener and the lane monitor as they run. Both services under a rush:
+// test/faults/redis-cluster.test.ts.
 import type { ReserveAnswer, SnapshotOrder } from '@seckill/contracts';
 import { askPrimaryUrls, slotOf } from '@seckill/runtime';
 import {

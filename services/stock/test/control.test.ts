@@ -1,7 +1,7 @@
-// Goal: control states may come in any order and any number of times while buyers reserve; the highest version stands at
-// the end, and no unit is lost or sold twice (INV-1, INV-3).
-// Method: two instances of stock on one Redis; every version three times, shuffled, handed over as order does, again
-// until acknowledged, while reservations run. A seed repeats an order of calls.
+// Goal: control states may come in any order and any number of times while buyers reserve; the highest
+// version stands at the end, and no unit is lost or sold twice (INV-1, INV-3).
+// Method: two instances of stock on one Redis; every version three times, shuffled, handed over as order
+// does, again until acknowledged, while reservations run. A seed repeats an order of calls.
 import { randomInt } from 'node:crypto';
 import type { ControlState } from '@seckill/contracts';
 import t from 'tap';

@@ -1,4 +1,5 @@
-// Goal: the process as it is deployed: it listens, sells, tells its metrics, ends in order, and refuses to start wrong.
+// Goal: the process as it is deployed: it listens, sells, tells its metrics, ends in order, and refuses to
+// start wrong.
 // Method: `node dist/main.js` on a Redis of our own; Kafka is away, which must not stop a sale (D2).
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -26,7 +26,10 @@ const PAUSE_MS = 25;
 /** A lane that has been over for a minute is announced every 10 s only: nobody is waiting for it any more. */
 const OVER_MS = 60_000;
 const OVER_TICKS = 40;
-/** Of a lane, while Redis takes no announcements. What is dropped beyond shows as a gap, and a gateway asks for the whole. */
+/**
+ * Of a lane, while Redis takes no announcements. What is dropped beyond shows as a gap, and a gateway asks
+ * for the whole.
+ */
 const USERS_KEPT_MAX = 5 * ANNOUNCED_USERS_MAX;
 
 /** What is to be announced of one lane. */
@@ -37,14 +40,17 @@ interface Pending {
   /** As last announced. */
   last?: LaneState;
   announcedAt: number;
-  /** An announcement that is under way or due; what changes meanwhile sets `isDirty` and makes another follow. */
+  /**
+   * An announcement that is under way or due; what changes meanwhile sets `isDirty` and makes another follow.
+   */
   running?: Promise<void>;
   isDirty: boolean;
 }
 
 /**
- * Tells gateways what they may answer by themselves (docs/recovery.md): each lane every 250 ms, and soon after an answer that
- * contradicts what was told last. Every process of the role `http` announces: each knows only its own users.
+ * Tells gateways what they may answer by themselves (docs/recovery.md): each lane every 250 ms, and soon
+ * after an answer that contradicts what was told last. Every process of the role `http` announces: each knows
+ * only its own users.
  */
 export class Announcer {
   readonly #deps: AnnouncerDeps;

@@ -20,7 +20,10 @@ export class FullStates {
     this.#usersMax = usersMax;
   }
 
-  /** Many gateways ask at once, after one missed message: they share one reading. @throws ioredis' error, UnservedError. */
+  /**
+   * Many gateways ask at once, after one missed message: they share one reading. @throws ioredis' error,
+   * UnservedError.
+   */
   read(lane: Lane): Promise<FullState> {
     const running = this.#readings.get(lane.saleId);
     if (running !== undefined) return running;
@@ -29,7 +32,9 @@ export class FullStates {
     return reading;
   }
 
-  /** The state first, then the users: whoever reserved up to its sequence has a record by then, and keeps it. */
+  /**
+   * The state first, then the users: whoever reserved up to its sequence has a record by then, and keeps it.
+   */
   async #read(lane: Lane): Promise<FullState> {
     const { redis } = this.#connections.of(lane);
     const before = await this.#readState(lane);
@@ -61,7 +66,8 @@ export class FullStates {
   }
 
   async #readState(lane: Lane): Promise<LaneState> {
-    // While the identity is not known, '' stands for it: no lane was opened under it, so an open gate reads as stale.
+    // While the identity is not known, '' stands for it: no lane was opened under it, so an open gate reads
+    // as stale.
     const { redis, runId = '' } = this.#connections.of(lane);
     return readLaneState(redis, runId, lane);
   }

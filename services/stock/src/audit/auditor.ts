@@ -15,15 +15,21 @@ export interface AuditorDeps {
   intervalMs: number;
 }
 
-/** The longest waiting; with more sales the others come in the next rounds, and the age of the audit tells. */
+/**
+ * The longest waiting; with more sales the others come in the next rounds, and the age of the audit tells.
+ */
 const ROUND_SALES_MAX = 100;
 
 /**
- * Of the time, what readings of one process may take. Each sums the live orders of a sale twice: without a bound, a sale of
- * a million had 0.57 of the reservations a second of one of a thousand, with it 0.96 (bench, `million_holds`).
+ * Of the time, what readings of one process may take. Each sums the live orders of a sale twice: without a
+ * bound, a sale of a million had 0.57 of the reservations a second of one of a thousand, with it 0.96 (bench,
+ * `million_holds`).
  */
 const SHARE_MAX = 0.1;
-/** A reading that waited for an engine has cost it nothing, and a broken invariant must not stay unseen for that. */
+/**
+ * A reading that waited for an engine has cost it nothing, and a broken invariant must not stay unseen for
+ * that.
+ */
 const REST_MS_MAX = 120_000;
 
 /** Compares both sides of every sale, again and again. It tells and never repairs: a person has to know. */

@@ -20,16 +20,16 @@ import {
 import type { LaneState } from '../redis/lane-state.ts';
 
 /**
- * What the engines hold of one sale, read in turn: Redis, Postgres, Redis, Postgres. Two equal readings of each side mean
- * that neither moved in the time that both pairs cover.
+ * What the engines hold of one sale, read in turn: Redis, Postgres, Redis, Postgres. Two equal readings of
+ * each side mean that neither moved in the time that both pairs cover.
  */
 export interface AuditReading {
   /** By lane. */
   redis: [LaneState[], LaneState[]];
   postgres: [LedgerReading, LedgerReading];
   /**
-   * Messages that Kafka had after the first reading of the side they come from, and that were not stored or applied at
-   * the second reading of the side they go to. Of any sale.
+   * Messages that Kafka had after the first reading of the side they come from, and that were not stored or
+   * applied at the second reading of the side they go to. Of any sale.
    */
   kafkaLag: number;
   deadLetters: number;
@@ -40,16 +40,21 @@ export interface AuditReading {
 export interface Judgement {
   audit: Audit;
   /**
-   * How far each broken invariant is off, else 0: units (INV-1, INV-3), reservations (INV-2, INV-5), keys (INV-4), buyers
-   * and channels (INV-6).
+   * How far each broken invariant is off, else 0: units (INV-1, INV-3), reservations (INV-2, INV-5), keys
+   * (INV-4), buyers and channels (INV-6).
    */
   drift: Record<InvariantName, number>;
 }
 
-/** Compare engines with each other, so they need both at rest; the others are facts of one engine at one instant. */
+/**
+ * Compare engines with each other, so they need both at rest; the others are facts of one engine at one
+ * instant.
+ */
 const NEED_REST: ReadonlySet<InvariantName> = new Set(['INV-2', 'INV-3', 'INV-5']);
 
-/** The verdict on every invariant (docs/recovery.md, "Audit"). Pure: what was read decides, and nothing else. */
+/**
+ * The verdict on every invariant (docs/recovery.md, "Audit"). Pure: what was read decides, and nothing else.
+ */
 export function judge(reading: AuditReading): Judgement {
   const [lanes, ledger] = [reading.redis[1], reading.postgres[1]];
   const reasons = whyInFlight(reading);

@@ -14,8 +14,8 @@ interface Sale {
 }
 
 /**
- * What the role knows of every sale, from judgement to judgement. A broken invariant stays broken until it was seen to
- * hold: "in flight" is no proof of the contrary.
+ * What the role knows of every sale, from judgement to judgement. A broken invariant stays broken until it
+ * was seen to hold: "in flight" is no proof of the contrary.
  */
 export class AuditMemory {
   readonly #clock: Pick<Clock, 'now'>;

@@ -43,9 +43,10 @@ export class AuditReader {
   }
 
   /**
-   * Whoever asks for the same sale meanwhile gets the same reading: its sums cost Postgres 0.3 s for 100,000 orders.
-   * @throws OrderError (`gone`: no such sale), AuditError, UpstreamError, KafkaAwayError, UnservedError, kafkajs' or ioredis'
-   * error.
+   * Whoever asks for the same sale meanwhile gets the same reading: its sums cost Postgres 0.3 s for 100,000
+   * orders.
+   * @throws OrderError (`gone`: no such sale), AuditError, UpstreamError, KafkaAwayError, UnservedError,
+   * kafkajs' or ioredis' error.
    */
   async read(saleId: string): Promise<AuditReading> {
     let running = this.#running.get(saleId);
@@ -57,9 +58,10 @@ export class AuditReader {
   }
 
   /**
-   * The order is the proof. What left Redis before its first reading lies before `ends`; what left Postgres before its
-   * first reading lies before the ends that the settler's lag is measured against. So if both sides stood still and
-   * everything before these ends has arrived, nothing was between them, however busy other sales are.
+   * The order is the proof. What left Redis before its first reading lies before `ends`; what left Postgres
+   * before its first reading lies before the ends that the settler's lag is measured against. So if both
+   * sides stood still and everything before these ends has arrived, nothing was between them, however busy
+   * other sales are.
    */
   async #read(saleId: string): Promise<AuditReading> {
     const { orderClient, offsets } = this.#deps;
@@ -130,7 +132,9 @@ export class AuditReader {
   }
 }
 
-/** A record that cannot be read is one that cannot be settled; it is a finding, not the end of this process. */
+/**
+ * A record that cannot be read is one that cannot be settled; it is a finding, not the end of this process.
+ */
 function isOverdue(record: string, now: number): boolean {
   try {
     return parseRecord(record).expiresAt + HOLD_OVERDUE_MS < now;

@@ -30,7 +30,8 @@ export class ControlStates {
   }
 
   /**
-   * Resolves once the lane is open, at an epoch that order does not distrust, and stands at this version or a higher one.
+   * Resolves once the lane is open, at an epoch that order does not distrust, and stands at this version or a
+   * higher one.
    * @throws LaneError, OrderError, UpstreamError, ioredis' error: nothing is acknowledged then, call again.
    */
   async apply(control: ControlState): Promise<ControlAcknowledgement> {

@@ -6,9 +6,10 @@ import { connectionTo } from './lane-connection.ts';
 import { LaneError } from './lane-error.ts';
 
 /**
- * A closed lane whose outbox is empty. The state is read once and passed on to the steps that follow. What follows is
- * safe although the state grows old: load.lua refuses an epoch that is not higher than the lane's, and open.lua refuses
- * a lane whose fence, epoch or sequence is not the one of this state, or whose outbox is not empty.
+ * A closed lane whose outbox is empty. The state is read once and passed on to the steps that follow. What
+ * follows is safe although the state grows old: load.lua refuses an epoch that is not higher than the lane's,
+ * and open.lua refuses a lane whose fence, epoch or sequence is not the one of this state, or whose outbox is
+ * not empty.
  */
 export interface DrainedLane {
   state: LaneState;
@@ -25,8 +26,8 @@ const DRAIN_MS = 10_000;
 const DRAIN_POLL_MS = 20;
 
 /**
- * Waits until the relay has published the whole outbox. Everything that was reserved is in Kafka then, below the ends
- * that are read afterwards (INV-2). The outbox is never emptied by hand.
+ * Waits until the relay has published the whole outbox. Everything that was reserved is in Kafka then, below
+ * the ends that are read afterwards (INV-2). The outbox is never emptied by hand.
  * @throws LaneError when the relay takes too long, or when another process has opened the lane meanwhile.
  */
 export async function drainLane(deps: DrainDeps, lane: Lane): Promise<DrainedLane> {

@@ -6,9 +6,9 @@ interface Mark {
 }
 
 /**
- * The highest reservation of each lane that this process acknowledged. It outlives Redis: one that comes back with less
- * has lost what buyers were told, also when Postgres never heard of it (docs/recovery.md, "Check"). Two numbers a lane;
- * lanes that order no longer lists are forgotten.
+ * The highest reservation of each lane that this process acknowledged. It outlives Redis: one that comes back
+ * with less has lost what buyers were told, also when Postgres never heard of it (docs/recovery.md, "Check").
+ * Two numbers a lane; lanes that order no longer lists are forgotten.
  */
 export class HighWaterMarks {
   readonly #marks = new Map<string, Mark>();
@@ -32,8 +32,8 @@ export class HighWaterMarks {
   }
 
   /**
-   * As it is now. Taken before Redis is asked: what is acknowledged while its answer is on the way is not missing in it
-   * (seen: an open, healthy lane was taken for one that went back, and closed for 3 s).
+   * As it is now. Taken before Redis is asked: what is acknowledged while its answer is on the way is not
+   * missing in it (seen: an open, healthy lane was taken for one that went back, and closed for 3 s).
    */
   copy(): HighWaterMarks {
     const copy = new HighWaterMarks();

@@ -27,7 +27,9 @@ export interface LaneMonitorDeps {
 const WATCH_MS = 500;
 /** A new sale comes by its control state. The list finds what Redis lost without anyone telling. */
 const LIST_MS = 5_000;
-/** A rebuild keeps Redis busy in pieces of 5 ms. More rebuilds at once would hold up the sales that are open. */
+/**
+ * A rebuild keeps Redis busy in pieces of 5 ms. More rebuilds at once would hold up the sales that are open.
+ */
 const OPENING_MAX = 4;
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 
@@ -38,7 +40,10 @@ interface ListedLane extends Lane {
   saleEpoch: number;
 }
 
-/** Watches the gates of all lanes and opens those that closed: at start, under another Redis, at any other time. */
+/**
+ * Watches the gates of all lanes and opens those that closed: at start, under another Redis, at any other
+ * time.
+ */
 export class LaneMonitor {
   readonly #deps: LaneMonitorDeps;
   readonly #running = new Map<string, Promise<void>>();
@@ -54,7 +59,8 @@ export class LaneMonitor {
   }
 
   /**
-   * Returns when the lane is open, loaded after `distrustedEpoch`. One opening per lane at a time in this process.
+   * Returns when the lane is open, loaded after `distrustedEpoch`. One opening per lane at a time in this
+   * process.
    * @throws as LaneOpener.open
    */
   async ensureOpen(lane: Lane, options: OpenOptions = {}): Promise<void> {
@@ -71,9 +77,9 @@ export class LaneMonitor {
 
   /**
    * Looks at all lanes at once, because the Redis behind this connection was identified anew.
-   * @param isOther another Redis, or another history, than before. Only then the marks of its lanes are kept as they
-   * stand. The same Redis with the same history has all that it confirmed; if a lane lacks something all the same, every
-   * round sees that by the lane's sequence.
+   * @param isOther another Redis, or another history, than before. Only then the marks of its lanes are kept
+   * as they stand. The same Redis with the same history has all that it confirmed; if a lane lacks something
+   * all the same, every round sees that by the lane's sequence.
    */
   wake(connection: Connection, isOther: boolean): void {
     const { marks, connections } = this.#deps;
@@ -108,7 +114,8 @@ export class LaneMonitor {
       isListed = await this.#list();
     } catch (error) {
       if (error instanceof InvariantError) throw error;
-      // Without order no lane opens. The lanes that close must be counted all the same, because an alert hangs on the count.
+      // Without order no lane opens. The lanes that close must be counted all the same, because an alert
+      // hangs on the count.
       logger.warn({ err: error }, 'lane monitor: order does not list the sales');
     }
     const marksNow = marks.copy();
@@ -139,8 +146,8 @@ export class LaneMonitor {
   }
 
   /**
-   * Closes the lanes whose keys are moving to another node, so that they are loaded anew whatever becomes of the move. A
-   * move may end where it began, and leave keys behind under the identity of before (INV-4).
+   * Closes the lanes whose keys are moving to another node, so that they are loaded anew whatever becomes of
+   * the move. A move may end where it began, and leave keys behind under the identity of before (INV-4).
    */
   async #closeMoving(): Promise<void> {
     const { connections, logger } = this.#deps;
@@ -149,13 +156,17 @@ export class LaneMonitor {
       try {
         await closeLane(connections, lane);
       } catch (error) {
-        // The state of the lane has left already. Where it arrives it is stale, because another Redis serves it.
+        // The state of the lane has left already. Where it arrives it is stale, because another Redis serves
+        // it.
         logger.warn({ err: error, ...lane }, 'lane monitor: a lane on its way cannot be closed here');
       }
     }
   }
 
-  /** The state of each lane, undefined where Redis is away: a node that is away says nothing about the lanes of others. */
+  /**
+   * The state of each lane, undefined where Redis is away: a node that is away says nothing about the lanes
+   * of others.
+   */
   async #readStates(): Promise<(LaneState | undefined)[]> {
     const { opener, logger } = this.#deps;
     const readings = await Promise.allSettled(this.#lanes.map((lane) => opener.readState(lane)));
@@ -169,9 +180,9 @@ export class LaneMonitor {
   }
 
   /**
-   * A lane that is open and must be loaded anew all the same. Another process opened the lane, and could not know that it
-   * is behind what this process acknowledged, or that it was behind when it was opened and has sold past that since. Or a
-   * rebuilder raised the epoch and did not load the lane.
+   * A lane that is open and must be loaded anew all the same. Another process opened the lane, and could not
+   * know that it is behind what this process acknowledged, or that it was behind when it was opened and has
+   * sold past that since. Or a rebuilder raised the epoch and did not load the lane.
    */
   #isBehind(lane: ListedLane, state: LaneState, marksNow: HighWaterMarks): boolean {
     const { epoch, openedSequence } = state;
@@ -193,7 +204,9 @@ export class LaneMonitor {
     return true;
   }
 
-  /** Never throws: a failure delays the next attempt. An InvariantError goes to `broken`, and ends the run. */
+  /**
+   * Never throws: a failure delays the next attempt. An InvariantError goes to `broken`, and ends the run.
+   */
   async #attempt(lane: Lane, distrustedEpoch: number, broken: unknown[]): Promise<void> {
     const { clock, logger, random, metrics } = this.#deps;
     const name = formatLane(lane);

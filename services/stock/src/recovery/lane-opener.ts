@@ -33,8 +33,9 @@ interface Examination {
 const ROUNDS_MAX = 3;
 
 /**
- * Opens a lane after what the lane holds was compared with Postgres, or was loaded from there: check and rebuild of
- * docs/recovery.md. If a process dies on the way, the next one finds what was done, or does it again under a later epoch.
+ * Opens a lane after what the lane holds was compared with Postgres, or was loaded from there: check and
+ * rebuild of docs/recovery.md. If a process dies on the way, the next one finds what was done, or does it
+ * again under a later epoch.
  */
 export class LaneOpener {
   readonly #deps: RecoveryDeps;
@@ -52,8 +53,8 @@ export class LaneOpener {
 
   /**
    * Returns when the lane is open. One process at a time opens a lane.
-   * @throws LaneError, OrderError, UpstreamError, KafkaAwayError, UnservedError, kafkajs' or ioredis' error: the lane stays
-   * closed, call again.
+   * @throws LaneError, OrderError, UpstreamError, KafkaAwayError, UnservedError, kafkajs' or ioredis' error:
+   * the lane stays closed, call again.
    */
   async open(lane: Lane, options: OpenOptions = {}): Promise<void> {
     const { lease } = this.#deps;
@@ -90,7 +91,8 @@ export class LaneOpener {
   }
 
   async #examine(lane: Lane, { isForced = false, distrustedEpoch = 0 }: OpenOptions): Promise<Examination> {
-    // The marks are taken first: what is acknowledged while Redis' answer is on its way is not missing in the answer.
+    // The marks are taken first: what is acknowledged while Redis' answer is on its way is not missing in the
+    // answer.
     const marks = this.#deps.marks.copy();
     const state = await this.readState(lane);
     const isUnsound =
@@ -100,15 +102,18 @@ export class LaneOpener {
   }
 
   /**
-   * In a cluster the keys of a lane travel one by one. A failover in between, or a move that was given up, may leave some
-   * of them behind. Among them may be those that no comparison looks at: a buyer's keys and counts (INV-4, INV-6). So a
-   * lane of a cluster that is closed is always loaded anew.
+   * In a cluster the keys of a lane travel one by one. A failover in between, or a move that was given up,
+   * may leave some of them behind. Among them may be those that no comparison looks at: a buyer's keys and
+   * counts (INV-4, INV-6). So a lane of a cluster that is closed is always loaded anew.
    */
   #mayBeTorn({ gate }: LaneState): boolean {
     return this.#deps.connections.isCluster && gate !== 'open';
   }
 
-  /** A missing lane is closed already. It comes into being only once order has given a snapshot of it (load-lane.ts). */
+  /**
+   * A missing lane is closed already. It comes into being only once order has given a snapshot of it
+   * (load-lane.ts).
+   */
   async #close(lane: Lane, { gate }: LaneState, isForced: boolean): Promise<void> {
     this.#deps.onStep('close', lane);
     if (gate === 'missing') return;
@@ -117,8 +122,8 @@ export class LaneOpener {
   }
 
   /**
-   * The check. The holds are looked at even when the lane is to be loaded anew: what only Redis knows must be in Kafka
-   * first. The second drain reads the ends behind what was published again.
+   * The check. The holds are looked at even when the lane is to be loaded anew: what only Redis knows must be
+   * in Kafka first. The second drain reads the ends behind what was published again.
    * @returns whether the lane is open.
    */
   async #compare(lane: Lane, mustLoad: boolean): Promise<boolean> {
@@ -165,7 +170,9 @@ export class LaneOpener {
     return true;
   }
 
-  /** The lane monitor would close a lane that is on its way to another node again at once. @throws LaneError */
+  /**
+   * The lane monitor would close a lane that is on its way to another node again at once. @throws LaneError
+   */
   #assertWhole(lane: Lane): void {
     if (this.#deps.connections.isMoving(lane)) throw new LaneError('the keys of the lane are on their way');
   }

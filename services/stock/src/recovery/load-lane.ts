@@ -31,15 +31,17 @@ async function takeSnapshot(
   { state, ends }: DrainedLane,
 ): Promise<Snapshot> {
   onStep('snapshot', lane);
-  // Redis and Postgres may both have been put back. An epoch that buyers were told "reserved" under must not come again.
+  // Redis and Postgres may both have been put back. An epoch that buyers were told "reserved" under must not
+  // come again.
   const above = Math.max(state.epoch, marks.epochOf(lane));
   return orderClient.takeSnapshot(lane.saleId, { above, ...(ends && { ends }) });
 }
 
 /**
- * Creates the lane if there is none; one that is closed stays as it is. The lane is registered before it exists, because
- * nobody would relay the outbox of a lane that nobody lists. It is registered again afterwards, because a relay that
- * found the lane missing in between has taken it off the list (lane-registry.ts).
+ * Creates the lane if there is none; one that is closed stays as it is. The lane is registered before it
+ * exists, because nobody would relay the outbox of a lane that nobody lists. It is registered again
+ * afterwards, because a relay that found the lane missing in between has taken it off the list
+ * (lane-registry.ts).
  */
 async function createLane({ connections }: LoadDeps, lane: Lane): Promise<void> {
   await registerLanes(connections, [lane]);
@@ -48,7 +50,10 @@ async function createLane({ connections }: LoadDeps, lane: Lane): Promise<void> 
   await registerLanes(connections, [lane]);
 }
 
-/** Each page is a chunk of its own, so that neither side ever holds a whole sale in memory. @returns the orders loaded. */
+/**
+ * Each page is a chunk of its own, so that neither side ever holds a whole sale in memory. @returns the
+ * orders loaded.
+ */
 async function loadPages(deps: LoadDeps, lane: Lane, snapshot: Snapshot): Promise<number> {
   const { connections, orderClient, lease, onStep } = deps;
   let page: SnapshotPage = snapshot;

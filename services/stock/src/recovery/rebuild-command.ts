@@ -115,7 +115,10 @@ async function rebuild(lane: Lane, addresses: Addresses): Promise<void> {
   }
 }
 
-/** Whatever opens it loads it above the epoch it stood at: a repeat does not rebuild what an attempt has rebuilt. */
+/**
+ * Whatever opens it loads it above the epoch it stood at: a repeat does not rebuild what an attempt has
+ * rebuilt.
+ */
 async function openAgain(opener: LaneOpener, lane: Lane, distrustedEpoch: number): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {

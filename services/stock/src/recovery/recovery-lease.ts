@@ -7,14 +7,17 @@ import { LaneError } from './lane-error.ts';
 const LEASE_MS = 10_000;
 
 /**
- * The right of one process to check or rebuild a lane. Safety does not hang on the lease: the fence, the epoch and the
- * sequence guard every write. The lease keeps two processes from loading against each other for ever.
+ * The right of one process to check or rebuild a lane. Safety does not hang on the lease: the fence, the
+ * epoch and the sequence guard every write. The lease keeps two processes from loading against each other for
+ * ever.
  */
 export class RecoveryLease {
   readonly #connections: Pick<Connections, 'of'>;
   readonly #token: string;
 
-  /** @param token of this process alone: two processes with one token would both believe they hold the lease. */
+  /**
+   * @param token of this process alone: two processes with one token would both believe they hold the lease.
+   */
   constructor(connections: Pick<Connections, 'of'>, token: string) {
     this.#connections = connections;
     this.#token = token;

@@ -12,11 +12,12 @@ type HoldDeps = Pick<
 >;
 
 /**
- * Asks order about every hold of the lane (D26). A hold that ended in Postgres is settled here: its settlement may have
- * gone by for good, between snapshot and load, or in a tail of the append-only file that Redis lost. A hold that order
- * does not know was lost by Kafka, and is published again from the hold; a rebuild would drop it, and with it a buyer's
- * reservation (INV-2).
- * @returns false when a settlement contradicts the lane or a hold cannot be read; all other holds were looked at then.
+ * Asks order about every hold of the lane (D26). A hold that ended in Postgres is settled here: its
+ * settlement may have gone by for good, between snapshot and load, or in a tail of the append-only file that
+ * Redis lost. A hold that order does not know was lost by Kafka, and is published again from the hold; a
+ * rebuild would drop it, and with it a buyer's reservation (INV-2).
+ * @returns false when a settlement contradicts the lane or a hold cannot be read; all other holds were looked
+ * at then.
  */
 export async function settleHolds(deps: HoldDeps, lane: Lane, ends: KafkaEnds | undefined): Promise<boolean> {
   deps.onStep('verdicts', lane);
@@ -61,7 +62,9 @@ function readRecords({ logger }: HoldDeps, lane: Lane, holds: StoredHold[]): Map
   return records;
 }
 
-/** @returns false when the lane contradicts one of the settlements. @throws what kept Redis from answering. */
+/**
+ * @returns false when the lane contradicts one of the settlements. @throws what kept Redis from answering.
+ */
 async function settleEnded(
   { settle, logger, metrics }: HoldDeps,
   lane: Lane,

@@ -6,14 +6,17 @@ export function toMilliseconds([seconds, microseconds]: (number | string)[]): nu
   return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
 }
 
-/** The clock that sets `expiresAt`; order compares it with Postgres' (docs/recovery.md, "Time"). @throws ioredis' error. */
+/**
+ * The clock that sets `expiresAt`; order compares it with Postgres' (docs/recovery.md, "Time"). @throws
+ * ioredis' error.
+ */
 export async function readClock({ redis }: Pick<Connection, 'redis'>): Promise<number> {
   return toMilliseconds(await redis.time());
 }
 
 /**
- * The clock of one node after the other, for each sets the `expiresAt` of its lanes: whoever asks often enough learns of
- * the one that is wrong. @throws ioredis' error, UnservedError.
+ * The clock of one node after the other, for each sets the `expiresAt` of its lanes: whoever asks often
+ * enough learns of the one that is wrong. @throws ioredis' error, UnservedError.
  */
 export function createReadClocks(connections: Pick<Connections, 'all'>): () => Promise<number> {
   let turn = 0;

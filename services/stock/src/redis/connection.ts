@@ -18,8 +18,9 @@ const IDENTIFY_MS = 500;
 /** A process that slept does not know whose Redis it talks to when it wakes. */
 const IDENTITY_MS_MAX = 2_000;
 /**
- * After this long without an answer another connection asks whether Redis answers anybody. If it does, a route was lost, and
- * ours is replaced. If it does not, Redis is busy (a slow fsync, a fork, a stopped process), and nothing is gained by that.
+ * After this long without an answer another connection asks whether Redis answers anybody. If it does, a
+ * route was lost, and ours is replaced. If it does not, Redis is busy (a slow fsync, a fork, a stopped
+ * process), and nothing is gained by that.
  */
 const SILENCE_MS = 1_500;
 /** Replaced in any case: whoever has been silent for that long may be a host that is gone. */
@@ -31,8 +32,9 @@ const FAREWELL_MS = 200;
 export type IdentifiedListener = (isOther: boolean) => void;
 
 /**
- * One connection to one Redis, and the identity of what is behind it. While that is not known nothing may be reserved:
- * a Redis that restarted or was promoted must be compared with Postgres first (docs/recovery.md, "The gate").
+ * One connection to one Redis, and the identity of what is behind it. While that is not known nothing may be
+ * reserved: a Redis that restarted or was promoted must be compared with Postgres first (docs/recovery.md,
+ * "The gate").
  */
 export class Connection {
   readonly redis: Redis;
@@ -40,8 +42,9 @@ export class Connection {
   readonly #logger: Logger;
   readonly #isCluster: boolean;
   /**
-   * Of the Redis that was identified last. It outlives the connection: whoever answers the next one under the same name is
-   * the same process with the same history, has all that it ever confirmed, and its lanes need no check.
+   * Of the Redis that was identified last. It outlives the connection: whoever answers the next one under the
+   * same name is the same process with the same history, has all that it ever confirmed, and its lanes need
+   * no check.
    */
   #identity: string | undefined;
   /** `#identity` was read on the connection that stands now. */
@@ -61,7 +64,9 @@ export class Connection {
   #wake = new AbortController();
   readonly #closing = new AbortController();
 
-  /** @param known identity of the Redis at this address, as another connection of this process read it last. */
+  /**
+   * @param known identity of the Redis at this address, as another connection of this process read it last.
+   */
   constructor(url: string, logger: Logger, { isCluster = false, known }: ConnectionOptions = {}) {
     this.#url = url;
     this.#logger = logger;
@@ -74,7 +79,10 @@ export class Connection {
     });
   }
 
-  /** Undefined while disconnected, while not known or known too long ago, while this Redis may evict keys or lacks the script. */
+  /**
+   * Undefined while disconnected, while not known or known too long ago, while this Redis may evict keys or
+   * lacks the script.
+   */
   get runId(): string | undefined {
     const isFresh = performance.now() - this.#identifiedAt < IDENTITY_MS_MAX;
     return this.#isIdentified && this.#hasScript && isFresh ? this.#identity : undefined;
@@ -99,7 +107,10 @@ export class Connection {
     this.#hasReplica = hasReplica;
   }
 
-  /** Something else was seen behind the connection than is known of it: whoever is identified next is another Redis. */
+  /**
+   * Something else was seen behind the connection than is known of it: whoever is identified next is another
+   * Redis.
+   */
   forget(): void {
     this.#detach();
     this.#identity = undefined;
@@ -118,14 +129,17 @@ export class Connection {
     this.#hasScript = false;
   }
 
-  /** Called once for each connection, and whenever another Redis, or another history, is behind it than before. */
+  /**
+   * Called once for each connection, and whenever another Redis, or another history, is behind it than
+   * before.
+   */
   onIdentified(listener: IdentifiedListener): void {
     this.#onIdentified = listener;
   }
 
   /**
-   * @throws RedisPolicyError when this Redis may evict keys, is no primary, or is no cluster where one is meant;
-   * ioredis' error when it is out of reach.
+   * @throws RedisPolicyError when this Redis may evict keys, is no primary, or is no cluster where one is
+   * meant; ioredis' error when it is out of reach.
    */
   async start(): Promise<void> {
     await this.redis.connect();

@@ -10,7 +10,10 @@ import {
 import { Connection } from './connection.ts';
 import { formatLane, LANES_KEY, type Lane } from './keys.ts';
 
-/** Until a failover or a moved slot is seen, on top of what Redis takes; it costs nothing: each node was asked anyway. */
+/**
+ * Until a failover or a moved slot is seen, on top of what Redis takes; it costs nothing: each node was asked
+ * anyway.
+ */
 const REFRESH_MS = 500;
 
 /** No primary of the cluster is known to serve the lane: ask again. */
@@ -20,10 +23,11 @@ export class UnservedError extends Error {
 }
 
 /**
- * The connections to Redis: one, or one to each primary of a cluster. A lane is asked for only on the connection to the
- * node that serves it, under the identity of that node. Nothing is ever sent again elsewhere: MOVED, ASK and the like
- * say that nothing ran, and the lane at its new place is another Redis', closed until it was loaded (INV-1, INV-2).
- * ioredis' own Cluster repeats a script on whichever node it is sent to, with the identity of another.
+ * The connections to Redis: one, or one to each primary of a cluster. A lane is asked for only on the
+ * connection to the node that serves it, under the identity of that node. Nothing is ever sent again
+ * elsewhere: MOVED, ASK and the like say that nothing ran, and the lane at its new place is another Redis',
+ * closed until it was loaded (INV-1, INV-2). ioredis' own Cluster repeats a script on whichever node it is
+ * sent to, with the identity of another.
  */
 export class Connections {
   readonly isCluster: boolean;
@@ -72,7 +76,10 @@ export class Connections {
     return [...this.#known.values()];
   }
 
-  /** Called whenever it is known anew who is behind a connection. `isOther`: another Redis, or history, than before. */
+  /**
+   * Called whenever it is known anew who is behind a connection. `isOther`: another Redis, or history, than
+   * before.
+   */
   onIdentified(listener: (connection: Connection, isOther: boolean) => void): void {
     this.#onIdentified = listener;
   }
@@ -99,7 +106,10 @@ export class Connections {
     return this.all().some(({ node }) => node?.moving.has(slot));
   }
 
-  /** The items by the connection that each goes to, with their places; undefined: nobody is known to serve them. */
+  /**
+   * The items by the connection that each goes to, with their places; undefined: nobody is known to serve
+   * them.
+   */
   group<Item>(items: Item[], laneOf: (item: Item) => Lane): Map<Connection | undefined, Placed<Item>[]> {
     const groups = new Map<Connection | undefined, Placed<Item>[]>();
     for (const [index, item] of items.entries()) {
@@ -111,7 +121,10 @@ export class Connections {
     return groups;
   }
 
-  /** Each node speaks for itself. Two claim a slot between a move or a failover and the older one's hearing of it. */
+  /**
+   * Each node speaks for itself. Two claim a slot between a move or a failover and the older one's hearing of
+   * it.
+   */
   #findTag(tag: string): Connection | undefined {
     if (!this.isCluster) return this.#known.get(this.#url);
     const slot = slotOf(tag);

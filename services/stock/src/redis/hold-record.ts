@@ -12,11 +12,12 @@ import type { Lane } from './keys.ts';
 import { keyHashOf, splitSuffix } from './reservation-id.ts';
 
 /**
- * A reservation, as reserve.lua joins it with line feeds, which no field can hold: userId, idempotencyKey, random,
- * <epoch>-<sequence>, reservedAt, holdMs, currency, channelId, ref, then sku, quantity, price of each line. It says
- * everything, so that the first answer can be given again and a hold published again by itself. For one line, with a
- * user of 16, a key of 36 and a channel of 5 characters it is 124 bytes and with Redis' own 4 fits into the 128 that
- * jemalloc gives before 160: hence holdMs, not expiresAt, and no fingerprint, which follows from the rest.
+ * A reservation, as reserve.lua joins it with line feeds, which no field can hold: userId, idempotencyKey,
+ * random, <epoch>-<sequence>, reservedAt, holdMs, currency, channelId, ref, then sku, quantity, price of each
+ * line. It says everything, so that the first answer can be given again and a hold published again by itself.
+ * For one line, with a user of 16, a key of 36 and a channel of 5 characters it is 124 bytes and with Redis'
+ * own 4 fits into the 128 that jemalloc gives before 160: hence holdMs, not expiresAt, and no fingerprint,
+ * which follows from the rest.
  */
 export interface HoldRecord {
   userId: string;

@@ -16,7 +16,10 @@ export interface HoldPage {
   now: number;
 }
 
-/** Reads about `countMax` holds of a lane, a few milliseconds of Redis' time. @throws ioredis' error, UnservedError */
+/**
+ * Reads about `countMax` holds of a lane, a few milliseconds of Redis' time. @throws ioredis' error,
+ * UnservedError
+ */
 export type ReadHolds = (lane: Lane, cursor: string, countMax: number) => Promise<HoldPage>;
 
 export function createReadHolds(connections: Pick<Connections, 'of'>): ReadHolds {

@@ -3,8 +3,8 @@ import type { Connections } from './connections.ts';
 import { formatLane, laneKeys, LANES_KEY, parseLane, type Lane } from './keys.ts';
 
 /**
- * `seckill:lanes`, the list of the lanes that exist. Relays and announcers serve the lanes of this list. One node keeps
- * the list and other nodes keep the lanes, so a node that loses the list has not lost the lanes.
+ * `seckill:lanes`, the list of the lanes that exist. Relays and announcers serve the lanes of this list. One
+ * node keeps the list and other nodes keep the lanes, so a node that loses the list has not lost the lanes.
  * Every function throws ioredis' error or UnservedError.
  */
 
@@ -33,8 +33,8 @@ export async function forgetLane(
 ): Promise<void> {
   const { redis: registry } = connections.registry;
   await registry.srem(LANES_KEY, formatLane(lane));
-  // A load registers a lane before and after it creates the lane (load-lane.ts). If it did both between the removal and
-  // this SREM, the lane exists now, and without this nobody would relay its outbox.
+  // A load registers a lane before and after it creates the lane (load-lane.ts). If it did both between the
+  // removal and this SREM, the lane exists now, and without this nobody would relay its outbox.
   const { redis } = connections.of(lane);
   if ((await redis.exists(laneKeys(lane).state)) === 1) await registerLanes(connections, [lane]);
 }

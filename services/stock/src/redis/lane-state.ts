@@ -11,8 +11,8 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
   /** Number of the lane's last closing; a permission to open names it (D28). */
   fence: number;
   /**
-   * The sequence at which the lane was opened last. A higher one that was acknowledged before that, under this epoch, is
-   * lost.
+   * The sequence at which the lane was opened last. A higher one that was acknowledged before that, under
+   * this epoch, is lost.
    */
   openedSequence: number;
 }

@@ -4,8 +4,9 @@ import { createRedis, systemClock, type Logger } from '@seckill/runtime';
 const PROBE_MS = 1_000;
 
 /**
- * Does Redis answer a connection that is made for this question? False after a second, when it is out of reach, and when it
- * refuses: a Redis that takes no more connections is no reason to give up one that stands. Never throws.
+ * Does Redis answer a connection that is made for this question? False after a second, when it is out of
+ * reach, and when it refuses: a Redis that takes no more connections is no reason to give up one that stands.
+ * Never throws.
  */
 export async function isAnsweringOthers(url: string, logger: Logger): Promise<boolean> {
   // No INFO: it is asked by whoever wants to know more than that somebody is there.

@@ -1,14 +1,17 @@
 import { hash, randomBytes } from 'node:crypto';
 
-/** 96 bits: an id cannot be guessed (docs/recovery.md). A multiple of 3, so that base64url is whole characters. */
+/**
+ * 96 bits: an id cannot be guessed (docs/recovery.md). A multiple of 3, so that base64url is whole
+ * characters.
+ */
 const RANDOM_BYTES = 12;
 const RANDOM_LENGTH = 16;
 /** 132 bits: no two buyers or keys share a hash by chance. */
 const KEY_HASH_LENGTH = 22;
 
 /**
- * What stands after sale and lane in a reservation id: `<random><keyHash>`. A hold is one field of one hash, which both
- * its id and its buyer's key must lead to, so the id ends with the hash of the key.
+ * What stands after sale and lane in a reservation id: `<random><keyHash>`. A hold is one field of one hash,
+ * which both its id and its buyer's key must lead to, so the id ends with the hash of the key.
  */
 export interface SuffixParts {
   random: string;

@@ -58,7 +58,10 @@ function readSource(path: string): string {
   return readFileSync(fileURLToPath(import.meta.resolve(`@seckill/lua/${path}`)), 'utf8');
 }
 
-/** The script as Redis gets it: includes inlined, comment lines and empty lines gone (it is sent once per connection). */
+/**
+ * The script as Redis gets it: includes inlined, comment lines and empty lines gone (it is sent once per
+ * connection).
+ */
 export function buildScript(name: ScriptName): string {
   const source = inlineIncludes(readSource(`${name}.lua`));
   const [shebang = '', ...lines] = source.split('\n');
@@ -85,7 +88,9 @@ export function defineScripts(redis: Redis): void {
   }
 }
 
-/** Read once: what is loaded is what EVALSHA names, also when the files below a running process are replaced. */
+/**
+ * Read once: what is loaded is what EVALSHA names, also when the files below a running process are replaced.
+ */
 const reserveSource = buildScript('reserve');
 export const RESERVE_SCRIPT = {
   source: reserveSource,

@@ -17,13 +17,16 @@ export interface OrphanScanDeps {
 }
 
 const PAGE_HOLDS = 500;
-/** Bounds memory and load when nothing is settled for a while. Holds beyond the bound wait until the first are due again. */
+/**
+ * Bounds memory and load when nothing is settled for a while. Holds beyond the bound wait until the first are
+ * due again.
+ */
 const REMEMBERED_MAX = 10_000;
 
 /**
- * Finds holds of one lane that nobody ended, and publishes them again (docs/recovery.md, "Holds nobody ends"). A message
- * that Kafka lost, or that is parked in dead letters, would keep its units for ever. Order stores a reservation that it
- * does not know, and answers one that has ended with its settlement again.
+ * Finds holds of one lane that nobody ended, and publishes them again (docs/recovery.md, "Holds nobody
+ * ends"). A message that Kafka lost, or that is parked in dead letters, would keep its units for ever. Order
+ * stores a reservation that it does not know, and answers one that has ended with its settlement again.
  */
 export class OrphanScan {
   readonly #deps: OrphanScanDeps;
@@ -65,7 +68,10 @@ export class OrphanScan {
     return messages;
   }
 
-  /** `early` while the hold may still be settled in time; `broken`, and logged, when the hold makes no message. */
+  /**
+   * `early` while the hold may still be settled in time; `broken`, and logged, when the hold makes no
+   * message.
+   */
   #toMessage(hold: StoredHold, now: number): OutgoingMessage | 'early' | 'broken' {
     const { logger, graceMs } = this.#deps;
     const record = readHold(this.#lane, hold, logger);

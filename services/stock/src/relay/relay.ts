@@ -14,7 +14,9 @@ import type { RelayMetrics } from './metrics.ts';
 import type { Outbox, OutboxReading } from './outbox.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 
-/** All I/O, time and chance come in here, so that a test can run this file with engines that misbehave (D40). */
+/**
+ * All I/O, time and chance come in here, so that a test can run this file with engines that misbehave (D40).
+ */
 export interface RelayDeps {
   lanes: () => Promise<Lane[]>;
   outbox: Outbox;
@@ -38,7 +40,10 @@ export interface Chore {
   prepare: (lane: Lane) => () => Promise<void>;
 }
 
-/** `full`: there may be more; `published`: all that waited; `empty`: nothing waits; `leased`: another relay serves the lane. */
+/**
+ * `full`: there may be more; `published`: all that waited; `empty`: nothing waits; `leased`: another relay
+ * serves the lane.
+ */
 export type RelayPass = 'full' | 'published' | 'empty' | 'leased';
 
 export interface Relay {
@@ -47,15 +52,15 @@ export interface Relay {
 }
 
 const LANES_MS = 500;
-// An empty outbox is asked after 10 ms, later every 200 ms: an order reaches Postgres within a second, and an idle
-// sale costs five reads a second.
+// An empty outbox is asked after 10 ms, later every 200 ms: an order reaches Postgres within a second, and an
+// idle sale costs five reads a second.
 const IDLE_MIN_MS = 10;
 const IDLE_MAX_MS = 200;
 /**
- * Between the starts of two passes that were not full. A pass costs Redis a write, Kafka a flush for each partition and
- * the intake a transaction, whatever it carries; an order is due in Postgres within a second. Beside 100 ms: 15 % more
- * reservations a second for 9 % less CPU each (medians of six pairs at saturation), and a p99 of 360 ms until the row is
- * there instead of 280.
+ * Between the starts of two passes that were not full. A pass costs Redis a write, Kafka a flush for each
+ * partition and the intake a transaction, whatever it carries; an order is due in Postgres within a second.
+ * Beside 100 ms: 15 % more reservations a second for 9 % less CPU each (medians of six pairs at saturation),
+ * and a p99 of 360 ms until the row is there instead of 280.
  */
 const PACE_MS = 250;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
@@ -145,7 +150,8 @@ export class LaneRelay {
         idleMs = Math.min(IDLE_MAX_MS, idleMs * 2);
       } catch (error) {
         if (error instanceof InvariantError) throw error;
-        // Repeated for ever: giving up would strand promised orders (INV-2). The gauges tell how long it lasts.
+        // Repeated for ever: giving up would strand promised orders (INV-2). The gauges tell how long it
+        // lasts.
         metrics.failures.inc();
         logger.warn({ err: error, ...this.#lane, failures }, 'relay pass failed');
         await clock.sleep(backoffMs(failures, { ...BACKOFF, random }), signal);

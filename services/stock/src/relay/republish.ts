@@ -12,10 +12,10 @@ import type { Lane } from '../redis/keys.ts';
 import { toRepublishedMessage } from './reservation-message.ts';
 
 /**
- * Publishing a reservation again from its hold, when its message was lost. The relay does this for holds that nobody
- * ended, and the lane opener for holds that order does not know. An entry of the outbox that makes no message stops the
- * relay, because a skipped entry would be a lost order. A hold only repeats what was published before. So a broken hold
- * is logged and skipped, and the role that serves every sale goes on.
+ * Publishing a reservation again from its hold, when its message was lost. The relay does this for holds that
+ * nobody ended, and the lane opener for holds that order does not know. An entry of the outbox that makes no
+ * message stops the relay, because a skipped entry would be a lost order. A hold only repeats what was
+ * published before. So a broken hold is logged and skipped, and the role that serves every sale goes on.
  */
 
 /** Undefined, and logged, when the text is no record. */

@@ -8,7 +8,8 @@ import { parseRecord, toReservationCreated, type HoldRecord } from '../redis/hol
 const reservationCreated = Compile(ReservationCreated);
 
 /**
- * @throws InvariantError when the entry makes no message: our own bug, and skipping it would lose an order (INV-2).
+ * @throws InvariantError when the entry makes no message: our own bug, and skipping it would lose an order
+ * (INV-2).
  */
 export function toMessage(lane: Lane, entry: OutboxEntry): OutgoingMessage {
   const message = toReservationCreated(lane, parseRecord(entry.record));

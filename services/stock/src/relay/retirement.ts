@@ -5,8 +5,8 @@ import { forgetLane } from '../redis/lane-registry.ts';
 import type { RelayMetrics } from './metrics.ts';
 
 /**
- * Removes a lane whose time is over, and then its entry of `seckill:lanes` (docs/recovery.md, "End of life"). If a crash
- * prevents the second step, the next call finds the lane missing and takes that step.
+ * Removes a lane whose time is over, and then its entry of `seckill:lanes` (docs/recovery.md, "End of life").
+ * If a crash prevents the second step, the next call finds the lane missing and takes that step.
  * @throws ioredis' error, UnservedError: call again.
  */
 export async function retireLane(

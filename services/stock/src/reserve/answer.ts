@@ -11,7 +11,10 @@ export interface Told {
   record?: HoldRecord;
 }
 
-/** What reserve.lua answered, in the words of the contract. @throws InvariantError on an answer its header does not name. */
+/**
+ * What reserve.lua answered, in the words of the contract. @throws InvariantError on an answer its header
+ * does not name.
+ */
 export function toTold(lane: Lane, item: ReserveItem, answer: ScriptAnswer): Told {
   const [outcome, text] = answer;
   if (outcome !== 'reserved' && outcome !== 'known') return { answer: toRejection(answer) };
@@ -52,8 +55,8 @@ const NOT_SERVED =
   /^(LOADING|READONLY|MASTERDOWN|MISCONF|BUSY|NOREPLICAS|NOSCRIPT|MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /;
 
 /**
- * What a failed call means for the buyer. A script is atomic, so the question is only whether it ran: "unknown" unless
- * it surely did not (D14).
+ * What a failed call means for the buyer. A script is atomic, so the question is only whether it ran:
+ * "unknown" unless it surely did not (D14).
  */
 export function toFailureAnswer(error: Error): ReserveAnswer {
   // ioredis' words for a command that was never written to the socket.

@@ -3,8 +3,8 @@ import { formatLane, type Lane } from '../redis/keys.ts';
 import { keyHashOf } from '../redis/reservation-id.ts';
 
 /**
- * Requests in one call of reserve.lua, which takes no more. The more, the less each costs (reserve.lua), but Redis serves
- * nobody else meanwhile: 64 take 0.7 ms.
+ * Requests in one call of reserve.lua, which takes no more. The more, the less each costs (reserve.lua), but
+ * Redis serves nobody else meanwhile: 64 take 0.7 ms.
  */
 export const RESERVE_CALL_COUNT_MAX = 64;
 
@@ -34,7 +34,9 @@ export function splitIntoCalls(items: ReserveItem[], laneFor: (item: ReserveItem
   return calls;
 }
 
-/** A request as reserve.lua takes it, after runId and outboxCountMax; `random` as `makeRandoms` makes them. */
+/**
+ * A request as reserve.lua takes it, after runId and outboxCountMax; `random` as `makeRandoms` makes them.
+ */
 export function toReserveArguments(item: Omit<ReserveItem, 'saleId'>, random: string): (string | number)[] {
   const { userId, idempotencyKey, channelId = '', ref = '', traceparent = '', lines } = item;
   const keyHash = keyHashOf(userId, idempotencyKey);

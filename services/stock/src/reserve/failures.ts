@@ -10,8 +10,8 @@ export interface Failure {
 const MESSAGE_LENGTH_MAX = 200;
 
 /**
- * One line for a batch, whatever failed in it: a Redis that is away fails every item of every batch. Never the error
- * itself, for ioredis' holds the command's arguments, which are user ids and idempotency keys.
+ * One line for a batch, whatever failed in it: a Redis that is away fails every item of every batch. Never
+ * the error itself, for ioredis' holds the command's arguments, which are user ids and idempotency keys.
  */
 export function logFailures(logger: Logger, failures: Failure[]): void {
   if (failures.length === 0) return;

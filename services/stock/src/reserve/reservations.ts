@@ -20,8 +20,9 @@ import { splitIntoCalls, toReserveArguments } from './calls.ts';
 import { RESERVE_SCRIPT, type ScriptAnswer } from '../redis/scripts.ts';
 
 /**
- * A replica that follows confirms within a millisecond or two. One that hangs makes every batch of its node unknown until
- * Redis gives it up, so this is short of what a command may take (500 ms), and of a buyer's patience.
+ * A replica that follows confirms within a millisecond or two. One that hangs makes every batch of its node
+ * unknown until Redis gives it up, so this is short of what a command may take (500 ms), and of a buyer's
+ * patience.
  */
 const REPLICA_MS = 200;
 
@@ -75,13 +76,15 @@ export class Reservations {
   }
 
   async #reserveBatch(connection: Connection, runId: string, items: ReserveItem[]): Promise<ReserveAnswer[]> {
-    // An explicit pipeline is written to the socket in this very tick. ioredis' automatic one may wait behind another
-    // and carry an old run_id over a reconnect, and the gate of a restarted Redis would take it for its own.
+    // An explicit pipeline is written to the socket in this very tick. ioredis' automatic one may wait behind
+    // another and carry an old run_id over a reconnect, and the gate of a restarted Redis would take it for
+    // its own.
     const pipeline = connection.redis.pipeline();
     const randoms = makeRandoms(items.length);
     const calls = splitIntoCalls(items, laneFor);
-    // By its hash alone. ioredis' own command for a script that Redis does not know sends it again behind what follows
-    // here, perhaps over another connection: INFO and WAIT would vouch for a write that came after them (INV-2).
+    // By its hash alone. ioredis' own command for a script that Redis does not know sends it again behind
+    // what follows here, perhaps over another connection: INFO and WAIT would vouch for a write that came
+    // after them (INV-2).
     for (const { lane, ...call } of calls) {
       const requests = call.items.flatMap((item, place) =>
         toReserveArguments(item, randoms[call.indexes[place] ?? -1] ?? ''),
@@ -90,12 +93,13 @@ export class Reservations {
       const { outboxCountMax } = this.#deps;
       pipeline.evalsha(RESERVE_SCRIPT.hash, keys.length, ...keys, runId, outboxCountMax, ...requests);
     }
-    // What is known of this Redis is up to 2 s old. A primary that was demoted, took over the data of a replica that
-    // lacks the tail and was promoted again within that time kept our socket, and its lanes name the identity we pass:
-    // only what it says of itself after the scripts tells (INV-2). 4 µs of Redis' time a batch.
+    // What is known of this Redis is up to 2 s old. A primary that was demoted, took over the data of a
+    // replica that lacks the tail and was promoted again within that time kept our socket, and its lanes name
+    // the identity we pass: only what it says of itself after the scripts tells (INV-2). 4 µs of Redis' time
+    // a batch.
     pipeline.info('replication');
-    // What a replica has outlives this node. Without one the disk alone keeps it (docs/operating/backup.md says what a
-    // replica promoted shortly after costs).
+    // What a replica has outlives this node. Without one the disk alone keeps it (docs/operating/backup.md
+    // says what a replica promoted shortly after costs).
     const isFollowed = connection.hasReplica;
     if (isFollowed) pipeline.wait(1, REPLICA_MS);
     const results = await pipeline.exec();
@@ -148,7 +152,10 @@ export class Reservations {
     return isSame;
   }
 
-  /** The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error, UnservedError. */
+  /**
+   * The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error,
+   * UnservedError.
+   */
   async readHold(reservationId: string): Promise<{ reservation: Reservation; userId: string } | undefined> {
     const parts = parseReservationId(reservationId);
     if (parts === undefined) return undefined;

@@ -1,7 +1,8 @@
 import { InvariantError, Problem, type Logger } from '@seckill/runtime';
 
 /**
- * Redis, order or the lane cannot serve now: the caller hears `sale_unavailable` and asks again, never "internal".
+ * Redis, order or the lane cannot serve now: the caller hears `sale_unavailable` and asks again, never
+ * "internal".
  * @throws Problem; InvariantError and JavaScript's own errors as they are, for those are bugs.
  */
 export async function orUnavailable<Result>(

@@ -3,8 +3,8 @@ import { memberKey, MEMBERS_KEY } from '../redis/keys.ts';
 import type { Connections } from '../redis/connections.ts';
 
 /**
- * The settlers' consumer group in Redis, by its clock: a member lives as long as its key, which it writes over and over.
- * Each throws ioredis' error, or UnservedError while the node with these keys is away.
+ * The settlers' consumer group in Redis, by its clock: a member lives as long as its key, which it writes
+ * over and over. Each throws ioredis' error, or UnservedError while the node with these keys is away.
  */
 export function createMemberStore(connections: Pick<Connections, 'registry'>): MemberStore {
   const readSilent = async (): Promise<string[]> => {

@@ -7,8 +7,9 @@ import { splitSuffix } from '../redis/reservation-id.ts';
 import type { ScriptAnswer } from '../redis/scripts.ts';
 
 /**
- * `settled`: `delayMs` after the hold's end by Redis' clock, negative before it. `absent`: no such hold. `broken`: the
- * lane contradicts the settlement, and a repeat will not change that. `unanswered`: Redis is away; ask again.
+ * `settled`: `delayMs` after the hold's end by Redis' clock, negative before it. `absent`: no such hold.
+ * `broken`: the lane contradicts the settlement, and a repeat will not change that. `unanswered`: Redis is
+ * away; ask again.
  */
 export type SettleAnswer =
   | { result: 'settled'; delayMs: number }
@@ -22,8 +23,9 @@ export type Settle = (
 ) => Promise<SettleAnswer[]>;
 
 /**
- * Our script's own word, or an error of its code or its keys' types: this lane is broken, and only this one. Everything
- * else is Redis that cannot serve now. (Redis 7 begins errors of a script's code with the place in it.)
+ * Our script's own word, or an error of its code or its keys' types: this lane is broken, and only this one.
+ * Everything else is Redis that cannot serve now. (Redis 7 begins errors of a script's code with the place in
+ * it.)
  */
 const BROKEN = /^(SECKILL_|WRONGTYPE |ERR user_script)/;
 

@@ -20,7 +20,9 @@ import type { Settle, SettleAnswer } from './settlements.ts';
 
 export const SETTLER_GROUP = 'seckill.settler';
 
-/** All I/O, time and chance come in here, so that a test can run this file with engines that misbehave (D40). */
+/**
+ * All I/O, time and chance come in here, so that a test can run this file with engines that misbehave (D40).
+ */
 export interface SettlerDeps {
   settle: Settle;
   publisher: Publisher;
@@ -42,8 +44,8 @@ interface ValidSettlement {
 const BACKOFF = { baseMs: 50, capMs: 1_000 };
 
 /**
- * Settlements from Kafka to Redis. An offset is passed only after Redis answered (`appendfsync always`: it is on disk
- * then); what comes twice finds no hold (INV-5). Knows no Kafka and no Redis, only its parts.
+ * Settlements from Kafka to Redis. An offset is passed only after Redis answered (`appendfsync always`: it is
+ * on disk then); what comes twice finds no hold (INV-5). Knows no Kafka and no Redis, only its parts.
  */
 export class Settler {
   readonly #deps: SettlerDeps;
@@ -53,8 +55,8 @@ export class Settler {
   }
 
   /**
-   * Returns when the batch is settled or the consumer stops. While Redis is away it waits, for ever, keeping its place
-   * in the group.
+   * Returns when the batch is settled or the consumer stops. While Redis is away it waits, for ever, keeping
+   * its place in the group.
    * @throws what a heartbeat throws; or InvariantError, which must end the process.
    */
   async handleBatch(batch: Batch, context: BatchContext): Promise<void> {

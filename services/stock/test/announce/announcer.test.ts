@@ -1,6 +1,7 @@
-// Goal: gateways hear of every change in time and of every user who reserved, whatever Redis or a process does meanwhile.
+// Goal: gateways hear of every change in time and of every user who reserved, whatever Redis or a process
+// does meanwhile.
 // Method: the assembled app and the announcer on a real Redis, and a subscriber of the test's own.
-import { Announcement, fnv1a, STATES_CHANNEL, type FullState } from '@seckill/contracts';
+import { Announcement, fnv1a, STATES_CHANNEL, type FullState, StockState } from '@seckill/contracts';
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { Compile } from 'typebox/compile';
@@ -123,6 +124,8 @@ await t.test(
     );
     const { body } = await send('GET', path);
     const full = body as unknown as FullState;
+    const told = [...Object.keys(StockState.properties), 'channels', 'users'];
+    t.same(Object.keys(body).sort(), told.sort(), 'no fence and nothing else that only an opening needs');
     const bytes = Buffer.from(full.users ?? '', 'base64');
     const hashes = Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readUInt32LE(4 * index));
     t.equal(full.sequence, 250);

@@ -1,7 +1,8 @@
-// Goal: the audit reads what the engines hold, sees whatever is between them and is not misled by other sales; the role
-// tells what it found once, keeps it in mind and starves no sale.
-// Method: a real Redis; a real Kafka with topics and a group of the test's own, so that their lags are its own too; what
-// Postgres stores is told by the stand-in of order. Both services together: test/invariants/audit.test.ts.
+// Goal: the audit reads what the engines hold, sees whatever is between them and is not misled by other
+// sales; the role tells what it found once, keeps it in mind and starves no sale.
+// Method: a real Redis; a real Kafka with topics and a group of the test's own, so that their lags are its
+// own too; what Postgres stores is told by the stand-in of order. Both services together:
+// test/invariants/audit.test.ts.
 import { RESERVATION_CREATED, TOPICS, type Audit, type LedgerReading, type Topic } from '@seckill/contracts';
 import { createPublisher, createRegistry, systemClock } from '@seckill/runtime';
 import t from 'tap';

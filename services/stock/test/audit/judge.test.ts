@@ -1,5 +1,5 @@
-// Goal: prove the judge. Where all is well every invariant holds, each way to break one is found under its name and by
-// its amount, and what moves is judged by nobody.
+// Goal: prove the judge. Where all is well every invariant holds, each way to break one is found under its
+// name and by its amount, and what moves is judged by nobody.
 // Method: one consistent reading, bent in one place at a time; nothing here talks to an engine.
 import {
   INVARIANT_NAMES,

@@ -1,5 +1,6 @@
 // Goal: a sale opens once it is loaded and order agrees, whatever was interrupted or done twice before.
-// Method: control states over HTTP against lanes in every intermediate state, two stock processes on one Redis.
+// Method: control states over HTTP against lanes in every intermediate state, two stock processes on one
+// Redis.
 import t from 'tap';
 import { laneKeys } from '../../src/redis/keys.ts';
 import { build, item } from '../support/build.ts';

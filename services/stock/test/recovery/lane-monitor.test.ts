@@ -1,6 +1,7 @@
 /**
- * Goal: a healthy lane is never closed because buyers were answered while Redis was asked about it. Method: the
- * lane monitor itself, with a lane opener whose answer is overtaken by an acknowledgement, as happens under load.
+ * Goal: a healthy lane is never closed because buyers were answered while Redis was asked about it. Method:
+ * the lane monitor itself, with a lane opener whose answer is overtaken by an acknowledgement, as happens
+ * under load.
  */
 import { createLogger, createRegistry, systemClock } from '@seckill/runtime';
 import { test } from 'tap';

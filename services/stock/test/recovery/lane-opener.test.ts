@@ -1,6 +1,7 @@
-// Goal: a closed lane opens only as what Postgres can vouch for, and always opens in the end (docs/recovery.md, "The gate").
-// Method: the real gate on a real Redis against an order whose answers the test sets; a process "dies" by an error thrown
-// before one of its steps. Both services, real kills and Kafka: test/faults.
+// Goal: a closed lane opens only as what Postgres can vouch for, and always opens in the end
+// (docs/recovery.md, "The gate").
+// Method: the real gate on a real Redis against an order whose answers the test sets; a process "dies" by an
+// error thrown before one of its steps. Both services, real kills and Kafka: test/faults.
 import { LIMITS, type SnapshotOrder } from '@seckill/contracts';
 import { systemClock, type Clock } from '@seckill/runtime';
 import t from 'tap';

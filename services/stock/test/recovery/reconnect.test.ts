@@ -1,7 +1,7 @@
-// Goal: a Redis that lost nothing is sold from, whatever happened to the connection to it and whoever else is away; a Redis
-// that is another, or has less than buyers were told, is not. Method: the lane monitor as it runs on a real Redis under
-// buyers, an order that refuses everything, an outbox that nobody empties (as while Kafka is away); connections are killed,
-// Redis is stopped, paused, emptied and restarted.
+// Goal: a Redis that lost nothing is sold from, whatever happened to the connection to it and whoever else is
+// away; a Redis that is another, or has less than buyers were told, is not. Method: the lane monitor as it
+// runs on a real Redis under buyers, an order that refuses everything, an outbox that nobody empties (as
+// while Kafka is away); connections are killed, Redis is stopped, paused, emptied and restarted.
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { forwardTcp } from '../../../../test/support/tcp.ts';
@@ -31,7 +31,10 @@ interface Watched extends Built {
   closes: () => number;
 }
 
-/** A lane that has sold past its opening, under a lane monitor that knows it, while order, Kafka and the relay are away. */
+/**
+ * A lane that has sold past its opening, under a lane monitor that knows it, while order, Kafka and the relay
+ * are away.
+ */
 async function watch(t: Test, redisUrl = engines.redis): Promise<Watched> {
   const built = await build(t, { redisUrl });
   const stop = new AbortController();

@@ -1,4 +1,5 @@
-// Goal: records and reservation ids survive the way through Redis' text, and what cannot be ours is refused as our bug.
+// Goal: records and reservation ids survive the way through Redis' text, and what cannot be ours is refused
+// as our bug.
 // Method: round trips over random values; texts with a fact missing, broken or added.
 import fc from 'fast-check';
 import {

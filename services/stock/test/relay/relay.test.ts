@@ -1,6 +1,7 @@
-// Goal: every outbox entry reaches Kafka, in order, and is trimmed only after Kafka confirmed it (INV-2; D2, D3).
-// Method: real Redis and real Kafka. The one thing wrapped is the real producer's send: to drop a partition from a real
-// answer, or to act between confirmation and trim.
+// Goal: every outbox entry reaches Kafka, in order, and is trimmed only after Kafka confirmed it (INV-2; D2,
+// D3).
+// Method: real Redis and real Kafka. The one thing wrapped is the real producer's send: to drop a partition
+// from a real answer, or to act between confirmation and trim.
 import { randomBytes } from 'node:crypto';
 import { partitionOf, TOPICS } from '@seckill/contracts';
 import {

@@ -1,7 +1,7 @@
-// Goal: a lane whose time is over leaves Redis, the registry and the relay, however often and between which steps it was
-// interrupted; no lane that lives leaves the registry (docs/recovery.md, "End of life").
-// Method: a sale loaded with a window of the past, so that Redis' real clock finds it due; for the races one real command
-// waits until the other side is through.
+// Goal: a lane whose time is over leaves Redis, the registry and the relay, however often and between which
+// steps it was interrupted; no lane that lives leaves the registry (docs/recovery.md, "End of life").
+// Method: a sale loaded with a window of the past, so that Redis' real clock finds it due; for the races one
+// real command waits until the other side is through.
 import { createPublisher, createRegistry, systemClock } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
 import t from 'tap';

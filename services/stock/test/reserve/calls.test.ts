@@ -1,5 +1,5 @@
-// Goal: each request of a batch is decided in one call, in its place and in order beside those of its lane. Method: batches of
-// several lanes, one of them longer than a call takes.
+// Goal: each request of a batch is decided in one call, in its place and in order beside those of its lane.
+// Method: batches of several lanes, one of them longer than a call takes.
 import type { ReserveItem } from '@seckill/contracts';
 import t from 'tap';
 import { RESERVE_CALL_COUNT_MAX, splitIntoCalls } from '../../src/reserve/calls.ts';

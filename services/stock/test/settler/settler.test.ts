@@ -1,4 +1,5 @@
-// Goal: every settlement in Kafka is applied to Redis once, whatever repeats, breaks or is away meanwhile (INV-5).
+// Goal: every settlement in Kafka is applied to Redis once, whatever repeats, breaks or is away meanwhile
+// (INV-5).
 // Method: real Redis and real Kafka, a topic of its own per test; processes and engines are killed for real.
 import { setTimeout as delay } from 'node:timers/promises';
 import { HEADERS, RESERVATION_SETTLED, TOPICS, type Reservation } from '@seckill/contracts';

@@ -1,7 +1,8 @@
-// Goal: 2,000 holds that end together are for sale again at once, while reservations go on (stock's share of INV-5).
-// Method: as order's relay would, 2,000 settlements go to Kafka at once, on a lane that is busy with reservations of
-// another item. Prints the figures. The 2 s of INV-5 are for the whole way, which test/invariants/ times; the settler
-// may take half of them after Kafka has confirmed the last.
+// Goal: 2,000 holds that end together are for sale again at once, while reservations go on (stock's share of
+// INV-5).
+// Method: as order's relay would, 2,000 settlements go to Kafka at once, on a lane that is busy with
+// reservations of another item. Prints the figures. The 2 s of INV-5 are for the whole way, which
+// test/invariants/ times; the settler may take half of them after Kafka has confirmed the last.
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { build, item, until } from '../support/build.ts';

@@ -1,6 +1,7 @@
-// Goal: units that wait for a settler that died or sleeps come back within seconds, not after Kafka's session time of 10 s
-// (INV-5).
-// Method: settler processes as they are deployed, killed and frozen for real, on a real Kafka with all twelve partitions.
+// Goal: units that wait for a settler that died or sleeps come back within seconds, not after Kafka's session
+// time of 10 s (INV-5).
+// Method: settler processes as they are deployed, killed and frozen for real, on a real Kafka with all twelve
+// partitions.
 import { performance } from 'node:perf_hooks';
 import { TOPICS } from '@seckill/contracts';
 import { startEngines } from '@seckill/stack';
@@ -8,8 +9,8 @@ import t, { type Test } from 'tap';
 import { laneKeys, MEMBERS_KEY } from '../../src/redis/keys.ts';
 import type { StockProcess } from '../support/process.ts';
 
-// The settlers' group is one for a whole Kafka, and other tests have settlers too: so engines of this test's own, which
-// the supports read from the environment when they are loaded.
+// The settlers' group is one for a whole Kafka, and other tests have settlers too: so engines of this test's
+// own, which the supports read from the environment when they are loaded.
 for (const variable of ['REDIS_URL', 'KAFKA_BROKERS']) Reflect.deleteProperty(process.env, variable);
 const engines = await startEngines({
   name: `takeover-${process.pid}`,
@@ -25,8 +26,8 @@ const { startStock } = await import('../support/process.ts');
 const { openSale, publishSettled, reserveMany, settledMessage } = await import('../support/settling.ts');
 
 /**
- * From the death of a settler until another has settled what waited in its partitions. The docs promise 3 s; here the
- * machine also runs other tests. Kafka alone would take 10 s.
+ * From the death of a settler until another has settled what waited in its partitions. The docs promise 3 s;
+ * here the machine also runs other tests. Kafka alone would take 10 s.
  */
 const TAKEOVER_MS = 5_000;
 /** Over twelve partitions: none is without a message. */

@@ -48,7 +48,10 @@ export interface Built extends Api {
   /** Hands a control state over as order does: again until stock acknowledges. */
   hand: (control: ControlState) => Promise<Record<string, unknown>>;
   reserve: (...items: ReserveItem[]) => Promise<ReserveAnswer[]>;
-  /** Reserves as a client does: again with the same keys until every answer is known. @throws when one is refused. */
+  /**
+   * Reserves as a client does: again with the same keys until every answer is known. @throws when one is
+   * refused.
+   */
   reserveAll: (items: ReserveItem[]) => Promise<void>;
 }
 
@@ -57,7 +60,9 @@ const away = async (): Promise<never> => {
 };
 const kafkaAway: KafkaOffsets = { readEnds: away, readLag: away, count: away };
 
-/** What main.ts assembles for the role `http`, on a real Redis; nothing runs by itself, and no port is taken. */
+/**
+ * What main.ts assembles for the role `http`, on a real Redis; nothing runs by itself, and no port is taken.
+ */
 export async function build(
   t: Test,
   options: {

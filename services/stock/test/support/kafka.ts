@@ -55,7 +55,10 @@ export async function connectProducer(t: Test): Promise<Producer> {
   return producer;
 }
 
-/** Undefined for what is no JSON: order's tests put messages of that kind on the same topics, for their intake to park. */
+/**
+ * Undefined for what is no JSON: order's tests put messages of that kind on the same topics, for their intake
+ * to park.
+ */
 function parse(value: Buffer | undefined): unknown {
   try {
     return JSON.parse(value?.toString() ?? 'null');
