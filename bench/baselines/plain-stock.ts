@@ -1,6 +1,6 @@
 /**
- * Baseline `plain`: a constant stub in stock's place, behind the product's own gateway, all of it. What the gateway, the
- * load and the HTTP hop between them cost when nothing is decided and nothing is stored.
+ * Baseline `plain`: a constant stub in stock's place, behind the product's own gateway, all of it. What the
+ * gateway, the load and the HTTP hop between them cost when nothing is decided and nothing is stored.
  */
 import { createServer } from 'node:http';
 

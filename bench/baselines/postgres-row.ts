@@ -1,7 +1,7 @@
 /**
- * Baseline: one conditional UPDATE and one INSERT per reservation. Every buyer of a SKU waits for its one row, which stays
- * locked until the commit is on disk, so more connections than a few only wait: 16 keep the row busy and the queue in
- * the pool instead of in PostgreSQL's lock table.
+ * Baseline: one conditional UPDATE and one INSERT per reservation. Every buyer of a SKU waits for its one
+ * row, which stays locked until the commit is on disk, so more connections than a few only wait: 16 keep the
+ * row busy and the queue in the pool instead of in PostgreSQL's lock table.
  */
 import { countOrders, openPostgresShop } from './postgres-shop.ts';
 import { serveShop } from './shop.ts';

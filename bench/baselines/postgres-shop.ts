@@ -25,8 +25,8 @@ export interface PostgresShopOptions {
   tables: string;
   open(pool: Pool, saleId: string, items: SaleItemInput[]): Promise<void>;
   /**
-   * One statement that takes units and stores the order, or does neither: $1 id, $2 sale, $3 user, $4 key, $5 SKU, $6
-   * quantity, $7 channel. Its rows are those of the order.
+   * One statement that takes units and stores the order, or does neither: $1 id, $2 sale, $3 user, $4 key, $5
+   * SKU, $6 quantity, $7 channel. Its rows are those of the order.
    */
   reserve: string;
   count(pool: Pool, saleId: string): Promise<ItemCounts>;
@@ -60,7 +60,8 @@ export async function openPostgresShop(options: PostgresShopOptions): Promise<Sh
         values: [id, saleId, userId, idempotencyKey, sku, quantity, channelId ?? null],
       });
       const [row] = rows;
-      // Nothing was inserted then, so no key could clash: a repeat is looked for before the buyer hears "sold out".
+      // Nothing was inserted then, so no key could clash: a repeat is looked for before the buyer hears "sold
+      // out".
       if (row === undefined) return (await replay(request)) ?? { outcome: 'sold_out' };
       return { outcome: 'reserved', replayed: false, reservation: reservationOf(request, row) };
     } catch (error) {

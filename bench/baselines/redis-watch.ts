@@ -1,6 +1,7 @@
 /**
- * Baseline: optimistic locking in Redis. WATCH the counter, read it and the key, then MULTI … EXEC, and again when another
- * buyer was faster. WATCH belongs to a connection, so each reservation under way has one of its own.
+ * Baseline: optimistic locking in Redis. WATCH the counter, read it and the key, then MULTI … EXEC, and again
+ * when another buyer was faster. WATCH belongs to a connection, so each reservation under way has one of its
+ * own.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,12 +11,14 @@ import type { Redis } from 'ioredis';
 import { toReservation, type ItemCounts, type SaleItemInput } from './contracts.ts';
 import { serveShop, type Shop, type ShopAnswer, type ShopRequest } from './shop.ts';
 
-/** Of those that read at the same time one wins: more connections lose more rounds, fewer leave Redis idle. */
+/**
+ * Of those that read at the same time one wins: more connections lose more rounds, fewer leave Redis idle.
+ */
 const CONNECTIONS = 4;
 /**
- * Connections of one event loop fall into step, and then one of them loses round after round: up to 306 in 14,525
- * reservations. With a random wait after every second one at most 54 in 15,704, at the same rate (two runs of 8 s each).
- * Twice that is given up.
+ * Connections of one event loop fall into step, and then one of them loses round after round: up to 306 in
+ * 14,525 reservations. With a random wait after every second one at most 54 in 15,704, at the same rate (two
+ * runs of 8 s each). Twice that is given up.
  */
 const ATTEMPTS_MAX = 100;
 const STEP_ATTEMPTS = 2;

@@ -1,7 +1,7 @@
 /**
- * What the baselines share: a Fastify server with the product's own identity, validation and errors, one reservation a
- * request, straight to one engine. They do less than the product (no limit per buyer, no cap per channel, no rate
- * limit, no log line a request), so a ratio to them errs on their side.
+ * What the baselines share: a Fastify server with the product's own identity, validation and errors, one
+ * reservation a request, straight to one engine. They do less than the product (no limit per buyer, no cap
+ * per channel, no rate limit, no log line a request), so a ratio to them errs on their side.
  */
 import {
   ReserveRequest,

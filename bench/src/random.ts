@@ -1,4 +1,7 @@
-/** Seeded numbers in [0, 1): mulberry32, so that a crowd can be replayed from the seed it printed. Not for secrets. */
+/**
+ * Seeded numbers in [0, 1): mulberry32, so that a crowd can be replayed from the seed it printed. Not for
+ * secrets.
+ */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -16,9 +16,10 @@ export function spread(values: readonly number[]): number {
 const EXACT_COUNT_MAX = 20;
 
 /**
- * Two-sided p of Mann-Whitney's U: how often a difference in rank as large as this comes by chance alone, if both are
- * drawn from the same. Exact by counting for up to 20 values in all, ties included; beyond it the normal approximation
- * with correction for ties and continuity (Mann and Whitney 1947; Lehmann, "Nonparametrics", section 1).
+ * Two-sided p of Mann-Whitney's U: how often a difference in rank as large as this comes by chance alone, if
+ * both are drawn from the same. Exact by counting for up to 20 values in all, ties included; beyond it the
+ * normal approximation with correction for ties and continuity (Mann and Whitney 1947; Lehmann,
+ * "Nonparametrics", section 1).
  */
 export function mannWhitney(left: readonly number[], right: readonly number[]): number {
   const ranks = midRanks([...left, ...right]);
@@ -80,7 +81,8 @@ function upperTail(z: number): number {
 const RESAMPLES = 2_000;
 
 /**
- * 95 % interval of the ratio of medians, right to left, by bootstrap; the same seed every time, so it repeats.
+ * 95 % interval of the ratio of medians, right to left, by bootstrap; the same seed every time, so it
+ * repeats.
  * @returns null when a median of the left can be 0: the ratio has no bounds then.
  */
 export function ratioInterval(left: readonly number[], right: readonly number[]): [number, number] | null {

@@ -1,5 +1,6 @@
-// Goal: the baselines are honest. Each sells every unit and never one more under a race, stores an order for each, and
-// answers a repeated key alike. Method: each as a process of its own on the real engines, more buyers than units at once.
+// Goal: the baselines are honest. Each sells every unit and never one more under a race, stores an order for
+// each, and answers a repeated key alike. Method: each as a process of its own on the real engines, more
+// buyers than units at once.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { freePorts, startChild } from '@seckill/stack';

@@ -1,6 +1,7 @@
-// Goal: every scenario runs, its verdict is read from the engines in the same run, and its files are whole. Method: one
-// stack for all; each scenario for two seconds at a small rate, most of them at the same time. Of latencies nothing is
-// expected here: the scenarios disturb each other, and a run may rightly call itself invalid.
+// Goal: every scenario runs, its verdict is read from the engines in the same run, and its files are whole.
+// Method: one stack for all; each scenario for two seconds at a small rate, most of them at the same time. Of
+// latencies nothing is expected here: the scenarios disturb each other, and a run may rightly call itself
+// invalid.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -133,8 +134,9 @@ await t.test('a stack for all', async (t) => {
     }
   });
 
-  // At once, each with a sale of its own; but one pauses order, which the others need, and one bounds time. Open
-  // generators are real-time threads: beside seven of them a closed one may not get an answer in its whole window.
+  // At once, each with a sale of its own; but one pauses order, which the others need, and one bounds time.
+  // Open generators are real-time threads: beside seven of them a closed one may not get an answer in its
+  // whole window.
   const alone = ['intake', 'settle-storm'];
   for (const kind of ['closed', 'open']) {
     const together = LOAD_SCENARIOS.filter(

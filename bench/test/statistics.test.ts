@@ -1,5 +1,5 @@
-// Goal: a verdict of the bench is worth its word. Method: synthetic data whose answer is known, from tables or by
-// construction; a baseline run that is bent is found.
+// Goal: a verdict of the bench is worth its word. Method: synthetic data whose answer is known, from tables
+// or by construction; a baseline run that is bent is found.
 import t from 'tap';
 import { compareSamples, diffFiles } from '../src/compare/diff.ts';
 import { FIGURES, figuresOf } from '../src/compare/figures.ts';

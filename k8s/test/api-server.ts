@@ -1,4 +1,7 @@
-/** A real API server over a real etcd on loopback, with its data, certificates and tokens in a folder of its own. */
+/**
+ * A real API server over a real etcd on loopback, with its data, certificates and tokens in a folder of its
+ * own.
+ */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,9 @@
 /**
- * Goal: a real API server takes every overlay and combination as it is, without a warning, and refuses what is wrong.
- * Method: kube-apiserver and etcd on loopback, with Pod Security admission and the operators' kinds; first dry runs of
- * all, then the overlays for real. No controller runs: nothing is rolled out, and Pods are asked for by the test.
+ * Goal: a real API server takes every overlay and combination as it is, without a warning, and refuses what
+ * is wrong.
+ * Method: kube-apiserver and etcd on loopback, with Pod Security admission and the operators' kinds; first
+ * dry runs of all, then the overlays for real. No controller runs: nothing is rolled out, and Pods are asked
+ * for by the test.
  */
 import { findApiServer } from '@seckill/stack';
 import t from 'tap';

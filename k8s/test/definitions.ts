@@ -1,4 +1,7 @@
-/** CustomResourceDefinitions of the operators' resources, written from the same models that validate without a server. */
+/**
+ * CustomResourceDefinitions of the operators' resources, written from the same models that validate without a
+ * server.
+ */
 import ts from 'typescript';
 import type { Resource } from './render.ts';
 import { compileTypes, isBuiltIn } from './schema.ts';

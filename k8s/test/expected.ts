@@ -1,4 +1,6 @@
-/** What manifests must agree with, read from where it is decided: the services' config.ts, contracts, compose. */
+/**
+ * What manifests must agree with, read from where it is decided: the services' config.ts, contracts, compose.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TOPICS } from '@seckill/contracts';

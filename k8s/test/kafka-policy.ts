@@ -1,4 +1,7 @@
-/** Kafka's part of the house's rules: who may do what there. They bind where Kafka is a resource of the rendering (Strimzi). */
+/**
+ * Kafka's part of the house's rules: who may do what there. They bind where Kafka is a resource of the
+ * rendering (Strimzi).
+ */
 import { TOPIC_LIST } from './expected.ts';
 import type { Resource } from './render.ts';
 import { matches, variablesOf, workloadsOf, type Workload } from './workload.ts';

@@ -1,4 +1,7 @@
-/** What the test of Kafka's users runs on: the production overlay, a secure Kafka, Redis, PostgreSQL, and a node for its pods. */
+/**
+ * What the test of Kafka's users runs on: the production overlay, a secure Kafka, Redis, PostgreSQL, and a
+ * node for its pods.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -107,7 +110,10 @@ export function runFile(file: string, args: string[], env: NodeJS.ProcessEnv): P
   return run(process.execPath, [join(ROOT, file), ...args], { timeoutMs: 90_000, env });
 }
 
-/** With standard input by a pipe, as `kubectl exec -i` gives it; ours would be a socket, which cannot be opened by its path. */
+/**
+ * With standard input by a pipe, as `kubectl exec -i` gives it; ours would be a socket, which cannot be
+ * opened by its path.
+ */
 export function runPiped(
   file: string,
   args: string[],

@@ -1,6 +1,8 @@
 /**
- * Goal: every overlay and combination of components renders, is valid to the last field, and passes the linters.
- * Method: the real kubectl; models of the resources for values and fields; kube-score, and kube-linter where it is.
+ * Goal: every overlay and combination of components renders, is valid to the last field, and passes the
+ * linters.
+ * Method: the real kubectl; models of the resources for values and fields; kube-score, and kube-linter where
+ * it is.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

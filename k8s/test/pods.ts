@@ -1,4 +1,7 @@
-/** What a kubelet does of a workload, on this machine: its variables, its secrets as files, its program; no container. */
+/**
+ * What a kubelet does of a workload, on this machine: its variables, its secrets as files, its program; no
+ * container.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts, ROOT, startChild, untilServing, type Child } from '@seckill/stack';

@@ -1,5 +1,6 @@
 /**
- * Goal: each rule of the house would notice its breach, and manifests agree with config.ts, compose and documentation.
+ * Goal: each rule of the house would notice its breach, and manifests agree with config.ts, compose and
+ * documentation.
  * Method: renderings bent in one place, which the rule must tell; names read from where they are decided.
  * That the rules hold in every combination is in manifests.test.ts.
  */

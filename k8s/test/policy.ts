@@ -317,7 +317,10 @@ const redis: Rule = (resources) =>
         .map((line) => `redis: not ${line}`);
     });
 
-/** Stock and gateway know of a cluster exactly where there is one, and it costs only the lanes of the node that is lost. */
+/**
+ * Stock and gateway know of a cluster exactly where there is one, and it costs only the lanes of the node
+ * that is lost.
+ */
 const cluster: Rule = (resources) => {
   const nodes = workloadsOf(resources).find(({ name }) => name === 'redis-cluster');
   const wrong = workloadsOf(resources)

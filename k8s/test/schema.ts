@@ -1,6 +1,7 @@
 /**
- * Strict validation without a cluster, against models generated from Kubernetes' own and the operators' definitions:
- * their validators find wrong values and enums, the compiler finds unknown fields in literals of their types.
+ * Strict validation without a cluster, against models generated from Kubernetes' own and the operators'
+ * definitions: their validators find wrong values and enums, the compiler finds unknown fields in literals of
+ * their types.
  */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';

@@ -1,6 +1,7 @@
 /**
- * A Kafka as ../components/strimzi makes one: TLS by an authority of its own, users by SCRAM-SHA-512, nothing allowed without
- * an ACL. One node, on loopback; its plain listener is the operators' way in, as Strimzi has one, and stands above the ACLs.
+ * A Kafka as ../components/strimzi makes one: TLS by an authority of its own, users by SCRAM-SHA-512, nothing
+ * allowed without an ACL. One node, on loopback; its plain listener is the operators' way in, as Strimzi has
+ * one, and stands above the ACLs.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

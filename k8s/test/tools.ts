@@ -1,6 +1,6 @@
 /**
- * Programs and data that check manifests, downloaded once by the ordinary package clients and kept in the cache outside
- * the checkout. What cannot be had is undefined, and the tests say so.
+ * Programs and data that check manifests, downloaded once by the ordinary package clients and kept in the
+ * cache outside the checkout. What cannot be had is undefined, and the tests say so.
  */
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
 // Goal: `docker compose up` is the whole system: it sells, and keeps INV-1 to INV-6. Needs a Docker engine.
-// Method: a project and secrets of its own on free ports, a seeded crowd over HTTP, then the demo's own audit.
+// Method: a project and secrets of its own on free ports, a seeded crowd over HTTP, then the demo's own
+// audit.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,6 @@
 // Goal: INV-1 to INV-6 survive SIGKILL of order and of stock (its relay included) while a crowd buys.
-// Method: the whole system, a seeded crowd that repeats its keys, kills at fixed moments, then the demo's own audit.
+// Method: the whole system, a seeded crowd that repeats its keys, kills at fixed moments, then the demo's own
+// audit.
 import t from 'tap';
 import { judge, readSettled } from '../../bench/src/audit/audit.ts';
 import { planCrowd, runCrowd } from '../../bench/src/demo/crowd.ts';

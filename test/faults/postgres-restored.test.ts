@@ -1,6 +1,7 @@
-// Goal: a Postgres restored to an earlier state hears everything again from Kafka by its own offsets, and what Redis
-// sold meanwhile is neither lost (INV-2) nor sold twice (INV-1). Method: under a rush of buyers its files are copied,
-// and the copy is put in its place a while later, once with order stopped for it, once under its feet.
+// Goal: a Postgres restored to an earlier state hears everything again from Kafka by its own offsets, and
+// what Redis sold meanwhile is neither lost (INV-2) nor sold twice (INV-1). Method: under a rush of buyers
+// its files are copied, and the copy is put in its place a while later, once with order stopped for it, once
+// under its feet.
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -45,7 +46,8 @@ for (const isStopped of [true, false]) {
   const how = isStopped ? 'while order is stopped' : 'while order runs';
   await t.test(`Postgres is restored to an earlier state ${how}`, async (t) => {
     const saleId = isStopped ? 'restored' : 'restored-live';
-    // Ends of orders that the backup does not know are forgotten with it: money is told of in docs/operating/backup.md.
+    // Ends of orders that the backup does not know are forgotten with it: money is told of in
+    // docs/operating/backup.md.
     const rush = await startRush({ client, engines, saleId, random, isIdle: true });
     await copyData(data, backup);
     await untilMore(rush, 60);

@@ -1,7 +1,8 @@
-// Goal: whoever rebuilds may be stopped or die at any point, and another may do the same at the same time: the lane
-// opens by itself, under the newest epoch alone (INV-1), and nothing promised is lost (INV-2). Method: under a rush of
-// buyers Redis is emptied; as soon as one of two stock processes holds the right to rebuild, one is stopped or killed a
-// random moment later, while the other goes on; order and Kafka are taken away during a check.
+// Goal: whoever rebuilds may be stopped or die at any point, and another may do the same at the same time:
+// the lane opens by itself, under the newest epoch alone (INV-1), and nothing promised is lost (INV-2).
+// Method: under a rush of buyers Redis is emptied; as soon as one of two stock processes holds the right to
+// rebuild, one is stopped or killed a random moment later, while the other goes on; order and Kafka are taken
+// away during a check.
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
@@ -30,7 +31,10 @@ async function startSecond(name: string) {
   return child;
 }
 
-/** Empties Redis and waits until a rebuild has come to a step, and a random moment more. @returns what was lost. */
+/**
+ * Empties Redis and waits until a rebuild has come to a step, and a random moment more. @returns what was
+ * lost.
+ */
 async function emptyAndWait(saleId: string, step: 'kept' | 'created' | 'loaded'): Promise<Set<string>> {
   const lost = await flushAll(redis, saleId);
   const isThere = async () => {

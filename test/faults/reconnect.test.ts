@@ -1,6 +1,7 @@
-// Goal: whoever has an unharmed Redis sells on, however much was sold and whoever else is away: a connection that is killed,
-// and a Redis that is silent for three seconds, close no sale and load none. Method: the whole system on one Redis and on a
-// Redis Cluster with a sale of SECKILL_ORDERS stored orders; connections are killed with Kafka there and with Kafka killed.
+// Goal: whoever has an unharmed Redis sells on, however much was sold and whoever else is away: a connection
+// that is killed, and a Redis that is silent for three seconds, close no sale and load none. Method: the
+// whole system on one Redis and on a Redis Cluster with a sale of SECKILL_ORDERS stored orders; connections
+// are killed with Kafka there and with Kafka killed.
 import { startRedisCluster } from '@seckill/stack';
 import { Redis } from 'ioredis';
 import { Client as Postgres } from 'pg';
@@ -10,9 +11,14 @@ import { buildStack, saleInput, until, type Client } from '../support/stack.ts';
 const ORDERS = Number(process.env['SECKILL_ORDERS'] ?? 2_000);
 const BATCH = 250;
 const KILLS = 5;
-/** From the kill until a buyer has units again, by way of the gateway. Measured: 60 to 190 ms on a busy machine. */
+/**
+ * From the kill until a buyer has units again, by way of the gateway. Measured: 60 to 190 ms on a busy
+ * machine.
+ */
 const SOLD_AGAIN_MS = 1_000;
-/** Whoever loads needs the orders in PostgreSQL; a sale that is closed for longer than this is not waited for. */
+/**
+ * Whoever loads needs the orders in PostgreSQL; a sale that is closed for longer than this is not waited for.
+ */
 const WAITED_MS = 20_000;
 const SALE = 'reconnect';
 

@@ -1,6 +1,7 @@
-// Goal: on a Redis Cluster sales of different nodes sell at once; a node that dies under the rush, and a slot that moves
-// under it, close their own sales only, cost no promise and sell nothing twice (INV-1 to INV-6). Method: three primaries
-// with a replica each, a sale on each, crowds that buy, pay and cancel; SIGKILL, and a slot moved key by key.
+// Goal: on a Redis Cluster sales of different nodes sell at once; a node that dies under the rush, and a slot
+// that moves under it, close their own sales only, cost no promise and sell nothing twice (INV-1 to INV-6).
+// Method: three primaries with a replica each, a sale on each, crowds that buy, pay and cancel; SIGKILL, and
+// a slot moved key by key.
 import { slotOf } from '@seckill/runtime';
 import { moveSlot, startRedisCluster, type ClusterNode } from '@seckill/stack';
 import t, { type Test } from 'tap';

@@ -1,7 +1,7 @@
-// Goal: whatever happens to Redis' memory or disk, INV-1 to INV-6 hold, and every promise that had left its outbox is
-// kept. Method: the whole system under a rush of buyers who repeat their keys; Redis is killed, emptied and put back;
-// then every key is repeated and the engines are judged. What stood in the outbox at that moment is read in the same
-// step: nothing but that may be missing.
+// Goal: whatever happens to Redis' memory or disk, INV-1 to INV-6 hold, and every promise that had left its
+// outbox is kept. Method: the whole system under a rush of buyers who repeat their keys; Redis is killed,
+// emptied and put back; then every key is repeated and the engines are judged. What stood in the outbox at
+// that moment is read in the same step: nothing but that may be missing.
 import t from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';

@@ -1,6 +1,7 @@
-// Goal: a replica that lacks the tail may be promoted at any time, as another process and as the same one (whose run_id
-// stays, only master_replid changes): it is not sold from before it was compared (INV-1), and what had left the outbox
-// is kept (INV-2). Method: a second Redis replicates the first under a rush of buyers, its link is cut, it takes over.
+// Goal: a replica that lacks the tail may be promoted at any time, as another process and as the same one
+// (whose run_id stays, only master_replid changes): it is not sold from before it was compared (INV-1), and
+// what had left the outbox is kept (INV-2). Method: a second Redis replicates the first under a rush of
+// buyers, its link is cut, it takes over.
 import { startEngines } from '@seckill/stack';
 import type { Redis } from 'ioredis';
 import t from 'tap';

@@ -1,6 +1,7 @@
-// Goal: what a relay holds while Redis loses it costs no unit (INV-1, INV-3, INV-6), and is lost or refused only where
-// nobody else knew it; then it is told (INV-2). Method: the relay is a process of its own under a rush of buyers; it is
-// stopped, Redis is put back or emptied, and the relay wakes, or what it held is published after the rebuild.
+// Goal: what a relay holds while Redis loses it costs no unit (INV-1, INV-3, INV-6), and is lost or refused
+// only where nobody else knew it; then it is told (INV-2). Method: the relay is a process of its own under a
+// rush of buyers; it is stopped, Redis is put back or emptied, and the relay wakes, or what it held is
+// published after the rebuild.
 import { createKafka, createLogger, createProducer, createPublisher } from '@seckill/runtime';
 import { RESERVATION_CREATED, TOPICS } from '@seckill/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -48,7 +49,8 @@ await t.test('a relay that sleeps through a rebuild publishes old entries when i
     await untilMore(rush, 5);
   }
   t.comment(`${lost.size} reservations stood in the outbox`);
-  // What the relay still held came late, and buyers had bought again: whichever was stored second may be beyond a limit.
+  // What the relay still held came late, and buyers had bought again: whichever was stored second may be
+  // beyond a limit.
   await rush.stop();
   await untilStored(engines, 'sleeper');
   for (const id of await readBeyondLimits('sleeper')) lost.add(id);

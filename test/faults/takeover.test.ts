@@ -1,6 +1,7 @@
-// Goal: a service that is killed and started again goes on within seconds, not after Kafka's session time of 10 s: new
-// rows are stored, and units come back (INV-5).
-// Method: the whole system; order and stock are killed alone, and the time runs from the moment the next one is ready.
+// Goal: a service that is killed and started again goes on within seconds, not after Kafka's session time of
+// 10 s: new rows are stored, and units come back (INV-5).
+// Method: the whole system; order and stock are killed alone, and the time runs from the moment the next one
+// is ready.
 import t from 'tap';
 import { buildStack, saleInput, until } from '../support/stack.ts';
 

@@ -1,5 +1,6 @@
-// Goal: the tables of docs/operating name every environment variable of each service with its default, and no other. Method:
-// each service's own readConfig runs on an empty environment, and what it asks its ConfigReader for is written down.
+// Goal: the tables of docs/operating name every environment variable of each service with its default, and no
+// other. Method: each service's own readConfig runs on an empty environment, and what it asks its
+// ConfigReader for is written down.
 import { ConfigError, ConfigReader } from '@seckill/runtime';
 import t from 'tap';
 import { readConfig as readGateway } from '../../services/gateway/src/config.ts';
@@ -57,7 +58,10 @@ function defaultsOf(method: string, value: string | number | boolean | string[] 
   return typeof value === 'number' ? [String(value)] : [`\`${String(value)}\``];
 }
 
-/** The default that the tables give each variable of a service. `gateway 8080, stock 8081` in a shared table: its own. */
+/**
+ * The default that the tables give each variable of a service. `gateway 8080, stock 8081` in a shared table:
+ * its own.
+ */
 function readTables(service: Service): Map<string, string> {
   const documented = new Map<string, string>();
   for (const { heading, cells } of rowsOf(PAGES, 'variable')) {

@@ -1,6 +1,6 @@
 // Goal: an operator finds every line of the log that wants a person in docs/operating/logs.md.
-// Method: the texts that the services and the runtime log as errors, or end a process with, are read from their
-// sources.
+// Method: the texts that the services and the runtime log as errors, or end a process with, are read from
+// their sources.
 import t from 'tap';
 import ts from 'typescript';
 import { listFiles, read } from '../support/repository.ts';

@@ -1,5 +1,6 @@
-// Goal: the tables of docs/operating name every metric of the services with its labels, and no other. Method: every metrics.ts
-// of a service registers its metrics in a real registry, which is compared with the tables and with the names in the code.
+// Goal: the tables of docs/operating name every metric of the services with its labels, and no other. Method:
+// every metrics.ts of a service registers its metrics in a real registry, which is compared with the tables
+// and with the names in the code.
 import { createRegistry, type Registry } from '@seckill/runtime';
 import t from 'tap';
 import { filesBelow, namesIn, read, rowsOf } from './support.ts';

@@ -1,6 +1,6 @@
 // Goal: whoever follows a name in a comment, a document or a manifest finds what it names.
-// Method: every document, heading, decision, file, folder and npm script that is named anywhere is looked up in
-// the repository. All that is wrong is told at once.
+// Method: every document, heading, decision, file, folder and npm script that is named anywhere is looked up
+// in the repository. All that is wrong is told at once.
 import { dirname, join, normalize } from 'node:path';
 import t, { type Test } from 'tap';
 import { listFiles, read, readHeadings, readProse, type Prose } from '../support/repository.ts';

@@ -1,5 +1,6 @@
-// Goal: the order of precedence of a reservation's outcomes is one, wherever it stands. Method: the exported list is compared
-// with the header of the script, with what stock and the gateway answer, with the problem catalogue and with the documentation.
+// Goal: the order of precedence of a reservation's outcomes is one, wherever it stands. Method: the exported
+// list is compared with the header of the script, with what stock and the gateway answer, with the problem
+// catalogue and with the documentation.
 import { PROBLEMS, RESERVE_OUTCOMES } from '@seckill/contracts';
 import t from 'tap';
 import { read } from './support.ts';

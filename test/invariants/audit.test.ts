@@ -1,5 +1,6 @@
-// Goal: the audit tells the truth of a whole system: "in flight" while a crowd buys, "holds" once all is quiet, "broken"
-// when someone changes Redis or Postgres behind the services' back, and nothing at all without every engine.
+// Goal: the audit tells the truth of a whole system: "in flight" while a crowd buys, "holds" once all is
+// quiet, "broken" when someone changes Redis or Postgres behind the services' back, and nothing at all
+// without every engine.
 // Method: one stack; reservations over HTTP, the audit as an operator asks for it, the role by its metrics.
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';

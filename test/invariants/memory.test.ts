@@ -1,5 +1,6 @@
-// Goal: two gateways answer "sold out" from memory without Redis feeling it, and never to a buyer who has a key, never
-// from a state that is too old. Method: the whole system; a second gateway hears Redis through a proxy that can be cut.
+// Goal: two gateways answer "sold out" from memory without Redis feeling it, and never to a buyer who has a
+// key, never from a state that is too old. Method: the whole system; a second gateway hears Redis through a
+// proxy that can be cut.
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import t from 'tap';
@@ -141,7 +142,8 @@ await t.test('a sold-out storm is not felt by Redis', async (t) => {
   t.same([...codes], [['sold_out', total]]);
   // A gateway that did not get its turn for a second lets some through, rightly; this machine may be busy.
   t.ok(reserved < total / 10, `${reserved} of ${total} reached Redis`);
-  // What runs all the time: four lanes announced four times a second, and the relay's lease; the storm adds nothing.
+  // What runs all the time: four lanes announced four times a second, and the relay's lease; the storm adds
+  // nothing.
   t.ok(run - reserved < 60 * seconds + 60, `${run} scripts in ${seconds.toFixed(1)} s`);
 });
 

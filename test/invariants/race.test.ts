@@ -1,6 +1,6 @@
-// Goal: INV-1 at saturation. Thousands of buyers race for one SKU over HTTP and exactly the total is sold, stored and
-// answered. Method: autocannon as fast as it can (closed loop: it shows correctness here, not latency), a user, token
-// and key per request; then Redis and Postgres are asked.
+// Goal: INV-1 at saturation. Thousands of buyers race for one SKU over HTTP and exactly the total is sold,
+// stored and answered. Method: autocannon as fast as it can (closed loop: it shows correctness here, not
+// latency), a user, token and key per request; then Redis and Postgres are asked.
 import { randomUUID } from 'node:crypto';
 import autocannon from 'autocannon';
 import t from 'tap';

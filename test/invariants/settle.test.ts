@@ -1,4 +1,5 @@
-// Goal: every hold ends once and truthfully: paid, cancelled or expired, and its units are sold again (INV-5).
+// Goal: every hold ends once and truthfully: paid, cancelled or expired, and its units are sold again
+// (INV-5).
 // Method: the whole system over HTTP; notices signed as a provider signs them.
 import { randomUUID } from 'node:crypto';
 import standardwebhooks from 'standardwebhooks';

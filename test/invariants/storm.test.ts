@@ -1,4 +1,5 @@
-// Goal: INV-5's bound. 2,000 holds that end together are all for sale again within 2 s, while reservations go on.
+// Goal: INV-5's bound. 2,000 holds that end together are all for sale again within 2 s, while reservations go
+// on.
 // Method: the whole system; the time is taken from Redis and Postgres themselves (bench/src/audit/resale.ts).
 import { randomUUID } from 'node:crypto';
 import type { ReserveAnswer } from '@seckill/contracts';

@@ -1,5 +1,6 @@
-// Goal: a new version is rolled out in the middle of a sale and no request fails: every service with two replicas, each
-// replaced as a Deployment does it (maxSurge 1, maxUnavailable 0: the successor is ready, then SIGTERM and the drain).
+// Goal: a new version is rolled out in the middle of a sale and no request fails: every service with two
+// replicas, each replaced as a Deployment does it (maxSurge 1, maxUnavailable 0: the successor is ready, then
+// SIGTERM and the drain).
 // Method: real processes behind balancers that only know /readyz; a steady crowd; then the demo's own audit.
 import { randomUUID } from 'node:crypto';
 import type { Child } from '@seckill/stack';
@@ -18,7 +19,9 @@ const TOTAL = 1_000_000;
 
 const BUYERS_AT_ONCE = 8;
 
-/** In this time a balancer must have asked /readyz, also on a machine at load 8; 5 s is the services' default. */
+/**
+ * In this time a balancer must have asked /readyz, also on a machine at load 8; 5 s is the services' default.
+ */
 const DRAIN_MS = 3_000;
 
 /** A slow machine is not a failed request: longer than any pause of two busy cores, shorter than the test. */

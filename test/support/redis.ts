@@ -51,7 +51,10 @@ export async function flushAll(redis: Redis, saleId: string): Promise<Set<string
   return idsOf(saleId, (replies?.[0]?.[1] ?? []) as [string, string[]][]);
 }
 
-/** Makes it a replica of another. @returns the reservations that the relay had not removed, read in the same step. */
+/**
+ * Makes it a replica of another. @returns the reservations that the relay had not removed, read in the same
+ * step.
+ */
 export async function demote(redis: Redis, saleId: string, port: number): Promise<Set<string>> {
   const replies = await redis.multi().xrange(outboxKey(saleId), '-', '+').replicaof('127.0.0.1', port).exec();
   return idsOf(saleId, (replies?.[0]?.[1] ?? []) as [string, string[]][]);

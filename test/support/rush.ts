@@ -34,8 +34,9 @@ const REPEATED = new Set([
 const PATIENCE_MS = 120_000;
 
 /**
- * A crowd without an end: shoppers who buy, pay and cancel until they are told to stop, each repeating its key until it
- * hears a definite answer. Faults happen under it; afterwards every key is asked for its first answer again.
+ * A crowd without an end: shoppers who buy, pay and cancel until they are told to stop, each repeating its
+ * key until it hears a definite answer. Faults happen under it; afterwards every key is asked for its first
+ * answer again.
  */
 export class Rush {
   readonly history = new History();
@@ -78,8 +79,8 @@ export class Rush {
   }
 
   /**
-   * What is known to be lost is not asked for again, and whoever has asked already heard something else; it is told
-   * apart from what must still be there.
+   * What is known to be lost is not asked for again, and whoever has asked already heard something else; it
+   * is told apart from what must still be there.
    */
   forget(reservationIds: Set<string>): void {
     const { history } = this;

@@ -103,8 +103,8 @@ export function describeInFlight({
 const RESALE_MS_MAX = 2_000;
 
 /**
- * What only shows at the end: units of unpaid holds were back in time, who was told "paid" has a paid order, and in a
- * sale that far more people wanted than there was (`crowded`) every unit is paid.
+ * What only shows at the end: units of unpaid holds were back in time, who was told "paid" has a paid order,
+ * and in a sale that far more people wanted than there was (`crowded`) every unit is paid.
  */
 export function judgeResale(
   reading: Reading,
@@ -139,7 +139,10 @@ export function judgeResale(
   return findings;
 }
 
-/** Holds the engines' contents against each other and against what the crowd was promised. No finding: all hold. */
+/**
+ * Holds the engines' contents against each other and against what the crowd was promised. No finding: all
+ * hold.
+ */
 export function judge(reading: Reading, history: History): Finding[] {
   const findings: Finding[] = [];
   for (const sale of reading.sales) {
@@ -191,7 +194,8 @@ function judgePromises({ definition, lane, orders }: SaleReading, history: Histo
       report('INV-2', `${reservation.id}: the row differs from the promise`);
     }
   }
-  // Every sequence of the epoch has its row, promised or not: a gap is a reservation that got lost on its way.
+  // Every sequence of the epoch has its row, promised or not: a gap is a reservation that got lost on its
+  // way.
   const sequences = new Set(orders.filter(({ epoch }) => epoch === lane.epoch).map((row) => row.sequence));
   for (let sequence = 1; sequence <= lane.sequence; sequence += 1) {
     if (!sequences.has(sequence)) report('INV-2', `sequence ${lane.epoch}-${sequence} has no row`);

@@ -8,8 +8,8 @@ export interface Promised {
 }
 
 /**
- * What the crowd heard, answer by answer: the facts against which the audit holds the engines. It counts nothing on
- * behalf of the service.
+ * What the crowd heard, answer by answer: the facts against which the audit holds the engines. It counts
+ * nothing on behalf of the service.
  */
 export class History {
   /** By reservation id. */

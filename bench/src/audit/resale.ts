@@ -13,9 +13,9 @@ export interface ResaleDelays {
 }
 
 /**
- * Looks at the holds in Redis all the time and notes, by Redis' own clock, when each is gone: its units are back in
- * the same atomic step. Compared with the end that Postgres stored, it tells how long units were out of the shop
- * (INV-5) without believing any service's own figures.
+ * Looks at the holds in Redis all the time and notes, by Redis' own clock, when each is gone: its units are
+ * back in the same atomic step. Compared with the end that Postgres stored, it tells how long units were out
+ * of the shop (INV-5) without believing any service's own figures.
  * @returns a function that stops looking; then orders can be measured.
  */
 export function watchHolds(

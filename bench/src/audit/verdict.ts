@@ -17,7 +17,9 @@ export interface Counts {
 }
 
 export interface Verdict {
-  /** `engines`: read from Redis, Kafka and Postgres themselves. `http`: what the API tells, which proves less. */
+  /**
+   * `engines`: read from Redis, Kafka and Postgres themselves. `http`: what the API tells, which proves less.
+   */
   scope: 'engines' | 'http';
   holds: boolean;
   counts: Counts;

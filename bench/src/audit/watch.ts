@@ -5,8 +5,8 @@ import type { EngineReader } from '../engines/engines.ts';
 const INTERVAL_MS = 200;
 
 /**
- * INV-1 holds "at every instant", so it is looked at while the crowd runs, not only afterwards: each sample is one
- * reading of a lane (one HGETALL, hence consistent) and one of the ledger.
+ * INV-1 holds "at every instant", so it is looked at while the crowd runs, not only afterwards: each sample
+ * is one reading of a lane (one HGETALL, hence consistent) and one of the ledger.
  * @returns a function that stops and tells what was seen.
  */
 export function watchTotals(

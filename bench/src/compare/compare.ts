@@ -17,7 +17,10 @@ import { compareSaturation, compareSoldOut } from './saturation.ts';
 import { compareScripts } from './script-rate.ts';
 import { SUMMARY_VERSION } from '../run/summary.ts';
 
-/** In this order: latency and intake need the product's saturation, a million holds come last because they stay. */
+/**
+ * In this order: latency and intake need the product's saturation, a million holds come last because they
+ * stay.
+ */
 const PHASES: readonly [Phase, (comparison: Comparison) => Promise<void>][] = [
   ['scripts', compareScripts],
   ['saturation', compareSaturation],

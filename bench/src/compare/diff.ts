@@ -10,7 +10,9 @@ const VERSIONS: unknown[] = [1, 2];
 const CHANCE_MAX = 0.01;
 /** A smaller change is not worth a word, however sure. */
 const CHANGE_MIN = 0.02;
-/** With fewer even the clearest difference has a chance of more than one in a hundred: 2 / C(10, 5) = 0.008. */
+/**
+ * With fewer even the clearest difference has a chance of more than one in a hundred: 2 / C(10, 5) = 0.008.
+ */
 const SAMPLES_MIN = 5;
 
 export interface Difference {
@@ -55,7 +57,10 @@ function compareOne(name: string, values: number[], others: number[]): Differenc
   };
 }
 
-/** A Markdown table. @throws UsageError for a file that is no result of ours, and when the two have nothing in common. */
+/**
+ * A Markdown table. @throws UsageError for a file that is no result of ours, and when the two have nothing in
+ * common.
+ */
 export function diffFiles(leftFile: string, rightFile: string): string[] {
   const differences = compareSamples(readSamples(leftFile), readSamples(rightFile));
   if (differences.length === 0) throw new UsageError('the two files measure nothing in common');

@@ -9,8 +9,8 @@ const IN_FLIGHT_MAX = 2_000;
 const LAG_MISSING_MS = 30_000;
 
 /**
- * p99 of accepted reservations at half of the product's saturation, Poisson arrivals, beside the plain gateway under the
- * same arrivals; and the order lag meanwhile. µs, and ms for the lag.
+ * p99 of accepted reservations at half of the product's saturation, Poisson arrivals, beside the plain
+ * gateway under the same arrivals; and the order lag meanwhile. µs, and ms for the lag.
  */
 export async function compareLatency(comparison: Comparison): Promise<void> {
   const { scale, samples, log } = comparison;

@@ -17,8 +17,8 @@ const RETRY_MS = 100;
 const STORED_MS = 900_000;
 
 /**
- * Redis' bytes for each reservation, then the rate of reservations with a million of them in the sale beside a new sale
- * with a thousand, round by round. Users have 16 characters and keys 36.
+ * Redis' bytes for each reservation, then the rate of reservations with a million of them in the sale beside
+ * a new sale with a thousand, round by round. Users have 16 characters and keys 36.
  */
 export async function compareHolds(comparison: Comparison): Promise<void> {
   const { scale, samples, rig, log } = comparison;

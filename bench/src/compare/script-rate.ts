@@ -27,11 +27,11 @@ return 1`;
 const SCRIPTS = ['reserve', 'minimal', 'reserve one by one'] as const;
 
 /**
- * Requests a second that reserve.lua decides (one line, limit and channel cap; as many in a call as stock sends) and calls
- * a second of a script that only checks and decrements, both pipelined, 128 requests at once on each connection, on a
- * Redis of their own with the same settings: no service asks for a core meanwhile. The commands are
- * made before the clock runs, and answers are not parsed but for an ECHO that ends each pipeline, so that it is Redis
- * that is measured and not a client.
+ * Requests a second that reserve.lua decides (one line, limit and channel cap; as many in a call as stock
+ * sends) and calls a second of a script that only checks and decrements, both pipelined, 128 requests at once
+ * on each connection, on a Redis of their own with the same settings: no service asks for a core meanwhile.
+ * The commands are made before the clock runs, and answers are not parsed but for an ECHO that ends each
+ * pipeline, so that it is Redis that is measured and not a client.
  */
 export async function compareScripts({ scale, samples, log }: Comparison): Promise<void> {
   const engines = await startEngines({ name: `bench-script-${process.pid}`, only: ['redis'], anyName: true });

@@ -140,7 +140,10 @@ async function judgeSide(parts: {
   return (await judgeByEngines(target, saleId, history, before)).findings;
 }
 
-/** A baseline tells from its engine what it sold: as many orders as were accepted, and not more than there are. */
+/**
+ * A baseline tells from its engine what it sold: as many orders as were accepted, and not more than there
+ * are.
+ */
 async function judgeShop({ url }: Side, saleId: string, history: History): Promise<string[]> {
   const http = new Pool(url, { connections: 1, headersTimeout: 60_000 });
   const response = await http.request({ method: 'GET', path: `/v1/sales/${saleId}` });

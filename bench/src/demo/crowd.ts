@@ -10,8 +10,8 @@ import type { Scenario } from '../scenarios/scenario.ts';
 import { Shopper } from './shopper.ts';
 
 /**
- * `double-click`: the same key twice at once. `greedy`: goes on with new keys until told of the limit. `late`: comes
- * when all is gone.
+ * `double-click`: the same key twice at once. `greedy`: goes on with new keys until told of the limit.
+ * `late`: comes when all is gone.
  */
 type Habit = 'plain' | 'double-click' | 'greedy' | 'late';
 /** What becomes of a reservation. `walk-away`: nothing at all, the hold runs out. */
@@ -161,8 +161,8 @@ class Visit {
   }
 
   /**
-   * Reserves up to `times` reservations. Where a community's share is gone the buyer comes without the group; where
-   * fewer units are left than asked, the buyer takes what is left.
+   * Reserves up to `times` reservations. Where a community's share is gone the buyer comes without the group;
+   * where fewer units are left than asked, the buyer takes what is left.
    * @returns the request for which nothing is left at the moment, though some may come back.
    */
   async #insist(first: ReserveRequest, times: number, intent: Intent): Promise<ReserveRequest | undefined> {
@@ -187,8 +187,8 @@ class Visit {
   }
 
   /**
-   * Comes back every second or two until it has paid for something, or hears that nothing will come back any more.
-   * Money that came after the hold's end is refunded, and the buyer tries again.
+   * Comes back every second or two until it has paid for something, or hears that nothing will come back any
+   * more. Money that came after the hold's end is refunded, and the buyer tries again.
    */
   async #keepTrying(request: ReserveRequest): Promise<void> {
     let wanted = request;

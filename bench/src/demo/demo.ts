@@ -34,7 +34,10 @@ that not one unit too many was sold and not one buyer lost. Exit code 0 only whe
 
 const SCENARIOS: readonly Scenario[] = [oranges2000, mangoes1000];
 const OPENS_IN_MS = 3_000;
-/** Short, so that the units of buyers who walk away come back while the audience watches; in life it is minutes. */
+/**
+ * Short, so that the units of buyers who walk away come back while the audience watches; in life it is
+ * minutes.
+ */
 const HOLD_SECONDS = 8;
 const SETTLE_TIMEOUT_MS = 60_000;
 
@@ -71,7 +74,10 @@ async function openSales(http: Pool, info: StackInfo): Promise<number> {
   return opensAt;
 }
 
-/** How many of the crowd come for which sale: by the scenario's own measure, or the given number split the same way. */
+/**
+ * How many of the crowd come for which sale: by the scenario's own measure, or the given number split the
+ * same way.
+ */
 function crowdSizes(buyers: number | undefined): number[] {
   const sizes = SCENARIOS.map((scenario) => Math.round(totalOf(scenario) * scenario.crowding));
   if (buyers === undefined) return sizes;
@@ -87,7 +93,8 @@ async function sell(
 ): Promise<boolean> {
   const history = new History();
   const http = new Pool(info.gateway, { connections: 128, pipelining: 1, headersTimeout: 10_000 });
-  // Connections of their own: thousands of clicks wait for the crowd's few, and who holds a unit is not behind them.
+  // Connections of their own: thousands of clicks wait for the crowd's few, and who holds a unit is not
+  // behind them.
   const checkout = new Pool(info.gateway, { connections: 64, pipelining: 1, headersTimeout: 10_000 });
   const saleIds = SCENARIOS.map(({ sale }) => sale.id);
   const opensAt = await openSales(http, info);

@@ -9,8 +9,8 @@ const ATTEMPTS_MAX = 20;
 const RETRY_MS = 1_000;
 
 /**
- * Stands in for the payment provider, which no test machine has: it signs notices as one does (Standard Webhooks) and
- * repeats them until they are taken.
+ * Stands in for the payment provider, which no test machine has: it signs notices as one does (Standard
+ * Webhooks) and repeats them until they are taken.
  */
 export class Provider {
   readonly #http: Pool;

@@ -106,8 +106,8 @@ export function formatAudit(reading: Reading): string[] {
 }
 
 /**
- * `crowded`: of the sales, those that far more people wanted than there was. Only of these it was looked whether every
- * unit ends paid, so only of these it is said.
+ * `crowded`: of the sales, those that far more people wanted than there was. Only of these it was looked
+ * whether every unit ends paid, so only of these it is said.
  */
 export function formatVerdicts(
   findings: Finding[],

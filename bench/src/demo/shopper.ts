@@ -28,7 +28,9 @@ const REPEATED = new Set([
   'sale_not_open',
 ]);
 
-/** One buyer's storefront: sends reservations over HTTP as docs/http-api.md, "What a client does", asks for. */
+/**
+ * One buyer's storefront: sends reservations over HTTP as docs/http-api.md, "What a client does", asks for.
+ */
 export class Shopper {
   readonly #options: ShopperOptions;
 

@@ -127,7 +127,10 @@ export class EngineReader {
     return rows;
   }
 
-  /** The holds of a lane by the hash of buyer and key, and Redis' clock, in one atomic step; milliseconds since the epoch. */
+  /**
+   * The holds of a lane by the hash of buyer and key, and Redis' clock, in one atomic step; milliseconds
+   * since the epoch.
+   */
   async holds(saleId: string, lane = 0): Promise<{ now: number; holds: Set<string> }> {
     const replies = await this.#redis.multi().time().hkeys(`seckill:{${saleId}:${lane}}:holds`).exec();
     const [[, time] = [null, []], [, holds] = [null, []]] = replies ?? [];
@@ -248,8 +251,8 @@ export class EngineReader {
   }
 
   /**
-   * Takes housekeeping out of what is measured next, for whoever is measured: Redis rewrites its AOF and PostgreSQL
-   * writes a checkpoint now instead of at some moment of a run.
+   * Takes housekeeping out of what is measured next, for whoever is measured: Redis rewrites its AOF and
+   * PostgreSQL writes a checkpoint now instead of at some moment of a run.
    */
   async settleEngines(timeoutMs: number): Promise<void> {
     await this.#postgres.query('CHECKPOINT');
@@ -269,7 +272,10 @@ export class EngineReader {
     return rows[0]?.count ?? 0;
   }
 
-  /** Messages of the reservations topic that Postgres has not passed yet, by the offsets stored beside its rows. */
+  /**
+   * Messages of the reservations topic that Postgres has not passed yet, by the offsets stored beside its
+   * rows.
+   */
   async kafkaBacklog(): Promise<number> {
     const [ends, { rows }] = await Promise.all([
       this.#offsets(TOPICS.reservations),
@@ -282,7 +288,10 @@ export class EngineReader {
     return ends.reduce((sum, { partition, low, high }) => sum + high - (stored.get(partition) ?? low), 0);
   }
 
-  /** Ends of orders on their way back to Redis: rows that order has not published, messages stock has not settled. */
+  /**
+   * Ends of orders on their way back to Redis: rows that order has not published, messages stock has not
+   * settled.
+   */
   async settlementBacklog(): Promise<{ orderOutbox: number; messages: number }> {
     const { rows } = await this.#postgres.query<{ count: number }>(
       'SELECT count(*)::int AS count FROM outbox WHERE published_at IS NULL',
@@ -314,7 +323,9 @@ export class EngineReader {
     return new Map(ends.map(({ partition, high }) => [partition, high]));
   }
 
-  /** Reads the reservations topic from there to its end. @returns ids of the sale's reservations, each once. */
+  /**
+   * Reads the reservations topic from there to its end. @returns ids of the sale's reservations, each once.
+   */
   async publishedIds(saleId: string, from: Map<number, number>): Promise<Set<string>> {
     const ends = await this.reservationEnds();
     return readIds(this.#kafka, { from, ends, prefix: `${saleId}.` });

@@ -12,8 +12,9 @@ interface Reading {
 }
 
 /**
- * Reads what the reservations topic itself holds between two sets of offsets, in a group of its own, and keeps the keys
- * (reservation ids) with the prefix. @throws Error when the ends are not reached within a minute.
+ * Reads what the reservations topic itself holds between two sets of offsets, in a group of its own, and
+ * keeps the keys (reservation ids) with the prefix. @throws Error when the ends are not reached within a
+ * minute.
  */
 export async function readIds(kafka: Kafka, { from, ends, prefix }: Reading): Promise<Set<string>> {
   const topic = TOPICS.reservations.name;

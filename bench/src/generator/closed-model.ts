@@ -14,8 +14,9 @@ interface Slot {
 }
 
 /**
- * Saturation by autocannon: every connection asks again when it was answered. Its own counters are not used: it does
- * not count answers that never came (field/pitfalls: 4,341 of 43,413 lost, errors 0) and knows whole ms only.
+ * Saturation by autocannon: every connection asks again when it was answered. Its own counters are not used:
+ * it does not count answers that never came (field/pitfalls: 4,341 of 43,413 lost, errors 0) and knows whole
+ * ms only.
  */
 export async function runClosed(
   plan: Plan & { model: ClosedModel },

@@ -50,7 +50,9 @@ export interface GeneratorListener {
 
 export interface Generator {
   pid: number;
-  /** Sends the load, beginning at `startAt`, ms since 1970. @throws Error when the generator fails or hangs. */
+  /**
+   * Sends the load, beginning at `startAt`, ms since 1970. @throws Error when the generator fails or hangs.
+   */
   run(startAt: number): Promise<LoadResult>;
   stop: () => void;
 }

@@ -11,7 +11,10 @@ import { Recorder, type HistoryLine } from './latency-recorder.ts';
 import { RequestMaker } from './requests.ts';
 import { resolveLost } from './resolve.ts';
 
-/** Of one core. Beyond it answers wait in the generator's own queue, and the latency is its own (field, part D). */
+/**
+ * Of one core. Beyond it answers wait in the generator's own queue, and the latency is its own (field, part
+ * D).
+ */
 const UTILIZATION_MAX = 0.8;
 /** Of all arrivals. */
 const LATE_SHARE_MAX = 0.01;
@@ -55,9 +58,9 @@ async function run(plan: Plan): Promise<void> {
 }
 
 /**
- * Buyers do not wait for a server's processor: where we may (as root), requests leave before the services on the same
- * cores are served. Alike for every side; a generator that may not tells how late it was. This thread alone is made a
- * real-time one, so what it starts is not.
+ * Buyers do not wait for a server's processor: where we may (as root), requests leave before the services on
+ * the same cores are served. Alike for every side; a generator that may not tells how late it was. This
+ * thread alone is made a real-time one, so what it starts is not.
  */
 function goFirst(): void {
   try {
@@ -107,7 +110,9 @@ function startTicks(recorder: Recorder, startAt: number, durationMs: number): { 
   };
 }
 
-/** Our own share of a core between two instants; tells the parent at both, which reads what the others spent. */
+/**
+ * Our own share of a core between two instants; tells the parent at both, which reads what the others spent.
+ */
 function measureSelf(from: number, to: number): Promise<{ utilization: number }> {
   return new Promise((resolve) => {
     setTimeout(() => {

@@ -4,8 +4,9 @@ import type { BenchRequest } from './requests.ts';
 /** A minute: longer than any client waits. What is longer counts as this. */
 const LATENCY_US_MAX = 60_000_000;
 /**
- * Between two reservations whose way to Postgres is timed: each is looked for in the database. Evenly, for the relay works
- * four times a second: the first 50 of each second, 15 ms of it at saturation, would tell one phase of that only.
+ * Between two reservations whose way to Postgres is timed: each is looked for in the database. Evenly, for
+ * the relay works four times a second: the first 50 of each second, 15 ms of it at saturation, would tell one
+ * phase of that only.
  */
 const PROBE_INTERVAL_MS = 20;
 
@@ -63,7 +64,9 @@ export class Recorder {
   readonly samples: Sample[] = [];
   /** Of the measured part: rates and thresholds. */
   readonly window: Window = { answered: 0, accepted: 0, outcomes: {} };
-  /** Of the whole run, the warm-up included: all that is told as a count. What got no answer is `no_answer`. */
+  /**
+   * Of the whole run, the warm-up included: all that is told as a count. What got no answer is `no_answer`.
+   */
   readonly whole: Window = { answered: 0, accepted: 0, outcomes: {} };
   readonly #all = buildHistogram();
   readonly #accepted = buildHistogram();
@@ -80,7 +83,10 @@ export class Recorder {
   dropped = 0;
   late = 0;
 
-  /** `onProbe`: a reservation that was just answered, at this instant of the monotonic clock that processes share, ms. */
+  /**
+   * `onProbe`: a reservation that was just answered, at this instant of the monotonic clock that processes
+   * share, ms.
+   */
   constructor(onSample: (sample: Sample) => void, onProbe: (orderId: string, at: number) => void) {
     this.#onSample = onSample;
     this.#onProbe = onProbe;
@@ -110,7 +116,8 @@ export class Recorder {
   }
 
   answer(request: BenchRequest, answer: Answer): void {
-    // An answer that comes after the run was closed: its request is counted as lost already, and is asked again.
+    // An answer that comes after the run was closed: its request is counted as lost already, and is asked
+    // again.
     if (!this.#pending.delete(request)) return;
     this.answered += 1;
     const outcome = outcomeOf(request, answer);
@@ -137,7 +144,10 @@ export class Recorder {
     else if (request.kind === 'reserve') this.history.push(['rejected', outcome]);
   }
 
-  /** No answer: only a repeat with the same key can tell what became of it. Whoever waited in vain waited that long. */
+  /**
+   * No answer: only a repeat with the same key can tell what became of it. Whoever waited in vain waited that
+   * long.
+   */
   lose(request: BenchRequest, isMeasured: boolean, latencyUs: number): void {
     if (!this.#pending.delete(request)) return;
     this.#count(this.#sample, 'no_answer');
@@ -232,7 +242,10 @@ export function buildHistogram(): Histogram {
   });
 }
 
-/** A histogram answers with the upper end of a bucket, which may lie beyond the largest value that it was given. */
+/**
+ * A histogram answers with the upper end of a bucket, which may lie beyond the largest value that it was
+ * given.
+ */
 export function valueAt(histogram: Histogram, percentile: number): number {
   return Math.min(histogram.getValueAtPercentile(percentile), histogram.maxValue);
 }

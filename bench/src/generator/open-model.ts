@@ -13,9 +13,10 @@ const DRAIN_MS = 10_000;
 const TIMEOUT_MS = 10_000;
 
 /**
- * An open model: requests leave at instants planned before, and a latency runs from the planned instant, so that a
- * server that stalls is charged for everyone who came meanwhile (coordinated omission). autocannon's rate mode sends
- * a second's share at once and corrects by a wrong interval (field/pitfalls, section 8), hence this of our own.
+ * An open model: requests leave at instants planned before, and a latency runs from the planned instant, so
+ * that a server that stalls is charged for everyone who came meanwhile (coordinated omission). autocannon's
+ * rate mode sends a second's share at once and corrects by a wrong interval (field/pitfalls, section 8),
+ * hence this of our own.
  */
 export async function runOpen(
   plan: Plan & { model: OpenModel },
@@ -80,7 +81,10 @@ interface Heard {
   isReplay: boolean;
 }
 
-/** One request without promises or streams: half of `request()`'s cost, and the generator shares the server's cores. */
+/**
+ * One request without promises or streams: half of `request()`'s cost, and the generator shares the server's
+ * cores.
+ */
 export function dispatch(
   dispatcher: Dispatcher,
   { method, path, headers, body }: BenchRequest,

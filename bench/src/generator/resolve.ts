@@ -10,7 +10,8 @@ const RETRY_MS = 500;
 const CONCURRENCY = 32;
 
 /**
- * What a client should do: a reservation without an answer is repeated with its key until there is one (INV-2 and
+ * What a client should do: a reservation without an answer is repeated with its key until there is one (INV-2
+ * and
  * INV-4 are judged by it). Payments and readings are left.
  */
 export async function resolveLost(url: string, lost: BenchRequest[], recorder: Recorder): Promise<void> {

@@ -6,7 +6,10 @@ const PUBLISHED_MS = 20_000;
 const DRAIN_MS = 300_000;
 const POLL_MS = 10;
 
-/** Stops the process of order where it stands, so that reservations pile up in Kafka. @throws Error without its pid. */
+/**
+ * Stops the process of order where it stands, so that reservations pile up in Kafka. @throws Error without
+ * its pid.
+ */
 export function pauseOrder(target: Target): void {
   signalOrder(target, 'SIGSTOP');
 }
@@ -24,8 +27,8 @@ function signalOrder({ kind, pids }: Target, signal: 'SIGSTOP' | 'SIGCONT'): voi
 }
 
 /**
- * Waits until all that was reserved stands in Kafka, resumes order, and times how its intake stores what waits: nothing
- * else asks for the machine then. @throws Error when it takes longer than five minutes.
+ * Waits until all that was reserved stands in Kafka, resumes order, and times how its intake stores what
+ * waits: nothing else asks for the machine then. @throws Error when it takes longer than five minutes.
  */
 export async function drainBacklog(
   target: Target,

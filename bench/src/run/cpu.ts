@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Linux counts processor time in ticks of USER_HZ, 100 a second on every architecture Node runs on (man 5 proc). */
+/**
+ * Linux counts processor time in ticks of USER_HZ, 100 a second on every architecture Node runs on (man 5
+ * proc).
+ */
 const TICKS_PER_SECOND = 100;
 
 interface Process {
@@ -15,8 +18,8 @@ export interface ProcessUse {
 }
 
 /**
- * What each process has used so far, its children included (PostgreSQL works in children). A process that cannot be
- * read, such as one in a container or of another machine, is left out. Linux only; elsewhere empty.
+ * What each process has used so far, its children included (PostgreSQL works in children). A process that
+ * cannot be read, such as one in a container or of another machine, is left out. Linux only; elsewhere empty.
  */
 export function readUse(pids: Record<string, number>): Record<string, ProcessUse> {
   const processes = readProcesses();
@@ -61,7 +64,9 @@ function readProcesses(): Map<number, Process> {
   return processes;
 }
 
-/** Fields 4, 14–17 and 24 of `/proc/<pid>/stat`; the name in parentheses may hold spaces. Pages are of 4 kB. */
+/**
+ * Fields 4, 14–17 and 24 of `/proc/<pid>/stat`; the name in parentheses may hold spaces. Pages are of 4 kB.
+ */
 export function parseStat(text: string): Process {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const field = (number: number) => Number(fields[number - 3]);

@@ -18,8 +18,9 @@ export interface OrderLag {
 }
 
 /**
- * From the 201 that a buyer heard to the row that another connection of PostgreSQL sees: those that the recorder takes,
- * at most one every 20 ms, are looked for every 10 ms. Never too short; too long by at most 10 ms and a query.
+ * From the 201 that a buyer heard to the row that another connection of PostgreSQL sees: those that the
+ * recorder takes, at most one every 20 ms, are looked for every 10 ms. Never too short; too long by at most
+ * 10 ms and a query.
  */
 export class OrderLagProbe {
   readonly #engines: EngineReader;

@@ -161,7 +161,9 @@ export function summarize({ scenario, startedAt, environment, seed, limits, resu
   };
 }
 
-/** Whole seconds of the measured part; none of a ramp, whose seconds are not measurements of the same thing. */
+/**
+ * Whole seconds of the measured part; none of a ramp, whose seconds are not measurements of the same thing.
+ */
 function samplesOf({ points, plan, load }: RunResult): Record<string, number[]> {
   if (plan.model.kind === 'open' && plan.model.arrivals.shape === 'ramp') return {};
   const first = Math.ceil(plan.warmUpMs / 1_000);

@@ -5,7 +5,9 @@ import type { OrderLag } from './order-lag.ts';
 export interface ThresholdLimits {
   /** Of all answers. */
   p99Ms?: number;
-  /** Of 1: failures among answers, lost and dropped ones included. Outcomes such as sold out are no failures. */
+  /**
+   * Of 1: failures among answers, lost and dropped ones included. Outcomes such as sold out are no failures.
+   */
   errorRate?: number;
   /** From the 201 to the row. */
   orderLagP99Ms?: number;

@@ -74,7 +74,9 @@ export interface LoadScenario {
 export const PLENTY = 5_000_000;
 const HOLD_SECONDS = 3_600;
 
-/** One item, a limit per buyer and a channel with a cap: what a neighbourhood sale asks of each reservation. */
+/**
+ * One item, a limit per buyer and a channel with a cap: what a neighbourhood sale asks of each reservation.
+ */
 export function plainSale(total: number, holdSeconds = HOLD_SECONDS): SaleDraft {
   return {
     title: 'Bench',
@@ -113,7 +115,10 @@ export function closedModel({ durationSeconds, connections }: ScenarioOptions, s
   };
 }
 
-/** As many connections as a browser crowd would hold; what is under way beyond 2,000 is lost on a stalled service. */
+/**
+ * As many connections as a browser crowd would hold; what is under way beyond 2,000 is lost on a stalled
+ * service.
+ */
 export function openModel(arrivals: Arrivals, { connections }: ScenarioOptions): OpenModel {
   return { kind: 'open', arrivals, connections: connections ?? 256, inFlightMax: 2_000 };
 }

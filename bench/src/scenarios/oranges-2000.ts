@@ -1,6 +1,8 @@
 import type { Scenario } from './scenario.ts';
 
-/** 2,000 boxes of oranges, gone in ten minutes: one item, neighbourhood groups with caps, a content community. */
+/**
+ * 2,000 boxes of oranges, gone in ten minutes: one item, neighbourhood groups with caps, a content community.
+ */
 export const oranges2000: Scenario = {
   windowSeconds: 600,
   crowding: 3,

@@ -14,7 +14,9 @@ interface Crowd {
 
 const OPENS_IN_MS = 3_000;
 
-/** One of the demo's sales under an open load: its window compressed by a factor, far more buyers than units. */
+/**
+ * One of the demo's sales under an open load: its window compressed by a factor, far more buyers than units.
+ */
 export function windowScenario({ sale, windowSeconds }: Scenario, crowd: Crowd): LoadScenario {
   const units = sale.items.reduce((sum, { total }) => sum + total, 0);
   return {

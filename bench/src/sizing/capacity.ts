@@ -1,6 +1,6 @@
 /**
- * What one of each can do, as measured, for `npm run plan`. A figure that is measured again replaces the old one here,
- * with its conditions: nothing else in the plan is a number from experience.
+ * What one of each can do, as measured, for `npm run plan`. A figure that is measured again replaces the old
+ * one here, with its conditions: nothing else in the plan is a number from experience.
  */
 export interface Capacity {
   value: number;

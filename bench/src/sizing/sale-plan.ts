@@ -8,7 +8,9 @@ const HEADROOM = 0.5;
 /** The demo's crowd: 65 in 100 come within the first second (crowd.ts, `arrival`). */
 const FIRST_SECOND_SHARE = 0.65;
 
-/** A buyer's state of the sale in the gateway is pushed this often; until then every request goes to stock. */
+/**
+ * A buyer's state of the sale in the gateway is pushed this often; until then every request goes to stock.
+ */
 const STATE_MS = 250;
 
 /** Time to start pods, fill pools and look at the metrics before the doors open. */
@@ -17,7 +19,9 @@ const LEAD_MINUTES = 15;
 /** Orders shall be stored this soon after the last reservation. */
 const STORED_SECONDS = 5;
 
-/** Connections to PostgreSQL of one replica of each role of order (docs/operating/engines.md, "PostgreSQL"). */
+/**
+ * Connections to PostgreSQL of one replica of each role of order (docs/operating/engines.md, "PostgreSQL").
+ */
 const CONNECTIONS = { http: 10, intake: 4, expiry: 1, relay: 2 };
 
 const REPLICAS_MIN = 2;

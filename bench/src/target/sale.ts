@@ -34,7 +34,10 @@ export async function createSale(
   }
 }
 
-/** After a run: stock goes on telling every gateway of a sale that is open. A sale that cannot be closed stays as it is. */
+/**
+ * After a run: stock goes on telling every gateway of a sale that is open. A sale that cannot be closed stays
+ * as it is.
+ */
 export async function closeSale(
   { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,
   id: string,

@@ -36,7 +36,10 @@ export interface TargetOptions {
   log: (line: string) => void;
 }
 
-/** The crowd is a load on purpose, and comes from one address: with production limits it would measure the limiter. */
+/**
+ * The crowd is a load on purpose, and comes from one address: with production limits it would measure the
+ * limiter.
+ */
 const LIMITS = { RATE_LIMIT_USER_MAX: '1000000', RATE_LIMIT_ADDRESS_MAX: '1000000' };
 
 export async function openTarget(options: TargetOptions): Promise<Target> {
@@ -67,7 +70,10 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
   };
 }
 
-/** @throws UsageError for what would be ignored: the stack that is measured would not be the one that was meant. */
+/**
+ * @throws UsageError for what would be ignored: the stack that is measured would not be the one that was
+ * meant.
+ */
 function assertTogether({ name, target, secret, redis, kafka, postgres }: TargetOptions): void {
   if (target === undefined && [secret, redis, kafka, postgres].some((one) => one !== undefined)) {
     throw new UsageError('--secret, --redis, --kafka and --postgres go with --target');

@@ -1,5 +1,6 @@
-// Goal: prove the prover. A reading in which all is well has no finding, and each way to break an invariant is found
-// under its name. Method: one consistent reading, bent in one place at a time; nothing here talks to an engine.
+// Goal: prove the prover. A reading in which all is well has no finding, and each way to break an invariant
+// is found under its name. Method: one consistent reading, bent in one place at a time; nothing here talks to
+// an engine.
 import t from 'tap';
 import { judge, judgeResale, type Invariant } from '../../src/audit/audit.ts';
 import { consistentReading, row, type Facts } from '../support/reading.ts';

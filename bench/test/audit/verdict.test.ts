@@ -1,5 +1,6 @@
-// Goal: prove the judge. A consistent reading holds; each count that is bent, and each missed threshold, is told, with
-// the exit code that goes with it. Method: readings and results made by hand; no engine, no generator.
+// Goal: prove the judge. A consistent reading holds; each count that is bent, and each missed threshold, is
+// told, with the exit code that goes with it. Method: readings and results made by hand; no engine, no
+// generator.
 import t from 'tap';
 import { parseStat } from '../../src/run/cpu.ts';
 import type { LoadResult } from '../../src/generator/generator-process.ts';

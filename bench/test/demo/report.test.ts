@@ -1,4 +1,7 @@
-/** Goal: the demo claims what it has looked at. Method: the verdicts of crowds that want more, and less, than there is. */
+/**
+ * Goal: the demo claims what it has looked at. Method: the verdicts of crowds that want more, and less, than
+ * there is.
+ */
 import { test } from 'tap';
 import { formatVerdicts } from '../../src/demo/report.ts';
 

@@ -1,7 +1,7 @@
-// Goal: the generator tells the truth. Method: it loads a stub server in this process with known delays and a stall;
-// the stub notes when it answered whom, so the true latency from the planned instant is known for every request. A run
-// that is wrong is repeated only if the generator itself called it invalid (a busy machine). Delays are long, so that 3 %
-// of them are more than a busy machine adds.
+// Goal: the generator tells the truth. Method: it loads a stub server in this process with known delays and a
+// stall; the stub notes when it answered whom, so the true latency from the planned instant is known for
+// every request. A run that is wrong is repeated only if the generator itself called it invalid (a busy
+// machine). Delays are long, so that 3 % of them are more than a busy machine adds.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Goal: what the generator sends is what the scenario asks for. Method: plans and requests made without a server; the
-// tokens are checked by jose, which the gateway uses.
+// Goal: what the generator sends is what the scenario asks for. Method: plans and requests made without a
+// server; the tokens are checked by jose, which the gateway uses.
 import { jwtVerify } from 'jose';
 import t from 'tap';
 import { expectedCount, planArrivals } from '../../src/generator/arrivals.ts';

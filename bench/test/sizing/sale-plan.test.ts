@@ -1,4 +1,7 @@
-/** Goal: a plan follows from its figures and never promises what does not exist. Method: plans of small and large crowds. */
+/**
+ * Goal: a plan follows from its figures and never promises what does not exist. Method: plans of small and
+ * large crowds.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

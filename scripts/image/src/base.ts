@@ -1,6 +1,6 @@
 /**
- * A base image where none can be pulled: Debian by debootstrap, Node.js and npm from their npm packages. It builds and
- * runs the same Dockerfile; it is never shipped, for nobody publishes fixes of it.
+ * A base image where none can be pulled: Debian by debootstrap, Node.js and npm from their npm packages. It
+ * builds and runs the same Dockerfile; it is never shipped, for nobody publishes fixes of it.
  */
 import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -90,7 +90,8 @@ async function fill(draft: string, log: Log): Promise<void> {
 
 /**
  * @returns the tag of the stand-in, built once and kept in the cache.
- * @throws StackError SECKILL_IMAGE_BASE when this machine cannot make one: Debian, root and its registries are needed.
+ * @throws StackError SECKILL_IMAGE_BASE when this machine cannot make one: Debian, root and its registries
+ * are needed.
  */
 export async function makeBase(builder: Builder, log: Log): Promise<string> {
   const tag = `seckill-base:node-${NODE_VERSION}-${SUITE}`;

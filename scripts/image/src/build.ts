@@ -75,7 +75,9 @@ async function main(values: ImageValues): Promise<undefined> {
   await tryImage(builder, tag, join(ROOT, '.run', 'image.log'), log);
 }
 
-/** With `--optional` a machine that has no builder or no base skips, and says so; whatever else fails, fails. */
+/**
+ * With `--optional` a machine that has no builder or no base skips, and says so; whatever else fails, fails.
+ */
 async function mainOrSkip(values: ImageValues): Promise<undefined> {
   try {
     await main(values);

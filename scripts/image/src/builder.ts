@@ -34,7 +34,9 @@ export interface Builder {
   sizeBytes(image: string): Promise<number>;
   /** Of the image's configuration: the same content gives the same id. */
   idOf(image: string): Promise<string>;
-  /** The program and arguments that run `command` in the image, on the ports of this machine, until it ends. */
+  /**
+   * The program and arguments that run `command` in the image, on the ports of this machine, until it ends.
+   */
   start(image: string, name: string, variables: Record<string, string>): Promise<[string, string[]]>;
   remove(name: string): Promise<void>;
 }
@@ -87,8 +89,8 @@ interface Inspected {
 }
 
 /**
- * Without a daemon, and without the kernel's overlay and namespaces, which a container of its own (CI) may not have.
- * Its images stand in the cache, apart from the machine's own.
+ * Without a daemon, and without the kernel's overlay and namespaces, which a container of its own (CI) may
+ * not have. Its images stand in the cache, apart from the machine's own.
  */
 function buildah(log: Log): Builder {
   const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' };
@@ -104,8 +106,8 @@ function buildah(log: Log): Builder {
       finish(
         `buildah bud ${options.tag}`,
         log,
-        // `docker`, because OCI's own format has no place for a health check. Without `--layers`: vfs copies the whole
-        // image for each instruction (233 s against 98 s).
+        // `docker`, because OCI's own format has no place for a health check. Without `--layers`: vfs copies
+        // the whole image for each instruction (233 s against 98 s).
         run('buildah', [...global, 'bud', '--format', 'docker', ...argumentsOf(options)], {
           timeoutMs: BUILD_MS,
           env,

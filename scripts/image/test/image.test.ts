@@ -1,4 +1,7 @@
-/** Goal: what builds the image cannot be forgotten or loosened unseen. Method: the Dockerfile's own text, and the rule of a release. */
+/**
+ * Goal: what builds the image cannot be forgotten or loosened unseen. Method: the Dockerfile's own text, and
+ * the rule of a release.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '@seckill/stack';

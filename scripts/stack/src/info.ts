@@ -1,4 +1,7 @@
-/** `.run/<name>/stack.json`: what tests, tools and people need to reach a running stack. The only file with secrets. */
+/**
+ * `.run/<name>/stack.json`: what tests, tools and people need to reach a running stack. The only file with
+ * secrets.
+ */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError, readStackFile } from '@seckill/runtime';

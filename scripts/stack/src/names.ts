@@ -1,4 +1,7 @@
-/** Names of running stacks: one folder `.run/<name>` in the checkout each, claimed by a file that names its owner. */
+/**
+ * Names of running stacks: one folder `.run/<name>` in the checkout each, claimed by a file that names its
+ * owner.
+ */
 import {
   accessSync,
   constants,

@@ -1,6 +1,6 @@
 /**
- * The engines are real and keep what they confirm: one round trip through each client that the services use, the
- * settings that D2, D3 and D11 rest on read back from the engines, and the same data after a SIGKILL.
+ * The engines are real and keep what they confirm: one round trip through each client that the services use,
+ * the settings that D2, D3 and D11 rest on read back from the engines, and the same data after a SIGKILL.
  */
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';

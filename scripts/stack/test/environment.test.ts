@@ -1,6 +1,6 @@
 /**
- * The services use the secrets and addresses that stack.json tells, whatever the caller's environment holds. Method: the
- * environment as it is made, read by the same reader as the services read it.
+ * The services use the secrets and addresses that stack.json tells, whatever the caller's environment holds.
+ * Method: the environment as it is made, read by the same reader as the services read it.
  */
 import { ConfigReader } from '@seckill/runtime';
 import { test } from 'tap';

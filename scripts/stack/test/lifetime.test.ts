@@ -1,6 +1,6 @@
 /**
- * No process and no folder is left behind, however a run ends. Method: our commands as real processes with real
- * engines; their whole tree is noted while they run and looked up again afterwards.
+ * No process and no folder is left behind, however a run ends. Method: our commands as real processes with
+ * real engines; their whole tree is noted while they run and looked up again afterwards.
  */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -87,7 +87,8 @@ await test('a signal in the middle of the start leaves nothing', async (t) => {
 
 await test('SIGKILL of the parent leaves no process, and the next start removes its folder', async (t) => {
   const name = nextName();
-  // A temporary folder of its own: any other stack that starts meanwhile would remove what this test looks for.
+  // A temporary folder of its own: any other stack that starts meanwhile would remove what this test looks
+  // for.
   const folder = mkdtempSync(join(tmpdir(), 'seckill-killed-'));
   chmodSync(folder, 0o755);
   t.teardown(() => {

@@ -1,5 +1,5 @@
-// Goal: the script that forms a Redis Cluster in Kubernetes makes one of six empty nodes, may be repeated at any time, and
-// never touches data that it does not understand. Method: the script itself, on six real nodes.
+// Goal: the script that forms a Redis Cluster in Kubernetes makes one of six empty nodes, may be repeated at
+// any time, and never touches data that it does not understand. Method: the script itself, on six real nodes.
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { formRedisCluster, startRedisCluster, type ClusterNode } from '../src/engines/redis-cluster.ts';

@@ -1,6 +1,6 @@
 /**
- * Where engines come from, and under which name they run. Method: our commands as processes in surroundings made for
- * the purpose: an empty PATH, a folder that nobody else may enter, a name that is taken.
+ * Where engines come from, and under which name they run. Method: our commands as processes in surroundings
+ * made for the purpose: an empty PATH, a folder that nobody else may enter, a name that is taken.
  */
 import {
   chmodSync,
@@ -40,7 +40,10 @@ function run(file: string, args: string[], env = cleanEnv()): Ran {
 const TOLD = ['SECKILL_STACK_NAME', 'REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'] as const;
 type Told = Record<(typeof TOLD)[number], string>;
 
-/** Has a command write down what it is told, in a file: its output may be shown when a test fails, passwords may not. */
+/**
+ * Has a command write down what it is told, in a file: its output may be shown when a test fails, passwords
+ * may not.
+ */
 function tell(t: Test): { command: string; read: () => Told } {
   const file = join(mkdtempSync(join(tmpdir(), 'seckill-told-')), 'told.json');
   t.teardown(() => {

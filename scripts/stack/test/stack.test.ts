@@ -1,6 +1,6 @@
 /**
- * The whole stack as tests, demo and people use it: what it writes down, what reaches the services, how one of them is
- * killed, restarted or joined by a second, and that nothing of it remains.
+ * The whole stack as tests, demo and people use it: what it writes down, what reaches the services, how one
+ * of them is killed, restarted or joined by a second, and that nothing of it remains.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';

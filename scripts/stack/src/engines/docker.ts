@@ -18,8 +18,8 @@ const PULL_MS = 5 * 60_000;
 const READY_MS = 60_000;
 
 /**
- * A container outlives its docker client. Its stdin does not: Docker closes it when the attached client goes, however
- * it goes, and the subshell then ends process 1, which is the engine.
+ * A container outlives its docker client. Its stdin does not: Docker closes it when the attached client goes,
+ * however it goes, and the subshell then ends process 1, which is the engine.
  */
 const LEASH =
   'exec 3<&0; (cat <&3 >/dev/null; kill -s TERM 1; sleep 10; kill -s KILL 1) & exec 3<&- </dev/null;';
@@ -47,7 +47,9 @@ async function pull(image: string, place: Place): Promise<void> {
   if (!ok) throw new StackError('SECKILL_STACK_ENGINE', tailOf(stderr, 1));
 }
 
-/** Throws when the image cannot be had or the container does not come up; the caller then tries the next way. */
+/**
+ * Throws when the image cannot be had or the container does not come up; the caller then tries the next way.
+ */
 export async function startContainer(kind: EngineKind, place: Place): Promise<Launched> {
   const image = imageOf(kind.name);
   await pull(image, place);

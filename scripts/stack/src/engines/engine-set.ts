@@ -147,8 +147,9 @@ class EngineSet implements Engines {
 }
 
 /**
- * Starts Redis, Kafka and PostgreSQL, or takes those that the environment names. On any failure what was started is
- * stopped again. Throws StackError: SECKILL_STACK_NAME_IN_USE, _ENGINE_MISSING, _ENGINE (with the tail of its log).
+ * Starts Redis, Kafka and PostgreSQL, or takes those that the environment names. On any failure what was
+ * started is stopped again. Throws StackError: SECKILL_STACK_NAME_IN_USE, _ENGINE_MISSING, _ENGINE (with the
+ * tail of its log).
  */
 export async function startEngines(options: EngineOptions): Promise<Engines> {
   const log = options.log ?? (() => undefined);

@@ -7,7 +7,10 @@ import type { EngineKind, Launched, Program } from './engine.ts';
 import { StackError, textOf } from '../errors.ts';
 import type { Log } from '../machine/progress.ts';
 
-/** A port may be taken between finding and using it; a program that fails three times fails for another reason. */
+/**
+ * A port may be taken between finding and using it; a program that fails three times fails for another
+ * reason.
+ */
 const ATTEMPTS_MAX = 3;
 
 export interface Running {

@@ -58,7 +58,9 @@ export function engineEnv(extra: Record<string, string> = {}): NodeJS.ProcessEnv
 
 const PROBE_EVERY_MS = 100;
 
-/** Waits until the engine answers. Throws with the tail of its log when it ends before, or after `timeoutMs`. */
+/**
+ * Waits until the engine answers. Throws with the tail of its log when it ends before, or after `timeoutMs`.
+ */
 export async function untilReady(
   kind: Pick<EngineKind, 'name' | 'probe'>,
   launched: Launched,

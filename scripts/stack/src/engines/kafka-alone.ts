@@ -1,4 +1,6 @@
-/** One Kafka by itself, with settings of the caller's, for tests of what the engines of a stack do not have. */
+/**
+ * One Kafka by itself, with settings of the caller's, for tests of what the engines of a stack do not have.
+ */
 import { startProgram } from './engine-source.ts';
 import { makeFolder } from '../machine/folders.ts';
 import { findKafka } from './kafka.ts';

@@ -1,4 +1,7 @@
-/** Apache Kafka in KRaft mode, one node that is broker and controller, every message flushed before it is confirmed. */
+/**
+ * Apache Kafka in KRaft mode, one node that is broker and controller, every message flushed before it is
+ * confirmed.
+ */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** librdkafka's mock cluster through Debian's kcat: in memory, for a machine where no Kafka can be had. Never in CI. */
+/**
+ * librdkafka's mock cluster through Debian's kcat: in memory, for a machine where no Kafka can be had. Never
+ * in CI.
+ */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild } from '../machine/children.ts';

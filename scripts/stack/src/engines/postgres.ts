@@ -53,7 +53,9 @@ async function postgresUser(): Promise<User> {
   );
 }
 
-/** A StartupMessage: the server asks for a password (R) once it takes connections, and says 57P03 (E) before. */
+/**
+ * A StartupMessage: the server asks for a password (R) once it takes connections, and says 57P03 (E) before.
+ */
 async function probe(url: string): Promise<void> {
   const user = decodeURIComponent(new URL(url).username);
   const body = Buffer.from(`user\0${user}\0\0`);

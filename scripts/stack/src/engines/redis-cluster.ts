@@ -1,4 +1,7 @@
-/** A Redis Cluster of programs of this machine, for tests: three primaries, a replica each, durable as one Redis is. */
+/**
+ * A Redis Cluster of programs of this machine, for tests: three primaries, a replica each, durable as one
+ * Redis is.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startChild } from '../machine/children.ts';
@@ -20,8 +23,8 @@ const READY_MS = 20_000;
 const FORMED_MS = 60_000;
 
 /**
- * Short, so that a test of a failover is. A node that a busy machine lets wait for this long is taken for dead, and its
- * replica promoted.
+ * Short, so that a test of a failover is. A node that a busy machine lets wait for this long is taken for
+ * dead, and its replica promoted.
  */
 const NODE_TIMEOUT_MS = 4_000;
 

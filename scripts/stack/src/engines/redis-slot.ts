@@ -1,4 +1,7 @@
-/** Moves a slot between nodes of a cluster step by step, as `redis-cli --cluster reshard` does, for tests of what happens in between. */
+/**
+ * Moves a slot between nodes of a cluster step by step, as `redis-cli --cluster reshard` does, for tests of
+ * what happens in between.
+ */
 import type { ClusterNode } from './redis-cluster.ts';
 
 export interface Move {

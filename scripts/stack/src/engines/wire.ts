@@ -1,4 +1,6 @@
-/** One question to a TCP server and the first bytes of its answer: enough to see whether an engine is ready. */
+/**
+ * One question to a TCP server and the first bytes of its answer: enough to see whether an engine is ready.
+ */
 import { createConnection } from 'node:net';
 
 const ANSWER_MS = 2_000;

@@ -1,4 +1,7 @@
-/** The API server of Kubernetes and the etcd that it needs: built from their Go modules into the cache, or from PATH. */
+/**
+ * The API server of Kubernetes and the etcd that it needs: built from their Go modules into the cache, or
+ * from PATH.
+ */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +11,10 @@ import { ROOT } from '../names.ts';
 import { findProgram, run, tailOf } from '../machine/programs.ts';
 import { type Log, withProgress } from '../machine/progress.ts';
 
-/** 4 minutes for kube-apiserver on two cores; below the hour after which the cache takes a draft for abandoned. */
+/**
+ * 4 minutes for kube-apiserver on two cores; below the hour after which the cache takes a draft for
+ * abandoned.
+ */
 const BUILD_MS = 50 * 60_000;
 
 /** Each name is also that of its folder in k8s/tools, whose go.mod names the version. */

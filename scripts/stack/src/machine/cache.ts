@@ -1,4 +1,7 @@
-/** Downloads outside the checkout, shared by all of them: made in a folder of their own, then renamed into place. */
+/**
+ * Downloads outside the checkout, shared by all of them: made in a folder of their own, then renamed into
+ * place.
+ */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -32,8 +35,9 @@ function removeStaleDrafts(): void {
 }
 
 /**
- * The folder `name` of the cache, made by `fill` when absent. Two first starts at once both download; whole folders
- * are renamed, so the later one finds the place taken and throws its own away. Nobody ever sees half a folder.
+ * The folder `name` of the cache, made by `fill` when absent. Two first starts at once both download; whole
+ * folders are renamed, so the later one finds the place taken and throws its own away. Nobody ever sees half
+ * a folder.
  */
 export async function fillCache(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
   const target = join(cacheFolder(), name);

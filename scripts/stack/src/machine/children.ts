@@ -1,11 +1,12 @@
 /**
  * Child processes that cannot outlive us.
  *
- * Each child leads its own session (a terminal's Ctrl-C reaches only our program, which stops things in order) and is
- * bound to our life by a pipe: the guard shell leaves one subshell that reads the pipe, then becomes the child itself,
- * so the pid is the child's. When we die, however we die, the kernel closes our end and the subshell kills the group.
- * One way for Linux, macOS and Alpine. `setpriv --pdeathsig` is Linux only, misses a parent that died before the
- * child asked for the signal, and follows the parent's thread, not its process.
+ * Each child leads its own session (a terminal's Ctrl-C reaches only our program, which stops things in
+ * order) and is bound to our life by a pipe: the guard shell leaves one subshell that reads the pipe, then
+ * becomes the child itself, so the pid is the child's. When we die, however we die, the kernel closes our end
+ * and the subshell kills the group. One way for Linux, macOS and Alpine. `setpriv --pdeathsig` is Linux only,
+ * misses a parent that died before the child asked for the signal, and follows the parent's thread, not its
+ * process.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';

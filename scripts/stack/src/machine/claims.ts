@@ -10,7 +10,8 @@ import { isAlive, ownerOf, readOwner } from '@seckill/runtime';
 export function tryClaimFile(file: string): (() => void) | undefined {
   const holder = readOwner(file);
   if (holder !== undefined && isAlive(holder)) return undefined;
-  // Written whole under another name, then linked: link fails when a racing start was first, so one of two wins.
+  // Written whole under another name, then linked: link fails when a racing start was first, so one of two
+  // wins.
   const draft = `${file}.${process.pid}.tmp`;
   try {
     rmSync(file, { force: true });

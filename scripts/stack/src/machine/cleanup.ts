@@ -1,7 +1,7 @@
 /**
- * What must be undone even when the program leaves by process.exit in the middle of a start. Runs in reverse order, so
- * that children are killed before their folders are removed. Only a SIGKILL goes past it: then the children's guards
- * and the next start do this work.
+ * What must be undone even when the program leaves by process.exit in the middle of a start. Runs in reverse
+ * order, so that children are killed before their folders are removed. Only a SIGKILL goes past it: then the
+ * children's guards and the next start do this work.
  */
 const cleanups = new Set<() => void>();
 
@@ -15,7 +15,9 @@ process.on('exit', () => {
   }
 });
 
-/** Registers a synchronous cleanup; the function returned takes it back once it was done in the ordinary way. */
+/**
+ * Registers a synchronous cleanup; the function returned takes it back once it was done in the ordinary way.
+ */
 export function atExit(cleanup: () => void): () => void {
   cleanups.add(cleanup);
   return () => {

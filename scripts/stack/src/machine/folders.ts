@@ -25,8 +25,8 @@ function dataRoot(): string {
 }
 
 /**
- * Removes folders whose owner is gone, if they are ours: another user's stack is not ours to judge, and a link that another
- * user laid there leads to what is not ours to remove.
+ * Removes folders whose owner is gone, if they are ours: another user's stack is not ours to judge, and a
+ * link that another user laid there leads to what is not ours to remove.
  */
 export function removeStaleFolders(): string[] {
   const removed: string[] = [];

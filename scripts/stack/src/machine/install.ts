@@ -1,4 +1,6 @@
-/** Installs by the machine's own package client, where we may: Debian as root. Nothing is ever started by it. */
+/**
+ * Installs by the machine's own package client, where we may: Debian as root. Nothing is ever started by it.
+ */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from './cache.ts';
@@ -8,9 +10,9 @@ import { withProgress, type Log } from './progress.ts';
 const INSTALL_MS = 10 * 60_000;
 
 /**
- * Debian starts a service as soon as it is installed, on its default port. policy-rc.d (101: not allowed) is the way
- * to say no; one that is already there is the machine's own and stays. `flock` keeps two stacks from removing the
- * file under each other's installation.
+ * Debian starts a service as soon as it is installed, on its default port. policy-rc.d (101: not allowed) is
+ * the way to say no; one that is already there is the machine's own and stays. `flock` keeps two stacks from
+ * removing the file under each other's installation.
  */
 const APT = `
 policy=/usr/sbin/policy-rc.d

@@ -1,4 +1,7 @@
-/** Folders of one user in places that all users write to. Whoever else made one of that name does not get us to use it. */
+/**
+ * Folders of one user in places that all users write to. Whoever else made one of that name does not get us
+ * to use it.
+ */
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 import { StackError } from '../errors.ts';
 
@@ -7,8 +10,8 @@ export const ownUid = (): number => process.getuid?.() ?? 0;
 
 /**
  * Makes the folder, or finds the one that we made before. Others may read what lies in it.
- * @throws StackError SECKILL_STACK_FOLDER when a link, a file, or a folder of another user stands there, or one that others
- * may write to: what we write there could be led elsewhere.
+ * @throws StackError SECKILL_STACK_FOLDER when a link, a file, or a folder of another user stands there, or
+ * one that others may write to: what we write there could be led elsewhere.
  */
 export function ensureOwnFolder(path: string): void {
   try {

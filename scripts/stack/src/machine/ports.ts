@@ -15,7 +15,9 @@ export function isPortFree(port: number): Promise<boolean> {
   });
 }
 
-/** `count` different free loopback ports. Another process may take one before it is used: callers try again. */
+/**
+ * `count` different free loopback ports. Another process may take one before it is used: callers try again.
+ */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports = await Promise.all(

@@ -10,7 +10,10 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Absolute path of a program in PATH, links unresolved: Debian's redis-server is a link whose name decides what it does. */
+/**
+ * Absolute path of a program in PATH, links unresolved: Debian's redis-server is a link whose name decides
+ * what it does.
+ */
 export function findProgram(name: string): string | undefined {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     if (folder === '') continue;
@@ -36,7 +39,9 @@ export interface RunOptions {
   mayOutliveUs?: boolean;
 }
 
-/** Runs a program to its end, never throws. Output beyond 16 MiB or a run beyond `timeoutMs` ends as not ok. */
+/**
+ * Runs a program to its end, never throws. Output beyond 16 MiB or a run beyond `timeoutMs` ends as not ok.
+ */
 export function run(command: string, args: string[], options: RunOptions): Promise<Outcome> {
   const { timeoutMs, stdin, mayOutliveUs, ...rest } = options;
   return new Promise((resolve) => {

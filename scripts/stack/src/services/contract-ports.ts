@@ -19,10 +19,10 @@ const BYTES_MAX = 1_000;
 export type PortsClaim = { release: () => void } | { reason: string };
 
 /**
- * Looking whether 8080 is free is not enough: of two stacks that start together, one would take the other's service for its
- * own (seen), because /readyz answers 200 before its own fails to listen. Each user claims in a folder of its own, which no
- * other can write to, and then looks at the claims of the others. Of two users who claim together both see the other, and
- * both take free ports.
+ * Looking whether 8080 is free is not enough: of two stacks that start together, one would take the other's
+ * service for its own (seen), because /readyz answers 200 before its own fails to listen. Each user claims in
+ * a folder of its own, which no other can write to, and then looks at the claims of the others. Of two users
+ * who claim together both see the other, and both take free ports.
  */
 export function claimContractPorts(shared = SHARED_FOLDER): PortsClaim {
   const folder = join(shared, `seckill-${ownUid()}`);

@@ -1,4 +1,7 @@
-/** What the services of a stack are told: secrets of their own, then the caller's variables, then where the engines are. */
+/**
+ * What the services of a stack are told: secrets of their own, then the caller's variables, then where the
+ * engines are.
+ */
 import { randomBytes } from 'node:crypto';
 import type { EngineUrls } from '../engines/engine-set.ts';
 
@@ -25,8 +28,8 @@ export function makeSecrets(): Record<string, string> {
 }
 
 /**
- * An empty secret would replace the one made here, and a file would hide it or the address of an engine: stack.json would
- * tell another than the services use.
+ * An empty secret would replace the one made here, and a file would hide it or the address of an engine:
+ * stack.json would tell another than the services use.
  */
 function withoutTraps(variables: Environment, secrets: string[], engines: EngineUrls): Environment {
   const files = [...secrets, ...URLS].map((name) => `${name}_FILE`);

@@ -1,4 +1,7 @@
-/** Our three services as processes of this machine: where they listen, what they are told, when they are ready. */
+/**
+ * Our three services as processes of this machine: where they listen, what they are told, when they are
+ * ready.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -88,7 +91,9 @@ async function isReady(url: string): Promise<boolean> {
   return response.status === 200;
 }
 
-/** Waits for 200 on /readyz. Throws with the tail of its log when the service ends before, or after a minute. */
+/**
+ * Waits for 200 on /readyz. Throws with the tail of its log when the service ends before, or after a minute.
+ */
 export async function untilServing(child: Child, url: string, logFile: string): Promise<void> {
   const deadline = performance.now() + READY_MS;
   let last = 'no answer';

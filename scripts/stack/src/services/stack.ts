@@ -37,13 +37,18 @@ export interface ProcessOptions {
 export interface Stack {
   info: StackInfo;
   engines: Engines;
-  /** Ends when a process ended by itself, or does not last where it is started again; with what to tell a person. */
+  /**
+   * Ends when a process ended by itself, or does not last where it is started again; with what to tell a
+   * person.
+   */
   broken: Promise<string>;
   /** One more instance of a service, on ports of its own; ready when resolved. */
   startProcess(options: ProcessOptions): Promise<{ url: string; child: Child }>;
   /** SIGKILL, as a crash would. */
   kill(service: ServiceName): Promise<void>;
-  /** Stops a service if it runs and starts it again on the same port, with `env` over what it was told before. */
+  /**
+   * Stops a service if it runs and starts it again on the same port, with `env` over what it was told before.
+   */
   restart(service: ServiceName, env?: Record<string, string>): Promise<void>;
   stop(): Promise<void>;
 }
@@ -147,8 +152,9 @@ class Watch {
 }
 
 /**
- * Starts everything and writes `.run/<name>/stack.json`. On any failure what was started is stopped again. Throws
- * StackError: SECKILL_STACK_NAME_IN_USE, _ENGINE_MISSING, _ENGINE, _SERVICE (with the tail of the log).
+ * Starts everything and writes `.run/<name>/stack.json`. On any failure what was started is stopped again.
+ * Throws StackError: SECKILL_STACK_NAME_IN_USE, _ENGINE_MISSING, _ENGINE, _SERVICE (with the tail of the
+ * log).
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const log = options.log ?? (() => undefined);

@@ -1,7 +1,8 @@
 /**
- * Goal: files in the folder that all users share are ours or are not used: no link of another user is followed, nobody's
- * file is removed, and of two users one at most has the known ports. Method: a shared folder with what an attacker, a
- * second user or a killed stack may leave there. Other users are played by root, who may give files away.
+ * Goal: files in the folder that all users share are ours or are not used: no link of another user is
+ * followed, nobody's file is removed, and of two users one at most has the known ports. Method: a shared
+ * folder with what an attacker, a second user or a killed stack may leave there. Other users are played by
+ * root, who may give files away.
  */
 import { execFileSync } from 'node:child_process';
 import {

@@ -1,6 +1,6 @@
 /**
- * Goal: what dies is started again, later each time, and given up when it never lasts. Method: the supervisor with real
- * processes that end at once, and waits of milliseconds.
+ * Goal: what dies is started again, later each time, and given up when it never lasts. Method: the supervisor
+ * with real processes that end at once, and waits of milliseconds.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
