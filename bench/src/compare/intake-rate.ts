@@ -1,4 +1,4 @@
-import { drainBacklog, pauseOrder, resumeOrder } from '../run/backlog.ts';
+import { drainBacklog, pauseOrder, resumeOrder } from '../measure/backlog.ts';
 import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { closeSale, createSale } from '../target/sale.ts';
 import { noteFindings } from './saturation.ts';

@@ -3,16 +3,16 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pool } from 'undici';
-import { readUse, spentBetween, type ProcessUse } from '../run/cpu.ts';
+import { readUse, spentBetween, type ProcessUse } from '../measure/cpu.ts';
 import { startGenerator, type LoadResult } from '../generator/generator-process.ts';
 import { History } from '../audit/history.ts';
 import type { Point } from '../run/live.ts';
-import { OrderLagProbe, type OrderLag } from '../run/order-lag.ts';
+import { OrderLagProbe, type OrderLag } from '../measure/order-lag.ts';
 import type { ClosedModel, OpenModel, Traffic } from '../generator/load-plan.ts';
 import { closeSale, createSale } from '../target/sale.ts';
 import { PLAIN_TRAFFIC, plainSale, PLENTY } from '../scenarios/load.ts';
 import type { Target } from '../target/target.ts';
-import { failuresOf } from '../run/thresholds.ts';
+import { failuresOf } from '../measure/thresholds.ts';
 import { judgeByEngines, readBaseline, readHistory, type Baseline } from '../audit/verdict.ts';
 
 /** `product`: gateway, stock and order. `shop`: a server straight to one engine. `plain`: nothing is sold. */

@@ -10,7 +10,7 @@ import { runScenario } from './run.ts';
 import type { LoadScenario, ScenarioOptions } from '../scenarios/load.ts';
 import { summarize, type Summary } from './summary.ts';
 import { openTarget, type Target, type TargetOptions } from '../target/target.ts';
-import type { ThresholdLimits } from './thresholds.ts';
+import type { ThresholdLimits } from '../measure/thresholds.ts';
 
 /** Of every scenario, beside what makes its plan. */
 const RUN_OPTIONS = [

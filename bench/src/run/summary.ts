@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox';
 import type { Environment } from '../target/environment.ts';
 import type { RunResult } from './run.ts';
-import { judgeThresholds, type ThresholdLimits } from './thresholds.ts';
+import { judgeThresholds, type ThresholdLimits } from '../measure/thresholds.ts';
 
 /** Raised when a field changes its meaning or goes. */
 export const SUMMARY_VERSION = 2;

@@ -10,7 +10,7 @@ import {
   type SteadyShape,
 } from './load.ts';
 import type { Traffic } from '../generator/load-plan.ts';
-import type { ThresholdLimits } from '../run/thresholds.ts';
+import type { ThresholdLimits } from '../measure/thresholds.ts';
 
 interface Steady extends Omit<LoadScenario, 'takes' | 'plan'> {
   shape: SteadyShape;

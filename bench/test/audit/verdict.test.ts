@@ -2,11 +2,11 @@
 // told, with the exit code that goes with it. Method: readings and results made by hand; no engine, no
 // generator.
 import t from 'tap';
-import { parseStat } from '../../src/run/cpu.ts';
+import { parseStat } from '../../src/measure/cpu.ts';
 import type { LoadResult } from '../../src/generator/generator-process.ts';
 import { History } from '../../src/audit/history.ts';
 import { exitCodeOf } from '../../src/run/summary.ts';
-import { judgeThresholds } from '../../src/run/thresholds.ts';
+import { judgeThresholds } from '../../src/measure/thresholds.ts';
 import { judgeReading } from '../../src/audit/verdict.ts';
 import { consistentReading } from '../support/reading.ts';
 
