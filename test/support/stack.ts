@@ -31,8 +31,8 @@ export interface Client {
 let shared: Client | undefined;
 
 /**
- * One stack for all files that a process imports one after the other; a stack takes 10 s to start and stop. Their
- * sales have names of their own, and each file leaves the system whole.
+ * One stack for all files that a process imports one after the other; a stack takes 10 s to start and stop.
+ * Their sales have names of their own, and each file leaves the system whole.
  */
 export async function shareStack(t: Test, name: string): Promise<void> {
   shared = await startClient(t, name);

@@ -23,8 +23,8 @@ export const TOKENS = {
 const PAGE_ORDERS = 500;
 
 /**
- * The calls that stock makes, over real HTTP; the answers are order's to give, so each test sets them. Both services
- * together are tested in test/faults.
+ * The calls that stock makes, over real HTTP; the answers are order's to give, so each test sets them. Both
+ * services together are tested in test/faults.
  */
 export class OrderSide {
   url = '';
