@@ -23,6 +23,11 @@ export const LIMITS = {
   /** Bytes of a request body; a sale with 1,000 channels needs more than a reservation. */
   bodyBytesMax: 16_384,
   saleBodyBytesMax: 1_048_576,
+  /**
+   * Standard Webhooks says below 20 kB. A larger notice is money all the same, so this bounds only what one
+   * costs us.
+   */
+  noticeBytesMax: 262_144,
   /** Reservations in one call from gateway to stock; bounds the time one pipeline keeps Redis busy. */
   reserveBatchMax: 256,
   /**

@@ -27,6 +27,11 @@ export const Order = Type.Object({
   paidAt: Type.Optional(Instant),
   endedAt: Type.Optional(Instant),
   pickupCode: Type.Optional(Type.String()),
+  /**
+   * Money of this order that buys nothing and was not given back yet. Of several currencies the order's own
+   * is told; each payment by itself is in the list of refunds.
+   */
+  refundDue: Type.Optional(Money),
 });
 export type Order = Static<typeof Order>;
 

@@ -69,6 +69,23 @@ export const PROBLEMS = {
     retryable: false,
     title: { en: 'Order already ended', zh: '订单已结束' },
   },
+  refund_not_found: { status: 404, retryable: false, title: { en: 'No such refund', zh: '退款不存在' } },
+  refund_done: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Refund done under another reference', zh: '退款已以其他凭证完成' },
+  },
+  notice_not_found: { status: 404, retryable: false, title: { en: 'No such notice', zh: '通知不存在' } },
+  notice_not_kept: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Notice no longer waits', zh: '通知已处理' },
+  },
+  notice_not_understood: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Notice still not understood', zh: '通知仍无法识别' },
+  },
   bad_signature: { status: 401, retryable: false, title: { en: 'Bad signature', zh: '签名无效' } },
   sale_exists: {
     status: 409,

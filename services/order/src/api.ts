@@ -4,7 +4,9 @@ import { LedgerReader } from './audit/ledger-reading.ts';
 import { createHttpPool } from './database.ts';
 import type { OrderDeps } from './deps.ts';
 import { Orders } from './orders/orders.ts';
+import { Notices } from './payments/notices.ts';
 import { Payments } from './payments/payments.ts';
+import { Refunds } from './payments/refunds.ts';
 import { liftEpochs } from './recovery/epochs.ts';
 import { Recovery } from './recovery/recovery.ts';
 import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
@@ -80,7 +82,8 @@ export function assembleApi(deps: ApiDeps): Api {
     recovery: new Recovery({ pool, store, clock: systemClock }),
     ledger: new LedgerReader(pool, { graceMs }),
     orders: new Orders({ pool, wake, logger, metrics }),
-    payments: new Payments({ pool, wake, logger, metrics }),
+    notices: new Notices({ pool, logger, metrics, payments: new Payments({ pool, wake, logger, metrics }) }),
+    refunds: new Refunds(pool),
     isSandbox,
   };
 }

@@ -9,7 +9,8 @@ import {
 import type { FastifyRequest } from 'fastify';
 import type { LedgerReader } from './audit/ledger-reading.ts';
 import type { Orders } from './orders/orders.ts';
-import type { Payments } from './payments/payments.ts';
+import type { Notices } from './payments/notices.ts';
+import type { Refunds } from './payments/refunds.ts';
 import type { Recovery } from './recovery/recovery.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { ordersRoutes } from './routes/orders.ts';
@@ -22,7 +23,8 @@ export interface Api {
   recovery: Recovery;
   ledger: LedgerReader;
   orders: Orders;
-  payments: Payments;
+  notices: Notices;
+  refunds: Refunds;
   /** `PAYMENTS=sandbox`: buyers pay without a provider. */
   isSandbox: boolean;
 }
@@ -39,14 +41,14 @@ export interface AppDeps {
 export function createApp({ logger, isReady, tokens, api }: AppDeps): Http {
   const app = createHttp({ logger, isReady });
   if (api === undefined) return app;
-  const { sales, recovery, ledger, orders, payments, isSandbox } = api;
+  const { sales, recovery, ledger, orders, notices, refunds, isSandbox } = api;
 
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['gateway']));
     scope.setErrorHandler(translate);
     salesRoutes(scope, sales);
     ordersRoutes(scope, orders, isSandbox);
-    paymentsRoutes(scope, payments);
+    paymentsRoutes(scope, { notices, refunds });
   });
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['stock']));

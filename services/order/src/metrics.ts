@@ -15,14 +15,14 @@ export function createSharedMetrics(registry: Registry) {
     }),
     payments: new Counter({
       name: 'seckill_order_payments_total',
-      help: 'Payment notices answered, by result: paid, already_paid, refund_due, recorded',
+      help: 'Payment notices answered, by result: paid, already_paid, refund_due, recorded, ignored, kept',
       labelNames: ['result'] as const,
       registers,
     }),
     /** Any increase wants a person: `npm run refunds` lists them. */
     refundsDue: new Counter({
       name: 'seckill_order_refunds_due_total',
-      help: 'Payments that buy nothing, each once, by reason: wrong_amount, order_ended, second_payment, other_order, unknown_order',
+      help: 'Payments that buy nothing, each once, by reason: wrong_amount, order_ended, second_payment, unknown_order',
       labelNames: ['reason'] as const,
       registers,
     }),

@@ -21,6 +21,7 @@ export interface UpstreamAnswer {
 export interface UpstreamCall {
   method: 'GET' | 'POST' | 'PUT';
   path: string;
+  /** JSON, or bytes that go as they are. */
   body?: unknown;
   headers?: Record<string, string>;
   timeoutMs?: number;
@@ -65,10 +66,10 @@ export class Upstream {
         path: call.path,
         headers: {
           authorization: `Bearer ${this.#options.token}`,
-          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(call.body === undefined ? {} : { 'content-type': contentTypeOf(call.body) }),
           ...call.headers,
         },
-        body: call.body === undefined ? null : JSON.stringify(call.body),
+        body: toPayload(call.body),
         // The whole call, waiting for a free connection included.
         signal: call.signal ?? AbortSignal.timeout(timeoutMs),
         headersTimeout: timeoutMs,
@@ -86,4 +87,12 @@ export class Upstream {
   async close(): Promise<void> {
     await this.#pool.close();
   }
+}
+
+const contentTypeOf = (body: unknown) =>
+  Buffer.isBuffer(body) ? 'application/octet-stream' : 'application/json';
+
+function toPayload(body: unknown): Buffer | string | null {
+  if (body === undefined) return null;
+  return Buffer.isBuffer(body) ? body : JSON.stringify(body);
 }

@@ -1,48 +1,116 @@
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { PaymentNotification } from '@seckill/contracts';
+import { createHash } from 'node:crypto';
+import { LIMITS, RefundDone } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /**
- * In a context of its own, whose JSON parser checks the signature over the bytes before anything is made of
- * them: who did not sign learns nothing about the body. Only who did not sign is counted by address: a
- * provider sends all its notices from a few, and one that had to wait for minutes would find the hold
- * expired.
+ * Of a webhook id: a longer one is known by its hash, so that it fits among the headers of the call to order.
  */
-export function paymentRoutes(app: Http, { admit, order, signatures, metrics }: RouteDeps): void {
+const WEBHOOK_ID_LENGTH_MAX = 255;
+
+/** Order reads the query of a list and refuses what it does not know; for a notice the query says nothing. */
+const AnyQuery = Type.Object({});
+
+export function paymentRoutes(app: Http, services: RouteDeps): void {
+  notificationRoute(app, services);
+  operatorRoutes(app, services);
+}
+
+/**
+ * In a context of its own, which takes any bytes of any type: the signature is checked over them before
+ * anything is made of them, and who did not sign learns nothing about the body. Whatever is signed is money.
+ * The bytes go to order as they came, which reads them and keeps what it does not understand. Only who did
+ * not sign is counted by address: a provider sends all its notices from a few, and one that had to wait for
+ * minutes would find the hold expired.
+ */
+function notificationRoute(app: Http, { admit, order, signatures, metrics }: RouteDeps): void {
   void app.register(async (scope) => {
-    const parseJson = scope.getDefaultJsonParser('error', 'error');
-    scope.removeContentTypeParser('application/json');
-    scope.addContentTypeParser<string>(
-      'application/json',
-      { parseAs: 'string' },
-      async (request: FastifyRequest, body: string) => {
-        try {
-          signatures.verify(body, request.headers);
-        } catch (error) {
-          await admit(request);
-          throw error;
-        }
-        return new Promise((resolve, reject) => {
-          void parseJson(request, body, (error, value) => {
-            if (error === null) resolve(value);
-            else reject(error);
-          });
-        });
-      },
-    );
-    scope
-      .withTypeProvider<TypeBoxTypeProvider>()
-      .post(
-        '/v1/payments/notifications',
-        { schema: { body: PaymentNotification } },
-        async (request, reply) => {
-          const answer = await order.notifyPayment(request.body, traceOf(request));
-          metrics.payments.inc({ result: answer.result });
-          return reply.header('cache-control', 'no-store').send(answer);
-        },
+    scope.removeAllContentTypeParsers();
+    const parser = { parseAs: 'buffer' as const, bodyLimit: LIMITS.noticeBytesMax };
+    scope.addContentTypeParser('*', parser, async (_request: unknown, bytes: Buffer) => bytes);
+    scope.setErrorHandler(async (error, request, reply) => {
+      if (isTooLarge(error)) await refuseTooLarge(request, reply);
+      throw error;
+    });
+    // Nobody can know who signed what was not read to its end.
+    async function refuseTooLarge(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+      await admit(request, reply);
+      metrics.payments.inc({ result: 'too_large' });
+      request.log.error(
+        { webhookId: request.headers['webhook-id'], bytesMax: LIMITS.noticeBytesMax },
+        'payments: a notice is too large to be kept, and is refused',
       );
+    }
+    // What the notice claims to be decides nothing, and a type that is none must not lose it.
+    scope.addHook('onRequest', async ({ headers }) => {
+      headers['content-type'] = 'application/octet-stream';
+    });
+    const options = { schema: { querystring: AnyQuery }, config: { readsBody: true } };
+    scope.post('/v1/payments/notifications', options, async (request, reply) => {
+      // Without a body no parser runs.
+      const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+      try {
+        signatures.verify(bytes, request.headers);
+      } catch (error) {
+        await admit(request);
+        throw error;
+      }
+      const webhookId = shorten(String(request.headers['webhook-id']));
+      const answer = await order.notifyPayment({ webhookId, bytes }, traceOf(request));
+      metrics.payments.inc({ result: answer.result });
+      return reply.header('cache-control', 'no-store').send(answer);
+    });
   });
+}
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
+}
+
+function shorten(webhookId: string): string {
+  if (webhookId.length <= WEBHOOK_ID_LENGTH_MAX) return webhookId;
+  return `sha256-${createHash('sha256').update(webhookId, 'latin1').digest('hex')}`;
+}
+
+/** What wants a person: notices that were not understood, and money to be given back. */
+function operatorRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): void {
+  const list = { onRequest: authenticateAdmin, schema: { querystring: AnyQuery } };
+  app.get('/v1/notices', list, async (request, reply) => {
+    reply.header('cache-control', 'no-store');
+    return order.notices(queryOf(request.url), traceOf(request));
+  });
+
+  app.post(
+    '/v1/notices/:noticeId/replay',
+    { onRequest: authenticateAdmin, schema: { params: Type.Object({ noticeId: Type.String() }) } },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store');
+      return order.replayNotice(request.params.noticeId, traceOf(request));
+    },
+  );
+
+  app.get('/v1/refunds', list, async (request, reply) => {
+    reply.header('cache-control', 'no-store');
+    return order.refunds(queryOf(request.url), traceOf(request));
+  });
+
+  app.post(
+    '/v1/refunds/:refundId/done',
+    {
+      onRequest: authenticateAdmin,
+      schema: { params: Type.Object({ refundId: Type.String() }), body: RefundDone },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store');
+      return order.finishRefund(request.params.refundId, request.body, traceOf(request));
+    },
+  );
+}
+
+function queryOf(url: string): string {
+  const question = url.indexOf('?');
+  return question === -1 ? '' : url.slice(question);
 }

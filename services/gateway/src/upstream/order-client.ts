@@ -1,9 +1,13 @@
 import type {
   Order,
   OrderPage,
+  KeptNotice,
+  KeptNoticePage,
   PaymentAnswer,
-  PaymentNotification,
   ProblemDocument,
+  Refund,
+  RefundDone,
+  RefundPage,
   SaleInput,
   SaleRecord,
 } from '@seckill/contracts';
@@ -36,7 +40,12 @@ export interface OrderClient {
   orders(query: string, userId: string, trace: Trace): Promise<OrderPage>;
   /** Undefined when order knows no such order of this user (yet). */
   endOrder(orderId: string, verb: 'cancel' | 'pay', userId: string, trace: Trace): Promise<Order | undefined>;
-  notifyPayment(notification: PaymentNotification, trace: Trace): Promise<PaymentAnswer>;
+  /** The bytes as the provider signed them: order reads them, and keeps what it does not understand. */
+  notifyPayment(notice: { webhookId: string; bytes: Buffer }, trace: Trace): Promise<PaymentAnswer>;
+  notices(query: string, trace: Trace): Promise<KeptNoticePage>;
+  replayNotice(noticeId: string, trace: Trace): Promise<KeptNotice>;
+  refunds(query: string, trace: Trace): Promise<RefundPage>;
+  finishRefund(refundId: string, done: RefundDone, trace: Trace): Promise<Refund>;
 }
 
 /**
@@ -101,9 +110,24 @@ export function createOrderClient(upstream: Upstream): OrderClient {
       const answer = await call({ method: 'POST', path }, trace, userId);
       return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
     },
-    async notifyPayment(notification, trace) {
+    async notifyPayment({ webhookId, bytes }, trace) {
       const path = '/v1/payments/notifications';
-      return expectBody(await call({ method: 'POST', path, body: notification }, trace)) as PaymentAnswer;
+      const headers = { 'webhook-id': webhookId };
+      return expectBody(await call({ method: 'POST', path, body: bytes, headers }, trace)) as PaymentAnswer;
+    },
+    async notices(query, trace) {
+      return expectBody(await call({ method: 'GET', path: `/v1/notices${query}` }, trace)) as KeptNoticePage;
+    },
+    async replayNotice(noticeId, trace) {
+      const path = `/v1/notices/${encodeURIComponent(noticeId)}/replay`;
+      return expectBody(await call({ method: 'POST', path }, trace)) as KeptNotice;
+    },
+    async refunds(query, trace) {
+      return expectBody(await call({ method: 'GET', path: `/v1/refunds${query}` }, trace)) as RefundPage;
+    },
+    async finishRefund(refundId, done, trace) {
+      const path = `/v1/refunds/${encodeURIComponent(refundId)}/done`;
+      return expectBody(await call({ method: 'POST', path, body: done }, trace)) as Refund;
     },
     async orders(query, userId, trace) {
       const answer = await call({ method: 'GET', path: `/v1/orders${query}` }, trace, userId);

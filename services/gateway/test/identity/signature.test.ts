@@ -1,6 +1,6 @@
 // Goal: only the provider's own words count as money. Method: notices signed with the provider's library,
 // then altered.
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import standardwebhooks from 'standardwebhooks';
 import t from 'tap';
 import { createSignatureVerifier } from '../../src/identity/signature.ts';
@@ -25,13 +25,13 @@ function signed(secret: string, at = new Date(), content = body): Record<string,
 await t.test('either secret verifies during a rotation, alone or among several signatures', async (t) => {
   for (const secret of [oldSecret, newSecret]) {
     t.doesNotThrow(() => {
-      verifier.verify(body, signed(secret));
+      verifier.verify(Buffer.from(body), signed(secret));
     });
   }
   const headers = signed(oldSecret);
   headers['webhook-signature'] = `v1,${'A'.repeat(43)}= v2,abc ${String(headers['webhook-signature'])}`;
   t.doesNotThrow(() => {
-    verifier.verify(body, headers);
+    verifier.verify(Buffer.from(body), headers);
   });
 });
 
@@ -50,14 +50,39 @@ await t.test('everything else is a bad signature', async (t) => {
     ['a signature without a version', body, { ...good, 'webhook-signature': 'nonsense' }],
     ['a version without a signature', body, { ...good, 'webhook-signature': 'v1' }],
     ['a time that is none', body, { ...good, 'webhook-timestamp': 'soon' }],
+    [
+      'a time with more behind it',
+      body,
+      { ...good, 'webhook-timestamp': `${good['webhook-timestamp'] ?? ''}x` },
+    ],
   ];
   for (const [name, content, headers] of cases) {
     t.throws(
       () => {
-        verifier.verify(content, headers);
+        verifier.verify(Buffer.from(content), headers);
       },
       { code: 'bad_signature' },
       name,
     );
   }
+});
+
+await t.test('the signature is over the bytes, also where they are no text', async (t) => {
+  const at = String(Math.floor(Date.now() / 1_000));
+  const bytes = Buffer.from([0x7b, 0xff, 0xfe, 0x00, 0x80, 0x7d]);
+  const digest = createHmac('sha256', Buffer.from(newSecret.slice('whsec_'.length), 'base64'))
+    .update(`msg_1.${at}.`)
+    .update(bytes)
+    .digest('base64');
+  const headers = { 'webhook-id': 'msg_1', 'webhook-timestamp': at, 'webhook-signature': `v1,${digest}` };
+  t.doesNotThrow(() => {
+    verifier.verify(bytes, headers);
+  });
+  t.throws(
+    () => {
+      verifier.verify(Buffer.from(bytes.toString()), headers);
+    },
+    { code: 'bad_signature' },
+    'text made of them is something else',
+  );
 });

@@ -3,7 +3,7 @@ import { insertOrders, storeClashes, type RefusedOrder } from '../ledger/order-r
 import type { Reserved } from '../ledger/reservation-message.ts';
 import { sell, UnjudgedSalesError } from '../ledger/selling.ts';
 import { settleAgain } from '../ledger/settlement.ts';
-import { applyKeptNotices, isPaymentRace, shareEarlyNoticeLock } from '../payments/payment-store.ts';
+import { payNewOrders, shareEarlyNoticeLock } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import { liftEpochs } from '../recovery/epochs.ts';
 import { writeSettlements } from '../relay/outbox.ts';
@@ -46,9 +46,8 @@ export interface IntakeStore {
 }
 
 /**
- * Attempts of one group of chunks. After a race for one payment the next attempt knows where the payment was
- * spent. After an UnjudgedSalesError the next attempt locks these sales whole; it meets more of them only if
- * another sale is rebuilt in between.
+ * Attempts of one group of chunks. After an UnjudgedSalesError the next attempt locks these sales whole; it
+ * meets more of them only if another sale is rebuilt in between.
  */
 const ATTEMPTS_MAX = 5;
 
@@ -86,9 +85,9 @@ async function commitChunks(pool: Pool, chunks: Chunk[]): Promise<Stored> {
     try {
       return await transaction(pool, (client) => storeChunks(client, chunks, wholeSales));
     } catch (error) {
-      if (error instanceof UnjudgedSalesError) for (const saleId of error.saleIds) wholeSales.add(saleId);
-      else if (!isPaymentRace(error)) throw error;
-      invariant(attempt < ATTEMPTS_MAX, 'early payments or late orders of one transaction keep racing');
+      if (!(error instanceof UnjudgedSalesError)) throw error;
+      for (const saleId of error.saleIds) wholeSales.add(saleId);
+      invariant(attempt < ATTEMPTS_MAX, 'late orders of one transaction keep racing');
     }
   }
 }
@@ -111,7 +110,12 @@ async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<
   await settleRefused(client, unique, refused);
   const settledAgain = await settleRepublished(client, rest, clashes);
   // Expiry sees the orders only after this transaction, so a payment that was here first wins.
-  const applied = await applyKeptNotices(client, [...insertedIds, ...clashes.map(({ id }) => id)]);
+  const newIds = new Set([...insertedIds, ...clashes.map(({ id }) => id)]);
+  const newOrders = unique.filter(({ reservationId }) => newIds.has(reservationId));
+  const applied = await payNewOrders(
+    client,
+    newOrders.map(({ reservationId, amount }) => ({ id: reservationId, amount })),
+  );
   const contradicted = await findContradictedEpochs(client, unique, refused);
   const distrusted = await distrustEpochs(client, [...sold.late, ...contradicted]);
   await writeOffsets(client, chunks);

@@ -1,6 +1,6 @@
-import { randomInt } from 'node:crypto';
 import { invariant, type PoolClient } from '@seckill/runtime';
 import { lockLedger, moveLedger, sumUnits } from './ledger.ts';
+import { claimPickupCodes } from './pickup-codes.ts';
 import { writeSettlements, type Ended, type Verdict } from '../relay/outbox.ts';
 
 // How orders end. Each function works inside the caller's transaction: status, ledger and outbox change
@@ -18,7 +18,8 @@ interface EndedRow {
 
 /**
  * Ends those of the orders that are pending. A caller that names more than one has locked or inserted their
- * rows, because an UPDATE takes its rows in any order.
+ * rows, because an UPDATE takes its rows in any order. For `paid` the orders must be pending, too: each
+ * gets a pick-up code.
  * @returns what was ended by this call.
  */
 export async function endOrders(
@@ -27,6 +28,7 @@ export async function endOrders(
   verdict: 'paid' | 'cancelled',
 ): Promise<Ended[]> {
   const isPaid = verdict === 'paid';
+  const codes = isPaid ? await claimPickupCodes(client, orderIds) : new Map<string, string>();
   const { rows } = await client.query<EndedRow>(
     `UPDATE orders SET status = $2, pickup_code = ending.pickup_code,
        paid_at = CASE WHEN $3 THEN clock_timestamp() END,
@@ -34,7 +36,7 @@ export async function endOrders(
      FROM unnest($1::text[], $4::text[]) AS ending (id, pickup_code)
      WHERE orders.id = ending.id AND orders.status = 'pending'
      RETURNING orders.id, sale_id, lane, lines`,
-    [orderIds, verdict, isPaid, orderIds.map(() => (isPaid ? makePickupCode() : null))],
+    [orderIds, verdict, isPaid, orderIds.map((id) => codes.get(id) ?? null)],
   );
   return finish(client, rows, verdict);
 }
@@ -114,12 +116,4 @@ async function giveBack(client: PoolClient, ended: Ended[]): Promise<void> {
 
 function toEnded({ id, sale_id, lane, lines }: EndedRow): Ended {
   return { id, saleId: sale_id, lane, lines };
-}
-
-/**
- * The code is shown at the pick-up point together with the order, so it need not be unique, only hard to
- * guess.
- */
-function makePickupCode(): string {
-  return String(randomInt(1_000_000)).padStart(6, '0');
 }

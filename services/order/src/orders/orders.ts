@@ -2,6 +2,7 @@ import {
   formatInstant,
   LIMITS,
   parseReservationId,
+  type Money,
   type Order,
   type OrderPage,
   type OrderStatus,
@@ -37,10 +38,17 @@ interface OrderRow {
   paid_at: Date | null;
   ended_at: Date | null;
   pickup_code: string | null;
+  refund_due: Money | null;
 }
 
 const COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, status, reserved_at, expires_at,
-  paid_at, ended_at, pickup_code`;
+  paid_at, ended_at, pickup_code,
+  (SELECT jsonb_build_object('amount', LEAST(sum(payments.amount), ${Number.MAX_SAFE_INTEGER}),
+       'currency', payments.currency)
+     FROM payments
+     WHERE payments.order_id = orders.id AND result = 'refund_due' AND refunded_at IS NULL
+     GROUP BY payments.currency HAVING sum(payments.amount) > 0
+     ORDER BY payments.currency <> orders.currency, payments.currency LIMIT 1) AS refund_due`;
 
 export interface OrdersDeps {
   pool: Pool;
@@ -186,6 +194,7 @@ function toOrder(row: OrderRow): Order {
     ...(row.paid_at === null ? {} : { paidAt: formatInstant(row.paid_at) }),
     ...(row.ended_at === null ? {} : { endedAt: formatInstant(row.ended_at) }),
     ...(row.pickup_code === null ? {} : { pickupCode: row.pickup_code }),
+    ...(row.refund_due === null ? {} : { refundDue: row.refund_due }),
   };
 }
 

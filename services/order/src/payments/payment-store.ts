@@ -1,4 +1,4 @@
-import type { OrderStatus } from '@seckill/contracts';
+import type { OrderStatus, RefundReason } from '@seckill/contracts';
 import { invariant, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import {
   applyPayments,
@@ -7,7 +7,6 @@ import {
   type Applied,
   type Notice,
   type Payment,
-  type RefundReason,
 } from './payment.ts';
 import { endOrders } from '../ledger/settlement.ts';
 
@@ -121,7 +120,6 @@ interface UnappliedRow extends PaymentRow {
   order_status: OrderStatus;
   order_amount: string;
   order_currency: string;
-  is_spent: boolean;
 }
 
 /**
@@ -132,9 +130,7 @@ export async function applyKeptNotices(client: PoolClient, orderIds: string[]): 
   if (orderIds.length === 0) return [];
   const { rows } = await client.query<UnappliedRow>(
     `SELECT payment_id, order_id, payments.amount, payments.currency, orders.status AS order_status,
-       orders.amount AS order_amount, orders.currency AS order_currency,
-       EXISTS (SELECT FROM payments AS other
-               WHERE other.payment_id = payments.payment_id AND other.result = 'paid') AS is_spent
+       orders.amount AS order_amount, orders.currency AS order_currency
      FROM payments JOIN orders ON orders.id = payments.order_id
      WHERE payments.result = 'recorded' AND payments.order_id = ANY ($1::text[])
      ORDER BY received_at, payment_id, order_id, payments.amount, payments.currency
@@ -145,7 +141,6 @@ export async function applyKeptNotices(client: PoolClient, orderIds: string[]): 
   const applied = applyPayments(
     rows.map((row) => ({
       ...toPayment(row),
-      isSpent: row.is_spent,
       order: { status: row.order_status, amount: Number(row.order_amount), currency: row.order_currency },
     })),
   );
@@ -155,6 +150,44 @@ export async function applyKeptNotices(client: PoolClient, orderIds: string[]): 
   invariant(ended.length === ids.length, 'an order ended under the lock of its payment');
   await updatePayments(client, applied);
   return applied;
+}
+
+/**
+ * Pays new orders as far as that can be done now: by what was recorded for them, and those that cost nothing
+ * by a payment of 0 of our own, for no provider sends one. In the transaction that stores the orders, so that
+ * no hold of theirs can expire.
+ * @param orders inserted by the caller, with their amounts in minor units; refused ones are left as they are.
+ */
+export async function payNewOrders(
+  client: PoolClient,
+  orders: { id: string; amount: number }[],
+): Promise<Applied[]> {
+  const applied = await applyKeptNotices(
+    client,
+    orders.map(({ id }) => id),
+  );
+  const freeIds = orders.filter(({ amount }) => amount === 0).map(({ id }) => id);
+  if (freeIds.length === 0) return applied;
+  // An early notice of 0 may have paid one already.
+  const { rows } = await client.query<{ id: string; currency: string }>(
+    `SELECT id, currency FROM orders WHERE id = ANY ($1::text[]) AND status = 'pending' AND amount = 0`,
+    [freeIds],
+  );
+  await keepNotices(
+    client,
+    rows.map(({ id, currency }) => ({
+      paymentId: `free-${id}`,
+      orderId: id,
+      amount: 0,
+      currency,
+      providerTimestamp: 'free',
+    })),
+  );
+  const confirmed = await applyKeptNotices(
+    client,
+    rows.map(({ id }) => id),
+  );
+  return [...applied, ...confirmed];
 }
 
 async function updatePayments(client: PoolClient, applied: Applied[]): Promise<void> {
@@ -173,14 +206,6 @@ async function updatePayments(client: PoolClient, applied: Applied[]): Promise<v
       applied.map(({ application }) => (application.result === 'refund_due' ? application.reason : null)),
     ],
   );
-}
-
-/**
- * Two notices of one payment for two orders, applied at the same moment: the index lets one through. The
- * other, tried again, finds the payment spent.
- */
-export function isPaymentRace(error: unknown): boolean {
-  return error instanceof Error && 'constraint' in error && error.constraint === 'payments_pay_one_order';
 }
 
 function toPayment({ payment_id, order_id, amount, currency }: PaymentRow): Payment {

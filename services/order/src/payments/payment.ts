@@ -1,7 +1,4 @@
-import type { OrderStatus } from '@seckill/contracts';
-
-export type RefundReason =
-  'wrong_amount' | 'order_ended' | 'second_payment' | 'other_order' | 'unknown_order';
+import type { OrderStatus, RefundReason } from '@seckill/contracts';
 
 /** What one notice claims; these four together are its identity. */
 export interface Payment {
@@ -31,31 +28,27 @@ export const identify = ({ paymentId, orderId, amount, currency }: Payment) =>
 
 /** A payment and the order it names. */
 export interface Claim extends Payment {
-  /** The payment has paid another order. */
-  isSpent: boolean;
   order: { status: OrderStatus; amount: number; currency: string };
 }
 
 /**
  * Decides about payments in the order in which they came: one pays each order, the rest is due for refund.
- * Amount first: a wrong one buys nothing, whatever the order is.
+ * Amount first: a wrong one buys nothing, whatever the order is. A payment for several orders names each with
+ * its own amount, so that each is decided by itself.
  */
 export function applyPayments(claims: Claim[]): Applied[] {
   const paidOrders = new Set<string>();
-  const spentPayments = new Set<string>();
-  return claims.map(({ isSpent, order, ...payment }) => {
-    const { orderId, paymentId } = payment;
+  return claims.map(({ order, ...payment }) => {
+    const { orderId } = payment;
     const status = paidOrders.has(orderId) ? 'paid' : order.status;
     let reason: RefundReason | undefined;
     if (payment.amount !== order.amount || payment.currency !== order.currency) reason = 'wrong_amount';
-    else if (isSpent || spentPayments.has(paymentId)) reason = 'other_order';
     else if (status === 'paid') reason = 'second_payment';
     else if (status !== 'pending') reason = 'order_ended';
     if (reason !== undefined) {
       return { ...payment, application: { result: 'refund_due', isNew: true, reason } };
     }
     paidOrders.add(orderId);
-    spentPayments.add(paymentId);
     return { ...payment, application: { result: 'paid', isNew: true } };
   });
 }

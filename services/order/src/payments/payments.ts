@@ -1,10 +1,9 @@
 import { parseReservationId, type PaymentNotification, type PaymentResult } from '@seckill/contracts';
 import { invariant, transaction, type Logger, type Pool } from '@seckill/runtime';
 import type { SharedMetrics } from '../metrics.ts';
-import { applyNotice, isPaymentRace, keepEarlyNotices, refundNotice } from './payment-store.ts';
+import { applyNotice, keepEarlyNotices, refundNotice } from './payment-store.ts';
 import type { Application, Applied, Notice } from './payment.ts';
 import { EarlyNotices } from './early-notices.ts';
-import { refuse } from '../sales/sale-definition.ts';
 
 export interface PaymentsDeps {
   pool: Pool;
@@ -14,10 +13,8 @@ export interface PaymentsDeps {
   metrics: SharedMetrics;
 }
 
-/**
- * One for the first look, one after its order arrived meanwhile, and one for each race with another notice.
- */
-const ATTEMPTS_MAX = 5;
+/** One for the first look, and one after its order arrived meanwhile. An order that is there stays. */
+const ATTEMPTS_MAX = 2;
 
 /** Takes notices of payments, in any order and any number. Every notice is kept. */
 export class Payments {
@@ -30,13 +27,10 @@ export class Payments {
   }
 
   /**
-   * @throws Problem `invalid_request` for an amount that cannot be counted, `overloaded`; Postgres' own
-   * error, and then the provider sends the notice again.
+   * @param notification as `readNotice` understands it.
+   * @throws Problem `overloaded`; Postgres' own error, and then the provider sends the notice again.
    */
   async accept({ timestamp, data }: PaymentNotification): Promise<PaymentResult> {
-    if (!Number.isSafeInteger(data.amount.amount)) refuse('data.amount.amount', 'is beyond 2^53');
-    // Postgres cannot store it.
-    if (timestamp.includes('\0')) refuse('timestamp', 'has a NUL character');
     const { orderId, paymentId } = data;
     const notice: Notice = { orderId, paymentId, ...data.amount, providerTimestamp: timestamp };
     const application = await this.#apply(notice);
@@ -52,16 +46,11 @@ export class Payments {
     // What is not one of our ids will never be an order.
     if (parseReservationId(notice.orderId) === undefined) return refundNotice(pool, notice);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      try {
-        const application = await transaction(pool, (client) => applyNotice(client, notice));
-        if (application !== undefined) return application;
-      } catch (error) {
-        if (!isPaymentRace(error)) throw error;
-        continue;
-      }
+      const application = await transaction(pool, (client) => applyNotice(client, notice));
+      if (application !== undefined) return application;
       if (await this.#earlyNotices.keep(notice)) return { result: 'recorded' };
     }
-    invariant(false, `the notices of payment ${notice.paymentId} keep racing`);
+    invariant(false, `order ${notice.orderId} was there, and is not`);
   }
 }
 

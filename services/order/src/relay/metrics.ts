@@ -25,6 +25,12 @@ export function createRelayMetrics(registry: Registry) {
       help: 'Age of the oldest message that waits for Kafka',
       registers,
     }),
+    /** Above 0 wants a person: `npm run notices` lists them. */
+    keptNotices: new Gauge({
+      name: 'seckill_order_payments_kept_notices',
+      help: 'Signed payment notices that were not understood and wait for a person; written by role relay',
+      registers,
+    }),
     waitingNotices: new Gauge({
       name: 'seckill_order_payments_waiting_notices',
       help: 'Payment notices that have waited for their order for more than a minute; written by role relay',

@@ -46,6 +46,8 @@ export interface Backlog {
   oldestSeconds: number;
   /** Payment notices that have waited for their order for more than a minute. */
   waitingNotices: number;
+  /** Payment notices that were not understood and wait for a person. */
+  keptNotices: number;
 }
 
 /** What the relay needs of Postgres. */
@@ -81,11 +83,17 @@ export function createOutboxStore(pool: Pool): OutboxStore {
     },
 
     async readBacklog() {
-      const { rows } = await pool.query<{ unpublished: string; oldest: number; waiting: string }>(
+      const { rows } = await pool.query<{
+        unpublished: string;
+        oldest: number;
+        waiting: string;
+        kept: string;
+      }>(
         `SELECT count(*) AS unpublished,
            COALESCE(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest,
            (SELECT count(*) FROM payments
-            WHERE result = 'recorded' AND received_at < now() - interval '1 minute') AS waiting
+            WHERE result = 'recorded' AND received_at < now() - interval '1 minute') AS waiting,
+           (SELECT count(*) FROM kept_notices WHERE state = 'kept') AS kept
          FROM outbox WHERE published_at IS NULL`,
       );
       const [row] = rows;
@@ -93,6 +101,7 @@ export function createOutboxStore(pool: Pool): OutboxStore {
         unpublished: Number(row?.unpublished ?? 0),
         oldestSeconds: Math.max(0, row?.oldest ?? 0),
         waitingNotices: Number(row?.waiting ?? 0),
+        keptNotices: Number(row?.kept ?? 0),
       };
     },
   };

@@ -105,10 +105,11 @@ export class Relay {
     const { store, clock, metrics, keepSeconds } = this.#deps;
     if (clock.now() < this.#tendAt) return;
     this.#tendAt = clock.now() + TEND_EVERY_MS;
-    const { unpublished, oldestSeconds, waitingNotices } = await store.readBacklog();
+    const { unpublished, oldestSeconds, waitingNotices, keptNotices } = await store.readBacklog();
     metrics.outboxMessages.set(unpublished);
     metrics.outboxOldestSeconds.set(oldestSeconds);
     metrics.waitingNotices.set(waitingNotices);
+    metrics.keptNotices.set(keptNotices);
     for (let round = 0; round < REMOVE_ROUNDS_MAX; round += 1) {
       const removed = await store.removePublished(keepSeconds, REMOVE_COUNT_MAX);
       if (removed < REMOVE_COUNT_MAX) return;

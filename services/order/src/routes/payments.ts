@@ -1,10 +1,85 @@
-import { PaymentNotification } from '@seckill/contracts';
+import { Instant, LIMITS, parseInstant, RefundDone, SaleId } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
-import type { Payments } from '../payments/payments.ts';
+import { Type } from 'typebox';
+import type { Notices } from '../payments/notices.ts';
+import type { Refunds } from '../payments/refunds.ts';
+import { refuse } from '../sales/sale-definition.ts';
 
-/** For the gateway, which has checked the provider's signature. */
-export function paymentsRoutes(app: Http, payments: Payments): void {
-  app.post('/v1/payments/notifications', { schema: { body: PaymentNotification } }, async ({ body }) => ({
-    result: await payments.accept(body),
-  }));
+const Page = {
+  // A query is text, and nothing is coerced: 1 to 100, written one way only.
+  limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$' })),
+  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+};
+
+const NoticesQuery = Type.Object(
+  {
+    state: Type.Optional(Type.Union([Type.Literal('kept'), Type.Literal('replayed'), Type.Literal('done')])),
+    ...Page,
+  },
+  { additionalProperties: false },
+);
+
+const RefundsQuery = Type.Object(
+  {
+    state: Type.Optional(Type.Union([Type.Literal('due'), Type.Literal('done')])),
+    saleId: Type.Optional(SaleId),
+    since: Type.Optional(Instant),
+    until: Type.Optional(Instant),
+    ...Page,
+  },
+  { additionalProperties: false },
+);
+
+const limitOf = (limit: string | undefined) =>
+  limit === undefined ? LIMITS.ordersPageDefault : Number(limit);
+
+/** For the gateway, which has checked the provider's signature, or that an operator asks. */
+export function paymentsRoutes(
+  app: Http,
+  { notices, refunds }: { notices: Notices; refunds: Refunds },
+): void {
+  app.register(async (scope) => {
+    // The bytes as the provider signed them, whatever type they claim to be of.
+    scope.removeAllContentTypeParsers();
+    const parser = { parseAs: 'buffer' as const, bodyLimit: LIMITS.noticeBytesMax };
+    scope.addContentTypeParser('*', parser, async (_request: unknown, bytes: Buffer) => bytes);
+    scope.post('/v1/payments/notifications', async ({ body, headers }) => ({
+      result: await notices.receive({
+        webhookId: String(headers['webhook-id'] ?? ''),
+        bytes: Buffer.isBuffer(body) ? body : Buffer.alloc(0),
+      }),
+    }));
+  });
+
+  app.get('/v1/notices', { schema: { querystring: NoticesQuery } }, async ({ query }) =>
+    notices.list({ state: query.state ?? 'kept', limit: limitOf(query.limit), cursor: query.cursor }),
+  );
+
+  app.post(
+    '/v1/notices/:noticeId/replay',
+    { schema: { params: Type.Object({ noticeId: Type.String() }) } },
+    async ({ params }) => notices.replay(params.noticeId),
+  );
+
+  app.get('/v1/refunds', { schema: { querystring: RefundsQuery } }, async ({ query }) =>
+    refunds.list({
+      state: query.state ?? 'due',
+      saleId: query.saleId,
+      since: instantOf('since', query.since),
+      until: instantOf('until', query.until),
+      limit: limitOf(query.limit),
+      cursor: query.cursor,
+    }),
+  );
+
+  app.post(
+    '/v1/refunds/:refundId/done',
+    { schema: { params: Type.Object({ refundId: Type.String() }), body: RefundDone } },
+    async ({ params, body }) => refunds.done(params.refundId, body.reference),
+  );
+}
+
+function instantOf(field: string, text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined;
+  return new Date(parseInstant(text) ?? refuse(field, 'is no real instant'));
 }

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { DEAD_LETTER, TOPICS } from '@seckill/contracts';
+import { DEAD_LETTER, TOPICS, type KeptNoticePage, type RefundPage } from '@seckill/contracts';
 import { ownerOf, type IncomingMessage, type Publisher } from '@seckill/runtime';
 import { test } from 'tap';
 import { readLetters } from '../../src/commands/dead-letter-topic.ts';
@@ -13,7 +13,7 @@ import { readOffset } from '../../src/intake/stored-offsets.ts';
 import { createTopics } from '../../src/commands/topics.ts';
 import { createDatabase } from '../support/database.ts';
 import { connectKafka, connectPublisher, createTopic, SINGLE_BROKER } from '../support/kafka.ts';
-import { buildEnds, createTestMetrics, logger, makeContext } from '../support/build.ts';
+import { buildEnds, buildIntake, createTestMetrics, logger, makeContext } from '../support/build.ts';
 import {
   makeNotice,
   makeReservation,
@@ -235,7 +235,34 @@ await test('what a command cannot do it says in words', async (t) => {
     t.match(await run(program, [], env), { code: 0, stdout: /^nothing to (migrate|create)\n$/ });
   }
   t.match(await run('refunds', ['--stack', 'no-such-stack'], {}), { code: 1, stderr: /npm start/ });
-  t.match(await run('refunds', ['everything'], env), { code: 2 });
+  const misused: [string, string[], RegExp][] = [
+    ['refunds', ['everything'], /list, done/],
+    ['refunds', ['done'], /expected an id/],
+    ['refunds', ['done', '1'], /--reference/],
+    ['refunds', ['done', '1', '--reference', 'a\nb'], /--reference/],
+    ['refunds', ['done', 'x', '--reference', 'r'], /expected an id/],
+    ['refunds', ['done', '1', '--reference', 'r', '--sale', 'pears'], /done takes no --sale/],
+    ['refunds', ['--reference', 'r'], /list takes no --reference/],
+    ['refunds', ['--state', 'lost'], /--state/],
+    ['refunds', ['--limit', '0'], /--limit/],
+    ['refunds', ['--since', 'yesterday'], /--since/],
+    ['refunds', ['--sale', 'A B'], /--sale/],
+    ['notices', [], /list, show/],
+    ['notices', ['list', '1'], /list takes no 1/],
+    ['notices', ['show'], /expected an id/],
+    ['notices', ['show', 'x'], /expected an id/],
+    ['notices', ['replay', '1', '--body', '/nonexistent/x'], /--body/],
+    ['notices', ['list', '--reference', 'x'], /takes no --reference/],
+    ['notices', ['done', '1'], /--reference/],
+    ['notices', ['list', '--state', 'lost'], /--state/],
+  ];
+  for (const [program, args, words] of misused) {
+    const { code, stderr } = await run(program, args, env);
+    t.match({ code, stderr }, { code: 2, stderr: words }, `${program} ${args.join(' ')}`);
+    t.equal(stderr.trimEnd().split('\n').length, 1, 'one line');
+  }
+  t.match(await run('refunds', ['--cursor', 'x'], env), { code: 1, stderr: /cursor/ });
+  t.match(await run('notices', ['show', '1'], env), { code: 1, stderr: /No such notice/ });
   t.match(await run('refunds', [], { KAFKA_BROKERS: brokers }), {
     code: 1,
     stderr: /DATABASE_URL is missing/,
@@ -286,18 +313,60 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   ];
   const { code, stdout } = await run('refunds', ['--json'], env);
   t.equal(code, 0);
-  const listed = JSON.parse(stdout) as { since: string }[];
+  const listed = (JSON.parse(stdout) as RefundPage).data;
   t.same(
-    listed.map(({ since: _since, ...rest }) => rest),
+    listed.map(({ since: _since, id: _id, state: _state, ...rest }) => rest),
     expected,
   );
   const ages = listed.map(({ since }) => Date.now() - Date.parse(since));
   t.ok(Math.abs((ages.shift() ?? 0) - 301_000) < 60_000, 'since it came');
   t.ok(ages.every((age) => Math.abs(age) < 60_000));
   const table = await run('refunds', [], env);
-  t.match(table.stdout, /order +payment +amount +why +since/);
+  t.match(table.stdout, /id +order +payment +amount +why +since/);
   t.match(table.stdout, new RegExp(`${a} +late +100 CNY +order_ended`));
   t.match(table.stdout, new RegExp(`${lost} +lost +100 CNY +no_order_yet`));
+
+  // Page by page, also past rows of one instant; then by sale and time.
+  await pool.query(
+    `UPDATE payments SET result_at = '2026-11-22T12:00:00.000001Z' WHERE result = 'refund_due'`,
+  );
+  const all: string[] = [];
+  for (let cursor: string[] = []; ;) {
+    const page = JSON.parse(
+      (await run('refunds', ['--json', '--limit', '1', ...cursor], env)).stdout,
+    ) as RefundPage;
+    all.push(...page.data.map(({ paymentId }) => paymentId));
+    if (page.nextCursor === undefined) break;
+    cursor = ['--cursor', page.nextCursor];
+  }
+  t.same(all.sort(), ['late', 'lost', 'second'], 'each once');
+  const paymentsOf = async (...args: string[]) => {
+    const page = JSON.parse((await run('refunds', ['--json', ...args], env)).stdout) as RefundPage;
+    return page.data.map(({ paymentId }) => paymentId);
+  };
+  t.same(await paymentsOf('--until', '2026-11-22T12:00:00.001Z'), ['late', 'second']);
+  t.same(await paymentsOf('--since', '2026-11-22T12:00:00.001Z'), ['lost']);
+  t.same(await paymentsOf('--sale', saleId.slice(0, -1)), [], 'a sale whose name begins so is another one');
+  t.equal((await paymentsOf('--sale', saleId)).length, 3);
+
+  // Done: once, under one reference; the order tells until then.
+  const idOf = (paymentId: string) => listed.find((one) => one.paymentId === paymentId)?.id ?? '';
+  t.match(await orders.read(a, values[0]?.userId ?? ''), { refundDue: { amount: 100, currency: 'CNY' } });
+  const done = (id: string, reference: string) => run('refunds', ['done', id, '--reference', reference], env);
+  t.match(await done(idOf('late'), 're_1'), { code: 0, stdout: /re_1/ });
+  t.match(await done(idOf('late'), 're_1'), { code: 0 }, 'a repeat changes nothing');
+  t.match(await done(idOf('late'), 're_2'), { code: 1, stderr: /re_1/ });
+  t.notOk('refundDue' in (await orders.read(a, values[0]?.userId ?? '')));
+  t.match(await done('999999', 're_1'), { code: 1 });
+  t.same((await paymentsOf()).sort(), ['lost', 'second']);
+  t.match(await run('refunds', ['list', '--state', 'done'], env), { code: 0, stdout: /late .* re_1/ });
+  // Money without its order: from now on the order, should it come, is not paid by it.
+  t.match(await done(idOf('lost'), 're_3'), { code: 0 });
+  const late = makeReservation(saleId, { reservationId: lost });
+  await buildIntake(pool).intake.handleBatch(toBatch([late]), makeContext().context);
+  t.match(await orders.read(lost, late.userId), { status: 'pending' });
+  const { rows } = await pool.query(`SELECT FROM payments WHERE refund_reason = 'order_missing'`);
+  t.equal(rows.length, 1);
 
   // The address of a running stack instead of variables.
   const name = `order-test-${randomBytes(4).toString('hex')}`;
@@ -309,7 +378,47 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   // A stack counts while its process lives: this one stands in for it.
   writeFileSync(`${folder}/owner.json`, JSON.stringify(ownerOf(process.pid)));
   writeFileSync(`${folder}/stack.json`, JSON.stringify({ postgres: url, kafka: brokers }));
+  const { stdout: now } = await run('refunds', ['--json'], env);
   for (const option of ['--name', '--stack']) {
-    t.equal((await run('refunds', ['--json', option, name], {})).stdout, stdout, option);
+    t.equal((await run('refunds', ['--json', option, name], {})).stdout, now, option);
   }
+});
+
+await test('a kept notice is listed, shown, replayed in the words of a person, or marked as done', async (t) => {
+  const { pool, url } = await createDatabase(t);
+  const env = { DATABASE_URL: url };
+  t.match(await run('notices', ['list'], env), { code: 0, stdout: 'no notices wait' });
+  const saleId = await storeSale(pool, { orange: 10 });
+  const [order] = await storeOrders(pool, saleId, [{ userId: 'u1' }]);
+  const { orders, notices } = buildEnds(pool);
+  const meant = makeNotice(order?.reservationId ?? '');
+  const sent = JSON.stringify({
+    ...meant,
+    data: { ...meant.data, amount: { amount: '1.00', currency: 'CNY' } },
+  });
+  t.equal(await notices.receive({ webhookId: 'msg_1', bytes: Buffer.from(sent) }), 'kept');
+  t.equal(await notices.receive({ webhookId: 'm\u001b[31m', bytes: Buffer.from('\u001b[31mred') }), 'kept');
+  const { stdout } = await run('notices', ['list', '--json'], env);
+  const [first, second] = (JSON.parse(stdout) as KeptNoticePage).data;
+  const id = first?.id ?? '';
+  const table = await run('notices', ['list'], env);
+  t.match(table, { code: 0, stdout: /msg_1 +data\.amount\.amount/ });
+  const shown = await run('notices', ['show', second?.id ?? ''], env);
+  t.notOk(`${table.stdout}${shown.stdout}`.includes('\u001b'), 'nothing that steers a terminal');
+  t.ok((await run('notices', ['show', id], env)).stdout.endsWith(`\n\n${sent}\n`));
+  t.match(await run('notices', ['replay', id], env), { code: 1, stderr: /amount/ });
+  const folder = t.testdir({ 'fixed.json': JSON.stringify(meant), 'broken.json': '{' });
+  t.match(await run('notices', ['replay', id, '--body', `${folder}/broken.json`], env), { code: 1 });
+  for (let repeat = 0; repeat < 2; repeat += 1) {
+    const replay = await run('notices', ['replay', id, '--body', `${folder}/fixed.json`], env);
+    t.match(replay, { code: 0, stdout: `replayed: notice ${id}, paid` });
+  }
+  t.match(await orders.read(order?.reservationId ?? '', 'u1'), { status: 'paid' });
+  const done = ['done', second?.id ?? '', '--reference'];
+  t.match(await run('notices', [...done, 're_9'], env), { code: 0 });
+  t.match(await run('notices', [...done, 're_9'], env), { code: 0 }, 'a repeat');
+  t.match(await run('notices', [...done, 're_10'], env), { code: 1 });
+  t.match(await run('notices', ['replay', second?.id ?? ''], env), { code: 1 });
+  t.match(await run('notices', ['list'], env), { code: 0, stdout: 'no notices wait' });
+  t.match(await run('notices', ['show', id], env), { stdout: /result +paid/ }, 'its bytes stay');
 });

@@ -16,6 +16,7 @@ import { createIntakeMetrics } from '../../src/intake/metrics.ts';
 import { assembleIntake } from '../../src/intake/role.ts';
 import { createSharedMetrics } from '../../src/metrics.ts';
 import { Orders } from '../../src/orders/orders.ts';
+import { Notices } from '../../src/payments/notices.ts';
 import { Payments } from '../../src/payments/payments.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createSalesMetrics } from '../../src/sales/metrics.ts';
@@ -78,7 +79,9 @@ export function buildEnds(pool: Pool) {
     seen.wakes += 1;
   };
   const deps = { pool, wake, logger, metrics };
-  return { orders: new Orders(deps), payments: new Payments(deps), metrics, seen };
+  const payments = new Payments(deps);
+  const notices = new Notices({ ...deps, payments });
+  return { orders: new Orders(deps), payments, notices, metrics, seen };
 }
 
 /** What Kafka's client would be asked for during a batch. */

@@ -1,0 +1,49 @@
+import { parseInstant, Reference } from '@seckill/contracts';
+import { UsageError, wholeNumber, words, type Option } from '@seckill/runtime';
+import type { TString } from 'typebox';
+import { Compile } from 'typebox/compile';
+
+/** Rows of a list unless `--limit` says otherwise. */
+export const LIMIT_DEFAULT = 100;
+/** A longer list is not read by a person; `--cursor` goes on. */
+export const LIMIT_MAX = 10_000;
+
+/** A page of a list. */
+export const PAGE_OPTIONS = { limit: wholeNumber(1, LIMIT_MAX), cursor: words };
+
+export const instant: Option<Date> = {
+  isFlag: false,
+  read: (text) => {
+    const at = /Z$/.test(text) ? parseInstant(text) : undefined;
+    if (at === undefined) throw new UsageError('must be an instant such as 2026-11-22T12:00:00Z');
+    return new Date(at);
+  },
+};
+
+/** Words that fit a schema of the API, which `rule` describes. */
+export function fitting(schema: TString, rule: string): Option<string> {
+  const compiled = Compile(schema);
+  return {
+    isFlag: false,
+    read: (text) => {
+      if (!compiled.Check(text)) throw new UsageError(`must be ${rule}`);
+      return text;
+    },
+  };
+}
+
+export const reference = fitting(Reference, '1 to 200 characters of one line');
+
+const ID = /^[1-9]\d{0,17}$/;
+
+/** @throws UsageError for what is no id of a list. */
+export function readId(text: string | undefined): string {
+  if (text !== undefined && ID.test(text)) return text;
+  throw new UsageError(`expected an id as list shows it, met ${text ?? 'nothing'}`);
+}
+
+/** @throws UsageError for an option that the command does not heed. */
+export function refuseOthers(command: string, values: Record<string, unknown>, heeded: string[]): void {
+  const stray = Object.keys(values).find((name) => ![...heeded, 'json', 'name'].includes(name));
+  if (stray !== undefined) throw new UsageError(`${command} takes no --${stray}`);
+}

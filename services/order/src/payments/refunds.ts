@@ -1,0 +1,141 @@
+import { formatInstant, type Refund, type RefundPage } from '@seckill/contracts';
+import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from './page-cursor.ts';
+
+/** An order comes within seconds of its payment; one that has not by now is missing. */
+export const ORDER_WAIT_MINUTES = 5;
+
+export interface RefundQuery {
+  state: Refund['state'];
+  saleId?: string | undefined;
+  /** Money that is due from then on; for what is done, too, it is the moment from which the money was due. */
+  since?: Date | undefined;
+  /** And before then. */
+  until?: Date | undefined;
+  limit: number;
+  cursor?: string | undefined;
+}
+
+interface RefundRow {
+  id: string;
+  order_id: string;
+  payment_id: string;
+  amount: string;
+  currency: string;
+  reason: Refund['reason'];
+  since: Date;
+  since_us: string;
+  notices: number;
+  refunded_at: Date | null;
+  refund_reference: string | null;
+}
+
+/** Money that a person has to look after: payments that buy nothing, and those whose order does not come. */
+export class Refunds {
+  readonly #pool: Pool;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /**
+   * Oldest first. A page continues behind the last refund seen, not behind a count: what becomes due or done
+   * meanwhile neither hides a refund nor repeats one.
+   * @throws Problem `invalid_request` when the cursor is not one of ours.
+   */
+  async list({ state, saleId, since, until, limit, cursor }: RefundQuery): Promise<RefundPage> {
+    const after = cursor === undefined ? undefined : parsePageCursor(cursor);
+    const read = (where: string, at: string, reason: string) =>
+      `(SELECT id, order_id, payment_id, amount, currency, ${reason} AS reason, ${at} AS since,
+          ${microsecondsOf(at)} AS since_us, notices, refunded_at, refund_reference
+        FROM payments WHERE ${where}
+          AND ($1::text IS NULL OR (order_id > $1 || '.' AND order_id < $1 || '/'))
+          AND ($2::timestamptz IS NULL OR ${at} >= $2) AND ($3::timestamptz IS NULL OR ${at} < $3)
+          AND ($4::bigint IS NULL OR (${at}, id) > (${instantOf('$4')}, $5::bigint))
+        ORDER BY ${at}, id LIMIT $6)`;
+    const sources =
+      state === 'done'
+        ? [read('refunded_at IS NOT NULL', 'result_at', 'refund_reason')]
+        : [
+            read(`result = 'refund_due' AND refunded_at IS NULL`, 'result_at', 'refund_reason'),
+            read(
+              `result = 'recorded' AND received_at < now() - make_interval(mins => ${ORDER_WAIT_MINUTES})`,
+              'received_at',
+              `'no_order_yet'`,
+            ),
+          ];
+    const { rows } = await this.#pool.query<RefundRow>(
+      `SELECT * FROM (${sources.join(' UNION ALL ')}) AS refunds ORDER BY since, id LIMIT $6`,
+      // One more than asked tells whether there is another page.
+      [saleId ?? null, since ?? null, until ?? null, after?.at ?? null, after?.id ?? null, limit + 1],
+    );
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      data: page.map(toRefund),
+      ...(rows.length > limit && last !== undefined
+        ? { nextCursor: formatPageCursor({ at: last.since_us, id: last.id }) }
+        : {}),
+    };
+  }
+
+  /**
+   * Marks money as given back. A repeat with the same reference changes nothing. Money whose order has not
+   * come buys nothing any more from then on, also if the order comes after all.
+   * @throws Problem `refund_not_found`, also for money that is in an order; `refund_done` under another
+   * reference.
+   */
+  async done(id: string, reference: string): Promise<Refund> {
+    if (!/^\d{1,18}$/.test(id)) throw new Problem('refund_not_found');
+    return transaction(this.#pool, async (client) => {
+      const row = await lockRefund(client, id);
+      if (row === undefined) throw new Problem('refund_not_found');
+      if (row.refund_reference === reference) return toRefund(row);
+      if (row.refund_reference !== null) {
+        throw new Problem('refund_done', {
+          detail: `done under ${row.refund_reference}`,
+          extra: { reference: row.refund_reference },
+        });
+      }
+      await client.query(
+        `UPDATE payments SET result = 'refund_due', refund_reason = COALESCE(refund_reason, 'order_missing'),
+           result_at = CASE result WHEN 'recorded' THEN received_at ELSE result_at END,
+           refunded_at = clock_timestamp(), refund_reference = $2
+         WHERE id = $1`,
+        [id, reference],
+      );
+      const done = await lockRefund(client, id);
+      invariant(done !== undefined, `refund ${id} vanished under its lock`);
+      return toRefund(done);
+    });
+  }
+}
+
+/** Refunds alone: money that has just been recorded is not one yet. */
+async function lockRefund(client: PoolClient, id: string): Promise<RefundRow | undefined> {
+  const { rows } = await client.query<RefundRow>(
+    `SELECT id, order_id, payment_id, amount, currency, COALESCE(refund_reason, 'no_order_yet') AS reason,
+       result_at AS since, ${microsecondsOf('result_at')} AS since_us, notices, refunded_at, refund_reference
+     FROM payments
+     WHERE id = $1 AND (result = 'refund_due' OR (result = 'recorded'
+       AND received_at < now() - make_interval(mins => ${ORDER_WAIT_MINUTES})))
+     FOR UPDATE`,
+    [id],
+  );
+  return rows[0];
+}
+
+function toRefund(row: RefundRow): Refund {
+  return {
+    id: row.id,
+    orderId: row.order_id,
+    paymentId: row.payment_id,
+    amount: { amount: Number(row.amount), currency: row.currency },
+    reason: row.reason,
+    state: row.refunded_at === null ? 'due' : 'done',
+    since: formatInstant(row.since),
+    notices: row.notices,
+    ...(row.refunded_at === null ? {} : { doneAt: formatInstant(row.refunded_at) }),
+    ...(row.refund_reference === null ? {} : { reference: row.refund_reference }),
+  };
+}
