@@ -1,0 +1,84 @@
+// Goal: a newcomer reads the flow from `ls`, and a line without scrolling. Method: the folders and lines of the repository are
+// counted.
+import t from 'tap';
+import { filesBelow, read } from './support.ts';
+
+const SOURCES = ['bench', 'packages', 'scripts', 'services'];
+/** About a dozen: what one look takes in. */
+const FILES_MAX = 13;
+const COLUMNS_MAX = 110;
+
+/** Folders that hold more, each with its reason. */
+const LARGER: Record<string, string> = {
+  'packages/contracts/src': 'one flat list of names and shapes; the top folder of its src',
+};
+
+void t.test('no folder of a src but the top one holds more than about a dozen files', (t) => {
+  const counts = new Map<string, number>();
+  for (const file of SOURCES.flatMap((folder) => filesBelow(folder, '.ts'))) {
+    const folder = file.slice(0, file.lastIndexOf('/'));
+    if (/\/src\//.test(`${folder}/`)) counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  t.ok(counts.size > 20, 'the folders are found');
+  const large = [...counts].filter(([folder, count]) => count > FILES_MAX && !folder.endsWith('/src'));
+  t.same(
+    large.filter(([folder]) => !(folder in LARGER)),
+    [],
+  );
+  t.end();
+});
+
+void t.test('no wing imports another in a circle', (t) => {
+  for (const src of [
+    'bench/src',
+    'scripts/stack/src',
+    ...['gateway', 'order', 'stock'].map((one) => `services/${one}/src`),
+  ]) {
+    const imports = wingImports(src);
+    for (const wing of imports.keys()) t.notOk(reaches(imports, wing, wing), `${src}/${wing}`);
+  }
+  t.end();
+});
+
+/** Which wings each wing of a src imports. The top folder assembles the wings and is none. */
+function wingImports(src: string): Map<string, Set<string>> {
+  const imports = new Map<string, Set<string>>();
+  for (const file of filesBelow(src, '.ts')) {
+    const [wing = '', rest] = file.slice(src.length + 1).split('/');
+    if (rest === undefined) continue;
+    const targets = imports.get(wing) ?? new Set();
+    imports.set(wing, targets);
+    for (const [, target = ''] of read(file).matchAll(/from '\.\.\/(?:\.\.\/)*([\w-]+)\//g)) {
+      if (target !== wing) targets.add(target);
+    }
+  }
+  return imports;
+}
+
+function reaches(
+  imports: Map<string, Set<string>>,
+  from: string,
+  to: string,
+  seen = new Set<string>(),
+): boolean {
+  for (const next of imports.get(from) ?? []) {
+    if (next === to) return true;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    if (reaches(imports, next, to, seen)) return true;
+  }
+  return false;
+}
+
+void t.test('lines of code and comments have at most 110 columns', (t) => {
+  const files = ['.ts', '.lua', '.sql'].flatMap((end) =>
+    [...SOURCES, 'test', 'k8s'].flatMap((folder) => filesBelow(folder, end)),
+  );
+  for (const file of files.filter((path) => !path.includes('/snapshots/'))) {
+    const long = read(file)
+      .split('\n')
+      .flatMap((line, index) => (line.length > COLUMNS_MAX ? [index + 1] : []));
+    t.same(long, [], file);
+  }
+  t.end();
+});
