@@ -1,7 +1,8 @@
 /**
- * Goal: in every command of package.json a slip of the finger costs one line and the exit code 2, and starts nothing.
- * Method: the commands as package.json has them, each as a process; wrong options of every kind. Nothing has to run: what
- * is wrong is said before an engine is asked.
+ * Goal: in every command of package.json a slip of the finger costs one line and the exit code 2, and starts
+ * nothing.
+ * Method: the commands as package.json has them, each as a process; wrong options of every kind. Nothing has
+ * to run: what is wrong is said before an engine is asked.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -12,7 +12,7 @@
 --   missing                                    no such lane
 --   not_loaded                                 its snapshot brings its own control state
 --   total_too_low, sku, held + paid            nothing was applied (INV-1)
---   item_missing, sku                          nothing was applied: a whole state names every item of the lane
+--   item_missing, sku                          nothing was applied: a whole state names every item
 
 local stateKey = KEYS[1]
 local runId, control = ARGV[1], cjson.decode(ARGV[2])

@@ -9,7 +9,8 @@
 -- ARGV[3] isLast    '1': the lane is loaded completely after this chunk
 -- ARGV[4] control   JSON of the ControlState; read in chunk 0 only
 -- ARGV[5] orders    JSON array of { userId, keyHash, channelId, status, record, lines: [{ sku, quantity }] };
---                   pending: held + hold, paid: paid + key, both + buyer + channel; cancelled, expired: key alone
+--                   pending: held + hold, paid: paid + key, both + buyer + channel;
+--                   cancelled, expired: key alone
 --
 -- Answers:
 --   loaded, chunk       this chunk is in, now or before

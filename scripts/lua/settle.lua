@@ -8,13 +8,13 @@
 -- ARGV[1] random    first part of the reservation id's end, 16 characters
 -- ARGV[2] keyHash   the rest of it; field of `holds`
 -- ARGV[3] verdict   paid: held → paid; cancelled, expired: held → available, buyer and channel lowered;
---                   refused: buyer and channel lowered, but nothing returns: Redis sold what does not exist, so the
---                   units stay in held, where the difference to Postgres can be seen, until the lane is rebuilt;
---                   for that the gate closes here, unless the lane was loaded anew since the reservation
+--                   refused: buyer and channel lowered, but nothing returns. Redis sold what does not exist:
+--                   the units stay in held, where the difference to Postgres can be seen, until the lane is
+--                   rebuilt. The gate closes here, unless the lane was loaded anew since the reservation
 --
 -- Answers:
 --   settled, milliseconds since the hold's end by Redis' clock (negative: before it)
---   absent                  no such hold, or no such lane: settled before, or lost; nothing was written (INV-5)
+--   absent                  no such hold or lane: settled before, or lost; nothing was written (INV-5)
 -- Errors (nothing written): SECKILL_SETTLE_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the hold
 
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)

@@ -1,5 +1,5 @@
-// Goal: a newcomer reads the flow from `ls`, and a line without scrolling. Method: the folders and lines of the repository are
-// counted.
+// Goal: a newcomer reads the flow from `ls`, and a comment without scrolling. Method: the folders, the
+// imports and the comments of the repository are counted.
 import t from 'tap';
 import { filesBelow, read } from './support.ts';
 
@@ -7,10 +7,15 @@ const SOURCES = ['bench', 'packages', 'scripts', 'services'];
 /** About a dozen: what one look takes in. */
 const FILES_MAX = 13;
 const COLUMNS_MAX = 110;
+/**
+ * Prettier breaks code. A text that stands in one piece, as SQL or a title, may be longer; a comment may not.
+ */
+const COMMENT = { ts: /^\s*(\/\/|\/\*|\* )/, other: /^\s*--/ };
 
 /** Folders that hold more, each with its reason. */
 const LARGER: Record<string, string> = {
-  'packages/contracts/src': 'one flat list of names and shapes; the top folder of its src',
+  'bench/src/scenarios': 'one file a scenario, and the list of them',
+  'services/order/src/intake': 'one noun a file; the way of a batch, from the consumer to the stored offset',
 };
 
 void t.test('no folder of a src but the top one holds more than about a dozen files', (t) => {
@@ -70,14 +75,18 @@ function reaches(
   return false;
 }
 
-void t.test('lines of code and comments have at most 110 columns', (t) => {
+void t.test('comments have at most 110 columns', (t) => {
   const files = ['.ts', '.lua', '.sql'].flatMap((end) =>
     [...SOURCES, 'test', 'k8s'].flatMap((folder) => filesBelow(folder, end)),
   );
-  for (const file of files.filter((path) => !path.includes('/snapshots/'))) {
+  t.ok(files.length > 400, 'the files are found');
+  // A migration that was released is never changed: its checksum stands in the database.
+  const released = /\/migrations\/000[1-4]-/;
+  for (const file of files.filter((path) => !path.includes('/snapshots/') && !released.test(path))) {
+    const comment = file.endsWith('.ts') ? COMMENT.ts : COMMENT.other;
     const long = read(file)
       .split('\n')
-      .flatMap((line, index) => (line.length > COLUMNS_MAX ? [index + 1] : []));
+      .flatMap((line, index) => (comment.test(line) && line.length > COLUMNS_MAX ? [index + 1] : []));
     t.same(long, [], file);
   }
   t.end();

@@ -1,5 +1,6 @@
-// Goal: a connection to Redis that went silent without closing is replaced, or one lost route would stop a service for
-// a quarter of an hour. Method: a real Redis behind a TCP forwarder that falls silent for one connection.
+// Goal: a connection to Redis that went silent without closing is replaced, or one lost route would stop a
+// service for a quarter of an hour. Method: a real Redis behind a TCP forwarder that falls silent for one
+// connection.
 import { pino } from 'pino';
 import t from 'tap';
 import { forwardTcp } from '../../../test/support/tcp.ts';

@@ -1,5 +1,5 @@
 -- Brings the totals and prices of a control state into the items: available moves by as much as the total.
----@param items table<string, table<string, number>> changed in place; an item the lane does not know starts at zero
+---@param items table<string, table<string, number>> changed in place; an unknown item starts at zero
 ---@param controlItems { sku: string, price: number, total: number }[]
 ---@return string? sku the first item whose new total would be below what is held and paid (INV-1)
 ---@return number? taken units of that item held and paid

@@ -37,8 +37,9 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
      */
     batchCountMax: reader.integer('RELAY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 2_000 }),
     /**
-     * After a relay was killed its lanes wait this long for another, which looks twice within this time: 3 s at the worst.
-     * A Kafka that takes longer than this to confirm lets two relays publish the same, which is harmless.
+     * After a relay was killed its lanes wait this long for another, which looks twice within this time: 3 s
+     * at the worst. A Kafka that takes longer than this to confirm lets two relays publish the same, which is
+     * harmless.
      */
     leaseMs: reader.integer('RELAY_LEASE_MS', { default: 2_000, min: 100, max: 600_000 }),
     /** How long past its end a hold waits for its settlement before it is published again. */

@@ -142,8 +142,8 @@ function malformedPath(): Problem {
 }
 
 /**
- * Many clients name a JSON body on every call, also where they send none. An empty one is an absent one; a route that
- * needs a body refuses it as missing.
+ * Many clients name a JSON body on every call, also where they send none. An empty one is an absent one; a
+ * route that needs a body refuses it as missing.
  */
 function acceptEmptyJson(app: Http): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
@@ -169,8 +169,8 @@ function collectMethods(app: Http): AllowedOn {
 }
 
 /**
- * 405 where the path exists under another method, else 404. Said before the body is looked at: Fastify would answer 400
- * or 415 to a body, or a `QUERY` without one, of a route that there is not.
+ * 405 where the path exists under another method, else 404. Said before the body is looked at: Fastify would
+ * answer 400 or 415 to a body, or a `QUERY` without one, of a route that there is not.
  */
 function answerUnknownRoutes(app: Http, allowedOn: AllowedOn, options: HttpOptions): void {
   const refuse = (request: FastifyRequest, reply: FastifyReply): Problem => {
@@ -236,7 +236,10 @@ function answerMalformed(
   );
 }
 
-/** Of a request whose method Node's parser does not know; '' for what is no request at all, as a TLS handshake. */
+/**
+ * Of a request whose method Node's parser does not know; '' for what is no request at all, as a TLS
+ * handshake.
+ */
 function pathOf({ rawPacket }: ConnectionError): string {
   const line = rawPacket instanceof Buffer ? rawPacket.subarray(0, 2_048).toString('latin1') : '';
   return /^[A-Za-z][A-Za-z-]{0,31} (\/[^ ?]*)[^ ]* HTTP\/1\.[01]\r\n/.exec(line)?.[1] ?? '';

@@ -7,9 +7,10 @@ const PLACEHOLDER = '-';
 const malformed = new WeakSet<IncomingMessage>();
 
 /**
- * The URL that a request is routed by. Fastify answers a path that it cannot decode, or with too long a part, before any
- * hook runs: such a request would pass by token, limits, shedding, security headers, metrics and log. So the part is
- * replaced, the request goes its route's way, and whoever may ask is told in the end that the path is malformed.
+ * The URL that a request is routed by. Fastify answers a path that it cannot decode, or with too long a part,
+ * before any hook runs: such a request would pass by token, limits, shedding, security headers, metrics and
+ * log. So the part is replaced, the request goes its route's way, and whoever may ask is told in the end that
+ * the path is malformed.
  */
 export function routableUrl(request: IncomingMessage): string {
   const url = request.url ?? '/';

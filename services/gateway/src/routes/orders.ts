@@ -5,9 +5,9 @@ import type { RouteDeps } from '../deps.ts';
 import { traceOf, type Trace } from '../upstream/trace.ts';
 
 /**
- * How long `pay` and `cancel` wait for a row that is on its way, and how often they look. The row is there 120 to 260 ms
- * after the 201, because the relay publishes four times a second. While Kafka is away the caller hears
- * `order_not_ready` after this time.
+ * How long `pay` and `cancel` wait for a row that is on its way, and how often they look. The row is there
+ * 120 to 260 ms after the 201, because the relay publishes four times a second. While Kafka is away the
+ * caller hears `order_not_ready` after this time.
  */
 const ROW_WAIT_MS = 2_000;
 const ROW_POLL_MS = 50;

@@ -15,9 +15,10 @@ declare module 'fastify' {
 }
 
 /**
- * What a call does not understand it refuses, on every route and before anything happens. A body that was ignored would
- * cancel a whole order for whoever meant one line of it, or close a sale now for whoever meant tomorrow. A route without
- * a schema for its query or its body takes none. Health is exempt: a probe may carry whatever its maker thought of.
+ * What a call does not understand it refuses, on every route and before anything happens. A body that was
+ * ignored would cancel a whole order for whoever meant one line of it, or close a sale now for whoever meant
+ * tomorrow. A route without a schema for its query or its body takes none. Health is exempt: a probe may
+ * carry whatever its maker thought of.
  */
 export function refuseUnknownInput(app: Http): void {
   app.addHook('onRoute', (route) => {

@@ -1,5 +1,5 @@
-// Goal: what a call does not understand it refuses, on every route and before anything happens; a malformed path and an
-// unknown method take the way of every request.
+// Goal: what a call does not understand it refuses, on every route and before anything happens; a malformed
+// path and an unknown method take the way of every request.
 // Method: the real app on a real socket; order is a small server that counts what reaches it.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';

@@ -6,7 +6,7 @@
  *   {seckill:lanes}:settler:<memberId>    STRING  lives as long as this member tells that it does
  *   seckill:{<saleId>:<lane>}:state       HASH    gate, epoch, control state, counts of items and of channels
  *   seckill:{<saleId>:<lane>}:buyers      HASH    user → units held or paid
- *   seckill:{<saleId>:<lane>}:keys        HASH    hash of user and key → record of a reservation that was settled
+ *   seckill:{<saleId>:<lane>}:keys        HASH    hash of user and key → record of a settled reservation
  *   seckill:{<saleId>:<lane>}:holds       HASH    hash of user and key → record of a live reservation
  *   seckill:{<saleId>:<lane>}:outbox      STREAM  reservations that the relay has not brought to Kafka yet
  *   seckill:{<saleId>:<lane>}:lease       STRING  token of the relay that serves the outbox
