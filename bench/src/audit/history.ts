@@ -73,7 +73,8 @@ export class History {
     if (result === 'paid' || result === 'already_paid') this.toldPaid.add(orderId);
     if (result === 'recorded') this.toldRecorded.add(orderId);
     if (result === 'refund_due') this.toldRefund.add(orderId);
-    if (result === undefined) this.unsettled += 1;
+    // The provider of the crowd writes what is documented: a notice that is not understood settled nothing.
+    if (result === undefined || result === 'ignored' || result === 'kept') this.unsettled += 1;
   }
 
   acceptedUnits(saleId: string): number {
