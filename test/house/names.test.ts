@@ -24,8 +24,6 @@ const NOT_OURS = new Map([
 const NOWHERE = /\bfield notes?\b|\bsimulations?\b|\bissues? \d+|\.\.\/shared\b/gi;
 /** An applied migration is never changed, not even in a comment: there documents go by their bare names. */
 const FROZEN = /^services\/order\/migrations\//;
-/** Twelve comments of stock and of the stack are being mended: take this away with the last of them. */
-const PENDING = { todo: 'comments of stock and of the stack' };
 const DECISIONS = new Set(
   [...readHeadings('docs/architecture.md').texts].flatMap((text) => /^(D\d+)\. /.exec(text)?.[1] ?? []),
 );
@@ -101,7 +99,7 @@ await t.test('links of documents lead to files and headings', async (t) => {
   tell(t, wrong, 'every link leads somewhere');
 });
 
-await t.test('documents that are named exist, with the headings that are named', PENDING, async (t) => {
+await t.test('documents that are named exist, with the headings that are named', async (t) => {
   const wrong = findWrong(
     PROSE,
     /(?<![\w./*<-])((?:\.\.?\/)*(?:[\w-]+\/)*[\w.-]+\.md)\b(?:`?,\s+"([^"]+)")?/g,
@@ -119,7 +117,7 @@ await t.test('documents that are named exist, with the headings that are named',
   tell(t, wrong, 'every document is there');
 });
 
-await t.test('decisions are cited by numbers that docs/architecture.md has', PENDING, async (t) => {
+await t.test('decisions are cited by numbers that docs/architecture.md has', async (t) => {
   const wrong = [
     ...findWrong(PROSE, /(?<![\w-])D\d{1,3}\b(?!-)/g, ([name]) =>
       DECISIONS.has(name) ? undefined : `cites ${name}, which docs/architecture.md does not have`,

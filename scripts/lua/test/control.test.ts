@@ -1,7 +1,7 @@
 // Goal: control states are absolute and versioned, so repeats and reordering are harmless; counts stay
 // conserved.
 // Method: versions repeated and reordered; totals raised and lowered around what is held and paid;
-// count.lua's view.
+// inspect.lua's view.
 import t from 'tap';
 import { connect, FUTURE, makeLane, openLane, PAST } from './support/lane.ts';
 
