@@ -1,8 +1,8 @@
--- Money: one payment may pay several orders, a refund can be marked as done, a notice that nobody understands is kept,
--- and a pick-up code names one order.
+-- Money: one payment may pay several orders, a refund can be marked as done, a notice that nobody understands
+-- is kept, and a pick-up code names one order.
 
--- A payment for several orders names each with its own amount. That the same money pays an order once is said by the
--- primary key and by payments_one_per_order.
+-- A payment for several orders names each with its own amount. That the same money pays an order once is said
+-- by the primary key and by payments_one_per_order.
 DROP INDEX payments_pay_one_order;
 
 ALTER TABLE payments
@@ -20,9 +20,11 @@ ALTER TABLE payments
 CREATE UNIQUE INDEX payments_by_id ON payments (id);
 -- Lists of refunds, page by page; what is due to one order.
 DROP INDEX payments_by_refund_due;
-CREATE INDEX payments_by_refund_due ON payments (result_at, id) WHERE result = 'refund_due' AND refunded_at IS NULL;
+CREATE INDEX payments_by_refund_due ON payments (result_at, id)
+  WHERE result = 'refund_due' AND refunded_at IS NULL;
 CREATE INDEX payments_by_refund_done ON payments (result_at, id) WHERE refunded_at IS NOT NULL;
-CREATE INDEX payments_by_refund_of_order ON payments (order_id) WHERE result = 'refund_due' AND refunded_at IS NULL;
+CREATE INDEX payments_by_refund_of_order ON payments (order_id)
+  WHERE result = 'refund_due' AND refunded_at IS NULL;
 
 -- Notices that were signed and could not be understood, byte by byte.
 CREATE TABLE kept_notices (
