@@ -29,7 +29,7 @@ CREATE INDEX payments_by_refund_of_order ON payments (order_id)
 -- Notices that were signed and could not be understood, byte by byte.
 CREATE TABLE kept_notices (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  -- SHA-256 of webhook id and bytes: a provider's repeat is known by it, and both may be too long for an index.
+  -- SHA-256 of webhook id and bytes: a provider's repeat is known by it. Both may be too long for an index.
   fingerprint bytea NOT NULL,
   webhook_id text NOT NULL,
   body bytea NOT NULL,
