@@ -20,7 +20,8 @@ export class TokenKeyError extends Error {
 }
 
 /**
- * Algorithms by type of key, the default first. The token never chooses among kinds: key confusion ends here.
+ * Algorithms by type of key, the default first. A token cannot choose to be checked with another
+ * kind of key.
  */
 const ALGORITHMS: Record<string, string[]> = {
   rsa: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],

@@ -28,7 +28,7 @@ export function logFailures(logger: Logger, failures: Failure[]): void {
   logger[isOurs ? 'error' : 'warn'](context, 'items of a reserve batch failed');
 }
 
-/** The socket's code where there is one: its message may name addresses. */
+/** Takes the error's code where it has one, because the message may name addresses. */
 function textOf(error: Error): string {
   const code = 'code' in error ? String(error.code) : error.message;
   return code.slice(0, MESSAGE_LENGTH_MAX);

@@ -129,7 +129,7 @@ export class Reservations {
     if (answer instanceof Error) return answer;
     try {
       const told = toTold(lane, item, answer);
-      // Before the buyer hears of it: whoever was told must be remembered.
+      // The mark is noted before the buyer hears, so that no reservation we acknowledged is forgotten.
       if (told.record !== undefined) this.#deps.marks.note(lane, told.record);
       this.#deps.announcer.observe(lane, told.answer, told.record);
       return told.answer;
