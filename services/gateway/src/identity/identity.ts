@@ -85,8 +85,8 @@ type Claims = Omit<IdentityOptions, 'keys'>;
 
 /**
  * Checks a token in this thread. jose hands each token to WebCrypto's pool, and the hand-over costs 40 µs of
- * CPU. The hash and the claims cost 5 (20,000 tokens, each seen once; 40 were a third of what the gateway did for
- * a reservation).
+ * CPU. The hash and the claims cost 5 (20,000 tokens, each seen once; 40 were a third of what the gateway did
+ * for a reservation).
  */
 function verifyBySecret({ secret, algorithms }: SecretKeys, { issuer, audience }: Claims): Verify {
   const check = createVerifier({

@@ -53,7 +53,9 @@ export interface OrderClient {
  */
 const CONFIRMED_CHANGE_MS = 7_000;
 
-/** When order does not answer, a read is told `overloaded`, to be repeated, and a change `outcome_unknown`. */
+/**
+ * When order does not answer, a read is told `overloaded`, to be repeated, and a change `outcome_unknown`.
+ */
 export function createOrderClient(upstream: Upstream): OrderClient {
   async function call(request: UpstreamCall, trace: Trace, userId?: string) {
     try {

@@ -29,7 +29,10 @@ const HOLD_OVERDUE_MS = 3_000;
 /** 10,000 holds, about 100 ms. An ended one beyond them still shows as a difference of units (INV-3). */
 const HOLD_PAGES_MAX = 20;
 const PAGE_HOLDS = 500;
-/** Other sales always have messages under way. The intake stores those sent before this reading within a batch or two. */
+/**
+ * Other sales always have messages under way. The intake stores those sent before this reading within a batch
+ * or two.
+ */
 const CATCH_UP_MS_MAX = 500;
 const CATCH_UP_POLL_MS = 50;
 
