@@ -44,7 +44,7 @@ if before == 'open' then
 end
 -- A permission to open may be minutes old: the process that asked may have slept while others opened, sold
 -- and closed.
-if laneFence ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
+if (laneFence or '0') ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end
 redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId, 'opened_sequence', laneSequence)

@@ -105,7 +105,8 @@ end
 if verdict == 'refused' and gate == 'open' and epoch == reservedEpoch then
   local last = #written
   written[last + 1], written[last + 2] = 'gate', 'rebuilding'
-  written[last + 3], written[last + 4] = 'fence', fence + 1
+  -- A lane of an older build has no fence.
+  written[last + 3], written[last + 4] = 'fence', (tonumber(fence) or 0) + 1
 end
 
 redis.call('HDEL', holdsKey, keyHash)

@@ -6,7 +6,7 @@ import t from 'tap';
 import { buildStack, saleInput, until } from '../support/stack.ts';
 
 /** The docs promise 3 s. Kafka alone would take 10 s. */
-const TAKEOVER_MS = 5_000;
+const TAKEOVER_MS = 3_000;
 
 const client = await buildStack(t, 'takeover');
 const { stack } = client;

@@ -19,6 +19,8 @@ export interface MemberStore {
  */
 export const MEMBER_SILENT_MS = 1_500;
 const RENEW_MS = 400;
+/** A coordinator that is away with the member that died must not hold up the others. The next look tries again. */
+const EVICT_MS = 2_000;
 /**
  * Who could not reach the store itself does not judge others. Two renewals in a row within this time are
  * needed.
@@ -46,6 +48,7 @@ export class GroupTakeover {
   readonly #clock: Clock;
   #memberId: string | undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
+  #isEvicting = false;
 
   constructor(options: TakeoverOptions) {
     this.#options = options;
@@ -79,17 +82,40 @@ export class GroupTakeover {
   }
 
   async #step(): Promise<void> {
-    const { members, evict, log, groupId } = this.#options;
+    const { members } = this.#options;
     const memberId = this.#memberId;
     const silent = await (memberId === undefined ? members.readSilent() : members.renew(memberId));
     const now = this.#clock.now();
     const isTrusted = now - this.#renewedAt < TRUSTED_MS;
     this.#renewedAt = now;
-    if (!isTrusted) return;
-    for (const dead of silent) {
-      log.error('a member of the group is silent and leaves', { groupId, memberId: dead });
-      await evict(dead);
-      await members.forget(dead);
+    // Beside the renewals: whoever waited here for a coordinator that is away would seem dead to the others.
+    if (!isTrusted || silent.length === 0 || this.#isEvicting) return;
+    this.#isEvicting = true;
+    void this.#evictAll(silent).finally(() => {
+      this.#isEvicting = false;
+    });
+  }
+
+  /** Never throws. */
+  async #evictAll(silent: string[]): Promise<void> {
+    const { groupId, members, evict, log } = this.#options;
+    try {
+      for (const dead of silent) {
+        // An eviction takes time, and who was silent may have come back meanwhile.
+        if (!(await members.readSilent()).includes(dead)) continue;
+        log.error('a member of the group is silent and leaves', { groupId, memberId: dead });
+        const late = new AbortController();
+        const evicted = evict(dead).then(() => true);
+        const isDone = await Promise.race([
+          evicted,
+          this.#clock.sleep(EVICT_MS, late.signal).then(() => false),
+        ]);
+        late.abort();
+        if (isDone) await members.forget(dead);
+        else evicted.catch(() => undefined);
+      }
+    } catch (error) {
+      this.#warn('a silent member could not be made to leave', error);
     }
   }
 

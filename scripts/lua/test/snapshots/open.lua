@@ -32,7 +32,7 @@ end
 if before == 'open' then
   return { 'opened' }
 end
-if laneFence ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
+if (laneFence or '0') ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end
 redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId, 'opened_sequence', laneSequence)

@@ -10,7 +10,10 @@ import { traceOf, type Trace } from '../upstream/trace.ts';
  * caller hears `order_not_ready` after this time.
  */
 const ROW_WAIT_MS = 2_000;
-const ROW_POLL_MS = 50;
+const ROW_POLL_MS_MIN = 50;
+const ROW_POLL_MS_MAX = 400;
+/** Each of them asks order some seven times. Beyond it the buyer is told at once, or a Kafka outage would flood order. */
+const ROW_WAITERS_MAX = 200;
 
 const Params = Type.Object({ orderId: Type.String({ minLength: 1, maxLength: 128 }) });
 
@@ -36,6 +39,7 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
     },
   );
 
+  let waiters = 0;
   const verbs = isSandbox ? (['cancel', 'pay'] as const) : (['cancel'] as const);
   for (const verb of verbs) {
     app.post(`/v1/orders/:orderId/${verb}`, owned, async (request, reply) => {
@@ -44,20 +48,34 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
       reply.header('cache-control', 'no-store');
       if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
       const trace = traceOf(request);
-      const deadline = performance.now() + ROW_WAIT_MS;
-      let isPromised = false;
-      for (;;) {
-        const ended = await order.endOrder(orderId, verb, userId, trace);
-        if (ended !== undefined) return ended;
-        // Throws `order_not_found`; else the buyer was promised this order, and its row is on the way.
-        if (!isPromised) await findOrder(deps, { orderId, userId, trace });
-        isPromised = true;
-        const isGone = request.raw.socket.destroyed;
-        if (isGone || performance.now() > deadline) throw new Problem('order_not_ready');
-        await systemClock.sleep(ROW_POLL_MS);
+      const ended = await order.endOrder(orderId, verb, userId, trace);
+      if (ended !== undefined) return ended;
+      // Throws `order_not_found`; else the buyer was promised this order, and its row is on the way.
+      await findOrder(deps, { orderId, userId, trace });
+      if (waiters >= ROW_WAITERS_MAX) throw new Problem('order_not_ready');
+      waiters += 1;
+      try {
+        const isGone = () => request.raw.socket.destroyed || !deps.isReady();
+        const isThere = async () => (await order.order(orderId, userId, trace)) !== undefined;
+        if (!(await waitForRow(isThere, isGone))) throw new Problem('order_not_ready');
+      } finally {
+        waiters -= 1;
       }
+      const endedNow = await order.endOrder(orderId, verb, userId, trace);
+      if (endedNow === undefined) throw new Problem('order_not_ready');
+      return endedNow;
     });
   }
+}
+
+/** @returns whether the row came within `ROW_WAIT_MS`, while somebody waits for the answer and we do not drain. */
+async function waitForRow(isThere: () => Promise<boolean>, isGone: () => boolean): Promise<boolean> {
+  const deadline = performance.now() + ROW_WAIT_MS;
+  for (let pauseMs = ROW_POLL_MS_MIN; performance.now() < deadline && !isGone(); pauseMs *= 2) {
+    await systemClock.sleep(Math.min(pauseMs, ROW_POLL_MS_MAX));
+    if (await isThere()) return true;
+  }
+  return false;
 }
 
 interface Wanted {

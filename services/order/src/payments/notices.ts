@@ -66,7 +66,7 @@ export class Notices {
    * it as done; `notice_not_found`; else as `receive`.
    */
   async replay(id: string, inOtherWords?: Buffer): Promise<KeptNotice> {
-    const { pool, metrics, payments } = this.#deps;
+    const { pool, metrics, payments, logger } = this.#deps;
     const notice = await this.read(id);
     if (notice.state === 'replayed') return notice;
     if (notice.state === 'done') {
@@ -81,7 +81,13 @@ export class Notices {
     const result = reading.kind === 'payment' ? await payments.accept(reading.notification) : 'ignored';
     if (reading.kind === 'ignored') metrics.payments.inc({ result });
     await endNotice(pool, id, { state: 'replayed', result });
-    return this.read(id);
+    const ended = await this.read(id);
+    if (ended.state === 'done') {
+      // A person gave the money back while we applied the notice: it is in the books twice.
+      logger.error({ noticeId: id, result }, 'payments: a notice was replayed, and marked as done meanwhile');
+      throw new Problem('notice_not_kept', { extra: { reference: ended.reference } });
+    }
+    return ended;
   }
 
   /**

@@ -2,8 +2,8 @@
  * Every Redis key of the project. The formats of the values stand in scripts/lua/README.md.
  *
  *   seckill:lanes                         SET     the lanes that exist, `<saleId>:<lane>`
- *   {seckill:lanes}:settlers              SET     members of the consumer group of the settlers
- *   {seckill:lanes}:settler:<memberId>    STRING  lives as long as this member tells that it does
+ *   seckill:{seckill:lanes}:settlers              SET     members of the consumer group of the settlers
+ *   seckill:{seckill:lanes}:settler:<memberId>    STRING  lives as long as this member tells that it does
  *   seckill:{<saleId>:<lane>}:state       HASH    gate, epoch, control state, counts of items and of channels
  *   seckill:{<saleId>:<lane>}:buyers      HASH    user → units held or paid
  *   seckill:{<saleId>:<lane>}:keys        HASH    hash of user and key → record of a settled reservation
@@ -25,8 +25,8 @@ export const LANES_PER_SALE = 1;
 export const LANES_KEY = 'seckill:lanes';
 
 /** On a cluster these live where the list of lanes does: their hash tag is the whole name of that key. */
-export const MEMBERS_KEY = `{${LANES_KEY}}:settlers`;
-export const memberKey = (memberId: string): string => `{${LANES_KEY}}:settler:${memberId}`;
+export const MEMBERS_KEY = `seckill:{${LANES_KEY}}:settlers`;
+export const memberKey = (memberId: string): string => `seckill:{${LANES_KEY}}:settler:${memberId}`;
 
 type Part = 'state' | 'buyers' | 'keys' | 'holds' | 'outbox' | 'lease' | 'recovery';
 export type LaneKeys = Record<Part, string>;

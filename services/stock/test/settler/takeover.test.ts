@@ -26,10 +26,10 @@ const { startStock } = await import('../support/process.ts');
 const { openSale, publishSettled, reserveMany, settledMessage } = await import('../support/settling.ts');
 
 /**
- * From the death of a settler until another has settled what waited in its partitions. The docs promise 3 s;
- * here the machine also runs other tests. Kafka alone would take 10 s.
+ * From the death of a settler until another has settled what waited in its partitions. The docs
+ * promise this. Kafka alone would take 10 s.
  */
-const TAKEOVER_MS = 5_000;
+const TAKEOVER_MS = 3_000;
 /** Over twelve partitions: none is without a message. */
 const COUNT = 200;
 

@@ -1,30 +1,5 @@
--- Money: one payment may pay several orders, a refund can be marked as done, a notice that nobody understands
--- is kept, and a pick-up code names one order.
-
--- A payment for several orders names each with its own amount. That the same money pays an order once is said
--- by the primary key and by payments_one_per_order.
-DROP INDEX payments_pay_one_order;
-
-ALTER TABLE payments
-  -- Names a refund in lists and commands; the primary key is too long for people.
-  ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY,
-  ADD COLUMN refunded_at timestamptz,
-  -- The provider's name for the refund, as the person wrote it who made it.
-  ADD COLUMN refund_reference text,
-  DROP CONSTRAINT payments_refund_reason_known,
-  ADD CONSTRAINT payments_refund_reason_known CHECK (refund_reason IN
-    ('wrong_amount', 'order_ended', 'second_payment', 'other_order', 'unknown_order', 'order_missing')),
-  ADD CONSTRAINT payments_refunded_when_due
-    CHECK ((refunded_at IS NULL) = (refund_reference IS NULL) AND (refunded_at IS NULL OR result = 'refund_due'));
-
-CREATE UNIQUE INDEX payments_by_id ON payments (id);
--- Lists of refunds, page by page; what is due to one order.
-DROP INDEX payments_by_refund_due;
-CREATE INDEX payments_by_refund_due ON payments (result_at, id)
-  WHERE result = 'refund_due' AND refunded_at IS NULL;
-CREATE INDEX payments_by_refund_done ON payments (result_at, id) WHERE refunded_at IS NOT NULL;
-CREATE INDEX payments_by_refund_of_order ON payments (order_id)
-  WHERE result = 'refund_due' AND refunded_at IS NULL;
+-- A notice that nobody understands is kept, and a pick-up code names one order. Payments are not touched here:
+-- the codes of a large installation take some seconds, and notices go on meanwhile.
 
 -- Notices that were signed and could not be understood, byte by byte.
 CREATE TABLE kept_notices (
@@ -77,6 +52,10 @@ INSERT INTO pickup_codes (scope, code, order_id)
 SELECT scope, code, id FROM coded_orders ORDER BY paid_at, id
 ON CONFLICT DO NOTHING;
 
+-- Without statistics the search below would look through all codes for each order.
+ANALYZE coded_orders;
+ANALYZE pickup_codes;
+
 DO $$
 DECLARE
   twin record;
@@ -85,7 +64,9 @@ DECLARE
   is_free boolean;
 BEGIN
   FOR twin IN
-    SELECT id, scope FROM coded_orders WHERE id NOT IN (SELECT order_id FROM pickup_codes) ORDER BY paid_at, id
+    SELECT id, scope FROM coded_orders
+    WHERE NOT EXISTS (SELECT FROM pickup_codes WHERE pickup_codes.order_id = coded_orders.id)
+    ORDER BY paid_at, id
   LOOP
     -- Six digits at first; longer ones, up to 15, where most of the short ones are taken.
     FOR attempt IN 0..39 LOOP
