@@ -1,5 +1,5 @@
--- A notice that nobody understands is kept, and a pick-up code names one order. Payments are not touched here:
--- the codes of a large installation take some seconds, and notices go on meanwhile.
+-- A notice that nobody understands is kept, and a pick-up code names one order. Payments are not touched
+-- here: the codes of a large installation take some seconds, and notices go on meanwhile.
 
 -- Notices that were signed and could not be understood, byte by byte.
 CREATE TABLE kept_notices (

@@ -19,7 +19,10 @@ export interface MemberStore {
  */
 export const MEMBER_SILENT_MS = 1_500;
 const RENEW_MS = 400;
-/** A coordinator that is away with the member that died must not hold up the others. The next look tries again. */
+/**
+ * A coordinator that is away with the member that died must not hold up the others. The next look tries
+ * again.
+ */
 const EVICT_MS = 2_000;
 /**
  * Who could not reach the store itself does not judge others. Two renewals in a row within this time are

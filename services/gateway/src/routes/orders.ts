@@ -12,7 +12,10 @@ import { traceOf, type Trace } from '../upstream/trace.ts';
 const ROW_WAIT_MS = 2_000;
 const ROW_POLL_MS_MIN = 50;
 const ROW_POLL_MS_MAX = 400;
-/** Each of them asks order some seven times. Beyond it the buyer is told at once, or a Kafka outage would flood order. */
+/**
+ * Each of them asks order some seven times. Beyond it the buyer is told at once, or a Kafka outage would
+ * flood order.
+ */
 const ROW_WAITERS_MAX = 200;
 
 const Params = Type.Object({ orderId: Type.String({ minLength: 1, maxLength: 128 }) });
@@ -68,7 +71,10 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
   }
 }
 
-/** @returns whether the row came within `ROW_WAIT_MS`, while somebody waits for the answer and we do not drain. */
+/**
+ * @returns whether the row came within `ROW_WAIT_MS`, while somebody waits for the answer and we do not
+ * drain.
+ */
 async function waitForRow(isThere: () => Promise<boolean>, isGone: () => boolean): Promise<boolean> {
   const deadline = performance.now() + ROW_WAIT_MS;
   for (let pauseMs = ROW_POLL_MS_MIN; performance.now() < deadline && !isGone(); pauseMs *= 2) {
