@@ -11,7 +11,7 @@ export interface ItemCounts {
 
 const HOLD_MS = 900_000;
 
-/** The body of a 201, as the product's: what is compared answers alike. */
+/** Makes the body of a 201 in the product's form, so that the answers that are compared are alike. */
 export function toReservation(facts: {
   id: string;
   saleId: string;

@@ -1,6 +1,7 @@
 /**
- * Baseline `plain`: a constant stub in stock's place, behind the product's own gateway, all of it. What the
- * gateway, the load and the HTTP hop between them cost when nothing is decided and nothing is stored.
+ * Baseline `plain`: a constant stub in stock's place, behind the product's own complete gateway. It shows
+ * what the gateway, the load and the HTTP hop between them cost when nothing is decided and nothing is
+ * stored.
  */
 import { createServer } from 'node:http';
 
@@ -20,7 +21,9 @@ const RESERVED = JSON.stringify({
   },
 });
 
-/** One per item of a batch; counted instead of parsed, because a stub decides nothing. */
+/**
+ * Counts the items of a batch for one answer each. The items are not parsed, because a stub decides nothing.
+ */
 function countItems(body: string): number {
   let count = 0;
   for (let at = body.indexOf('"saleId":'); at >= 0; at = body.indexOf('"saleId":', at + 1)) count += 1;
@@ -33,7 +36,7 @@ const server = createServer((request, response) => {
     return;
   }
   if (request.method !== 'POST' || request.url !== '/internal/reservations') {
-    // The gateway then knows nothing of any sale and asks for each reservation.
+    // With this answer the gateway knows nothing of any sale and asks for each reservation.
     response.writeHead(503).end();
     return;
   }

@@ -1,14 +1,15 @@
 /**
  * Baseline: one conditional UPDATE and one INSERT per reservation. Every buyer of a SKU waits for its one
- * row, which stays locked until the commit is on disk, so more connections than a few only wait: 16 keep the
- * row busy and the queue in the pool instead of in PostgreSQL's lock table.
+ * row, which stays locked until the commit is on disk. More connections than a few would only wait. With 16
+ * the row is busy, and the queue stands in the pool instead of in PostgreSQL's lock table.
  */
 import { countOrders, openPostgresShop } from './postgres-shop.ts';
 import { serveShop } from './shop.ts';
 
 const CONNECTIONS = 16;
 
-// Room in the page for new versions of the row, so that an update stays heap-only (HOT) and touches no index.
+// The page keeps room for new versions of the row, so that an update stays heap-only (HOT) and touches no
+// index.
 const TABLES = `CREATE TABLE IF NOT EXISTS items (
   sale_id text NOT NULL, sku text NOT NULL, price bigint NOT NULL, currency text NOT NULL,
   total bigint NOT NULL, sold bigint NOT NULL DEFAULT 0,

@@ -21,12 +21,12 @@ export interface PostgresShopOptions {
   url: string;
   schema: string;
   connections: number;
-  /** DDL of what units are counted in. */
+  /** DDL of the tables in which units are counted. */
   tables: string;
   open(pool: Pool, saleId: string, items: SaleItemInput[]): Promise<void>;
   /**
-   * One statement that takes units and stores the order, or does neither: $1 id, $2 sale, $3 user, $4 key, $5
-   * SKU, $6 quantity, $7 channel. Its rows are those of the order.
+   * One statement that takes units and stores the order, or does neither. Its parameters are $1 id, $2 sale,
+   * $3 user, $4 key, $5 SKU, $6 quantity, $7 channel. Its rows are those of the order.
    */
   reserve: string;
   count(pool: Pool, saleId: string): Promise<ItemCounts>;
@@ -39,11 +39,14 @@ const ORDERS = `CREATE TABLE IF NOT EXISTS orders (
   CONSTRAINT orders_one_per_key UNIQUE (sale_id, user_id, idempotency_key)
 )`;
 
-/** One prepared statement in one round trip, committed by itself: the least that PostgreSQL can be asked. */
+/**
+ * Opens a shop that uses one prepared statement in one round trip, committed by itself. This is the least
+ * that PostgreSQL can be asked.
+ */
 export async function openPostgresShop(options: PostgresShopOptions): Promise<Shop> {
   const { schema, connections } = options;
   const url = new URL(options.url);
-  // Tables of our own beside the product's, in the same cluster with the same settings.
+  // The baseline has tables of its own beside the product's, in the same cluster with the same settings.
   url.searchParams.set('options', `-c search_path=${schema}`);
   const pool = createPool(url.href, createLogger(schema, 'warn'), { max: connections });
   await pool.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
@@ -60,18 +63,18 @@ export async function openPostgresShop(options: PostgresShopOptions): Promise<Sh
         values: [id, saleId, userId, idempotencyKey, sku, quantity, channelId ?? null],
       });
       const [row] = rows;
-      // Nothing was inserted then, so no key could clash: a repeat is looked for before the buyer hears "sold
-      // out".
+      // Nothing was inserted in this case, so no key could clash. A repeat is looked for before the buyer
+      // hears "sold out".
       if (row === undefined) return (await replay(request)) ?? { outcome: 'sold_out' };
       return { outcome: 'reserved', replayed: false, reservation: reservationOf(request, row) };
     } catch (error) {
       if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
-      // The statement was undone as a whole, its units with it.
+      // The statement was undone as a whole, with its units.
       return (await replay(request)) ?? { outcome: 'overloaded' };
     }
   }
 
-  /** The key gets its first answer again; undefined when it never reserved. */
+  /** Gives the key its first answer again. The result is undefined when the key never reserved. */
   async function replay(request: ShopRequest): Promise<ShopAnswer | undefined> {
     const { rows } = await pool.query<OrderRow>({
       name: 'replay',

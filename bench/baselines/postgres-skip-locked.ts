@@ -1,7 +1,7 @@
 /**
- * Baseline: a row per unit; a buyer locks free ones that nobody else has locked. No row is hot, but a
- * reservation moves as many rows as it takes units, and each leaves a dead entry in the index of free units
- * until vacuum comes.
+ * Baseline: a row per unit. A buyer locks free rows that nobody else has locked. No row is hot. But a
+ * reservation moves as many rows as it takes units, and each row leaves a dead entry in the index of free
+ * units until vacuum comes.
  */
 import { countOrders, openPostgresShop } from './postgres-shop.ts';
 import { serveShop } from './shop.ts';
@@ -9,7 +9,8 @@ import { serveShop } from './shop.ts';
 /** Nobody waits for a row here; two cores do not serve more at once. */
 const CONNECTIONS = 16;
 
-// With a key of the id alone the planner walks it from its beginning, through the units of all earlier sales.
+// With a key of the id alone the planner walks the key from its beginning, through the units of all earlier
+// sales.
 const TABLES = `CREATE TABLE IF NOT EXISTS units (
   id bigint GENERATED ALWAYS AS IDENTITY,
   sale_id text NOT NULL, sku text NOT NULL, price bigint NOT NULL, currency text NOT NULL, order_id text,
@@ -17,9 +18,9 @@ const TABLES = `CREATE TABLE IF NOT EXISTS units (
 );
 CREATE INDEX IF NOT EXISTS units_free ON units (sale_id, sku, id) WHERE order_id IS NULL`;
 
-// With too few free units `enough` is empty, and nothing is written. An array, because the planner does not
-// know how many rows a LIMIT of a parameter gives, takes a tenth of the table for granted, and would join by
-// reading all of it.
+// With too few free units `enough` is empty, and nothing is written. The ids are an array because the planner
+// does not know how many rows a LIMIT of a parameter gives. Without the array it takes a tenth of the table
+// for granted and would join by reading all of it.
 const RESERVE = `WITH free AS (
     SELECT id, price, currency FROM units WHERE sale_id = $2 AND sku = $5 AND order_id IS NULL
     ORDER BY id LIMIT $6::integer FOR UPDATE SKIP LOCKED

@@ -1,7 +1,7 @@
 /**
- * Baseline: optimistic locking in Redis. WATCH the counter, read it and the key, then MULTI … EXEC, and again
- * when another buyer was faster. WATCH belongs to a connection, so each reservation under way has one of its
- * own.
+ * Baseline: optimistic locking in Redis. A reservation sends WATCH for the counter, reads the counter and the
+ * key, then sends MULTI … EXEC. It starts again when another buyer was faster. WATCH belongs to a connection,
+ * so each reservation under way has a connection of its own.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,13 +12,14 @@ import { toReservation, type ItemCounts, type SaleItemInput } from './contracts.
 import { serveShop, type Shop, type ShopAnswer, type ShopRequest } from './shop.ts';
 
 /**
- * Of those that read at the same time one wins: more connections lose more rounds, fewer leave Redis idle.
+ * One wins of the reservations that read at the same time. More connections lose more rounds, fewer leave
+ * Redis idle.
  */
 const CONNECTIONS = 4;
 /**
  * Connections of one event loop fall into step, and then one of them loses round after round: up to 306 in
- * 14,525 reservations. With a random wait after every second one at most 54 in 15,704, at the same rate (two
- * runs of 8 s each). Twice that is given up.
+ * 14,525 reservations. With a random wait after every second round one lost at most 54 in 15,704, at the same
+ * rate (two runs of 8 s each). A reservation gives up after about twice that many.
  */
 const ATTEMPTS_MAX = 100;
 const STEP_ATTEMPTS = 2;
@@ -40,7 +41,7 @@ async function openRedisShop(url: string): Promise<Shop> {
       return redis;
     }),
   );
-  // The queue is bounded by the connections of HTTP clients, each of which waits for its answer.
+  // The queue is bounded by the connections of HTTP clients, because each connection waits for its answer.
   const take = () => {
     const redis = idle.pop();
     return redis === undefined
@@ -114,7 +115,7 @@ async function reserve(redis: Redis, request: ShopRequest): Promise<ShopAnswer> 
     const id = formatReservationId({ saleId, lane: 0, suffix: randomBytes(16).toString('base64url') });
     const facts = { id, saleId, userId, sku, quantity, channelId, price, currency, reservedAt: Date.now() };
     const reservation = toReservation(facts);
-    // All of it goes out in one write.
+    // All commands go out in one write.
     const done = await redis
       .multi()
       .decrby(keys.available(sku), quantity)
@@ -140,7 +141,7 @@ async function count(redis: Redis, saleId: string): Promise<ItemCounts> {
     counts.total += (JSON.parse(text) as StoredItem).total;
     counts.available += Number(await redis.get(keys.available(sku)));
   }
-  // In pieces: an answer with 100,000 orders takes longer than a command may.
+  // The orders are read in pieces, because an answer with 100,000 orders takes longer than a command may.
   let cursor = '0';
   do {
     const [next, entries] = await redis.hscan(keys.orders, cursor, 'COUNT', 1_000);

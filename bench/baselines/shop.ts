@@ -1,7 +1,8 @@
 /**
- * What the baselines share: a Fastify server with the product's own identity, validation and errors, one
- * reservation a request, straight to one engine. They do less than the product (no limit per buyer, no cap
- * per channel, no rate limit, no log line a request), so a ratio to them errs on their side.
+ * What the baselines share: a Fastify server with the product's own identity, validation and errors. It takes
+ * one reservation a request, straight to one engine. The baselines do less than the product (no limit per
+ * buyer, no cap per channel, no rate limit, no log line a request). A ratio to them therefore errs on their
+ * side.
  */
 import {
   ReserveRequest,
@@ -41,14 +42,14 @@ export type ShopAnswer =
 export interface Shop {
   open(saleId: string, items: SaleItemInput[]): Promise<void>;
   reserve(request: ShopRequest): Promise<ShopAnswer>;
-  /** From the engine itself. `orders` are rows or records, `held` the units in them. */
+  /** Counts in the engine itself. `orders` are rows or records, `held` are the units in them. */
   count(saleId: string): Promise<ItemCounts>;
   close(): Promise<void>;
 }
 
 const Params = Type.Object({ saleId: SaleId });
 
-/** Runs a shop as a process; its variables are HOST, PORT, JWT_SECRET and the engine's. */
+/** Runs a shop as a process. Its variables are HOST, PORT, JWT_SECRET and the engine's. */
 export async function serveShop(
   name: string,
   openShop: (reader: ConfigReader) => () => Promise<Shop>,
@@ -93,7 +94,7 @@ export async function serveShop(
       const { userId } = await identifier.identify(request.headers.authorization);
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const [line, ...others] = request.body.lines;
-      // One row is moved per reservation: that is what is compared.
+      // A baseline moves one row per reservation, because that is what is compared.
       if (line === undefined || others.length > 0) {
         throw new Problem('invalid_request', {
           detail: 'a baseline takes one line',

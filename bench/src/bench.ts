@@ -1,4 +1,4 @@
-/** `npm run bench`: one load with its verdict, a comparison, or the difference of two results. */
+/** `npm run bench`: runs one load with its verdict, a comparison, or the difference of two results. */
 import { runCommand, UsageError } from '@seckill/runtime';
 import { compare } from './compare/compare.ts';
 import { diff } from './compare/diff.ts';
@@ -7,7 +7,7 @@ import { OPTIONS, type BenchValues } from './options.ts';
 import { LOAD_SCENARIOS } from './scenarios/index.ts';
 import { runLoad } from './run/run-command.ts';
 
-/** `diff` and two files. */
+/** The most words that a command takes: `diff` and two files. */
 const WORDS_MAX = 3;
 
 async function main(values: BenchValues, [command, ...rest]: string[]): Promise<number> {

@@ -1,4 +1,4 @@
-/** The options of `npm run bench`: what each wants, and that none is given in vain. */
+/** The options of `npm run bench`: what each of them wants, and a check that none is given in vain. */
 import {
   address,
   anyNumber,
@@ -18,7 +18,7 @@ import {
 import { FIGURES } from './compare/figures.ts';
 import { STEADY_SHAPES } from './scenarios/load.ts';
 
-/** Bounds of numbers are those beyond which a number is a slip of the finger. */
+/** The options. A number beyond its bounds is a slip of the finger. */
 export const OPTIONS = {
   name: stackName,
   target: origin('http', 'https'),
@@ -49,8 +49,8 @@ export const OPTIONS = {
 export type BenchValues = Values<typeof OPTIONS>;
 
 /**
- * An option that a command does not heed is wrong usage: a tester would believe that it was heeded.
- * @throws UsageError that names it.
+ * Refuses an option that the command does not heed, because a tester would believe that it was heeded.
+ * @throws UsageError that names the option.
  */
 export function assertTaken(
   command: string,

@@ -1,6 +1,6 @@
 /**
- * Seeded numbers in [0, 1): mulberry32, so that a crowd can be replayed from the seed it printed. Not for
- * secrets.
+ * Makes seeded numbers in [0, 1) with mulberry32, so that a crowd can be replayed from the seed that it
+ * printed. The numbers are not for secrets.
  */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;

@@ -12,14 +12,14 @@ export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / Math.abs(median(values));
 }
 
-/** Below it all ways to deal the values out are counted; C(20, 10) are 184,756. */
+/** Up to this many values, all ways to deal the values out are counted. C(20, 10) is 184,756. */
 const EXACT_COUNT_MAX = 20;
 
 /**
- * Two-sided p of Mann-Whitney's U: how often a difference in rank as large as this comes by chance alone, if
- * both are drawn from the same. Exact by counting for up to 20 values in all, ties included; beyond it the
- * normal approximation with correction for ties and continuity (Mann and Whitney 1947; Lehmann,
- * "Nonparametrics", section 1).
+ * The two-sided p of Mann-Whitney's U. It tells how often a difference in rank as large as this comes by
+ * chance alone, if both samples are drawn from the same distribution. For up to 20 values in all it is exact,
+ * by counting, with ties included. Beyond that it is the normal approximation with correction for ties and
+ * continuity (Mann and Whitney 1947; Lehmann, "Nonparametrics", section 1).
  */
 export function mannWhitney(left: readonly number[], right: readonly number[]): number {
   const ranks = midRanks([...left, ...right]);
@@ -34,7 +34,7 @@ export function mannWhitney(left: readonly number[], right: readonly number[]): 
   return Math.min(1, 2 * upperTail(Math.max(0, distance - 0.5) / Math.sqrt(variance)));
 }
 
-/** Share of all choices of `size` ranks whose sum is at least as far from what is expected. */
+/** The share of all choices of `size` ranks whose sum is at least as far from the expected sum. */
 function exactShare(ranks: number[], size: number, expected: number, distance: number): number {
   let [far, all] = [0, 0];
   const choose = (index: number, left: number, total: number): void => {
@@ -69,7 +69,10 @@ function countBy(values: number[]): Map<number, number> {
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** Of the standard normal distribution; error below 1.5e-7 (Abramowitz and Stegun 7.1.26). */
+/**
+ * The upper tail of the standard normal distribution. The error is below 1.5e-7 (Abramowitz and Stegun
+ * 7.1.26).
+ */
 function upperTail(z: number): number {
   const x = z / Math.SQRT2;
   const t = 1 / (1 + 0.3275911 * x);
@@ -81,9 +84,9 @@ function upperTail(z: number): number {
 const RESAMPLES = 2_000;
 
 /**
- * 95 % interval of the ratio of medians, right to left, by bootstrap; the same seed every time, so it
- * repeats.
- * @returns null when a median of the left can be 0: the ratio has no bounds then.
+ * The 95 % interval of the ratio of medians, right to left, by bootstrap. The seed is the same every time, so
+ * the interval repeats.
+ * @returns null when a median of the left can be 0, because the ratio has no bounds then.
  */
 export function ratioInterval(left: readonly number[], right: readonly number[]): [number, number] | null {
   const random = seededRandom(1);

@@ -54,9 +54,9 @@ export async function readAll(engines: EngineReader, saleIds: string[]): Promise
 }
 
 /**
- * Waits until nothing is in flight and two readings agree: only then may INV-3 be judged
- * (docs/recovery.md, "Audit").
- * @throws Error after `timeoutMs` with what was still moving.
+ * Waits until nothing is in flight and two readings agree. INV-3 may be judged only then (docs/recovery.md,
+ * "Audit").
+ * @throws Error after `timeoutMs`, with what was still moving.
  */
 export async function readSettled(
   engines: EngineReader,
@@ -99,12 +99,13 @@ export function describeInFlight({
   ];
 }
 
-/** INV-5's bound, from a hold's end to its units being for sale. */
+/** The bound that INV-5 sets: the time from a hold's end until its units are for sale again. */
 const RESALE_MS_MAX = 2_000;
 
 /**
- * What only shows at the end: units of unpaid holds were back in time, who was told "paid" has a paid order,
- * and in a sale that far more people wanted than there was (`crowded`) every unit is paid.
+ * Judges what only shows at the end. The units of unpaid holds came back in time. Every order whose buyer was
+ * told "paid" is paid. In a sale that far more people wanted than there were units (`crowded`) every unit is
+ * paid.
  */
 export function judgeResale(
   reading: Reading,
@@ -140,8 +141,8 @@ export function judgeResale(
 }
 
 /**
- * Holds the engines' contents against each other and against what the crowd was promised. No finding: all
- * hold.
+ * Compares the engines' contents with each other and with what the crowd was promised. An empty list means
+ * that everything holds.
  */
 export function judge(reading: Reading, history: History): Finding[] {
   const findings: Finding[] = [];
@@ -194,7 +195,7 @@ function judgePromises({ definition, lane, orders }: SaleReading, history: Histo
       report('INV-2', `${reservation.id}: the row differs from the promise`);
     }
   }
-  // Every sequence of the epoch has its row, promised or not: a gap is a reservation that got lost on its
+  // Every sequence of the epoch has its row, promised or not. A gap is a reservation that got lost on its
   // way.
   const sequences = new Set(orders.filter(({ epoch }) => epoch === lane.epoch).map((row) => row.sequence));
   for (let sequence = 1; sequence <= lane.sequence; sequence += 1) {
@@ -247,7 +248,9 @@ function judgeKeys({ orders, lane }: SaleReading, report: Report): void {
   }
 }
 
-/** Money that the service said it has is in an order or due for a refund: never dropped (D7). */
+/**
+ * Money that the service said it has belongs to an order or is due for a refund. It is never dropped (D7).
+ */
 function judgeMoney({ orders, payments }: SaleReading, history: History, report: Report): void {
   const paid = new Set(orders.filter(({ status }) => status === 'paid').map(({ id }) => id));
   const refundDue = new Set(
@@ -273,7 +276,7 @@ function judgeLimits({ definition, orders, lane }: SaleReading, report: Report):
   for (const units of byBuyer.values()) {
     if (units > limit) report('INV-6', `a buyer has ${units} units, the limit is ${limit}`);
   }
-  // From both sides: a count that outlives its orders would turn the buyer away.
+  // Buyers are taken from both sides, because a count that outlives its orders would turn the buyer away.
   for (const userId of new Set([...byBuyer.keys(), ...lane.buyers.keys()])) {
     const [stored, counted] = [byBuyer.get(userId) ?? 0, lane.buyers.get(userId) ?? 0];
     if (counted !== stored) {

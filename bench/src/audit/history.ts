@@ -8,15 +8,15 @@ export interface Promised {
 }
 
 /**
- * What the crowd heard, answer by answer: the facts against which the audit holds the engines. It counts
+ * What the crowd heard, answer by answer. The audit holds the engines against these facts. The class counts
  * nothing on behalf of the service.
  */
 export class History {
-  /** By reservation id. */
+  /** The promises by reservation id. */
   readonly promised = new Map<string, Promised>();
-  /** Per sale and outcome code. */
+  /** How many rejections each sale gave, by outcome code. */
   readonly rejected = new Map<string, Map<string, number>>();
-  /** Keys whose repeat brought other bytes or another reservation (INV-4). */
+  /** Keys whose repeat brought other bytes or another reservation, which INV-4 forbids. */
   readonly contradictions: string[] = [];
   /** Keys that never got a definite answer. */
   readonly unresolved: { saleId: string; idempotencyKey: string }[] = [];
@@ -25,13 +25,13 @@ export class History {
   readonly toldRecorded = new Set<string>();
   readonly toldRefund = new Set<string>();
   readonly toldCancelled = new Set<string>();
-  /** Changes of an order that never got a definite answer. */
+  /** Counts the changes of an order that never got a definite answer. */
   unsettled = 0;
   answers = 0;
   replays = 0;
   readonly #bodies = new Map<string, string>();
 
-  /** One 201, with its bytes as they came. */
+  /** Records one 201 with its bytes as they came. */
   accept(saleId: string, userId: string, idempotencyKey: string, body: string): Reservation {
     this.answers += 1;
     const reservation = JSON.parse(body) as Reservation;
@@ -58,7 +58,9 @@ export class History {
     this.rejected.set(saleId, codes);
   }
 
-  /** The answer to a cancel: what the order is now, or nothing definite. */
+  /**
+   * Records the answer to a cancel: what the order is now, or `undefined` when nothing definite was heard.
+   */
   cancelled(orderId: string, status: OrderStatus | undefined): void {
     if (status === 'cancelled') this.toldCancelled.add(orderId);
     if (status === undefined) this.unsettled += 1;
@@ -73,7 +75,8 @@ export class History {
     if (result === 'paid' || result === 'already_paid') this.toldPaid.add(orderId);
     if (result === 'recorded') this.toldRecorded.add(orderId);
     if (result === 'refund_due') this.toldRefund.add(orderId);
-    // The provider of the crowd writes what is documented: a notice that is not understood settled nothing.
+    // The crowd's provider writes what is documented, so a notice that the service did not understand settled
+    // nothing.
     if (result === undefined || result === 'ignored' || result === 'kept') this.unsettled += 1;
   }
 

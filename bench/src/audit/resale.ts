@@ -5,7 +5,10 @@ import type { EngineReader, OrderRow } from '../engines/engines.ts';
 
 const INTERVAL_MS = 50;
 
-/** From the end of an unpaid hold to its units being for sale, milliseconds; each at most 50 ms too long. */
+/**
+ * Times from the end of an unpaid hold until its units are for sale, in milliseconds. Each is at most 50 ms
+ * too long.
+ */
 export interface ResaleDelays {
   count: number;
   p50: number;
@@ -13,10 +16,10 @@ export interface ResaleDelays {
 }
 
 /**
- * Looks at the holds in Redis all the time and notes, by Redis' own clock, when each is gone: its units are
- * back in the same atomic step. Compared with the end that Postgres stored, it tells how long units were out
- * of the shop (INV-5) without believing any service's own figures.
- * @returns a function that stops looking; then orders can be measured.
+ * Looks at the holds in Redis all the time and notes when each is gone, by Redis' own clock. The units come
+ * back in the same atomic step. Compared with the end that Postgres stored, this instant tells how long units
+ * were out of the shop (INV-5). No service's own figures have to be believed.
+ * @returns a function that stops looking. The orders can be measured after that.
  */
 export function watchHolds(
   engines: EngineReader,
@@ -48,7 +51,7 @@ function measure(orders: OrderRow[], goneAt: Map<string, number>): ResaleDelays 
     .filter(({ status }) => status === 'cancelled' || status === 'expired')
     .flatMap((row) => {
       const gone = goneAt.get(`${row.sale_id}.${keyHashOf(row)}`);
-      // An expired hold ends when it was to end, whenever anyone noticed.
+      // An expired hold ends at its planned end, whenever anyone noticed.
       const end = row.status === 'expired' ? row.expires_at : row.ended_at;
       return gone === undefined || end === null ? [] : [gone - end.getTime()];
     })
@@ -57,7 +60,7 @@ function measure(orders: OrderRow[], goneAt: Map<string, number>): ResaleDelays 
   return p50 === undefined || max === undefined ? undefined : { count: delays.length, p50, max };
 }
 
-/** The field of its hold. */
+/** The Redis field of the order's hold. */
 function keyHashOf({ id }: OrderRow): string {
   return splitSuffix(parseReservationId(id)?.suffix ?? '').keyHash;
 }

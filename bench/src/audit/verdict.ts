@@ -6,10 +6,12 @@ import type { HistoryLine } from '../generator/latency-recorder.ts';
 import { readSale, type SaleDraft } from '../target/sale.ts';
 import type { Target } from '../target/target.ts';
 
-/** What is counted on the way from the buyer to the row; undefined where only HTTP could be asked. */
+/**
+ * What is counted on the way from the buyer to the row. A count is undefined where only HTTP could be asked.
+ */
 export interface Counts {
   total: number;
-  /** Reservations answered 201, each once. */
+  /** Reservations that were answered 201, each counted once. */
   accepted: number;
   holds?: number;
   kafka?: number;
@@ -18,7 +20,8 @@ export interface Counts {
 
 export interface Verdict {
   /**
-   * `engines`: read from Redis, Kafka and Postgres themselves. `http`: what the API tells, which proves less.
+   * `engines`: the counts were read from Redis, Kafka and Postgres themselves. `http`: the counts are what
+   * the API tells, which proves less.
    */
   scope: 'engines' | 'http';
   holds: boolean;
@@ -51,10 +54,13 @@ export function readHistory(file: string, saleId: string, history = new History(
   return history;
 }
 
-/** What is in flight must land within this time, or the run is broken. */
+/** What is in flight must land within this time. A run that takes longer is broken. */
 const SETTLE_MS = 180_000;
 
-/** Accepted == holds == Kafka == rows, never above the total, limits, ids and keys. */
+/**
+ * Judges that accepted reservations, holds, Kafka messages and rows are equal in number, that no total is
+ * exceeded, and that limits, ids and keys are right.
+ */
 export async function judgeByEngines(
   target: Target,
   saleId: string,
@@ -63,14 +69,15 @@ export async function judgeByEngines(
 ): Promise<Verdict> {
   const { engines } = target;
   if (engines === undefined) throw new Error('no engines to read');
-  // Rows are read once they are all there: reading 100,000 of them again and again would hold up the intake.
+  // The rows are read once all of them are there. Reading 100,000 rows again and again would hold up the
+  // intake.
   await engines.untilDrained(saleId, SETTLE_MS);
   const reading = await readSettled(engines, [saleId], SETTLE_MS);
   const kafka = await engines.publishedIds(saleId, before.kafkaEnds);
   return judgeReading(reading, history, kafka, before.deadLetters);
 }
 
-/** Pure, so that a test can bend each reading. */
+/** Judges one reading. The function is pure, so that a test can bend each reading. */
 export function judgeReading(
   reading: Reading,
   history: History,
@@ -86,7 +93,7 @@ export function judgeReading(
   const counts: Counts = {
     total,
     accepted: history.promised.size,
-    // A hold that ended left Redis; its key and its row stay.
+    // A hold that ended has left Redis. Its key and its row stay.
     holds: sale.lane.holds.size + rows.filter(({ status }) => status !== 'pending').length,
     kafka: kafka.size,
     rows: rows.length,
@@ -112,7 +119,7 @@ export function judgeReading(
 
 const textOf = ({ invariant, text }: Finding): string => `${invariant}: ${text}`;
 
-/** For a deployment of which only the API is known. */
+/** Judges a deployment of which only the API is known. */
 export async function judgeByHttp(
   target: Target,
   saleId: string,
@@ -171,7 +178,7 @@ function judgeBuyers({ limitPerBuyer }: SaleDraft, history: History): string[] {
 
 const ASKED_MAX = 50;
 
-/** Of the promised orders, evenly chosen, up to 50 are asked for by their owners. */
+/** Asks for up to 50 of the promised orders, evenly chosen, each with its owner's token. */
 async function judgeOrders({ http, tokenOf }: Target, history: History): Promise<string[]> {
   const promised = [...history.promised.values()];
   const step = Math.max(1, Math.floor(promised.length / ASKED_MAX));

@@ -5,9 +5,10 @@ import type { EngineReader } from '../engines/engines.ts';
 const INTERVAL_MS = 200;
 
 /**
- * INV-1 holds "at every instant", so it is looked at while the crowd runs, not only afterwards: each sample
- * is one reading of a lane (one HGETALL, hence consistent) and one of the ledger.
- * @returns a function that stops and tells what was seen.
+ * Watches INV-1 while the crowd runs and not only afterwards, because INV-1 holds "at every instant". Each
+ * sample is one reading of a lane and one of the ledger. The lane is read with one HGETALL, so its reading is
+ * consistent.
+ * @returns a function that stops the watch and tells what was seen.
  */
 export function watchTotals(
   engines: EngineReader,

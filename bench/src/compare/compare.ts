@@ -18,8 +18,8 @@ import { compareScripts } from './script-rate.ts';
 import { SUMMARY_VERSION } from '../run/summary.ts';
 
 /**
- * In this order: latency and intake need the product's saturation, a million holds come last because they
- * stay.
+ * The phases run in this order. Latency and intake need the product's saturation. The million holds come last
+ * because they stay.
  */
 const PHASES: readonly [Phase, (comparison: Comparison) => Promise<void>][] = [
   ['scripts', compareScripts],
@@ -30,7 +30,10 @@ const PHASES: readonly [Phase, (comparison: Comparison) => Promise<void>][] = [
   ['holds', compareHolds],
 ];
 
-/** Product and baselines side by side. @returns 0 all figures met; 99 some missed; 1 somebody sold wrong. */
+/**
+ * Compares the product and the baselines side by side.
+ * @returns 0 when all figures are met, 99 when some are missed, 1 when a side sold wrong.
+ */
 export async function compare(values: BenchValues): Promise<number> {
   assertTaken('compare', values, ['rounds', 'only', 'quick', 'json', 'out']);
   const names = values.only ?? FIGURES.map(({ name }) => name);
@@ -67,14 +70,17 @@ export async function compare(values: BenchValues): Promise<number> {
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ figures }, null, 2)}\n`);
     console.log(`\n${tables.join('\n')}\n\n${join(folder, 'result.md')}\n${join(folder, 'summary.json')}`);
     if (samples.findings.length > 0) return 1;
-    // Of a smoke only right or wrong counts.
+    // A smoke run (`quick`) is judged only by whether the sides sold right.
     return values.quick === true || figures.every(({ met }) => met) ? 0 : 99;
   } finally {
     await rig.close();
   }
 }
 
-/** A line for each second of each window, on a terminal redrawn in place, and then one for the window. */
+/**
+ * Shows a line for each second of each window and then one for the window. A terminal redraws the seconds in
+ * place.
+ */
 function createProgress(startedAt: Date): Pick<Comparison, 'log' | 'show'> {
   const { stdout } = process;
   const erase = stdout.isTTY ? '\r\u001b[K' : '';
@@ -90,7 +96,7 @@ function createProgress(startedAt: Date): Pick<Comparison, 'log' | 'show'> {
   };
 }
 
-/** A phase that fails takes its figures with it, not the hour before it. */
+/** Runs one phase. A phase that fails takes its own figures with it, but not the hour before it. */
 async function runPhase(
   comparison: Comparison,
   phase: Phase,
@@ -105,7 +111,7 @@ async function runPhase(
   }
 }
 
-/** All baselines, or with `--only` those that the figures need. */
+/** Chooses all baselines, or with `--only` those that the figures need. */
 function sidesFor(only: string[] | undefined, kinds: (typeof FIGURES)[number][]): SideName[] {
   const needed = new Set(kinds.flatMap(({ of }) => of));
   return ['product', ...BASELINES.filter((name) => only === undefined || needed.has(name))];

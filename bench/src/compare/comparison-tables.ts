@@ -13,7 +13,7 @@ interface Parts {
   isQuick: boolean;
 }
 
-/** A comparison in Markdown: figures, what was measured, CPU per request, conditions. */
+/** Writes a comparison in Markdown: figures, what was measured, CPU per request, conditions. */
 export function comparisonTables({
   startedAt,
   environment,

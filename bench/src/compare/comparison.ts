@@ -3,18 +3,18 @@ import type { Rig, SideName } from './rig.ts';
 import type { Samples } from './samples.ts';
 import { loadSide, type Measured, type SideLoad } from './side.ts';
 
-/** How long and how often; the same for both sides of every pair. */
+/** How long and how often each side is measured. The scale is the same for both sides of every pair. */
 export interface Scale {
   rounds: number;
-  /** Saturation and open model, the first part not measured. */
+  /** Length of a window of saturation or of the open model. The first part of a window is not measured. */
   windowMs: number;
   warmUpMs: number;
   latencyMs: number;
-  /** How long reservations pile up for the intake. */
+  /** How long reservations pile up before the intake is measured. */
   backlogMs: number;
   holds: number;
   scriptCalls: number;
-  /** Of an open round that the generator calls invalid. */
+  /** How often an open round is tried while the generator calls it invalid. */
   attempts: number;
   connections: number;
 }
@@ -31,7 +31,7 @@ export const FULL: Scale = {
   connections: 64,
 };
 
-/** Proves that everything runs. Its figures mean nothing. */
+/** This scale proves that everything runs. Its figures mean nothing. */
 export const QUICK: Scale = {
   rounds: 1,
   windowMs: 1_000,
@@ -48,21 +48,21 @@ export interface Comparison {
   rig: Rig;
   scale: Scale;
   samples: Samples;
-  /** Of the baselines beside the product. */
+  /** The baselines that run beside the product. */
   sides: SideName[];
   log: (line: string) => void;
-  /** Each second of each window. */
+  /** Shows one second of a window. The function is called for each second of each window. */
   show: (side: SideName, point: Point) => void;
 }
 
 const SETTLE_MS = 30_000;
 
-/** Before each window: what the last one left to the engines is done. */
+/** Runs before each window and waits until the engines have done what the last window left to them. */
 export async function settle({ rig }: Comparison): Promise<void> {
   await rig.target.engines?.settleEngines(SETTLE_MS);
 }
 
-/** One window of one side, told second by second. */
+/** Loads one side for one window and shows each second of it. */
 export function loadWindow({ rig, show }: Comparison, side: SideName, options: SideLoad): Promise<Measured> {
   const onSecond = (point: Point) => {
     show(side, point);

@@ -4,14 +4,18 @@ import { inputFile, print, UsageError } from '@seckill/runtime';
 import { assertTaken, type BenchValues } from '../options.ts';
 import { mannWhitney, median, ratioInterval } from '../statistics.ts';
 
-/** Of results whose samples mean the same. */
+/** The versions of results whose samples mean the same. */
 const VERSIONS: unknown[] = [1, 2];
-/** One in a hundred: several names are compared at once. */
+/**
+ * A difference counts when chance alone explains it in fewer than one case in a hundred. The limit is this
+ * low because several names are compared at once.
+ */
 const CHANCE_MAX = 0.01;
-/** A smaller change is not worth a word, however sure. */
+/** A smaller change is not worth a word, however sure it is. */
 const CHANGE_MIN = 0.02;
 /**
- * With fewer even the clearest difference has a chance of more than one in a hundred: 2 / C(10, 5) = 0.008.
+ * With fewer samples even the clearest difference has a chance of more than one in a hundred. Five samples a
+ * side give 2 / C(10, 5) = 0.008.
  */
 const SAMPLES_MIN = 5;
 
@@ -19,14 +23,17 @@ export interface Difference {
   name: string;
   left: number;
   right: number;
-  /** Right to left. Null where there is none: a burst has seconds, and medians, of 0. */
+  /**
+   * The right value divided by the left. It is null where no ratio exists: a burst has seconds of 0, and so
+   * medians of 0.
+   */
   ratio: number | null;
   interval: [number, number] | null;
   chance: number;
   verdict: 'higher' | 'lower' | 'same' | 'too few samples';
 }
 
-/** Of each name that both have. */
+/** Compares each name that both results have. */
 export function compareSamples(
   left: Record<string, number[]>,
   right: Record<string, number[]>,
@@ -40,7 +47,7 @@ export function compareSamples(
 function compareOne(name: string, values: number[], others: number[]): Difference {
   const [before, after] = [median(values), median(others)];
   const chance = mannWhitney(values, others);
-  // Every change from 0 is large.
+  // Every change from 0 counts as large.
   const change = after === before ? 0 : before === 0 ? Infinity : Math.abs(after / before - 1);
   const isFew = Math.min(values.length, others.length) < SAMPLES_MIN;
   const isSame = chance >= CHANCE_MAX || change < CHANGE_MIN;
@@ -58,8 +65,9 @@ function compareOne(name: string, values: number[], others: number[]): Differenc
 }
 
 /**
- * A Markdown table. @throws UsageError for a file that is no result of ours, and when the two have nothing in
- * common.
+ * Compares two result files.
+ * @returns the lines of a Markdown table.
+ * @throws UsageError for a file that is not a result of ours, and when the two files have nothing in common.
  */
 export function diffFiles(leftFile: string, rightFile: string): string[] {
   const differences = compareSamples(readSamples(leftFile), readSamples(rightFile));
@@ -104,7 +112,7 @@ function isSamples(value: unknown): value is Record<string, number[]> {
   return typeof value === 'object' && value !== null && Object.values(value).every(isNumbers);
 }
 
-/** @throws UsageError. */
+/** Prints the differences of two files. @throws UsageError for wrong options or files. */
 export function diff(values: BenchValues, files: string[]): number {
   assertTaken('diff', values, []);
   const [left, right, ...more] = files;

@@ -4,11 +4,11 @@ import { median } from '../statistics.ts';
 /** One row of the table in bench/README.md. */
 export interface Figure {
   name: string;
-  /** Null: it could not be measured. */
+  /** The value is null when it could not be measured. */
   value: number | null;
   target: number;
   met: boolean;
-  /** Largest minus smallest of the rounds' own values, as a share of the value; null with one round. */
+  /** Largest minus smallest of the rounds' own values, as a share of the value. It is null with one round. */
   spread: number | null;
 }
 
@@ -16,7 +16,7 @@ interface FigureKind {
   name: string;
   target: number;
   isAtMost: boolean;
-  /** Samples whose medians are divided, or the one whose median is the figure. */
+  /** Names of the samples whose medians are divided, or of the one whose median is the figure. */
   of: [numerator: string, denominator?: string];
   phases: Phase[];
 }
@@ -43,7 +43,10 @@ export const FIGURES: readonly FigureKind[] = [
   atMost('order_lag_p99_ms', 1_000, ['order lag'], 'saturation', 'latency'),
 ];
 
-/** Ratios of medians, not medians of ratios: a slow round of one side must not pick its partner. */
+/**
+ * The figures are ratios of medians, not medians of ratios. A slow round of one side must not pick its
+ * partner.
+ */
 export function figuresOf(samples: Samples, names: readonly string[]): Figure[] {
   return FIGURES.filter(({ name }) => names.includes(name)).map(({ name, target, isAtMost, of }) => {
     const [upper, lower] = [samples.get(of[0]), of[1] === undefined ? undefined : samples.get(of[1])];
@@ -54,7 +57,7 @@ export function figuresOf(samples: Samples, names: readonly string[]): Figure[] 
   });
 }
 
-/** The figure of each round by itself. */
+/** Computes the figure of each round by itself. */
 export function roundsOf(upper: readonly number[], lower: readonly number[] | undefined): number[] {
   if (lower === undefined) return [...upper];
   return upper.slice(0, lower.length).map((value, index) => value / (lower[index] ?? NaN));

@@ -5,7 +5,7 @@ import { noteFindings } from './saturation.ts';
 import { plainSale, PLENTY } from '../scenarios/load.ts';
 import { randomBytes } from 'node:crypto';
 
-/** Orders stored a second while a backlog is drained and nothing else runs. */
+/** Measures how many orders are stored a second while a backlog is drained and nothing else runs. */
 export async function compareIntake(comparison: Comparison): Promise<void> {
   const { scale, samples, rig, log } = comparison;
   const { target } = rig;
@@ -16,7 +16,7 @@ export async function compareIntake(comparison: Comparison): Promise<void> {
     const model = { kind: 'closed', connections: scale.connections, durationMs: scale.backlogMs } as const;
     pauseOrder(target);
     try {
-      // Judged when it is stored, below.
+      // The load is judged below, once all of it is stored.
       const measured = await loadWindow(comparison, 'product', {
         model,
         warmUpMs: 0,
@@ -38,7 +38,7 @@ export async function compareIntake(comparison: Comparison): Promise<void> {
   }
 }
 
-/** Redis' holds, its sequence, Postgres' rows and its ledger are the same number. */
+/** Checks that Redis' holds, Redis' sequence, Postgres' rows and Postgres' ledger are the same number. */
 export async function judgeCounts({ rig, samples, log }: Comparison, saleId: string): Promise<void> {
   const counts = await rig.target.engines?.counts(saleId);
   if (counts === undefined) return;

@@ -2,15 +2,19 @@ import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { note, noteFindings } from './saturation.ts';
 import type { Measured, SideLoad } from './side.ts';
 
-/** A crowd's, not a load balancer's; beyond these in flight the service is not at half of saturation. */
+/**
+ * This is a crowd's number of connections, not a load balancer's. A service with more than these in flight is
+ * not at half of saturation.
+ */
 const CONNECTIONS = 128;
 const IN_FLIGHT_MAX = 2_000;
-/** An order that was not stored within 30 s. */
+/** The lag that is noted for an order that was not stored within 30 s. */
 const LAG_MISSING_MS = 30_000;
 
 /**
- * p99 of accepted reservations at half of the product's saturation, Poisson arrivals, beside the plain
- * gateway under the same arrivals; and the order lag meanwhile. µs, and ms for the lag.
+ * Measures the p99 of accepted reservations under Poisson arrivals at half of the product's saturation. The
+ * plain gateway is measured beside the product under the same arrivals. The order lag is measured meanwhile.
+ * Latencies are in µs, the lag is in ms.
  */
 export async function compareLatency(comparison: Comparison): Promise<void> {
   const { scale, samples, log } = comparison;
@@ -35,7 +39,7 @@ export async function compareLatency(comparison: Comparison): Promise<void> {
       );
     }
     const { product, plain } = pair;
-    // Both of a pair or neither: their rounds stand side by side.
+    // A round counts for both sides of a pair or for neither, because their rounds stand side by side.
     if (product === undefined || plain === undefined) continue;
     for (const [side, { load }] of [
       ['product', product],
@@ -49,7 +53,10 @@ export async function compareLatency(comparison: Comparison): Promise<void> {
   }
 }
 
-/** Of the product, right now: on a shared machine that of ten minutes ago may be twice or half of it. */
+/**
+ * Measures the product's saturation right now. On a shared machine the saturation of ten minutes ago may be
+ * twice as high or half as high.
+ */
 async function measureSaturation(comparison: Comparison, seed: number): Promise<number> {
   const { scale } = comparison;
   const model = { kind: 'closed', connections: scale.connections, durationMs: scale.windowMs } as const;
@@ -59,7 +66,10 @@ async function measureSaturation(comparison: Comparison, seed: number): Promise<
   return measured.load.acceptedPerSecond;
 }
 
-/** Undefined when the generator was the bottleneck each time: nothing can be said then. */
+/**
+ * Repeats a round until it is valid. The result is undefined when the generator was the bottleneck each time,
+ * because nothing can be said then.
+ */
 async function measureValid(
   comparison: Comparison,
   side: 'product' | 'plain',

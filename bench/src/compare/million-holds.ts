@@ -11,14 +11,20 @@ import { plainSale, PLENTY } from '../scenarios/load.ts';
 const FEW_HOLDS = 1_000;
 const BATCH_COUNT = 256;
 const CALLS = 2;
-/** When the outbox is full, or a call was lost: the relay brings 500 entries in some milliseconds. */
+/**
+ * Wait before a retry when the outbox is full or a call was lost. The relay brings 500 entries in some
+ * milliseconds.
+ */
 const RETRY_MS = 100;
-/** One million takes about two minutes on two cores, and its way to Postgres is under way meanwhile. */
+/**
+ * One million reservations take about two minutes on two cores. Their way to Postgres is under way meanwhile.
+ */
 const STORED_MS = 900_000;
 
 /**
- * Redis' bytes for each reservation, then the rate of reservations with a million of them in the sale beside
- * a new sale with a thousand, round by round. Users have 16 characters and keys 36.
+ * Measures Redis' bytes for each reservation. Then compares, round by round, the rate of reservations in a
+ * sale that holds a million of them with the rate in a new sale that holds a thousand. Users have 16
+ * characters and keys 36.
  */
 export async function compareHolds(comparison: Comparison): Promise<void> {
   const { scale, samples, rig, log } = comparison;
@@ -64,7 +70,10 @@ async function openSale({ rig: { target } }: Comparison): Promise<string> {
   return saleId;
 }
 
-/** Straight to stock in full batches: the way of the gateway's own calls, without a million HTTP requests. */
+/**
+ * Sends full batches straight to stock, the way that the gateway's own calls go. This saves a million HTTP
+ * requests.
+ */
 async function fill({ rig, log }: Comparison, saleId: string, holds: number): Promise<void> {
   const { info } = rig.target;
   if (info === undefined) throw new Error('no stack of our own');
@@ -80,7 +89,8 @@ async function fill({ rig, log }: Comparison, saleId: string, holds: number): Pr
         state.made += 1;
       }
       const answers = await reserveBatch(stock, info.gatewayToken, waiting);
-      // Lost and refused ones again, with their keys: what had been taken is answered again.
+      // Lost and refused items are sent again with their keys. An item that had been taken gets the same
+      // answer again.
       const rest = waiting.filter((_item, index) => answers[index]?.outcome !== 'reserved');
       state.reserved += waiting.length - rest.length;
       waiting = rest;
@@ -95,7 +105,7 @@ async function fill({ rig, log }: Comparison, saleId: string, holds: number): Pr
   await stock.destroy();
 }
 
-/** The user id has 16 characters: `fill-`, 4, `-`, 6. */
+/** Makes one item. Its user id has 16 characters: `fill-`, 4, `-`, 6. */
 function makeItem(saleId: string, userId: string): ReserveItem {
   return {
     saleId,

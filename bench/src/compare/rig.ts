@@ -17,9 +17,9 @@ export type SideName = 'product' | (typeof BASELINES)[number];
 
 const READY_MS = 30_000;
 /**
- * Redis rewrites its AOF when it has doubled, at 64 MB first: several times in a comparison, each in some
- * side's window. `settleEngines` does it between the windows instead; what is synced, and when, stays as it
- * is.
+ * Redis rewrites its AOF when the file has doubled, the first time at 64 MB. That would happen several times
+ * in a comparison, each time in some side's window. `settleEngines` rewrites the AOF between the windows
+ * instead. What Redis syncs, and when, stays as it is.
  */
 const AOF_REWRITE_BYTES_MIN = '8gb';
 
@@ -30,8 +30,9 @@ export interface Rig {
 }
 
 /**
- * The product and all baselines at once, on one set of engines: those not asked idle, alike for every side.
- * `unbatched` is a second gateway before the same stock, `plain` a third before a stub.
+ * Starts the product and all baselines at once, on one set of engines. The sides that are not asked idle,
+ * which is alike for every side. `unbatched` is a second gateway before the same stock. `plain` is a third
+ * gateway before a stub.
  */
 export async function startRig(log: (line: string) => void): Promise<Rig> {
   const target = await openTarget({ log });
@@ -52,8 +53,8 @@ export async function startRig(log: (line: string) => void): Promise<Rig> {
       name: 'gateway-plain',
       env: { STOCK_URL: stub.url },
     });
-    // As many calls at once as connections, or batches of one would wait for each other, which they never did
-    // before.
+    // The gateway makes as many calls at once as it has connections. With fewer, batches of one would wait
+    // for each other, which batches never did before.
     const unbatched = await stack.startProcess({
       service: 'gateway',
       name: 'gateway-unbatched',

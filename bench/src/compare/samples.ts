@@ -1,9 +1,9 @@
 /** What a comparison measures, one value a round, in the order of the rounds. */
 export class Samples {
   readonly values: Record<string, number[]> = {};
-  /** µs per answer, by side and process. */
+  /** µs of CPU per answer, by side and process. */
   readonly cpuUs: Record<string, Record<string, number[]>> = {};
-  /** Side or figure, and what was wrong with it. */
+  /** What sold wrong: the side or figure, and what was wrong with it. */
   readonly findings: string[] = [];
   readonly notes: string[] = [];
 

@@ -7,17 +7,18 @@ import { PLAIN_TRAFFIC, plainSale } from '../scenarios/load.ts';
 import type { Measured } from './side.ts';
 import { readBaseline } from '../audit/verdict.ts';
 
-/** Accepted a second of each side and round, under the name of the side. */
+/** Measures what each side accepts a second in each round. The samples stand under the name of the side. */
 export async function compareSaturation(comparison: Comparison): Promise<void> {
   const { sides, scale, samples, log } = comparison;
   const load = (side: SideName, round: number, durationMs: number, warmUpMs: number) => {
     const model = { kind: 'closed', connections: scale.connections, durationMs } as const;
     return loadWindow(comparison, side, { model, warmUpMs, seed: round });
   };
-  // Compilers settle: the first seconds of a process are not its speed.
+  // Compilers settle first, so the first seconds of a process do not show its speed.
   for (const side of sides) noteFindings(comparison, side, await load(side, 0, scale.windowMs / 2, 0));
   for (let round = 1; round <= scale.rounds; round += 1) {
-    // Every second round the other way: who comes first has the cooler machine, or the warmer.
+    // Every second round takes the sides in reverse. Whoever comes first has the cooler machine, or the
+    // warmer.
     for (const side of round % 2 === 1 ? sides : [...sides].reverse()) {
       await settle(comparison);
       const measured = await load(side, round, scale.windowMs, scale.warmUpMs);
@@ -28,14 +29,15 @@ export async function compareSaturation(comparison: Comparison): Promise<void> {
   }
 }
 
-/** "Sold out" a second, each round beside the plain gateway. */
+/** Measures how often "sold out" is said a second, each round beside the plain gateway. */
 export async function compareSoldOut(comparison: Comparison): Promise<void> {
   const { scale, samples, rig, log } = comparison;
   const measure = async (side: 'plain' | 'sold-out', round: number, durationMs: number, warmUpMs: number) => {
     const model = { kind: 'closed', connections: scale.connections, durationMs } as const;
     if (side === 'plain') return loadWindow(comparison, side, { model, warmUpMs, seed: round });
     const saleId = `bench-${randomBytes(6).toString('hex')}`;
-    // Before the one who takes it all: a slow baseline would count his message as an older one.
+    // What the engines hold is read before the buyer comes who takes everything. A slow reading would count
+    // that buyer's message as an older one.
     const before = await readBaseline(rig.target);
     const history = await sellOut(comparison, saleId);
     return loadWindow(comparison, 'product', { model, warmUpMs, seed: round, saleId, history, before });
@@ -64,7 +66,10 @@ export async function compareSoldOut(comparison: Comparison): Promise<void> {
   }
 }
 
-/** A sale of 100 units, all taken by one buyer: what a reservation may take of a SKU. */
+/**
+ * Makes a sale of 100 units that one buyer takes whole. A reservation may take at most this many units of a
+ * SKU.
+ */
 async function sellOut({ rig: { target, sides } }: Comparison, saleId: string): Promise<History> {
   const { limitPerBuyer: _none, ...sale } = plainSale(100);
   await createSale(target, saleId, sale, Date.now());
@@ -90,7 +95,10 @@ export function note(comparison: Comparison, side: string, measured: Measured): 
   noteFindings(comparison, side, measured);
 }
 
-/** Also of loads that measure nothing: whoever sells wrong in one has sold wrong. */
+/**
+ * Notes findings, also those of loads that measure nothing. A side that sells wrong in such a load has sold
+ * wrong.
+ */
 export function noteFindings({ samples, log }: Comparison, side: string, measured: Measured): void {
   for (const finding of measured.findings) {
     samples.findings.push(`${side}: ${finding}`);

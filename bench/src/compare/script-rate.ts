@@ -13,7 +13,7 @@ import type { Comparison } from './comparison.ts';
 
 /** Requests in one pipeline. */
 const PIPELINE_COUNT = 128;
-/** So that Redis always has the next pipeline in hand while one answer is read. */
+/** With this many connections Redis always has the next pipeline in hand while one answer is read. */
 const CONNECTIONS = 4;
 const TOTAL = 10_000_000;
 const EPOCH = 1;
@@ -23,15 +23,19 @@ if tonumber(redis.call('GET', KEYS[1])) < tonumber(ARGV[1]) then return 0 end
 redis.call('DECRBY', KEYS[1], ARGV[1])
 return 1`;
 
-/** The last tells what taking many in a call is worth; no figure is made of it. */
+/**
+ * The scripts that are measured. The last one tells what taking many requests in a call is worth. No figure
+ * is made of it.
+ */
 const SCRIPTS = ['reserve', 'minimal', 'reserve one by one'] as const;
 
 /**
- * Requests a second that reserve.lua decides (one line, limit and channel cap; as many in a call as stock
- * sends) and calls a second of a script that only checks and decrements, both pipelined, 128 requests at once
- * on each connection, on a Redis of their own with the same settings: no service asks for a core meanwhile.
- * The commands are made before the clock runs, and answers are not parsed but for an ECHO that ends each
- * pipeline, so that it is Redis that is measured and not a client.
+ * Measures two rates on a Redis of its own with the same settings. The first is the requests a second that
+ * reserve.lua decides, with one line, a limit and a channel cap, as many in a call as stock sends. The second
+ * is the calls a second of a script that only checks and decrements. Both are pipelined, 128 requests at once
+ * on each connection. No service asks for a core meanwhile. The commands are made before the clock runs.
+ * Answers are not parsed, except for an ECHO that ends each pipeline, so that Redis is measured and not a
+ * client.
  */
 export async function compareScripts({ scale, samples, log }: Comparison): Promise<void> {
   const engines = await startEngines({ name: `bench-script-${process.pid}`, only: ['redis'], anyName: true });
@@ -42,7 +46,7 @@ export async function compareScripts({ scale, samples, log }: Comparison): Promi
     for (let round = 0; round <= scale.rounds; round += 1) {
       for (const name of round % 2 === 1 ? SCRIPTS : [...SCRIPTS].reverse()) {
         const perSecond = await measureScript(name, redis, engines.redis, scale.scriptCalls);
-        // The first round warms up.
+        // The first round only warms up.
         if (round === 0) continue;
         samples.add(`${name} script`, perSecond);
         log(`round ${round}  ${name} script: ${perSecond.toFixed(0)} requests a second`);
@@ -100,7 +104,7 @@ async function measureMinimal(redis: Redis, url: string, calls: number): Promise
   return calls / seconds;
 }
 
-/** As stock loads a new sale. */
+/** Opens a lane the way stock loads a new sale. */
 async function openLane(redis: Redis, lane: { saleId: string; lane: number }, runId: string): Promise<void> {
   const control: ControlState = {
     saleId: lane.saleId,
@@ -134,13 +138,13 @@ function chunksOf<Item>(items: Item[], countMax: number): Item[][] {
   );
 }
 
-/** RESP: an array of bulk strings. */
+/** Encodes one command in RESP, as an array of bulk strings. */
 function encode(words: (string | number)[]): Buffer {
   const bulks = words.map(String).map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
   return Buffer.from(`*${words.length}\r\n${bulks.join('')}`);
 }
 
-/** @returns seconds. */
+/** Sends all commands. @returns the seconds that this took. */
 async function sendAll(url: string, commands: Buffer[], pipelineCount: number): Promise<number> {
   const marker = randomBytes(12).toString('hex');
   const pipelines: Buffer[] = [];
@@ -169,7 +173,10 @@ async function connect(url: string): Promise<Socket> {
   return socket;
 }
 
-/** Sends one pipeline after the other until none is left; the marker at the end of its answers ends each. */
+/**
+ * Sends one pipeline after the other until none is left. A pipeline ends when the marker at the end of its
+ * answers has come.
+ */
 function pump(socket: Socket, pipelines: Buffer[], marker: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const sendNext = () => {
@@ -183,7 +190,8 @@ function pump(socket: Socket, pipelines: Buffer[], marker: string): Promise<void
       reject(new Error('Redis closed the connection'));
     });
     socket.on('data', (chunk: Buffer) => {
-      // An answer that begins with "-" is an error; the counts at the end would tell, this tells why.
+      // An answer that begins with "-" is an error. The counts at the end would show that something failed,
+      // but this text tells why.
       tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 64))).slice(-64);
       if (chunk[0] === 45) reject(new Error(chunk.toString('latin1', 0, 100)));
       if (tail.endsWith(`${marker}\r\n`)) {

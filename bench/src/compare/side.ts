@@ -19,7 +19,7 @@ import { judgeByEngines, readBaseline, readHistory, type Baseline } from '../aud
 export interface Side {
   kind: 'product' | 'shop' | 'plain';
   url: string;
-  /** Of the processes that work for it. */
+  /** Process ids of the processes that work for this side. */
   pids: Record<string, number>;
 }
 
@@ -27,14 +27,17 @@ export interface SideLoad {
   model: ClosedModel | OpenModel;
   warmUpMs: number;
   seed: number;
-  /** A sale that exists; absent: a new one. */
+  /** A sale that exists. A new sale is made when the id is absent. */
   saleId?: string;
   traffic?: Traffic;
-  /** Of what an earlier load of the same sale heard. */
+  /** What an earlier load of the same sale heard. */
   history?: History;
-  /** Not row by row and not timed: the sale is too large for it, or order is paused meanwhile. */
+  /**
+   * The sale is judged by counts, not row by row, and its order lag is not timed. Callers ask for this when
+   * the sale is too large, or when order is paused meanwhile.
+   */
   isJudgedByCounts?: boolean;
-  /** Of what the engines held before the sale sold anything; absent: nothing was sold yet. */
+  /** What the engines held before the sale sold anything. Absent means that nothing was sold yet. */
   before?: Baseline;
   onSecond?: (point: Point) => void;
 }
@@ -43,18 +46,18 @@ export interface Measured {
   saleId: string;
   load: LoadResult;
   orderLag: OrderLag | undefined;
-  /** Of each process in the measured window, for each answer, µs. */
+  /** µs of CPU for each answer, by process, in the measured window. */
   cpuUs: Record<string, number>;
-  /** What was wrong; empty: it sold right. */
+  /** What was wrong. An empty list means that the side sold right. */
   findings: string[];
 }
 
-/** A row per unit has to be made first; more than any such baseline sells in a window. */
+/** A row per unit has to be made first. This is more than any such baseline sells in a window. */
 const SHOP_UNITS = 200_000;
 const START_MS = 300;
 const LAG_MS = 30_000;
 
-/** One load against one side, and the proof that it sold right. */
+/** Runs one load against one side and proves that the side sold right. */
 export async function loadSide(target: Target, side: Side, options: SideLoad): Promise<Measured> {
   const saleId = options.saleId ?? `bench-${randomBytes(6).toString('hex')}`;
   const before = side.kind === 'product' ? (options.before ?? (await readBaseline(target))) : undefined;
@@ -95,7 +98,7 @@ export async function loadSide(target: Target, side: Side, options: SideLoad): P
     const history = readHistory(historyFile, saleId, options.history);
     const judged = await judgeSide({ target, side, saleId, history, before, options });
     const { window } = load;
-    // A rate of failures is no rate.
+    // A rate made of failures is not a rate.
     const isFailing = failuresOf(window.outcomes) > Math.max(1, window.answered) / 1_000;
     const findings = isFailing ? [...judged, `failures: ${JSON.stringify(window.outcomes)}`] : judged;
     const perAnswer = ([name, seconds]: [string, number]) => [
@@ -135,14 +138,14 @@ async function judgeSide(parts: {
   const { target, side, saleId, history, before, options } = parts;
   if (side.kind === 'shop') return judgeShop(side, saleId, history);
   if (side.kind === 'plain' || before === undefined) return [];
-  // Whoever fills the sale judges it, when all is stored.
+  // The caller that fills the sale judges it once everything is stored.
   if (options.isJudgedByCounts === true) return [];
   return (await judgeByEngines(target, saleId, history, before)).findings;
 }
 
 /**
- * A baseline tells from its engine what it sold: as many orders as were accepted, and not more than there
- * are.
+ * A baseline tells from its engine what it sold. It must be as many orders as were accepted, and not more
+ * units than there are.
  */
 async function judgeShop({ url }: Side, saleId: string, history: History): Promise<string[]> {
   const http = new Pool(url, { connections: 1, headersTimeout: 60_000 });

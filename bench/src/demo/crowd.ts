@@ -10,20 +10,20 @@ import type { Scenario } from '../scenarios/scenario.ts';
 import { Shopper } from './shopper.ts';
 
 /**
- * `double-click`: the same key twice at once. `greedy`: goes on with new keys until told of the limit.
- * `late`: comes when all is gone.
+ * `double-click`: sends the same key twice at once. `greedy`: goes on with new keys until told of the limit.
+ * `late`: comes when everything is gone.
  */
 type Habit = 'plain' | 'double-click' | 'greedy' | 'late';
-/** What becomes of a reservation. `walk-away`: nothing at all, the hold runs out. */
+/** What becomes of a reservation. `walk-away`: the buyer does nothing at all, and the hold runs out. */
 type Intent = 'notice' | 'pay' | 'cancel' | 'walk-away';
 
 export interface Buyer {
   userId: string;
   habit: Habit;
   intent: Intent;
-  /** Keeps trying while units may come back, and pays what it gets then. */
+  /** A patient buyer keeps trying while units may come back, and pays for what is reserved then. */
   isPatient: boolean;
-  /** Milliseconds after the opening; negative: clicks too early. */
+  /** Milliseconds after the opening. A negative number is a click that comes too early. */
   arrivesAtMs: number;
   channelId?: string;
   ref?: string;
@@ -39,7 +39,7 @@ const HABITS: readonly Habit[] = [
   'double-click',
   'greedy',
 ];
-// Most pay, by a provider or in the sandbox; one in ten cancels, three in twenty walk away.
+// Most buyers pay, through a provider or in the sandbox. One in ten cancels, three in twenty walk away.
 const INTENTS: readonly Intent[] = [
   ...Array<Intent>(11).fill('notice'),
   ...Array<Intent>(4).fill('pay'),
@@ -47,7 +47,7 @@ const INTENTS: readonly Intent[] = [
   ...Array<Intent>(3).fill('walk-away'),
 ];
 const PATIENT_SHARE = 0.15;
-/** With a second or two between them, longer than any demo. */
+/** With a second or two between the attempts, this many last longer than any demo. */
 const PATIENCE_ATTEMPTS = 120;
 
 export function planCrowd(scenario: Scenario, count: number, random: () => number): Buyer[] {
@@ -68,7 +68,10 @@ export function planCrowd(scenario: Scenario, count: number, random: () => numbe
   });
 }
 
-/** Some too early, most within the first second, the rest over the next five; the greedy are quick. */
+/**
+ * Draws a buyer's arrival. Some come too early, most within the first second, the rest over the next five.
+ * The greedy are quick.
+ */
 function arrival(habit: Habit, random: () => number): number {
   if (habit === 'late') return 7_000 + 2_000 * random();
   if (habit === 'greedy') return 200 * random();
@@ -93,7 +96,7 @@ export interface CrowdOptions {
   buyers: Buyer[];
   opensAt: number;
   http: Pool;
-  /** For those who hold units already. */
+  /** The connections of buyers who hold units already. */
   checkout: Pool;
   provider: Provider;
   history: History;
@@ -101,7 +104,10 @@ export interface CrowdOptions {
   signal: AbortSignal;
 }
 
-/** Sends every buyer at its time; resolves when all have heard a definite answer, or the signal aborts. */
+/**
+ * Sends every buyer at the buyer's time. Resolves when all have heard a definite answer, or when the signal
+ * aborts.
+ */
 export async function runCrowd(options: CrowdOptions): Promise<void> {
   // Every buyer who waits for its time listens.
   setMaxListeners(0, options.signal);
@@ -156,19 +162,19 @@ class Visit {
       this.#shopper.reserve(request, key),
     ]);
     if ('reservation' in answer) this.#checkOut(answer.reservation, this.#buyer.intent);
-    // And once more later, as an impatient thumb does.
+    // The buyer sends the same key once more later, as an impatient thumb does.
     await this.#shopper.reserve(request, key);
   }
 
   /**
-   * Reserves up to `times` reservations. Where a community's share is gone the buyer comes without the group;
-   * where fewer units are left than asked, the buyer takes what is left.
+   * Makes up to `times` reservations. Where a community's share is gone, the buyer comes without the group.
+   * Where fewer units are left than asked for, the buyer takes what is left.
    * @returns the request for which nothing is left at the moment, though some may come back.
    */
   async #insist(first: ReserveRequest, times: number, intent: Intent): Promise<ReserveRequest | undefined> {
     let request = first;
     let reserved = 0;
-    // Each adjustment happens at most once per line or channel, so this ends; the bound says so.
+    // The loop ends, because each adjustment happens at most once per line or channel. The bound says so.
     for (let attempt = 0; attempt < times + 8 && reserved < times; attempt += 1) {
       const answer = await this.#shopper.reserve(request, this.#shopper.newKey());
       if ('reservation' in answer) {
@@ -187,8 +193,8 @@ class Visit {
   }
 
   /**
-   * Comes back every second or two until it has paid for something, or hears that nothing will come back any
-   * more. Money that came after the hold's end is refunded, and the buyer tries again.
+   * Comes back every second or two, until the buyer has paid for something or hears that nothing will come
+   * back any more. Money that comes after the hold's end is refunded, and the buyer tries again.
    */
   async #keepTrying(request: ReserveRequest): Promise<void> {
     let wanted = request;
@@ -209,7 +215,7 @@ class Visit {
     this.#checkouts.push(this.#settle(reservation, intent));
   }
 
-  /** @returns whether the order is paid, or its money is there. */
+  /** @returns whether the order is paid or its money has arrived. */
   async #settle(reservation: Reservation, intent: Intent): Promise<boolean> {
     const { provider, history } = this.#options;
     if (intent === 'walk-away') return false;
@@ -226,7 +232,7 @@ class Visit {
     const paymentId = randomUUID();
     const result = await provider.notify(reservation, paymentId);
     history.noticed(reservation.id, result);
-    // One notice in eight comes twice, as providers do.
+    // One notice in eight is sent twice, as providers do.
     if (Math.random() < 0.125) await provider.notify(reservation, paymentId);
     return result !== undefined && result !== 'refund_due';
   }

@@ -35,8 +35,8 @@ that not one unit too many was sold and not one buyer lost. Exit code 0 only whe
 const SCENARIOS: readonly Scenario[] = [oranges2000, mangoes1000];
 const OPENS_IN_MS = 3_000;
 /**
- * Short, so that the units of buyers who walk away come back while the audience watches; in life it is
- * minutes.
+ * The hold is short, so that the units of buyers who walk away come back while the audience watches. In life
+ * a hold lasts minutes.
  */
 const HOLD_SECONDS = 8;
 const SETTLE_TIMEOUT_MS = 60_000;
@@ -75,8 +75,8 @@ async function openSales(http: Pool, info: StackInfo): Promise<number> {
 }
 
 /**
- * How many of the crowd come for which sale: by the scenario's own measure, or the given number split the
- * same way.
+ * How many of the crowd come for which sale. The scenario's own measure decides, or the given number is split
+ * in the same proportion.
  */
 function crowdSizes(buyers: number | undefined): number[] {
   const sizes = SCENARIOS.map((scenario) => Math.round(totalOf(scenario) * scenario.crowding));
@@ -93,8 +93,8 @@ async function sell(
 ): Promise<boolean> {
   const history = new History();
   const http = new Pool(info.gateway, { connections: 128, pipelining: 1, headersTimeout: 10_000 });
-  // Connections of their own: thousands of clicks wait for the crowd's few, and who holds a unit is not
-  // behind them.
+  // Checkout has connections of its own. Thousands of clicks wait for the crowd's few connections, and a
+  // buyer who holds a unit must not stand behind them.
   const checkout = new Pool(info.gateway, { connections: 64, pipelining: 1, headersTimeout: 10_000 });
   const saleIds = SCENARIOS.map(({ sale }) => sale.id);
   const opensAt = await openSales(http, info);
@@ -130,7 +130,8 @@ async function sell(
   const delays = (await stopHolds())(reading.sales.flatMap(({ orders }) => orders));
   await Promise.all([http.close(), checkout.close()]);
 
-  // Twice as many buyers as units, most wanting one or two: then nothing may be left over.
+  // In a crowded sale there are at least twice as many buyers as units, and most want one or two. Nothing may
+  // be left over then.
   const crowded = new Set(
     SCENARIOS.filter((scenario, index) => (sizes[index] ?? 0) >= 2 * totalOf(scenario)).map(
       ({ sale }) => sale.id,
@@ -203,7 +204,7 @@ async function main(values: DemoValues): Promise<number> {
     log: (line) => {
       console.log(line);
     },
-    // The crowd is a load on purpose: with production limits it would only measure the limiter.
+    // The crowd is a load on purpose. With production limits it would only measure the limiter.
     env: { RATE_LIMIT_USER_MAX: '1000000', RATE_LIMIT_ADDRESS_MAX: '1000000' },
   });
   try {
@@ -216,7 +217,7 @@ async function main(values: DemoValues): Promise<number> {
     }
     return ok ? 0 : 1;
   } finally {
-    // On a signal its own path stops everything and exits with the signal's code.
+    // After a signal the signal's own path stops everything and exits with the signal's code.
     if (abort.signal.aborted) await new Promise(() => undefined);
     await stop();
     watch.release();

@@ -17,7 +17,8 @@ const TTY_INTERVAL_MS = 250;
 const LINE_INTERVAL_MS = 1_000;
 
 /**
- * Live view while the crowd runs: redrawn in place on a terminal, one line a second elsewhere.
+ * Shows a live view while the crowd runs. A terminal is redrawn in place; elsewhere one line a second is
+ * written.
  * @returns a function that draws the last state and stops.
  */
 export function showProgress(options: ProgressOptions): () => Promise<void> {
@@ -45,7 +46,7 @@ export function showProgress(options: ProgressOptions): () => Promise<void> {
 
   const timer = setInterval(
     () => {
-      // One drawing at a time: a slow answer skips a frame instead of piling up requests.
+      // Only one drawing runs at a time. A slow answer skips a frame instead of piling up requests.
       drawing ??= draw().finally(() => {
         drawing = undefined;
       });

@@ -4,13 +4,13 @@ import type { PaymentAnswer, PaymentNotification, PaymentResult, Reservation } f
 import standardwebhooks from 'standardwebhooks';
 import type { Pool } from 'undici';
 
-/** Providers repeat a notice until they hear 200; ours does so for about 20 s. */
+/** Providers repeat a notice until they hear 200. This one does so for about 20 s. */
 const ATTEMPTS_MAX = 20;
 const RETRY_MS = 1_000;
 
 /**
- * Stands in for the payment provider, which no test machine has: it signs notices as one does (Standard
- * Webhooks) and repeats them until they are taken.
+ * Stands in for the payment provider, which no test machine has. It signs notices as a provider does
+ * (Standard Webhooks) and repeats them until they are taken.
  */
 export class Provider {
   readonly #http: Pool;
@@ -21,7 +21,7 @@ export class Provider {
     this.#webhook = new standardwebhooks.Webhook(secret);
   }
 
-  /** Undefined when the service never took the notice. */
+  /** Sends one notice. The result is undefined when the service never took the notice. */
   async notify(reservation: Reservation, paymentId: string): Promise<PaymentResult | undefined> {
     const notification: PaymentNotification = {
       type: 'payment.succeeded',

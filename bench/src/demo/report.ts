@@ -10,8 +10,8 @@ import {
 import type { History } from '../audit/history.ts';
 
 /**
- * The demo's result in units (docs/http-api.md, "The demo's result"): what the crowd heard beside what the
- * engines hold.
+ * Makes the demo's result in units (docs/http-api.md, "The demo's result"): what the crowd heard beside what
+ * the engines hold.
  */
 export function resultOf(
   reading: Reading,
@@ -58,7 +58,7 @@ const COLUMNS = [
   'refused',
 ] as const;
 
-/** The audit as a table: an item a row, Redis to the left, Postgres to the right. */
+/** Formats the audit as a table with an item a row, Redis to the left and Postgres to the right. */
 export function formatAudit(reading: Reading): string[] {
   const rows = reading.sales.flatMap(({ definition, lane, orders, ledger }) =>
     ledger.map(({ sku, total }): string[] => {
@@ -106,8 +106,8 @@ export function formatAudit(reading: Reading): string[] {
 }
 
 /**
- * `crowded`: of the sales, those that far more people wanted than there was. Only of these it was looked
- * whether every unit ends paid, so only of these it is said.
+ * Formats the verdicts. `crowded` names the sales that far more people wanted than there were units. Only for
+ * these sales the demo checked whether every unit ends paid, so only for these it says so.
  */
 export function formatVerdicts(
   findings: Finding[],

@@ -17,9 +17,12 @@ export interface ShopperOptions {
   history: History;
 }
 
-/** How often one buyer repeats the same key before giving up; with the waits below about half a minute. */
+/**
+ * How often one buyer repeats the same key before giving up. With the waits below this takes about half a
+ * minute.
+ */
 const ATTEMPTS_MAX = 30;
-/** These say nothing about the units: the same key again. */
+/** These outcomes say nothing about the units, so the buyer sends the same key again. */
 const REPEATED = new Set([
   'outcome_unknown',
   'overloaded',
@@ -29,7 +32,8 @@ const REPEATED = new Set([
 ]);
 
 /**
- * One buyer's storefront: sends reservations over HTTP as docs/http-api.md, "What a client does", asks for.
+ * One buyer's storefront. It sends reservations over HTTP as docs/http-api.md asks for in "What a client
+ * does".
  */
 export class Shopper {
   readonly #options: ShopperOptions;
@@ -42,7 +46,7 @@ export class Shopper {
     return randomUUID();
   }
 
-  /** Sends, and repeats the same key until there is a definite answer. */
+  /** Sends a reservation and repeats the same key until there is a definite answer. */
   async reserve(request: ReserveRequest, idempotencyKey: string): Promise<Answer> {
     const { history, saleId } = this.#options;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
@@ -55,7 +59,7 @@ export class Shopper {
   }
 
   /**
-   * Cancels, or pays in the sandbox; repeats while the order is on its way.
+   * Cancels an order, or pays it in the sandbox. Repeats the call while the order is on its way.
    * @returns what the order is now, or undefined when there never was a definite answer.
    */
   async end(orderId: string, verb: 'cancel' | 'pay'): Promise<OrderStatus | undefined> {
@@ -73,7 +77,7 @@ export class Shopper {
         if (problem.code === 'order_not_pending') return problem['orderStatus'] as OrderStatus;
         if (!problem.retryable) return undefined;
       } catch {
-        // No answer: both calls may be repeated.
+        // No answer came. Both calls may be repeated.
       }
       await sleep(300 + Math.random() * 200);
     }
@@ -101,7 +105,7 @@ export class Shopper {
       history.reject(saleId, problem.code);
       return { problem };
     } catch {
-      // No answer at all: a client cannot know more than `outcome_unknown`.
+      // No answer came at all. A client cannot know more than `outcome_unknown`.
       history.reject(saleId, 'no_answer');
       return { problem: { code: 'outcome_unknown', retryable: true } };
     }
@@ -110,6 +114,7 @@ export class Shopper {
 
 function retryMs(problem: Record<string, unknown>): number {
   const opensAt = typeof problem['opensAt'] === 'string' ? Date.parse(problem['opensAt']) - Date.now() : 0;
-  // Spread over 200 ms: a storefront adds jitter, or its own buyers arrive as one wave.
+  // The wait is spread over 200 ms. A storefront adds jitter, because its own buyers would arrive as one wave
+  // without it.
   return Math.min(5_000, Math.max(opensAt, 300)) + Math.random() * 200;
 }

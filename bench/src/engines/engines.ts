@@ -7,13 +7,13 @@ import { readIds } from './kafka-ids.ts';
 
 /** Consumer group of stock's role `settler` (docs/architecture.md, "Parts": one name everywhere). */
 const SETTLER_GROUP = 'seckill.settler';
-/** Each look opens a connection to Kafka. */
+/** Each look opens a connection to Kafka, so looks are not more frequent than this. */
 const DRAIN_POLL_MS = 250;
 type Admin = ReturnType<Kafka['admin']>;
 
 /**
- * The audit's own eyes: what Redis, Kafka and Postgres hold, read past all services. Key formats are those of
- * scripts/lua/README.md.
+ * The audit's own eyes. The reader tells what Redis, Kafka and Postgres hold, past all services. Key formats
+ * are those of scripts/lua/README.md.
  */
 export interface RedisItem {
   sku: string;
@@ -31,9 +31,9 @@ export interface RedisLane {
   /** Units by user and by channel. */
   buyers: Map<string, number>;
   channels: Map<string, { cap: number | undefined; units: number }>;
-  /** Ends of the reservation ids on hold. */
+  /** The endings of the reservation ids on hold. */
   holds: Set<string>;
-  /** Whose reservation is known: live or ended. */
+  /** The number of keys whose reservation is known, live or ended. */
   keys: number;
 }
 
@@ -67,12 +67,15 @@ export class EngineReader {
   readonly #kafka: Kafka;
   readonly #postgres: pg.Pool;
 
-  /** @param access to a Kafka that is not of a stack of ours, which takes everybody */
+  /**
+   * @param access how a Kafka that is not of a stack of ours lets us in. A Kafka of our stacks takes
+   * everybody.
+   */
   constructor(
     urls: { redis: string; kafka: string; postgres: string; isRedisCluster?: boolean },
     access: KafkaAccess = {},
   ) {
-    // It only reads, so that ioredis may repeat its commands elsewhere.
+    // The reader only reads, so ioredis may repeat its commands elsewhere.
     this.#redis =
       urls.isRedisCluster === true
         ? new Cluster([urls.redis], { redisOptions: { password: new URL(urls.redis).password } })
@@ -128,8 +131,8 @@ export class EngineReader {
   }
 
   /**
-   * The holds of a lane by the hash of buyer and key, and Redis' clock, in one atomic step; milliseconds
-   * since the epoch.
+   * Reads the holds of a lane by the hash of buyer and key, and Redis' clock, in one atomic step. The clock
+   * is in milliseconds since the epoch.
    */
   async holds(saleId: string, lane = 0): Promise<{ now: number; holds: Set<string> }> {
     const replies = await this.#redis.multi().time().hkeys(`seckill:{${saleId}:${lane}}:holds`).exec();
@@ -167,7 +170,7 @@ export class EngineReader {
     return rows;
   }
 
-  /** Which of these orders have a row that others see. */
+  /** Which of these orders have a row that other connections see. */
   async storedOf(orderIds: string[]): Promise<string[]> {
     const { rows } = await this.#postgres.query<{ id: string }>(
       'SELECT id FROM orders WHERE id = ANY ($1::text[])',
@@ -180,17 +183,17 @@ export class EngineReader {
     return this.#redis.xlen(`seckill:{${saleId}:${lane}}:outbox`);
   }
 
-  /** Of an engine that is ours alone. */
+  /** Sets one setting of a Redis that is ours alone. */
   async configureRedis(name: string, value: string): Promise<void> {
     await this.#redis.config('SET', name, value);
   }
 
-  /** Bytes that Redis has allocated for everything. */
+  /** The bytes that Redis has allocated for everything. */
   async redisBytes(): Promise<number> {
     return Number(/used_memory:(\d+)/.exec(await this.#redis.info('memory'))?.[1]);
   }
 
-  /** Of one sale, without reading what they are: for sales too large to be judged row by row. */
+  /** Counts one sale without reading its rows, for sales that are too large to be judged row by row. */
   async counts(saleId: string): Promise<{ holds: number; sequence: number; rows: number; sold: number }> {
     const key = (part: string) => `seckill:{${saleId}:0}:${part}`;
     const [holds, sequence, { rows }] = await Promise.all([
@@ -205,7 +208,9 @@ export class EngineReader {
     return { holds, sequence: Number(sequence), rows: rows[0]?.rows ?? 0, sold: rows[0]?.sold ?? 0 };
   }
 
-  /** Of the reservations topic: messages that Postgres has stored, by the offsets beside its rows. */
+  /**
+   * Counts the messages of the reservations topic that Postgres has stored, by the offsets beside its rows.
+   */
   async countIntake(): Promise<number> {
     const { rows } = await this.#postgres.query<{ count: number }>(
       'SELECT coalesce(sum(next_offset), 0)::int AS count FROM intake_offsets WHERE topic = $1',
@@ -228,7 +233,7 @@ export class EngineReader {
     }
   }
 
-  /** What the results depend on: versions, and whether an acknowledged write is on disk. */
+  /** Describes what the results depend on: versions, and whether an acknowledged write is on disk. */
   async describe(): Promise<Record<string, string>> {
     const [redis, appendfsync, { rows }] = await Promise.all([
       this.#redis.info('server'),
@@ -251,8 +256,8 @@ export class EngineReader {
   }
 
   /**
-   * Takes housekeeping out of what is measured next, for whoever is measured: Redis rewrites its AOF and
-   * PostgreSQL writes a checkpoint now instead of at some moment of a run.
+   * Takes housekeeping out of what is measured next, whichever side is measured. Redis rewrites its AOF and
+   * PostgreSQL writes a checkpoint now, and not at some moment of a run.
    */
   async settleEngines(timeoutMs: number): Promise<void> {
     await this.#postgres.query('CHECKPOINT');
@@ -273,8 +278,8 @@ export class EngineReader {
   }
 
   /**
-   * Messages of the reservations topic that Postgres has not passed yet, by the offsets stored beside its
-   * rows.
+   * Counts the messages of the reservations topic that Postgres has not passed yet, by the offsets stored
+   * beside its rows.
    */
   async kafkaBacklog(): Promise<number> {
     const [ends, { rows }] = await Promise.all([
@@ -289,8 +294,8 @@ export class EngineReader {
   }
 
   /**
-   * Ends of orders on their way back to Redis: rows that order has not published, messages stock has not
-   * settled.
+   * Counts ends of orders on their way back to Redis: rows that order has not published, and messages that
+   * stock has not settled.
    */
   async settlementBacklog(): Promise<{ orderOutbox: number; messages: number }> {
     const { rows } = await this.#postgres.query<{ count: number }>(
@@ -311,7 +316,7 @@ export class EngineReader {
     return { orderOutbox: rows[0]?.count ?? 0, messages };
   }
 
-  /** Dead letters that the topic holds. */
+  /** The number of dead letters in the topic. */
   async deadLetters(): Promise<number> {
     const ends = await this.#offsets(TOPICS.deadLetters);
     return ends.reduce((sum, { low, high }) => sum + high - low, 0);
@@ -324,7 +329,8 @@ export class EngineReader {
   }
 
   /**
-   * Reads the reservations topic from there to its end. @returns ids of the sale's reservations, each once.
+   * Reads the reservations topic from `from` to its end.
+   * @returns ids of the sale's reservations, each once.
    */
   async publishedIds(saleId: string, from: Map<number, number>): Promise<Set<string>> {
     const ends = await this.reservationEnds();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { TOPICS } from '@seckill/contracts';
 import type { Kafka } from '@seckill/runtime';
 
-/** A consumer joins and reads 100,000 messages in some seconds; this also covers a loaded machine. */
+/** A consumer joins and reads 100,000 messages in some seconds. This time also covers a loaded machine. */
 const READ_MS = 60_000;
 
 interface Reading {
@@ -12,9 +12,9 @@ interface Reading {
 }
 
 /**
- * Reads what the reservations topic itself holds between two sets of offsets, in a group of its own, and
- * keeps the keys (reservation ids) with the prefix. @throws Error when the ends are not reached within a
- * minute.
+ * Reads what the reservations topic itself holds between two sets of offsets, in a consumer group of its own.
+ * Keeps the keys (reservation ids) with the prefix.
+ * @throws Error when the ends are not reached within a minute.
  */
 export async function readIds(kafka: Kafka, { from, ends, prefix }: Reading): Promise<Set<string>> {
   const topic = TOPICS.reservations.name;

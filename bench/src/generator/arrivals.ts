@@ -1,9 +1,12 @@
 import type { Arrivals } from './load-plan.ts';
 
-/** 160 MB of instants; more is a wrong option, not a load test of one process. */
+/** These instants take 160 MB. More of them is a wrong option, not a load test of one process. */
 const ARRIVALS_MAX = 20_000_000;
 
-/** Instants in ms after the start, ascending: the whole schedule is fixed before the first request leaves. */
+/**
+ * Plans the instants of all arrivals in ms after the start, ascending. The whole schedule is fixed before the
+ * first request leaves.
+ */
 export function planArrivals(arrivals: Arrivals, random: () => number): Float64Array {
   const expected = expectedCount(arrivals);
   if (expected > ARRIVALS_MAX) throw new RangeError(`${expected} arrivals are more than one generator plans`);
@@ -31,7 +34,7 @@ export function expectedCount(arrivals: Arrivals): number {
   return Math.round((perSecond * arrivals.durationMs) / 1_000);
 }
 
-/** Independent buyers: exponential gaps. */
+/** Plans independent buyers, whose gaps are exponential. */
 function poisson(perSecond: number, durationMs: number, random: () => number): Float64Array {
   const instants: number[] = [];
   const gap = () => (-Math.log(1 - random()) * 1_000) / perSecond;

@@ -5,7 +5,7 @@ import type { ClosedModel, Plan } from './load-plan.ts';
 import type { Recorder } from './latency-recorder.ts';
 import type { BenchRequest, RequestMaker } from './requests.ts';
 
-/** Seconds; a service under saturation answers within one. */
+/** The time-out in seconds. A service under saturation answers within one. */
 const TIMEOUT_SECONDS = 10;
 
 interface Slot {
@@ -14,9 +14,9 @@ interface Slot {
 }
 
 /**
- * Saturation by autocannon: every connection asks again when it was answered. Its own counters are not used:
- * it does not count answers that never came (field/pitfalls: 4,341 of 43,413 lost, errors 0) and knows whole
- * ms only.
+ * Loads the service to saturation with autocannon: every connection asks again when its last request was
+ * answered. autocannon's own counters are not used. They do not count answers that never came (4,341 of
+ * 43,413 were lost while autocannon counted 0 errors), and they know whole ms only.
  */
 export async function runClosed(
   plan: Plan & { model: ClosedModel },
@@ -31,7 +31,7 @@ export async function runClosed(
     {
       url: plan.url,
       connections: plan.model.connections,
-      // autocannon looks whether it must stop once a second; our own timer below is exact.
+      // autocannon looks only once a second whether it must stop. Our own timer below is exact.
       duration: Math.ceil(plan.model.durationMs / 1_000) + 5,
       timeout: TIMEOUT_SECONDS,
       sampleInt: 100,
@@ -64,7 +64,7 @@ export async function runClosed(
         },
       ],
     },
-    // With a callback it returns itself instead of a promise, and can be stopped.
+    // With a callback autocannon returns itself instead of a promise, so it can be stopped.
     () => undefined,
   );
   const done = once(instance, 'done');

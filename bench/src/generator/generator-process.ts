@@ -7,14 +7,14 @@ import type { Latency, Sample, Window } from './latency-recorder.ts';
 
 export type ToGenerator =
   | { kind: 'plan'; plan: Plan }
-  /** Milliseconds since 1970. */
+  /** The instant in milliseconds since 1970. */
   | { kind: 'start'; startAt: number };
 
 export type FromGenerator =
   | { kind: 'ready' }
   | { kind: 'window'; edge: 'open' | 'close' }
   | { kind: 'sample'; sample: Sample }
-  /** A reservation was answered, at this instant of the monotonic clock that processes share. */
+  /** A reservation was answered at this instant of the monotonic clock that processes share. */
   | { kind: 'probe'; orderId: string; at: number }
   | { kind: 'result'; result: LoadResult }
   | { kind: 'failed'; text: string };
@@ -23,7 +23,7 @@ export interface LoadResult {
   /** Counts are of the whole run, the warm-up included: sent = answered + lost. */
   sent: number;
   answered: number;
-  /** Sent and not answered; repeated with their keys afterwards. */
+  /** Requests that were sent and not answered. They are repeated with their keys afterwards. */
   lost: number;
   dropped: number;
   late: number;
@@ -35,9 +35,9 @@ export interface LoadResult {
   answeredPerSecond: number;
   acceptedPerSecond: number;
   latency: { all: Latency; accepted: Latency };
-  /** The generator's own, of one core, 0 to 1. */
+  /** The generator's own use of one core, 0 to 1. */
   utilization: number;
-  /** Why latencies are not to be believed; empty: they are. */
+  /** Why latencies are not to be believed. An empty list means that they are. */
   whyInvalid: string[];
   samples: Sample[];
 }
@@ -51,13 +51,14 @@ export interface GeneratorListener {
 export interface Generator {
   pid: number;
   /**
-   * Sends the load, beginning at `startAt`, ms since 1970. @throws Error when the generator fails or hangs.
+   * Sends the load, beginning at `startAt`, which is in ms since 1970. @throws Error when the generator fails
+   * or hangs.
    */
   run(startAt: number): Promise<LoadResult>;
   stop: () => void;
 }
 
-/** Beyond the plan's own duration: draining, and repeating what was lost. */
+/** The time allowed beyond the plan's own duration, for draining and for repeating what was lost. */
 const SLACK_MS = 60_000;
 const READY_MS = 60_000;
 
@@ -92,7 +93,7 @@ export async function startGenerator(plan: Plan, listener: GeneratorListener = {
       fail(`ended early (${signal ?? `exit code ${code ?? 'unknown'}`})`);
     });
   });
-  // Whoever waits hears of it; nobody may be waiting.
+  // A caller that waits hears of the failure. This handler is for the case that nobody waits.
   failed.catch(() => undefined);
 
   const ready = new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-/** A process of its own that sends a plan's load: what it costs can be told from what the service costs. */
+/** Sends a plan's load from a process of its own, so that its cost can be told from the service's cost. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { setPriority } from 'node:os';
@@ -12,15 +12,18 @@ import { RequestMaker } from './requests.ts';
 import { resolveLost } from './resolve.ts';
 
 /**
- * Of one core. Beyond it answers wait in the generator's own queue, and the latency is its own (field, part
- * D).
+ * Share of one core. Beyond this share answers wait in the generator's own queue, and the latency that is
+ * measured is the generator's.
  */
 const UTILIZATION_MAX = 0.8;
-/** Of all arrivals. */
+/** The share of all arrivals that may be late. */
 const LATE_SHARE_MAX = 0.01;
-/** Highest of those that are no real-time processes. */
+/** The highest priority among processes that are not real-time processes. */
 const PRIORITY = -20;
-/** What a saturated gateway on one core may take at most; tokens beyond it are signed under way. */
+/**
+ * The most that a saturated gateway on one core may take a second. Tokens beyond this are signed while the
+ * load runs.
+ */
 const CLOSED_PER_SECOND = 20_000;
 
 const tell = (message: FromGenerator): void => {
@@ -58,9 +61,9 @@ async function run(plan: Plan): Promise<void> {
 }
 
 /**
- * Buyers do not wait for a server's processor: where we may (as root), requests leave before the services on
- * the same cores are served. Alike for every side; a generator that may not tells how late it was. This
- * thread alone is made a real-time one, so what it starts is not.
+ * Lets requests leave before the services on the same cores are served, where we may do so (as root). Buyers
+ * do not wait for a server's processor. This is alike for every side. A generator that may not do so tells
+ * how late it was. Only this thread is made a real-time one, so what it starts is not.
  */
 function goFirst(): void {
   try {
@@ -69,7 +72,7 @@ function goFirst(): void {
     try {
       setPriority(PRIORITY);
     } catch {
-      // Without the right to it we stay as we are.
+      // Without the right to do this, the generator keeps its priority.
     }
   }
 }
@@ -104,14 +107,15 @@ function startTicks(recorder: Recorder, startAt: number, durationMs: number): { 
   return {
     stop() {
       clearTimeout(timer);
-      // Answers of the last second and of those that were waited for.
+      // The last tick covers the answers of the last second, and those that were waited for.
       if (second * 1_000 < durationMs + 1_000) tick();
     },
   };
 }
 
 /**
- * Our own share of a core between two instants; tells the parent at both, which reads what the others spent.
+ * Measures our own share of a core between two instants. Tells the parent at both instants, and the parent
+ * reads what the others spent.
  */
 function measureSelf(from: number, to: number): Promise<{ utilization: number }> {
   return new Promise((resolve) => {
@@ -129,7 +133,7 @@ function measureSelf(from: number, to: number): Promise<{ utilization: number }>
 function resultOf(plan: Plan, recorder: Recorder, lost: number, utilization: number): LoadResult {
   const { sent, answered, dropped, late, samples, window, whole, acceptedByRepeat } = recorder;
   if (plan.model.kind === 'closed') {
-    // autocannon tells of no time-out. One request of each connection is cut when it stops.
+    // autocannon does not report time-outs. One request of each connection is cut when autocannon stops.
     const unanswered = Math.max(0, lost - plan.model.connections);
     if (unanswered > 0) {
       window.outcomes['no_answer'] = unanswered;
@@ -138,7 +142,7 @@ function resultOf(plan: Plan, recorder: Recorder, lost: number, utilization: num
   }
   const seconds = (durationOf(plan) - plan.warmUpMs) / 1_000;
   const whyInvalid: string[] = [];
-  // A closed model saturates on purpose; what the generator took is told with it.
+  // A closed model saturates on purpose. What the generator took is reported with its result.
   if (plan.model.kind === 'open') {
     if (utilization > UTILIZATION_MAX) {
       whyInvalid.push(`the generator was busy ${Math.round(utilization * 100)} % of the time`);
@@ -166,7 +170,7 @@ function resultOf(plan: Plan, recorder: Recorder, lost: number, utilization: num
   };
 }
 
-/** In pieces: a long run's history is larger than the longest string. */
+/** Writes the history in pieces, because a long run's history is larger than the longest string. */
 function writeHistory(file: string, history: HistoryLine[]): void {
   const handle = openSync(file, 'w', 0o600);
   for (let index = 0; index < history.length; index += 1_000) {
@@ -189,7 +193,7 @@ process.once('message', (message: ToGenerator) => {
     },
   );
 });
-// The parent is gone: nobody will hear the result.
+// When the parent is gone, nobody will hear the result.
 process.once('disconnect', () => {
   process.exit();
 });

@@ -1,19 +1,19 @@
 import { build, type Histogram } from 'hdr-histogram-js';
 import type { BenchRequest } from './requests.ts';
 
-/** A minute: longer than any client waits. What is longer counts as this. */
+/** One minute, which is longer than any client waits. A longer latency counts as this one. */
 const LATENCY_US_MAX = 60_000_000;
 /**
- * Between two reservations whose way to Postgres is timed: each is looked for in the database. Evenly, for
- * the relay works four times a second: the first 50 of each second, 15 ms of it at saturation, would tell one
- * phase of that only.
+ * Time between two reservations whose way to Postgres is timed. Each of them is looked for in the database.
+ * They are taken evenly because the relay works four times a second. The first 50 of each second, which are
+ * 15 ms of it at saturation, would tell of one phase of the relay only.
  */
 const PROBE_INTERVAL_MS = 20;
 
-/** One second of a load. Latencies in µs; null in a second without an answer. */
+/** One second of a load. Latencies are in µs, and null in a second without an answer. */
 export interface Sample {
   second: number;
-  /** Arrivals that were due; in the closed model what was sent. */
+  /** Arrivals that were due. In the closed model this is what was sent. */
   offered: number;
   answered: number;
   accepted: number;
@@ -41,7 +41,7 @@ export interface Answer {
   body: string;
   isReplay: boolean;
   latencyUs: number;
-  /** Falls into the measured window. */
+  /** Whether the second falls into the measured window. */
   isMeasured: boolean;
 }
 
@@ -58,14 +58,15 @@ export interface Window {
   outcomes: Record<string, number>;
 }
 
-/** Everything that was sent and heard. It judges nothing. */
+/** Records everything that was sent and heard. The recorder judges nothing. */
 export class Recorder {
   readonly history: HistoryLine[] = [];
   readonly samples: Sample[] = [];
-  /** Of the measured part: rates and thresholds. */
+  /** The measured part, from which rates and thresholds are taken. */
   readonly window: Window = { answered: 0, accepted: 0, outcomes: {} };
   /**
-   * Of the whole run, the warm-up included: all that is told as a count. What got no answer is `no_answer`.
+   * The whole run, the warm-up included. Everything that is reported as a count comes from here. A request
+   * without an answer counts as `no_answer`.
    */
   readonly whole: Window = { answered: 0, accepted: 0, outcomes: {} };
   readonly #all = buildHistogram();
@@ -84,8 +85,8 @@ export class Recorder {
   late = 0;
 
   /**
-   * `onProbe`: a reservation that was just answered, at this instant of the monotonic clock that processes
-   * share, ms.
+   * `onProbe`: called with a reservation that was just answered, and with the instant in ms of the monotonic
+   * clock that processes share.
    */
   constructor(onSample: (sample: Sample) => void, onProbe: (orderId: string, at: number) => void) {
     this.#onSample = onSample;
@@ -116,8 +117,7 @@ export class Recorder {
   }
 
   answer(request: BenchRequest, answer: Answer): void {
-    // An answer that comes after the run was closed: its request is counted as lost already, and is asked
-    // again.
+    // The answer came after the run was closed. Its request is counted as lost already and is asked again.
     if (!this.#pending.delete(request)) return;
     this.answered += 1;
     const outcome = outcomeOf(request, answer);
@@ -130,12 +130,13 @@ export class Recorder {
       this.#all.recordValue(latency);
       if (outcome === 'reserved') this.#accepted.recordValue(latency);
     }
-    // "Perhaps": units may be held. Only a repeat with its key tells, as after no answer at all.
+    // The outcome means "perhaps": units may be held. Only a repeat with the request's key tells, as after no
+    // answer at all.
     if (request.kind !== 'browse' && isIndefinite(outcome)) this.#unsure.push(request);
     else this.remember(request, answer, outcome);
   }
 
-  /** For the verdict; also what a repeat of a lost request was told. */
+  /** Keeps an answer for the verdict, also the answer to a repeat of a lost request. */
   remember(request: BenchRequest, { body }: Pick<Answer, 'body'>, outcome: string): void {
     if (outcome === 'reserved' || outcome === 'replayed') {
       this.history.push(['accepted', request.userId, request.subject, body]);
@@ -145,8 +146,8 @@ export class Recorder {
   }
 
   /**
-   * No answer: only a repeat with the same key can tell what became of it. Whoever waited in vain waited that
-   * long.
+   * Records a request without an answer. Only a repeat with the same key can tell what became of it. A buyer
+   * who waited in vain waited `latencyUs`.
    */
   lose(request: BenchRequest, isMeasured: boolean, latencyUs: number): void {
     if (!this.#pending.delete(request)) return;
@@ -158,7 +159,7 @@ export class Recorder {
     this.#lost.push(request);
   }
 
-  /** What never got an answer, at the end of a run. */
+  /** Takes the requests that never got an answer, at the end of a run. */
   takeLost(): BenchRequest[] {
     const lost = [...this.#lost, ...this.#pending];
     this.#pending.clear();
@@ -167,7 +168,7 @@ export class Recorder {
     return lost;
   }
 
-  /** What was answered, and not definitely. */
+  /** Takes the requests that were answered, but not definitely. */
   takeUnsure(): BenchRequest[] {
     return this.#unsure.splice(0);
   }
@@ -191,7 +192,7 @@ export class Recorder {
     this.#onSample(sample);
   }
 
-  /** Reservations that only a repeat told of: their first answer was lost. */
+  /** Reservations that only a repeat told of, because their first answer was lost. */
   get acceptedByRepeat(): number {
     const keys = this.history.flatMap((line) => (line[0] === 'accepted' ? [`${line[1]}\n${line[2]}`] : []));
     return new Set(keys).size - this.whole.accepted;
@@ -223,11 +224,11 @@ function outcomeOf({ kind }: BenchRequest, { status, body, isReplay }: Answer): 
   if (kind === 'reserve' && status === 201) return isReplay ? 'replayed' : 'reserved';
   if (kind === 'browse' && status === 200) return 'browsed';
   if (kind === 'pay' && status === 200) return 'paid';
-  // A problem document says its code; parsing 20,000 of them a second would take a tenth of a core.
+  // A problem document contains its code. Parsing 20,000 documents a second would take a tenth of a core.
   return /"code":"([a-z_]+)"/.exec(body)?.[1] ?? `status_${status}`;
 }
 
-/** Without a code of ours something between may have answered for a gateway that went on. */
+/** An answer without a code of ours may have come from something between, while the gateway went on. */
 const isIndefinite = (outcome: string): boolean =>
   outcome === 'outcome_unknown' || outcome.startsWith('status_5');
 
@@ -243,8 +244,8 @@ export function buildHistogram(): Histogram {
 }
 
 /**
- * A histogram answers with the upper end of a bucket, which may lie beyond the largest value that it was
- * given.
+ * A histogram answers with the upper end of a bucket. This end may lie beyond the largest value that the
+ * histogram was given.
  */
 export function valueAt(histogram: Histogram, percentile: number): number {
   return Math.min(histogram.getValueAtPercentile(percentile), histogram.maxValue);

@@ -1,13 +1,19 @@
-/** What the generator is told: plain data, because it runs in a process of its own. */
+/**
+ * The load plan is what the generator is told. It is plain data, because the generator runs in a process of
+ * its own.
+ */
 
-/** When requests are to leave, whatever became of those before: the crowd does not wait for our answers. */
+/**
+ * When requests are to leave, whatever became of the requests before. The crowd does not wait for our
+ * answers.
+ */
 export type Arrivals =
   | { shape: 'constant' | 'poisson'; perSecond: number; durationMs: number }
   | { shape: 'ramp'; fromPerSecond: number; toPerSecond: number; durationMs: number }
-  /** `count` arrivals, `share` of them within the first `withinMs`, the rest over the whole duration. */
+  /** `count` arrivals. `share` of them come within the first `withinMs`, the rest over the whole duration. */
   | { shape: 'spike'; count: number; share: number; withinMs: number; durationMs: number };
 
-/** Saturation: each connection sends its next request when it has the answer to the last. */
+/** A load of saturation: each connection sends its next request when the last one was answered. */
 export interface ClosedModel {
   kind: 'closed';
   connections: number;
@@ -18,20 +24,23 @@ export interface OpenModel {
   kind: 'open';
   arrivals: Arrivals;
   connections: number;
-  /** Requests under way; an arrival beyond it is dropped and counted. */
+  /** The most requests under way. An arrival beyond it is dropped and counted. */
   inFlightMax: number;
 }
 
 export interface Traffic {
   skus: string[];
-  /** A buyer comes from one of them; none: from nowhere. */
+  /** A buyer comes from one of these channels. With an empty list the buyer comes from none. */
   channelIds: string[];
-  /** Units per request, 1 up to this. */
+  /** Each request asks for 1 up to this many units. */
   quantityMax: number;
-  /** Of 1: shares of requests that read the sale, and that pay an order reserved before; the rest reserve. */
+  /**
+   * Shares, from 0 to 1, of the requests that read the sale and of those that pay an order reserved before.
+   * The rest reserve.
+   */
   browseShare: number;
   payShare: number;
-  /** Of 1: reservations that come from one and the same user. */
+  /** The share, from 0 to 1, of the reservations that come from one and the same user. */
   hotShare: number;
   /** How often each idempotency key is sent. */
   sendsPerKey: number;
@@ -43,10 +52,10 @@ export interface Plan {
   jwtSecret: string;
   model: ClosedModel | OpenModel;
   traffic: Traffic;
-  /** At the beginning, not measured: compilers, connections and caches settle. */
+  /** Time at the beginning that is not measured, while compilers, connections and caches settle. */
   warmUpMs: number;
   seed: number;
-  /** Every reservation heard is written here, a line each, for the verdict. */
+  /** Every reservation that was heard is written to this file for the verdict, one a line. */
   historyFile: string;
 }
 

@@ -6,17 +6,18 @@ import { seededRandom } from '../random.ts';
 import type { Recorder } from './latency-recorder.ts';
 import type { BenchRequest, RequestMaker } from './requests.ts';
 
-/** Later than this after its instant an arrival counts as late: ten ticks of Node's timers. */
+/**
+ * An arrival that leaves later than this after its instant counts as late. It is ten ticks of Node's timers.
+ */
 const LATE_MS = 10;
-/** After the last arrival, for the answers still under way. */
+/** Time after the last arrival for the answers that are still under way. */
 const DRAIN_MS = 10_000;
 const TIMEOUT_MS = 10_000;
 
 /**
- * An open model: requests leave at instants planned before, and a latency runs from the planned instant, so
- * that a server that stalls is charged for everyone who came meanwhile (coordinated omission). autocannon's
- * rate mode sends a second's share at once and corrects by a wrong interval (field/pitfalls, section 8),
- * hence this of our own.
+ * Sends requests at instants that were planned before (an open model). A latency runs from the planned
+ * instant, so a server that stalls is charged for everyone who came meanwhile (coordinated omission).
+ * autocannon's rate mode is not used: it sends a second's share at once and corrects by a wrong interval.
  */
 export async function runOpen(
   plan: Plan & { model: OpenModel },
@@ -36,7 +37,8 @@ export async function runOpen(
 
   function depart(intendedAt: number, isMeasured: boolean): void {
     recorder.offer();
-    // What did not leave is not sent later: the buyer of that instant is gone, and the count says so.
+    // A request that did not leave is not sent later. The buyer of that instant is gone, and the count says
+    // so.
     if (recorder.inFlight >= inFlightMax) {
       recorder.drop();
       return;
@@ -63,10 +65,11 @@ export async function runOpen(
       const instant = instants[next] ?? 0;
       depart(startAt + instant, instant >= plan.warmUpMs);
     }
-    // Node's timers tick in ms: what is due within one leaves up to a ms late, which the latency includes.
+    // Node's timers tick in ms. A request that is due within one ms leaves up to a ms late, and the latency
+    // includes this delay.
     await sleep(Math.min(100, Math.max(0, (instants[next] ?? 0) - (performance.now() - startAt))));
   }
-  // The last second of a plan may be without arrivals, and is part of it.
+  // The last second of a plan may be without arrivals. It is still part of the plan.
   await sleep(Math.max(0, startAt + arrivals.durationMs - performance.now()));
   const drained = new Promise<void>((resolve) => {
     state.idle = resolve;
@@ -82,8 +85,8 @@ interface Heard {
 }
 
 /**
- * One request without promises or streams: half of `request()`'s cost, and the generator shares the server's
- * cores.
+ * Sends one request without promises or streams. This takes half of what `request()` costs, and the generator
+ * shares the server's cores.
  */
 export function dispatch(
   dispatcher: Dispatcher,

@@ -5,7 +5,7 @@ import { createTokenSigner } from '../target/token-signer.ts';
 
 export type RequestKind = 'reserve' | 'browse' | 'pay';
 
-/** One request, and who sends it. */
+/** One request and its sender. */
 export interface BenchRequest {
   kind: RequestKind;
   method: 'GET' | 'POST';
@@ -13,13 +13,16 @@ export interface BenchRequest {
   headers: Record<string, string>;
   body: string | undefined;
   userId: string;
-  /** Idempotency key of a reservation, order id of a payment. */
+  /** The idempotency key of a reservation, or the order id of a payment. */
   subject: string;
 }
 
-/** 200 bytes each: 60 MB. What a longer run needs beyond it is signed while it runs, at 6 µs a token. */
+/**
+ * Tokens signed before the run. At 200 bytes each they take 60 MB. A longer run signs the tokens beyond them
+ * while it runs, at 6 µs a token.
+ */
 const SIGNED_BEFORE_MAX = 300_000;
-/** Orders remembered for payments; older ones are forgotten. */
+/** The most orders that are remembered for payments. Older ones are forgotten. */
 const PAYABLE_MAX = 10_000;
 const USER_ID_LENGTH = 16;
 
@@ -28,7 +31,7 @@ interface Buyer {
   token: string;
 }
 
-/** Makes the requests of a plan: a user, a token and a key of its own for each reservation. */
+/** Makes the requests of a plan. Each reservation has a user, a token and a key of its own. */
 export class RequestMaker {
   readonly #plan: Plan;
   readonly #random: () => number;
@@ -47,12 +50,12 @@ export class RequestMaker {
     this.#random = seededRandom(plan.seed);
     this.#sign = createTokenSigner(plan.jwtSecret);
     this.#path = `/v1/sales/${plan.saleId}/reservations`;
-    // Different buyers in each run of one sale, or their keys and limits would meet.
+    // Each run of one sale has different buyers. The same buyers would meet their earlier keys and limits.
     this.#prefix = randomUUID().slice(0, 6);
     this.#hot = { userId: `hot-${this.#prefix}`, token: this.#sign(`hot-${this.#prefix}`) };
   }
 
-  /** Before the clock runs. */
+  /** Signs tokens before the clock runs. */
   signBefore(count: number): void {
     for (let index = 0; index < Math.min(count, SIGNED_BEFORE_MAX); index += 1) {
       this.#signed.push(this.#newBuyer(index));
@@ -67,7 +70,7 @@ export class RequestMaker {
     return order === undefined ? this.#reserve() : this.#pay(order);
   }
 
-  /** An order that may be paid later. */
+  /** Remembers an order that may be paid later. */
   reserved(orderId: string, userId: string): void {
     if (this.#plan.traffic.payShare === 0) return;
     if (this.#payable.length >= PAYABLE_MAX) this.#payable.shift();

@@ -4,15 +4,17 @@ import { dispatch } from './open-model.ts';
 import type { Recorder } from './latency-recorder.ts';
 import type { BenchRequest } from './requests.ts';
 
-/** With the waits between them about 10 s: longer than any call behind the gateway takes. */
+/**
+ * With the waits between them the attempts take about 10 s. This is longer than any call behind the gateway
+ * takes.
+ */
 const ATTEMPTS_MAX = 20;
 const RETRY_MS = 500;
 const CONCURRENCY = 32;
 
 /**
- * What a client should do: a reservation without an answer is repeated with its key until there is one (INV-2
- * and
- * INV-4 are judged by it). Payments and readings are left.
+ * Does what a client should do: repeats a reservation without an answer, with its key, until there is an
+ * answer. INV-2 and INV-4 are judged by these answers. Payments and readings are not repeated.
  */
 export async function resolveLost(url: string, lost: BenchRequest[], recorder: Recorder): Promise<void> {
   const pool = new Pool(url, { connections: CONCURRENCY, pipelining: 1 });

@@ -1,14 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Target } from '../target/target.ts';
 
-/** A paused order keeps its place in its Kafka group for 30 s (session time-out); a backlog grows in less. */
+/**
+ * A paused order service keeps its place in its Kafka group for 30 s (the session time-out). A backlog grows
+ * in less time.
+ */
 const PUBLISHED_MS = 20_000;
 const DRAIN_MS = 300_000;
 const POLL_MS = 10;
 
 /**
- * Stops the process of order where it stands, so that reservations pile up in Kafka. @throws Error without
- * its pid.
+ * Stops the process of the order service where it stands, so that reservations pile up in Kafka.
+ * @throws Error when its pid is not known.
  */
 export function pauseOrder(target: Target): void {
   signalOrder(target, 'SIGSTOP');
@@ -27,8 +30,9 @@ function signalOrder({ kind, pids }: Target, signal: 'SIGSTOP' | 'SIGCONT'): voi
 }
 
 /**
- * Waits until all that was reserved stands in Kafka, resumes order, and times how its intake stores what
- * waits: nothing else asks for the machine then. @throws Error when it takes longer than five minutes.
+ * Waits until all that was reserved stands in Kafka, resumes the order service, and times how its intake
+ * stores what waits. Nothing else asks for the machine then.
+ * @throws Error when this takes longer than five minutes.
  */
 export async function drainBacklog(
   target: Target,
@@ -53,7 +57,8 @@ export async function drainBacklog(
       await sleep(POLL_MS);
     }
   } finally {
-    // Also when something failed before: a paused order would hang whoever comes next.
+    // The order service is resumed also when something failed before. A paused one would hang the next
+    // caller.
     resumeOrder(target);
   }
 }

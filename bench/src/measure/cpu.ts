@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
- * Linux counts processor time in ticks of USER_HZ, 100 a second on every architecture Node runs on (man 5
- * proc).
+ * Linux counts processor time in ticks of USER_HZ. There are 100 a second on every architecture that Node
+ * runs on (man 5 proc).
  */
 const TICKS_PER_SECOND = 100;
 
@@ -18,8 +18,9 @@ export interface ProcessUse {
 }
 
 /**
- * What each process has used so far, its children included (PostgreSQL works in children). A process that
- * cannot be read, such as one in a container or of another machine, is left out. Linux only; elsewhere empty.
+ * Reads what each process has used so far, its children included (PostgreSQL works in children). A process
+ * that cannot be read is left out, such as one in a container or on another machine. The figures exist on
+ * Linux only; elsewhere the result is empty.
  */
 export function readUse(pids: Record<string, number>): Record<string, ProcessUse> {
   const processes = readProcesses();
@@ -58,19 +59,20 @@ function readProcesses(): Map<number, Process> {
     try {
       processes.set(Number(entry), parseStat(readFileSync(`/proc/${entry}/stat`, 'utf8')));
     } catch {
-      // Gone since it was listed.
+      // The process has ended since it was listed.
     }
   }
   return processes;
 }
 
 /**
- * Fields 4, 14–17 and 24 of `/proc/<pid>/stat`; the name in parentheses may hold spaces. Pages are of 4 kB.
+ * Reads fields 4, 14–17 and 24 of `/proc/<pid>/stat`. The name in parentheses may hold spaces. Pages are 4 kB
+ * each.
  */
 export function parseStat(text: string): Process {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const field = (number: number) => Number(fields[number - 3]);
-  // User and system time, of itself and of children that ended.
+  // User and system time, of the process itself and of children that ended.
   const ticks = field(14) + field(15) + field(16) + field(17);
   return { parent: field(4), seconds: ticks / TICKS_PER_SECOND, rssBytes: field(24) * 4_096 };
 }

@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineReader } from '../engines/engines.ts';
 import { buildHistogram, valueAt } from '../generator/latency-recorder.ts';
 
-/** Between two looks: what a lag is too long by at most, beside the query itself. */
+/** Time between two looks. A lag is too long by at most this time and the query itself. */
 const POLL_MS = 10;
-/** Looked for at once; at 50 a second that is ten seconds of lag. */
+/** The most orders that are looked for at once. At 50 a second they are ten seconds of lag. */
 const PENDING_MAX = 500;
 
-/** ms */
+/** Lags are in ms. */
 export interface OrderLag {
   count: number;
   p50: number;
@@ -18,9 +18,9 @@ export interface OrderLag {
 }
 
 /**
- * From the 201 that a buyer heard to the row that another connection of PostgreSQL sees: those that the
- * recorder takes, at most one every 20 ms, are looked for every 10 ms. Never too short; too long by at most
- * 10 ms and a query.
+ * Times the way from the 201 that a buyer heard to the row that another connection of PostgreSQL sees. The
+ * recorder takes at most one reservation every 20 ms. Each is looked for every 10 ms. A lag is never too
+ * short, and too long by at most 10 ms and a query.
  */
 export class OrderLagProbe {
   readonly #engines: EngineReader;
@@ -37,7 +37,7 @@ export class OrderLagProbe {
     this.#loop = this.#run();
   }
 
-  /** `at`: ms of the monotonic clock. */
+  /** `at` is in ms of the monotonic clock. */
   add(orderId: string, at: number): void {
     if (!this.#isMeasuring) return;
     if (this.#pending.size < PENDING_MAX) this.#pending.set(orderId, at);
@@ -48,14 +48,14 @@ export class OrderLagProbe {
     this.#isMeasuring = isMeasuring;
   }
 
-  /** p99 of the rows that became visible since the last call, ms; null without any. */
+  /** The p99 in ms of the rows that became visible since the last call. It is null when none did. */
   takeP99(): number | null {
     const p99 = this.#second.totalCount === 0 ? null : valueAt(this.#second, 99) / 1_000;
     this.#second.reset();
     return p99;
   }
 
-  /** Waits for what is pending. Undefined when nothing was probed. */
+  /** Waits for what is pending. The result is undefined when nothing was probed. */
   async finish(timeoutMs: number): Promise<OrderLag | undefined> {
     const deadline = performance.now() + timeoutMs;
     while (this.#pending.size > 0 && performance.now() < deadline) await sleep(POLL_MS);

@@ -1,15 +1,16 @@
 import type { LoadResult } from '../generator/generator-process.ts';
 import type { OrderLag } from './order-lag.ts';
 
-/** Absent: not asked for. */
+/** Limits of one run. A limit that is absent is not asked for. */
 export interface ThresholdLimits {
-  /** Of all answers. */
+  /** The p99 of all answers. */
   p99Ms?: number;
   /**
-   * Of 1: failures among answers, lost and dropped ones included. Outcomes such as sold out are no failures.
+   * Share, from 0 to 1, of failures among answers, with lost and dropped requests included. Outcomes such as
+   * sold out are no failures.
    */
   errorRate?: number;
-  /** From the 201 to the row. */
+  /** The p99 of the lag from the 201 to the row. */
   orderLagP99Ms?: number;
 }
 
@@ -20,7 +21,7 @@ export interface Threshold {
   met: boolean;
 }
 
-/** Expected of a service that does what it should; everything else is a failure. */
+/** Outcomes expected of a service that does what it should. Everything else is a failure. */
 const EXPECTED = new Set([
   'reserved',
   'replayed',
@@ -48,14 +49,14 @@ export function judgeThresholds(
     if (limit !== undefined) thresholds.push({ name, limit, value, met: value <= limit });
   };
   add('p99_ms', limits.p99Ms, latency.all.p99 / 1_000);
-  // Without an answer at all everything failed.
+  // When there was no answer at all, everything failed.
   add(
     'error_rate',
     limits.errorRate,
     window.answered === 0 ? 1 : (failuresOf(window.outcomes) + dropped) / (window.answered + dropped),
   );
   add('oversold', 0, oversold);
-  // What was never stored is a lag without end; without the engines nothing can be said.
+  // An order that was never stored has a lag without end. Without the engines nothing can be said of the lag.
   if (lag !== undefined) add('order_lag_p99_ms', limits.orderLagP99Ms, lag.missing > 0 ? Infinity : lag.p99);
   return thresholds;
 }

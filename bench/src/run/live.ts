@@ -10,13 +10,13 @@ export interface Point extends Sample {
 export interface Live {
   show: (point: Point, total: number) => void;
   log: (line: string) => void;
-  /** No more points: what was redrawn in place stays. */
+  /** Ends the view. No more points follow, and what was redrawn in place stays. */
   end: () => void;
 }
 
 const BAR_WIDTH = 24;
 
-/** Live progress: redrawn in place on a terminal, one line a second elsewhere. */
+/** Shows live progress. A terminal is redrawn in place; elsewhere one line a second is written. */
 export function createLive(output: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>): Live {
   let drawnLines = 0;
   const clear = () => {

@@ -3,10 +3,12 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Summary } from './summary.ts';
 
-/** uPlot's package exports no file paths; its main entry stands beside the ones a page wants. */
+/** uPlot's package exports no file paths. Its main entry stands beside the files that a page wants. */
 const UPLOT = dirname(createRequire(import.meta.url).resolve('uplot'));
 
-/** Runs in the browser. Every chart is drawn from `run.points`; nothing is loaded from anywhere. */
+/**
+ * This script runs in the browser. Every chart is drawn from `run.points`. Nothing is loaded from anywhere.
+ */
 const SCRIPT = `
 const run = JSON.parse(document.getElementById('run').textContent);
 const points = run.points;
@@ -57,11 +59,11 @@ th { width: 34%; }
 .bad { color: #b00020; font-weight: 600; } .good { color: #1b5e20; font-weight: 600; }
 `;
 
-/** A page that needs nothing but itself: it may be mailed, and opened without a network. */
+/** Renders a page that needs nothing but itself. It may be mailed, and opened without a network. */
 export function renderPage(summary: Summary): string {
   const library = readFileSync(join(UPLOT, 'uPlot.iife.min.js'), 'utf8');
   const sheet = readFileSync(join(UPLOT, 'uPlot.min.css'), 'utf8');
-  // `<` would end the script element inside a string.
+  // A `<` in the data would end the script element inside a string.
   const data = JSON.stringify(summary).replaceAll('<', '\\u003c');
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">

@@ -12,7 +12,7 @@ import { summarize, type Summary } from './summary.ts';
 import { openTarget, type Target, type TargetOptions } from '../target/target.ts';
 import type { ThresholdLimits } from '../measure/thresholds.ts';
 
-/** Of every scenario, beside what makes its plan. */
+/** Options of every scenario, beside those that make its plan. */
 const RUN_OPTIONS = [
   ...(['name', 'target', 'secret', 'redis', 'kafka', 'postgres'] as const),
   ...(['p99', 'error-rate', 'order-lag-p99', 'seed', 'json', 'out'] as const),

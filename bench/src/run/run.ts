@@ -35,10 +35,13 @@ export interface RunOptions {
 }
 
 const LAG_MS = 30_000;
-/** Between what is known of the sale and the first request: the generator's start signal. */
+/**
+ * Time between the moment when everything is known of the sale and the first request. It is for the
+ * generator's start signal.
+ */
 const START_MS = 300;
 
-/** One load against one new sale, watched, and judged in the end. */
+/** Runs one load against one new sale, watches it, and judges it in the end. */
 export async function runScenario({ target, scenario, plan, seed, live }: RunOptions): Promise<RunResult> {
   const saleId = `bench-${randomBytes(6).toString('hex')}`;
   const context: ScenarioContext = { target, saleId, plan, log: live.log };
@@ -92,7 +95,7 @@ export async function runScenario({ target, scenario, plan, seed, live }: RunOpt
   }
 }
 
-/** One buyer takes it all. */
+/** Lets one buyer take everything. */
 async function sellOut(target: Target, saleId: string, plan: ScenarioPlan, history: History): Promise<void> {
   const userId = 'bench-first';
   for (const { sku, total } of plan.sale.items) {
@@ -120,7 +123,7 @@ interface Observed {
   findings: string[];
 }
 
-/** Looks at the engines and the processes while the generator runs. */
+/** Reads the engines and the processes while the generator runs. */
 class Observer {
   readonly #target: Target;
   readonly #saleId: string;
@@ -151,7 +154,7 @@ class Observer {
   }
 
   onSample = (sample: Sample): void => {
-    // One after the other: a slow look delays a line, and never piles up beside the load.
+    // Looks run one after the other. A slow look delays a line and never piles up beside the load.
     this.#looking = this.#looking.then(() => this.#look(sample)).catch(() => undefined);
   };
 

@@ -3,7 +3,7 @@ import type { Environment } from '../target/environment.ts';
 import type { RunResult } from './run.ts';
 import { judgeThresholds, type ThresholdLimits } from '../measure/thresholds.ts';
 
-/** Raised when a field changes its meaning or goes. */
+/** The version is raised when a field changes its meaning or goes away. */
 export const SUMMARY_VERSION = 2;
 
 const Count = Type.Integer({ minimum: 0 });
@@ -18,7 +18,7 @@ const Latency = Type.Object({
   max: Type.Number(),
 });
 
-/** `summary.json` of one run. Latencies in µs unless the name says ms. */
+/** `summary.json` of one run. Latencies are in µs unless the name says ms. */
 export const Summary = Type.Object({
   schemaVersion: Type.Literal(SUMMARY_VERSION),
   scenario: Type.String(),
@@ -37,7 +37,7 @@ export const Summary = Type.Object({
   model: Type.Unknown(),
   seed: Count,
   exitCode: Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(99)]),
-  /** Why the latencies are not to be believed; empty: they are. */
+  /** Why the latencies are not to be believed. An empty list means that they are. */
   whyInvalid: Type.Array(Type.String()),
   /** Counts are of the whole run; rates and latencies of its measured seconds. */
   load: Type.Object({
@@ -46,7 +46,7 @@ export const Summary = Type.Object({
     lost: Count,
     dropped: Count,
     late: Count,
-    /** First answers 201, and reservations that only a repeat told of. */
+    /** First answers that were 201, and reservations that only a repeat told of. */
     accepted: Count,
     acceptedByRepeat: Count,
     measuredSeconds: Type.Number(),
@@ -54,7 +54,7 @@ export const Summary = Type.Object({
     acceptedPerSecond: Type.Number(),
     outcomes: Figures,
     latency: Type.Object({ all: Latency, accepted: Latency }),
-    /** Of one core. */
+    /** Share of one core. */
     generatorUtilization: Type.Number(),
   }),
   orderLagMs: Type.Union([
@@ -67,7 +67,7 @@ export const Summary = Type.Object({
     }),
     Type.Null(),
   ]),
-  /** Per process, in the measured window; µs for each answer. */
+  /** CPU per process in the measured window: seconds, and µs for each answer. */
   cpu: Type.Record(Type.String(), Type.Object({ seconds: Type.Number(), perAnswerUs: Type.Number() })),
   figures: Figures,
   verdict: Type.Object({
@@ -80,7 +80,7 @@ export const Summary = Type.Object({
   thresholds: Type.Array(
     Type.Object({ name: Type.String(), limit: Type.Number(), value: Nullable, met: Type.Boolean() }),
   ),
-  /** For sale when the load began. */
+  /** Units for sale when the load began. */
   unitsAtStart: Count,
   points: Type.Array(
     Type.Object({
@@ -93,7 +93,7 @@ export const Summary = Type.Object({
       inFlight: Count,
       outcomes: Figures,
       p50: Nullable,
-      // Not in summaries written before 2026-11-23.
+      // Summaries written before 2026-11-23 do not have this field.
       p90: Type.Optional(Nullable),
       p99: Nullable,
       p999: Type.Optional(Nullable),
@@ -102,7 +102,7 @@ export const Summary = Type.Object({
       outbox: Nullable,
     }),
   ),
-  /** What `diff` compares: measurements of the same thing, one after the other. */
+  /** The samples that `diff` compares: measurements of the same thing, one after the other. */
   samples: Type.Record(Type.String(), Type.Array(Type.Number())),
 });
 export type Summary = Static<typeof Summary>;
@@ -162,7 +162,8 @@ export function summarize({ scenario, startedAt, environment, seed, limits, resu
 }
 
 /**
- * Whole seconds of the measured part; none of a ramp, whose seconds are not measurements of the same thing.
+ * Takes the whole seconds of the measured part. A ramp gives none, because its seconds are not measurements
+ * of the same thing.
  */
 function samplesOf({ points, plan, load }: RunResult): Record<string, number[]> {
   if (plan.model.kind === 'open' && plan.model.arrivals.shape === 'ramp') return {};
@@ -175,7 +176,10 @@ function samplesOf({ points, plan, load }: RunResult): Record<string, number[]> 
   };
 }
 
-/** 1: an invariant is broken. 99, as k6: a threshold was missed, or nothing can be said of the latencies. */
+/**
+ * The code is 1 when an invariant is broken. It is 99, as in k6, when a threshold was missed or when nothing
+ * can be said of the latencies.
+ */
 export function exitCodeOf(holds: boolean, thresholds: { met: boolean }[], whyInvalid: string[]): 0 | 1 | 99 {
   if (!holds) return 1;
   return thresholds.every(({ met }) => met) && whyInvalid.length === 0 ? 0 : 99;

@@ -4,7 +4,7 @@ const BUYERS = 3_000;
 const UNITS_SHARE = 0.4;
 const OPENS_IN_MS = 3_000;
 
-/** Everyone at the opening second, more buyers than units. */
+/** Everyone comes at the opening second, and there are more buyers than units. */
 export const burst: LoadScenario = {
   name: 'burst',
   summary: 'everyone within the opening second, 2.5 buyers per unit (open model)',

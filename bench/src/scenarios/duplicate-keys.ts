@@ -3,7 +3,9 @@ import { steadyScenario } from './steady.ts';
 
 const SENDS_PER_KEY = 4;
 
-/** Impatient thumbs: each key four times, often at once. Three of four answers are the first one again. */
+/**
+ * Impatient thumbs: each key is sent four times, often at once. Three of four answers repeat the first one.
+ */
 export const duplicateKeys = steadyScenario({
   name: 'duplicate-keys',
   summary: 'each idempotency key four times (open model)',

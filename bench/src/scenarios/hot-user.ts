@@ -1,6 +1,9 @@
 import { steadyScenario } from './steady.ts';
 
-/** One user hammers beside a normal crowd; the limit per buyer must hold, and nobody else may wait for it. */
+/**
+ * One user hammers beside a normal crowd. The limit per buyer must hold, and nobody else may wait for that
+ * user.
+ */
 export const hotUser = steadyScenario({
   name: 'hot-user',
   summary: 'every second reservation from one and the same user (open model)',

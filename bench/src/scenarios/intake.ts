@@ -1,7 +1,9 @@
 import { closedModel, PLAIN_TRAFFIC, plainSale, PLENTY, CLOSED_OPTIONS, type LoadScenario } from './load.ts';
 import { drainBacklog, pauseOrder } from '../measure/backlog.ts';
 
-/** How fast orders are stored when a backlog waits in Kafka, while nothing else asks for the machine. */
+/**
+ * Measures how fast orders are stored when a backlog waits in Kafka and nothing else asks for the machine.
+ */
 export const intake: LoadScenario = {
   name: 'intake',
   summary: 'orders stored a second when draining a backlog (own or running stack: order is paused meanwhile)',

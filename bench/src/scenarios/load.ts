@@ -7,20 +7,20 @@ import type { Target } from '../target/target.ts';
 /** What the command line may change of a scenario. */
 export interface ScenarioOptions {
   durationSeconds?: number;
-  /** Arrivals a second, open model; of a ramp the last ones. */
+  /** Arrivals a second in the open model. In a ramp these are the last ones. */
   rate?: number;
   arrivals?: SteadyShape;
   connections?: number;
-  /** How many times faster than life. */
+  /** How many times faster than life the window runs. */
   factor?: number;
   buyers?: number;
 }
 
-/** `ramp` begins with nobody: the second in which its latencies break tells what the service takes. */
+/** `ramp` begins with nobody. The second in which its latencies break tells what the service takes. */
 export const STEADY_SHAPES = ['constant', 'poisson', 'ramp'] as const;
 export type SteadyShape = (typeof STEADY_SHAPES)[number];
 
-/** Of the command line's options those that make a plan. */
+/** The command line's options that make a plan. */
 export type PlanOption = 'duration' | 'rate' | 'arrivals' | 'connections' | 'buyers' | 'factor';
 
 export const CLOSED_OPTIONS: readonly PlanOption[] = ['duration', 'connections'];
@@ -31,7 +31,7 @@ export const WINDOW_OPTIONS: readonly PlanOption[] = ['factor', 'buyers', 'conne
 /** A scenario made concrete. */
 export interface ScenarioPlan {
   sale: SaleDraft;
-  /** The sale opens so long after it was created, and the load begins with it. */
+  /** The load begins when the sale opens. The sale opens this long after it was created. */
   opensInMs: number;
   /** One buyer takes everything before the load begins. */
   isSoldOutBefore: boolean;
@@ -45,7 +45,7 @@ export interface ScenarioPlan {
 export interface Extra {
   /** Named figures for the summary. */
   figures: Record<string, number>;
-  /** What must not be: each makes the verdict "broken". */
+  /** What must not be. Each finding makes the verdict "broken". */
   findings: string[];
 }
 
@@ -60,12 +60,12 @@ export interface LoadScenario {
   name: string;
   /** A line for `--help`. */
   summary: string;
-  /** What `plan` heeds. */
+  /** The options that `plan` heeds. */
   takes: readonly PlanOption[];
   plan(options: ScenarioOptions): ScenarioPlan;
   /** What must be true of the answers themselves. */
   expect?(result: LoadResult): string[];
-  /** Before and after the load. */
+  /** `begin` runs before the load, `end` runs after it. */
   begin?(context: ScenarioContext): Promise<void>;
   end?(context: ScenarioContext, result: LoadResult): Promise<Extra>;
 }
@@ -75,7 +75,8 @@ export const PLENTY = 5_000_000;
 const HOLD_SECONDS = 3_600;
 
 /**
- * One item, a limit per buyer and a channel with a cap: what a neighbourhood sale asks of each reservation.
+ * A sale with one item, a limit per buyer and a channel with a cap. This is what a neighbourhood sale asks of
+ * each reservation.
  */
 export function plainSale(total: number, holdSeconds = HOLD_SECONDS): SaleDraft {
   return {
@@ -106,7 +107,9 @@ export const PLAIN_TRAFFIC: Traffic = {
   sendsPerKey: 1,
 };
 
-/** Saturation of one gateway process needs some dozens; more only wait in its queue. */
+/**
+ * Saturation of one gateway process needs some dozens of connections. More of them only wait in its queue.
+ */
 export function closedModel({ durationSeconds, connections }: ScenarioOptions, seconds: number): ClosedModel {
   return {
     kind: 'closed',
@@ -116,14 +119,14 @@ export function closedModel({ durationSeconds, connections }: ScenarioOptions, s
 }
 
 /**
- * As many connections as a browser crowd would hold; what is under way beyond 2,000 is lost on a stalled
- * service.
+ * An open model with as many connections as a browser crowd would hold. On a stalled service, whatever is
+ * under way beyond 2,000 requests is lost.
  */
 export function openModel(arrivals: Arrivals, { connections }: ScenarioOptions): OpenModel {
   return { kind: 'open', arrivals, connections: connections ?? 256, inFlightMax: 2_000 };
 }
 
-/** Arrivals that go on, at the scenario's own rate and shape or those of the command line. */
+/** Arrivals that go on, at the scenario's own rate and shape or at those of the command line. */
 export function steadyArrivals(
   usual: { shape: SteadyShape; perSecond: number },
   durationMs: number,
@@ -136,7 +139,7 @@ export function steadyArrivals(
     : { shape, perSecond, durationMs };
 }
 
-/** The first part of a run is not measured: up to 3 s, of a short one a fifth. */
+/** The first part of a run is not measured. It is up to 3 s, and a fifth of a short run. */
 export function warmUpOf(durationMs: number): number {
   return Math.min(3_000, Math.round(durationMs / 5));
 }

@@ -1,6 +1,9 @@
 import type { Scenario } from './scenario.ts';
 
-/** 1,000 boxes of mangoes, gone in three minutes: two sizes, some buyers want one of each or nothing. */
+/**
+ * 1,000 boxes of mangoes that are gone in three minutes. There are two sizes, and some buyers want one of
+ * each or nothing.
+ */
 export const mangoes1000: Scenario = {
   windowSeconds: 180,
   crowding: 4,

@@ -1,7 +1,8 @@
 import type { Scenario } from './scenario.ts';
 
 /**
- * 2,000 boxes of oranges, gone in ten minutes: one item, neighbourhood groups with caps, a content community.
+ * 2,000 boxes of oranges that are gone in ten minutes. There is one item, neighbourhood groups with caps, and
+ * a content community.
  */
 export const oranges2000: Scenario = {
   windowSeconds: 600,

@@ -5,7 +5,7 @@ export interface Scenario {
   sale: Omit<SaleInput, 'opensAt' | 'closesAt'> & { id: string };
   /** How long the window stays open, seconds. */
   windowSeconds: number;
-  /** Buyers per unit on offer in the demo: well above 1, so that most hear "no". */
+  /** Buyers per unit on offer in the demo. The number is well above 1, so that most buyers hear "no". */
   crowding: number;
 }
 

@@ -5,13 +5,13 @@ import { watchHolds } from '../audit/resale.ts';
 
 const BUYERS = 2_000;
 const HOLD_SECONDS = 4;
-/** INV-5's bound, and the audit's. */
+/** The bound that INV-5 sets and the audit checks. */
 const RETURN_MS_MAX = 2_000;
 const RETURNED_MS = 60_000;
 
 let stopWatch: ReturnType<typeof watchHolds> | undefined;
 
-/** Nobody pays: every hold ends within two seconds of the others, and all units must be for sale again. */
+/** Nobody pays. Every hold ends within two seconds of the others, and all units must be for sale again. */
 export const settleStorm: LoadScenario = {
   name: 'settle-storm',
   summary: `all holds end unpaid at about the same time; their way back to being for sale (needs the engines)`,

@@ -7,10 +7,12 @@ import {
   type LoadScenario,
 } from './load.ts';
 
-/** One reservation may take this many of a SKU at most (`LIMITS.quantityMax`): one buyer empties the sale. */
+/**
+ * One reservation may take at most this many of a SKU (`LIMITS.quantityMax`), so one buyer empties the sale.
+ */
 const TOTAL = 100;
 
-/** How many times a second "sold out" is said: what most of a crowd hears. */
+/** Measures how many times a second "sold out" is said, which is what most of a crowd hears. */
 export const soldOut: LoadScenario = {
   name: 'sold-out',
   summary: 'saturation: "sold out" answers a second (closed model)',

@@ -17,7 +17,7 @@ interface Steady extends Omit<LoadScenario, 'takes' | 'plan'> {
   /** Arrivals. */
   perSecond: number;
   seconds: number;
-  /** What is other than plain reservations. */
+  /** How the traffic differs from plain reservations. */
   traffic: Partial<Traffic>;
   limits: ThresholdLimits;
 }

@@ -4,18 +4,19 @@ import { openModel, WINDOW_OPTIONS, type LoadScenario } from './load.ts';
 interface Crowd {
   name: string;
   summary: string;
-  /** Of the sale's window in life, to a run of some seconds. */
+  /** The sale's window in life is this many times as long as the run, which takes some seconds. */
   factor: number;
   /** Buyers per unit. */
   crowding: number;
-  /** Of the buyers, within the first tenth of the window. */
+  /** The share of the buyers who come within the first tenth of the window. */
   earlyShare: number;
 }
 
 const OPENS_IN_MS = 3_000;
 
 /**
- * One of the demo's sales under an open load: its window compressed by a factor, far more buyers than units.
+ * Runs one of the demo's sales under an open load. Its window is compressed by a factor, and there are far
+ * more buyers than units.
  */
 export function windowScenario({ sale, windowSeconds }: Scenario, crowd: Crowd): LoadScenario {
   const units = sale.items.reduce((sum, { total }) => sum + total, 0);

@@ -1,6 +1,6 @@
 /**
- * What one of each can do, as measured, for `npm run plan`. A figure that is measured again replaces the old
- * one here, with its conditions: nothing else in the plan is a number from experience.
+ * What one of each part can do, as measured, for `npm run plan`. A figure that is measured again replaces the
+ * old one here, with its conditions. Nothing else in the plan is a number from experience.
  */
 export interface Capacity {
   value: number;
@@ -8,7 +8,7 @@ export interface Capacity {
   source: string;
 }
 
-/** Of the script that takes many requests a call, as stock sends them. */
+/** Source of figures measured with the script that takes many requests a call, as stock sends them. */
 const COMPARED =
   'bench/results/2026-11-23-compare.md: everything on two shared cores, commits a2eb708 and c60b2bc';
 

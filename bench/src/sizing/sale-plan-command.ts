@@ -1,4 +1,4 @@
-/** `npm run plan`: what to deploy for one sale. */
+/** `npm run plan`: tells what to deploy for one sale. */
 import { readFileSync } from 'node:fs';
 import { SaleInput } from '@seckill/contracts';
 import { flag, inputFile, runCommand, UsageError, wholeNumber, type Values } from '@seckill/runtime';

@@ -1,26 +1,29 @@
-/** Replicas, lanes, partitions and the calendar of one sale, each with the reckoning that led to it. */
+/**
+ * Plans the replicas, lanes, partitions and calendar of one sale. Each comes with the reckoning that led to
+ * it.
+ */
 import { LIMITS, parseInstant, TOPICS, type SaleInput } from '@seckill/contracts';
 import { CAPACITY } from './capacity.ts';
 
-/** Figures are of an idle machine and a warm process; a sale gets half of them. */
+/** The figures are those of an idle machine and a warm process. A sale gets half of them. */
 const HEADROOM = 0.5;
 
 /** The demo's crowd: 65 in 100 come within the first second (crowd.ts, `arrival`). */
 const FIRST_SECOND_SHARE = 0.65;
 
 /**
- * A buyer's state of the sale in the gateway is pushed this often; until then every request goes to stock.
+ * The state of the sale in the gateway is pushed this often. Until a push comes, every request goes to stock.
  */
 const STATE_MS = 250;
 
 /** Time to start pods, fill pools and look at the metrics before the doors open. */
 const LEAD_MINUTES = 15;
 
-/** Orders shall be stored this soon after the last reservation. */
+/** Orders shall be stored within this time after the last reservation. */
 const STORED_SECONDS = 5;
 
 /**
- * Connections to PostgreSQL of one replica of each role of order (docs/operating/engines.md, "PostgreSQL").
+ * Connections to PostgreSQL of one replica, for each role of order (docs/operating/engines.md, "PostgreSQL").
  */
 const CONNECTIONS = { http: 10, intake: 4, expiry: 1, relay: 2 };
 
@@ -58,7 +61,7 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
   const lane = CAPACITY.laneReservations.value * HEADROOM;
   const taken = Math.min(peak, lane);
   const sellOutSeconds = units / Math.max(1, taken);
-  // All units, and what comes before the gateways have heard that they are gone.
+  // What is written is all units, and what comes before the gateways have heard that the units are gone.
   const written = Math.min(crowd, units + (peak * STATE_MS) / 1_000);
   const gateways = many(peak, CAPACITY.gatewayRequests.value);
   const stocks = many(taken, CAPACITY.stockReservations.value);

@@ -10,11 +10,14 @@ export interface Environment {
   memoryMegabytes: number;
   os: string;
   node: string;
-  /** Of the machine before the run: above the number of cores others were busy too. */
+  /**
+   * The load average of the machine before the run. When it is above the number of cores, others were busy
+   * too.
+   */
   loadAverage: number;
   commit: string;
   target: Target['kind'];
-  /** Versions and durability settings of the engines, as they tell themselves. */
+  /** Versions and durability settings of the engines, as the engines report them. */
   engines: Record<string, string>;
 }
 

@@ -18,7 +18,7 @@ export async function createSale(
     opensAt: formatInstant(opensAt),
     closesAt: formatInstant(opensAt + WINDOW_MS),
   });
-  // A repeat of the same body is answered alike: 503 says that stock has not acknowledged it yet.
+  // A repeat of the same body is answered alike. A 503 says that stock has not acknowledged the sale yet.
   for (let attempt = 1; ; attempt += 1) {
     const response = await http.request({
       method: 'POST',
@@ -35,8 +35,8 @@ export async function createSale(
 }
 
 /**
- * After a run: stock goes on telling every gateway of a sale that is open. A sale that cannot be closed stays
- * as it is.
+ * Closes the sale after a run, because stock goes on telling every gateway of a sale that is open. A sale
+ * that cannot be closed stays as it is.
  */
 export async function closeSale(
   { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,

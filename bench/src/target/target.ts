@@ -12,32 +12,32 @@ export interface Target {
   http: Pool;
   adminToken: string;
   tokenOf: (userId: string) => string;
-  /** Undefined: only HTTP can be asked, and the verdict is what HTTP can tell. */
+  /** Undefined where only HTTP can be asked. The verdict is then what HTTP can tell. */
   engines: EngineReader | undefined;
-  /** Of the processes of this machine that serve it. */
+  /** Process ids of the processes of this machine that serve the target. */
   pids: Record<string, number>;
-  /** With the services' own addresses; undefined for a foreign one. */
+  /** The stack's info, with the services' own addresses. It is undefined for a foreign target. */
   info: StackInfo | undefined;
-  /** Only when it is ours to stop and to pause. */
+  /** Set only when the stack is ours to stop and to pause. */
   stack: Stack | undefined;
   close: () => Promise<void>;
 }
 
 export interface TargetOptions {
-  /** Of a running stack. */
+  /** The name of a running stack. */
   name?: string;
   target?: string;
   secret?: string;
   redis?: string;
   kafka?: string;
   postgres?: string;
-  /** For services of a stack that is started. */
+  /** Variables for the services of a stack that is started. */
   env?: Record<string, string>;
   log: (line: string) => void;
 }
 
 /**
- * The crowd is a load on purpose, and comes from one address: with production limits it would measure the
+ * The crowd is a load on purpose, and it comes from one address. With production limits it would measure the
  * limiter.
  */
 const LIMITS = { RATE_LIMIT_USER_MAX: '1000000', RATE_LIMIT_ADDRESS_MAX: '1000000' };
@@ -71,8 +71,8 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
 }
 
 /**
- * @throws UsageError for what would be ignored: the stack that is measured would not be the one that was
- * meant.
+ * Refuses options that would be ignored. The stack that is measured would not be the one that was meant.
+ * @throws UsageError for such an option.
  */
 function assertTogether({ name, target, secret, redis, kafka, postgres }: TargetOptions): void {
   if (target === undefined && [secret, redis, kafka, postgres].some((one) => one !== undefined)) {

@@ -4,9 +4,9 @@ const TTL_SECONDS = 3 * 3_600;
 const HEADER = Buffer.from(JSON.stringify({ alg: 'HS256', typ: 'JWT' })).toString('base64url');
 
 /**
- * HS256 tokens for a crowd, synchronously: each buyer of a load has its own, and jose's way through
- * WebCrypto's thread pool takes several times as long as the hash (`bench/test/generator/requests.test.ts`
- * checks ours against jose).
+ * Signs HS256 tokens for a crowd, synchronously. Each buyer of a load has a token, and jose's way through
+ * WebCrypto's thread pool takes several times as long as the hash. `bench/test/generator/requests.test.ts`
+ * checks these tokens against jose.
  */
 export function createTokenSigner(jwtSecret: string): (userId: string, scope?: string) => string {
   const key = createSecretKey(jwtSecret, 'utf8');

@@ -1,6 +1,7 @@
 /**
- * A base image where none can be pulled: Debian by debootstrap, Node.js and npm from their npm packages. It
- * builds and runs the same Dockerfile; it is never shipped, for nobody publishes fixes of it.
+ * Makes a base image where none can be pulled: Debian by debootstrap, Node.js and npm from their npm
+ * packages. It builds and runs the same Dockerfile. It is never shipped, because nobody publishes fixes of
+ * it.
  */
 import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -72,7 +73,7 @@ async function fill(draft: string, log: Log): Promise<void> {
   for (const name of ['npm', 'npx']) {
     symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, join(root, 'usr/local/bin', name));
   }
-  // A machine behind a proxy of its own trusts more than Debian does, and says so in this variable.
+  // A machine behind a proxy of its own trusts more certificates than Debian does. This variable names them.
   const extra = process.env['NODE_EXTRA_CA_CERTS'];
   if (extra !== undefined && existsSync(extra)) copyFileSync(extra, join(root, 'etc/ssl/certs/extra.pem'));
   await must('tar of the base', log, 'tar', [
@@ -89,9 +90,10 @@ async function fill(draft: string, log: Log): Promise<void> {
 }
 
 /**
- * @returns the tag of the stand-in, built once and kept in the cache.
- * @throws StackError SECKILL_IMAGE_BASE when this machine cannot make one: Debian, root and its registries
- * are needed.
+ * Makes the stand-in image.
+ * @returns the tag of the stand-in, which is built once and kept in the cache.
+ * @throws StackError SECKILL_IMAGE_BASE when this machine cannot make one. Making one needs Debian, root and
+ * its registries.
  */
 export async function makeBase(builder: Builder, log: Log): Promise<string> {
   const tag = `seckill-base:node-${NODE_VERSION}-${SUITE}`;

@@ -1,4 +1,6 @@
-/** `npm run image`: builds the Dockerfile, tells size and time, starts a service from it when asked. */
+/**
+ * `npm run image`: builds the Dockerfile, tells its size and time, and starts a service from it when asked.
+ */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { flag, runCommand, words, type Values } from '@seckill/runtime';
@@ -76,7 +78,8 @@ async function main(values: ImageValues): Promise<undefined> {
 }
 
 /**
- * With `--optional` a machine that has no builder or no base skips, and says so; whatever else fails, fails.
+ * With `--optional`, a machine that has no builder or no base skips the build and says so. Every other
+ * failure stays a failure.
  */
 async function mainOrSkip(values: ImageValues): Promise<undefined> {
   try {

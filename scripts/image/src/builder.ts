@@ -13,7 +13,10 @@ import {
   type Outcome,
 } from '@seckill/stack';
 
-/** On two busy cores, npm and the compiler included, a build took under three minutes; past this it hangs. */
+/**
+ * On two busy cores a build took under three minutes, npm and the compiler included. A build that takes
+ * longer than this hangs.
+ */
 const BUILD_MS = 20 * 60_000;
 
 const QUICK_MS = 60_000;
@@ -32,7 +35,7 @@ export interface Builder {
   /** False when the image is neither here nor to be had. */
   pull(image: string): Promise<boolean>;
   sizeBytes(image: string): Promise<number>;
-  /** Of the image's configuration: the same content gives the same id. */
+  /** Digest of the image's configuration. The same content gives the same id. */
   idOf(image: string): Promise<string>;
   /**
    * The program and arguments that run `command` in the image, on the ports of this machine, until it ends.
@@ -59,7 +62,7 @@ function docker(log: Log): Builder {
       finish(
         `docker build ${options.tag}`,
         log,
-        // The classic builder of Debian's docker.io and BuildKit both read this Dockerfile.
+        // Both the classic builder of Debian's docker.io and BuildKit read this Dockerfile.
         run('docker', ['build', '--network', 'host', ...argumentsOf(options)], { timeoutMs: BUILD_MS }),
       ),
     pull: async (image) =>
@@ -82,15 +85,15 @@ function docker(log: Log): Builder {
   };
 }
 
-/** Of what `buildah inspect` tells. */
+/** The part of `buildah inspect`'s answer that is read here. */
 interface Inspected {
   FromImageID: string;
   OCIv1: { config: { Entrypoint?: string[]; Cmd?: string[] } };
 }
 
 /**
- * Without a daemon, and without the kernel's overlay and namespaces, which a container of its own (CI) may
- * not have. Its images stand in the cache, apart from the machine's own.
+ * Builds with buildah, without a daemon. It also does without the kernel's overlay and namespaces, which a
+ * container of its own (CI) may not have. Its images stand in the cache, apart from the machine's own.
  */
 function buildah(log: Log): Builder {
   const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' };
@@ -106,8 +109,8 @@ function buildah(log: Log): Builder {
       finish(
         `buildah bud ${options.tag}`,
         log,
-        // `docker`, because OCI's own format has no place for a health check. Without `--layers`: vfs copies
-        // the whole image for each instruction (233 s against 98 s).
+        // The format is `docker`, because OCI's own format has no place for a health check. `--layers` is
+        // left out, because vfs copies the whole image for each instruction with it (233 s against 98 s).
         run('buildah', [...global, 'bud', '--format', 'docker', ...argumentsOf(options)], {
           timeoutMs: BUILD_MS,
           env,
@@ -117,7 +120,7 @@ function buildah(log: Log): Builder {
       if ((await ask('inspect', '--type', 'image', image)).ok) return true;
       return (await run('buildah', [...global, 'pull', '-q', image], { timeoutMs: BUILD_MS, env })).ok;
     },
-    // In bytes only here: `images` rounds.
+    // The size is in bytes only here, because `images` rounds.
     sizeBytes: async (image) => {
       const { stdout } = await ask('images', '--json', image);
       const text = (JSON.parse(stdout) as { size: string }[])[0]?.size ?? '';
@@ -138,7 +141,10 @@ function buildah(log: Log): Builder {
   };
 }
 
-/** A running Docker, else buildah, installed by apt-get where we may; undefined when there is neither. */
+/**
+ * Finds a running Docker, or else buildah, which is installed by apt-get where we may. The result is
+ * undefined when neither exists.
+ */
 export async function findBuilder(log: Log): Promise<Builder | undefined> {
   if (await isDockerRunning()) return docker(log);
   if (findProgram('buildah') === undefined) await installPackages(['buildah'], log);

@@ -1,6 +1,9 @@
 import { StackError } from '@seckill/stack';
 
-/** A tag moves; a digest is what was tested. @throws StackError SECKILL_IMAGE_RELEASE */
+/**
+ * Checks that the base is named by a digest. A tag moves, but a digest is what was tested.
+ * @throws StackError SECKILL_IMAGE_RELEASE
+ */
 export function checkRelease(base: string): void {
   if (/@sha256:[0-9a-f]{64}$/.test(base)) return;
   throw new StackError(

@@ -1,4 +1,7 @@
-/** Starts the gateway from an image and looks: is it ready, who is it, may it write into its own root? */
+/**
+ * Starts the gateway from an image and checks three things: whether it is ready, which user runs it, and
+ * whether it may write into its own root.
+ */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +10,9 @@ import type { Builder } from './builder.ts';
 
 const READY_MS = 60_000;
 
-/** Nobody answers at these addresses: a gateway is ready without the others, and answers 503 for them. */
+/**
+ * Nobody answers at these addresses. A gateway is ready without the other services and answers 503 for them.
+ */
 const AWAY = 'http://127.0.0.1:9';
 
 async function untilReady(url: string, isRunning: () => boolean): Promise<number> {
@@ -23,7 +28,7 @@ async function untilReady(url: string, isRunning: () => boolean): Promise<number
   throw new StackError('SECKILL_IMAGE_TRIAL', 'the gateway of the image did not get ready');
 }
 
-/** Number of the user whose process listens on `port`; the kernel tells it of each socket. */
+/** The number of the user whose process listens on `port`. The kernel tells it for each socket. */
 function userListening(port: number): number | undefined {
   const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => readFileSync(file, 'utf8').split('\n'));
@@ -32,7 +37,10 @@ function userListening(port: number): number | undefined {
   return found === undefined ? undefined : Number(found[7]);
 }
 
-/** @throws StackError SECKILL_IMAGE_TRIAL when the image does not serve, or serves as the wrong user. */
+/**
+ * Tries the image. @throws StackError SECKILL_IMAGE_TRIAL when it does not serve, or serves as the wrong
+ * user.
+ */
 export async function tryImage(builder: Builder, image: string, logFile: string, log: Log): Promise<void> {
   const name = `seckill-trial-${process.pid}`;
   const [port, metricsPort] = (await freePorts(2)) as [number, number];

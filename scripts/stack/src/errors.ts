@@ -1,4 +1,7 @@
-/** What a person can act on: no program, name in use, a service that did not come up. `code` is stable. */
+/**
+ * An error that a person can act on: no program, a name in use, a service that did not come up. `code` is
+ * stable.
+ */
 export class StackError extends Error {
   readonly code: string;
 

@@ -1,6 +1,6 @@
 /**
- * `.run/<name>/stack.json`: what tests, tools and people need to reach a running stack. The only file with
- * secrets.
+ * `.run/<name>/stack.json` tells what tests, tools and people need to reach a running stack. It is the only
+ * file with secrets.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export interface EnginesInfo extends EngineUrls {
   pids: Record<string, number>;
 }
 
-/** What a person and every script needs, then what tests of the inside need. */
+/** First what a person and every script needs, then what tests of the inside need. */
 export interface StackInfo extends EnginesInfo {
   gateway: string;
   stock: string;
@@ -26,7 +26,7 @@ export interface StackInfo extends EnginesInfo {
   metrics: Record<'gateway' | 'stock' | 'order', string>;
 }
 
-/** Renamed into place: a reader sees the whole file or none. */
+/** Writes the file by renaming it into place, so that a reader sees the whole file or none. */
 export function writeInfo(folder: string, info: EnginesInfo | StackInfo): void {
   const file = join(folder, 'stack.json');
   writeFileSync(`${file}.tmp`, `${JSON.stringify(info, null, 2)}\n`, { mode: 0o600 });

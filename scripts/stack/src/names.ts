@@ -1,6 +1,6 @@
 /**
- * Names of running stacks: one folder `.run/<name>` in the checkout each, claimed by a file that names its
- * owner.
+ * Names of running stacks. Each has one folder `.run/<name>` in the checkout, claimed by a file that names
+ * its owner.
  */
 import {
   accessSync,
@@ -26,7 +26,7 @@ export const RUN_FOLDER = join(ROOT, '.run');
 /** More runs than this side by side on one machine are a leak, not a wish. */
 const SUFFIX_MAX = 50;
 
-/** Logs of ended stacks are kept this long, to be read. Tests use a new name each run. */
+/** Logs of ended stacks are kept this long, so that they can be read. Tests use a new name each run. */
 const LOGS_MS = 24 * 60 * 60_000;
 
 export interface Claim {
@@ -35,7 +35,7 @@ export interface Claim {
   release: () => void;
 }
 
-/** @throws UsageError for what can be no name. */
+/** The folder of a stack. @throws UsageError for what can be no name. */
 export function folderOf(name: string): string {
   return join(RUN_FOLDER, checkStackName(name));
 }
@@ -50,7 +50,7 @@ function removeOldLogs(): void {
   }
 }
 
-/** @throws StackError SECKILL_STACK_FOLDER when the checkout is another user's. */
+/** Makes the folder of runs. @throws StackError SECKILL_STACK_FOLDER when the checkout is another user's. */
 function makeRunFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -74,7 +74,7 @@ function tryClaim(name: string): Claim | undefined {
   const releaseNow = (): void => {
     rmSync(join(folder, 'stack.json'), { force: true });
     releaseFile();
-    // Service logs stay for reading; without any there is nothing to keep.
+    // Service logs stay for reading. Without logs there is nothing to keep.
     if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
   };
   const forget = atExit(releaseNow);
@@ -85,7 +85,7 @@ function tryClaim(name: string): Claim | undefined {
   return { name, folder, release };
 }
 
-/** Throws SECKILL_STACK_NAME_IN_USE while a living process holds the name. */
+/** Claims a name. @throws StackError SECKILL_STACK_NAME_IN_USE while a living process holds it. */
 export function claimName(name: string): Claim {
   const claim = tryClaim(name);
   if (claim !== undefined) return claim;
@@ -96,7 +96,7 @@ export function claimName(name: string): Claim {
   );
 }
 
-/** For runs that do not care what they are called: `name`, `name-2`, `name-3`, … */
+/** Claims a name for a run that does not care what it is called: `name`, `name-2`, `name-3`, … */
 export function claimFreeName(name: string): Claim {
   for (let suffix = 1; suffix <= SUFFIX_MAX; suffix += 1) {
     const claim = tryClaim(suffix === 1 ? name : `${name}-${suffix}`);

@@ -1,4 +1,4 @@
-/** `npm run stack`: the three engines alone, until Ctrl-C. */
+/** `npm run stack`: runs the three engines alone, until Ctrl-C. */
 import { join } from 'node:path';
 import { runCommand, stackName, type Values } from '@seckill/runtime';
 import { startEngines } from '../engines/engine-set.ts';
@@ -19,7 +19,7 @@ else the package client. Their data lies in a temporary folder and is removed at
 
 const OPTIONS = { name: stackName };
 
-/** For people: an address without its password, which stands in stack.json alone. */
+/** The address for people, without its password, which stands in stack.json alone. */
 function withoutPassword(url: string): string {
   return url.replace(/:[^:@/]*@/, ':…@');
 }

@@ -1,4 +1,4 @@
-/** `node exec.js --name test -- tap`: the three engines for as long as one command runs. */
+/** `node exec.js --name test -- tap`: runs the three engines for as long as one command runs. */
 import { runCommand, someOf, stackName, UsageError, type Values } from '@seckill/runtime';
 import { startChild } from '../machine/children.ts';
 import type { Child } from '../machine/children.ts';

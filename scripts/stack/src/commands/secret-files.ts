@@ -1,4 +1,4 @@
-/** `npm run secrets`: the secrets that compose and the local overlay of Kubernetes read, made anew. */
+/** `npm run secrets`: makes anew the secrets that compose and the local overlay of Kubernetes read. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { flag, runCommand, type Values } from '@seckill/runtime';
@@ -20,7 +20,10 @@ const toLines = (values: Record<string, string>): string =>
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
 
-/** Contents by file. One password for both only in form: each file belongs to another deployment. */
+/**
+ * Makes the contents by file. The files share the names of their passwords but not the passwords, because
+ * each file belongs to another deployment.
+ */
 function makeSecretFiles(): Record<string, string> {
   const compose = { ...makeSecrets(), REDIS_PASSWORD: makePassword(), POSTGRES_PASSWORD: makePassword() };
   const redisPassword = makePassword();

@@ -1,4 +1,4 @@
-/** `npm start`: the whole system until Ctrl-C. */
+/** `npm start`: runs the whole system until Ctrl-C. */
 import { runCommand, stackName, type Values } from '@seckill/runtime';
 import { onEnd } from '../machine/lifetime.ts';
 import { startStack } from '../services/stack.ts';

@@ -1,4 +1,4 @@
-/** `npm run token -- --user u1`: a JWT for a running stack. */
+/** `npm run token -- --user u1`: makes a JWT for a running stack. */
 import {
   flag,
   matching,
@@ -25,7 +25,7 @@ const HELP = `Prints a JWT that the gateway of a running stack accepts.
 const TTL_SECONDS_MAX = 10 * 365 * 86_400;
 
 const OPTIONS = {
-  // What the gateway takes as `sub` (docs/http-api.md).
+  // This is what the gateway takes as `sub` (docs/http-api.md).
   user: matching(/^[\x21-\x7e]{1,128}$/, '1–128 visible ASCII characters'),
   admin: flag,
   ttl: wholeNumber(1, TTL_SECONDS_MAX),

@@ -1,6 +1,6 @@
 /**
- * `node under-node.js -- npm run demo`: one command, and all that it starts, under the Node.js that README
- * names first.
+ * `node under-node.js -- npm run demo`: runs one command, and all that it starts, under the Node.js that
+ * README names first.
  */
 import { delimiter } from 'node:path';
 import { runCommand, UsageError } from '@seckill/runtime';
@@ -16,7 +16,7 @@ const HELP = `Runs a command under Node.js ${NODE_VERSION}, which is fetched fro
 
 Its exit code is ours.`;
 
-/** A test runner that is asked to stop prints its summary first, then its engines stop. */
+/** A test runner that is asked to stop prints its summary first. After that its engines stop. */
 const COMMAND_STOP_MS = 15_000;
 
 async function main(_values: object, [command, ...args]: string[]): Promise<number> {

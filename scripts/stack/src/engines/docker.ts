@@ -1,4 +1,4 @@
-/** Engines as containers, with the images of docker-compose.yml. */
+/** Runs engines as containers, with the images of docker-compose.yml. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -18,8 +18,9 @@ const PULL_MS = 5 * 60_000;
 const READY_MS = 60_000;
 
 /**
- * A container outlives its docker client. Its stdin does not: Docker closes it when the attached client goes,
- * however it goes, and the subshell then ends process 1, which is the engine.
+ * Ends a container when its docker client goes. The container outlives the client, but its stdin does not:
+ * Docker closes it when the attached client goes, however the client goes. The subshell then ends process 1,
+ * which is the engine.
  */
 const LEASH =
   'exec 3<&0; (cat <&3 >/dev/null; kill -s TERM 1; sleep 10; kill -s KILL 1) & exec 3<&- </dev/null;';
@@ -48,7 +49,8 @@ async function pull(image: string, place: Place): Promise<void> {
 }
 
 /**
- * Throws when the image cannot be had or the container does not come up; the caller then tries the next way.
+ * Starts a container. Throws when the image cannot be had or the container does not come up. The caller then
+ * tries the next way.
  */
 export async function startContainer(kind: EngineKind, place: Place): Promise<Launched> {
   const image = imageOf(kind.name);

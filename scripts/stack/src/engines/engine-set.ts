@@ -19,17 +19,20 @@ const KINDS: Record<EngineName, EngineKind> = { redis, kafka, postgres };
 export type EngineUrls = Record<EngineName, string>;
 
 export interface Engines extends EngineUrls {
-  /** The stack's name; differs from the one asked for only with `anyName`. */
+  /** The stack's name. It differs from the name that was asked for only with `anyName`. */
   name: string;
-  /** Where each came from: `environment`, `docker`, `local …`, `cached …`, `installed …`, `mock`. */
+  /** Where each engine came from: `environment`, `docker`, `local …`, `cached …`, `installed …`, `mock`. */
   origin: Record<EngineName, string>;
-  /** Of the engines that we run; none for those of the environment. */
+  /** Process ids of the engines that we run. Engines of the environment have none. */
   pids: Record<string, number>;
-  /** Resolves when an engine of ours ended by itself, with what to tell a person. */
+  /** Resolves when an engine of ours ended by itself, with a text for a person. */
   broken: Promise<string>;
-  /** SIGKILL, as a crash would; the data stays. Only for engines that run as a program of this machine. */
+  /**
+   * Sends SIGKILL, as a crash would. The data stays. This works only for engines that run as a program of
+   * this machine.
+   */
   kill(engine: EngineName): Promise<void>;
-  /** Starts a killed engine again: same data, same URL. */
+  /** Starts a killed engine again with the same data and the same URL. */
   restart(engine: EngineName): Promise<void>;
   stop(): Promise<void>;
 }
@@ -37,13 +40,13 @@ export interface Engines extends EngineUrls {
 export interface EngineOptions {
   name: string;
   log?: Log;
-  /** Default: all three. The URL of one left out is ''. */
+  /** The engines to start. The default is all three. The URL of one that is left out is ''. */
   only?: EngineName[];
-  /** Takes `name-2`, `name-3`, … when the name is in use, instead of refusing. */
+  /** Takes `name-2`, `name-3`, … when the name is in use, and does not refuse. */
   anyName?: boolean;
-  /** A name that the caller already holds, and releases. */
+  /** A name that the caller already holds, and also releases. */
   claim?: Claim;
-  /** Called each time an engine of ours ended by itself, with how it ended. */
+  /** Called each time an engine of ours ends by itself, with how it ended. */
   onEnded?: (engine: EngineName, how: string) => void;
 }
 
@@ -128,7 +131,7 @@ class EngineSet implements Engines {
     this.#release();
   }
 
-  /** An engine that was killed or restarted on purpose is no longer the one of the map. */
+  /** Watches an engine. An engine that was killed or restarted on purpose is no longer the one of the map. */
   #watch(engine: EngineName, { child }: Running): void {
     void child?.exited.then(({ code, signal }) => {
       if (this.#isStopping || this.#running.get(engine)?.child !== child) return;
@@ -147,9 +150,9 @@ class EngineSet implements Engines {
 }
 
 /**
- * Starts Redis, Kafka and PostgreSQL, or takes those that the environment names. On any failure what was
- * started is stopped again. Throws StackError: SECKILL_STACK_NAME_IN_USE, _ENGINE_MISSING, _ENGINE (with the
- * tail of its log).
+ * Starts Redis, Kafka and PostgreSQL, or takes those that the environment names. On any failure, what was
+ * started is stopped again.
+ * @throws StackError SECKILL_STACK_NAME_IN_USE, _ENGINE_MISSING, _ENGINE (with the tail of its log).
  */
 export async function startEngines(options: EngineOptions): Promise<Engines> {
   const log = options.log ?? (() => undefined);

@@ -1,4 +1,4 @@
-/** Where an engine comes from: the first source that has it. */
+/** Finds where an engine comes from: the first source that has it. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from '../machine/children.ts';
@@ -8,7 +8,7 @@ import { StackError, textOf } from '../errors.ts';
 import type { Log } from '../machine/progress.ts';
 
 /**
- * A port may be taken between finding and using it; a program that fails three times fails for another
+ * A port may be taken between finding and using it. A program that fails three times fails for another
  * reason.
  */
 const ATTEMPTS_MAX = 3;
@@ -16,7 +16,7 @@ const ATTEMPTS_MAX = 3;
 export interface Running {
   url: string;
   origin: string;
-  /** None for an engine of the environment, or one that was killed. */
+  /** Absent for an engine of the environment and for one that was killed. */
   child: Child | undefined;
   launch?: () => Promise<Launched>;
 }
@@ -58,7 +58,9 @@ function missing(kind: EngineKind): StackError {
   );
 }
 
-/** The first source that has it: environment, Docker, this machine, its package client. */
+/**
+ * Starts an engine from the first source that has it: environment, Docker, this machine, its package client.
+ */
 export async function startEngine(
   kind: EngineKind,
   hasDocker: boolean,

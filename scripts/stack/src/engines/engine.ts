@@ -1,4 +1,6 @@
-/** What an engine is, whoever provides it. One file each says how: redis.ts, kafka.ts, postgres.ts. */
+/**
+ * What an engine is, whoever provides it. One file for each engine says how: redis.ts, kafka.ts, postgres.ts.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../machine/children.ts';
@@ -10,10 +12,10 @@ export type EngineName = 'redis' | 'kafka' | 'postgres';
 
 export const ENGINE_NAMES: EngineName[] = ['redis', 'kafka', 'postgres'];
 
-/** Where one start may write, and what it shall be called. */
+/** Where one start may write, and what the engine shall be called. */
 export interface Place {
   stack: string;
-  /** Fresh for each attempt. */
+  /** The folder is fresh for each attempt. */
   folder: string;
   logFile: string;
   log: Log;
@@ -24,7 +26,7 @@ export interface Launched {
   child: Child;
 }
 
-/** A way to run an engine on this machine. `launch` again in the same place starts on the same data. */
+/** A way to run an engine on this machine. A second `launch` in the same place starts on the same data. */
 export interface Program {
   origin: string;
   prepare(place: Place): Promise<{ launch: () => Promise<Launched> }>;
@@ -33,25 +35,25 @@ export interface Program {
 export interface Container {
   port: number;
   env: Record<string, string>;
-  /** Shell command inside; becomes process 1. */
+  /** The shell command inside the container. It becomes process 1. */
   command: string;
   url: string;
 }
 
 export interface EngineKind {
   name: EngineName;
-  /** Variable that names an engine that already runs. */
+  /** The variable that names an engine that already runs. */
   variable: string;
   find(): Promise<Program | undefined>;
   install(log: Log): Promise<Program | undefined>;
   container(): Promise<Container>;
-  /** Speaks the protocol once; throws while the engine is not ready. */
+  /** Speaks the protocol once. Throws while the engine is not ready. */
   probe(url: string): Promise<void>;
-  /** How to get it, for a person. */
+  /** Tells a person how to get the engine. */
   advice: string;
 }
 
-/** Engines need no variable of ours, and must not see our secrets. */
+/** Engines need no variable of ours, and they must not see our secrets. */
 export function engineEnv(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: 'C.UTF-8', TZ: 'UTC', ...extra };
 }
@@ -59,7 +61,8 @@ export function engineEnv(extra: Record<string, string> = {}): NodeJS.ProcessEnv
 const PROBE_EVERY_MS = 100;
 
 /**
- * Waits until the engine answers. Throws with the tail of its log when it ends before, or after `timeoutMs`.
+ * Waits until the engine answers. Throws with the tail of its log when the engine ends before that, or after
+ * `timeoutMs`.
  */
 export async function untilReady(
   kind: Pick<EngineKind, 'name' | 'probe'>,

@@ -1,5 +1,6 @@
 /**
- * One Kafka by itself, with settings of the caller's, for tests of what the engines of a stack do not have.
+ * Starts one Kafka by itself with the caller's settings, for tests of what the engines of a stack do not
+ * have.
  */
 import { startProgram } from './engine-source.ts';
 import { makeFolder } from '../machine/folders.ts';
@@ -8,13 +9,16 @@ import type { Extend } from './kafka.ts';
 import type { Log } from '../machine/progress.ts';
 
 export interface KafkaAlone {
-  /** Of its plain listener. */
+  /** The address of its plain listener. */
   url: string;
   origin: string;
   stop(): Promise<void>;
 }
 
-/** @returns undefined where no Kafka can be had as a program of this machine. Throws as `startEngines`. */
+/**
+ * @returns undefined where no Kafka can be had as a program of this machine. It throws as `startEngines`
+ * does.
+ */
 export async function startKafka(
   name: string,
   extend: Extend,

@@ -1,5 +1,5 @@
 /**
- * Apache Kafka in KRaft mode, one node that is broker and controller, every message flushed before it is
+ * Runs Apache Kafka in KRaft mode. One node is broker and controller. Every message is flushed before it is
  * confirmed.
  */
 import { randomBytes } from 'node:crypto';
@@ -27,7 +27,7 @@ const READY_MS = 60_000;
 
 const MAVEN_MS = 10 * 60_000;
 
-/** Plenty for tests and demo on a laptop; a real deployment sizes its own. */
+/** This heap is plenty for tests and a demo on a laptop. A real deployment sizes its own. */
 const HEAP = ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC'];
 
 function settings(port: number, controllerPort: number, data: string): Record<string, string> {
@@ -51,7 +51,7 @@ const DURABLE = {
   'default.replication.factor': '1',
   'min.insync.replicas': '1',
   'offsets.topic.replication.factor': '1',
-  // 50 by default: each is a folder and an election at the first consumer's start.
+  // The default is 50 partitions. Each is a folder, and an election at the first consumer's start.
   'offsets.topic.num.partitions': '4',
   'transaction.state.log.replication.factor': '1',
   'transaction.state.log.min.isr': '1',
@@ -73,7 +73,7 @@ async function probe(url: string): Promise<void> {
   try {
     await admin.connect();
     const { brokers, controller } = await admin.describeCluster();
-    // A broker that still registers names no controller, and would refuse to create a topic.
+    // A broker that still registers names no controller. It would refuse to create a topic.
     if (brokers.length === 0 || controller === null) throw new Error('no broker registered yet');
   } finally {
     await admin.disconnect();
@@ -91,22 +91,25 @@ async function findJava(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Kafka's version in a folder of jars; undefined when there is no broker 4 or newer. */
+/** Reads Kafka's version in a folder of jars. The result is undefined when there is no broker 4 or newer. */
 function brokerVersion(jars: string): string | undefined {
   if (!existsSync(jars)) return undefined;
   const jar = readdirSync(jars).find((file) => /^kafka_2\.\d+-[4-9]\.\d+\.\d+\.jar$/.test(file));
   return jar === undefined ? undefined : /-(\d+\.\d+\.\d+)\.jar$/.exec(jar)?.[1];
 }
 
-/** What a node is to have beside, or instead of, what ours have. */
+/** What a node is to have beside, or instead of, the settings of our nodes. */
 export interface Extension {
   settings: Record<string, string>;
-  /** Further arguments of `kafka-storage format`, and of the node's Java. */
+  /** Further arguments of `kafka-storage format`. `java` holds further arguments of the node's Java. */
   format: string[];
   java: string[];
 }
 
-/** Asked for each attempt, which has ports of its own, with the settings so far. */
+/**
+ * Gives the extension for one attempt. The function is asked for each attempt, which has ports of its own,
+ * with the settings so far.
+ */
 export type Extend = (settings: Record<string, string>, folder: string) => Promise<Extension>;
 
 const asItIs: Extend = async () => ({ settings: {}, format: [], java: [] });
@@ -126,7 +129,8 @@ async function prepare(
   writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 });
   const common = [`-Dlog4j2.configurationFile=${join(FILES, 'log4j2.properties')}`, '-cp', join(jars, '*')];
   const clusterId = randomBytes(16).toString('base64url');
-  // One word: an id may begin with a dash and would be read as the next option.
+  // The option and its id are one word, because an id may begin with a dash and would be read as the next
+  // option.
   const format = [
     'kafka.tools.StorageTool',
     'format',
@@ -134,7 +138,7 @@ async function prepare(
     '--config',
     config,
   ].concat(more.format);
-  // The tool runs for a second: compiling it well would take longer than it lives.
+  // The tool runs for a second. Compiling it well would take longer than it lives.
   const formatted = await run(java, ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', ...common, ...format], {
     timeoutMs: 60_000,
     env: engineEnv(),
@@ -161,7 +165,7 @@ async function prepare(
   };
 }
 
-/** The version that pom.xml asks for; its jars lie in the cache under that name. */
+/** The version that pom.xml asks for. Its jars lie in the cache under that name. */
 function wantedVersion(): string {
   const version = /<artifactId>kafka_2\.13<\/artifactId>\s*<version>([^<]+)</.exec(
     readFileSync(join(FILES, 'pom.xml'), 'utf8'),
@@ -190,7 +194,7 @@ async function find(extend: Extend): Promise<Program | undefined> {
 
 async function downloadJars(maven: string, log: Log): Promise<void> {
   await fillCache(`kafka-${wantedVersion()}`, async (draft) => {
-    // A repository of its own: two Mavens that fill one ~/.m2 at once can leave half a file in it.
+    // The Maven repository is our own. Two Mavens that fill one ~/.m2 at once can leave half a file in it.
     const repository = join(draft, 'repository');
     const args = [
       '-B',
@@ -229,7 +233,7 @@ async function install(log: Log, extend: Extend): Promise<Program | undefined> {
   return process.env['SECKILL_ALLOW_MOCK_KAFKA'] === '1' ? findMock(log) : undefined;
 }
 
-/** As a program of this machine; undefined where none can be had. */
+/** Finds Kafka as a program of this machine. The result is undefined where none can be had. */
 export async function findKafka(log: Log, extend: Extend): Promise<Program | undefined> {
   const program = (await find(extend)) ?? (await install(log, extend));
   return program?.origin === 'mock' ? undefined : program;

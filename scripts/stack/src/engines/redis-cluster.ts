@@ -1,6 +1,6 @@
 /**
- * A Redis Cluster of programs of this machine, for tests: three primaries, a replica each, durable as one
- * Redis is.
+ * Runs a Redis Cluster of programs of this machine, for tests. It has three primaries and a replica for each.
+ * It is as durable as one Redis is.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,8 +23,8 @@ const READY_MS = 20_000;
 const FORMED_MS = 60_000;
 
 /**
- * Short, so that a test of a failover is. A node that a busy machine lets wait for this long is taken for
- * dead, and its replica promoted.
+ * The timeout is short, so that a test of a failover is short. A node that a busy machine lets wait for this
+ * long is taken for dead, and its replica is promoted.
  */
 const NODE_TIMEOUT_MS = 4_000;
 
@@ -32,7 +32,7 @@ const CLUSTER_SETTINGS = [
   'cluster-enabled yes',
   'cluster-config-file nodes.conf',
   `cluster-node-timeout ${NODE_TIMEOUT_MS}`,
-  // The sales of the others go on.
+  // While one primary is lost, the sales on the others go on.
   'cluster-require-full-coverage no',
   'cluster-allow-replica-migration no',
   'repl-diskless-sync-delay 0',
@@ -42,27 +42,31 @@ export interface ClusterNode {
   url: string;
   port: number;
   busPort: number;
-  /** Another one once the cluster is formed. */
+  /** The id is another one once the cluster is formed. */
   readId(): Promise<string>;
-  /** SIGKILL, as a crash would; the data stays. */
+  /** Sends SIGKILL, as a crash would. The data stays. */
   kill(): Promise<void>;
-  /** Starts a killed node again: same data, same URL. */
+  /** Starts a killed node again with the same data and the same URL. */
   restart(): Promise<void>;
-  /** It does nothing any more, and its connections stay. */
+  /** Pauses the node. The node does nothing any more, and its connections stay. */
   pause(): void;
   resume(): void;
-  /** One inline command. @returns the answer as it is on the wire. @throws Error on an error of Redis. */
+  /**
+   * Sends one inline command.
+   * @returns the answer as it is on the wire.
+   * @throws Error on an error of Redis.
+   */
   command(text: string): Promise<string>;
 }
 
 export interface RedisCluster {
   primaries: ClusterNode[];
-  /** The replica at each place follows the primary at the same. */
+  /** The replica at each place follows the primary at the same place. */
   replicas: ClusterNode[];
   stop(): Promise<void>;
 }
 
-/** Inline commands end where their answer does; a login before them answers with five bytes. */
+/** An inline command ends where its answer does. A login before it answers with five bytes. */
 async function send(url: string, text: string): Promise<string> {
   const login = '+OK\r\n';
   const { password } = new URL(url);
@@ -74,7 +78,7 @@ async function send(url: string, text: string): Promise<string> {
   return said;
 }
 
-/** A line, a text of a length, or a list of such texts. */
+/** Whether the answer is complete. It is a line, a text of a given length, or a list of such texts. */
 function isWhole(said: string): boolean {
   const list = /^\*(\d+)\r\n/.exec(said);
   let place = list?.[0].length ?? 0;
@@ -133,7 +137,7 @@ async function startNode(command: string, folder: string, password: string): Pro
   return { node, stop: () => child.stop() };
 }
 
-/** As the Job of the manifests does. @throws StackError with what the script said. */
+/** Forms the cluster as the Job of the manifests does. @throws StackError with what the script said. */
 export async function formRedisCluster(nodes: ClusterNode[]): Promise<string> {
   const password = decodeURIComponent(new URL(nodes[0]?.url ?? '').password);
   const names = nodes.map(({ port, busPort }) => `127.0.0.1:${port}:${busPort}`);
@@ -145,7 +149,7 @@ export async function formRedisCluster(nodes: ClusterNode[]): Promise<string> {
   return stdout;
 }
 
-/** @throws StackError as startEngines. */
+/** Starts a cluster. @throws StackError as `startEngines` does. */
 export async function startRedisCluster(
   name: string,
   { isFormed = true, log = () => undefined }: { isFormed?: boolean; log?: Log } = {},

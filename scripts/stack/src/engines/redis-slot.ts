@@ -1,6 +1,6 @@
 /**
- * Moves a slot between nodes of a cluster step by step, as `redis-cli --cluster reshard` does, for tests of
- * what happens in between.
+ * Moves a slot between nodes of a cluster step by step, as `redis-cli --cluster reshard` does. Tests use it
+ * to see what happens in between.
  */
 import type { ClusterNode } from './redis-cluster.ts';
 
@@ -31,7 +31,7 @@ export async function moveKey({ from, to }: Move, key: string): Promise<void> {
   await from.command(`MIGRATE ${hostname} ${port} ${key} 0 ${MIGRATE_MS} AUTH ${password}`);
 }
 
-/** The new owner first: a slot that nobody claims is lost to whoever asks. */
+/** Ends a move. The new owner is told first, because a slot that nobody claims is lost to whoever asks. */
 export async function endMove({ slot, from, to }: Move): Promise<void> {
   const owner = await to.readId();
   for (const node of [to, from]) await node.command(`CLUSTER SETSLOT ${slot} NODE ${owner}`);

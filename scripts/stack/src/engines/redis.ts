@@ -12,7 +12,7 @@ import { makePassword } from '../machine/secrets.ts';
 import { ask } from './wire.ts';
 import type { Log } from '../machine/progress.ts';
 
-/** Commands that Redis 7.0 and Valkey share are all we use. */
+/** We use only commands that Redis 7.0 and Valkey share. */
 const MAJOR_MIN = 7;
 
 const READY_MS = 20_000;
@@ -30,7 +30,7 @@ export async function probe(url: string): Promise<void> {
   const user = username === '' ? '' : `${decodeURIComponent(username)} `;
   const login = password === '' ? '' : `AUTH ${user}${decodeURIComponent(password)}\r\n`;
   const answer = await ask(url, `${login}PING\r\n`, (bytes) => /^-|\+PONG\r\n|\r\n-/.test(bytes.toString()));
-  // -LOADING while the AOF is read; an error text never holds the password.
+  // The server answers -LOADING while it reads the AOF. An error text never holds the password.
   if (!answer.toString().endsWith('+PONG\r\n')) throw new Error(answer.toString().trim());
 }
 
@@ -69,7 +69,7 @@ function programAt(command: string, origin: string): Program {
   };
 }
 
-/** @returns a server of this machine, as a command and with what it says of itself. */
+/** @returns a server of this machine: its command and what it says of itself. */
 async function findServer(): Promise<{ command: string; origin: string } | undefined> {
   for (const name of ['redis-server', 'valkey-server']) {
     const command = findProgram(name);
@@ -86,7 +86,7 @@ async function find(): Promise<Program | undefined> {
   return found && programAt(found.command, found.origin);
 }
 
-/** The command that starts a server on this machine, installed if need be. */
+/** The command that starts a server on this machine. The server is installed if need be. */
 export async function findRedisServer(log: Log): Promise<string> {
   let found = await findServer();
   if (found === undefined) {

@@ -1,5 +1,6 @@
 /**
- * One question to a TCP server and the first bytes of its answer: enough to see whether an engine is ready.
+ * Sends one question to a TCP server and reads the first bytes of its answer. This is enough to see whether
+ * an engine is ready.
  */
 import { createConnection } from 'node:net';
 

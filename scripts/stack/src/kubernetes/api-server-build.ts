@@ -1,4 +1,4 @@
-/** `npm run k8s:tools`: what `npm run test:k8s` uses when it is there, but does not build by itself. */
+/** `npm run k8s:tools`: builds what `npm run test:k8s` uses when it is there but does not build by itself. */
 import { buildApiServer } from './api-server.ts';
 import { runCommand } from '@seckill/runtime';
 import { onEnd } from '../machine/lifetime.ts';
@@ -10,7 +10,7 @@ const HELP = `Builds the API server of Kubernetes and its etcd into the cache, f
 Needs Go 1.25 or newer; takes some minutes, once. Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
 async function main(): Promise<undefined> {
-  // An unfinished build is thrown away by the cache; Go's own cache lets the next one go on from there.
+  // The cache throws away an unfinished build. Go's own cache lets the next build go on from there.
   onEnd(async () => undefined);
   const files = await buildApiServer((line) => {
     console.error(line);

@@ -1,6 +1,6 @@
 /**
- * The API server of Kubernetes and the etcd that it needs: built from their Go modules into the cache, or
- * from PATH.
+ * Finds the API server of Kubernetes and the etcd that it needs. Both are built from their Go modules into
+ * the cache, or come from PATH.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -12,12 +12,12 @@ import { findProgram, run, tailOf } from '../machine/programs.ts';
 import { type Log, withProgress } from '../machine/progress.ts';
 
 /**
- * 4 minutes for kube-apiserver on two cores; below the hour after which the cache takes a draft for
- * abandoned.
+ * kube-apiserver takes 4 minutes on two cores. This bound is below the hour after which the cache takes a
+ * draft for abandoned.
  */
 const BUILD_MS = 50 * 60_000;
 
-/** Each name is also that of its folder in k8s/tools, whose go.mod names the version. */
+/** Each name is also that of its folder in k8s/tools. The go.mod there names the version. */
 const NAMES = ['kube-apiserver', 'etcd'] as const;
 
 export interface ApiServerPrograms {
@@ -33,13 +33,13 @@ function cacheNameOf(name: string): string {
   return `${name}-${hash.digest('hex').slice(0, 16)}`;
 }
 
-/** What was built goes before PATH: Debian's etcd 3.4 is too old for this API server. */
+/** What was built goes before PATH, because Debian's etcd 3.4 is too old for this API server. */
 function findOne(name: string): string | undefined {
   const folder = cached(cacheNameOf(name));
   return folder === undefined ? findProgram(name) : join(folder, name);
 }
 
-/** Undefined when one of the two is missing. Builds nothing. */
+/** Finds both programs and builds nothing. The result is undefined when one of the two is missing. */
 export function findApiServer(): ApiServerPrograms | undefined {
   const [apiServer, etcd] = NAMES.map(findOne);
   return apiServer === undefined || etcd === undefined ? undefined : { apiServer, etcd };
@@ -48,7 +48,8 @@ export function findApiServer(): ApiServerPrograms | undefined {
 async function buildOne(go: string, name: string, log: Log): Promise<string> {
   const folder = await fillCache(cacheNameOf(name), async (draft) => {
     const file = join(draft, name);
-    // The one program that go.mod lists as a tool; without the symbols, which nobody reads.
+    // This is the one program that go.mod lists as a tool. The symbols are left out because nobody reads
+    // them.
     const args = ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w', '-o', file, 'tool'];
     const task = run(go, args, { timeoutMs: BUILD_MS, cwd: modulesOf(name) });
     const { ok, stderr } = await withProgress(`building ${name}`, log, task);
@@ -64,7 +65,7 @@ export async function buildApiServer(log: Log): Promise<string[]> {
   if (go === undefined)
     throw new StackError('SECKILL_STACK_INSTALL', 'go is not in PATH; Go 1.25 or newer is needed');
   const files: string[] = [];
-  // One after the other: each takes all cores by itself.
+  // The programs are built one after the other, because each build takes all cores by itself.
   for (const name of NAMES) files.push(await buildOne(go, name, log));
   return files;
 }

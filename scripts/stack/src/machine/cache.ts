@@ -1,16 +1,16 @@
 /**
- * Downloads outside the checkout, shared by all of them: made in a folder of their own, then renamed into
- * place.
+ * Keeps downloads outside the checkout, shared by all checkouts. A download is made in a folder of its own
+ * and then renamed into place.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { atExit } from './cleanup.ts';
 
-/** Longer than any download may take: what is older was left by a killed one. */
+/** This is longer than any download may take. An older draft was left by a process that was killed. */
 const DRAFT_MS = 60 * 60_000;
 
-/** Root's is not under /root: Postgres runs as another user and may not pass there. */
+/** The cache of root is not under /root. Postgres runs as another user, which may not pass there. */
 export function cacheFolder(): string {
   const given = process.env['SECKILL_CACHE_DIR'];
   if (given !== undefined && given !== '') return given;
@@ -35,16 +35,16 @@ function removeStaleDrafts(): void {
 }
 
 /**
- * The folder `name` of the cache, made by `fill` when absent. Two first starts at once both download; whole
- * folders are renamed, so the later one finds the place taken and throws its own away. Nobody ever sees half
- * a folder.
+ * The folder `name` of the cache, which `fill` makes when it is absent. Two first starts at once both
+ * download. Whole folders are renamed, so the later start finds the place taken and throws its own folder
+ * away. Nobody ever sees half a folder.
  */
 export async function fillCache(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
   const target = join(cacheFolder(), name);
   if (existsSync(target)) return target;
   mkdirSync(cacheFolder(), { recursive: true, mode: 0o755 });
   removeStaleDrafts();
-  // The parent is 0700 (mkdtemp): what is renamed is its child, readable by Postgres' user.
+  // The parent is 0700 (mkdtemp). Its child is what is renamed, and Postgres' user can read it.
   const parent = mkdtempSync(join(cacheFolder(), DRAFT));
   const remove = (): void => {
     rmSync(parent, { recursive: true, force: true });

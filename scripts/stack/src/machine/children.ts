@@ -1,12 +1,12 @@
 /**
  * Child processes that cannot outlive us.
  *
- * Each child leads its own session (a terminal's Ctrl-C reaches only our program, which stops things in
- * order) and is bound to our life by a pipe: the guard shell leaves one subshell that reads the pipe, then
- * becomes the child itself, so the pid is the child's. When we die, however we die, the kernel closes our end
- * and the subshell kills the group. One way for Linux, macOS and Alpine. `setpriv --pdeathsig` is Linux only,
- * misses a parent that died before the child asked for the signal, and follows the parent's thread, not its
- * process.
+ * Each child leads its own session, because a terminal's Ctrl-C must reach only our program, which stops
+ * things in order. A pipe binds the child to our life: the guard shell leaves one subshell that reads the
+ * pipe, then becomes the child itself, so the pid is the child's. When we die, however we die, the kernel
+ * closes our end of the pipe and the subshell kills the group. This one way serves Linux, macOS and Alpine.
+ * `setpriv --pdeathsig` is Linux only. It misses a parent that died before the child asked for the signal,
+ * and it follows the parent's thread, not its process.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
@@ -26,14 +26,14 @@ export interface ChildOptions {
   args: string[];
   env: NodeJS.ProcessEnv;
   cwd?: string;
-  /** File that takes stdout and stderr (appended), or the terminal. */
+  /** The file that takes stdout and stderr (appended), or the terminal. */
   output: { file: string } | 'inherit';
-  /** Keeps the child's stdin open while we live; a container ends when it closes. */
+  /** Keeps the child's stdin open while we live. A container ends when it closes. */
   holdStdin?: boolean;
   uid?: number;
   gid?: number;
   stopSignal?: NodeJS.Signals;
-  /** How long `stop` waits before SIGKILL, ms. */
+  /** How long `stop` waits before SIGKILL, in ms. */
   stopMs?: number;
 }
 
@@ -42,10 +42,10 @@ export interface Child {
   pid: number;
   exited: Promise<Exit>;
   isRunning(): boolean;
-  /** To the child alone; `killGroup` also reaches what it started. */
+  /** Sends the signal to the child alone. `killGroup` also reaches what the child started. */
   kill(signal: NodeJS.Signals): void;
   killGroup(signal: NodeJS.Signals): void;
-  /** `stopSignal`, at most `stopMs`, then SIGKILL. Resolves when the child is gone. */
+  /** Sends `stopSignal`, waits at most `stopMs`, then sends SIGKILL. Resolves when the child is gone. */
   stop(): Promise<void>;
 }
 
@@ -57,12 +57,15 @@ function signalPid(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    // ESRCH: already gone. macOS answers EPERM for a group that holds only zombies.
+    // ESRCH means that the group is already gone. macOS answers EPERM for a group that holds only zombies.
     if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
 
-/** Starts one child, bound to our life. Throws SECKILL_STACK_SPAWN when even the guard shell cannot start. */
+/**
+ * Starts one child that is bound to our life.
+ * @throws StackError SECKILL_STACK_SPAWN when even the guard shell cannot start.
+ */
 export function startChild(options: ChildOptions): Promise<Child> {
   const sink =
     options.output === 'inherit' ? ('inherit' as const) : openSync(options.output.file, 'a', 0o600);
@@ -77,7 +80,7 @@ export function startChild(options: ChildOptions): Promise<Child> {
   });
   if (typeof sink === 'number') closeSync(sink);
   const leash = spawned.stdio[3] as Socket | null;
-  // Both ends may vanish at any time; the exit event is what we act on.
+  // Both ends may vanish at any time. We act on the exit event.
   leash?.on('error', () => undefined).unref();
   spawned.stdin?.on('error', () => undefined);
 

@@ -1,7 +1,7 @@
 /**
- * What must be undone even when the program leaves by process.exit in the middle of a start. Runs in reverse
- * order, so that children are killed before their folders are removed. Only a SIGKILL goes past it: then the
- * children's guards and the next start do this work.
+ * What must be undone even when the program leaves by process.exit in the middle of a start. Cleanups run in
+ * reverse order, so that children are killed before their folders are removed. Only a SIGKILL goes past them.
+ * Then the children's guards and the next start do this work.
  */
 const cleanups = new Set<() => void>();
 
@@ -10,13 +10,14 @@ process.on('exit', () => {
     try {
       cleanup();
     } catch {
-      // Exiting: the other cleanups still have to run, and the next start removes what is left.
+      // The program is exiting, so the other cleanups still have to run. The next start removes what is left.
     }
   }
 });
 
 /**
- * Registers a synchronous cleanup; the function returned takes it back once it was done in the ordinary way.
+ * Registers a synchronous cleanup. The returned function takes the cleanup back once it was done in the
+ * ordinary way.
  */
 export function atExit(cleanup: () => void): () => void {
   cleanups.add(cleanup);

@@ -1,4 +1,4 @@
-/** Data folders: fresh ones in the system's temporary folder, and what a killed stack left there removed. */
+/** Makes data folders in the system's temporary folder, and removes those that a killed stack left there. */
 import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,10 +7,10 @@ import { isAlive, ownerOf, readOwner } from '@seckill/runtime';
 
 const PREFIX = 'seckill-stack-';
 
-/** A folder without a readable owner may be one that is being made this moment. */
+/** A folder without a readable owner may be one that is being made at this moment. */
 const UNOWNED_MS = 60_000;
 
-/** May every user pass to this folder? Postgres runs as another user when we are root. */
+/** Whether every user may pass to this folder. Postgres runs as another user when we are root. */
 export function isTraversable(folder: string): boolean {
   for (let path = folder; ; path = dirname(path)) {
     if ((statSync(path).mode & 0o001) === 0) return false;
@@ -25,8 +25,8 @@ function dataRoot(): string {
 }
 
 /**
- * Removes folders whose owner is gone, if they are ours: another user's stack is not ours to judge, and a
- * link that another user laid there leads to what is not ours to remove.
+ * Removes folders whose owner is gone, if the folders are ours. Another user's stack is not ours to judge,
+ * and a link that another user laid there leads to what is not ours to remove.
  */
 export function removeStaleFolders(): string[] {
   const removed: string[] = [];
@@ -48,15 +48,15 @@ export interface Folder {
   remove(): void;
 }
 
-/** Removed by `remove`, at the latest when we exit. */
+/** Makes a folder. `remove` removes it. Our exit removes it at the latest. */
 export function makeFolder(name: string): Folder {
   const path = mkdtempSync(join(dataRoot(), `${PREFIX}${name}-`));
   const removeNow = (): void => {
-    // Retried: a process that is being killed may still write a file.
+    // The removal is retried, because a process that is being killed may still write a file.
     rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   };
   const forget = atExit(removeNow);
-  // Postgres' user must pass through; what lies inside is 0600 or 0700.
+  // Postgres' user must pass through this folder. What lies inside is 0600 or 0700.
   chmodSync(path, 0o711);
   writeFileSync(join(path, 'owner.json'), JSON.stringify(ownerOf(process.pid)), { mode: 0o600 });
   const remove = (): void => {

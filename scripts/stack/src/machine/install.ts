@@ -1,5 +1,6 @@
 /**
- * Installs by the machine's own package client, where we may: Debian as root. Nothing is ever started by it.
+ * Installs packages with the machine's own package client where we may, which is Debian as root. The
+ * installation never starts a service.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,9 +11,9 @@ import { withProgress, type Log } from './progress.ts';
 const INSTALL_MS = 10 * 60_000;
 
 /**
- * Debian starts a service as soon as it is installed, on its default port. policy-rc.d (101: not allowed) is
- * the way to say no; one that is already there is the machine's own and stays. `flock` keeps two stacks from
- * removing the file under each other's installation.
+ * Debian starts a service on its default port as soon as it is installed. policy-rc.d (101: not allowed) is
+ * the way to prevent this. A policy-rc.d that is already there is the machine's own and stays. `flock` keeps
+ * two stacks from removing the file under each other's installation.
  */
 const APT = `
 policy=/usr/sbin/policy-rc.d
@@ -30,7 +31,10 @@ export function canInstallPackages(): boolean {
   );
 }
 
-/** False when this machine has no apt-get, we are not root, or the installation failed (said in the log). */
+/**
+ * Installs packages. The result is false when this machine has no apt-get, when we are not root, or when the
+ * installation failed (said in the log).
+ */
 export async function installPackages(names: string[], log: Log): Promise<boolean> {
   if (!canInstallPackages()) return false;
   mkdirSync(cacheFolder(), { recursive: true, mode: 0o755 });
@@ -47,7 +51,7 @@ export async function installPackages(names: string[], log: Log): Promise<boolea
   return ok;
 }
 
-/** Where npm is: the one that started us, else the one in PATH. */
+/** The npm that started us, else the one in PATH. */
 export function npmCommand(): string[] | undefined {
   const script = process.env['npm_execpath'];
   if (script?.endsWith('.js') === true && existsSync(script)) return [process.execPath, script];

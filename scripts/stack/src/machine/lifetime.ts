@@ -1,8 +1,9 @@
-/** When a command-line program must end: a signal, or the death of the npm that started it. */
+/** Tells when a command-line program must end: at a signal, or at the death of the npm that started it. */
 import { readProcess } from '@seckill/runtime';
 
 /**
- * npm forwards the Ctrl-C that the terminal already sent us: two signals within this time are one wish, ms.
+ * npm forwards the Ctrl-C that the terminal already sent us. Two signals within this time, in ms, are one
+ * wish.
  */
 const SAME_WISH_MS = 500;
 
@@ -13,9 +14,9 @@ const SHELLS = new Set(['sh', 'dash', 'bash', 'ash', 'zsh', 'busybox']);
 const EXIT_CODES: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 /**
- * npm runs `sh -c "build && node x.js"`: a killed npm leaves the shell waiting for us, so our own parent
- * lives on. Hence the shell's parent is watched too. A process that lost its parent is given another: ids are
- * compared, which also sees a parent that is dead but not yet collected.
+ * npm runs `sh -c "build && node x.js"`. A killed npm leaves the shell waiting for us, so our own parent
+ * lives on. Hence the shell's parent is watched too. A process that lost its parent is given another. The ids
+ * are compared, which also sees a parent that is dead but not yet collected.
  */
 function watchNpm(onGone: () => void): NodeJS.Timeout | undefined {
   if (process.env['npm_lifecycle_event'] === undefined) return undefined;
@@ -33,8 +34,8 @@ function watchNpm(onGone: () => void): NodeJS.Timeout | undefined {
 }
 
 /**
- * Calls `stop` once when the program must end, then exits with the signal's usual code; a second signal exits
- * at once (what we started is bound to our life and dies with us). `release` ends the watching.
+ * Calls `stop` once when the program must end, then exits with the signal's usual code. A second signal exits
+ * at once: what we started is bound to our life and dies with us. `release` ends the watching.
  */
 export function onEnd(stop: (reason: string) => Promise<void>): { release(): void } {
   let endedAt: number | undefined;

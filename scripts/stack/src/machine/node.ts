@@ -1,4 +1,4 @@
-/** Node.js of another version than ours, from its npm package, kept in the cache. */
+/** Gets a Node.js of another version than ours from its npm package, and keeps it in the cache. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { StackError } from '../errors.ts';
@@ -7,7 +7,7 @@ import { npmCommand } from './install.ts';
 import { run, tailOf } from './programs.ts';
 import { type Log, withProgress } from './progress.ts';
 
-/** The line that README names first; the image ships it too. */
+/** The version line that README names first. The image ships it too. */
 export const NODE_VERSION = '24.21.0';
 
 const STEP_MS = 10 * 60_000;
@@ -23,7 +23,8 @@ async function must(command: string, args: string[], cwd: string): Promise<void>
 
 /**
  * @returns the folder with the program `node`.
- * @throws StackError SECKILL_STACK_INSTALL when the package cannot be had; it exists for Linux alone.
+ * @throws StackError SECKILL_STACK_INSTALL when the package cannot be had. The package exists for Linux
+ * alone.
  */
 export async function fetchNode(log: Log): Promise<string> {
   const name = `node-linux-${process.arch}`;

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 
-/** Can this loopback port be listened on now? */
+/** Whether this loopback port can be listened on now. */
 export function isPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -16,7 +16,8 @@ export function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * `count` different free loopback ports. Another process may take one before it is used: callers try again.
+ * Finds `count` different free loopback ports. Another process may take one before it is used, so callers try
+ * again.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());

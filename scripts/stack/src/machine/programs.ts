@@ -1,4 +1,4 @@
-/** Programs of this machine: where they are, running one to its end. */
+/** Programs of this machine: finding them, and running one to its end. */
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -11,8 +11,8 @@ export interface Outcome {
 }
 
 /**
- * Absolute path of a program in PATH, links unresolved: Debian's redis-server is a link whose name decides
- * what it does.
+ * The absolute path of a program in PATH. Links stay unresolved: Debian's redis-server is a link whose name
+ * decides what it does.
  */
 export function findProgram(name: string): string | undefined {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
@@ -22,7 +22,7 @@ export function findProgram(name: string): string | undefined {
       accessSync(file, constants.X_OK);
       return file;
     } catch {
-      // Not here.
+      // The program is not in this folder.
     }
   }
   return undefined;
@@ -35,12 +35,16 @@ export interface RunOptions {
   uid?: number;
   gid?: number;
   stdin?: string;
-  /** Not to be ended with us: a package client that is cut off leaves the machine half installed. */
+  /**
+   * The program is not to be ended with us. A package client that is cut off leaves the machine half
+   * installed.
+   */
   mayOutliveUs?: boolean;
 }
 
 /**
- * Runs a program to its end, never throws. Output beyond 16 MiB or a run beyond `timeoutMs` ends as not ok.
+ * Runs a program to its end and never throws. Output beyond 16 MiB, or a run beyond `timeoutMs`, ends as not
+ * ok.
  */
 export function run(command: string, args: string[], options: RunOptions): Promise<Outcome> {
   const { timeoutMs, stdin, mayOutliveUs, ...rest } = options;
@@ -66,7 +70,7 @@ export function run(command: string, args: string[], options: RunOptions): Promi
   });
 }
 
-/** The last lines, for one error message. */
+/** The last lines of a text, for one error message. */
 export function tailOf(text: string, lines = 15): string {
   return text.trimEnd().split('\n').slice(-lines).join('\n');
 }

@@ -1,4 +1,4 @@
-/** One stack of a machine listens on the ports that everybody knows; the others take free ones. */
+/** One stack of a machine listens on the ports that everybody knows. The others take free ones. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isAlive, parseOwner } from '@seckill/runtime';
@@ -6,23 +6,24 @@ import { textOf } from '../errors.ts';
 import { tryClaimFile } from '../machine/claims.ts';
 import { ensureOwnFolder, ownUid } from '../machine/own-folder.ts';
 
-/** One for the machine, wherever TMPDIR points. */
+/** There is one shared folder for the machine, wherever TMPDIR points. */
 const SHARED_FOLDER = '/tmp';
 
 const FOLDER = /^seckill-(\d+)$/;
 
 const FILE = 'contract-ports.json';
 
-/** A claim has 60 bytes. What is longer is none. */
+/** A claim has 60 bytes. A longer file is not a claim. */
 const BYTES_MAX = 1_000;
 
 export type PortsClaim = { release: () => void } | { reason: string };
 
 /**
- * Looking whether 8080 is free is not enough: of two stacks that start together, one would take the other's
- * service for its own (seen), because /readyz answers 200 before its own fails to listen. Each user claims in
- * a folder of its own, which no other can write to, and then looks at the claims of the others. Of two users
- * who claim together both see the other, and both take free ports.
+ * Claims the known ports. Looking whether 8080 is free is not enough: when two stacks start together, one
+ * would take the other's service for its own, because /readyz answers 200 before its own service fails to
+ * listen. This was seen. Each user claims in a folder of its own, which no other user can write to, and then
+ * looks at the claims of the others. When two users claim together, both see each other and both take free
+ * ports.
  */
 export function claimContractPorts(shared = SHARED_FOLDER): PortsClaim {
   const folder = join(shared, `seckill-${ownUid()}`);
@@ -40,7 +41,7 @@ export function claimContractPorts(shared = SHARED_FOLDER): PortsClaim {
   return { reason: `a stack of user ${FOLDER.exec(other)?.[1] ?? ''} has them` };
 }
 
-/** By a living process of another user, in a folder that is really that user's. */
+/** Whether a living process of another user claims the ports, in a folder that is really that user's. */
 function isClaimed(shared: string, name: string): boolean {
   const uid = Number(FOLDER.exec(name)?.[1] ?? NaN);
   if (Number.isNaN(uid) || uid === ownUid()) return false;
@@ -50,12 +51,15 @@ function isClaimed(shared: string, name: string): boolean {
     const owner = parseOwner(readForeign(join(shared, name, FILE)));
     return owner !== undefined && isAlive(owner);
   } catch {
-    // Gone, or not for us to read.
+    // The claim is gone, or we may not read it.
     return false;
   }
 }
 
-/** Another user's file may be a link to elsewhere, a pipe on which reading waits for ever, or endless. */
+/**
+ * Reads a file of another user. It may be a link to elsewhere, a pipe on which reading waits for ever, or
+ * endless.
+ */
 function readForeign(file: string): string {
   const handle = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {

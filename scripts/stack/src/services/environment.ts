@@ -1,16 +1,16 @@
 /**
- * What the services of a stack are told: secrets of their own, then the caller's variables, then where the
- * engines are.
+ * Tells the services of a stack their environment. It consists of their own secrets, then the caller's
+ * variables, then the addresses of the engines.
  */
 import { randomBytes } from 'node:crypto';
 import type { EngineUrls } from '../engines/engine-set.ts';
 
 export type Environment = Record<string, string | undefined>;
 
-/** Each may also come as `<NAME>_FILE`, which the services prefer to the variable. */
+/** Each of these may also come as `<NAME>_FILE`, which the services prefer to the variable. */
 const URLS = ['REDIS_URL', 'DATABASE_URL', 'STOCK_URL', 'ORDER_URL'];
 
-/** How the caller's own Kafka lets in; one that we started takes everybody, and speaks no TLS. */
+/** How the caller's own Kafka lets clients in. A Kafka that we started takes everybody and speaks no TLS. */
 const KAFKA_ACCESS = [
   ...['KAFKA_TLS_CA', 'KAFKA_TLS_CA_FILE', 'KAFKA_SASL_USERNAME'],
   ...['KAFKA_SASL_PASSWORD', 'KAFKA_SASL_PASSWORD_FILE'],
@@ -28,8 +28,9 @@ export function makeSecrets(): Record<string, string> {
 }
 
 /**
- * An empty secret would replace the one made here, and a file would hide it or the address of an engine:
- * stack.json would tell another than the services use.
+ * Drops the variables that would set a trap. An empty secret would replace the one made here. A file would
+ * hide the secret, or the address of an engine. stack.json would then tell other values than the services
+ * use.
  */
 function withoutTraps(variables: Environment, secrets: string[], engines: EngineUrls): Environment {
   const files = [...secrets, ...URLS].map((name) => `${name}_FILE`);
@@ -39,17 +40,17 @@ function withoutTraps(variables: Environment, secrets: string[], engines: Engine
   return Object.fromEntries(Object.entries(variables).filter((entry) => !isTrap(entry)));
 }
 
-/** `variables`: the caller's environment and what was asked for over it. */
+/** `variables`: the caller's environment, and what was asked for over it. */
 export function makeEnvironment(variables: Environment, engines: EngineUrls): Environment {
   const secrets = makeSecrets();
   return {
     ...secrets,
     PAYMENTS: 'sandbox',
     LOG_LEVEL: 'info',
-    // Nobody balances in front of a stack.
+    // A stack has no load balancer in front.
     DRAIN_MS: '0',
     ...withoutTraps(variables, Object.keys(secrets), engines),
-    // Before the caller's, where another value would break the stack.
+    // These values win over the caller's, because another value would break the stack.
     HOST: '127.0.0.1',
     REDIS_URL: engines.redis,
     KAFKA_BROKERS: engines.kafka,

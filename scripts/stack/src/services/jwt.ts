@@ -8,7 +8,7 @@ export interface TokenOptions {
 
 const TTL_SECONDS = 3_600;
 
-/** An HS256 token as the gateway takes it; `scope` holds `sale:admin` for operators. */
+/** Signs an HS256 token as the gateway takes it. `scope` holds `sale:admin` for operators. */
 export function signToken(jwtSecret: string, { userId, isAdmin, ttlSeconds }: TokenOptions): Promise<string> {
   return new SignJWT(isAdmin === true ? { scope: 'sale:admin' } : {})
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })

@@ -1,4 +1,4 @@
-/** The services of one stack: started together, because each is told where the others are. */
+/** The services of one stack. They are started together, because each is told where the others are. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from '../machine/children.ts';
@@ -20,7 +20,7 @@ export class ServiceSet {
   readonly #folder: string;
   readonly #onEnded: (name: string, how: string) => void;
   readonly #releasePorts: () => void;
-  /** Ended on purpose: not to be reported. */
+  /** Services that were ended on purpose and are not to be reported. */
   readonly #released = new Set<Child>();
 
   constructor(
@@ -60,7 +60,7 @@ export class ServiceSet {
     return child;
   }
 
-  /** Nothing to do for one that does not run. */
+  /** Ends a service. There is nothing to do for one that does not run. */
   async end(name: string, how: 'stop' | 'kill'): Promise<void> {
     const child = this.children.get(name);
     if (child === undefined) return;
@@ -71,7 +71,7 @@ export class ServiceSet {
     this.children.delete(name);
   }
 
-  /** The gateway first, so that no buyer asks services that are leaving. */
+  /** Stops the gateway first, so that no buyer asks services that are leaving. */
   async stop(): Promise<void> {
     await this.end('gateway', 'stop');
     await Promise.all([...this.children.keys()].map((name) => this.end(name, 'stop')));
@@ -79,7 +79,9 @@ export class ServiceSet {
   }
 }
 
-/** The known ports first, free ones when another process takes one of them meanwhile. */
+/**
+ * Takes the known ports first. Takes free ones when another process takes one of the known ports meanwhile.
+ */
 export async function startServices(
   env: Environment,
   folder: string,
@@ -87,7 +89,7 @@ export async function startServices(
   log: Log,
 ): Promise<ServiceSet> {
   for (let attempt = 1; ; attempt += 1) {
-    // Held while the stack runs.
+    // The claim is held while the stack runs.
     const claim = attempt === 1 ? claimContractPorts() : { reason: 'another program took one of them' };
     const release = 'release' in claim ? claim.release : undefined;
     const prefer = release !== undefined;
@@ -100,7 +102,7 @@ export async function startServices(
     for (const service of SERVICE_NAMES) rmSync(join(folder, `${service}.log`), { force: true });
     const services = new ServiceSet(env, ports, folder, onEnded, release);
     try {
-      // The first to fail tells why: the others may wait for it until their own time is over.
+      // The first service to fail tells why. The others may wait for it until their own time is over.
       await Promise.all(SERVICE_NAMES.map((service) => services.start(service, service, ports[service])));
       return services;
     } catch (error) {
@@ -110,7 +112,7 @@ export async function startServices(
   }
 }
 
-/** Whoever knows the ports by heart would ask another program. */
+/** Says that the ports differ. A person who knows the ports by heart would ask another program. */
 function sayPorts(ports: Record<ServiceName, Ports>, reason: string, log: Log): void {
   const { port } = CONTRACT_PORTS.gateway;
   if (ports.gateway.port === port) return;

@@ -1,5 +1,5 @@
 /**
- * Our three services as processes of this machine: where they listen, what they are told, when they are
+ * Our three services as processes of this machine: where they listen, what they are told, and when they are
  * ready.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { run, tailOf } from '../machine/programs.ts';
 
 export type ServiceName = 'gateway' | 'stock' | 'order';
 
-/** In the order in which they start. */
+/** The services in the order in which they start. */
 export const SERVICE_NAMES: ServiceName[] = ['order', 'stock', 'gateway'];
 
 export interface Ports {
@@ -22,7 +22,7 @@ export interface Ports {
   metricsPort: number;
 }
 
-/** Those that the documents name. */
+/** The ports that the documents name. */
 export const CONTRACT_PORTS: Record<ServiceName, Ports> = {
   gateway: { port: 8080, metricsPort: 9460 },
   stock: { port: 8081, metricsPort: 9461 },
@@ -35,7 +35,7 @@ const PROBE_EVERY_MS = 100;
 
 const TASK_MS = 60_000;
 
-/** Requests under way end first, then the last batch is stored. */
+/** Requests under way end first. Then the last batch is stored. */
 const STOP_MS = 15_000;
 
 async function portOr(wanted: number | undefined): Promise<number> {
@@ -44,7 +44,7 @@ async function portOr(wanted: number | undefined): Promise<number> {
   return port;
 }
 
-/** The ports that the documents name where these are free, other free ones elsewhere. */
+/** Chooses the ports that the documents name where these are free, and other free ports elsewhere. */
 export async function choosePorts(service: ServiceName, preferContract: boolean): Promise<Ports> {
   const wanted = preferContract ? CONTRACT_PORTS[service] : undefined;
   return { port: await portOr(wanted?.port), metricsPort: await portOr(wanted?.metricsPort) };
@@ -54,7 +54,10 @@ function entryOf(service: ServiceName, file: string): string {
   return join(ROOT, 'services', service, 'dist', file);
 }
 
-/** Runs one of a service's programs (migrate, topics) to its end. Throws with the tail of what it said. */
+/**
+ * Runs one of a service's programs (migrate, topics) to its end. Throws with the tail of what the program
+ * said.
+ */
 export async function runTask(service: ServiceName, file: string, env: NodeJS.ProcessEnv): Promise<void> {
   const { ok, stdout, stderr } = await run(process.execPath, [entryOf(service, file)], {
     timeoutMs: TASK_MS,
@@ -66,7 +69,7 @@ export async function runTask(service: ServiceName, file: string, env: NodeJS.Pr
 
 export interface ServiceOptions {
   service: ServiceName;
-  /** Its own for a second instance; default: the service's. */
+  /** The name of a second instance. The default is the service's name. */
   name?: string;
   env: NodeJS.ProcessEnv;
   logFile: string;
@@ -92,7 +95,8 @@ async function isReady(url: string): Promise<boolean> {
 }
 
 /**
- * Waits for 200 on /readyz. Throws with the tail of its log when the service ends before, or after a minute.
+ * Waits for 200 on /readyz. Throws with the tail of the service's log when the service ends before that, or
+ * after a minute.
  */
 export async function untilServing(child: Child, url: string, logFile: string): Promise<void> {
   const deadline = performance.now() + READY_MS;

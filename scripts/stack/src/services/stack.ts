@@ -19,18 +19,18 @@ import type { Log } from '../machine/progress.ts';
 
 export interface StackOptions {
   name: string;
-  /** For every service, over the caller's environment. */
+  /** Variables for every service, over the caller's environment. */
   env?: Record<string, string>;
   log?: Log;
-  /** Starts again what ends by itself, engines too. Default: `broken` tells of it. */
+  /** Starts again what ends by itself, engines too. By default `broken` tells of it instead. */
   isKept?: boolean;
 }
 
 export interface ProcessOptions {
   service: ServiceName;
-  /** Unlike the others' in this stack; names its log file. */
+  /** The instance's name. It is unlike the others' in this stack, and it names the log file. */
   name: string;
-  /** Such as `ROLES`. */
+  /** Variables for this instance, such as `ROLES`. */
   env?: Record<string, string>;
 }
 
@@ -38,16 +38,20 @@ export interface Stack {
   info: StackInfo;
   engines: Engines;
   /**
-   * Ends when a process ended by itself, or does not last where it is started again; with what to tell a
-   * person.
+   * Resolves when a process ended by itself, or when a process that is started again does not last. The value
+   * is a text for a person.
    */
   broken: Promise<string>;
-  /** One more instance of a service, on ports of its own; ready when resolved. */
+  /**
+   * Starts one more instance of a service, on ports of its own. The instance is ready when the promise
+   * resolves.
+   */
   startProcess(options: ProcessOptions): Promise<{ url: string; child: Child }>;
-  /** SIGKILL, as a crash would. */
+  /** Sends SIGKILL, as a crash would. */
   kill(service: ServiceName): Promise<void>;
   /**
-   * Stops a service if it runs and starts it again on the same port, with `env` over what it was told before.
+   * Stops a service if it runs, and starts it again on the same port, with `env` over what it was told
+   * before.
    */
   restart(service: ServiceName, env?: Record<string, string>): Promise<void>;
   stop(): Promise<void>;
@@ -116,14 +120,14 @@ function assemble(
   return { stack, refresh };
 }
 
-/** What becomes of a process that ends by itself. */
+/** Decides what becomes of a process that ends by itself. */
 class Watch {
   readonly broken: Promise<string>;
   readonly supervisor: Supervisor;
   readonly #isKept: boolean;
   readonly #folder: string;
   #report: (text: string) => void = () => undefined;
-  /** A process has another pid since it was started again. */
+  /** Called when a process was started again, because it has another pid since. */
   onStarted: () => void = () => undefined;
 
   constructor(isKept: boolean, folder: string, log: Log) {
@@ -152,8 +156,8 @@ class Watch {
 }
 
 /**
- * Starts everything and writes `.run/<name>/stack.json`. On any failure what was started is stopped again.
- * Throws StackError: SECKILL_STACK_NAME_IN_USE, _ENGINE_MISSING, _ENGINE, _SERVICE (with the tail of the
+ * Starts everything and writes `.run/<name>/stack.json`. On any failure, what was started is stopped again.
+ * @throws StackError SECKILL_STACK_NAME_IN_USE, _ENGINE_MISSING, _ENGINE, _SERVICE (with the tail of the
  * log).
  */
 export async function startStack(options: StackOptions): Promise<Stack> {

@@ -1,23 +1,26 @@
-/** Starts again what ended by itself: soon at first, later each time, and no more when it never lasts. */
+/**
+ * Starts again what ended by itself. The first start comes soon, each later one waits longer, and none comes
+ * when the process never lasts.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { textOf } from '../errors.ts';
 import type { Log } from '../machine/progress.ts';
 
 export interface Waits {
-  /** Before the first new start; each further one waits twice as long. */
+  /** Wait before the first new start. Each further start waits twice as long. */
   firstMs: number;
-  /** New starts in a row of which none lasted. */
+  /** How many new starts in a row may fail to last. */
   startsMax: number;
-  /** A process that ran so long has lasted: what ends it later counts from the beginning. */
+  /** A process that ran this long has lasted. What ends it later counts from the beginning. */
   lastingMs: number;
 }
 
-/** 0.5, 1, 2, 4, 8 and 16 s: half a minute for a cause that passes. */
+/** The waits are 0.5, 1, 2, 4, 8 and 16 s. They leave half a minute for a cause that passes. */
 const WAITS: Waits = { firstMs: 500, startsMax: 6, lastingMs: 60_000 };
 
 export interface SupervisorDeps {
   log: Log;
-  /** Called once for a process that is not started any more, with what to tell a person. */
+  /** Called once for a process that is not started any more, with a text for a person. */
   onGiveUp: (text: string) => void;
 }
 
@@ -32,7 +35,7 @@ export class Supervisor {
     this.#waits = waits;
   }
 
-  /** Whatever ends from now on is meant to. */
+  /** Stops supervising. Whatever ends from now on is meant to end. */
   stop(): void {
     this.#stopping.abort();
   }
@@ -41,7 +44,10 @@ export class Supervisor {
     return this.#stopping.signal.aborted;
   }
 
-  /** `how` it ended. Resolves when it runs again, was given up, or nothing is to be started any more. */
+  /**
+   * Starts a process again. `how` tells how it ended. Resolves when it runs again, was given up, or nothing
+   * is to be started any more.
+   */
   async startAgain(name: string, how: string, start: () => Promise<void>): Promise<void> {
     const { firstMs, startsMax, lastingMs } = this.#waits;
     const known = this.#known.get(name) ?? { starts: 0, startedAt: 0 };
