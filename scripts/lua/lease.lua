@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Takes, renews or gives back a lease of a lane: that of its outbox, which keeps two relays from doing the
--- same work, or that of its recovery, which keeps two lane openers from loading against each other. Safety
--- hangs on neither. Called by the relay and by the lane opener.
+-- Takes, renews or gives back a lease of a lane. The lease of the outbox keeps two relays from doing the same
+-- work. The lease of the recovery keeps two lane openers from loading against each other. Safety depends on
+-- neither. The relay and the lane opener call this script.
 --
 -- KEYS[1] lease
 -- ARGV[1] token     of the caller

@@ -101,14 +101,14 @@ for _, order in ipairs(orders) do
   end
 end
 for _, item in pairs(items) do
-  -- INV-1: the ledger never lets this happen; a snapshot that says so is not installed.
+  -- INV-1: the ledger never lets this happen, so a snapshot that says so is not installed.
   if item.available < 0 then
     return redis.error_reply('SECKILL_LOAD_OVERSOLD the orders exceed the total')
   end
 end
 
 if chunk == 0 then
-  -- The stream stays, empty: its last id guards against a rewound epoch.
+  -- The stream itself stays, emptied: its last id guards against a rewound epoch.
   redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey)
   redis.call(
     'HSET', stateKey,
@@ -124,7 +124,7 @@ for channelId, units in pairs(channelUnits) do
   redis.call('HINCRBY', stateKey, channelId .. ':units', whole(units))
 end
 for _, order in ipairs(orders) do
-  -- INV-4: the key outlives its hold, else the key of a cancelled order takes a second unit.
+  -- INV-4: the key outlives its hold. Otherwise the key of a cancelled order would take a second unit.
   redis.call('HSET', order.status == 'pending' and holdsKey or keysKey, order.keyHash, order.record)
 end
 redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')

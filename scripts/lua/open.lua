@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Opens a lane that was loaded completely. Called by stock after order has granted the opening: the epoch is
--- still the newest, and Postgres stores what the lane holds. A process that slept since it asked opens
--- nothing.
+-- Opens a lane that was loaded completely. Stock calls this script after order has granted the opening: the
+-- epoch is still the newest, and Postgres stores what the lane holds. A process that slept since it asked
+-- opens nothing.
 --
 -- KEYS[1] state     KEYS[2] outbox
 -- ARGV[1] runId     run_id of the Redis behind the caller's connection; the lane is open only

@@ -1,10 +1,10 @@
 #!lua
--- Takes units for the buyers of a batch: for each all lines or none, in one atomic step with the hold and the
--- outbox entry (D1). Called by stock with what a batch holds for one lane; the requests are decided one after
--- the other, as if each had come alone. A rejected request writes nothing. What a call costs is its
--- redis.calls, not its Lua: a batch reads with six and writes with three, and with one more for each
--- reservation. In calls of 1, 4, 16 and 64 requests of one line each took 29, 16, 13 and 11 µs (the bench of
--- `script_vs_minimal`, which sends 64).
+-- Takes units for the buyers of a batch. Each buyer gets all lines or none, in one atomic step with the hold
+-- and the outbox entry (D1). Stock calls this script with what a batch holds for one lane. The requests are
+-- decided one after the other, as if each had come alone. A rejected request writes nothing. The cost of a
+-- call lies in its redis.calls, not in its Lua: a batch reads with six and writes with three, and each
+-- reservation adds one. In calls of 1, 4, 16 and 64 requests of one line, each request took 29, 16, 13 and 11
+-- µs (the bench of `script_vs_minimal`, which sends 64).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
 -- ARGV[1] runId          run_id of the Redis behind the caller's connection
@@ -39,8 +39,8 @@
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
 local FIRST_REQUEST = 3
--- Bounds how long Redis is busy, and what `unpack` must hold: 64 requests of 20 lines name 3,978 fields of
--- 8,000.
+-- The bound limits how long Redis is busy, and how much `unpack` must hold: 64 requests of 20 lines name
+-- 3,978 fields of 8,000.
 local REQUESTS_MAX = 64
 local LINES_MAX = 20
 local STATE_FIELDS = 10
@@ -60,7 +60,8 @@ local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
 }
 local requests, userIds, keyHashes = {}, {}, {}
--- By SKU and by id, each once however many requests name it; with the place of its fields in `fields`.
+-- Items by SKU and channels by id. Each stands here once, however many requests name it, with the place of
+-- its fields in `fields`.
 local items, channels = {}, {}
 local index = FIRST_REQUEST
 while ARGV[index] do
@@ -117,13 +118,13 @@ if verdict ~= 'open' then
   end
   return answers
 end
--- A count as it was written, or nil: tonumber takes `-5`, `nan` and `0x7` for numbers, and with those a
--- damaged lane would sell without end (INV-1, INV-6).
+-- Reads a count as it was written, or gives nil. tonumber takes `-5`, `nan` and `0x7` for numbers, and with
+-- those a damaged lane would sell without end (INV-1, INV-6).
 local function count(text)
   return tonumber(string.match(text or '', '^%d+$'))
 end
 
--- INV-4. A record is in one of the two: settle.lua moves it.
+-- INV-4: a record is in one of the two hashes, because settle.lua moves it.
 local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call('HMGET', keysKey, unpack(keyHashes))
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
@@ -149,19 +150,19 @@ elseif at < tonumber(opensAt) then
   shut = { 'sale_not_open', opensAt, tonumber(opensAt) - at }
 end
 
--- What this batch did so far: by user and by keyHash, and what is to be written. Numbers go into texts and
--- calls as they are: Lua writes whole ones exactly below 10^14 (milliseconds reach that in the year 5138),
+-- What this batch did so far, by user and by keyHash, and what is to be written. Numbers go into texts and
+-- calls as they are: Lua writes whole numbers exactly below 10^14 (milliseconds reach that in the year 5138),
 -- redis.call below 10^17. Quantities and prices stay the texts they came as.
 local unitsOf, recordOf = {}, {}
 local entries, newUnits, newHolds = {}, {}, {}
 
--- A damaged lane fails closed, and only those it concerns.
+-- A damaged lane fails closed, and only for the requests that the damage concerns.
 local function broken(what)
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
 
--- What speaks first against the request, as its answer; nil when nothing does: then the buyer and the channel
--- have the units, and the caller takes them from the items.
+-- Answers with the first reason against the request, or with nil when there is none. With nil the buyer and
+-- the channel already have the units, and the caller takes them from the items.
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + 4]
   local quantity, soldOut = 0, nil
@@ -247,8 +248,8 @@ if #entries == 0 then
   return answers
 end
 
--- The first write, because it is the only one that can be refused (a rewound id): nothing else has happened
--- then, and the ids after it are higher still.
+-- This is the first write, because only this one can be refused (a rewound id). When it is refused, nothing
+-- else has happened, and the ids after it are higher still.
 for number, entry in ipairs(entries) do
   local add = number == 1 and redis.pcall or redis.call
   local added
@@ -258,7 +259,7 @@ for number, entry in ipairs(entries) do
     added = add('XADD', outboxKey, entry[1], 'record', entry[2], 'traceparent', entry[3])
   end
   if type(added) == 'table' and added.err then
-    -- Whoever was decided after the first of them was told of units that nobody took.
+    -- The requests decided after the first of them were told of units that nobody took.
     for place = entry[4], #requests do
       if not held[place] and not ended[place] then
         answers[place] = added

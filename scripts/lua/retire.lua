@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Removes a lane whose sale is long over: at the earliest a day after its last hold can have ended, and only
--- when nothing of it is on the way any more. A settlement that comes later finds no hold. The member of
--- `seckill:lanes` is on another node and is removed afterwards. Never fails for memory: it frees it. Called
--- by the relay, under the lane's lease.
+-- when nothing of the lane is on its way any more. A settlement that comes later finds no hold. The member of
+-- `seckill:lanes` is on another node and is removed afterwards. The script never fails for lack of memory,
+-- because it frees memory. The relay calls it, under the lane's lease.
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
 -- ARGV              none
@@ -28,6 +28,6 @@ end
 if redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0 then
   return { 'busy' }
 end
--- UNLINK: a sale's keys may be 100 MB, which Redis then frees beside its work.
+-- UNLINK is used because a sale's keys may be 100 MB. Redis then frees them beside its work.
 redis.call('UNLINK', unpack(KEYS))
 return { 'retired' }

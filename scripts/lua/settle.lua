@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Ends a hold, once. Goes by reservation id alone and looks at neither gate, epoch, run_id, pause nor close:
--- what Postgres decided is final (docs/recovery.md, "Settlement"). Never fails for memory. Called by the
--- settler. The record moves to `keys`: a repeat of its key gets the first answer, a new key may reserve again
--- (INV-4).
+-- Ends a hold, once. The script goes by the reservation id alone. It looks at neither gate, epoch, run_id,
+-- pause nor close, because what Postgres decided is final (docs/recovery.md, "Settlement"). It never fails
+-- for lack of memory. The settler calls it. The record moves to `keys`: a repeat of its key gets the first
+-- answer, a new key may reserve again (INV-4).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds
 -- ARGV[1] random    first part of the reservation id's end, 16 characters
@@ -47,7 +47,8 @@ local userId, reservedAt, holdMs, channelId = facts[1], tonumber(facts[5] or '')
 if not reservedAt or not holdMs or #facts < FIRST_LINE + 2 or (#facts + 1 - FIRST_LINE) % 3 ~= 0 then
   return broken('record of a hold')
 end
--- Another reservation under the same key: the one that is meant was lost with an earlier state of the lane.
+-- This is another reservation under the same key. The one that is meant was lost with an earlier state of the
+-- lane.
 if facts[3] ~= random then
   return { 'absent' }
 end
@@ -70,14 +71,14 @@ for index = FIRST_LINE, #facts, 3 do
   quantity = quantity + units
 end
 
--- INV-3: what leaves held enters the other count. The plan is complete before the first write; numbers go
--- into it as they are (reserve.lua).
+-- INV-3: what leaves held enters the other count. The plan is complete before the first write. Numbers go
+-- into the plan as they are (see reserve.lua).
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 local written = {}
 for index, sku in ipairs(skus) do
   local place = STATE_FIELDS + 2 * index - 1
   local held, other, units = tonumber(lane[place]), tonumber(lane[place + 1]), unitsOf[sku]
-  -- A count below zero would hide that units were given back twice: refused, never clamped.
+  -- A count below zero would hide that units were given back twice. It is refused, never clamped.
   if not held or not other or held < units then
     return broken('counts of an item')
   end
@@ -105,7 +106,7 @@ end
 if verdict == 'refused' and gate == 'open' and epoch == reservedEpoch then
   local last = #written
   written[last + 1], written[last + 2] = 'gate', 'rebuilding'
-  -- A lane of an older build has no fence.
+  -- A lane that an older build loaded has no fence.
   written[last + 3], written[last + 4] = 'fence', (tonumber(fence) or 0) + 1
 end
 

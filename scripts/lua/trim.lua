@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Removes from the outbox what Kafka confirmed, up to and including one entry. Only the relay that holds the
--- lease may: one that slept through its lease could trim what it never published. Never fails for memory: it
--- is what frees it.
+-- lease may trim: a relay that slept through its lease could trim what it never published. The script never
+-- fails for lack of memory, because it frees memory.
 --
 -- KEYS[1] lease     KEYS[2] outbox
 -- ARGV[1] token     of the relay

@@ -7,14 +7,14 @@ import { LIMITS } from './limits.ts';
 export const STATES_CHANNEL = 'seckill:states';
 
 /**
- * In a cluster each node has a channel of its own, for what was read there: a gateway judges the age of a
- * state by the clock of the node that told it. Without a node: of the one Redis.
+ * In a cluster each node has a channel of its own, for what was read there. A gateway judges the age of a
+ * state by the clock of the node that told it. Without a node, this is the channel of the one Redis.
  */
 export function statesChannel(nodeId?: string): string {
   return nodeId === undefined ? STATES_CHANNEL : `${STATES_CHANNEL}:${nodeId}`;
 }
 
-/** Users in one announcement; a process that made more reservations since its last one sends several. */
+/** Users in one announcement. A process that made more reservations since its last one sends several. */
 export const ANNOUNCED_USERS_MAX = 2_000;
 
 /**
@@ -41,7 +41,7 @@ export const Announcement = Type.Object(
       }),
       { maxItems: LIMITS.itemsMax },
     ),
-    /** Sequence and hash of the user (`fnv1a`) in turn, of this epoch. */
+    /** Sequence and hash of the user (`fnv1a`) in turn, all of this epoch. */
     users: Type.Array(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), {
       maxItems: 2 * ANNOUNCED_USERS_MAX,
     }),
@@ -50,7 +50,10 @@ export const Announcement = Type.Object(
 );
 export type Announcement = Static<typeof Announcement>;
 
-/** Beyond this a sale is not answered from memory: 5.3 MB on the way, 29 MB in each gateway (measured). */
+/**
+ * A sale with more users is not answered from memory. This many take 5.3 MB on the way and 29 MB in each
+ * gateway (measured).
+ */
 export const FULL_USERS_MAX = 1_000_000;
 
 /** Answer of `GET /internal/sales/:saleId/state?full=true`: what announcements build on. */

@@ -15,16 +15,16 @@ export const AuditVerdict = Type.Union([
 export type AuditVerdict = Static<typeof AuditVerdict>;
 
 /**
- * Answer of `GET /v1/sales/:saleId/audit`: what Redis, Kafka and Postgres hold of a sale, side by side. In
- * units.
+ * Answer of `GET /v1/sales/:saleId/audit`: what Redis, Kafka and Postgres hold of a sale, side by side. All
+ * counts are units.
  */
 export const Audit = Type.Object({
   saleId: SaleId,
-  /** By Postgres' clock. */
+  /** The time of the reading, by Postgres' clock. */
   asOf: Instant,
-  /** The newest that order gave; 0: never loaded. */
+  /** The newest epoch that order gave; 0: never loaded. */
   epoch: Type.Integer(),
-  /** Summed over the lanes; empty while Redis has none of them. */
+  /** The counts are summed over the lanes. The list is empty while Redis has none of them. */
   redis: Type.Array(
     Type.Object({
       sku: Sku,
@@ -45,11 +45,14 @@ export const Audit = Type.Object({
   inFlight: Type.Object({
     /** Reservations that wait for Kafka. */
     outbox: Type.Integer(),
-    /** Reservations not stored and settlements not applied, of any sale: Kafka knows no sales. */
+    /**
+     * Reservations not stored and settlements not applied. They may be of any sale, because Kafka knows no
+     * sales.
+     */
     kafkaLag: Type.Integer(),
     /** Settlements that wait for Kafka. */
     orderOutbox: Type.Integer(),
-    /** Letters nobody replayed, of any sale. */
+    /** Letters of any sale that nobody replayed. */
     deadLetters: Type.Integer(),
   }),
   /** The worst of `invariants`. */

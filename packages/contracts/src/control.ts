@@ -15,9 +15,9 @@ export const ControlState = Type.Object(
     /** Raised by order at each change of control state; starts at 1. */
     version: Type.Integer({ minimum: 1 }),
     /**
-     * The highest epoch that order distrusts: a refused order or a row that came late contradicts what Redis
-     * sold under it. Stock closes a lane that stands at this epoch or below, and loads it anew before it
-     * acknowledges. 0: none.
+     * The highest epoch that order distrusts; 0: none. Order distrusts an epoch when a refused order or a row
+     * that came late contradicts what Redis sold under it. Stock closes a lane that stands at this epoch or
+     * below, and loads it anew before it acknowledges.
      */
     distrustedEpoch: Type.Integer({ minimum: 0 }),
     state: ControlVerb,
@@ -57,8 +57,8 @@ export const ControlAcknowledgement = Type.Object({
 export type ControlAcknowledgement = Static<typeof ControlAcknowledgement>;
 
 /**
- * May a lane sell? `missing`: never loaded, or lost. `rebuilding`: closed for a load or a check. `stale`:
- * opened under another Redis process. `open`: yes.
+ * Tells whether a lane may sell. `missing`: never loaded, or lost. `rebuilding`: closed for a load or a
+ * check. `stale`: opened under another Redis process. `open`: yes.
  */
 export const GateState = Type.Union([
   Type.Literal('missing'),

@@ -11,13 +11,15 @@ export const IdempotencyKey = Type.String({
   pattern: `^[\\x21-\\x7e]{1,${LIMITS.idempotencyKeyLengthMax}}$`,
 });
 const RESERVATION_ID = '^[a-z0-9][a-z0-9-]{0,62}\\.[0-9]{1,4}\\.[A-Za-z0-9_-]{16,43}$';
-/** Opaque to clients; also the order's id. */
+/** The reservation's id, opaque to clients. The order has the same id. */
 export const ReservationId = Type.String({ pattern: RESERVATION_ID });
 
 export interface ReservationIdParts {
   saleId: string;
   lane: number;
-  /** Of stock's making; at least 96 bits of it are random, base64url: an id cannot be guessed. */
+  /**
+   * Stock makes this part. At least 96 bits of it are random, in base64url, so that an id cannot be guessed.
+   */
   suffix: string;
 }
 

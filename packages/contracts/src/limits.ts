@@ -1,6 +1,6 @@
 /**
- * Bounds of the contracts: of the public API, which checks each at the edge, and of the calls between the
- * services.
+ * Bounds of the contracts. The bounds of the public API are checked at the edge. Other bounds belong to the
+ * calls between the services.
  */
 export const LIMITS = {
   /** Characters of a user id: it becomes part of a Redis hash field per buyer. */
@@ -25,14 +25,16 @@ export const LIMITS = {
   saleBodyBytesMax: 1_048_576,
   /**
    * Standard Webhooks says below 20 kB. A larger notice is money all the same, so this bounds only what one
-   * costs us.
+   * notice costs us.
    */
   noticeBytesMax: 262_144,
-  /** Reservations in one call from gateway to stock; bounds the time one pipeline keeps Redis busy. */
+  /**
+   * Reservations in one call from gateway to stock. The limit bounds the time one pipeline keeps Redis busy.
+   */
   reserveBatchMax: 256,
   /**
-   * A rebuild raises the epoch by one: a hundred rebuilds a second reach this bound in 300 years. Without it
-   * one wrong number in a message could use up all epochs.
+   * A rebuild raises the epoch by one, so a hundred rebuilds a second reach this bound in 300 years. Without
+   * the bound one wrong number in a message could use up all epochs.
    */
   epochMax: 1_000_000_000_000,
   /**

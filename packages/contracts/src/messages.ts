@@ -8,8 +8,8 @@ export const HEADERS = {
   type: 'message-type',
   version: 'message-version',
   /**
-   * On a ReservationCreated that stock published again from a hold long past its end: order answers with the
-   * settlement again if the order has ended, for then that is what got lost.
+   * Stands on a ReservationCreated that stock published again from a hold long past its end. If the order has
+   * ended, order answers with the settlement again, because the settlement is what got lost.
    */
   republished: 'republished',
 } as const;
@@ -18,7 +18,7 @@ const MessageLine = Type.Object(
   {
     sku: Sku,
     quantity: Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax }),
-    /** Minor units for one. */
+    /** Price of one unit, in minor units. */
     price: Type.Integer({ minimum: 0, maximum: LIMITS.priceAmountMax }),
   },
   { additionalProperties: false },
@@ -37,7 +37,7 @@ export const ReservationCreated = Type.Object(
     sequence: Type.Integer({ minimum: 1 }),
     userId: UserId,
     idempotencyKey: IdempotencyKey,
-    /** Of the request: lines sorted by SKU, channel, ref; base64url. */
+    /** Fingerprint of the request: lines sorted by SKU, channel, ref; base64url. */
     fingerprint: Type.String({ pattern: '^[A-Za-z0-9_-]{16,64}$' }),
     lines: Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.linesMax }),
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
@@ -83,7 +83,10 @@ export interface DeadLetter {
   error: string;
   /** Absent when the message had none. */
   key?: string;
-  /** As met, so that a replay is the original message. Absent in letters written before headers were kept. */
+  /**
+   * The headers as they were met, so that a replay is the original message. Absent in letters written before
+   * headers were kept.
+   */
   headers?: Record<string, string>;
   /** The original value, base64: it may be anything. */
   value: string;

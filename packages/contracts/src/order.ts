@@ -28,8 +28,8 @@ export const Order = Type.Object({
   endedAt: Type.Optional(Instant),
   pickupCode: Type.Optional(Type.String()),
   /**
-   * Money of this order that buys nothing and was not given back yet. Of several currencies the order's own
-   * is told; each payment by itself is in the list of refunds.
+   * Money of this order that buys nothing and was not given back yet. When payments came in several
+   * currencies, this shows only the order's own. Each payment by itself is in the list of refunds.
    */
   refundDue: Type.Optional(Money),
 });

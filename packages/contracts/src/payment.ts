@@ -11,7 +11,10 @@ export const ProviderId = Type.String({ pattern: '^[\\x21-\\x7e]{1,128}$' });
  */
 export const PaymentNotification = Type.Object({
   type: Type.Literal('payment.succeeded'),
-  /** When the provider saw it; kept, never used to decide: time is Postgres'. */
+  /**
+   * When the provider saw the payment. The time is kept and never used to decide, because Postgres' time
+   * decides.
+   */
   timestamp: Type.String({ minLength: 1, maxLength: 64 }),
   data: Type.Object({
     orderId: ProviderId,
@@ -42,12 +45,12 @@ export type PaymentResult = Static<typeof PaymentResult>;
 export const PaymentAnswer = Type.Object({ result: PaymentResult });
 export type PaymentAnswer = Static<typeof PaymentAnswer>;
 
-/** Why money is to be given back; docs/operating/refunds-and-dead-letters.md says what to do. */
+/** Why money is to be given back. docs/operating/refunds-and-dead-letters.md says what to do. */
 export const RefundReason = Type.Union([
   Type.Literal('wrong_amount'),
   Type.Literal('order_ended'),
   Type.Literal('second_payment'),
-  /** Before a payment could pay several orders: the payment had paid another one. */
+  /** Used before a payment could pay several orders: the payment had paid another one. */
   Type.Literal('other_order'),
   Type.Literal('unknown_order'),
   /** The order never came, and a person gave the money back. */
@@ -55,7 +58,7 @@ export const RefundReason = Type.Union([
 ]);
 export type RefundReason = Static<typeof RefundReason>;
 
-/** A reference of a person's making: one line without control characters. */
+/** A reference that a person made: one line without control characters. */
 export const Reference = Type.String({
   pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,200}$',
 });
@@ -66,7 +69,8 @@ export const Refund = Type.Object({
   paymentId: Type.String(),
   amount: Money,
   /**
-   * `no_order_yet`: the money waits for an order that has not come; it is not certain yet what becomes of it.
+   * `no_order_yet`: the money waits for an order that has not come. What becomes of the money is not certain
+   * yet.
    */
   reason: Type.Union([RefundReason, Type.Literal('no_order_yet')]),
   state: Type.Union([Type.Literal('due'), Type.Literal('done')]),
@@ -97,7 +101,7 @@ export const KeptNotice = Type.Object({
   receivedAt: Instant,
   /** How often the provider sent the notice. */
   deliveries: Type.Integer(),
-  /** The bytes as they came, base64. */
+  /** The bytes as they came, in base64. */
   body: Type.String(),
   stateAt: Instant,
   /** What the replay answered. */

@@ -3,7 +3,9 @@ import type { ReserveOutcome } from './outcomes.ts';
 /** Every error code of the API (RFC 9457). Codes never change; titles follow Accept-Language. */
 interface ProblemKind {
   status: number;
-  /** May the same request succeed later? `outcome_unknown`: repeat with the same key. */
+  /**
+   * Whether the same request may succeed later. For `outcome_unknown` it must be repeated with the same key.
+   */
   retryable: boolean;
   title: { en: string; zh: string };
 }

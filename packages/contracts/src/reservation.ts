@@ -37,7 +37,10 @@ export const ReserveItem = Type.Object(
     lines: Type.Array(LineInput, { minItems: 1, maxItems: LIMITS.linesMax }),
     channelId: Type.Optional(ChannelId),
     ref: Type.Optional(Ref),
-    /** Of the request, for a batch has many: it travels on to the outbox and to Kafka. */
+    /**
+     * The trace of this request. Each item has its own, because a batch has many requests. The trace travels
+     * on to the outbox and to Kafka.
+     */
     traceparent: Type.Optional(Traceparent),
   },
   { additionalProperties: false },
@@ -65,8 +68,8 @@ export type Reservation = Static<typeof Reservation>;
 /**
  * What stock answers to one item of a batch, as the script decided. An item that is refused never fails its
  * neighbours. `sale_unavailable` with `missing` lets the gateway ask order whether there is such a sale at
- * all: that Redis lacks the keys of a sale never means `sale_not_found` (docs/recovery.md). The refusals
- * stand in the order of RESERVE_OUTCOMES.
+ * all. A sale whose keys Redis lacks never means `sale_not_found` (docs/recovery.md). The refusals stand in
+ * the order of RESERVE_OUTCOMES.
  */
 export type ReserveAnswer =
   | { outcome: 'reserved'; replayed: boolean; reservation: Reservation }
@@ -83,7 +86,7 @@ export type ReserveAnswer =
   | Refusal<'limit_reached', { limit: number; held: number }>
   | Refusal<'channel_full', { cap: number }>
   | { outcome: 'outcome_unknown' }
-  /** Our own bug, and surely nothing was taken. */
+  /** This is our own bug, and surely nothing was taken. */
   | { outcome: 'internal' };
 
 /** Only an outcome that has its place in the order of precedence may be answered. */

@@ -18,8 +18,8 @@ export const SaleDefinition = Type.Object({
 export type SaleDefinition = Static<typeof SaleDefinition>;
 
 /**
- * What order answers to the gateway for a sale. Counts are stock's to tell; `partnerId` and `cap` are here
- * for the gateway to hide from everyone but admins.
+ * What order answers to the gateway for a sale. The counts come from stock. The gateway hides `partnerId` and
+ * `cap` from everyone but admins.
  */
 export const SaleRecord = Type.Object({
   definition: SaleDefinition,
@@ -29,8 +29,8 @@ export const SaleRecord = Type.Object({
   /** Has stock applied this version? */
   acknowledged: Type.Boolean(),
   /**
-   * Long over, nothing left to settle, and stock may have forgotten it: the last counts, from Postgres.
-   * Everything that is not paid is available.
+   * Present when the sale is long over, nothing is left to settle, and stock may have forgotten it. These are
+   * the last counts, from Postgres. Everything that is not paid is available.
    */
   retired: Type.Optional(
     Type.Object({
@@ -45,7 +45,7 @@ export interface SaleToLoad {
   saleId: string;
   /** The newest generation of its Redis state; 0: never loaded. */
   epoch: number;
-  /** Long over: stock may have removed its lanes, and need not load them again. */
+  /** The sale is long over: stock may have removed its lanes, and need not load them again. */
   mayRetire: boolean;
   /** How many lanes the sale has; they are numbered from 0. */
   lanes: number;

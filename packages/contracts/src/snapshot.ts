@@ -6,7 +6,7 @@ import { LIMITS } from './limits.ts';
 /** An order as load.lua needs it: the buyer's units and the first answer to the key. */
 export interface SnapshotOrder {
   reservationId: string;
-  /** Of the reservation itself, not of the snapshot: its hold may have to be published again. */
+  /** Epoch of the reservation itself, not of the snapshot. Its hold may have to be published again. */
   epoch: number;
   sequence: number;
   userId: string;
@@ -31,8 +31,8 @@ export type KafkaEnds = Static<typeof KafkaEnds>;
 export const SnapshotRequest = Type.Object(
   {
     /**
-     * The epoch the lane stands at: the snapshot's is higher, also when Postgres was restored from before it.
-     * Absent: 0.
+     * The epoch the lane stands at; absent: 0. The snapshot's epoch is higher, even when Postgres was
+     * restored from before it.
      */
     above: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.epochMax })),
     /** May be absent for a sale that never opened, so that one can be created while Kafka is away. */
@@ -93,7 +93,7 @@ export interface Opening {
 /** Body of `POST /internal/sales/:saleId/verdicts`: holds that Redis has. */
 export const VerdictsRequest = Type.Object(
   {
-    /** As in SnapshotRequest; absent: what Postgres has now. */
+    /** As in SnapshotRequest. When absent, the answer is what Postgres has now. */
     ends: Type.Optional(KafkaEnds),
     reservationIds: Type.Array(ReservationId, { minItems: 1, maxItems: LIMITS.rebuildPageMax }),
   },
@@ -103,7 +103,7 @@ export type VerdictsRequest = Static<typeof VerdictsRequest>;
 
 /** Answer of `POST /internal/sales/:saleId/verdicts`. A reservation in neither list is a pending order. */
 export interface Verdicts {
-  /** What Postgres decided; for good. */
+  /** What Postgres decided, for good. */
   ended: { reservationId: string; verdict: 'paid' | 'cancelled' | 'expired' | 'refused' }[];
   /** Postgres has no such order. */
   unknown: string[];
@@ -116,11 +116,11 @@ export interface LedgerReading {
   now: number;
   /** The newest epoch. */
   epoch: number;
-  /** Units. `sold` is the ledger's own count; pending and paid are summed over the orders. */
+  /** Counts in units. `sold` is the ledger's own count. Pending and paid are summed over the orders. */
   items: { sku: string; total: number; sold: number; pending: number; paid: number }[];
   lanes: {
     lane: number;
-    /** Of the newest epoch; 0: nothing stored in it. */
+    /** The highest sequence of the newest epoch; 0: nothing is stored in it. */
     sequence: number;
     /** Sequences below the highest of their epoch that have no order, over all epochs (INV-2). */
     gaps: number;

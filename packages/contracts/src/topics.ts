@@ -2,7 +2,10 @@ import { fnv1a } from './hash.ts';
 
 export interface Topic {
   name: string;
-  /** Fixed at creation. More partitions than intake replicas, or the surplus replicas idle. */
+  /**
+   * The number of partitions is fixed at creation. It must exceed the number of intake replicas, or the
+   * surplus replicas idle.
+   */
   partitions: number;
 }
 

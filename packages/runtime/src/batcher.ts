@@ -3,23 +3,24 @@ import type { Clock } from './clock.ts';
 export interface BatcherOptions<Item, Answer> {
   clock: Clock;
   /**
-   * One answer per item, in order. Aborted when the items were answered `unknown`; it must settle soon then.
+   * Sends the items. Answers one per item, in order. The signal is aborted when the items were answered
+   * `unknown`; the call must settle soon then.
    */
   send: (items: Item[], signal: AbortSignal) => Promise<Answer[]>;
   /**
-   * What an item hears that was surely not sent: the queue was full, it waited too long, or the batcher is
-   * closed.
+   * What an item hears that was surely not sent: the queue was full, the item waited too long, or the batcher
+   * is closed.
    */
   overloaded: Answer;
   /** What an item hears whose call took too long, threw, or answered for another number of items. */
   unknown: Answer;
-  /** Told why a call failed; its items hear `unknown`. */
+  /** Hears why a call failed. The items of that call hear `unknown`. */
   onFailure: (error: unknown) => void;
   /** Calls under way at a time. Fewer make larger batches: items queue while all are busy. */
   callsMax: number;
   /** Items in one call; 1 switches batching off. */
   batchCountMax: number;
-  /** Items that wait; one more is refused, before anything was moved. */
+  /** Items that wait. One more is refused, before anything was moved. */
   queueCountMax: number;
   /** How long an item may wait to be sent. */
   waitMs: number;
@@ -29,15 +30,15 @@ export interface BatcherOptions<Item, Answer> {
 
 interface Entry<Item, Answer> {
   item: Item;
-  /** Of the clock: not sent by then, it is refused. */
+  /** The instant of the clock at which the item is refused if it was not sent by then. */
   sendBy: number;
   resolve: (answer: Answer) => void;
 }
 
 /**
- * Brings together what arrives while calls are under way (D8), or in one turn of the event loop: an item
- * alone leaves at the end of the turn, so nothing waits at low load; at the peak the cost of a call is
- * shared. Items leave in the order they came. `add` never rejects, and one item's answer depends on no
+ * Brings together what arrives while calls are under way (D8), or in one turn of the event loop. An item
+ * alone leaves at the end of the turn, so nothing waits at low load. At the peak the items share the cost of
+ * a call. Items leave in the order they came. `add` never rejects, and one item's answer depends on no
  * other's.
  */
 export class Batcher<Item, Answer> {
@@ -67,7 +68,9 @@ export class Batcher<Item, Answer> {
     });
   }
 
-  /** Takes no more items, and resolves once every item was answered; that is bounded by waitMs and callMs. */
+  /**
+   * Takes no more items, and resolves once every item was answered. The wait is bounded by waitMs and callMs.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#sendNext();
@@ -79,8 +82,8 @@ export class Batcher<Item, Answer> {
   }
 
   /**
-   * After what the sockets have brought in this turn: at the peak every second call carried one item only. 23
-   * % more reservations a second (median of six pairs).
+   * Sends after what the sockets have brought in this turn. Without that, at the peak every second call
+   * carried one item only. The wait gives 23 % more reservations a second (median of six pairs).
    */
   #sendSoon(): void {
     if (this.#isScheduled || !this.#hasFreeCall()) return;
@@ -110,7 +113,7 @@ export class Batcher<Item, Answer> {
     const inTime = new AbortController();
     void clock.sleep(callMs, inTime.signal).then(() => {
       if (inTime.signal.aborted) return;
-      // Answered now, whether or not `send` heeds the signal; what it answers later is nobody's any more.
+      // The items are answered now, whether or not `send` heeds the signal. Its later answer is dropped.
       for (const { resolve } of entries) resolve(unknown);
       late.abort();
     });

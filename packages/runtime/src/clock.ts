@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Waiting and measuring, passed in so that a test can run the same code on its own clock. Never a source of
- * business time: windows and deadlines are judged by Redis and Postgres.
+ * Waits and measures. The clock is passed in so that a test can run the same code on its own clock. It is
+ * never a source of business time: windows and deadlines are judged by Redis and Postgres.
  */
 export interface Clock {
   /** Milliseconds, monotonic. */
   now(): number;
-  /** Ends early, without an error, when the signal aborts. */
+  /** The sleep ends early, without an error, when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -22,7 +22,10 @@ export const systemClock: Clock = {
   },
 };
 
-/** Exponential, capped, with full jitter on the upper half, so that many waiters do not return in step. */
+/**
+ * The delay is exponential and capped, with full jitter on the upper half, so that many waiters do not return
+ * in step.
+ */
 export function backoffMs(
   attempt: number,
   options: { baseMs: number; capMs: number; random?: () => number },

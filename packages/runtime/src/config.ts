@@ -9,8 +9,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * What a process begins with. A configuration that is not usable is told in words on standard error, without
- * a stack trace, for it is the operator's to mend, and ends the process with 1.
+ * What a process begins with. A configuration that is not usable ends the process with 1. The mistake is told
+ * in words on standard error, without a stack trace, because the operator has to mend it.
  * @throws what `read` throws, unless it is a ConfigError.
  */
 export function readConfigOrExit<Config>(read: () => Config): Config {
@@ -96,7 +96,7 @@ export class ConfigReader {
     return this.choice(name, ['false', 'true'], 'false') === 'true';
   }
 
-  /** A comma-separated subset; all of them when the variable is absent. */
+  /** Reads a comma-separated subset, or all of them when the variable is absent. */
   choices<const Value extends string>(name: string, values: readonly Value[]): Value[] {
     const text = this.#environment[name];
     if (text === undefined || text === '') return [...values];
@@ -116,7 +116,7 @@ export class ConfigReader {
     return present.length > 0 ? present : this.#refuse(`${name} is missing`, []);
   }
 
-  /** At least `minLength` characters, from the variable or from the file that `<NAME>_FILE` names. */
+  /** Reads at least `minLength` characters, from the variable or from the file that `<NAME>_FILE` names. */
   secret(name: string, minLength = 32): string {
     const value = this.secretOrValue(name);
     if (value === undefined) return this.#refuse(`${name} (or ${name}_FILE) is missing`, '');
@@ -136,7 +136,7 @@ export class ConfigReader {
     }
   }
 
-  /** Reports a problem that only the caller can see; the value is never echoed. */
+  /** Reports a problem that only the caller can see. The value is never echoed. */
   refuse(problem: string): void {
     this.#problems.push(problem);
   }

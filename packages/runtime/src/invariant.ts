@@ -1,4 +1,7 @@
-/** Our own bug (D14): never caught and retried; it ends the process, which restarts from durable state. */
+/**
+ * Our own bug (D14). The error is never caught and retried. It ends the process, which restarts from durable
+ * state.
+ */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
   readonly code = 'SECKILL_INVARIANT';

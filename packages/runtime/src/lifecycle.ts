@@ -2,14 +2,14 @@ import { systemClock } from './clock.ts';
 import type { Logger } from './logger.ts';
 
 /**
- * Everything must have ended by then, after the drain, or the process exits with 1: an orchestrator would
+ * Everything must have ended by then, after the drain, or the process exits with 1. An orchestrator would
  * kill it anyway.
  */
 const STOP_MS = 20_000;
 
 /**
- * Start and end of one process. What was opened last is closed first; a second signal exits at once; an error
- * nobody handled, an InvariantError above all, ends the process, for its state can no longer be trusted.
+ * Start and end of one process. What was opened last is closed first. A second signal exits at once. An error
+ * nobody handled, an InvariantError above all, ends the process, because its state can no longer be trusted.
  */
 export class Lifecycle {
   readonly #closers: { name: string; close: () => Promise<unknown> }[] = [];
@@ -36,7 +36,7 @@ export class Lifecycle {
     });
   }
 
-  /** For `/readyz`: started, and not draining. */
+  /** Whether the process has started and is not draining, for `/readyz`. */
   get isReady(): boolean {
     return this.#isReady && this.#stopping === undefined;
   }
@@ -61,8 +61,8 @@ export class Lifecycle {
   }
 
   async #stop(exitCode: number): Promise<void> {
-    // A balancer learns from /readyz, or from its orchestrator, that we leave; until it has, it sends
-    // requests, and they are served. Whoever fails ends at once.
+    // A balancer learns from /readyz, or from its orchestrator, that we leave. Until then the balancer sends
+    // requests, and they are served. A process that failed ends at once.
     const drainMs = exitCode === 0 && this.#isReady ? this.#drainMs : 0;
     const watchdog = setTimeout(() => {
       this.#logger.error({ stopMs: STOP_MS }, 'did not stop in time');

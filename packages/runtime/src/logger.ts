@@ -4,8 +4,9 @@ import { describeError } from './error-log.ts';
 export type { Logger };
 
 /**
- * JSON lines on standard output. Explicit redact paths, because wildcards cost about half of pino's speed
- * (pino's page on redaction); user ids and keys are never put into log objects in the first place.
+ * Writes JSON lines on standard output. The redact paths are explicit, because wildcards cost about half of
+ * pino's speed (pino's page on redaction). User ids and keys are never put into log objects in the first
+ * place.
  */
 export function createLogger(name: string, level: string): Logger {
   return pino({

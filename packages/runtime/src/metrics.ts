@@ -5,7 +5,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 export { Counter, Gauge, Histogram } from 'prom-client';
 export { Registry };
 
-/** A registry per process part, so that tests can build several apps in one process. */
+/** Each part of a process has a registry of its own, so that tests can build several apps in one process. */
 export function createRegistry(): Registry {
   return new Registry();
 }

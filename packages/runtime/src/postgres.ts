@@ -8,7 +8,10 @@ export interface PoolOptions {
   max: number;
   /** Bounds one statement and the wait for a lock; milliseconds. */
   statementTimeoutMs?: number;
-  /** How long a transaction may wait for something that is not Postgres; 10 s, for hardly any should. */
+  /**
+   * How long a transaction may wait for something that is not Postgres: 10 s, because hardly any transaction
+   * should wait.
+   */
   idleInTransactionMs?: number;
 }
 
@@ -28,8 +31,9 @@ export function createPool(url: string, logger: Logger, options: PoolOptions): P
   const warn = (error: Error) => {
     logger.warn({ err: error }, 'postgres connection');
   };
-  // Without a listener the death of a connection is an uncaught exception: of an idle one on the pool, of one
-  // that is checked out on the client itself, besides the error that its query gets.
+  // Without a listener the death of a connection is an uncaught exception. The pool tells of the death of an
+  // idle connection. The client itself tells of the death of one that is checked out, besides the error that
+  // its query gets.
   pool.on('error', warn);
   pool.on('connect', (client) => client.on('error', warn));
   return pool;
@@ -58,15 +62,15 @@ export async function transaction<Result>(
 }
 
 /**
- * What an error of Postgres means for the caller (docs/recovery.md): `transient` (class 08, 40, 53, 57, or no
- * connection) waits and repeats; `data` (22, 23) will fail again with the same input; anything else is
+ * What an error of Postgres means for the caller (docs/recovery.md). `transient` (class 08, 40, 53, 57, or no
+ * connection) waits and repeats. `data` (22, 23) will fail again with the same input. Anything else is
  * `other`.
  */
 export function classifyPostgresError(error: unknown): 'transient' | 'data' | 'other' {
   if (!(error instanceof Error)) return 'other';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  // 25006: read-only for a moment, after a failover or on a full disk; 58: the server's own disk. Ours to
-  // wait out.
+  // 25006 means read-only for a moment, after a failover or on a full disk. Class 58 is the server's own
+  // disk. We have to wait both out.
   if (/^(08|40|53|57|58|25006)/.test(code)) return 'transient';
   if (/^(22|23)/.test(code)) return 'data';
   // 55P03: lock_timeout; 25P03: idle in transaction; socket errors carry errno names.

@@ -7,9 +7,12 @@ export interface RedisNode {
   id: string;
   /** Of two nodes that claim a slot, the one with the higher epoch has it. */
   configEpoch: number;
-  /** First and last of each range that it serves. */
+  /** First and last slot of each range that the node serves. */
   slots: [number, number][];
-  /** On their way from or to this node, or begun and not ended: some keys may be here and some there. */
+  /**
+   * Slots on their way from or to this node, or whose move began and has not ended. Some keys may be here and
+   * some there.
+   */
   moving: ReadonlySet<number>;
   /** `host:port` of the primaries that serve slots and are not given up, this one included. */
   primaries: string[];
@@ -23,8 +26,8 @@ export async function readNode(redis: Redis): Promise<RedisNode> {
 }
 
 /**
- * URLs of the primaries that any of these nodes knows, with the protocol, user and password of `url`: where
- * nodes disagree, whoever is asked in vain tells so.
+ * URLs of the primaries that any of these nodes knows, with the protocol, user and password of `url`. Where
+ * nodes disagree, a node that is asked in vain says so.
  */
 export function toPrimaryUrls(nodes: RedisNode[], url: string): Set<string> {
   return new Set(
@@ -43,13 +46,13 @@ export function toPrimaryUrls(nodes: RedisNode[], url: string): Set<string> {
  * error.
  */
 export async function askPrimaryUrls(url: string, logger: Logger): Promise<Set<string>> {
-  // No INFO: the gateway's user may not ask for it.
+  // INFO is not used, because the gateway's user may not ask for it.
   const redis = createRedis(url, logger, { enableReadyCheck: false });
   try {
     await redis.connect();
     return toPrimaryUrls([await readNode(redis)], url);
   } catch (error) {
-    // Redis' own words.
+    // These are Redis' own words.
     if (!/cluster support disabled/.test(String(error))) throw error;
     throw new RedisPolicyError('this Redis is no node of a cluster: see REDIS_CLUSTER');
   } finally {
@@ -57,7 +60,10 @@ export async function askPrimaryUrls(url: string, logger: Logger): Promise<Set<s
   }
 }
 
-/** `host`: where the node that answered was reached; it does not know that itself before it met another. */
+/**
+ * `host` is where the node that answered was reached. The node does not know its host itself before it has
+ * met another node.
+ */
 export function parseNodes(text: string, host: string): RedisNode {
   const lines = text
     .split('\n')

@@ -2,9 +2,9 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from './logger.ts';
 
 /**
- * A connection that fails fast and never repeats a command by itself: a script in flight when the socket died
- * may have run, and the caller is told "unknown" instead (ioredis resends by default, and queues for ever
- * while it is offline).
+ * A connection that fails fast and never repeats a command by itself. A script in flight when the socket died
+ * may have run, so the caller is told "unknown" instead. (ioredis by default sends commands again, and queues
+ * them for ever while it is offline.)
  */
 export function createRedis(
   url: string,
@@ -19,21 +19,22 @@ export function createRedis(
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    // Commands of one tick in one write. The hot path has its explicit pipelines: under `reserve` no
-    // difference could be told (without it 0.91, single pairs from 0.81 to 1.32); it is meant for the
-    // limiter's counts and the many small reads.
+    // Commands of one tick go out in one write. The hot path has its explicit pipelines: under `reserve` no
+    // difference could be told (without it 0.91, single pairs from 0.81 to 1.32). The setting is meant for
+    // the limiter's counts and the many small reads.
     enableAutoPipelining: true,
     connectTimeout: 1_000,
     commandTimeout: 500,
-    // A command that timed out stays on its socket. One that went silent without closing (a lost route) would
-    // be kept until the kernel gives up, about 15 minutes; after this long without an awaited answer it is
-    // replaced. Stock asks first whether Redis answers others (services/stock/src/redis/connection.ts).
+    // A command that timed out stays on its socket. A socket that went silent without closing (a lost route)
+    // would be kept until the kernel gives up, after about 15 minutes. So it is replaced after this long
+    // without an awaited answer. Stock asks first whether Redis answers others
+    // (services/stock/src/redis/connection.ts).
     socketTimeout: 2_000,
     // ioredis 6 would wait up to 5 s between attempts; a sale has no 5 s.
     retryStrategy: (attempt) => Math.min(500, 20 * 2 ** Math.min(attempt, 5)),
-    // A primary that was demoted answers READONLY: reconnect, for the address may lead elsewhere now. Never
-    // send again (2): the command carries the run_id of before, and a Redis promoted meanwhile would take it
-    // for its own.
+    // A primary that was demoted answers READONLY. We reconnect, because the address may lead elsewhere now.
+    // The command is never sent again (2): it carries the run_id of before, and a Redis promoted meanwhile
+    // would take it for its own.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
     ...options,
   });
@@ -78,18 +79,18 @@ export async function warnOfDurability(redis: Redis, logger: Logger): Promise<vo
   }
 }
 
-/** Where Redis is: one process, or any node of a cluster, which tells the others. */
+/** Where Redis is: one process, or any node of a cluster. A node tells of the others. */
 export interface RedisAddress {
   url: string;
   isCluster: boolean;
 }
 
-/** Of the Redis process behind a connection, and of the history it writes. */
+/** Identity of the Redis process behind a connection, and of the history it writes. */
 export interface RedisIdentity {
   /**
-   * `run_id` and `master_replid` (docs/recovery.md). Changes at each restart, and at each promotion: run_id
-   * alone would survive a primary that was demoted, took over the data of a replica that lacks the tail, and
-   * was promoted again.
+   * `run_id` and `master_replid` (docs/recovery.md). The pair changes at each restart and at each promotion.
+   * run_id alone would survive when a primary was demoted, took over the data of a replica that lacks the
+   * tail, and was promoted again.
    */
   runId: string;
   isCluster: boolean;
@@ -114,13 +115,13 @@ export async function readRunId(redis: Redis): Promise<string> {
   return (await readIdentity(redis)).runId;
 }
 
-/** Is what answered `INFO replication` a primary of the history that this identity names? */
+/** Tells whether what answered `INFO replication` is a primary of the history that this identity names. */
 export function isSameHistory(runId: string, replication: string): boolean {
   const { replicationId, role } = parseReplication(replication);
   return role === 'master' && replicationId !== undefined && runId.endsWith(`:${replicationId}`);
 }
 
-/** Does a replica follow, by what answered `INFO replication`? */
+/** Tells whether a replica follows, by what answered `INFO replication`. */
 export function hasReplica(replication: string): boolean {
   return parseReplication(replication).hasReplica;
 }

@@ -1,5 +1,5 @@
--- Every item of the lane by SKU. Absolute writes later are safe: nothing runs between this reading and them.
--- By name, for `state` holds two fields of each of up to 1,000 channels beside them.
+-- Reads every item of the lane by SKU. Absolute writes later are safe: nothing runs between this reading and
+-- them. The fields are read by name, because `state` also holds two fields for each of up to 1,000 channels.
 ---@param stateKey string
 ---@param skus string|false its field `skus`
 ---@return table<string, table<string, number>> items fields total, available, held, paid, price

@@ -1,4 +1,5 @@
--- Writes what order decided: state, window, limit, caps. Counts of items and channels are not its business.
+-- Writes what order decided: state, window, limit, caps. The counts of items and channels are written
+-- elsewhere.
 ---@param stateKey string
 ---@param control table ControlState of packages/contracts
 local function writeControl(stateKey, control)

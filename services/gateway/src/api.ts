@@ -14,8 +14,8 @@ import { createReserver, type Reserver } from './upstream/reserver.ts';
 import { createStockClient, type StockClient } from './upstream/stock-client.ts';
 
 /**
- * A request waits for its count at the shared Redis; a count that takes longer than this is made here
- * instead.
+ * A request waits for its count at the shared Redis. When that takes longer than this, the gateway counts by
+ * itself instead.
  */
 const SHARED_COUNT_MS = 100;
 
@@ -69,8 +69,8 @@ function startStockClient(deps: GatewayDeps): StockClient {
 }
 
 /**
- * Reservations have connections of their own: behind a crowd that reads the sale, a batch would wait for a
- * free connection until it is too late for an answer.
+ * Reservations have connections of their own. Behind a crowd that reads the sale, a batch would wait for a
+ * free connection until an answer is too late.
  */
 function startReserver(deps: GatewayDeps): Reserver {
   const { config, logger, lifecycle, registry } = deps;
@@ -114,7 +114,7 @@ function startMemory(
   return memory;
 }
 
-/** The shared Redis may be away, now or later: gateways count by themselves then. */
+/** The shared Redis may be away, now or later. Gateways count by themselves then. */
 function startAdmission({ config, logger, lifecycle }: GatewayDeps, metrics: LimitMetrics): AdmissionDeps {
   const { rateLimitUserMax: userMax, rateLimitAddressMax: addressMax, rateLimitRedisUrl } = config;
   if (rateLimitRedisUrl === undefined) return { userMax, addressMax };

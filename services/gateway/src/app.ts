@@ -31,7 +31,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
     try {
       request.identity = await deps.identifier.identify(request.headers.authorization);
     } catch (error) {
-      // Nobody is signed in, so only the address can bound a flood of bad tokens.
+      // Nobody is signed in here, so only the address can bound a flood of bad tokens.
       await admit(request, reply);
       throw error;
     }

@@ -17,7 +17,7 @@ export interface Config {
   logLevel: string;
   stockUrl: string;
   orderUrl: string;
-  /** Where the states of the sales are heard; absent: nothing is answered from memory. */
+  /** Where the gateway hears the states of the sales. When absent, nothing is answered from memory. */
   redis: RedisAddress | undefined;
   gatewayToken: string;
   tokenKeys: TokenKeys;
@@ -30,21 +30,21 @@ export interface Config {
   trustProxy: string | undefined;
   rateLimitUserMax: number;
   rateLimitAddressMax: number;
-  /** Counts for all gateways together; absent: each counts by itself. */
+  /** The Redis that counts for all gateways together. When absent, each gateway counts by itself. */
   rateLimitRedisUrl: string | undefined;
   requestsMax: number;
   drainMs: number;
-  /** A call to stock answers in a few milliseconds; what takes longer is told to the buyer as unknown. */
+  /** A call to stock answers in a few milliseconds. A longer one is told to the buyer as unknown. */
   stockTimeoutMs: number;
   orderTimeoutMs: number;
   stockConnections: number;
-  /** Batches under way at a time: while all are, reservations gather for the next (D8). */
+  /** Batches under way at a time. While all are, reservations gather for the next one (D8). */
   reserveCallsMax: number;
   /** Reservations in one batch; 1 sends each by itself. */
   reserveBatchCountMax: number;
   /** Reservations that wait for a batch; one more is `overloaded`. */
   reserveQueueCountMax: number;
-  /** How long one may wait for its batch before it is `overloaded`. */
+  /** How long a reservation may wait for its batch before it is `overloaded`. */
   reserveWaitMs: number;
   orderConnections: number;
 }
@@ -74,27 +74,28 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
       max: 1_000_000_000,
     }),
     rateLimitRedisUrl: readRateLimitRedis(reader),
-    // A process answers some thousands a second, so this many are about a second of work: whoever stands
-    // further back would be refused for his wait (RESERVE_WAIT_MS).
+    // A process answers some thousands of requests a second, so this many are about a second of work. Whoever
+    // stands further back would be refused for the wait (RESERVE_WAIT_MS).
     requestsMax: reader.integer('HTTP_REQUESTS_COUNT_MAX', { default: 10_000, min: 1, max: 1_000_000 }),
     // Balancers need a few seconds to learn that a pod leaves.
     drainMs: reader.integer('DRAIN_MS', { default: 5_000, min: 0, max: 60_000 }),
     docsBaseUrl: reader.optional('DOCS_BASE_URL') ?? '',
     stockTimeoutMs: reader.integer('STOCK_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
     orderTimeoutMs: reader.integer('ORDER_TIMEOUT_MS', { default: 2_000, min: 50, max: 30_000 }),
-    // Two keep stock busy while one answer is on its way back; fewer calls are larger ones. Beside four, with
-    // 64 buyers at once: 14 % more reservations a second for 18 % less CPU each (medians of four pairs in one
-    // run).
+    // Two calls keep stock busy while one answer is on its way back, and fewer calls carry more each. Two
+    // calls gave 14 % more reservations a second than four, for 18 % less CPU each, with 64 buyers at once
+    // (medians of four pairs in one run).
     reserveCallsMax: reader.integer('RESERVE_CALLS_MAX', { default: 2, min: 1, max: 256 }),
-    // Two calls of the script, 1.5 ms of Redis' time, so that other sales and the settler get their turn in
-    // between.
+    // This many fill two calls of the script, which is 1.5 ms of Redis' time. Other sales and the settler get
+    // their turn in between.
     reserveBatchCountMax: reader.integer('RESERVE_BATCH_COUNT_MAX', {
       default: 128,
       min: 1,
       max: LIMITS.reserveBatchMax,
     }),
-    // About what one stock process answers in RESERVE_WAIT_MS: what stands further back would be refused for
-    // its age. What one turn of the event loop brings stands here too, also when a call is free for it.
+    // One stock process answers about this many in RESERVE_WAIT_MS, and whatever stands further back would be
+    // refused for its age. What one turn of the event loop brings waits here too, even when a call is free
+    // for it.
     reserveQueueCountMax: reader.integer('RESERVE_QUEUE_COUNT_MAX', {
       default: 8_192,
       min: LIMITS.reserveBatchMax,
@@ -109,7 +110,10 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   return config;
 }
 
-/** Exactly one of a secret, a public key and a JWKS: with two, whoever knows the weaker one signs for all. */
+/**
+ * Exactly one of a secret, a public key and a JWKS may be set. With two, whoever knows the weaker one signs
+ * for all.
+ */
 function readTokenKeys(reader: ConfigReader): TokenKeys {
   const algorithm = reader.optional('JWT_ALGORITHM');
   if (algorithm !== undefined && !ALGORITHM_NAMES.includes(algorithm)) {
@@ -123,12 +127,12 @@ function readTokenKeys(reader: ConfigReader): TokenKeys {
   }
   if (hasSecret || (publicKey === undefined && jwksUrl === undefined)) {
     if (algorithm !== undefined && algorithm !== 'HS256') reader.refuse('JWT_SECRET is a key for HS256');
-    // As long as its hash: 32 bytes (RFC 7518, section 3.2).
+    // The secret must be as long as its hash: 32 bytes (RFC 7518, section 3.2).
     return secretKeys(hasSecret ? reader.secret('JWT_SECRET', 32) : '');
   }
   if (algorithm === 'HS256')
     reader.refuse('JWT_ALGORITHM: HS256 needs JWT_SECRET; a public key is no secret');
-  // '': refused already.
+  // An empty text was refused already.
   if (jwksUrl === '') return secretKeys('');
   if (jwksUrl !== undefined) return jwksKeys(jwksUrl, algorithm);
   try {
@@ -146,7 +150,10 @@ function readRedis(reader: ConfigReader): RedisAddress | undefined {
   return url === undefined ? undefined : { url, isCluster };
 }
 
-/** A write for each request, also for each "no", has no place on the Redis that holds the units. */
+/**
+ * The counts need a Redis of their own: they cost a write for each request, also for each "no", and that has
+ * no place on the Redis that holds the units.
+ */
 function readRateLimitRedis(reader: ConfigReader): string | undefined {
   const url = reader.optionalUrl('RATE_LIMIT_REDIS_URL', ['redis', 'rediss']);
   const stock = reader.optionalUrl('REDIS_URL', ['redis', 'rediss']);
@@ -156,8 +163,8 @@ function readRateLimitRedis(reader: ConfigReader): string | undefined {
 }
 
 /**
- * CIDRs or addresses only: a hop count is not supported by Fastify any more, and `true` lets a client choose
- * its address.
+ * Only CIDRs and addresses are taken. Fastify does not support a hop count any more, and `true` lets a client
+ * choose its address.
  */
 function readTrustProxy(reader: ConfigReader): string | undefined {
   const text = reader.optional('TRUST_PROXY');

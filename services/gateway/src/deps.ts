@@ -25,7 +25,8 @@ export interface ApiDeps {
   isReady: () => boolean;
   docsBaseUrl: string;
   /**
-   * Proxies whose `X-Forwarded-For` is believed: addresses, CIDRs. Absent: the address of the socket counts.
+   * Proxies whose `X-Forwarded-For` is believed: addresses, CIDRs. When absent, the address of the socket
+   * counts.
    */
   trustProxy?: string;
   admission: AdmissionDeps;
@@ -37,7 +38,7 @@ export interface ApiDeps {
   /** `PAYMENTS=sandbox`: buyers may pay by a call of their own, without a provider. */
   isSandbox: boolean;
   reserver: Reserver;
-  /** Absent without `REDIS_URL`: then stock answers everything. */
+  /** Absent without `REDIS_URL`. Stock answers everything then. */
   memory?: SaleMemory;
   stock: StockClient;
   order: OrderClient;
@@ -48,7 +49,10 @@ export type Authenticate = (request: FastifyRequest, reply?: FastifyReply) => Pr
 
 /** What routes work with. */
 export interface RouteDeps extends ApiDeps {
-  /** Runs before the body is read: who may not ask is told so first (the precedence of docs/http-api.md). */
+  /**
+   * Runs before the body is read, so whoever may not ask is told so first (the precedence of
+   * docs/http-api.md).
+   */
   authenticate: Authenticate;
   authenticateAdmin: Authenticate;
   /** For routes that need no token. */

@@ -10,7 +10,9 @@ import { startApi } from './api.ts';
 import { createApp } from './app.ts';
 import { readConfig, type Config } from './config.ts';
 
-/** Opened first, closed last: what answers requests ends before the connections that it uses. */
+/**
+ * What is opened first is closed last: whatever answers requests ends before the connections that it uses.
+ */
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Promise<void> {
   const registry = createRegistry();
   const metrics = await serveMetrics(registry, { host: config.host, port: config.metricsPort });

@@ -41,8 +41,8 @@ export function viewSale(record: SaleRecord, stock: StockState, isAdmin: boolean
 }
 
 /**
- * A sale that ended long ago, of which stock keeps nothing any more: order's last counts, as a state of
- * stock's shape. The clock is our own here, for nothing hangs on it any more.
+ * Shows a sale that ended long ago, of which stock keeps nothing any more. Order's last counts take the shape
+ * of stock's state. The clock is our own here, because nothing depends on it any more.
  */
 export function retiredState({ definition, version, retired }: SaleRecord): StockState | undefined {
   if (retired === undefined) return undefined;
@@ -68,8 +68,8 @@ export function retiredState({ definition, version, retired }: SaleRecord): Stoc
 }
 
 /**
- * As reserve.lua would judge it now: the window by Redis' clock; a sale that is over is closed even if it was
- * paused.
+ * Judges the sale as reserve.lua would now. The window goes by Redis' clock. A sale that is over is closed
+ * even if it was paused.
  */
 function saleState(stock: StockState): SaleState {
   if (stock.gate !== 'open') return 'loading';
@@ -78,14 +78,14 @@ function saleState(stock: StockState): SaleState {
   return stock.now < stock.opensAt ? 'scheduled' : 'open';
 }
 
-/** Two truths (D9): `held` may come back, `final` will not. */
+/** The view tells two truths (D9): `held` may come back, `final` will not. */
 function soldOutOf(count: ItemCounts, state: SaleState): SoldOut {
   if (state === 'closed') return 'final';
   if (count.available > 0) return 'no';
   return count.held > 0 ? 'held' : 'final';
 }
 
-/** Strong tag over everything but the clock, which changes with each answer. */
+/** A strong tag over everything but the clock, which changes with each answer. */
 export function etagOf(sale: Sale): string {
   const { serverTime: _clock, ...stable } = sale;
   return `"${createHash('sha256').update(JSON.stringify(stable)).digest('base64url').slice(0, 22)}"`;

@@ -2,7 +2,7 @@
 export class CommandError extends Error {
   override readonly name: string = 'CommandError';
   readonly code: string = 'SECKILL_COMMAND';
-  /** Of the process: 2 for wrong usage, 1 for everything else. */
+  /** Exit code of the process: 2 for wrong usage, 1 for everything else. */
   readonly exitCode: 1 | 2;
   constructor(message: string, exitCode: 1 | 2 = 1, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });

@@ -6,7 +6,7 @@ import type { Options, Values } from './command-options.ts';
 export interface CommandLine<Given extends Options> {
   help: string;
   options: Given;
-  /** Most words beside the options; default: none. */
+  /** The most words beside the options; default: none. */
   wordsMax?: number;
 }
 
@@ -16,8 +16,8 @@ export interface Parsed<Given extends Options> {
 }
 
 /**
- * Another spelling of an option, taken wherever the option is. Some commands knew a stack's name under it
- * alone.
+ * Another spelling of an option, taken wherever the option is. Some commands knew a stack's name only under
+ * this spelling.
  */
 const ALIASES: Record<string, string> = { stack: 'name' };
 
@@ -77,7 +77,7 @@ function textOf(options: Options, { name, rawName, value, inlineValue }: Token):
     if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
     return '';
   }
-  // A value that looks like an option is a value that was forgotten; a number may be below zero.
+  // A value that looks like an option means that the value was forgotten. A number may be below zero.
   const isOption = inlineValue !== true && value !== undefined && /^-(?![\d.])/.test(value);
   if (value === undefined || isOption) throw new UsageError(`${rawName} wants a value`);
   return value;

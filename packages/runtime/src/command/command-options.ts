@@ -6,9 +6,9 @@ import { resolve } from 'node:path';
 import { UsageError } from './command-error.ts';
 
 export interface Option<Value> {
-  /** Takes no value: it is there or not. */
+  /** A flag takes no value: it is there or not. */
   isFlag: boolean;
-  /** Read when all others were found right, for it touches the disk. */
+  /** A file is read when all other options were found right, because reading touches the disk. */
   isFile?: true;
   /** @throws UsageError: a sentence, or the rest of one that begins with the option's name ("must be …"). */
   read(text: string): Value;
@@ -31,7 +31,7 @@ const fileOption = (read: (text: string) => string): Option<string> => ({
 
 export const flag: Option<boolean> = { isFlag: true, read: () => true };
 
-/** Any words, but some. */
+/** Any text that is not blank. */
 export const words = option((text) => {
   if (text.trim() === '') throw new UsageError('must not be empty');
   return text;
@@ -62,7 +62,7 @@ function readNumber(text: string, min: number, max: number, isWhole: boolean): n
   throw new UsageError(`must be a ${isWhole ? 'whole ' : ''}number from ${min} to ${max}`);
 }
 
-/** Bounds are those beyond which a number is a slip of the finger. */
+/** The bounds are those beyond which a number is a slip of the finger. */
 export const wholeNumber = (min: number, max: number): Option<number> =>
   option((text) => readNumber(text, min, max, true));
 
@@ -133,7 +133,9 @@ export function cannot(verb: string, error: unknown): UsageError {
   return new UsageError(`cannot be ${verb}: ${reasonOf(error)}`, error);
 }
 
-/** A file to be written at the end. That it can be written is seen now, before the work that it is for. */
+/**
+ * A file to be written at the end. Whether it can be written is checked now, before the work that it is for.
+ */
 export const outputFile = fileOption((text) => {
   const file = resolve(words.read(text));
   try {
@@ -151,7 +153,7 @@ export const outputFile = fileOption((text) => {
   return file;
 });
 
-/** A folder for files that are written at the end: made now. */
+/** A folder for files that are written at the end. The folder is made now. */
 export const outputFolder = fileOption((text) => {
   const folder = resolve(words.read(text));
   try {

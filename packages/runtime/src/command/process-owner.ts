@@ -1,5 +1,6 @@
 /**
- * Who holds a name or a data folder: a pid with the moment it started, because a number alone is given again.
+ * Who holds a name or a data folder. The owner is a pid with the moment it started, because a number alone is
+ * given again.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

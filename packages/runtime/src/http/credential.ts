@@ -2,8 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { Problem } from './problem.ts';
 
 /**
- * Each service has a credential of its own; a route names the callers it accepts. Digests are compared, so
- * that neither content nor length leaks by time.
+ * Each service has a credential of its own, and a route names the callers it accepts. Digests are compared,
+ * so that time leaks neither content nor length.
  */
 export function requireCaller<Caller extends string>(tokens: Record<Caller, string>, allowed: Caller[]) {
   const digests = allowed.map((caller) => digest(tokens[caller]));

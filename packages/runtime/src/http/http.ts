@@ -29,7 +29,7 @@ export type Http = FastifyInstance<
 export interface HttpOptions {
   logger: Logger;
   isReady: () => boolean;
-  /** Before `/errors#<code>` in a problem's `type`. */
+  /** The text before `/errors#<code>` in a problem's `type`. */
   docsBaseUrl?: string;
   bodyBytesMax?: number;
   /** Proxies whose `X-Forwarded-For` is believed; none by default. */
@@ -37,12 +37,12 @@ export interface HttpOptions {
 }
 
 /**
- * What was said to a client that does not speak HTTP is on its way by then; a client need not close, so we
- * do.
+ * The wait before a client that does not speak HTTP is cut off. The answer is on its way by then. Such a
+ * client need not close, so we do.
  */
 const HANG_UP_MS = 1_000;
 
-// A caller's request id goes into logs and headers: short, and nothing that could break a line.
+// A caller's request id goes into logs and headers, so it is short and has nothing that could break a line.
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
@@ -50,11 +50,11 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
  * request ids, health routes. It assembles and never listens.
  */
 export function createHttp(options: HttpOptions): Http {
-  // The base type on purpose: Fastify's generics would otherwise carry pino's class into every route.
+  // The base type is used on purpose: Fastify's generics would otherwise carry pino's class into every route.
   const logger: FastifyBaseLogger = options.logger;
   const app = Fastify({
     loggerInstance: logger,
-    // One line per request is the app's own choice, not two of Fastify's.
+    // The app itself writes one line per request. Fastify's own two are switched off.
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: options.trustProxy ?? false,
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
@@ -62,15 +62,17 @@ export function createHttp(options: HttpOptions): Http {
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     },
-    // Longer than undici's 4 s for idle sockets, so that a client never writes into a socket we are closing.
+    // The time is longer than undici's 4 s for idle sockets, so that a client never writes into a socket we
+    // are closing.
     keepAliveTimeout: 72_000,
     requestTimeout: 10_000,
-    // Without a byte either way: whoever does not read its answer would keep it, and all that waits behind
-    // it, for ever. Longer than the slowest call between services, 15 s.
+    // The longest time without a byte either way. A client that does not read its answer would otherwise keep
+    // it, and all that waits behind it, for ever. The time is longer than the slowest call between services,
+    // 15 s.
     connectionTimeout: 30_000,
     http: {
-      // Whoever sends byte by byte holds a connection, not a request: 5 s for the headers, 10 s for all of
-      // it.
+      // Whoever sends byte by byte holds a connection, not a request. The headers have 5 s, all of the
+      // request has 10 s.
       headersTimeout: 5_000,
       // Node looks every 30 s by default, and the bounds above would be as long.
       connectionsCheckingInterval: 1_000,
@@ -103,7 +105,7 @@ export function createHttp(options: HttpOptions): Http {
     sendProblem(request, reply, problem, options);
   });
   answerUnknownRoutes(app, allowedOn, options);
-  // After token and limits, before anything is made of the request.
+  // This runs after token and limits, before anything is made of the request.
   app.addHook('preParsing', async (request) => {
     if (hasMalformedPath(request.raw)) throw malformedPath();
   });
@@ -131,7 +133,7 @@ function closeAfterAnswer(app: Http, isReady: () => boolean): void {
   });
 }
 
-/** Asked by orchestrators and balancers: exempt from limits and shedding. */
+/** Orchestrators and balancers ask these routes, so they are exempt from limits and shedding. */
 export function isHealthRoute(request: Pick<FastifyRequest, 'routeOptions'>): boolean {
   const { url } = request.routeOptions;
   return url === '/livez' || url === '/readyz';
@@ -142,8 +144,8 @@ function malformedPath(): Problem {
 }
 
 /**
- * Many clients name a JSON body on every call, also where they send none. An empty one is an absent one; a
- * route that needs a body refuses it as missing.
+ * Many clients name a JSON body on every call, also where they send none. An empty body counts as an absent
+ * one. A route that needs a body refuses it as missing.
  */
 function acceptEmptyJson(app: Http): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
@@ -169,8 +171,9 @@ function collectMethods(app: Http): AllowedOn {
 }
 
 /**
- * 405 where the path exists under another method, else 404. Said before the body is looked at: Fastify would
- * answer 400 or 415 to a body, or a `QUERY` without one, of a route that there is not.
+ * Answers 405 where the path exists under another method, else 404. The answer comes before the body is
+ * looked at. Fastify would answer 400 or 415 to a body, or to a `QUERY` without one, on a route that does not
+ * exist.
  */
 function answerUnknownRoutes(app: Http, allowedOn: AllowedOn, options: HttpOptions): void {
   const refuse = (request: FastifyRequest, reply: FastifyReply): Problem => {
@@ -186,7 +189,7 @@ function answerUnknownRoutes(app: Http, allowedOn: AllowedOn, options: HttpOptio
   });
 }
 
-/** What is not HTTP never becomes a request: the answer is written to the socket by hand. */
+/** What is not HTTP never becomes a request, so the answer is written to the socket by hand. */
 function answerMalformed(
   error: ConnectionError,
   socket: Socket,
@@ -197,8 +200,8 @@ function answerMalformed(
     socket.destroy();
     return;
   }
-  // Node's own time-outs do not look at a connection again that had an error, and it would hold up the end as
-  // well.
+  // Node's own time-outs do not look again at a connection that had an error. Such a connection would also
+  // hold up the end of the process.
   const hangUp = setTimeout(() => socket.destroy(), HANG_UP_MS);
   socket.once('close', () => {
     clearTimeout(hangUp);
@@ -237,8 +240,8 @@ function answerMalformed(
 }
 
 /**
- * Of a request whose method Node's parser does not know; '' for what is no request at all, as a TLS
- * handshake.
+ * The path of a request whose method Node's parser does not know. The path is '' for what is no request at
+ * all, such as a TLS handshake.
  */
 function pathOf({ rawPacket }: ConnectionError): string {
   const line = rawPacket instanceof Buffer ? rawPacket.subarray(0, 2_048).toString('latin1') : '';

@@ -8,8 +8,8 @@ const malformed = new WeakSet<IncomingMessage>();
 
 /**
  * The URL that a request is routed by. Fastify answers a path that it cannot decode, or with too long a part,
- * before any hook runs: such a request would pass by token, limits, shedding, security headers, metrics and
- * log. So the part is replaced, the request goes its route's way, and whoever may ask is told in the end that
+ * before any hook runs. Such a request would pass by token, limits, shedding, security headers, metrics and
+ * log. So the part is replaced and the request goes its route's way. In the end, whoever may ask is told that
  * the path is malformed.
  */
 export function routableUrl(request: IncomingMessage): string {

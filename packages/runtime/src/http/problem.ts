@@ -43,8 +43,8 @@ export function problemDocument(
 }
 
 /**
- * The first listed of zh and en decides; quality values are ignored on purpose: clients list their favourite
- * first.
+ * The first listed of zh and en decides. Quality values are ignored on purpose, because clients list their
+ * favourite first.
  */
 export function languageOf(acceptLanguage: string | undefined): 'zh' | 'en' {
   const first = acceptLanguage

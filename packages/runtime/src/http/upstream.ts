@@ -21,11 +21,11 @@ export interface UpstreamAnswer {
 export interface UpstreamCall {
   method: 'GET' | 'POST' | 'PUT';
   path: string;
-  /** JSON, or bytes that go as they are. */
+  /** JSON, or bytes that are sent as they are. */
   body?: unknown;
   headers?: Record<string, string>;
   timeoutMs?: number;
-  /** Ends the call, in place of the time-out's own. */
+  /** A signal that ends the call, in place of the time-out's own. */
   signal?: AbortSignal;
 }
 
@@ -48,7 +48,7 @@ export class Upstream {
     this.#options = options;
     this.#pool = new Pool(options.url, {
       connections: options.connections,
-      // One request per connection at a time: an answer that hangs holds up nobody behind it.
+      // A connection carries one request at a time, so an answer that hangs holds up nobody behind it.
       pipelining: 1,
       connect: { timeout: 1_000 },
       // undici's own default is 300 s.
@@ -70,7 +70,7 @@ export class Upstream {
           ...call.headers,
         },
         body: toPayload(call.body),
-        // The whole call, waiting for a free connection included.
+        // This bounds the whole call, including the wait for a free connection.
         signal: call.signal ?? AbortSignal.timeout(timeoutMs),
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,

@@ -9,15 +9,15 @@ export interface RejectedMessage {
 }
 
 /**
- * A message of 1 MiB, the most Kafka takes by default, is 4/3 of that in base64; the topic has to hold it.
+ * A message of 1 MiB, the most Kafka takes by default, is 4/3 of that in base64. The topic has to hold it.
  */
 export const DEAD_LETTER_BYTES_MAX = 2 * 1_024 * 1_024;
 /** One letter, in bytes: below the topic's limit with room for Kafka's own framing. */
 const LETTER_BYTES_MAX = DEAD_LETTER_BYTES_MAX - 64 * 1_024;
 
 /**
- * Resolves when Kafka confirmed them; only then may the offset pass them, or they are gone. A crash between
- * the two publishes them again.
+ * Resolves when Kafka confirmed the letters. Only then may the offset pass the messages, or they are gone. A
+ * crash between the two publishes them again.
  * @throws what `Publisher.publish` throws
  */
 export async function publishDeadLetters(
@@ -30,17 +30,17 @@ export async function publishDeadLetters(
 }
 
 /**
- * The message as it was, if that fits; a message can be far larger unpacked than Kafka counted (gzip, control
- * characters in headers). What does not fit is left out and said so: topic, partition and offset still name
- * the original. A letter that Kafka refused would stop its partition for ever, and with it, in kafkajs, all
- * others of the broker.
+ * The message as it was, if that fits. A message can be far larger unpacked than Kafka counted (gzip, control
+ * characters in headers). What does not fit is left out, and the letter says so: topic, partition and offset
+ * still name the original. A letter that Kafka refused would stop its partition for ever. In kafkajs it would
+ * also stop all other partitions of the broker.
  */
 function toLetter({ topic, partition }: Batch, { message, error }: RejectedMessage): OutgoingMessage {
   const place = {
     topic,
     partition,
     offset: message.offset.toString(),
-    // Bounded: an error may quote its input.
+    // The text is bounded, because an error may quote its input.
     error: error.slice(0, 500),
   };
   const whole: DeadLetter = {
@@ -53,7 +53,7 @@ function toLetter({ topic, partition }: Batch, { message, error }: RejectedMessa
   const letter: OutgoingMessage = {
     key: message.key ?? '',
     value: JSON.stringify(whole),
-    // A real one has 55 characters (W3C Trace Context).
+    // A real traceparent has 55 characters (W3C Trace Context).
     ...(traceparent === undefined || traceparent.length > 64
       ? {}
       : { headers: { [HEADERS.traceparent]: traceparent } }),

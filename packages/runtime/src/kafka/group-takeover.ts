@@ -8,7 +8,7 @@ import { systemClock, type Clock } from '../clock.ts';
 export interface MemberStore {
   /** Tells that this member lives. @returns the members that have not told for `MEMBER_SILENT_MS`. */
   renew(memberId: string): Promise<string[]>;
-  /** As `renew`, before this process has joined the group. */
+  /** Does as `renew`, before this process has joined the group. */
   readSilent(): Promise<string[]>;
   forget(memberId: string): Promise<void>;
 }
@@ -25,8 +25,8 @@ const RENEW_MS = 400;
  */
 const EVICT_MS = 2_000;
 /**
- * Who could not reach the store itself does not judge others. Two renewals in a row within this time are
- * needed.
+ * A process that could not reach the store itself does not judge others. Two renewals in a row within this
+ * time are needed.
  */
 const TRUSTED_MS = 1_000;
 
@@ -41,10 +41,10 @@ export interface TakeoverOptions {
 
 /**
  * Frees the partitions of a member that died. Kafka itself waits for the group's session time, 10 s, before
- * it gives them to another: units of a hold that ended would come back that much later (INV-5 asks for 2 s),
+ * it gives them to another. Units of a hold that ended would come back that much later (INV-5 asks for 2 s),
  * and so would rows. Any client may tell Kafka that a member leaves. Measured takeovers stand in
- * docs/recovery.md. Nothing hangs on the guess being right: offsets are the store's, and what two processes
- * do at the same time is done once.
+ * docs/recovery.md. A wrong guess harms nothing: offsets are the store's, and what two processes do at the
+ * same time is done once.
  */
 export class GroupTakeover {
   readonly #options: TakeoverOptions;
@@ -59,7 +59,8 @@ export class GroupTakeover {
   }
 
   /**
-   * The group has given us this name. Kafka gives another one when it has removed us, as after a long freeze.
+   * The group has given us this name. Kafka gives another one when it has removed us, for example after a
+   * long freeze.
    */
   async joined(memberId: string): Promise<void> {
     const before = this.#memberId;
@@ -91,7 +92,8 @@ export class GroupTakeover {
     const now = this.#clock.now();
     const isTrusted = now - this.#renewedAt < TRUSTED_MS;
     this.#renewedAt = now;
-    // Beside the renewals: whoever waited here for a coordinator that is away would seem dead to the others.
+    // This runs beside the renewals: a member that waited here for a coordinator that is away would seem dead
+    // to the others.
     if (!isTrusted || silent.length === 0 || this.#isEvicting) return;
     this.#isEvicting = true;
     void this.#evictAll(silent).finally(() => {
@@ -104,7 +106,7 @@ export class GroupTakeover {
     const { groupId, members, evict, log } = this.#options;
     try {
       for (const dead of silent) {
-        // An eviction takes time, and who was silent may have come back meanwhile.
+        // An eviction takes time, and a silent member may have come back meanwhile.
         if (!(await members.readSilent()).includes(dead)) continue;
         log.error('a member of the group is silent and leaves', { groupId, memberId: dead });
         const late = new AbortController();
@@ -127,7 +129,7 @@ export class GroupTakeover {
   }
 }
 
-/** What kafkajs has inside and does not offer: the group's coordinator takes a leave for any member. */
+/** What kafkajs has inside and does not offer. The group's coordinator takes a leave for any member. */
 interface Cluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
@@ -137,8 +139,9 @@ interface Cluster {
 }
 
 /**
- * Over a connection of its own, for a death is rare. kafkajs' admin client cannot remove a member, and its
- * consumer only itself, so the cluster is made as kafkajs' own `Kafka.admin` makes one (2.2.4, src/index.js).
+ * Uses a connection of its own, because a death is rare. kafkajs' admin client cannot remove a member, and
+ * its consumer can remove only itself. So the cluster is made as kafkajs' own `Kafka.admin` makes one (2.2.4,
+ * src/index.js).
  * @throws kafkajs' own error. A member that the group does not know has left already, and is no error.
  */
 export async function removeMember(kafka: Kafka, groupId: string, memberId: string): Promise<void> {

@@ -1,15 +1,15 @@
 import type { Consumer, Kafka } from 'kafkajs';
 import { systemClock } from '../clock.ts';
 
-/** Between two commits, milliseconds: lag is told this late, and as much is read again after a kill. */
+/** Milliseconds between two commits. Lag is told this late, and as much is read again after a kill. */
 const COMMIT_MS = 200;
 
 /**
  * Tells Kafka how far a group has read: five times a second for all partitions, instead of kafkajs' own
- * commit after each batch of each partition. Each commit is a record that the broker writes and flushes: they
- * were two fifths of what Kafka did for a reservation (142 against 88 µs of CPU, medians of four runs at
- * 2,000 a second over 12 partitions). Only for those whose truth is elsewhere, or who may do twice what they
- * did: intake and settler.
+ * commit after each batch of each partition. Each commit is a record that the broker writes and flushes.
+ * These commits were two fifths of what Kafka did for a reservation (142 against 88 µs of CPU, medians of
+ * four runs at 2,000 a second over 12 partitions). Only groups whose truth is elsewhere, or which may do
+ * twice what they did, may use this: intake and settler.
  */
 export class KafkaCommits {
   readonly #consumer: Pick<Consumer, 'commitOffsets'>;
@@ -24,23 +24,23 @@ export class KafkaCommits {
     this.#logger = logger;
   }
 
-  /** Changes with each assignment: what was read under an earlier one may be another's by now. */
+  /** The number changes with each assignment: what was read under an earlier one may be another's by now. */
   get generation(): number {
     return this.#generation;
   }
 
-  /** The group reads on from here. */
+  /** Notes that the group reads on from here. */
   note(partition: number, next: bigint, generation = this.#generation): void {
     if (generation === this.#generation) this.#next.set(partition, next);
   }
 
-  /** Partitions have moved: another may have read further. */
+  /** Notes that partitions have moved: another member may have read further. */
   forget(): void {
     this.#generation += 1;
     this.#next.clear();
   }
 
-  /** Until the signal aborts. */
+  /** Commits until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.commit();
@@ -58,7 +58,8 @@ export class KafkaCommits {
         [...noted].map(([partition, next]) => ({ topic: this.#topic, partition, offset: next.toString() })),
       );
     } catch (error) {
-      // With the next commit: a partition may never have another message, and would seem unread for ever.
+      // The offset goes with the next commit. A partition may never have another message, and would seem
+      // unread for ever.
       if (generation === this.#generation) this.#next = new Map([...noted, ...this.#next]);
       this.#logger.debug('offsets were not committed', { topic: this.#topic, error: String(error) });
     }

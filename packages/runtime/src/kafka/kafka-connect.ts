@@ -6,10 +6,11 @@ import type { Logger } from '../logger.ts';
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 
 /**
- * Kafka may be away while a process starts: what does not need it goes on, and what does waits here until it
- * is back. `connect` is repeated for as long as it fails, so it must not leave half a connection behind.
+ * Kafka may be away while a process starts. What does not need Kafka goes on, and what does waits here until
+ * Kafka is back. `connect` is repeated for as long as it fails, so it must not leave half a connection
+ * behind.
  * @returns what `connect` returned; undefined once the signal aborted. Then kafkajs' own attempt of about 5 s
- * is left to itself, for the process ends.
+ * is left to itself, because the process ends.
  */
 export async function connectKafka<Result>(
   connect: () => Promise<Result>,
@@ -39,13 +40,13 @@ export class KafkaRefusedError extends Error {
   readonly code = 'SECKILL_KAFKA_REFUSED';
 }
 
-/** A broker that is just starting may not know its users yet; 6 s together. */
+/** The retries take 6 s together, because a broker that is just starting may not know its users yet. */
 const ATTEMPTS_MAX = 5;
 
 /**
- * Asked once, before a process says that it is ready: a wrong password or certificate must stop a rollout at
- * its first pod, and one that starts again reads them anew. A Kafka that is away takes 4 s and stops nothing
- * (`connectKafka` waits).
+ * Asks Kafka once, before a process says that it is ready. A wrong password or certificate must stop a
+ * rollout at its first pod, and a pod that starts again reads them anew. A Kafka that is away takes 4 s and
+ * stops nothing (`connectKafka` waits).
  * @throws KafkaRefusedError
  */
 export async function checkKafkaAccess(
@@ -75,8 +76,8 @@ const isPasswordError = (error: Error): boolean => error.name === 'KafkaJSSASLAu
 
 /**
  * Kafka knows no such user or password or does not allow what was asked, or its certificate is not one that
- * we trust: not mended by asking again. kafkajs gives the name of a failed authentication to one that was cut
- * off too (#1550).
+ * we trust. Asking again does not mend this. kafkajs also gives the name of a failed authentication to one
+ * that was cut off (#1550).
  */
 export function isRefusal(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;

@@ -1,14 +1,16 @@
 import { X509Certificate } from 'node:crypto';
 import type { ConfigReader } from '../config.ts';
 
-/** How a Kafka lets us in; empty for one that takes everybody, over a plain connection. */
+/**
+ * How a Kafka lets us in. The settings are empty for a Kafka that takes everybody, over a plain connection.
+ */
 export interface KafkaAccess {
   /**
-   * Certificates in PEM that the brokers' are verified against; nothing else is trusted, the system's
-   * neither.
+   * Certificates in PEM that the brokers' certificates are verified against. Nothing else is trusted, not
+   * even the system's certificates.
    */
   ca?: string;
-  /** By SCRAM-SHA-512, and over TLS alone. */
+  /** The user logs in by SCRAM-SHA-512, and over TLS alone. */
   user?: { username: string; password: string };
 }
 
@@ -22,9 +24,9 @@ export function readKafkaSettings(reader: ConfigReader): KafkaSettings {
 }
 
 /**
- * KAFKA_TLS_CA switches TLS on, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD name the user. What is half there
- * is refused: a client that falls back to a plain connection, or to no user, tells everybody on the way what
- * it says.
+ * KAFKA_TLS_CA switches TLS on. KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD name the user. Half a setting is
+ * refused: a client that falls back to a plain connection, or to no user, tells everybody on the way what it
+ * says.
  */
 export function readKafkaAccess(reader: ConfigReader): KafkaAccess {
   const ca = reader.secretOrValue('KAFKA_TLS_CA');
@@ -44,7 +46,10 @@ export function readKafkaAccess(reader: ConfigReader): KafkaAccess {
   return { ca, user: { username, password } };
 }
 
-/** Of several, Node's TLS would leave out what it cannot read, without a word. */
+/**
+ * Checks each certificate by itself. From a list of several, Node's TLS would leave out what it cannot read,
+ * without a word.
+ */
 function isCertificates(pem: string): boolean {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
   try {

@@ -10,20 +10,20 @@ const { Kafka: KafkaClient, logLevel } = kafkajs;
 
 export type { Kafka, Producer };
 
-/** The password is in no log: kafkajs tells of `sasl` whether it is there. */
+/** The password is in no log: kafkajs only tells whether `sasl` is there. */
 export function createKafka({ brokers, ca, user }: KafkaSettings, clientId: string, logger: Logger): Kafka {
   mendKafkaTimer();
   return new KafkaClient({
     clientId,
     brokers,
-    // Said aloud, because NODE_TLS_REJECT_UNAUTHORIZED=0 decides where nothing is said.
+    // This is said explicitly, because NODE_TLS_REJECT_UNAUTHORIZED=0 decides where nothing is said.
     ...(ca === undefined ? {} : { ssl: { ca, rejectUnauthorized: true } }),
     ...(user === undefined ? {} : { sasl: { mechanism: 'scram-sha-512', ...user } }),
     // A broker's first handshake took up to 330 ms, further ones 30 to 70 (two cores at load 6): a busy
     // machine needs more.
     connectionTimeout: ca === undefined ? 1_000 : 3_000,
     requestTimeout: 10_000,
-    // Bounded: after about 5 s the caller hears of it and decides.
+    // The retries are bounded: after about 5 s the caller hears of the failure and decides.
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 6 },
     logLevel: logLevel.WARN,
     logCreator:
@@ -63,7 +63,7 @@ function isKafkaJsError(error: unknown): error is Error {
 }
 
 /**
- * Kafka did not confirm what was published, and may do so when asked again. Any other error is a bug of ours.
+ * Kafka did not confirm what was published, and may do so when asked again. Any other error is our own bug.
  */
 export function isKafkaAway(error: unknown): boolean {
   return error instanceof PublishError || isKafkaJsError(error);
@@ -72,9 +72,9 @@ export function isKafkaAway(error: unknown): boolean {
 type Sender = Pick<Producer, 'send'>;
 
 /**
- * `acks: -1` and not idempotent: kafkajs' idempotent producer can acknowledge a message it lost, while a
- * duplicate is harmless to us. And since `send()` may resolve without having sent everything after a
- * leader moved, the answer must name every partition we sent to (D3).
+ * Publishes with `acks: -1` and not idempotent: kafkajs' idempotent producer can acknowledge a message it
+ * lost, while a duplicate is harmless to us. `send()` may resolve without having sent everything after a
+ * leader moved. So the answer must name every partition we sent to (D3).
  */
 export function createPublisher(producer: Sender): Publisher {
   return {
@@ -128,13 +128,13 @@ export interface Batch {
 
 export interface BatchContext {
   /**
-   * Keeps our place in the group; throws when the group is being rearranged, and the batch must be left
+   * Keeps our place in the group. Throws when the group is being rearranged, and the batch must be left
    * alone.
    */
   heartbeat(): Promise<void>;
-  /** Everything up to this offset is stored for good. */
+  /** Tells that everything up to this offset is stored for good. */
   resolve(offset: bigint): void;
-  /** Reads on from this offset; the rest of the batch is void. */
+  /** Reads on from this offset. The rest of the batch is void. */
   seek(offset: bigint): void;
   /** Aborts when the consumer stops. */
   signal: AbortSignal;
@@ -147,7 +147,9 @@ export interface PartitionOffsets {
   low: bigint;
   /** The offset of the next message. */
   high: bigint;
-  /** Where the group would read on, by Kafka's own memory: a hint. Absent: it remembers nothing. */
+  /**
+   * Where the group would read on, by Kafka's own memory. This is a hint. Absent: Kafka remembers nothing.
+   */
   committed?: bigint;
 }
 
@@ -155,9 +157,9 @@ export interface PartitionOffsets {
 export interface Assignment {
   topic: string;
   partitions: number[];
-  /** Before `seek`, which overwrites `committed`. @throws kafkajs' own error. */
+  /** Must be called before `seek`, which overwrites `committed`. @throws kafkajs' own error. */
   readOffsets: () => Promise<PartitionOffsets[]>;
-  /** Where to read on; a batch fetched before may still come. */
+  /** Tells where to read on. A batch fetched before may still come. */
   seek: (partition: number, offset: bigint) => void;
   /** Aborts when the consumer stops. */
   signal: AbortSignal;
@@ -172,11 +174,11 @@ export interface ConsumerOptions {
   /** Partitions handled at the same time. */
   concurrency: number;
   onBatch: (batch: Batch, context: BatchContext) => Promise<void>;
-  /** Partitions may have moved: what is remembered about positions is void. */
+  /** Tells that partitions may have moved: what is remembered about positions is void. */
   onAssigned: (assignment: Assignment) => void;
   /**
-   * kafkajs gave up and will not come back by itself, or a batch met an error that is not Kafka's: end the
-   * process.
+   * Called when kafkajs gave up and will not come back by itself, or when a batch met an error that is not
+   * Kafka's. The process must end.
    */
   onFail: (error: unknown) => void;
 }
@@ -192,7 +194,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     groupId: options.groupId,
     allowAutoTopicCreation: false,
     sessionTimeout: 10_000,
-    // A rearrangement of the group is heard of with the next heartbeat.
+    // A rearrangement of the group is noticed with the next heartbeat.
     heartbeatInterval: 500,
     rebalanceTimeout: 30_000,
     // The default of 5 s delays every disconnect by as much.
@@ -201,8 +203,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
       initialRetryTime: 100,
       maxRetryTime: 1_000,
       retries: 10,
-      // kafkajs would start again after our stop, when a crash was under way: a member nobody can stop any
-      // more.
+      // When a crash was under way, kafkajs would start again after our stop. It would be a member that
+      // nobody can stop any more.
       restartOnFailure: async () => !abort.signal.aborted,
     },
   });
@@ -210,7 +212,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
   const commits = new KafkaCommits(consumer, options.topic.name, options.kafka.logger());
   const seek = (partition: number, offset: bigint) => {
     consumer.seek({ topic: options.topic.name, partition, offset: offset.toString() });
-    // Also backwards: what Kafka remembers beyond it would look like something that Postgres has lost.
+    // The commit may also go backwards: what Kafka remembers beyond it would look like something that
+    // Postgres has lost.
     commits.note(partition, offset);
   };
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
@@ -222,15 +225,15 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     options.onAssigned({ topic, partitions, readOffsets, seek, signal: abort.signal });
   });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
-    // With restart:true kafkajs leaves and rejoins on its own; with false it is dead while the process lives
-    // on.
+    // With restart:true kafkajs leaves and rejoins on its own. With restart:false it is dead while the
+    // process lives on.
     if (!payload.restart && !abort.signal.aborted) options.onFail(payload.error);
   });
   const watching = takeover?.run(abort.signal);
   try {
     await run(consumer, options, { seek, commits, signal: abort.signal });
   } catch (error) {
-    // The caller starts anew; half a consumer would keep its connections, and a place in the group.
+    // The caller starts anew. Half a consumer would keep its connections, and a place in the group.
     abort.abort();
     await watching;
     await consumer.disconnect().catch(() => undefined);
@@ -254,7 +257,7 @@ function createTakeover({ kafka, groupId }: ConsumerOptions, members: MemberStor
   });
 }
 
-/** Over a connection of its own: it is asked once an assignment. */
+/** Uses a connection of its own, because it is asked only once an assignment. */
 async function readPartitionOffsets(
   { kafka, groupId, topic: { name } }: Pick<ConsumerOptions, 'kafka' | 'groupId' | 'topic'>,
   partitions: number[],
@@ -262,7 +265,8 @@ async function readPartitionOffsets(
   const admin = kafka.admin();
   try {
     await admin.connect();
-    // Committed first: what the group stores meanwhile must not look like something it has lost.
+    // The committed offsets are read first: what the group stores meanwhile must not look like something it
+    // has lost.
     const groups = await admin.fetchOffsets({ groupId, topics: [name] });
     const committed = new Map(
       groups.flatMap((group) => group.partitions).map(({ partition, offset }) => [partition, BigInt(offset)]),

@@ -2,8 +2,8 @@ import type { OutgoingMessage } from './kafka.ts';
 
 /**
  * Kafka refuses a batch of records beyond `message.max.bytes` (1 MiB by default), and would refuse it for
- * ever. A batch is what one publish has for one partition, and chance may bring it all to the same: so a
- * whole publish stays below, with as much again for the frame of each record.
+ * ever. A batch is what one publish has for one partition, and chance may bring the whole publish to the same
+ * partition. So a whole publish stays below the limit, with as much again for the frame of each record.
  */
 export const PUBLISH_BYTES_MAX = 512 * 1_024;
 
@@ -14,7 +14,8 @@ export const PUBLISH_BYTES_MAX = 512 * 1_024;
 const RECORD_BYTES = 128;
 
 /**
- * Cuts what is to be published, in order. A message larger than a part goes alone; one of ours is below 6 kB.
+ * Cuts what is to be published into parts, in order. A message larger than a part goes alone. One of our
+ * messages is below 6 kB.
  */
 export function splitByBytes(messages: OutgoingMessage[], bytesMax = PUBLISH_BYTES_MAX): OutgoingMessage[][] {
   const parts: OutgoingMessage[][] = [];

@@ -14,7 +14,7 @@ export interface Identity {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set by `authenticate`; reading it on a route without that hook is our bug. */
+    /** `authenticate` sets this. Reading it on a route without that hook is our bug. */
     identity: Identity;
   }
 }
@@ -36,11 +36,11 @@ export interface Identifier {
   identify(authorization: string | undefined): Promise<Identity>;
 }
 
-/** A key that was taken back is believed this long. */
+/** How long a key that was taken back is still believed. */
 const KNOWN_MS_MAX = 60_000;
-/** With tokens of 280 bytes 450 bytes each (measured): 45 MB. */
+/** Tokens of 280 bytes take 450 bytes each (measured), so this many take 45 MB. */
 const KNOWN_COUNT_MAX = 100_000;
-/** Beyond this a token is verified each time and not kept. */
+/** A token that is longer than this is verified each time and not kept. */
 const KNOWN_LENGTH_MAX = 2_048;
 
 const REQUIRED_CLAIMS = ['sub', 'exp'];
@@ -85,13 +85,14 @@ type Claims = Omit<IdentityOptions, 'keys'>;
 
 /**
  * Checks a token in this thread. jose hands each token to WebCrypto's pool, and the hand-over costs 40 µs of
- * CPU. The hash and the claims cost 5 (20,000 tokens, each seen once; 40 were a third of what the gateway did
- * for a reservation).
+ * CPU. The hash and the claims cost 5 µs (20,000 tokens, each seen once). The 40 µs were a third of what the
+ * gateway did for a reservation.
  */
 function verifyBySecret({ secret, algorithms }: SecretKeys, { issuer, audience }: Claims): Verify {
   const check = createVerifier({
     key: secret,
-    // Pinned: the token does not choose how it is checked, so `alg: none` and key confusion end here.
+    // The algorithms are pinned: the token does not choose how it is checked, so `alg: none` and key
+    // confusion end here.
     algorithms,
     // fast-jwt looks at a claim only if it is there.
     requiredClaims: [
@@ -106,7 +107,7 @@ function verifyBySecret({ secret, algorithms }: SecretKeys, { issuer, audience }
     try {
       return check(token) as JWTPayload;
     } catch (error) {
-      // A date that no calendar has is a RangeError; whatever it is, the token is the reason.
+      // A date that no calendar has is a RangeError. Whatever the error is, the token is the reason.
       throw error instanceof TokenError
         ? error
         : TokenError.wrap(error as Error, 'FAST_JWT_VERIFY_ERROR', 'token');
@@ -130,7 +131,7 @@ function verifyByPublicKey({ key, algorithms }: PublicKeys, { issuer, audience }
   };
 }
 
-/** Whether the token is bad, or we cannot tell because the issuer's keys are out of reach. */
+/** Tells whether the token is bad, or whether the issuer's keys are out of reach and we cannot tell. */
 function toProblem(error: unknown): unknown {
   const isUnreachable =
     error instanceof errors.JWKSTimeout ||

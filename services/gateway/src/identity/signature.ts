@@ -13,12 +13,11 @@ export interface SignatureVerifier {
 const TOLERANCE_SECONDS = 300;
 
 /**
- * Several secrets: during a rotation the provider signs with the new one while notices under the old are
- * under way.
- *
- * The library `standardwebhooks` makes text of the body first. Bytes that are not UTF-8 would become others
- * on the way, and a notice that was signed would be refused; so its few lines are here, over bytes. The tests
- * sign with the library.
+ * There are several secrets because, during a rotation, the provider signs with the new one while notices
+ * under the old one are under way.
+ * The few lines of the library `standardwebhooks` stand here, over bytes. The library makes text of the body
+ * first. Bytes that are not UTF-8 would become others on the way, and a notice that was signed would be
+ * refused. The tests sign with the library.
  */
 export function createSignatureVerifier(secrets: string[]): SignatureVerifier {
   const keys = secrets.map((secret) => Buffer.from(secret.replace(/^whsec_/, ''), 'base64'));
@@ -40,7 +39,7 @@ export function createSignatureVerifier(secrets: string[]): SignatureVerifier {
         .map((one) => Buffer.from(one.slice('v1,'.length)));
       // Every pair is compared, whichever matches.
       const matches = keys.flatMap((key) => {
-        // Headers are Latin-1 to Node: these are the bytes that came.
+        // Node reads headers as Latin-1, so these are the bytes that came.
         const digest = createHmac('sha256', key)
           .update(`${id}.${at}.`, 'latin1')
           .update(bytes)

@@ -32,7 +32,7 @@ const ALGORITHMS: Record<string, string[]> = {
   ed25519: ['EdDSA'],
 };
 const ASYMMETRIC = [...new Set(Object.values(ALGORITHMS).flat())];
-/** Of 2048 bits, as RFC 7518, section 3.3 asks. */
+/** The key has at least 2048 bits, as RFC 7518, section 3.3 asks. */
 const RSA_BITS_MIN = 2_048;
 
 export const ALGORITHM_NAMES = ['HS256', ...ASYMMETRIC];
@@ -43,7 +43,7 @@ export function secretKeys(secret: string): SecretKeys {
 
 /** @throws TokenKeyError when this is no public key, or not one for the algorithm. */
 export function publicKeys(pem: string, algorithm: string | undefined): PublicKeys {
-  // Node would derive the public key; but whoever only verifies must not be able to sign.
+  // Node would derive the public key, but whoever only verifies must not be able to sign.
   if (pem.includes('PRIVATE KEY')) throw new TokenKeyError('this is a private key');
   const key = readPem(pem);
   const { asymmetricKeyType: type = '', asymmetricKeyDetails: details } = key;
@@ -67,8 +67,8 @@ function readPem(pem: string): KeyObject {
 }
 
 /**
- * Keys that rotate: an unknown key id makes us look again, at most every 10 s, so that forged ones cannot
- * make us flood the issuer; what was found is kept for 10 minutes.
+ * Keys that rotate. An unknown key id makes us look again, at most every 10 s, so that forged ids cannot make
+ * us flood the issuer. What was found is kept for 10 minutes.
  */
 export function jwksKeys(url: string, algorithm: string | undefined, cooldownMs = 10_000): PublicKeys {
   const key = createRemoteJWKSet(new URL(url), {
@@ -76,6 +76,6 @@ export function jwksKeys(url: string, algorithm: string | undefined, cooldownMs 
     cooldownDuration: cooldownMs,
     cacheMaxAge: 600_000,
   });
-  // No HS256 among them: a public key is no secret.
+  // HS256 is not among them: a public key is no secret.
   return { key, algorithms: algorithm === undefined ? ASYMMETRIC : [algorithm] };
 }

@@ -3,7 +3,7 @@ import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit';
 import { Problem, type Counter, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Redis } from 'ioredis';
-// Tells TypeScript of `request.identity`.
+// This import tells TypeScript of `request.identity`.
 import type {} from '../identity/identity.ts';
 import { WindowStore } from './window-store.ts';
 
@@ -17,18 +17,21 @@ export interface AdmissionDeps {
 }
 
 export interface Admission {
-  /** After identity. Tells the limit in headers of the reply. @throws Problem `rate_limited` */
+  /** Runs after identity, and tells the limit in headers of the reply. @throws Problem `rate_limited` */
   admitUser(request: FastifyRequest, reply?: FastifyReply): Promise<void>;
   /** @throws Problem `rate_limited` */
   admitAddress(request: FastifyRequest, reply?: FastifyReply): Promise<void>;
 }
 
-/** Users and addresses remembered at a time, 180 bytes each (measured): a crowd within its second. */
+/**
+ * How many users and addresses are remembered at a time, 180 bytes each (measured): a crowd within its
+ * second.
+ */
 const REMEMBERED_MAX = 200_000;
 const WINDOW_MS = 1_000;
-/** Whoever is refused comes back 1 to 3 s later, and not all in the same moment. */
+/** Whoever is refused comes back after 1 to 3 s, so not all come back in the same moment. */
 const JITTER_SECONDS = 2;
-/** After a failure the shared Redis is left alone this long: every request would wait for it otherwise. */
+/** After a failure the shared Redis is left alone this long. Otherwise every request would wait for it. */
 const SHARED_PAUSE_MS = 1_000;
 
 type Count = ReturnType<Http['createRateLimit']>;
@@ -41,9 +44,9 @@ interface Scope {
 }
 
 /**
- * Counts in this process, in fixed windows: with n gateways behind a balancer a user gets at most n times the
- * limit. A shared store costs a round trip and a write per request, also for every "no"; while it is away we
- * count by ourselves.
+ * Counts in this process, in fixed windows. With n gateways behind a balancer, a user gets at most n times
+ * the limit. A shared store costs a round trip and a write per request, also for every "no". While the shared
+ * store is away we count by ourselves.
  */
 export async function createAdmission(app: Http, deps: AdmissionDeps): Promise<Admission> {
   const local = await createCounter(app, { store: storeClass(new WindowStore(REMEMBERED_MAX)) });
@@ -58,7 +61,7 @@ export async function createAdmission(app: Http, deps: AdmissionDeps): Promise<A
   };
   const user = scope('user', deps.userMax, (request) => request.identity.userId);
   const address = scope('address', deps.addressMax, (request) => {
-    // Gone before it was counted: a client that reset its connection has no address any more.
+    // The client left before it was counted: a client that reset its connection has no address any more.
     return request.socket.remoteAddress === undefined ? 'gone' : rateLimit.normalizeIP(request.ip);
   });
   const policy = [user, address]
@@ -70,7 +73,7 @@ export async function createAdmission(app: Http, deps: AdmissionDeps): Promise<A
     try {
       return await of.shared(request);
     } catch (error) {
-      // Never open: this process counts instead, and it is told.
+      // The limit never opens: this process counts instead, and the failure is told.
       deps.shared?.failures.inc();
       if (performance.now() >= sharedFrom) {
         request.log.warn({ err: error }, 'requests are counted by each gateway: the shared Redis is away');
@@ -112,7 +115,7 @@ async function createCounter(app: Http, store: StoreOptions): Promise<Http['crea
   return create;
 }
 
-/** The shape that the plugin wants; user and address are told apart by their keys. */
+/** The shape that the plugin wants. Users and addresses are told apart by their keys. */
 function storeClass(windows: WindowStore) {
   return class implements FastifyRateLimitStore {
     incr(

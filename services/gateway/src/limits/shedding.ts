@@ -11,15 +11,18 @@ export interface SheddingDeps {
   metrics: Pick<LimitMetrics, 'shed' | 'inFlight'>;
 }
 
-/** Mean over a second. The bound on requests acts at once; this one when requests are few and dear. */
+/**
+ * Mean delay over a second. The bound on requests acts at once. This bound acts when requests are few and
+ * dear.
+ */
 const LOOP_DELAY_MS_MAX = 1_000;
 const JITTER_SECONDS = 2;
 
 /**
  * Refuses what would only wait: before its token is looked at, before its body is read, before any unit
- * moves. Health is exempt, or an orchestrator would kill the process for being busy. Delay and not
- * utilization is looked at: a loop that is used up to 100 % is what a sale wants, as long as everyone is
- * served soon.
+ * moves. Health is exempt, because an orchestrator would otherwise kill the process for being busy. We look
+ * at delay and not at utilization: a loop that is used up to 100 % is what a sale wants, as long as everyone
+ * is served soon.
  */
 export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps): Promise<void> {
   let inFlight = 0;
@@ -28,9 +31,9 @@ export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps
     return new Problem('overloaded', { retryAfterSeconds: 1 + randomInt(JITTER_SECONDS + 1) });
   };
 
-  // Of a connection, by which its places are given back when it goes. An answer that waits behind another one
-  // of its connection (pipelining) has no socket yet, and Node never tells it of the end: its place would be
-  // lost for good.
+  // Places are kept by connection, so that they are given back when the connection goes. An answer that waits
+  // behind another one of its connection (pipelining) has no socket yet. Node never tells such an answer of
+  // the end, so its place would be lost for good.
   const releasesOf = new WeakMap<Socket, Set<() => void>>();
 
   function watch(socket: Socket): Set<() => void> {
@@ -52,7 +55,7 @@ export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps
     releases.add(release);
     inFlight += 1;
     metrics.inFlight.set(inFlight);
-    // Also when the client has gone before the answer.
+    // The place is also given back when the client has gone before the answer.
     response.once('close', release);
   }
 

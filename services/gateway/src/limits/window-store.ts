@@ -11,9 +11,10 @@ interface Window {
 }
 
 /**
- * Counts in fixed windows, in this process, bounded: beyond `keysMax` the key whose window began longest ago
- * is forgotten. @fastify/rate-limit's own store gives all requests of one tick the same counter object, which
- * they read when the last of them has counted: a burst is refused whole where its first part should pass.
+ * Counts in fixed windows, in this process. The store is bounded: beyond `keysMax` it forgets the key whose
+ * window began longest ago. @fastify/rate-limit's own store gives all requests of one tick the same counter
+ * object, and they read it when the last of them has counted. A burst would be refused whole where its first
+ * part should pass.
  */
 export class WindowStore {
   readonly #windows = new Map<string, Window>();
@@ -32,7 +33,7 @@ export class WindowStore {
       known.count += 1;
       return { current: known.count, ttl: known.endsAt - now };
     }
-    // Deleted first, so that the order of the map is that of the windows' beginnings.
+    // The key is deleted first, so that the order of the map is that of the windows' beginnings.
     this.#windows.delete(key);
     if (this.#windows.size >= this.#keysMax) this.#forgetOldest();
     this.#windows.set(key, { count: 1, endsAt: now + windowMs });

@@ -11,12 +11,12 @@ export type CertainRejection = Extract<
  * (docs/recovery.md).
  */
 const AGE_MS_MAX = 1_000;
-/** Redis tells whole milliseconds; a state from the future beyond that means that a clock was set. */
+/** Redis tells whole milliseconds. A state that lies further in the future means that a clock was set. */
 const ROUNDING_MS = 2;
 
 /**
- * How reserve.lua would reject this request, in its order of precedence, if that is certain; else undefined.
- * It says nothing of keys: the caller must know that this user has none in the sale.
+ * Tells how reserve.lua would reject this request, in its order of precedence, if that is certain, else
+ * undefined. The function looks at no keys: the caller must know that this user has none in the sale.
  */
 export function certainRejection(
   state: Announcement,
@@ -27,11 +27,11 @@ export function certainRejection(
   const age = latest - state.now;
   if (age >= AGE_MS_MAX || age < -ROUNDING_MS || state.gate !== 'open') return undefined;
   if (state.state === 'closed' || state.now >= state.closesAt) return { outcome: 'sale_closed' };
-  // It may be over by now.
+  // The sale may be over by now.
   if (latest >= state.closesAt) return undefined;
   if (state.state === 'paused') return { outcome: 'sale_paused' };
   if (latest < state.opensAt) {
-    // From the earliest bound: whoever waits this long finds the sale open.
+    // The time counts from the earliest bound, so whoever waits this long finds the sale open.
     const waitMs = Math.ceil(state.opensAt - earliest);
     return { outcome: 'sale_not_open', opensAt: formatInstant(state.opensAt), waitMs };
   }
@@ -45,7 +45,7 @@ function soldOut(
   { lines, channelId }: Pick<ReserveItem, 'lines' | 'channelId'>,
 ): CertainRejection | undefined {
   const found = lines.map(({ sku, quantity }) => ({ quantity, item: items.find((one) => one.sku === sku) }));
-  // An unknown SKU or channel comes first, and may be known by now: stock tells.
+  // An unknown SKU or channel comes first, and may be known by now. Stock tells.
   if (found.some(({ item }) => item === undefined)) return undefined;
   if (channelId !== undefined && !channels.has(channelId)) return undefined;
   const short = found.find(({ item, quantity }) => item !== undefined && item.available < quantity)?.item;

@@ -8,19 +8,20 @@ export interface TimeBounds {
 }
 
 /**
- * A reading is made every second; after this the two clocks may have run apart, or Redis' may have been set.
+ * A reading is made every second. After this time the two clocks may have run apart, or Redis' clock may have
+ * been set.
  */
 const READING_MS = 3_000;
 
 /**
- * Redis' clock, as far as a reading of it and our own monotonic clock tell. Redis looked at some instant
- * between our sending and our hearing, so now is at least what it said plus the time since we heard, and at
- * most plus the time since we sent.
+ * Redis' clock, as far as a reading of it and our own monotonic clock tell. Redis looked at its clock at some
+ * instant between our sending and our hearing. So now is at least what Redis said plus the time since we
+ * heard, and at most what Redis said plus the time since we sent.
  */
 export class RedisTime {
   #reading: { said: number; sentAt: number; heardAt: number } | undefined;
 
-  /** `said`: Redis' TIME in milliseconds; the others by our monotonic clock. */
+  /** `said` is Redis' TIME in milliseconds. The others are instants of our monotonic clock. */
   read(said: number, sentAt: number, heardAt: number): void {
     this.#reading = { said, sentAt, heardAt };
   }

@@ -1,11 +1,15 @@
 import { fnv1a } from '@seckill/contracts';
 
-/** Sequences heard of beyond the first gap; past it the gap will not close by itself, and stock is asked. */
+/**
+ * How many sequences are kept beyond the first gap. Past this number the gap will not close by itself, and
+ * stock is asked.
+ */
 const AHEAD_MAX = 10_000;
 
 /**
- * Who has reserved in a lane under one epoch, as hashes: a buyer may share one with another and is then asked
- * about in vain, never the other way. Complete up to the first sequence that nobody told us of.
+ * Knows who has reserved in a lane under one epoch, as hashes. A buyer may share a hash with another and is
+ * then asked about in vain, but no buyer is ever missed. The set is complete up to the first sequence that
+ * nobody told us of.
  */
 export class RememberedUsers {
   readonly #hashes = new Set<number>();
@@ -31,12 +35,12 @@ export class RememberedUsers {
     return this.#hashes.has(fnv1a(userId));
   }
 
-  /** Somebody whose sequence we do not know (yet). */
+  /** Adds a user whose sequence we do not know (yet). */
   add(userId: string): void {
     this.#addHash(fnv1a(userId));
   }
 
-  /** Sequence and hash in turn, in any order, more than once. */
+  /** The list holds sequence and hash in turn, in any order, and may name one more than once. */
   learn(users: number[]): void {
     for (let index = 0; index + 1 < users.length; index += 2) {
       const sequence = users[index] ?? 0;
@@ -50,7 +54,7 @@ export class RememberedUsers {
     }
   }
 
-  /** `base64`: of 32-bit numbers, little-endian, every user up to this sequence and of earlier epochs. */
+  /** `base64` holds 32-bit numbers, little-endian: every user up to this sequence and of earlier epochs. */
   fill(sequence: number, base64: string): void {
     const bytes = Buffer.from(base64, 'base64');
     for (let offset = 0; offset + 4 <= bytes.length; offset += 4) this.#addHash(bytes.readUInt32LE(offset));
@@ -66,7 +70,7 @@ export class RememberedUsers {
 
   #addHash(hash: number): void {
     if (this.#hashes.size <= this.#usersMax) this.#hashes.add(hash);
-    // One is missing from here on: nothing can be said any more.
+    // One sequence is missing from here on, so nothing can be said any more.
     else this.#completeTo = undefined;
   }
 }

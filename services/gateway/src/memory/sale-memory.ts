@@ -13,22 +13,26 @@ export interface SaleMemoryDeps {
   metrics: MemoryMetrics;
 }
 
-/** Sales that are not announced any more are forgotten; the rest of their time stock answers. */
+/**
+ * Sales that are not announced any more are forgotten after this time. Stock answers for them from then on.
+ */
 const FORGET_MS = 60_000;
 /** 1,000 states of 50 items are 3 MB (measured). One more is not remembered, and stock answers for it. */
 const SALES_MAX = 1_000;
-/** Over all sales, 29 bytes each (measured). */
+/** Users over all sales, 29 bytes each (measured). */
 const USERS_MAX = 2 * FULL_USERS_MAX;
 /**
- * Announcements of several processes overtake each other; a gap that lasts longer is a message that got lost.
+ * Announcements of several processes overtake each other. A gap that lasts longer than this is a message that
+ * got lost.
  */
 const GAP_MS = 500;
 /**
- * Between two questions for the same sale, and how many at a time: after one lost message every gateway asks.
+ * How long to wait between two questions for the same sale, and how many questions may be under way at a
+ * time. After one lost message every gateway asks.
  */
 const FULL_PAUSE_MS = 1_000;
 const FULL_READINGS_MAX = 2;
-/** A sale that has too many users will not have fewer soon. */
+/** How long a sale with too many users is left alone: it will not have fewer soon. */
 const TOO_MANY_PAUSE_MS = 60_000;
 
 interface Remembered {
@@ -38,16 +42,16 @@ interface Remembered {
   users: RememberedUsers;
   channels: ReadonlySet<string>;
   heardAt: number;
-  /** Since when a user up to the state's sequence is not known. */
+  /** Since when a user up to the state's sequence has been unknown. */
   gapSince: number | undefined;
   askedAt: number;
 }
 
 /**
  * What the gateway may answer by itself (D9; docs/recovery.md): rejections that are certain, to users who
- * surely have no key in the sale. In every doubt it says nothing, and stock is asked. To ask it each time
- * costs 50 µs of stock's and Redis' CPU for a "sold out" and leaves 0.87 of the answers a second (`sold-out`,
- * six pairs on two shared cores); above all, none of that crowd reaches Redis.
+ * surely have no key in the sale. In every doubt the memory says nothing, and stock is asked. Asking stock
+ * each time costs 50 µs of stock's and Redis' CPU for a "sold out" and leaves 0.87 of the answers a second
+ * (`sold-out`, six pairs on two shared cores). Above all, the memory keeps that crowd away from Redis.
  */
 export class SaleMemory {
   readonly #deps: SaleMemoryDeps;
@@ -88,7 +92,7 @@ export class SaleMemory {
     if (sale === undefined || bounds === undefined) return undefined;
     const rejection = certainRejection(sale.state, sale.channels, item, bounds);
     if (!sale.users.isComplete(sale.state.sequence)) {
-      // Only when it would help: a sale that is selling needs no memory.
+      // The users are asked for only when that would help: a sale that is selling needs no memory.
       if (rejection !== undefined || item.channelId !== undefined) this.#askForAll(item.saleId, sale, now);
       return undefined;
     }
@@ -98,14 +102,14 @@ export class SaleMemory {
     return rejection;
   }
 
-  /** This user may have reserved, by what we saw ourselves: before stock has announced it. */
+  /** Notes that this user may have reserved. We saw it ourselves, before stock has announced it. */
   noteUser(saleId: string, userId: string): void {
     this.#sales.get(saleId)?.users.add(userId);
   }
 
   /**
-   * Seconds since the oldest state, for the metrics; 0 when there is none, NaN while the clock of one is not
-   * known.
+   * Seconds since the oldest state, for the metrics. The value is 0 when there is no state, and NaN while the
+   * clock of one state is not known.
    */
   oldestSeconds(): number {
     const now = this.#deps.now();
@@ -139,7 +143,8 @@ export class SaleMemory {
       const full = await readFull(saleId);
       const known = [...this.#sales.values()].reduce((sum, one) => sum + one.users.size, 0);
       const isTooMany = full.users === undefined || known + (full.users.length * 3) / 16 > USERS_MAX;
-      // Another epoch was announced meanwhile, or this one is not announced yet: it will be asked for again.
+      // Another epoch was announced meanwhile, or this one is not announced yet. The users will be asked for
+      // again.
       const isOther = full.epoch !== sale.state.epoch || sale.users !== users;
       metrics.fullReadings.inc({ result: isTooMany ? 'too_many' : isOther ? 'other_epoch' : 'filled' });
       if (isTooMany) sale.askedAt = now() + TOO_MANY_PAUSE_MS;
@@ -173,7 +178,8 @@ function forgetful(state: Announcement, time: RedisTime, now: number): Remembere
 }
 
 /**
- * Of one epoch: a state that was overtaken, or that a Redis tells which has forgotten something, is ignored.
+ * Compares two states of one epoch. A state that was overtaken is ignored, and so is the state of a Redis
+ * that has forgotten something.
  */
 function isNewer(one: Announcement, other: Announcement): boolean {
   return one.version >= other.version && one.now >= other.now && one.sequence >= other.sequence;

@@ -6,7 +6,7 @@ import { RedisTime } from './redis-time.ts';
 
 const announcement = Compile(Announcement);
 
-/** Also a heartbeat: a connection that went silent answers no TIME and is replaced. */
+/** This is also a heartbeat: a connection that went silent answers no TIME and is replaced. */
 const TIME_EVERY_MS = 1_000;
 
 export interface StateFeedDeps {
@@ -18,22 +18,26 @@ export interface StateFeedDeps {
 
 export interface StateFeed {
   readonly time: RedisTime;
-  /** As it said last; undefined while it is away, and for a Redis that is no node of a cluster. */
+  /**
+   * The node's name, as it said last. Undefined while the node is away, and for a Redis that is no node of a
+   * cluster.
+   */
   readonly node: RedisNode | undefined;
   close(): void;
 }
 
 /**
- * The gateway's only word with one Redis: it subscribes and asks for the time, on one connection, so that a
- * clock is never taken from another Redis than the states. For that each node of a cluster has a channel of
- * its own, although every node would hear the channels of all. Connects in the background, for ever; while it
- * is away nothing is known.
+ * All that the gateway exchanges with one Redis. The feed subscribes and asks for the time on one connection,
+ * so a clock is never taken from another Redis than the states. For that each node of a cluster has a channel
+ * of its own, although every node would hear the channels of all. The feed connects in the background, for
+ * ever. While it is away nothing is known.
  */
 export function startStateFeed(
   { url, isCluster }: { url: string; isCluster: boolean },
   { onAnnouncement, logger, metrics }: StateFeedDeps,
 ): StateFeed {
-  // No INFO: its user may do no more than subscribe, ask for the time and, in a cluster, for the nodes.
+  // INFO is not used: the feed's user may do no more than subscribe, ask for the time and, in a cluster, for
+  // the nodes.
   const redis = createRedis(url, logger, { enableReadyCheck: false, autoResubscribe: false });
   const time = new RedisTime();
   let node: RedisNode | undefined;
@@ -46,7 +50,7 @@ export function startStateFeed(
       time.read(Number(seconds) * 1_000 + Number(microseconds) / 1_000, sentAt, performance.now());
       if (node === undefined) return;
       const now = await readNode(redis);
-      // Reset by hand: what it is told now goes to another channel.
+      // The node was reset by hand: what it is told now goes to another channel.
       if (now.id === node.id) node = now;
       else redis.disconnect(true);
     } catch (error) {
@@ -64,7 +68,7 @@ export function startStateFeed(
   redis.on('ready', () => {
     subscribe().catch((error: unknown) => {
       logger.error({ err: error }, 'the states of the sales cannot be heard');
-      // A new attempt, as after any other loss.
+      // This makes a new attempt, as after any other loss.
       redis.disconnect(true);
     });
   });

@@ -1,7 +1,7 @@
 import { askPrimaryUrls, systemClock, toPrimaryUrls, type RedisAddress } from '@seckill/runtime';
 import { startStateFeed, type StateFeed, type StateFeedDeps } from './state-feed.ts';
 
-/** A new primary is heard within this time; until then stock answers for its sales. */
+/** A new primary is heard within this time. Until then stock answers for its sales. */
 const REFRESH_MS = 1_000;
 
 /** One feed, or one for each primary of a cluster. */

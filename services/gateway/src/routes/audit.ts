@@ -11,7 +11,7 @@ export function auditRoute(app: Http, { authenticateAdmin, order, stock }: Route
     { onRequest: authenticateAdmin, schema: { params: Type.Object({ saleId: SaleId }) } },
     async (request, reply) => {
       const { saleId } = request.params;
-      // Redis has forgotten it, so there is nothing left to compare.
+      // Redis has forgotten the sale, so there is nothing left to compare.
       const { retired } = await order.sale(saleId, traceOf(request));
       if (retired !== undefined) throw new Problem('sale_closed', { detail: 'the sale is retired' });
       return reply.header('cache-control', 'no-store').send(await stock.audit(saleId, traceOf(request)));

@@ -13,8 +13,8 @@ const ROW_WAIT_MS = 2_000;
 const ROW_POLL_MS_MIN = 50;
 const ROW_POLL_MS_MAX = 400;
 /**
- * Each of them asks order some seven times. Beyond it the buyer is told at once, or a Kafka outage would
- * flood order.
+ * How many calls may wait at a time. Each of them asks order some seven times. Beyond this number the buyer
+ * is told at once, because a Kafka outage would otherwise flood order.
  */
 const ROW_WAITERS_MAX = 200;
 
@@ -53,7 +53,8 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
       const trace = traceOf(request);
       const ended = await order.endOrder(orderId, verb, userId, trace);
       if (ended !== undefined) return ended;
-      // Throws `order_not_found`; else the buyer was promised this order, and its row is on the way.
+      // This throws `order_not_found`. When it does not, the buyer was promised this order, and its row is on
+      // the way.
       await findOrder(deps, { orderId, userId, trace });
       if (waiters >= ROW_WAITERS_MAX) throw new Problem('order_not_ready');
       waiters += 1;
@@ -91,8 +92,8 @@ interface Wanted {
 }
 
 /**
- * The row; or the hold, while the row is on its way; or the row after all, for a hold may have been settled
- * between the two looks. A stranger learns nothing but 404.
+ * Finds the row, or the hold while the row is on its way. The row is looked for again after the hold, because
+ * a hold may have been settled between the two looks. A stranger learns nothing but 404.
  * @throws Problem `order_not_found`; `order_not_ready` when neither row nor hold is there and Redis cannot
  * tell.
  */
@@ -105,7 +106,8 @@ async function findOrder(deps: RouteDeps, { orderId, userId, trace }: Wanted): P
   const hold = await stock.hold(orderId, trace);
   if (hold?.userId === userId) return orderFromHold(hold.reservation);
   if (hold !== undefined) throw new Problem('order_not_found');
-  // Before the row is looked for again: once the lane is open, everything that was promised is stored.
+  // This is asked before the row is looked for again: once the lane is open, everything that was promised is
+  // stored.
   const canTell = await canStockTell(deps, saleId, trace);
   const settled = await order.order(orderId, userId, trace);
   if (settled !== undefined) return settled;
@@ -113,9 +115,9 @@ async function findOrder(deps: RouteDeps, { orderId, userId, trace }: Wanted): P
 }
 
 /**
- * While a lane is checked or rebuilt, that it has no hold says nothing: Redis may have lost it, and its row
- * still be on its way from Kafka (INV-2). A sale that order does not know, or has retired, has no lane and
- * never will.
+ * While a lane is checked or rebuilt, a missing hold says nothing: Redis may have lost the hold, and its row
+ * may still be on its way from Kafka (INV-2). A sale that order does not know, or has retired, has no lane
+ * and never will.
  */
 async function canStockTell({ order, stock }: RouteDeps, saleId: string, trace: Trace): Promise<boolean> {
   if ((await stock.state(saleId, trace)).gate === 'open') return true;

@@ -7,11 +7,12 @@ import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /**
- * Of a webhook id: a longer one is known by its hash, so that it fits among the headers of the call to order.
+ * The longest webhook id that travels as it is. A longer id is known by its hash, so that it fits among the
+ * headers of the call to order.
  */
 const WEBHOOK_ID_LENGTH_MAX = 255;
 
-/** Order reads the query of a list and refuses what it does not know; for a notice the query says nothing. */
+/** Order reads the query of a list and refuses what it does not know. For a notice the query says nothing. */
 const AnyQuery = Type.Object({});
 
 export function paymentRoutes(app: Http, services: RouteDeps): void {
@@ -20,11 +21,11 @@ export function paymentRoutes(app: Http, services: RouteDeps): void {
 }
 
 /**
- * In a context of its own, which takes any bytes of any type: the signature is checked over them before
- * anything is made of them, and who did not sign learns nothing about the body. Whatever is signed is money.
- * The bytes go to order as they came, which reads them and keeps what it does not understand. Only who did
- * not sign is counted by address: a provider sends all its notices from a few, and one that had to wait for
- * minutes would find the hold expired.
+ * The notices have a context of their own, which takes any bytes of any type. The signature is checked over
+ * these bytes before anything is made of them, and who did not sign learns nothing about the body. Whatever
+ * is signed is money. The bytes go to order as they came. Order reads them and keeps what it does not
+ * understand. Only who did not sign is counted by address: a provider sends all its notices from a few
+ * addresses, and a notice that had to wait for minutes would find the hold expired.
  */
 function notificationRoute(app: Http, { admit, order, signatures, metrics }: RouteDeps): void {
   void app.register(async (scope) => {
@@ -35,7 +36,7 @@ function notificationRoute(app: Http, { admit, order, signatures, metrics }: Rou
       if (isTooLarge(error)) await refuseTooLarge(request, reply);
       throw error;
     });
-    // Nobody can know who signed what was not read to its end.
+    // Nobody can know who signed a body that was not read to its end.
     async function refuseTooLarge(request: FastifyRequest, reply: FastifyReply): Promise<void> {
       await admit(request, reply);
       metrics.payments.inc({ result: 'too_large' });
@@ -44,7 +45,7 @@ function notificationRoute(app: Http, { admit, order, signatures, metrics }: Rou
         'payments: a notice is too large to be kept, and is refused',
       );
     }
-    // What the notice claims to be decides nothing, and a type that is none must not lose it.
+    // The content type that the notice claims decides nothing, and a malformed type must not lose the notice.
     scope.addHook('onRequest', async ({ headers }) => {
       headers['content-type'] = 'application/octet-stream';
     });
@@ -75,7 +76,7 @@ function shorten(webhookId: string): string {
   return `sha256-${createHash('sha256').update(webhookId, 'latin1').digest('hex')}`;
 }
 
-/** What wants a person: notices that were not understood, and money to be given back. */
+/** What needs a person: notices that were not understood, and money to be given back. */
 function operatorRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): void {
   const list = { onRequest: authenticateAdmin, schema: { querystring: AnyQuery } };
   app.get('/v1/notices', list, async (request, reply) => {

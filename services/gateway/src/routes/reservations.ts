@@ -15,7 +15,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
   const { authenticate, memory, metrics } = deps;
   const prebuilt = new PrebuiltRejections(deps.docsBaseUrl);
 
-  /** The cheapest path (D9): neither stock nor JSON. */
+  /** The answer from memory is the cheapest path (D9): it needs neither stock nor JSON. */
   function rejectFromMemory(request: FastifyRequest, reply: FastifyReply, rejection: CertainRejection) {
     const language = request.headers['accept-language'];
     const { status, retryAfterSeconds, body } = prebuilt.build(rejection, request.id, language);
@@ -46,7 +46,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
         if (answer.replayed) reply.header('idempotent-replayed', 'true');
         return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
       }
-      // Whether there is such a sale only order can tell; it throws `sale_not_found` (docs/recovery.md).
+      // Only order can tell whether there is such a sale. It throws `sale_not_found` (docs/recovery.md).
       if (answer.outcome === 'sale_unavailable' && answer.missing) {
         const { retired } = await deps.order.sale(saleId, traceOf(request));
         if (retired !== undefined) throw new Problem('sale_closed');
@@ -58,7 +58,8 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
 
 async function askStock({ reserver, memory }: RouteDeps, item: ReserveItem): Promise<ReserveAnswer> {
   const answer = await reserver.reserve(item);
-  // Their repeat must reach stock, also before stock's announcement has reached us (INV-4).
+  // A repeat by a user who may have a key must reach stock, even before stock's announcement has reached us
+  // (INV-4).
   const mayHaveKey = answer.outcome === 'reserved' || answer.outcome === 'outcome_unknown';
   if (mayHaveKey) memory?.noteUser(item.saleId, item.userId);
   return answer;

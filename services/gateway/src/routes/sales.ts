@@ -20,7 +20,8 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     isAdmin: boolean,
   ) {
     const state = retiredState(record) ?? (await stock.state(record.definition.id, traceOf(request)));
-    // Loaded once and gone: what was sold is not known here now, and "all available" would be untrue.
+    // The sale was loaded once and its state is gone. What was sold is not known here now, and "all
+    // available" would be untrue.
     if (state.gate === 'missing' && record.acknowledged) throw new Problem('sale_unavailable');
     const sale = viewSale(record, state, isAdmin);
     const etag = etagOf(sale);
@@ -74,7 +75,8 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 }
 
 /**
- * Reading needs no token; one that is sent must be good, or the reader would wonder why fields are missing.
+ * Reading needs no token. A token that is sent must be good, or the reader would wonder why fields are
+ * missing.
  */
 async function readsAsAdmin({ identifier }: RouteDeps, authorization: string | undefined): Promise<boolean> {
   if (authorization === undefined) return false;

@@ -2,7 +2,7 @@ import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 
-/** Of a client's own words in an answer. */
+/** The most characters of a client's own words that an answer repeats. */
 const FIELD_LENGTH_MAX = 128;
 
 const NoQuery = Type.Object({}, { additionalProperties: false });
@@ -15,10 +15,10 @@ declare module 'fastify' {
 }
 
 /**
- * What a call does not understand it refuses, on every route and before anything happens. A body that was
- * ignored would cancel a whole order for whoever meant one line of it, or close a sale now for whoever meant
- * tomorrow. A route without a schema for its query or its body takes none. Health is exempt: a probe may
- * carry whatever its maker thought of.
+ * Refuses what a call does not understand, on every route and before anything happens. An ignored body would
+ * cancel a whole order for whoever meant one line of it, or close a sale now for whoever meant tomorrow. A
+ * route without a schema for its query or its body takes none. Health is exempt: a probe may carry whatever
+ * its maker thought of.
  */
 export function refuseUnknownInput(app: Http): void {
   app.addHook('onRoute', (route) => {
@@ -36,9 +36,9 @@ export function refuseUnknownInput(app: Http): void {
   });
 }
 
-/** @returns what is there, or undefined: no body, or one that says nothing. */
+/** @returns what is there, or undefined when there is no body or the body says nothing. */
 function findBodyField({ body, headers, method }: FastifyRequest): string | undefined {
-  // Fastify does not read the body of these.
+  // Fastify does not read the body of these methods.
   if (method === 'GET' || method === 'HEAD') {
     const isAnnounced =
       (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined;

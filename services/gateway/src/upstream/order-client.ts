@@ -49,12 +49,14 @@ export interface OrderClient {
 }
 
 /**
- * Of a change that order answers only once stock has confirmed it, which takes up to 5 s (docs/http-api.md).
+ * The time-out of a change that order answers only once stock has confirmed it. That takes up to 5 s
+ * (docs/http-api.md).
  */
 const CONFIRMED_CHANGE_MS = 7_000;
 
 /**
- * When order does not answer, a read is told `overloaded`, to be repeated, and a change `outcome_unknown`.
+ * When order does not answer, a read becomes `overloaded`, which invites a repeat. A change becomes
+ * `outcome_unknown`.
  */
 export function createOrderClient(upstream: Upstream): OrderClient {
   async function call(request: UpstreamCall, trace: Trace, userId?: string) {

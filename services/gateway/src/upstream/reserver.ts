@@ -16,8 +16,8 @@ export interface ReserverDeps {
 /** Brings reservations to stock, many in a call. */
 export interface Reserver {
   /**
-   * Never rejects. A lost or late answer is `outcome_unknown`: units may have been taken, and the same key
-   * tells. What was surely not sent is `overloaded` or `sale_unavailable`.
+   * Never rejects. A lost or late answer is `outcome_unknown`: units may have been taken, and a repeat with
+   * the same key tells. What was surely not sent is `overloaded` or `sale_unavailable`.
    */
   reserve(item: ReserveItem): Promise<ReserveAnswer>;
   /** Answers everything that was taken. */
@@ -60,7 +60,7 @@ async function callStock(
       signal,
     });
     if (status === 200 && Array.isArray(body)) return body as ReserveAnswer[];
-    // A refused credential or a malformed batch is our own mistake, told before anything was done.
+    // A refused credential or a malformed batch is our own mistake. We were told before anything was done.
     if (status >= 400 && status < 500) return items.map(() => ({ outcome: 'internal' }));
     throw new Error(`stock answered ${status}`);
   } catch (error) {

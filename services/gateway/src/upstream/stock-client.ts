@@ -8,11 +8,11 @@ export interface Hold {
   reservation: Reservation;
 }
 
-/** What the gateway reads from stock; reservations go by reserver.ts. */
+/** What the gateway reads from stock. Reservations go through reserver.ts. */
 export interface StockClient {
   /** @throws Problem `sale_unavailable` when stock cannot be asked. */
   state(saleId: string, trace: Trace): Promise<StockState>;
-  /** @throws UpstreamError, Problem: ask again later. */
+  /** @throws UpstreamError, Problem: the caller asks again later. */
   fullState(saleId: string): Promise<FullState>;
   /** @throws Problem `sale_not_found`; `sale_unavailable` when not every engine could be asked in time. */
   audit(saleId: string, trace: Trace): Promise<Audit>;
@@ -20,9 +20,11 @@ export interface StockClient {
   hold(reservationId: string, trace: Trace): Promise<Hold | undefined>;
 }
 
-/** A million users are read in steps of a thousand, between other work of Redis. */
+/**
+ * The time-out is long because a million users are read in steps of a thousand, between other work of Redis.
+ */
 const FULL_STATE_MS = 15_000;
-/** Stock sums all orders of a sale twice, and waits for what is on its way. */
+/** The time-out is long because stock sums all orders of a sale twice, and waits for what is on its way. */
 const AUDIT_TIMEOUT_MS = 10_000;
 
 export function createStockClient(upstream: Upstream): StockClient {
@@ -57,7 +59,7 @@ export function createStockClient(upstream: Upstream): StockClient {
       const path = `/internal/holds/${encodeURIComponent(reservationId)}`;
       try {
         const answer = await upstream.call({ method: 'GET', path, headers: traceHeaders(trace) });
-        // Stock without Redis cannot tell; the order may well be on its way.
+        // Stock without Redis cannot tell. The order may well be on its way.
         if (answer.status >= 500) throw new Problem('order_not_ready');
         return answer.status === 404 ? undefined : (expectBody(answer) as Hold);
       } catch (error) {

@@ -7,7 +7,8 @@ const traceparentPattern = new RegExp(TRACEPARENT);
 export interface Trace {
   requestId: string;
   /**
-   * The client's own, if it is well formed. None is made up here: without a tracer nobody would look for it.
+   * The client's own trace context, if it is well formed. None is made up here: without a tracer nobody would
+   * look for it.
    */
   traceparent?: string;
 }

@@ -8,8 +8,8 @@ import { Problem } from '@seckill/runtime';
 const COMMON = new Set(['type', 'title', 'status', 'detail', 'instance', 'code', 'retryable']);
 
 /**
- * The body of a 2xx; a problem of ours is passed on to the client under the same code.
- * A 401 or 403 between services is our own misconfiguration, never the buyer's fault, and becomes `internal`.
+ * Reads the body of a 2xx. A problem of ours is passed on to the client under the same code. A 401 or 403
+ * between services is our own misconfiguration, never the buyer's fault, and becomes `internal`.
  */
 export function expectBody(answer: UpstreamAnswer): unknown {
   if (answer.status < 300) return answer.body;

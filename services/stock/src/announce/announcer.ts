@@ -21,14 +21,17 @@ export interface AnnouncerDeps {
 }
 
 const TICK_MS = 250;
-/** Between two announcements of a lane: what changes in between goes with the next, at most 40 a second. */
+/**
+ * The pause between two announcements of a lane. What changes in between goes with the next one, at most 40 a
+ * second.
+ */
 const PAUSE_MS = 25;
 /** A lane that has been over for a minute is announced every 10 s only: nobody is waiting for it any more. */
 const OVER_MS = 60_000;
 const OVER_TICKS = 40;
 /**
- * Of a lane, while Redis takes no announcements. What is dropped beyond shows as a gap, and a gateway asks
- * for the whole.
+ * The most users of a lane that are kept while Redis takes no announcements. What is dropped beyond this
+ * number shows as a gap, and a gateway asks for the whole.
  */
 const USERS_KEPT_MAX = 5 * ANNOUNCED_USERS_MAX;
 
@@ -37,25 +40,25 @@ interface Pending {
   lane: Lane;
   /** Who reserved through this process and was not announced yet. */
   users: { epoch: number; sequence: number; hash: number }[];
-  /** As last announced. */
+  /** The state as it was announced last. */
   last?: LaneState;
   announcedAt: number;
   /**
-   * An announcement that is under way or due; what changes meanwhile sets `isDirty` and makes another follow.
+   * An announcement that is under way or due. A change meanwhile sets `isDirty` and makes another one follow.
    */
   running?: Promise<void>;
   isDirty: boolean;
 }
 
 /**
- * Tells gateways what they may answer by themselves (docs/recovery.md): each lane every 250 ms, and soon
- * after an answer that contradicts what was told last. Every process of the role `http` announces: each knows
- * only its own users.
+ * Tells gateways what they may answer by themselves (docs/recovery.md). Each lane is announced every 250 ms,
+ * and soon after an answer that contradicts what was told last. Every process of the role `http` announces,
+ * because each knows only its own users.
  */
 export class Announcer {
   readonly #deps: AnnouncerDeps;
   readonly #pending = new Map<string, Pending>();
-  /** As listed last: the node that keeps the list may be away while others sell. */
+  /** The lanes as they were listed last. The node that keeps the list may be away while others sell. */
   #lanes: Lane[] = [];
   #isFailing = false;
 
@@ -76,14 +79,17 @@ export class Announcer {
     }
   }
 
-  /** Soon, together with what else changes until then. */
+  /** Announces the lane soon, together with what else changes until then. */
   announce(lane: Lane): void {
     const pending = this.#pendingOf(lane);
     pending.isDirty = true;
     pending.running ??= this.#announceAll(pending);
   }
 
-  /** Until the signal aborts; then once more, so that nobody who reserved here stays unknown. */
+  /**
+   * Runs until the signal aborts, and announces once more then, so that nobody who reserved here stays
+   * unknown.
+   */
   async run(signal: AbortSignal): Promise<void> {
     for (let tick = 0; !signal.aborted; tick += 1) {
       await this.#tick(tick);
@@ -97,7 +103,7 @@ export class Announcer {
     try {
       this.#lanes = await this.#deps.lanes();
       const names = new Set(this.#lanes.map(formatLane));
-      // Retired; one that is on the way into being has users at the earliest when it is on the list.
+      // Such a lane was retired. A lane that is just being created has users only once it is on the list.
       for (const [name, { users }] of this.#pending)
         if (!names.has(name) && users.length === 0) this.#pending.delete(name);
     } catch (error) {
@@ -130,7 +136,8 @@ export class Announcer {
         this.#fail(error);
       }
     }
-    // In the same tick as the last look at isDirty, or a change in between would wait for the next tick.
+    // This happens in the same tick as the last look at isDirty. A change in between would otherwise wait for
+    // the next tick.
     delete pending.running;
   }
 
@@ -141,11 +148,11 @@ export class Announcer {
     const { runId, redis, node } = connection;
     const state = await readLaneState(redis, runId, pending.lane);
     pending.last = state;
-    // Of an epoch that is over: whoever needs them asks for the whole.
+    // Users of an epoch that is over are dropped: whoever needs them asks for the whole.
     pending.users = pending.users.filter(({ epoch }) => epoch >= state.epoch);
     let told: Pending['users'];
     do {
-      // Kept until Redis has them: one that is told twice does no harm.
+      // Users are kept until Redis has them. Telling one twice does no harm.
       told = pending.users.filter(({ epoch }) => epoch === state.epoch).slice(0, ANNOUNCED_USERS_MAX);
       const users = told.flatMap(({ sequence, hash }) => [sequence, hash]);
       await redis.publish(
@@ -158,7 +165,7 @@ export class Announcer {
     } while (told.length === ANNOUNCED_USERS_MAX);
   }
 
-  /** The gateways ask stock meanwhile. One line for an outage, whatever it lasts. */
+  /** The gateways ask stock meanwhile. An outage makes one line, however long it lasts. */
   #fail(error: unknown): void {
     const { logger, metrics } = this.#deps;
     metrics.announcementFailures.inc();

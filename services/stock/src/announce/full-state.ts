@@ -6,7 +6,10 @@ import { readLaneState, toStockState, type LaneState } from '../redis/lane-state
 import { laneKeys, type Lane } from '../redis/keys.ts';
 import { userOf } from '../redis/hold-record.ts';
 
-/** Fields a step: bounds what one answer takes of Redis' time, so that reservations go on in between. */
+/**
+ * Fields in one step. This bounds what one answer takes of Redis' time, so that reservations go on in
+ * between.
+ */
 const SCAN_COUNT = 1_000;
 
 /** Reads a lane whole, for a gateway that has a gap or has just started. */
@@ -21,7 +24,7 @@ export class FullStates {
   }
 
   /**
-   * Many gateways ask at once, after one missed message: they share one reading. @throws ioredis' error,
+   * Many gateways ask at once after one missed message, so they share one reading. @throws ioredis' error,
    * UnservedError.
    */
   read(lane: Lane): Promise<FullState> {
@@ -33,7 +36,8 @@ export class FullStates {
   }
 
   /**
-   * The state first, then the users: whoever reserved up to its sequence has a record by then, and keeps it.
+   * Reads the state first, then the users: whoever reserved up to its sequence has a record by then, and
+   * keeps it.
    */
   async #read(lane: Lane): Promise<FullState> {
     const { redis } = this.#connections.of(lane);
@@ -48,9 +52,9 @@ export class FullStates {
     const full: FullState = { ...toStockState(lane, before), channels };
     if (before.gate !== 'open' || counts[0] + counts[1] > this.#usersMax) return full;
     const hashes = new Set<number>();
-    // In this order: a record that moves meanwhile moves from holds to keys, and is met in one of them.
+    // The order matters: a record that moves meanwhile moves from holds to keys, and is met in one of them.
     for (const key of [keys.holds, keys.keys]) await this.#scanUsers(redis, key, hashes);
-    // A load in between has emptied the hash that was being read.
+    // If a load came in between, it has emptied the hash that was being read.
     const after = await this.#readState(lane);
     if (after.gate !== 'open' || after.epoch !== before.epoch || hashes.size > this.#usersMax) return full;
     return { ...full, users: encodeHashes(hashes) };
@@ -66,7 +70,7 @@ export class FullStates {
   }
 
   async #readState(lane: Lane): Promise<LaneState> {
-    // While the identity is not known, '' stands for it: no lane was opened under it, so an open gate reads
+    // While the identity is not known, '' stands for it. No lane was opened under '', so an open gate reads
     // as stale.
     const { redis, runId = '' } = this.#connections.of(lane);
     return readLaneState(redis, runId, lane);

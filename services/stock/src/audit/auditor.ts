@@ -16,23 +16,27 @@ export interface AuditorDeps {
 }
 
 /**
- * The longest waiting; with more sales the others come in the next rounds, and the age of the audit tells.
+ * A round takes the sales that have waited longest. With more sales the others come in the next rounds, and
+ * the age of the audit shows the wait.
  */
 const ROUND_SALES_MAX = 100;
 
 /**
- * Of the time, what readings of one process may take. Each sums the live orders of a sale twice: without a
- * bound, a sale of a million had 0.57 of the reservations a second of one of a thousand, with it 0.96 (bench,
- * `million_holds`).
+ * The share of the time that readings of one process may take. Each reading sums the live orders of a sale
+ * twice. Without a bound, a sale of a million had 0.57 of the reservations a second of a sale of a thousand.
+ * With the bound it had 0.96 (bench, `million_holds`).
  */
 const SHARE_MAX = 0.1;
 /**
- * A reading that waited for an engine has cost it nothing, and a broken invariant must not stay unseen for
- * that.
+ * The longest rest. A reading that waited for an engine has cost that engine nothing, and a broken invariant
+ * must not stay unseen because of the wait.
  */
 const REST_MS_MAX = 120_000;
 
-/** Compares both sides of every sale, again and again. It tells and never repairs: a person has to know. */
+/**
+ * Compares both sides of every sale, again and again. The auditor tells and never repairs: a person has to
+ * know.
+ */
 export class Auditor {
   readonly #deps: AuditorDeps;
 
@@ -40,7 +44,7 @@ export class Auditor {
     this.#deps = deps;
   }
 
-  /** Until the signal aborts and the reading under way has ended. @throws InvariantError */
+  /** Runs until the signal aborts and the reading under way has ended. @throws InvariantError */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, intervalMs, logger, metrics } = this.#deps;
     while (!signal.aborted) {
@@ -48,7 +52,7 @@ export class Auditor {
         await this.round(signal);
       } catch (error) {
         if (error instanceof InvariantError) throw error;
-        // What is away for one sale is away for the next.
+        // An engine that is away for one sale is away for the next.
         metrics.failures.inc();
         logger.warn({ err: error }, 'audit: a round ended early');
       }
@@ -57,7 +61,7 @@ export class Auditor {
   }
 
   /**
-   * One sale after another, so that the sums of a big one never run beside those of the next.
+   * Judges one sale after another, so that the sums of a big one never run beside those of the next.
    * @throws as AuditReader.read; the sale it happened at comes last in the next round.
    */
   async round(signal: AbortSignal): Promise<void> {
@@ -71,7 +75,8 @@ export class Auditor {
         memory.note(judge(await reader.read(saleId)));
         metrics.audits.inc();
       } finally {
-        // Also after one that failed: a sum that Postgres ends for its time has cost that time.
+        // The rest also follows a reading that failed: a sum that Postgres ends for its time has cost that
+        // time.
         const restMs = (clock.now() - startedAt) * (1 / SHARE_MAX - 1);
         await clock.sleep(Math.min(restMs, REST_MS_MAX), signal);
       }

@@ -8,7 +8,7 @@ export interface Finding {
   text: string;
 }
 
-/** INV-1, from each side alone. */
+/** Judges INV-1, from each side alone. */
 export function judgeUnits(lanes: LaneState[], ledger: LedgerReading): Finding[] {
   const findings: Finding[] = [];
   const find = (amount: number, text: string) => {
@@ -37,7 +37,10 @@ export function judgeUnits(lanes: LaneState[], ledger: LedgerReading): Finding[]
   return findings;
 }
 
-/** INV-2: Redis was read first, and gets an epoch only after Postgres stored it, so Postgres was set back. */
+/**
+ * Judges INV-2. Redis was read first, and gets an epoch only after Postgres stored it. A higher epoch in
+ * Redis means that Postgres was set back.
+ */
 export function judgeEpochs(lanes: LaneState[], { epoch: newest }: LedgerReading): Finding[] {
   return lanes.flatMap(({ epoch, sequence }, lane) => {
     if (epoch <= newest) return [];
@@ -46,7 +49,7 @@ export function judgeEpochs(lanes: LaneState[], { epoch: newest }: LedgerReading
   });
 }
 
-/** INV-4 and INV-6: Postgres' own facts, of one snapshot. */
+/** Judges INV-4 and INV-6 by Postgres' own facts, of one snapshot. */
 export function judgeKeysAndLimits({ doubleKeys, overLimit, overCap }: LedgerReading): Finding[] {
   const facts: Finding[] = [
     { invariant: 'INV-4', amount: doubleKeys, text: `${doubleKeys} keys have more than one order` },
@@ -56,7 +59,7 @@ export function judgeKeysAndLimits({ doubleKeys, overLimit, overCap }: LedgerRea
   return facts.filter(({ amount }) => amount > 0);
 }
 
-/** INV-2: every sequence is a reservation that a buyer was told of, or may have been. */
+/** Judges INV-2: every sequence is a reservation that a buyer was told of, or may have been. */
 export function judgeSequences(lanes: LaneState[], ledger: LedgerReading): Finding[] {
   const findings: Finding[] = [];
   for (const [lane, { sequence }] of lanes.entries()) {
@@ -73,7 +76,7 @@ export function judgeSequences(lanes: LaneState[], ledger: LedgerReading): Findi
   return findings;
 }
 
-/** INV-3: within each lane, and between Redis and Postgres. */
+/** Judges INV-3, within each lane and between Redis and Postgres. */
 export function judgeConservation(lanes: LaneState[], ledger: LedgerReading): Finding[] {
   const findings: Finding[] = [];
   const find = (difference: number, text: string) => {
@@ -96,11 +99,11 @@ export function judgeConservation(lanes: LaneState[], ledger: LedgerReading): Fi
     find(item.held - pending, `${sku}: ${item.held} held in Redis, ${pending} pending in Postgres`);
     find(item.paid - paid, `${sku}: ${item.paid} paid in Redis, ${paid} in Postgres`);
   }
-  // What Postgres does not have is INV-1's finding (judgeUnits): Redis sells what the sale lacks.
+  // An item that Postgres does not have is a finding of INV-1 (judgeUnits): Redis sells what the sale lacks.
   return findings;
 }
 
-/** One item a SKU, over all lanes. */
+/** Makes one item of each SKU, over all lanes. */
 export function sumItems(lanes: LaneState[]): Audit['redis'] {
   const bySku = new Map<string, Audit['redis'][number]>();
   for (const { sku, total, available, held, paid } of lanes.flatMap(({ items }) => items)) {

@@ -28,8 +28,8 @@ export interface AuditReading {
   redis: [LaneState[], LaneState[]];
   postgres: [LedgerReading, LedgerReading];
   /**
-   * Messages that Kafka had after the first reading of the side they come from, and that were not stored or
-   * applied at the second reading of the side they go to. Of any sale.
+   * Messages of any sale that Kafka had after the first reading of the side they come from, and that were not
+   * stored or applied at the second reading of the side they go to.
    */
   kafkaLag: number;
   deadLetters: number;
@@ -47,13 +47,14 @@ export interface Judgement {
 }
 
 /**
- * Compare engines with each other, so they need both at rest; the others are facts of one engine at one
- * instant.
+ * These invariants compare engines with each other, so they need both at rest. The others are facts of one
+ * engine at one instant.
  */
 const NEED_REST: ReadonlySet<InvariantName> = new Set(['INV-2', 'INV-3', 'INV-5']);
 
 /**
- * The verdict on every invariant (docs/recovery.md, "Audit"). Pure: what was read decides, and nothing else.
+ * The verdict on every invariant (docs/recovery.md, "Audit"). The function is pure: what was read decides,
+ * and nothing else.
  */
 export function judge(reading: AuditReading): Judgement {
   const [lanes, ledger] = [reading.redis[1], reading.postgres[1]];
@@ -103,20 +104,23 @@ function sumDrift(findings: Finding[]): Judgement['drift'] {
   return drift;
 }
 
-/** Empty: both sides were at rest, and agreed on what the sale is, while all four readings were taken. */
+/**
+ * Tells why the sale cannot be judged. The list is empty when both sides were at rest, and agreed on what the
+ * sale is, while all four readings were taken.
+ */
 function whyInFlight({ redis, postgres, kafkaLag }: AuditReading): string[] {
   const reasons: string[] = [];
   const [lanes, ledger] = [redis[1], postgres[1]];
   for (const [lane, { gate, epoch, isLoaded }] of lanes.entries()) {
     if (gate !== 'open' || !isLoaded) reasons.push(`the gate of lane ${lane} is ${gate}`);
     else if (epoch < ledger.epoch) reasons.push(`lane ${lane} stands at epoch ${epoch} of ${ledger.epoch}`);
-    // Judged by itself: it does not pass (judgeEpochs).
+    // This epoch is judged by itself, because it does not pass with time (judgeEpochs).
     else if (epoch > ledger.epoch) reasons.push(`Postgres lacks epoch ${epoch}`);
   }
   if (!isDeepStrictEqual(...mapPair(redis, (counts) => counts.map((count) => ({ ...count, now: 0 }))))) {
     reasons.push('Redis moved between two readings');
   }
-  // `stored` and the replays move with every other sale.
+  // `stored` and the replays move with every other sale, so they are left out.
   const still = (side: LedgerReading) => ({ ...side, now: 0, stored: [], replayedDeadLetters: 0 });
   if (!isDeepStrictEqual(...mapPair(postgres, still))) reasons.push('Postgres moved between two readings');
   const outbox = sum(lanes.map((lane) => lane.outbox));
@@ -125,7 +129,7 @@ function whyInFlight({ redis, postgres, kafkaLag }: AuditReading): string[] {
   if (ledger.orderOutbox > 0) reasons.push(`${ledger.orderOutbox} settlements wait for Kafka`);
   const totals = new Map(sumItems(lanes).map(({ sku, total }) => [sku, total]));
   for (const { sku, total } of ledger.items) {
-    // Postgres has a restock first; that Redis has more is INV-1's.
+    // Postgres has a restock first. A higher total in Redis is a finding of INV-1.
     if ((totals.get(sku) ?? total) < total) reasons.push(`${sku}: a restock is on its way to Redis`);
   }
   return reasons;

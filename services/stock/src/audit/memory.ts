@@ -3,19 +3,22 @@ import type { Clock, Logger } from '@seckill/runtime';
 import type { Judgement } from './judge.ts';
 
 interface Sale {
-  /** Of `clock`; -1: not yet. */
+  /** When the sale was tried last, by `clock`; -1: not yet. */
   attemptedAt: number;
-  /** Of a sale that was never judged: when it was first seen; as the next one. */
+  /**
+   * When the sale was judged last. For a sale that was never judged, this is when it was first seen. The same
+   * holds for `restedAt`.
+   */
   judgedAt: number;
   /** Last time that nothing was in flight. */
   restedAt: number;
-  /** How far what is broken is off. */
+  /** How far each broken invariant is off. */
   broken: Map<InvariantName, number>;
 }
 
 /**
  * What the role knows of every sale, from judgement to judgement. A broken invariant stays broken until it
- * was seen to hold: "in flight" is no proof of the contrary.
+ * was seen to hold: "in flight" does not prove that it holds.
  */
 export class AuditMemory {
   readonly #clock: Pick<Clock, 'now'>;
@@ -29,7 +32,9 @@ export class AuditMemory {
     this.#listedAt = clock.now();
   }
 
-  /** The sales there are; others are forgotten. @returns them, the one that waited longest first. */
+  /**
+   * Takes the sales there are, and forgets all others. @returns the sales, the one that waited longest first.
+   */
   list(saleIds: string[]): string[] {
     const now = this.#clock.now();
     this.#listedAt = now;
@@ -52,7 +57,7 @@ export class AuditMemory {
     if (sale !== undefined) sale.attemptedAt = this.#clock.now();
   }
 
-  /** One line when an invariant becomes broken, and one when it holds again. */
+  /** Logs one line when an invariant becomes broken, and one when it holds again. */
   note({ audit, drift }: Judgement): void {
     const { saleId, invariants, findings, inFlight, epoch } = audit;
     const sale = this.#sales.get(saleId);
@@ -72,7 +77,7 @@ export class AuditMemory {
     }
   }
 
-  /** Sales in which it is broken, and by how much together. */
+  /** In how many sales the invariant is broken, and by how much together. */
   broken(invariant: InvariantName): { sales: number; drift: number } {
     let [sales, drift] = [0, 0];
     for (const { broken } of this.#sales.values()) {
@@ -84,12 +89,12 @@ export class AuditMemory {
     return { sales, drift };
   }
 
-  /** Since when, at the longest, a sale was not judged, or the sales could not be listed. */
+  /** The longest time for which a sale was not judged, or the sales could not be listed. */
   get unjudgedSeconds(): number {
     return this.#since([this.#listedAt, ...[...this.#sales.values()].map(({ judgedAt }) => judgedAt)]);
   }
 
-  /** Since when, at the longest, something of a sale was in flight at every judgement. */
+  /** The longest time for which something of a sale was in flight at every judgement. */
   get inFlightSeconds(): number {
     return this.#since([...this.#sales.values()].map(({ restedAt }) => restedAt));
   }

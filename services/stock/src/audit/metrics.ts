@@ -4,7 +4,7 @@ import type { AuditMemory } from './memory.ts';
 
 export type AuditMetrics = ReturnType<typeof createAuditMetrics>;
 
-/** The gauges are asked for when they are read: a round that hangs shows as an age that grows. */
+/** The gauges are computed when they are read, so a round that hangs shows as an age that grows. */
 export function createAuditMetrics(registry: Registry, memory: AuditMemory) {
   const registers = [registry];
   return {

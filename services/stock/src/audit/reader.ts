@@ -18,15 +18,18 @@ export interface AuditReaderDeps {
   clock: Clock;
 }
 
-/** An engine could not be asked: there is no audit then, never half of one. */
+/** An engine could not be asked. There is no audit then, never half of one. */
 export class AuditError extends Error {
   override readonly name = 'AuditError';
   readonly code = 'SECKILL_AUDIT_UNREADABLE';
 }
 
-/** 2 s by INV-5, half a second of expiry's grace, and as much for the skew of the clocks. */
+/** The sum of 2 s by INV-5, half a second of expiry's grace, and as much for the skew of the clocks. */
 const HOLD_OVERDUE_MS = 3_000;
-/** 10,000 holds, about 100 ms. An ended one beyond them still shows as a difference of units (INV-3). */
+/**
+ * This many pages are 10,000 holds, about 100 ms. An ended hold beyond them still shows as a difference of
+ * units (INV-3).
+ */
 const HOLD_PAGES_MAX = 20;
 const PAGE_HOLDS = 500;
 /**
@@ -46,8 +49,8 @@ export class AuditReader {
   }
 
   /**
-   * Whoever asks for the same sale meanwhile gets the same reading: its sums cost Postgres 0.3 s for 100,000
-   * orders.
+   * Whoever asks for the same sale meanwhile gets the same reading, because its sums cost Postgres 0.3 s for
+   * 100,000 orders.
    * @throws OrderError (`gone`: no such sale), AuditError, UpstreamError, KafkaAwayError, UnservedError,
    * kafkajs' or ioredis' error.
    */
@@ -61,10 +64,10 @@ export class AuditReader {
   }
 
   /**
-   * The order is the proof. What left Redis before its first reading lies before `ends`; what left Postgres
-   * before its first reading lies before the ends that the settler's lag is measured against. So if both
-   * sides stood still and everything before these ends has arrived, nothing was between them, however busy
-   * other sales are.
+   * The order of the readings is the proof. What left Redis before its first reading lies before `ends`. What
+   * left Postgres before its first reading lies before the ends that the settler's lag is measured against.
+   * So if both sides stood still and everything before these ends has arrived, nothing was between them,
+   * however busy other sales are.
    */
   async #read(saleId: string): Promise<AuditReading> {
     const { orderClient, offsets } = this.#deps;
@@ -104,7 +107,7 @@ export class AuditReader {
     );
   }
 
-  /** Reads again for half a second; the last answer counts, whatever it is. */
+  /** Reads again for half a second. The last answer counts, whatever it is. */
   async #untilCaughtUp<Answer>(
     read: () => Promise<Answer>,
     isCaughtUp: (answer: Answer) => boolean,
@@ -119,7 +122,7 @@ export class AuditReader {
     return answer;
   }
 
-  /** By Redis' clock, which set their ends. */
+  /** The holds are judged by Redis' clock, which set their ends. */
   async #countOverdue(lanes: Lane[]): Promise<number> {
     let overdue = 0;
     for (const lane of lanes) {
@@ -136,7 +139,7 @@ export class AuditReader {
 }
 
 /**
- * A record that cannot be read is one that cannot be settled; it is a finding, not the end of this process.
+ * A record that cannot be read cannot be settled. It is a finding, not the end of this process.
  */
 function isOverdue(record: string, now: number): boolean {
   try {
@@ -147,7 +150,7 @@ function isOverdue(record: string, now: number): boolean {
   }
 }
 
-/** Messages before the ends that the intake has not stored. */
+/** How many messages before the ends the intake has not stored. */
 function countUnstored(ends: KafkaEnds, { stored }: LedgerReading): number {
   return ends.reduce((count, end, partition) => {
     const missing = BigInt(end) - BigInt(stored[partition] ?? '0');

@@ -8,7 +8,7 @@ import { createAuditMetrics } from './metrics.ts';
 import { OrderClient } from '../order-client.ts';
 import type { StockDeps } from '../deps.ts';
 
-/** With clients of its own: sums that take long must not keep a rebuild waiting for a connection. */
+/** The role has clients of its own: sums that take long must not keep a rebuild waiting for a connection. */
 export function openAuditReader({ config, logger, lifecycle, connections }: StockDeps): {
   reader: AuditReader;
   orderClient: OrderClient;

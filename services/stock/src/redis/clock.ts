@@ -7,16 +7,17 @@ export function toMilliseconds([seconds, microseconds]: (number | string)[]): nu
 }
 
 /**
- * The clock that sets `expiresAt`; order compares it with Postgres' (docs/recovery.md, "Time"). @throws
- * ioredis' error.
+ * Reads the clock that sets `expiresAt`. Order compares this clock with Postgres' (docs/recovery.md, "Time").
+ * @throws ioredis' error.
  */
 export async function readClock({ redis }: Pick<Connection, 'redis'>): Promise<number> {
   return toMilliseconds(await redis.time());
 }
 
 /**
- * The clock of one node after the other, for each sets the `expiresAt` of its lanes: whoever asks often
- * enough learns of the one that is wrong. @throws ioredis' error, UnservedError.
+ * Reads the clock of one node after the other, because each sets the `expiresAt` of its lanes. Whoever asks
+ * often enough learns of the clock that is wrong.
+ * @throws ioredis' error, UnservedError.
  */
 export function createReadClocks(connections: Pick<Connections, 'all'>): () => Promise<number> {
   let turn = 0;

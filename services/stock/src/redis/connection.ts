@@ -13,7 +13,9 @@ import type { Redis } from 'ioredis';
 import { isAnsweringOthers } from './probe.ts';
 import { defineScripts, RESERVE_SCRIPT } from './scripts.ts';
 
-/** A promotion is noticed within this time, also by a connection that survives it. It costs two INFO. */
+/**
+ * A promotion is noticed within this time, also by a connection that survives it. The look costs two INFO.
+ */
 const IDENTIFY_MS = 500;
 /** A process that slept does not know whose Redis it talks to when it wakes. */
 const IDENTITY_MS_MAX = 2_000;
@@ -23,7 +25,7 @@ const IDENTITY_MS_MAX = 2_000;
  * process), and nothing is gained by that.
  */
 const SILENCE_MS = 1_500;
-/** Replaced in any case: whoever has been silent for that long may be a host that is gone. */
+/** After this long the connection is replaced in any case: its host may be gone. */
 const SILENCE_MS_MAX = 30_000;
 /** A socket that leads nowhere never answers that it was closed. */
 const FAREWELL_MS = 200;
@@ -32,9 +34,9 @@ const FAREWELL_MS = 200;
 export type IdentifiedListener = (isOther: boolean) => void;
 
 /**
- * One connection to one Redis, and the identity of what is behind it. While that is not known nothing may be
- * reserved: a Redis that restarted or was promoted must be compared with Postgres first (docs/recovery.md,
- * "The gate").
+ * One connection to one Redis, and the identity of what is behind it. While that identity is not known
+ * nothing may be reserved. A Redis that restarted or was promoted must be compared with Postgres first
+ * (docs/recovery.md, "The gate").
  */
 export class Connection {
   readonly redis: Redis;
@@ -42,25 +44,28 @@ export class Connection {
   readonly #logger: Logger;
   readonly #isCluster: boolean;
   /**
-   * Of the Redis that was identified last. It outlives the connection: whoever answers the next one under the
-   * same name is the same process with the same history, has all that it ever confirmed, and its lanes need
-   * no check.
+   * Identity of the Redis that was identified last. The identity outlives the connection. Whoever answers the
+   * next connection under the same name is the same process with the same history. That process has all that
+   * it ever confirmed, and its lanes need no check.
    */
   #identity: string | undefined;
-  /** `#identity` was read on the connection that stands now. */
+  /** Whether `#identity` was read on the connection that stands now. */
   #isIdentified = false;
-  /** When the last reading began; of this process' clock. */
+  /** When the last reading began, by this process' clock. */
   #identifiedAt = Number.NEGATIVE_INFINITY;
   #node: RedisNode | undefined;
   #hasReplica = false;
-  /** Stock calls it by its hash; a Redis that restarted, or is another, does not know it. */
+  /**
+   * Whether this Redis knows the script. Stock calls the script by its hash, which a Redis that restarted, or
+   * is another, does not know.
+   */
   #hasScript = false;
-  /** Raised at every connect and close, so that an answer of an earlier connection is dropped. */
+  /** The number rises at every connect and close, so that an answer of an earlier connection is dropped. */
   #generation = 0;
   #onIdentified: IdentifiedListener = () => undefined;
-  /** Since when an answer is awaited; of this process' clock. */
+  /** Since when an answer is awaited, by this process' clock. */
   #silentSince: number | undefined;
-  /** Aborted when the connection is ready, so that it is identified at once. */
+  /** The signal is aborted when the connection is ready, so that the connection is identified at once. */
   #wake = new AbortController();
   readonly #closing = new AbortController();
 
@@ -80,25 +85,28 @@ export class Connection {
   }
 
   /**
-   * Undefined while disconnected, while not known or known too long ago, while this Redis may evict keys or
-   * lacks the script.
+   * The run id is undefined while disconnected, while the identity is not known or was read too long ago, and
+   * while this Redis may evict keys or lacks the script.
    */
   get runId(): string | undefined {
     const isFresh = performance.now() - this.#identifiedAt < IDENTITY_MS_MAX;
     return this.#isIdentified && this.#hasScript && isFresh ? this.#identity : undefined;
   }
 
-  /** As it was read last, also on a connection that has ended. */
+  /** The identity as it was read last, also on a connection that has ended. */
   get lastIdentity(): string | undefined {
     return this.#identity;
   }
 
-  /** As it said when it was identified last; undefined for a Redis that is no node of a cluster. */
+  /**
+   * The node as it described itself when it was identified last. Undefined for a Redis that is no node of a
+   * cluster.
+   */
   get node(): RedisNode | undefined {
     return this.#node;
   }
 
-  /** A replica follows, by what was heard last. */
+  /** Whether a replica follows, by what was heard last. */
   get hasReplica(): boolean {
     return this.#hasReplica;
   }
@@ -108,8 +116,8 @@ export class Connection {
   }
 
   /**
-   * Something else was seen behind the connection than is known of it: whoever is identified next is another
-   * Redis.
+   * Tells that something else was seen behind the connection than is known of it. Whoever is identified next
+   * is another Redis.
    */
   forget(): void {
     this.#detach();
@@ -124,14 +132,17 @@ export class Connection {
     this.#silentSince = undefined;
   }
 
-  /** Its scripts were flushed. It is the same Redis, whose lanes need no check: nobody hears of it. */
+  /**
+   * Tells that the scripts of this Redis were flushed. It is the same Redis, whose lanes need no check, so no
+   * listener hears of it.
+   */
   loadScriptAgain(): void {
     this.#hasScript = false;
   }
 
   /**
-   * Called once for each connection, and whenever another Redis, or another history, is behind it than
-   * before.
+   * The listener is called once for each connection, and whenever another Redis, or another history, is
+   * behind it than before.
    */
   onIdentified(listener: IdentifiedListener): void {
     this.#onIdentified = listener;
@@ -169,7 +180,7 @@ export class Connection {
     }
   }
 
-  /** Fails closed: until policy and identity are read, every reserve is answered `sale_unavailable`. */
+  /** This fails closed: until policy and identity are read, every reserve is answered `sale_unavailable`. */
   async #keepIdentified(): Promise<void> {
     const { signal } = this.#closing;
     for (;;) {
@@ -189,14 +200,15 @@ export class Connection {
   }
 
   async #noteFailure(error: unknown): Promise<void> {
-    // It may have evicted keys, or have followed another: whatever it says next is to be looked at.
+    // This Redis may have evicted keys, or have followed another one. Whatever it says next has to be looked
+    // at.
     if (error instanceof RedisPolicyError) {
       this.forget();
       this.#node = undefined;
       this.#logger.error({ err: error }, 'redis is not fit for stock');
       return;
     }
-    // A late answer alone says nothing about who is there; what is known grows too old by itself.
+    // A late answer alone says nothing about who is there. What is known grows too old by itself.
     this.#logger.warn({ err: error }, 'redis does not say who it is');
     if (!isTimeout(error)) this.#silentSince = undefined;
     else if (await this.#isRouteLost()) {
@@ -223,7 +235,7 @@ export class Connection {
     if (!this.#isIdentified) await assertNoEviction(this.redis);
     if (!this.#hasScript) await this.redis.script('LOAD', RESERVE_SCRIPT.source);
     const { runId, isCluster, hasReplica } = await readIdentity(this.redis);
-    // Else every other lane would be answered MOVED, or a cluster of one be believed in.
+    // Otherwise every other lane would be answered MOVED, or a cluster of one node would be believed in.
     if (isCluster !== this.#isCluster) {
       throw new RedisPolicyError(
         `this Redis is ${isCluster ? 'a' : 'no'} node of a cluster: see REDIS_CLUSTER`,

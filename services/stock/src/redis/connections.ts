@@ -11,8 +11,8 @@ import { Connection } from './connection.ts';
 import { formatLane, LANES_KEY, type Lane } from './keys.ts';
 
 /**
- * Until a failover or a moved slot is seen, on top of what Redis takes; it costs nothing: each node was asked
- * anyway.
+ * A failover or a moved slot is seen within this time, on top of what Redis takes. The look costs nothing,
+ * because each node was asked anyway.
  */
 const REFRESH_MS = 500;
 
@@ -25,17 +25,19 @@ export class UnservedError extends Error {
 /**
  * The connections to Redis: one, or one to each primary of a cluster. A lane is asked for only on the
  * connection to the node that serves it, under the identity of that node. Nothing is ever sent again
- * elsewhere: MOVED, ASK and the like say that nothing ran, and the lane at its new place is another Redis',
- * closed until it was loaded (INV-1, INV-2). ioredis' own Cluster repeats a script on whichever node it is
- * sent to, with the identity of another.
+ * elsewhere. MOVED, ASK and the like say that nothing ran, and the lane at its new place belongs to another
+ * Redis, closed until it was loaded (INV-1, INV-2). ioredis' own Cluster repeats a script on whichever node
+ * it is sent to, with the identity of another.
  */
 export class Connections {
   readonly isCluster: boolean;
   readonly #url: string;
   readonly #logger: Logger;
-  /** By URL. */
+  /** The connections by URL. */
   readonly #known = new Map<string, Connection>();
-  /** Identities of the nodes that left the list, by URL: one that comes back unharmed is no other Redis. */
+  /**
+   * Identities of the nodes that left the list, by URL. A node that comes back unharmed is no other Redis.
+   */
   readonly #gone = new Map<string, string>();
   readonly #closing = new AbortController();
   #onIdentified: (connection: Connection, isOther: boolean) => void = () => undefined;
@@ -77,8 +79,8 @@ export class Connections {
   }
 
   /**
-   * Called whenever it is known anew who is behind a connection. `isOther`: another Redis, or history, than
-   * before.
+   * The listener is called whenever it is known anew who is behind a connection. `isOther` means another
+   * Redis, or another history, than before.
    */
   onIdentified(listener: (connection: Connection, isOther: boolean) => void): void {
     this.#onIdentified = listener;
@@ -94,12 +96,12 @@ export class Connections {
     return this.find(lane) ?? this.#refuse();
   }
 
-  /** Where the list of lanes is kept: with one of the nodes. @throws UnservedError */
+  /** The connection to the node that keeps the list of lanes. @throws UnservedError */
   get registry(): Connection {
     return this.#findTag(LANES_KEY) ?? this.#refuse();
   }
 
-  /** Its keys are on their way to another node, or were: some may be missing. */
+  /** Whether the lane's keys are, or were, on their way to another node. Some keys may be missing then. */
   isMoving(lane: Lane): boolean {
     if (!this.isCluster) return false;
     const slot = slotOf(formatLane(lane));
@@ -107,8 +109,8 @@ export class Connections {
   }
 
   /**
-   * The items by the connection that each goes to, with their places; undefined: nobody is known to serve
-   * them.
+   * Groups the items by the connection that each goes to, with their places. The key is undefined for items
+   * whose lane nobody is known to serve.
    */
   group<Item>(items: Item[], laneOf: (item: Item) => Lane): Map<Connection | undefined, Placed<Item>[]> {
     const groups = new Map<Connection | undefined, Placed<Item>[]>();
@@ -122,8 +124,8 @@ export class Connections {
   }
 
   /**
-   * Each node speaks for itself. Two claim a slot between a move or a failover and the older one's hearing of
-   * it.
+   * Each node speaks for itself. Between a move or a failover and the moment when the older node hears of it,
+   * two nodes claim the slot.
    */
   #findTag(tag: string): Connection | undefined {
     if (!this.isCluster) return this.#known.get(this.#url);
@@ -178,7 +180,9 @@ export class Connections {
     }
   }
 
-  /** Whoever any node in reach takes for one; asked anew by the configured name when none is in reach. */
+  /**
+   * The primaries that any node in reach knows. When no node is in reach, the configured name is asked anew.
+   */
   async #readPrimaries(): Promise<Set<string>> {
     const nodes = this.all().flatMap(({ runId, node }) => (runId === undefined ? [] : (node ?? [])));
     return nodes.length === 0 ? askPrimaryUrls(this.#url, this.#logger) : toPrimaryUrls(nodes, this.#url);

@@ -4,10 +4,12 @@ import type { ReserveItem } from '@seckill/contracts';
 /** 22 base64url characters are 132 bits: no two requests share one by chance. */
 const FINGERPRINT_LENGTH = 22;
 
-/** What of a request must be the same when its key comes again (docs/http-api.md, "Conventions"). */
+/** What must be the same in a request when its key comes again (docs/http-api.md, "Conventions"). */
 type Asked = Pick<ReserveItem, 'lines' | 'channelId' | 'ref'>;
 
-/** Of a request: its lines sorted by SKU, channelId and ref (docs/http-api.md, "Conventions"). */
+/**
+ * The fingerprint of a request: its lines sorted by SKU, channelId and ref (docs/http-api.md, "Conventions").
+ */
 export function fingerprintOf(asked: Asked): string {
   return hash('sha256', canonicalOf(asked), 'base64url').slice(0, FINGERPRINT_LENGTH);
 }

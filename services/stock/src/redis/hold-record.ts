@@ -14,16 +14,16 @@ import { keyHashOf, splitSuffix } from './reservation-id.ts';
 /**
  * A reservation, as reserve.lua joins it with line feeds, which no field can hold: userId, idempotencyKey,
  * random, <epoch>-<sequence>, reservedAt, holdMs, currency, channelId, ref, then sku, quantity, price of each
- * line. It says everything, so that the first answer can be given again and a hold published again by itself.
- * For one line, with a user of 16, a key of 36 and a channel of 5 characters it is 124 bytes and with Redis'
- * own 4 fits into the 128 that jemalloc gives before 160: hence holdMs, not expiresAt, and no fingerprint,
- * which follows from the rest.
+ * line. The record says everything, so that the first answer can be given again and a hold can be published
+ * again from the record alone. For one line, with a user of 16, a key of 36 and a channel of 5 characters,
+ * the record is 124 bytes. With Redis' own 4 it fits into the 128 that jemalloc gives before 160. For that
+ * reason the record has holdMs instead of expiresAt, and no fingerprint, which follows from the rest.
  */
 export interface HoldRecord {
   userId: string;
   idempotencyKey: string;
   random: string;
-  /** Of the reservation; a lane may have been loaded under a later epoch since. */
+  /** Epoch of the reservation. A lane may have been loaded under a later epoch since. */
   epoch: number;
   sequence: number;
   /** Milliseconds since the epoch, by Redis' clock. */
@@ -140,7 +140,7 @@ export function toLoadOrder(order: SnapshotOrder, currency: string) {
   const suffix = parseReservationId(order.reservationId)?.suffix;
   invariant(suffix !== undefined, 'a snapshot names orders by reservation id');
   const { random, keyHash } = splitSuffix(suffix);
-  // Else its settlement would find no hold, and its units were held for ever.
+  // Otherwise its settlement would find no hold, and its units would be held for ever.
   invariant(keyHash === keyHashOf(userId, idempotencyKey), 'a reservation id ends with the hash of its key');
   return {
     userId,

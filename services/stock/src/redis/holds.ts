@@ -10,15 +10,15 @@ export interface StoredHold {
 
 export interface HoldPage {
   holds: StoredHold[];
-  /** Where the next page begins; '0': at the beginning again. */
+  /** Where the next page begins. '0' means that the next page is the first one again. */
   cursor: string;
   /** Redis' clock, milliseconds since the epoch. */
   now: number;
 }
 
 /**
- * Reads about `countMax` holds of a lane, a few milliseconds of Redis' time. @throws ioredis' error,
- * UnservedError
+ * Reads about `countMax` holds of a lane, which takes a few milliseconds of Redis' time.
+ * @throws ioredis' error, UnservedError
  */
 export type ReadHolds = (lane: Lane, cursor: string, countMax: number) => Promise<HoldPage>;
 

@@ -11,8 +11,8 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
   /** Number of the lane's last closing; a permission to open names it (D28). */
   fence: number;
   /**
-   * The sequence at which the lane was opened last. A higher one that was acknowledged before that, under
-   * this epoch, is lost.
+   * The sequence at which the lane was opened last. A higher sequence that was acknowledged before that
+   * opening, under this epoch, is lost.
    */
   openedSequence: number;
 }
@@ -75,7 +75,8 @@ const MISSING = {
   version: 0,
   sequence: 0,
   isLoaded: false,
-  // The one of the three states that promises nothing and ends nothing. Readers look at the gate first.
+  // This is the one of the three states that promises nothing and ends nothing. Readers look at the gate
+  // first.
   state: 'paused',
   opensAt: 0,
   closesAt: 0,

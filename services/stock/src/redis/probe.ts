@@ -9,7 +9,7 @@ const PROBE_MS = 1_000;
  * Never throws.
  */
 export async function isAnsweringOthers(url: string, logger: Logger): Promise<boolean> {
-  // No INFO: it is asked by whoever wants to know more than that somebody is there.
+  // INFO is not asked for: the caller only needs to know that somebody is there.
   const redis = createRedis(url, logger, { enableReadyCheck: false, disconnectTimeout: 0 });
   const ended = new AbortController();
   const ask = async (): Promise<boolean> => {

@@ -1,12 +1,12 @@
 import { hash, randomBytes } from 'node:crypto';
 
 /**
- * 96 bits: an id cannot be guessed (docs/recovery.md). A multiple of 3, so that base64url is whole
- * characters.
+ * These bytes are 96 bits, so an id cannot be guessed (docs/recovery.md). Their number is a multiple of 3, so
+ * that base64url gives whole characters.
  */
 const RANDOM_BYTES = 12;
 const RANDOM_LENGTH = 16;
-/** 132 bits: no two buyers or keys share a hash by chance. */
+/** This many characters are 132 bits, so no two buyers or keys share a hash by chance. */
 const KEY_HASH_LENGTH = 22;
 
 /**
@@ -18,17 +18,22 @@ export interface SuffixParts {
   keyHash: string;
 }
 
-/** Of a sale's buyer and key; field of `holds` and `keys`. Neither may hold the line feed between them. */
+/**
+ * The hash of a sale's buyer and key, which is the field of `holds` and `keys`. Neither text may hold the
+ * line feed between them.
+ */
 export function keyHashOf(userId: string, idempotencyKey: string): string {
   return hash('sha256', `${userId}\n${idempotencyKey}`, 'base64url').slice(0, KEY_HASH_LENGTH);
 }
 
-/** Of a suffix that is none of ours the parts lead to no hold. */
+/** Splits a suffix into its parts. The parts of a suffix that is none of ours lead to no hold. */
 export function splitSuffix(suffix: string): SuffixParts {
   return { random: suffix.slice(0, RANDOM_LENGTH), keyHash: suffix.slice(RANDOM_LENGTH) };
 }
 
-/** So many random parts of new ids, together: one alone costs 2.5 µs, a hundred at once 0.1 µs each. */
+/**
+ * Makes this many random parts of new ids together. One alone costs 2.5 µs, a hundred at once 0.1 µs each.
+ */
 export function makeRandoms(count: number): string[] {
   const text = randomBytes(RANDOM_BYTES * count).toString('base64url');
   return Array.from({ length: count }, (_, index) =>

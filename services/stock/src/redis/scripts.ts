@@ -50,7 +50,7 @@ export class ScriptError extends Error {
 }
 
 const INCLUDE = /^--- @include "(\w+)"$/gm;
-/** Included files include nothing themselves: one level keeps every script readable in two files. */
+/** Included files include nothing themselves. This one level keeps every script readable in two files. */
 const inlineIncludes = (source: string): string =>
   source.replace(INCLUDE, (_line, name: string) => readSource(`include/${name}.lua`));
 
@@ -59,8 +59,8 @@ function readSource(path: string): string {
 }
 
 /**
- * The script as Redis gets it: includes inlined, comment lines and empty lines gone (it is sent once per
- * connection).
+ * The script as Redis gets it. Includes are inlined, and comment lines and empty lines are gone, because the
+ * script is sent once per connection.
  */
 export function buildScript(name: ScriptName): string {
   const source = inlineIncludes(readSource(`${name}.lua`));
@@ -71,7 +71,9 @@ export function buildScript(name: ScriptName): string {
   return [shebang, ...code].join('\n');
 }
 
-/** How many KEYS the header names; constant per script, because ioredis Cluster routes by it. */
+/**
+ * How many KEYS the header names. The number is constant per script, because ioredis Cluster routes by it.
+ */
 export function countKeys(name: ScriptName): number {
   const header = readSource(`${name}.lua`).split('\n\n', 1)[0] ?? '';
   const numbers = [...header.matchAll(/KEYS\[(\d+)\]/g)].map(([, number]) => Number(number));
@@ -89,7 +91,8 @@ export function defineScripts(redis: Redis): void {
 }
 
 /**
- * Read once: what is loaded is what EVALSHA names, also when the files below a running process are replaced.
+ * The scripts are read once: what is loaded is what EVALSHA names, even when the files below a running
+ * process are replaced.
  */
 const reserveSource = buildScript('reserve');
 export const RESERVE_SCRIPT = {

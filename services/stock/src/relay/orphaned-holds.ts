@@ -18,21 +18,22 @@ export interface OrphanScanDeps {
 
 const PAGE_HOLDS = 500;
 /**
- * Bounds memory and load when nothing is settled for a while. Holds beyond the bound wait until the first are
- * due again.
+ * This bounds memory and load when nothing is settled for a while. Holds beyond the bound wait until the
+ * first are due again.
  */
 const REMEMBERED_MAX = 10_000;
 
 /**
  * Finds holds of one lane that nobody ended, and publishes them again (docs/recovery.md, "Holds nobody
- * ends"). A message that Kafka lost, or that is parked in dead letters, would keep its units for ever. Order
- * stores a reservation that it does not know, and answers one that has ended with its settlement again.
+ * ends"). Without this, a message that Kafka lost, or that is parked in dead letters, would keep its units
+ * for ever. Order stores a reservation that it does not know. Order answers a reservation that has ended with
+ * its settlement again.
  */
 export class OrphanScan {
   readonly #deps: OrphanScanDeps;
   readonly #lane: Lane;
   #cursor = '0';
-  /** When each hold was published again, by Redis' clock; the oldest first. */
+  /** When each hold was published again, by Redis' clock. The oldest stands first. */
   readonly #published = new Map<string, number>();
 
   constructor(deps: OrphanScanDeps, lane: Lane) {
@@ -40,7 +41,7 @@ export class OrphanScan {
     this.#lane = lane;
   }
 
-  /** One page of holds. @throws ioredis', kafkajs' or PublishError: the page is read again then. */
+  /** Reads one page of holds. @throws ioredis', kafkajs' or PublishError: the page is read again then. */
   async step(): Promise<void> {
     const { readHolds, publisher, metrics, logger } = this.#deps;
     const page = await readHolds(this.#lane, this.#cursor, PAGE_HOLDS);
@@ -55,7 +56,7 @@ export class OrphanScan {
     this.#cursor = page.cursor;
   }
 
-  /** By the hash of the key. */
+  /** The holds by the hash of their key. */
   #collect({ holds, now }: HoldPage): Map<string, OutgoingMessage> {
     const messages = new Map<string, OutgoingMessage>();
     for (const hold of holds) {
@@ -69,8 +70,8 @@ export class OrphanScan {
   }
 
   /**
-   * `early` while the hold may still be settled in time; `broken`, and logged, when the hold makes no
-   * message.
+   * Gives `early` while the hold may still be settled in time. Gives `broken`, and logs, when the hold makes
+   * no message.
    */
   #toMessage(hold: StoredHold, now: number): OutgoingMessage | 'early' | 'broken' {
     const { logger, graceMs } = this.#deps;

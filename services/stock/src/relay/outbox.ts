@@ -3,7 +3,7 @@ import { toMilliseconds } from '../redis/clock.ts';
 import type { Connections } from '../redis/connections.ts';
 import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
 
-/** One XADD of reserve.lua. */
+/** One entry, as an XADD of reserve.lua wrote it. */
 export interface OutboxEntry {
   /** `<epoch>-<sequence>` */
   id: string;
@@ -12,9 +12,9 @@ export interface OutboxEntry {
 }
 
 export interface OutboxReading {
-  /** The oldest, in order. */
+  /** The oldest entries, in order. */
   entries: OutboxEntry[];
-  /** All that wait. */
+  /** The number of all entries that wait. */
   length: number;
   /** Redis' clock, milliseconds since the epoch. */
   now: number;
@@ -23,11 +23,11 @@ export interface OutboxReading {
 /** The outbox of a lane as the relay uses it; everything throws ioredis' error or UnservedError when Redis
  * cannot be asked. */
 export interface Outbox {
-  /** Takes or renews. False: another relay has it. */
+  /** Takes or renews the lease. False: another relay has it. */
   lease(lane: Lane, token: string, leaseMs: number): Promise<boolean>;
   release(lane: Lane, token: string): Promise<void>;
   read(lane: Lane, countMax: number): Promise<OutboxReading>;
-  /** Removes everything up to this entry; false, and nothing removed, when the lease is not ours. */
+  /** Removes everything up to this entry. False, and nothing removed, when the lease is not ours. */
   trim(lane: Lane, token: string, entryId: string): Promise<boolean>;
 }
 

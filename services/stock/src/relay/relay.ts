@@ -25,7 +25,7 @@ export interface RelayDeps {
   random: () => number;
   logger: Logger;
   metrics: RelayMetrics;
-  /** Ours alone: two relays with one token would both believe they hold the lease. */
+  /** A token that is ours alone: two relays with one token would both believe they hold the lease. */
   token: string;
   leaseMs: number;
   batchCountMax: number;
@@ -36,13 +36,13 @@ export interface RelayDeps {
 export interface Chore {
   name: string;
   everyMs: number;
-  /** Called once per lane. @returns the work itself, short, repeated when it throws. */
+  /** Called once per lane. @returns the work itself, which is short and is repeated when it throws. */
   prepare: (lane: Lane) => () => Promise<void>;
 }
 
 /**
- * `full`: there may be more; `published`: all that waited; `empty`: nothing waits; `leased`: another relay
- * serves the lane.
+ * `full`: there may be more. `published`: all that waited is published. `empty`: nothing waits. `leased`:
+ * another relay serves the lane.
  */
 export type RelayPass = 'full' | 'published' | 'empty' | 'leased';
 
@@ -57,10 +57,10 @@ const LANES_MS = 500;
 const IDLE_MIN_MS = 10;
 const IDLE_MAX_MS = 200;
 /**
- * Between the starts of two passes that were not full. A pass costs Redis a write, Kafka a flush for each
- * partition and the intake a transaction, whatever it carries; an order is due in Postgres within a second.
- * Beside 100 ms: 15 % more reservations a second for 9 % less CPU each (medians of six pairs at saturation),
- * and a p99 of 360 ms until the row is there instead of 280.
+ * The time between the starts of two passes that were not full. A pass costs Redis a write, Kafka a flush for
+ * each partition and the intake a transaction, whatever it carries. An order is due in Postgres within a
+ * second. Compared with 100 ms, this gives 15 % more reservations a second for 9 % less CPU each (medians of
+ * six pairs at saturation), and a p99 of 360 ms until the row is there instead of 280.
  */
 const PACE_MS = 250;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
@@ -83,7 +83,8 @@ export function createRelay(deps: RelayDeps): Relay {
             failures.push(error);
             broken.abort();
           })
-          // Not before it has ended: two loops with one token would both believe they hold the lease.
+          // The loop stays in the list until it has ended: two loops with one token would both believe they
+          // hold the lease.
           .finally(() => loops.delete(formatLane(lane)));
         return { gone, ended };
       };
@@ -91,7 +92,7 @@ export function createRelay(deps: RelayDeps): Relay {
         try {
           const lanes = new Map((await deps.lanes()).map((lane) => [formatLane(lane), lane]));
           for (const [name, lane] of lanes) if (!loops.has(name)) loops.set(name, start(lane));
-          // Retired.
+          // These lanes were retired.
           for (const [name, { gone }] of loops) if (!lanes.has(name)) gone.abort();
         } catch (error) {
           if (error instanceof InvariantError) throw error;
@@ -115,7 +116,10 @@ interface LaneLoop {
 export class LaneRelay {
   readonly #deps: RelayDeps;
   readonly #lane: Lane;
-  /** Of the local clock; the lease may be lost earlier, which trim.lua finds out. */
+  /**
+   * When the lease was taken last, by the local clock. The lease may be lost earlier, and trim.lua finds that
+   * out.
+   */
   #leasedAt = Number.NEGATIVE_INFINITY;
   readonly #chores: { name: string; everyMs: number; work: () => Promise<void>; dueAt: number }[];
 
@@ -150,8 +154,8 @@ export class LaneRelay {
         idleMs = Math.min(IDLE_MAX_MS, idleMs * 2);
       } catch (error) {
         if (error instanceof InvariantError) throw error;
-        // Repeated for ever: giving up would strand promised orders (INV-2). The gauges tell how long it
-        // lasts.
+        // The pass is repeated for ever: giving up would strand promised orders (INV-2). The gauges tell how
+        // long it lasts.
         metrics.failures.inc();
         logger.warn({ err: error, ...this.#lane, failures }, 'relay pass failed');
         await clock.sleep(backoffMs(failures, { ...BACKOFF, random }), signal);
@@ -164,7 +168,7 @@ export class LaneRelay {
     metrics.outboxOldestSeconds.remove(label);
   }
 
-  /** A chore that fails waits, and holds up no order. */
+  /** A chore that fails waits, and delays no order. */
   async #doChores(): Promise<void> {
     const { clock, logger, metrics } = this.#deps;
     for (const chore of this.#chores) {
@@ -181,7 +185,7 @@ export class LaneRelay {
     }
   }
 
-  /** Lease, read, publish, trim. What Kafka did not confirm stays (INV-2). */
+  /** One pass: lease, read, publish, trim. What Kafka did not confirm stays (INV-2). */
   async pass(): Promise<RelayPass> {
     const { outbox, publisher, metrics, token, batchCountMax } = this.#deps;
     const lane = this.#lane;
@@ -196,7 +200,7 @@ export class LaneRelay {
       published += part.length;
       const last = reading.entries[published - 1];
       invariant(last !== undefined, 'what is published was read');
-      // A slow Kafka may have outlasted the lease: it is taken again unless another relay has it now.
+      // A slow Kafka may have outlasted the lease. It is taken again unless another relay has it now.
       if (!(await this.#renew()) || !(await outbox.trim(lane, token, last.id))) {
         this.#leasedAt = Number.NEGATIVE_INFINITY;
         return 'leased';
@@ -207,7 +211,7 @@ export class LaneRelay {
 
   async #renew(): Promise<boolean> {
     const { outbox, clock, token, leaseMs } = this.#deps;
-    // A third: two renewals may be lost before the lease is.
+    // The lease is renewed after a third of its time, so two renewals may be lost before the lease is.
     if (clock.now() - this.#leasedAt < leaseMs / 3) return true;
     const askedAt = clock.now();
     const isOurs = await outbox.lease(this.#lane, token, leaseMs);
@@ -219,7 +223,7 @@ export class LaneRelay {
     try {
       await this.#deps.outbox.release(this.#lane, this.#deps.token);
     } catch (error) {
-      // It ends by itself after leaseMs.
+      // The lease ends by itself after leaseMs.
       this.#deps.logger.warn({ err: error, ...this.#lane }, 'lease was not given back');
     }
   }

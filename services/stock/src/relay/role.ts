@@ -17,7 +17,7 @@ import { createOutbox } from './outbox.ts';
 import { createRelay, type Chore } from './relay.ts';
 import { retireLane } from './retirement.ts';
 
-/** Starts the role `relay`: outbox of each lane to Kafka, and the chores beside it. */
+/** Starts the role `relay`: it brings the outbox of each lane to Kafka, and does the chores beside that. */
 export function startRelay(deps: StockDeps): void {
   const { config, logger, lifecycle, connections, registry } = deps;
   const log = logger.child({ role: 'relay' });

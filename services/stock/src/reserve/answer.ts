@@ -7,7 +7,7 @@ import type { ScriptAnswer } from '../redis/scripts.ts';
 
 export interface Told {
   answer: ReserveAnswer;
-  /** Of a reservation that was made by this very call. */
+  /** The record of a reservation that was made by this very call. */
   record?: HoldRecord;
 }
 
@@ -55,17 +55,17 @@ const NOT_SERVED =
   /^(LOADING|READONLY|MASTERDOWN|MISCONF|BUSY|NOREPLICAS|NOSCRIPT|MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /;
 
 /**
- * What a failed call means for the buyer. A script is atomic, so the question is only whether it ran:
- * "unknown" unless it surely did not (D14).
+ * What a failed call means for the buyer. A script is atomic, so the question is only whether it ran. The
+ * answer is "unknown" unless the script surely did not run (D14).
  */
 export function toFailureAnswer(error: Error): ReserveAnswer {
-  // ioredis' words for a command that was never written to the socket.
+  // These are ioredis' words for a command that was never written to the socket.
   if (/Stream isn't writeable/.test(error.message)) return { outcome: 'sale_unavailable', missing: false };
   // Redis refused before the script's first line: full memory, or not able to serve writes now.
   if (/^OOM /.test(error.message)) return { outcome: 'overloaded' };
-  // Our own word for our own bug, and each script says: nothing was written.
+  // This is our own word for our own bug, and each script says that nothing was written.
   if (/^SECKILL_/.test(error.message)) return { outcome: 'internal' };
-  // A node of a cluster says before that first line, too, that the lane is not its own, or not whole.
+  // A node of a cluster also says before that first line that the lane is not its own, or not whole.
   if (NOT_SERVED.test(error.message)) {
     return { outcome: 'sale_unavailable', missing: false };
   }

@@ -6,12 +6,13 @@ export interface Failure {
   error: Error;
 }
 
-/** ioredis' and Redis' own words are shorter; a bound, because they are not ours. */
+/** ioredis' and Redis' own words are shorter. The bound is there because these words are not ours. */
 const MESSAGE_LENGTH_MAX = 200;
 
 /**
- * One line for a batch, whatever failed in it: a Redis that is away fails every item of every batch. Never
- * the error itself, for ioredis' holds the command's arguments, which are user ids and idempotency keys.
+ * Logs one line for a batch, whatever failed in it, because a Redis that is away fails every item of every
+ * batch. The line never holds the error itself: ioredis' error has the command's arguments, which are user
+ * ids and idempotency keys.
  */
 export function logFailures(logger: Logger, failures: Failure[]): void {
   if (failures.length === 0) return;
@@ -22,7 +23,7 @@ export function logFailures(logger: Logger, failures: Failure[]): void {
     kind.count += 1;
     kinds.set(`${outcome} ${text}`, kind);
   }
-  // SECKILL_* is our own word for our own bug; the world's failures are frequent and counted.
+  // SECKILL_* is our own word for our own bug. The world's failures are frequent and counted.
   const isOurs = failures.some(({ error }) => error.message.startsWith('SECKILL_'));
   const context = { count: failures.length, failures: [...kinds.values()] };
   logger[isOurs ? 'error' : 'warn'](context, 'items of a reserve batch failed');

@@ -20,9 +20,9 @@ import { splitIntoCalls, toReserveArguments } from './calls.ts';
 import { RESERVE_SCRIPT, type ScriptAnswer } from '../redis/scripts.ts';
 
 /**
- * A replica that follows confirms within a millisecond or two. One that hangs makes every batch of its node
- * unknown until Redis gives it up, so this is short of what a command may take (500 ms), and of a buyer's
- * patience.
+ * A replica that follows confirms within a millisecond or two. A replica that hangs makes every batch of its
+ * node unknown until Redis gives it up. So this is shorter than what a command may take (500 ms), and than a
+ * buyer's patience.
  */
 const REPLICA_MS = 200;
 
@@ -35,7 +35,10 @@ export interface ReservationsDeps {
   marks: HighWaterMarks;
   logger: Logger;
   metrics: ReserveMetrics;
-  /** Our own bug was met: the process must end, but not before the neighbours in the batch are answered. */
+  /**
+   * Called when our own bug was met: the process must end, but not before the neighbours in the batch are
+   * answered.
+   */
   onInvariantBroken: (error: InvariantError) => void;
 }
 
@@ -66,7 +69,7 @@ export class Reservations {
     return answers;
   }
 
-  /** What one node serves. */
+  /** The items that one node serves. */
   async #reserveGroup(connection: Connection | undefined, items: ReserveItem[]): Promise<ReserveAnswer[]> {
     const runId = connection?.runId;
     if (connection === undefined || runId === undefined) {
@@ -82,9 +85,9 @@ export class Reservations {
     const pipeline = connection.redis.pipeline();
     const randoms = makeRandoms(items.length);
     const calls = splitIntoCalls(items, laneFor);
-    // By its hash alone. ioredis' own command for a script that Redis does not know sends it again behind
-    // what follows here, perhaps over another connection: INFO and WAIT would vouch for a write that came
-    // after them (INV-2).
+    // The script is called by its hash alone. ioredis' own command sends a script that Redis does not know
+    // again behind what follows here, perhaps over another connection. INFO and WAIT would then vouch for a
+    // write that came after them (INV-2).
     for (const { lane, ...call } of calls) {
       const requests = call.items.flatMap((item, place) =>
         toReserveArguments(item, randoms[call.indexes[place] ?? -1] ?? ''),
@@ -93,13 +96,13 @@ export class Reservations {
       const { outboxCountMax } = this.#deps;
       pipeline.evalsha(RESERVE_SCRIPT.hash, keys.length, ...keys, runId, outboxCountMax, ...requests);
     }
-    // What is known of this Redis is up to 2 s old. A primary that was demoted, took over the data of a
-    // replica that lacks the tail and was promoted again within that time kept our socket, and its lanes name
-    // the identity we pass: only what it says of itself after the scripts tells (INV-2). 4 µs of Redis' time
-    // a batch.
+    // What is known of this Redis is up to 2 s old. Within that time a primary may have been demoted, have
+    // taken over the data of a replica that lacks the tail, and have been promoted again. Such a primary kept
+    // our socket, and its lanes name the identity we pass. Only what it says of itself after the scripts
+    // tells (INV-2). The question costs 4 µs of Redis' time a batch.
     pipeline.info('replication');
-    // What a replica has outlives this node. Without one the disk alone keeps it (docs/operating/backup.md
-    // says what a replica promoted shortly after costs).
+    // What a replica has outlives this node. Without a replica the disk alone keeps it
+    // (docs/operating/backup.md says what a replica promoted shortly after costs).
     const isFollowed = connection.hasReplica;
     if (isFollowed) pipeline.wait(1, REPLICA_MS);
     const results = await pipeline.exec();
@@ -140,7 +143,7 @@ export class Reservations {
     }
   }
 
-  /** False too when it did not answer: what it was then is not known. */
+  /** False too when the node did not answer: what it was then is not known. */
   #isSame(connection: Connection, runId: string, replication: unknown): boolean {
     if (typeof replication !== 'string') return false;
     connection.noteReplica(hasReplica(replication));
@@ -153,8 +156,8 @@ export class Reservations {
   }
 
   /**
-   * The hold behind a reservation id, or undefined when there is none (any more). @throws ioredis' error,
-   * UnservedError.
+   * The hold behind a reservation id, or undefined when there is none (any more).
+   * @throws ioredis' error, UnservedError.
    */
   async readHold(reservationId: string): Promise<{ reservation: Reservation; userId: string } | undefined> {
     const parts = parseReservationId(reservationId);

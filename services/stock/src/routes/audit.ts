@@ -7,7 +7,7 @@ import { OrderError } from '../order-client.ts';
 import { orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
-/** What cannot be read whole is not answered at all: half an audit would pass for a whole one. */
+/** A sale that cannot be read whole is not answered at all: half an audit would pass for a whole one. */
 export function auditRoute(
   app: Http,
   { reader, onRequest }: { reader: Pick<AuditReader, 'read'>; onRequest: CallerCheck },

@@ -6,7 +6,10 @@ import type { Reservations } from '../reserve/reservations.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 const reserveItem = Compile(ReserveItem);
-/** Only the frame: each item is checked by itself, so that a bad one is answered and its neighbours go on. */
+/**
+ * Checks only the frame. Each item is checked by itself, so that a bad one is answered and its neighbours go
+ * on.
+ */
 const ReserveBatch = Type.Array(Type.Unknown(), { minItems: 1, maxItems: LIMITS.reserveBatchMax });
 /** The longest valid item, with every character escaped, is about 3.3 kB. */
 const ITEM_BYTES_MAX = 4_096;

@@ -1,9 +1,9 @@
 import { InvariantError, Problem, type Logger } from '@seckill/runtime';
 
 /**
- * Redis, order or the lane cannot serve now: the caller hears `sale_unavailable` and asks again, never
- * "internal".
- * @throws Problem; InvariantError and JavaScript's own errors as they are, for those are bugs.
+ * Redis, order or the lane cannot serve now. The caller hears `sale_unavailable`, never "internal", and asks
+ * again.
+ * @throws Problem; InvariantError and JavaScript's own errors as they are, because those are bugs.
  */
 export async function orUnavailable<Result>(
   work: Promise<Result>,

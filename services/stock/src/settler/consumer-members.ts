@@ -3,8 +3,9 @@ import { memberKey, MEMBERS_KEY } from '../redis/keys.ts';
 import type { Connections } from '../redis/connections.ts';
 
 /**
- * The settlers' consumer group in Redis, by its clock: a member lives as long as its key, which it writes
- * over and over. Each throws ioredis' error, or UnservedError while the node with these keys is away.
+ * The settlers' consumer group in Redis, by Redis' clock. A member lives as long as its key, which it writes
+ * over and over. Each function throws ioredis' error, or UnservedError while the node with these keys is
+ * away.
  */
 export function createMemberStore(connections: Pick<Connections, 'registry'>): MemberStore {
   const readSilent = async (): Promise<string[]> => {
@@ -18,7 +19,7 @@ export function createMemberStore(connections: Pick<Connections, 'registry'>): M
     readSilent,
     async renew(memberId) {
       const { redis } = connections.registry;
-      // On the list before it has a key would be silent from its first moment.
+      // The key comes first: a member on the list without a key would be silent from its first moment.
       await redis.set(memberKey(memberId), '1', 'PX', MEMBER_SILENT_MS);
       await redis.sadd(MEMBERS_KEY, memberId);
       return readSilent();

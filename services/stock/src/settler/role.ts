@@ -7,11 +7,11 @@ import { createSettlerMetrics } from './metrics.ts';
 import { consumeSettlements, Settler, type SettlerDeps } from './settler.ts';
 import { createSettle } from './settlements.ts';
 
-/** What a process brings; whatever else of SettlerDeps is given replaces the part of the same name. */
+/** What a process brings. Whatever else of SettlerDeps is given replaces the part of the same name. */
 export type SettlerAssembly = Partial<SettlerDeps> &
   Pick<SettlerDeps, 'publisher' | 'logger' | 'metrics' | 'batchCountMax'> & { connections: Connections };
 
-/** The settler on a Redis and a Kafka; who calls gives it the batches. */
+/** The settler on a Redis and a Kafka. The caller gives it the batches. */
 export function createSettler({ connections, ...assembly }: SettlerAssembly): Settler {
   return new Settler({
     settle: createSettle(connections),

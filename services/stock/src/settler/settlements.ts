@@ -17,15 +17,15 @@ export type SettleAnswer =
   | { result: 'broken'; error: Error }
   | { result: 'unanswered'; error: Error };
 
-/** Applies settlements to Redis. One answer each, in order; never throws for the failure of one. */
+/** Applies settlements to Redis. Each gets one answer, in order. The failure of one never throws. */
 export type Settle = (
   settlements: Pick<ReservationSettled, 'reservationId' | 'verdict'>[],
 ) => Promise<SettleAnswer[]>;
 
 /**
- * Our script's own word, or an error of its code or its keys' types: this lane is broken, and only this one.
- * Everything else is Redis that cannot serve now. (Redis 7 begins errors of a script's code with the place in
- * it.)
+ * Whether the error is our script's own word, or an error of its code or its keys' types: then this lane is
+ * broken, and only this one. Everything else means that Redis cannot serve now. (Redis 7 begins errors of a
+ * script's code with the place in it.)
  */
 const BROKEN = /^(SECKILL_|WRONGTYPE |ERR user_script)/;
 

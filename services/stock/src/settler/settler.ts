@@ -30,9 +30,9 @@ export interface SettlerDeps {
   random: () => number;
   logger: Logger;
   metrics: SettlerMetrics;
-  /** Its counts contradict a hold: the lane must be loaded anew. */
+  /** Called when the counts of a lane contradict a hold: the lane must be loaded anew. */
   onBroken: (settled: ReservationSettled) => void;
-  /** Settlements in one pipeline; 256 keep Redis busy for about 5 ms, so that reservations go on. */
+  /** Settlements in one pipeline. 256 keep Redis busy for about 5 ms, so that reservations go on. */
   batchCountMax: number;
 }
 
@@ -44,8 +44,9 @@ interface ValidSettlement {
 const BACKOFF = { baseMs: 50, capMs: 1_000 };
 
 /**
- * Settlements from Kafka to Redis. An offset is passed only after Redis answered (`appendfsync always`: it is
- * on disk then); what comes twice finds no hold (INV-5). Knows no Kafka and no Redis, only its parts.
+ * Brings settlements from Kafka to Redis. An offset is passed only after Redis answered, and the settlement
+ * is on disk then (`appendfsync always`). What comes twice finds no hold (INV-5). The settler knows no Kafka
+ * and no Redis, only its parts.
  */
 export class Settler {
   readonly #deps: SettlerDeps;
@@ -55,8 +56,8 @@ export class Settler {
   }
 
   /**
-   * Returns when the batch is settled or the consumer stops. While Redis is away it waits, for ever, keeping
-   * its place in the group.
+   * Returns when the batch is settled or the consumer stops. While Redis is away the settler waits, for ever,
+   * and keeps its place in the group.
    * @throws what a heartbeat throws; or InvariantError, which must end the process.
    */
   async handleBatch(batch: Batch, context: BatchContext): Promise<void> {
@@ -87,7 +88,7 @@ export class Settler {
     await this.#deadLetter(batch, [...rejected, ...broken], context);
   }
 
-  /** Asks until Redis answered each. @returns what it will never be able to settle. */
+  /** Asks until Redis answered each settlement. @returns what Redis will never be able to settle. */
   async #settle(valid: ValidSettlement[], context: BatchContext): Promise<RejectedMessage[]> {
     const { settle, logger, metrics } = this.#deps;
     const broken: RejectedMessage[] = [];
@@ -158,7 +159,7 @@ export class Settler {
     }
   }
 
-  /** Bounded only by the consumer's stop: nothing else can be done with a settlement than to apply it. */
+  /** Only the consumer's stop ends this wait: nothing else can be done with a settlement than to apply it. */
   async #pause(attempt: number, context: BatchContext): Promise<void> {
     const { clock, random } = this.#deps;
     await clock.sleep(backoffMs(attempt, { ...BACKOFF, random }), context.signal);
