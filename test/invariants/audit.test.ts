@@ -106,9 +106,10 @@ await t.test('a sale under way is in flight and never broken; once it is quiet, 
     }
   });
   const seen: Audit[] = [];
-  await until('three audits in flight', async () => {
+  // Each buyer pays first, and waits for the row meanwhile: by then nobody holds anything yet.
+  await until('three audits in flight, and units that are held', async () => {
     seen.push(await audit());
-    return seen.filter(({ verdict }) => verdict === 'in_flight').length >= 3;
+    return seen.filter(({ verdict }) => verdict === 'in_flight').length >= 3 && sold >= 3 * crowd.length;
   });
   selling.abort();
   await Promise.all(crowd);
