@@ -1,16 +1,16 @@
 /**
  * Goal: in every command of package.json a slip of the finger costs one line and the exit code 2, and starts
  * nothing.
- * Method: the commands as package.json has them, each as a process; wrong options of every kind. Nothing has
- * to run: what is wrong is said before an engine is asked.
+ * Method: the commands as package.json has them; wrong options of every kind. Each command is a process once.
+ * All other command lines run in one process, which runs the same files from their first line to their exit.
+ * Nothing has to run: what is wrong is said before an engine is asked.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import t, { test } from 'tap';
 import { ROOT } from '@seckill/stack';
 
-// Some sixty processes, of half a second on an idle machine each.
-t.setTimeout(900_000);
+t.setTimeout(180_000);
 
 interface Ended {
   code: number;
@@ -31,30 +31,43 @@ const PROGRAMS = new Map([
   ['exec', 'scripts/stack/dist/commands/exec.js'],
 ]);
 
-function run(name: string, ...args: string[]): Promise<Ended> {
+/** A command that did not see the mistake would go on to work: it is ended then. */
+const TIMEOUT_MS = 60_000;
+
+function spawnNode(args: string[], input = ''): Promise<Ended> {
   return new Promise((resolve) => {
-    const file = PROGRAMS.get(name) ?? '';
-    // A command that did not see the mistake would go on to work: it is ended then.
-    // tap's loader would cover the children too, and slow their start several times.
     const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: '', KAFKA_BROKERS: '' };
-    const options = { cwd: ROOT, timeout: 60_000, env };
-    execFile(process.execPath, [file, ...args], options, (error, stdout, stderr) => {
+    const options = { cwd: ROOT, timeout: TIMEOUT_MS, env, maxBuffer: 64 * 1024 * 1024 };
+    const child = execFile(process.execPath, args, options, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
+    child.stdin?.end(input);
   });
+}
+
+const fileOf = (name: string): string => `${ROOT}/${PROGRAMS.get(name) ?? ''}`;
+
+type Line = [name: string, ...args: string[]];
+
+/** Runs all lines in one process. */
+async function runAll(lines: Line[]): Promise<Ended[]> {
+  const input = JSON.stringify(lines.map(([name, ...args]) => [fileOf(name), ...args]));
+  const { code, stdout, stderr } = await spawnNode([`${ROOT}/test/runner/in-one-process.js`], input);
+  if (code !== 0) throw new Error(`the process of all lines ended with ${code}: ${stderr}`);
+  return JSON.parse(stdout) as Ended[];
 }
 
 const ONE_LINE = /^[^\n]+; see --help\n$/;
 
 await test('every command explains itself, and refuses what it does not know', async (t) => {
   t.ok(PROGRAMS.size >= 13, [...PROGRAMS.keys()].join(' '));
-  for (const name of PROGRAMS.keys()) {
-    t.match(await run(name, '--help'), { code: 0, stdout: /^[^]*npm [^]*$|^[^]*exec\.js/, stderr: '' }, name);
-    t.match(
-      await run(name, '--colour', 'red'),
-      { code: 2, stdout: '', stderr: ONE_LINE },
-      `${name} --colour`,
-    );
+  const names = [...PROGRAMS.keys()];
+  for (const [index, ended] of (await runAll(names.map((name) => [name, '--help']))).entries()) {
+    t.match(ended, { code: 0, stdout: /^[^]*npm [^]*$|^[^]*exec\.js/, stderr: '' }, names[index] ?? '');
+  }
+  for (const name of names) {
+    const ended = await spawnNode([fileOf(name), '--colour', 'red']);
+    t.match(ended, { code: 2, stdout: '', stderr: ONE_LINE }, `${name} --colour`);
   }
 });
 
@@ -90,27 +103,31 @@ const WRONG: [command: string, args: string, says: RegExp][] = [
 ];
 
 await test('what is wrong is said in one line that begins with it, with exit code 2', async (t) => {
-  for (const [name, args, says] of WRONG) {
-    const ended = await run(name, ...args.split(' ').filter((word) => word !== ''));
+  const lines = WRONG.map(([name, args]): Line => [name, ...args.split(' ').filter((word) => word !== '')]);
+  const all = await runAll(lines);
+  t.equal(all.length, WRONG.length);
+  for (const [index, [name, args, says]] of WRONG.entries()) {
     const title = `${name} ${args}`;
-    t.match(ended, { code: 2, stdout: '', stderr: says }, title);
-    t.match(ended.stderr, ONE_LINE, title);
+    t.match(all[index], { code: 2, stdout: '', stderr: says }, title);
+    t.match(all[index]?.stderr, ONE_LINE, title);
   }
 });
 
 await test('what was typed cannot break the one line', async (t) => {
-  t.match(await run('start', '--name', 'a\nb'), { code: 2, stderr: ONE_LINE });
+  t.match(await runAll([['start', '--name', 'a\nb']]), [{ code: 2, stderr: ONE_LINE }]);
 });
 
 await test('a command for a stack that does not run fails in one line, and says how to start one', async (t) => {
-  for (const [name, ...args] of [
+  const lines: Line[] = [
     ['token', '--user', 'u1'],
     ['refunds'],
     ['dead-letters', 'list'],
     ['rebuild', 'some-sale'],
     ['bench', 'reserve'],
-  ] as const) {
-    const ended = await run(name, ...args, '--name', 'no-such-stack');
+  ];
+  const all = await runAll(lines.map((line) => [...line, '--name', 'no-such-stack']));
+  t.equal(all.length, lines.length);
+  for (const ended of all) {
     t.match(ended, {
       code: 1,
       stdout: '',

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const HOOKLESS = new URL('without-hooks.js', import.meta.url).href;
 const TAP = fileURLToPath(new URL('../../node_modules/tap/dist/esm/run.mjs', import.meta.url));
 
 /** tap's closing line, `# { total: 1084, pass: 1083, fail: 1 }`, which leaves out what is 0. */
@@ -23,7 +24,13 @@ function readCounts(text) {
 const isDrawn = process.stdout.isTTY === true;
 const folder = mkdtempSync(join(tmpdir(), 'seckill-tap-'));
 const file = join(folder, 'output.tap');
-const args = [TAP, ...(isDrawn ? [`--output-file=${file}`] : []), ...process.argv.slice(2)];
+const args = [
+  '--import',
+  HOOKLESS,
+  TAP,
+  ...(isDrawn ? [`--output-file=${file}`] : []),
+  ...process.argv.slice(2),
+];
 const tap = spawn(process.execPath, args, { stdio: ['inherit', isDrawn ? 'inherit' : 'pipe', 'inherit'] });
 let end = '';
 tap.stdout?.setEncoding('utf8').on('data', (text) => {
