@@ -1,6 +1,13 @@
 import { formatInstant, type Reservation } from '@seckill/contracts';
 
-export { ReserveRequest, SaleId, SaleInput, type Reservation, type SaleItemInput } from '@seckill/contracts';
+export {
+  detailOf,
+  ReserveRequest,
+  SaleId,
+  SaleInput,
+  type Reservation,
+  type SaleItemInput,
+} from '@seckill/contracts';
 
 export interface ItemCounts {
   total: number;

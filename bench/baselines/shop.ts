@@ -5,6 +5,7 @@
  * side.
  */
 import {
+  detailOf,
   ReserveRequest,
   SaleId,
   SaleInput,
@@ -97,7 +98,7 @@ export async function serveShop(
       // A baseline moves one row per reservation, because that is what is compared.
       if (line === undefined || others.length > 0) {
         throw new Problem('invalid_request', {
-          detail: 'a baseline takes one line',
+          detail: detailOf('schema_maxItems', { field: 'lines', limit: 1 }),
           extra: { field: 'lines' },
         });
       }

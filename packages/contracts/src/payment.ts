@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox';
 import { Instant } from './instant.ts';
 import { Money } from './money.ts';
+import { plainText } from './text.ts';
 
 /** Providers choose their ids: anything printable of one line. */
 export const ProviderId = Type.String({ pattern: '^[\\x21-\\x7e]{1,128}$' });
@@ -58,10 +59,8 @@ export const RefundReason = Type.Union([
 ]);
 export type RefundReason = Static<typeof RefundReason>;
 
-/** A reference that a person made: one line without control characters. */
-export const Reference = Type.String({
-  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,200}$',
-});
+/** A reference that a person made. */
+export const Reference = Type.String({ pattern: plainText(200) });
 
 export const Refund = Type.Object({
   id: Type.String(),

@@ -1,4 +1,5 @@
 import type { ReserveOutcome } from './outcomes.ts';
+import type { Translation } from './text.ts';
 
 /** Every error code of the API (RFC 9457). Codes never change; titles follow Accept-Language. */
 interface ProblemKind {
@@ -7,7 +8,7 @@ interface ProblemKind {
    * Whether the same request may succeed later. For `outcome_unknown` it must be repeated with the same key.
    */
   retryable: boolean;
-  title: { en: string; zh: string };
+  title: Translation;
 }
 
 export const PROBLEMS = {

@@ -4,6 +4,7 @@ import { Instant } from './instant.ts';
 import { LIMITS } from './limits.ts';
 import { Money } from './money.ts';
 import type { ReserveOutcome } from './outcomes.ts';
+import { plainText } from './text.ts';
 import { Traceparent } from './trace.ts';
 
 export const LineInput = Type.Object(
@@ -12,10 +13,8 @@ export const LineInput = Type.Object(
 );
 export type LineInput = Static<typeof LineInput>;
 
-/** The post or shared link that brought the buyer; stored in Postgres, so no NUL; one line. */
-export const Ref = Type.String({
-  pattern: `^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]{1,${LIMITS.refLengthMax}}$`,
-});
+/** The post or shared link that brought the buyer. Partners read it in reports. */
+export const Ref = Type.String({ pattern: plainText(LIMITS.refLengthMax) });
 
 /** Body of `POST /v1/sales/:saleId/reservations`. That no SKU comes twice is checked beside the schema. */
 export const ReserveRequest = Type.Object(

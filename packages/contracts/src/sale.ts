@@ -1,14 +1,12 @@
 import { Type, type Static } from 'typebox';
 import { ChannelId, SaleId, Sku } from './ids.ts';
-import { Instant } from './instant.ts';
+import { Instant, InstantInput } from './instant.ts';
 import { LIMITS } from './limits.ts';
 import { Price } from './money.ts';
+import { plainText } from './text.ts';
 
-// C0, DEL and C1 control characters and lone surrogates are refused: Postgres cannot store NUL, and a title
-// is one line.
-const PLAIN_TEXT = '[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff]';
-const Title = Type.String({ pattern: `^${PLAIN_TEXT}{1,${LIMITS.titleLengthMax}}$` });
-const OpaqueId = Type.String({ pattern: `^${PLAIN_TEXT}{1,128}$` });
+const Title = Type.String({ pattern: plainText(LIMITS.titleLengthMax) });
+const OpaqueId = Type.String({ pattern: plainText(128) });
 
 export const ChannelKind = Type.Union([
   Type.Literal('community'),
@@ -47,8 +45,8 @@ export const SaleInput = Type.Object(
   {
     id: Type.Optional(SaleId),
     title: Title,
-    opensAt: Type.Optional(Instant),
-    closesAt: Instant,
+    opensAt: Type.Optional(InstantInput),
+    closesAt: InstantInput,
     holdSeconds: Type.Optional(
       Type.Integer({ minimum: LIMITS.holdSecondsMin, maximum: LIMITS.holdSecondsMax }),
     ),

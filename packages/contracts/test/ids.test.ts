@@ -1,9 +1,11 @@
 // Goal: ids and partitions are stable names; method: fixed examples, since a change here orphans stored data.
 import t from 'tap';
+import { Compile } from 'typebox/compile';
 import {
   fnv1a,
   formatInstant,
   formatReservationId,
+  InstantInput,
   laneOf,
   parseInstant,
   parseReservationId,
@@ -44,6 +46,37 @@ await t.test('lanes and partitions stay within their count and spread', async (t
     t.ok(laneOf(`u${index}`, 3) < 3);
   }
   t.equal(partitions.size, TOPICS.reservations.partitions);
+});
+
+await t.test('an instant with an offset is the same instant in UTC', async (t) => {
+  const isInput = Compile(InstantInput);
+  const written = [
+    ['2026-11-22T20:00:00+08:00', '2026-11-22T12:00:00.000Z'],
+    ['2026-11-22T20:00:00.123456+08:00', '2026-11-22T12:00:00.123Z'],
+    ['2026-01-01T00:30:00-03:30', '2026-01-01T04:00:00.000Z'],
+    ['2028-02-29T23:59:59.5+00:00', '2028-02-29T23:59:59.500Z'],
+    ['2028-03-01T07:00:00+08:00', '2028-02-29T23:00:00.000Z'],
+  ] as const;
+  for (const [text, utc] of written) {
+    t.ok(isInput.Check(text), text);
+    t.equal(formatInstant(parseInstant(text) ?? 0), utc, text);
+  }
+  for (const text of [
+    '2026-02-29T00:00:00+08:00',
+    '2026-11-22T24:00:00+08:00',
+    '2026-11-22T12:00:00+24:00',
+  ]) {
+    t.equal(parseInstant(text), undefined, text);
+  }
+  t.equal(parseInstant('9999-12-31T23:59:59-12:00'), undefined, 'the year 10000 has no form on our wire');
+  for (const text of [
+    '2026-11-22T12:00:00',
+    '2026-11-22 12:00:00Z',
+    '2026-11-22T12:00:00+0800',
+    '2026-11-22',
+  ]) {
+    t.notOk(isInput.Check(text), text);
+  }
 });
 
 await t.test('an instant that does not exist is refused, a real one keeps its milliseconds', async (t) => {

@@ -21,6 +21,7 @@ export * from './lifecycle.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
 export * from './postgres.ts';
+export * from './http/language.ts';
 export * from './http/problem.ts';
 export * from './redis-node.ts';
 export * from './role.ts';

@@ -1,3 +1,4 @@
+import { detailOf } from '@seckill/contracts';
 import { createHttp, Problem, type Http } from '@seckill/runtime';
 import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
@@ -42,7 +43,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   const authenticateAdmin: Authenticate = async (request, reply) => {
     await authenticate(request, reply);
     if (!request.identity.isAdmin) {
-      throw new Problem('forbidden', { detail: 'the scope sale:admin is required' });
+      throw new Problem('forbidden', { detail: detailOf('scope_missing', { scope: 'sale:admin' }) });
     }
   };
   const routeDeps: RouteDeps = { ...deps, authenticate, authenticateAdmin, admit };

@@ -1,4 +1,4 @@
-import type { ReserveAnswer } from '@seckill/contracts';
+import { detailOf, type ReserveAnswer } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
 
 type Rejection = Exclude<ReserveAnswer, { outcome: 'reserved' }>;
@@ -16,12 +16,15 @@ export function rejectionProblem(rejection: Rejection): Problem {
     case 'sale_unavailable':
       return new Problem(outcome);
     case 'invalid_request':
-      return new Problem(outcome, { detail: `${rejection.field}: is not valid`, extra: rest });
+      return new Problem(outcome, {
+        detail: detailOf('schema_other', { field: rejection.field }),
+        extra: rest,
+      });
     case 'internal':
-      return new Problem(outcome, { detail: 'an unexpected error; quote the request id' });
+      return new Problem(outcome, { detail: detailOf('unexpected') });
     case 'outcome_unknown':
       return new Problem(outcome, {
-        detail: 'the reservation may have been made; repeat with the same key to learn',
+        detail: detailOf('reservation_unknown'),
         // Longer than the second for which a gateway may answer from memory (docs/recovery.md).
         retryAfterSeconds: 2,
       });

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { LIMITS } from '@seckill/contracts';
+import { isUtf8 } from 'node:buffer';
+import { DETAILS, detailOf, LIMITS, type DetailKey, type Translation } from '@seckill/contracts';
 import Fastify, {
   type ConnectionError,
   LogController,
@@ -16,7 +17,8 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from '../logger.ts';
 import { hasMalformedPath, routableUrl } from './malformed-path.ts';
-import { Problem, problemDocument } from './problem.ts';
+import { languageHeaders, languageOf } from './language.ts';
+import { Problem, problemDocument, retryAfterOf } from './problem.ts';
 
 export type Http = FastifyInstance<
   RawServerDefault,
@@ -97,7 +99,8 @@ export function createHttp(options: HttpOptions): Http {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
-  acceptEmptyJson(app);
+  parseJson(app);
+  refuseEncodedBodies(app);
   closeAfterAnswer(app, options.isReady);
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);
@@ -140,19 +143,45 @@ export function isHealthRoute(request: Pick<FastifyRequest, 'routeOptions'>): bo
 }
 
 function malformedPath(): Problem {
-  return new Problem('invalid_request', { detail: 'the path is malformed', extra: { field: 'path' } });
+  return new Problem('invalid_request', { detail: detailOf('path_malformed'), extra: { field: 'path' } });
 }
 
 /**
  * Many clients name a JSON body on every call, also where they send none. An empty body counts as an absent
- * one. A route that needs a body refuses it as missing.
+ * one. A route that needs a body refuses it as missing. Bytes that are no UTF-8 are refused: a decoder would
+ * put another character in their place, and the text that comes out would not be the text that went in.
  */
-function acceptEmptyJson(app: Http): void {
-  const parseJson = app.getDefaultJsonParser('error', 'error');
+function parseJson(app: Http): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
+    if (!isUtf8(bytes)) {
+      done(new Problem('invalid_request', { detail: detailOf('body_not_utf8'), extra: { field: 'body' } }));
+      return;
+    }
+    const body = bytes.toString('utf8');
     if (body.trim() === '') done(null, undefined);
-    else void parseJson(request, body, done);
+    else void parse(request, body, done);
+  });
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route reads its body itself, byte by byte. */
+    readsBody?: boolean;
+  }
+}
+
+/** No body is decompressed: a few bytes could become many. */
+function refuseEncodedBodies(app: Http): void {
+  app.addHook('preParsing', async (request, reply) => {
+    const encoding = request.headers['content-encoding'];
+    if (encoding === undefined || encoding === 'identity' || request.routeOptions.config.readsBody === true) {
+      return;
+    }
+    // RFC 9110, 15.5.16: the answer says what would be taken.
+    reply.header('accept-encoding', 'identity');
+    throw new Problem('unsupported_media_type', { detail: detailOf('body_encoded') });
   });
 }
 
@@ -220,10 +249,8 @@ function answerMalformed(
   const problem =
     allowed.length > 0
       ? new Problem('method_not_allowed')
-      : new Problem('invalid_request', { detail: 'not a well-formed HTTP request' });
-  const body = JSON.stringify(
-    problemDocument(problem, { requestId, acceptLanguage: undefined, docsBaseUrl }),
-  );
+      : new Problem('invalid_request', { detail: detailOf('request_malformed') });
+  const body = JSON.stringify(problemDocument(problem, { requestId, language: 'en', docsBaseUrl }));
   socket.end(
     [
       allowed.length > 0 ? 'HTTP/1.1 405 Method Not Allowed' : 'HTTP/1.1 400 Bad Request',
@@ -231,6 +258,7 @@ function answerMalformed(
       `date: ${new Date().toUTCString()}`,
       `x-request-id: ${requestId}`,
       'content-type: application/problem+json; charset=utf-8',
+      'content-language: en',
       `content-length: ${Buffer.byteLength(body)}`,
       'connection: close',
       '',
@@ -257,12 +285,15 @@ function toProblem(error: unknown): Problem {
   // What remains below 500 is Fastify's word on a malformed request (bad JSON, bad URL, wrong
   // content-length).
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new Problem('invalid_request', {
-      extra: { field: 'body' },
-      ...(message === undefined ? {} : { detail: message }),
-    });
+    return new Problem('invalid_request', { extra: { field: 'body' }, detail: malformedBody(message) });
   }
-  return new Problem('internal', { detail: 'an unexpected error; quote the request id', cause: error });
+  return new Problem('internal', { detail: detailOf('unexpected'), cause: error });
+}
+
+/** The parser's own words say where the JSON breaks. They are English, for whoever wrote the client. */
+function malformedBody(message: string | undefined): Translation {
+  const { en, zh } = detailOf('body_not_json');
+  return { en: message ?? en, zh: message === undefined ? zh : `${zh}(${message})` };
 }
 
 function validationProblem(
@@ -270,16 +301,25 @@ function validationProblem(
   context: string | undefined,
 ): Problem {
   const first = validation[0];
-  const missing = first?.params['missingProperty'] ?? first?.params['additionalProperty'];
+  const params: { missingProperty?: string; additionalProperty?: string; limit?: number; type?: string } =
+    first?.params ?? {};
+  const missing = params.missingProperty ?? params.additionalProperty;
   const path = [
     ...(first?.instancePath.split('/').slice(1) ?? []),
     ...(missing === undefined ? [] : [missing]),
   ];
   const field = path.map(String).join('.') || (context ?? 'body');
-  return new Problem('invalid_request', {
-    detail: `${field}: ${first?.message ?? 'is not valid'}`,
-    extra: { field },
+  const detail = detailOf(schemaDetail(first?.keyword), {
+    field,
+    limit: params.limit ?? '',
+    type: params.type ?? '',
   });
+  return new Problem('invalid_request', { detail, extra: { field } });
+}
+
+function schemaDetail(keyword = ''): DetailKey {
+  const key = `schema_${keyword}`;
+  return Object.hasOwn(DETAILS, key) ? (key as DetailKey) : 'schema_other';
 }
 
 function sendProblem(
@@ -288,16 +328,18 @@ function sendProblem(
   problem: Problem,
   options: HttpOptions,
 ): void {
+  const language = languageOf(request.headers['accept-language']);
   const body = problemDocument(problem, {
     requestId: request.id,
-    acceptLanguage: request.headers['accept-language'],
+    language,
     docsBaseUrl: options.docsBaseUrl ?? '',
   });
   if (problem.retryAfterSeconds !== undefined) {
-    reply.header('retry-after', String(problem.retryAfterSeconds));
+    reply.header('retry-after', retryAfterOf(problem.retryAfterSeconds));
   }
   reply
     .code(body.status)
+    .headers(languageHeaders(language))
     .header('x-request-id', request.id)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .serializer((document: unknown) => JSON.stringify(document))

@@ -2,7 +2,8 @@
 // Fastify's own inject.
 import { once } from 'node:events';
 import { connect, type AddressInfo, type Socket } from 'node:net';
-import { LIMITS, ReserveRequest } from '@seckill/contracts';
+import { gzipSync } from 'node:zlib';
+import { detailOf, LIMITS, ReserveRequest } from '@seckill/contracts';
 import { pino } from 'pino';
 import t from 'tap';
 import { createHttp, Problem } from '../../src/index.ts';
@@ -16,6 +17,12 @@ function build(options: { isReady?: boolean } = {}) {
   app.post('/things/:id', { schema: { body: ReserveRequest } }, async () => ({ fine: true }));
   app.get('/sold-out', async () => {
     throw new Problem('sold_out', { extra: { sku: 'a', available: 0, final: true } });
+  });
+  app.get('/late', async () => {
+    throw new Problem('outcome_unknown', { detail: detailOf('reservation_unknown') });
+  });
+  app.get('/in-a-thousand-years', async () => {
+    throw new Problem('sale_not_open', { retryAfterSeconds: 3e10 });
   });
   app.get('/bug', async () => {
     throw new Error('secret detail');
@@ -98,15 +105,120 @@ await t.test('an emoji in ref is text like any other', async (t) => {
   t.equal(response.statusCode, 200);
 });
 
-await t.test('titles follow Accept-Language, codes and retryable do not', async (t) => {
+await t.test('title and detail follow Accept-Language with its quality values, codes do not', async (t) => {
   const app = build();
-  const chinese = await app.inject({
-    url: '/sold-out',
-    headers: { 'accept-language': 'fr, zh-CN;q=0.9, en' },
-  });
-  const english = await app.inject({ url: '/sold-out' });
-  t.match(chinese.json(), { title: '已售罄', code: 'sold_out', retryable: false, sku: 'a', final: true });
-  t.match(english.json(), { title: 'Sold out', code: 'sold_out', retryable: false });
+  const ask = async (language?: string) =>
+    app.inject({
+      url: '/late',
+      headers: language === undefined ? {} : { 'accept-language': language },
+    });
+  const chinese = ['zh', 'zh-CN', 'fr, zh-TW;q=0.9, en;q=0.8', 'en;q=0.1, zh;q=0.2', 'en;q=0, *', 'ZH-hans'];
+  for (const language of chinese) {
+    const answer = await ask(language);
+    t.match(
+      answer.json(),
+      { title: '结果未知,请用同一幂等键重试', code: 'outcome_unknown', retryable: true },
+      language,
+    );
+    t.match(answer.json<{ detail: string }>().detail, /同一幂等键/, language);
+    t.match(answer.headers, { 'content-language': 'zh-CN', vary: 'accept-language' }, language);
+  }
+  for (const language of [
+    undefined,
+    '',
+    'en',
+    'fr, zh-CN;q=0.9, en',
+    'zh;q=0.5, en-GB',
+    '*',
+    'fr',
+    'zh;q=0',
+    'q',
+  ]) {
+    const answer = await ask(language);
+    t.match(answer.json(), { detail: /same key/, code: 'outcome_unknown' }, language ?? 'none');
+    t.match(answer.headers, { 'content-language': 'en', vary: 'accept-language' });
+  }
+});
+
+await t.test('what a schema finds is told in both languages, by its field', async (t) => {
+  const app = build();
+  const send = async (payload: object) =>
+    (
+      await app.inject({ method: 'POST', url: '/things/1', payload, headers: { 'accept-language': 'zh' } })
+    ).json<{
+      detail: string;
+    }>().detail;
+  t.equal(await send({}), 'lines:必填');
+  t.equal(await send({ ...body, extra: 1 }), 'extra:未知字段');
+  t.equal(await send({ lines: [{ sku: 'a', quantity: 0 }] }), 'lines.0.quantity:不得小于 1');
+  t.equal(await send({ lines: [{ sku: 'a', quantity: 101 }] }), 'lines.0.quantity:不得大于 100');
+  t.equal(await send({ lines: [{ sku: 'a', quantity: '1' }] }), 'lines.0.quantity:类型须为 integer');
+  t.equal(await send({ lines: [] }), 'lines:至少 1 项');
+  t.equal(await send({ lines: [{ sku: ' ', quantity: 1 }] }), 'lines.0.sku:格式不符合要求');
+});
+
+await t.test('Retry-After stays within what clients and their timers hold', async (t) => {
+  const app = build();
+  t.equal((await app.inject({ url: '/in-a-thousand-years' })).headers['retry-after'], '2147483');
+  t.equal((await app.inject({ url: '/late' })).headers['retry-after'], '1');
+});
+
+await t.test('bytes that are no UTF-8 are refused, wherever they stand', async (t) => {
+  const app = build();
+  const whole = Buffer.from(JSON.stringify({ ...body, ref: 'note-橙' }));
+  const send = async (payload: Buffer) =>
+    app.inject({
+      method: 'POST',
+      url: '/things/1',
+      payload,
+      headers: { 'content-type': 'application/json' },
+    });
+  t.equal((await send(whole)).statusCode, 200);
+  const at = whole.indexOf(Buffer.from('橙'));
+  const cases = {
+    'a byte that begins no character': Buffer.concat([
+      whole.subarray(0, at),
+      Buffer.from([0xff]),
+      whole.subarray(at),
+    ]),
+    'a character that is cut': Buffer.concat([whole.subarray(0, at + 1), whole.subarray(at + 3)]),
+    'an overlong form': Buffer.concat([whole.subarray(0, at), Buffer.from([0xc0, 0xaf]), whole.subarray(at)]),
+    'a surrogate': Buffer.concat([
+      whole.subarray(0, at),
+      Buffer.from([0xed, 0xa0, 0x80]),
+      whole.subarray(at),
+    ]),
+    'a byte after the end': Buffer.concat([whole, Buffer.from([0x80])]),
+  };
+  for (const [name, payload] of Object.entries(cases)) {
+    const answer = await send(payload);
+    t.equal(answer.statusCode, 400, name);
+    t.match(answer.json(), { code: 'invalid_request', field: 'body', detail: /UTF-8/ }, name);
+  }
+});
+
+await t.test('a compressed body is 415, and the answer says what is taken', async (t) => {
+  const app = build();
+  const send = async (encoding: string, payload: Buffer) =>
+    app.inject({
+      method: 'POST',
+      url: '/things/1',
+      payload,
+      headers: { 'content-type': 'application/json', 'content-encoding': encoding },
+    });
+  const text = Buffer.from(JSON.stringify(body));
+  for (const [encoding, payload] of [
+    ['gzip', gzipSync(text)],
+    ['br', text],
+    ['GZIP', gzipSync(text)],
+    ['identity, gzip', gzipSync(text)],
+  ] as const) {
+    const answer = await send(encoding, payload);
+    t.equal(answer.statusCode, 415, encoding);
+    t.match(answer.json(), { code: 'unsupported_media_type', detail: /Content-Encoding/ });
+    t.equal(answer.headers['accept-encoding'], 'identity');
+  }
+  t.equal((await send('identity', text)).statusCode, 200);
 });
 
 await t.test('a bug answers 500 without its message', async (t) => {

@@ -1,4 +1,4 @@
-import { UserId } from '@seckill/contracts';
+import { detailOf, UserId } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
 import { createVerifier, TokenError } from 'fast-jwt';
 import { errors, jwtVerify, type JWTPayload } from 'jose';
@@ -61,7 +61,7 @@ export function createIdentifier({ keys, ...claims }: IdentityOptions): Identifi
   return {
     async identify(authorization) {
       const token = /^Bearer ([A-Za-z0-9_.-]+)$/i.exec(authorization ?? '')?.[1];
-      if (token === undefined) throw new Problem('unauthenticated', { detail: 'send a bearer token' });
+      if (token === undefined) throw new Problem('unauthenticated', { detail: detailOf('token_missing') });
       const before = known.get(token);
       if (before !== undefined && before.until > Date.now()) return before.identity;
       known.delete(token);
@@ -69,7 +69,7 @@ export function createIdentifier({ keys, ...claims }: IdentityOptions): Identifi
         throw toProblem(error);
       });
       if (!userId.Check(payload.sub)) {
-        throw new Problem('unauthenticated', { detail: 'sub must be 1 to 128 visible ASCII characters' });
+        throw new Problem('unauthenticated', { detail: detailOf('subject_invalid') });
       }
       const scope = typeof payload['scope'] === 'string' ? payload['scope'].split(' ') : [];
       const identity = { userId: payload.sub, isAdmin: scope.includes('sale:admin') };
@@ -139,10 +139,10 @@ function toProblem(error: unknown): unknown {
     (error instanceof errors.JOSEError && error.code === 'ERR_JOSE_GENERIC') ||
     (error instanceof TypeError && error.message === 'fetch failed');
   if (isUnreachable) {
-    return new Problem('overloaded', { detail: 'tokens cannot be checked now', cause: error });
+    return new Problem('overloaded', { detail: detailOf('tokens_uncheckable'), cause: error });
   }
   if (!(error instanceof errors.JOSEError || error instanceof TokenError)) return error;
   const isExpired = error instanceof errors.JWTExpired || error.code === TokenError.codes.expired;
-  const detail = isExpired ? 'the token has expired' : 'the token is not valid';
+  const detail = detailOf(isExpired ? 'token_expired' : 'token_invalid');
   return new Problem('unauthenticated', { detail, cause: error });
 }

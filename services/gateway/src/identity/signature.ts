@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { detailOf, type DetailKey } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
 
 export interface SignatureVerifier {
@@ -27,11 +28,11 @@ export function createSignatureVerifier(secrets: string[]): SignatureVerifier {
         String(headers[name] ?? ''),
       );
       if (id === undefined || at === undefined || given === undefined || id === '' || given === '') {
-        refuse('a header is missing');
+        refuse('signature_header_missing');
       }
-      const seconds = /^\d{1,12}$/.test(at) ? Number(at) : refuse('the timestamp is no number');
+      const seconds = /^\d{1,12}$/.test(at) ? Number(at) : refuse('signature_time_malformed');
       if (Math.abs(Math.floor(Date.now() / 1_000) - seconds) > TOLERANCE_SECONDS) {
-        refuse('the timestamp is more than five minutes off');
+        refuse('signature_time_off');
       }
       const signatures = given
         .split(' ')
@@ -46,7 +47,7 @@ export function createSignatureVerifier(secrets: string[]): SignatureVerifier {
           .digest('base64');
         return signatures.map((one) => isEqual(one, Buffer.from(digest)));
       });
-      if (!matches.includes(true)) refuse('no signature matches');
+      if (!matches.includes(true)) refuse('signature_unmatched');
     },
   };
 }
@@ -55,6 +56,6 @@ function isEqual(given: Buffer, expected: Buffer): boolean {
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-function refuse(detail: string): never {
-  throw new Problem('bad_signature', { detail });
+function refuse(detail: DetailKey): never {
+  throw new Problem('bad_signature', { detail: detailOf(detail) });
 }

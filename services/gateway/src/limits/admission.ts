@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit';
+import { detailOf } from '@seckill/contracts';
 import { Problem, type Counter, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Redis } from 'ioredis';
@@ -92,7 +93,7 @@ export async function createAdmission(app: Http, deps: AdmissionDeps): Promise<A
     reply?.header('ratelimit', `"${of.name}";r=${limit.remaining};t=${seconds}`);
     if (!limit.isExceeded) return;
     throw new Problem('rate_limited', {
-      detail: `more than ${of.max} requests a second from this ${of.name}`,
+      detail: detailOf(`${of.name}_requests_exceeded`, { max: of.max }),
       retryAfterSeconds: seconds + randomInt(JITTER_SECONDS + 1),
     });
   }

@@ -1,4 +1,4 @@
-import { languageOf, problemDocument } from '@seckill/runtime';
+import { problemDocument, type Language } from '@seckill/runtime';
 import type { CertainRejection } from './certain-rejection.ts';
 import { rejectionProblem } from '../rejection-problem.ts';
 
@@ -35,8 +35,7 @@ export class PrebuiltRejections {
   }
 
   /** As the error handler would answer this request. */
-  build(rejection: CertainRejection, requestId: string, acceptLanguage: string | undefined): Prebuilt {
-    const language = languageOf(acceptLanguage);
+  build(rejection: CertainRejection, requestId: string, language: Language): Prebuilt {
     const key = `${language} ${describe(rejection)}`;
     let template = this.#templates.get(key);
     if (template === undefined) {
@@ -48,9 +47,9 @@ export class PrebuiltRejections {
     return { status, retryAfterSeconds, body: `${head}"instance":"${requestId}"${tail}` };
   }
 
-  #buildTemplate(rejection: CertainRejection, language: string): Template {
+  #buildTemplate(rejection: CertainRejection, language: Language): Template {
     const problem = rejectionProblem(rejection);
-    const context = { requestId: GAP, acceptLanguage: language, docsBaseUrl: this.#docsBaseUrl };
+    const context = { requestId: GAP, language, docsBaseUrl: this.#docsBaseUrl };
     const document = problemDocument(problem, context);
     const text = JSON.stringify(document);
     const at = text.lastIndexOf(INSTANCE);

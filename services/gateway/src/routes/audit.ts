@@ -1,4 +1,4 @@
-import { SaleId } from '@seckill/contracts';
+import { detailOf, SaleId } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
@@ -13,7 +13,7 @@ export function auditRoute(app: Http, { authenticateAdmin, order, stock }: Route
       const { saleId } = request.params;
       // Redis has forgotten the sale, so there is nothing left to compare.
       const { retired } = await order.sale(saleId, traceOf(request));
-      if (retired !== undefined) throw new Problem('sale_closed', { detail: 'the sale is retired' });
+      if (retired !== undefined) throw new Problem('sale_closed', { detail: detailOf('sale_retired') });
       return reply.header('cache-control', 'no-store').send(await stock.audit(saleId, traceOf(request)));
     },
   );

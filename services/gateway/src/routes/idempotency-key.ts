@@ -1,4 +1,4 @@
-import { IdempotencyKey } from '@seckill/contracts';
+import { detailOf, IdempotencyKey } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 
@@ -16,7 +16,7 @@ export function readIdempotencyKey(header: string | string[] | undefined): strin
     if (idempotencyKey.Check(key)) return key;
   }
   throw new Problem('invalid_request', {
-    detail: 'Idempotency-Key: 1 to 255 visible ASCII characters are required',
+    detail: detailOf('key_malformed'),
     extra: { field: 'Idempotency-Key' },
   });
 }

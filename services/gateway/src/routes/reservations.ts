@@ -1,5 +1,5 @@
-import { ReserveRequest, SaleId, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
-import { Problem, type Http } from '@seckill/runtime';
+import { detailOf, ReserveRequest, SaleId, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
+import { languageHeaders, languageOf, Problem, retryAfterOf, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { CertainRejection } from '../memory/certain-rejection.ts';
@@ -17,10 +17,14 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
 
   /** The answer from memory is the cheapest path (D9): it needs neither stock nor JSON. */
   function rejectFromMemory(request: FastifyRequest, reply: FastifyReply, rejection: CertainRejection) {
-    const language = request.headers['accept-language'];
+    const language = languageOf(request.headers['accept-language']);
     const { status, retryAfterSeconds, body } = prebuilt.build(rejection, request.id, language);
-    if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
-    return reply.code(status).header('content-type', 'application/problem+json; charset=utf-8').send(body);
+    if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterOf(retryAfterSeconds));
+    return reply
+      .code(status)
+      .headers(languageHeaders(language))
+      .header('content-type', 'application/problem+json; charset=utf-8')
+      .send(body);
   }
 
   app.post(
@@ -70,7 +74,7 @@ function refuseRepeatedSku({ lines }: ReserveRequest): void {
   for (const [index, { sku }] of lines.entries()) {
     if (seen.has(sku)) {
       throw new Problem('invalid_request', {
-        detail: `lines.${index}.sku: one line per SKU`,
+        detail: detailOf('sku_repeated', { field: `lines.${index}.sku` }),
         extra: { field: `lines.${index}.sku` },
       });
     }

@@ -1,3 +1,4 @@
+import { detailOf } from '@seckill/contracts';
 import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
@@ -6,13 +7,6 @@ import { Type } from 'typebox';
 const FIELD_LENGTH_MAX = 128;
 
 const NoQuery = Type.Object({}, { additionalProperties: false });
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** The route reads its body itself. */
-    readsBody?: boolean;
-  }
-}
 
 /**
  * Refuses what a call does not understand, on every route and before anything happens. An ignored body would
@@ -32,7 +26,10 @@ export function refuseUnknownInput(app: Http): void {
     }
     const field = findBodyField(request);
     if (field === undefined) return;
-    throw new Problem('invalid_request', { detail: `${field}: this call takes no body`, extra: { field } });
+    throw new Problem('invalid_request', {
+      detail: detailOf('body_unexpected', { field }),
+      extra: { field },
+    });
   });
 }
 

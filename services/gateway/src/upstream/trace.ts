@@ -1,11 +1,13 @@
 import { TRACEPARENT } from '@seckill/contracts';
+import { languageOf, type Language } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 
 const traceparentPattern = new RegExp(TRACEPARENT);
 
-/** What ties the calls of one request together, in logs and in a tracing system. */
+/** What the calls of one request have in common: what ties them together in logs, and the language. */
 export interface Trace {
   requestId: string;
+  language: Language;
   /**
    * The client's own trace context, if it is well formed. None is made up here: without a tracer nobody would
    * look for it.
@@ -15,11 +17,15 @@ export interface Trace {
 
 export function traceOf(request: Pick<FastifyRequest, 'id' | 'headers'>): Trace {
   const given = request.headers['traceparent'];
-  return typeof given === 'string' && traceparentPattern.test(given)
-    ? { requestId: request.id, traceparent: given }
-    : { requestId: request.id };
+  const trace: Trace = { requestId: request.id, language: languageOf(request.headers['accept-language']) };
+  if (typeof given === 'string' && traceparentPattern.test(given)) trace.traceparent = given;
+  return trace;
 }
 
-export function traceHeaders({ requestId, traceparent }: Trace): Record<string, string> {
-  return { 'x-request-id': requestId, ...(traceparent === undefined ? {} : { traceparent }) };
+export function traceHeaders({ requestId, language, traceparent }: Trace): Record<string, string> {
+  return {
+    'x-request-id': requestId,
+    'accept-language': language,
+    ...(traceparent === undefined ? {} : { traceparent }),
+  };
 }

@@ -19,7 +19,9 @@ export function expectBody(answer: UpstreamAnswer): unknown {
     throw new Error(`unexpected answer ${answer.status} between services (${code ?? 'no code'})`);
   }
   const extra = Object.fromEntries(Object.entries(document ?? {}).filter(([name]) => !COMMON.has(name)));
-  throw new Problem(code, { extra, ...(document?.detail === undefined ? {} : { detail: document.detail }) });
+  const detail = document?.detail;
+  // The service answered in the language of our caller already, which every call carries.
+  throw new Problem(code, { extra, ...(detail === undefined ? {} : { detail: { en: detail, zh: detail } }) });
 }
 
 function isProblemCode(code: string): code is ProblemCode {

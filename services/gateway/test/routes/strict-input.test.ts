@@ -193,3 +193,29 @@ await t.test('pay and cancel wait for a row that is on its way, and not for ever
     t.ok(tookMs > 1_900 && tookMs < 6_000, `after ${tookMs.toFixed(0)} ms`);
   }
 });
+
+await t.test('an answer of order comes in the language of the caller', async (t) => {
+  const languages: unknown[] = [];
+  const { send } = await build(t, ({ headers }, response) => {
+    languages.push(headers['accept-language']);
+    const document = {
+      code: 'sale_not_found',
+      detail: headers['accept-language'] === 'zh' ? '没有' : 'none',
+    };
+    response.writeHead(404, JSON_TYPE).end(JSON.stringify(document));
+  });
+  const chinese = await send('POST', '/v1/sales/oranges/pause', { headers: { 'accept-language': 'zh-CN' } });
+  t.match(chinese.body, { title: '场次不存在', detail: '没有' });
+  t.match(chinese.headers, { 'content-language': 'zh-CN', vary: /accept-language/ });
+  t.match((await send('POST', '/v1/sales/oranges/pause')).body, { title: 'No such sale', detail: 'none' });
+  t.same(languages, ['zh', 'en']);
+});
+
+await t.test('a compressed body is refused before anything happens', async (t) => {
+  const { send, reached } = await build(t);
+  const headers = { ...JSON_TYPE, 'content-encoding': 'gzip', 'idempotency-key': 'k' };
+  for (const path of ['/v1/sales', '/v1/sales/oranges/reservations', '/v1/sales/oranges/pause']) {
+    t.equal((await send('POST', path, { headers, body: '{}' })).status, 415, path);
+  }
+  t.same(reached, []);
+});

@@ -1,4 +1,4 @@
-import { parseInstant, Reference } from '@seckill/contracts';
+import { InstantInput, parseInstant, Reference } from '@seckill/contracts';
 import { UsageError, wholeNumber, words, type Option } from '@seckill/runtime';
 import type { TString } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -8,13 +8,15 @@ export const LIMIT_DEFAULT = 100;
 /** A longer list is not read by a person; `--cursor` goes on. */
 export const LIMIT_MAX = 10_000;
 
+const instantInput = Compile(InstantInput);
+
 /** A page of a list. */
 export const PAGE_OPTIONS = { limit: wholeNumber(1, LIMIT_MAX), cursor: words };
 
 export const instant: Option<Date> = {
   isFlag: false,
   read: (text) => {
-    const at = /Z$/.test(text) ? parseInstant(text) : undefined;
+    const at = instantInput.Check(text) ? parseInstant(text) : undefined;
     if (at === undefined) throw new UsageError('must be an instant such as 2026-11-22T12:00:00Z');
     return new Date(at);
   },

@@ -208,7 +208,7 @@ function parseCursor(cursor: string): { reservedAt: string; id: string } {
   const [, at, id = ''] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
   // Both are such as a row may have, or the cursor is not ours: nothing else reaches Postgres.
   if (at === undefined || Number(at) > INSTANT_MAX || parseReservationId(id) === undefined) {
-    refuse('cursor', 'is not one that was answered before');
+    refuse('cursor_foreign', 'cursor');
   }
   return { reservedAt: formatInstant(Number(at)), id };
 }

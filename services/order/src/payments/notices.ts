@@ -1,4 +1,4 @@
-import type { KeptNotice, KeptNoticePage, PaymentResult } from '@seckill/contracts';
+import { detailOf, type KeptNotice, type KeptNoticePage, type PaymentResult } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
 import {
   endNotice,
@@ -75,7 +75,9 @@ export class Notices {
     const reading = readNotice(inOtherWords ?? Buffer.from(notice.body, 'base64'));
     if (reading.kind === 'unclear') {
       if (inOtherWords === undefined) await updateReason(pool, id, reading.reason);
-      throw new Problem('notice_not_understood', { detail: reading.reason });
+      throw new Problem('notice_not_understood', {
+        detail: detailOf('notice_unclear', { reason: reading.reason }),
+      });
     }
     // Money first: after a crash between the two the replay is repeated, and the payment knows its repeat.
     const result = reading.kind === 'payment' ? await payments.accept(reading.notification) : 'ignored';

@@ -16,7 +16,7 @@ export function formatPageCursor({ at, id }: PageCursor): string {
 /** @throws Problem `invalid_request` when the cursor is not one of ours. */
 export function parsePageCursor(cursor: string): PageCursor {
   const [, at, id] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
-  if (at === undefined || id === undefined) refuse('cursor', 'is not one that was answered before');
+  if (at === undefined || id === undefined) refuse('cursor_foreign', 'cursor');
   return { at, id };
 }
 

@@ -1,4 +1,4 @@
-import { formatInstant, type Refund, type RefundPage } from '@seckill/contracts';
+import { detailOf, formatInstant, type Refund, type RefundPage } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from './page-cursor.ts';
 
@@ -93,7 +93,7 @@ export class Refunds {
       if (row.refund_reference === reference) return toRefund(row);
       if (row.refund_reference !== null) {
         throw new Problem('refund_done', {
-          detail: `done under ${row.refund_reference}`,
+          detail: detailOf('refund_done_under', { reference: row.refund_reference }),
           extra: { reference: row.refund_reference },
         });
       }

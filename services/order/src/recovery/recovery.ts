@@ -1,4 +1,5 @@
 import {
+  detailOf,
   parseReservationId,
   TOPICS,
   type KafkaEnds,
@@ -52,7 +53,7 @@ export class Recovery {
    * orders.
    */
   async readPage(saleId: string, after: string): Promise<SnapshotPage> {
-    if (parseReservationId(after)?.saleId !== saleId) refuse('after', 'is not an order of this sale');
+    if (parseReservationId(after)?.saleId !== saleId) refuse('not_of_sale', 'after');
     const sale = await this.#deps.store.read(saleId);
     if (sale === undefined || sale.isRetired) {
       throw toProblem(sale === undefined ? 'sale_not_found' : 'sale_closed');
@@ -64,7 +65,7 @@ export class Recovery {
   async open(saleId: string, request: OpeningRequest): Promise<Opening> {
     const isDrained = await this.#drain(request.ends);
     const opening = await openEpoch(this.#deps.pool, saleId, request, isDrained);
-    if (opening === 'lane_unknown') refuse('lane', 'is not one of this sale');
+    if (opening === 'lane_unknown') refuse('not_of_sale', 'lane');
     if (typeof opening === 'string') throw toProblem(opening);
     return opening;
   }
@@ -77,7 +78,7 @@ export class Recovery {
    */
   async readVerdicts(saleId: string, { reservationIds, ends }: VerdictsRequest): Promise<Verdicts> {
     if (reservationIds.some((id) => parseReservationId(id)?.saleId !== saleId)) {
-      refuse('reservationIds', 'one is not of this sale');
+      refuse('not_of_sale', 'reservationIds');
     }
     if ((await this.#deps.store.read(saleId)) === undefined) throw toProblem('sale_not_found');
     await this.#drain(ends);
@@ -104,7 +105,7 @@ export class Recovery {
     const deadline = clock.now() + DRAIN_WAIT_MS;
     while (!(await this.#isStored(ends))) {
       if (clock.now() >= deadline) {
-        throw new Problem('sale_unavailable', { detail: 'the intake has not stored everything yet; repeat' });
+        throw new Problem('sale_unavailable', { detail: detailOf('intake_behind') });
       }
       await clock.sleep(DRAIN_POLL_MS);
     }

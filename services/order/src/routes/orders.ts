@@ -1,4 +1,4 @@
-import { OrdersQuery, UserId } from '@seckill/contracts';
+import { detailOf, OrdersQuery, UserId } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -36,5 +36,8 @@ export function ordersRoutes(app: Http, orders: Orders, isSandbox: boolean): voi
 function userOf(headers: Record<string, string | string[] | undefined>): string {
   const given = headers['x-user-id'];
   if (userId.Check(given)) return given;
-  throw new Problem('invalid_request', { detail: 'x-user-id is missing', extra: { field: 'x-user-id' } });
+  throw new Problem('invalid_request', {
+    detail: detailOf('missing_or_malformed', { field: 'x-user-id' }),
+    extra: { field: 'x-user-id' },
+  });
 }

@@ -1,4 +1,4 @@
-import { Instant, LIMITS, parseInstant, RefundDone, SaleId } from '@seckill/contracts';
+import { InstantInput, LIMITS, parseInstant, RefundDone, SaleId } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Notices } from '../payments/notices.ts';
@@ -23,8 +23,8 @@ const RefundsQuery = Type.Object(
   {
     state: Type.Optional(Type.Union([Type.Literal('due'), Type.Literal('done')])),
     saleId: Type.Optional(SaleId),
-    since: Type.Optional(Instant),
-    until: Type.Optional(Instant),
+    since: Type.Optional(InstantInput),
+    until: Type.Optional(InstantInput),
     ...Page,
   },
   { additionalProperties: false },
@@ -81,5 +81,5 @@ export function paymentsRoutes(
 
 function instantOf(field: string, text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
-  return new Date(parseInstant(text) ?? refuse(field, 'is no real instant'));
+  return new Date(parseInstant(text) ?? refuse('instant_unreal', field));
 }

@@ -49,7 +49,7 @@ export function salesRoutes(app: Http, sales: Sales): void {
     { schema: { params: ItemParams, body: RestockRequest } },
     async ({ params, body, headers }) => {
       const key = headers['idempotency-key'];
-      if (!idempotencyKey.Check(key)) refuse('idempotency-key', 'is missing or malformed');
+      if (!idempotencyKey.Check(key)) refuse('missing_or_malformed', 'idempotency-key');
       return sales.restock({ ...params, ...body, idempotencyKey: key });
     },
   );

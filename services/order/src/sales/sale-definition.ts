@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
+  detailOf,
   formatInstant,
   LIMITS,
   parseInstant,
   type ControlState,
   type ControlVerb,
+  type DetailKey,
   type SaleDefinition,
   type SaleInput,
 } from '@seckill/contracts';
@@ -13,8 +15,8 @@ import { invariant, Problem } from '@seckill/runtime';
 /** Every sale has one lane today; the number is fixed when the sale is created (D13). */
 export const LANES = 1;
 
-export function refuse(field: string, reason: string): never {
-  throw new Problem('invalid_request', { detail: `${field}: ${reason}`, extra: { field } });
+export function refuse(key: DetailKey, field: string, values?: { max: number }): never {
+  throw new Problem('invalid_request', { detail: detailOf(key, { field, ...values }), extra: { field } });
 }
 
 /**
@@ -23,25 +25,25 @@ export function refuse(field: string, reason: string): never {
  * @throws Problem `invalid_request`
  */
 export function checkSale(input: SaleInput): void {
-  const closesAt = parseInstant(input.closesAt) ?? refuse('closesAt', 'is no real instant');
+  const closesAt = parseInstant(input.closesAt) ?? refuse('instant_unreal', 'closesAt');
   // Stock counts milliseconds from 1970. It refuses an earlier instant, and the control sync would repeat the
   // sale for ever.
-  if (closesAt < 0) refuse('closesAt', 'is before 1970');
+  if (closesAt < 0) refuse('instant_too_early', 'closesAt');
   if (input.opensAt !== undefined) {
-    const opensAt = parseInstant(input.opensAt) ?? refuse('opensAt', 'is no real instant');
-    if (opensAt < 0) refuse('opensAt', 'is before 1970');
-    if (closesAt <= opensAt) refuse('closesAt', 'must be after opensAt');
+    const opensAt = parseInstant(input.opensAt) ?? refuse('instant_unreal', 'opensAt');
+    if (opensAt < 0) refuse('instant_too_early', 'opensAt');
+    if (closesAt <= opensAt) refuse('closes_before_opening', 'closesAt');
   }
   const skus = new Set<string>();
   const currency = input.items[0]?.price.currency;
   for (const [index, item] of input.items.entries()) {
-    if (skus.has(item.sku)) refuse(`items.${index}.sku`, 'comes twice');
-    if (item.price.currency !== currency) refuse(`items.${index}.price.currency`, 'a sale has one currency');
+    if (skus.has(item.sku)) refuse('repeated', `items.${index}.sku`);
+    if (item.price.currency !== currency) refuse('currency_mixed', `items.${index}.price.currency`);
     skus.add(item.sku);
   }
   const channels = new Set<string>();
   for (const [index, channel] of (input.channels ?? []).entries()) {
-    if (channels.has(channel.id)) refuse(`channels.${index}.id`, 'comes twice');
+    if (channels.has(channel.id)) refuse('repeated', `channels.${index}.id`);
     channels.add(channel.id);
   }
 }

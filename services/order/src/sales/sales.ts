@@ -1,4 +1,5 @@
 import {
+  detailOf,
   LIMITS,
   type ControlVerb,
   type SaleInput,
@@ -83,7 +84,7 @@ export class Sales {
    */
   async restock(restock: Restock): Promise<SaleRecord> {
     const outcome = await this.#storeRestock(restock);
-    if (outcome === 'total_too_high') refuse('quantity', `the total would exceed ${LIMITS.totalMax}`);
+    if (outcome === 'total_too_high') refuse('total_exceeded', 'quantity', { max: LIMITS.totalMax });
     if (outcome === 'sku_not_found') throw new Problem(outcome, { extra: { sku: restock.sku } });
     if (outcome !== 'restocked' && outcome !== 'repeated') throw new Problem(outcome);
     return this.#acknowledged(restock.saleId);
@@ -97,7 +98,7 @@ export class Sales {
   async #insert(id: string, fingerprint: string, input: SaleInput): Promise<boolean> {
     const now = await this.#store.readNow();
     const definition = defineSale(id, input, now);
-    if (Date.parse(definition.closesAt) <= now) refuse('closesAt', 'has passed');
+    if (Date.parse(definition.closesAt) <= now) refuse('instant_passed', 'closesAt');
     return this.#store.insert({ definition, fingerprint, lanes: LANES });
   }
 
@@ -120,7 +121,7 @@ export class Sales {
       // Stock need not hear of a retired sale, and no control sync sends one.
       if (sale.acknowledgedVersion >= version || sale.isRetired) return this.#toRecord(sale);
       if (this.#clock.now() >= deadline) {
-        throw new Problem('outcome_unknown', { detail: 'stored, but stock has not confirmed yet; repeat' });
+        throw new Problem('outcome_unknown', { detail: detailOf('change_unconfirmed') });
       }
       this.#wakeStock(saleId);
       await this.#clock.sleep(ACKNOWLEDGE_POLL_MS);

@@ -1,4 +1,4 @@
-import { ControlState, LIMITS, SaleId, type FullState, type StockState } from '@seckill/contracts';
+import { ControlState, detailOf, LIMITS, SaleId, type FullState, type StockState } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Announcer } from '../announce/announcer.ts';
@@ -43,7 +43,7 @@ export function saleRoutes(
     async (request) => {
       if (request.body.saleId !== request.params.saleId) {
         throw new Problem('invalid_request', {
-          detail: 'saleId: differs from the path',
+          detail: detailOf('differs_from_path', { field: 'saleId' }),
           extra: { field: 'saleId' },
         });
       }

@@ -1,0 +1,35 @@
+import Negotiator from 'negotiator';
+import type { Translation } from '@seckill/contracts';
+
+export type Language = keyof Translation;
+
+/** The tags as `Content-Language` names them. */
+const TAGS: Record<Language, string> = { en: 'en', zh: 'zh-CN' };
+const LANGUAGES = Object.keys(TAGS);
+
+/** Browsers of one sale send a handful of headers, and the same ones again and again. */
+const REMEMBERED_MAX = 1_000;
+const REMEMBERED_LENGTH_MAX = 256;
+const remembered = new Map<string, Language>();
+
+/**
+ * The language that a client likes best by `Accept-Language`, quality values and all (RFC 9110, 12.5.4).
+ * English answers those who name no language, or none that we have.
+ */
+export function languageOf(acceptLanguage: string | undefined): Language {
+  if (acceptLanguage === undefined) return 'en';
+  const known = remembered.get(acceptLanguage);
+  if (known !== undefined) return known;
+  const headers = { 'accept-language': acceptLanguage };
+  const language = new Negotiator({ headers }).language(LANGUAGES) === 'zh' ? 'zh' : 'en';
+  if (acceptLanguage.length <= REMEMBERED_LENGTH_MAX) {
+    if (remembered.size >= REMEMBERED_MAX) remembered.clear();
+    remembered.set(acceptLanguage, language);
+  }
+  return language;
+}
+
+/** What tells readers and caches that the text of an answer went by `Accept-Language`. */
+export function languageHeaders(language: Language): Record<string, string> {
+  return { 'content-language': TAGS[language], vary: 'accept-language' };
+}
