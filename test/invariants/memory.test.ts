@@ -112,15 +112,33 @@ await t.test('a lost 201 is told again after the sale has sold out, at every gat
 await t.test('an answer from memory is the very answer that stock gives', async (t) => {
   await createSale('equal', 1);
   await reserve('first', 'equal', 'u1');
-  // Under this user's key stock is asked; a stranger is answered from memory.
-  for (const gateway of GATEWAYS) {
-    const fromMemory = await untilFromMemory(gateway, 'equal');
+  const fromMemory = [await untilFromMemory('first', 'equal'), await untilFromMemory('second', 'equal')];
+  // Without its Redis a gateway asks stock.
+  await proxy.cut();
+  let fromStock = '';
+  await until('stock answers', async () => {
     const asked = await askedOfStock();
-    const fromStock = await reserve(gateway, 'equal', 'u1');
-    t.equal(await askedOfStock(), asked + 1, 'whoever reserved goes to stock');
-    t.equal(fromStock.text, fromMemory);
-  }
+    fromStock = (await reserve('second', 'equal', 'stranger')).text;
+    return (await askedOfStock()) === asked + 1;
+  });
+  await proxy.mend();
+  t.same(fromMemory, [fromStock, fromStock]);
 });
+
+await t.test(
+  'another key of somebody who has reserved is answered from memory, like a newcomer',
+  async (t) => {
+    await createSale('alike', 1);
+    await reserve('first', 'alike', 'u1', 'the-key');
+    for (const gateway of GATEWAYS) {
+      await untilFromMemory(gateway, 'alike');
+      const asked = await askedOfStock();
+      t.equal(codeOf(await reserve(gateway, 'alike', 'u1', 'another-key')), 'sold_out', gateway);
+      t.equal(await askedOfStock(), asked);
+      t.equal((await reserve(gateway, 'alike', 'u1', 'the-key')).status, 201, 'a repeat goes to stock');
+    }
+  },
+);
 
 await t.test('a sold-out storm is not felt by Redis', async (t) => {
   await createSale('storm', 5);

@@ -25,7 +25,11 @@ function reserve(saleId: string, options: { token?: string; key?: string; quanti
 }
 
 async function reserved(saleId: string, options: Parameters<typeof reserve>[1] = {}): Promise<string> {
-  const answer = await reserve(saleId, options);
+  let answer = await reserve(saleId, options);
+  // What a gateway says of a sale may be up to a second old.
+  const startedAt = performance.now();
+  while (answer.status === 409 && performance.now() - startedAt < 1_000)
+    answer = await reserve(saleId, options);
   if (answer.status !== 201) throw new Error(`reserve: ${answer.status} ${answer.text}`);
   return String(answer.body['id']);
 }

@@ -25,5 +25,6 @@ export * from './http/language.ts';
 export * from './http/problem.ts';
 export * from './redis-node.ts';
 export * from './role.ts';
+export * from './salted-key-hash.ts';
 export * from './redis.ts';
 export * from './http/upstream.ts';

@@ -11,9 +11,8 @@ import {
   type Publisher,
   type Registry,
 } from '@seckill/runtime';
-import { Announcer } from './announce/announcer.ts';
+import type { Announcer } from './announce/announcer.ts';
 import { FullStates } from './announce/full-state.ts';
-import { createAnnouncerMetrics } from './announce/metrics.ts';
 import type { AppDeps } from './app.ts';
 import type { AuditReader } from './audit/reader.ts';
 import { openAuditReader } from './audit/role.ts';
@@ -27,13 +26,13 @@ import { LaneOpener, type LaneOpenerDeps } from './recovery/lane-opener.ts';
 import { createGateMetrics, type GateMetrics } from './recovery/metrics.ts';
 import { createReadClocks } from './redis/clock.ts';
 import type { Connections } from './redis/connections.ts';
-import { listLanes } from './redis/lane-registry.ts';
 import { createReserveMetrics } from './reserve/metrics.ts';
 import { Reservations } from './reserve/reservations.ts';
 
 export interface ApiDeps {
   connections: Connections;
   orderClient: OrderClient;
+  announcer: Announcer;
   /** What the lane opener asks Kafka, and where it publishes holds again. */
   offsets: Pick<KafkaOffsets, 'readEnds'>;
   publisher: Publisher;
@@ -57,7 +56,7 @@ export interface Api extends NonNullable<AppDeps['api']> {
 
 /** Assembles everything behind the routes of the role `http`, and starts nothing. */
 export function createApi(deps: ApiDeps): Api {
-  const { connections, orderClient, registry, logger, clock, random } = deps;
+  const { connections, orderClient, announcer, registry, logger, clock, random } = deps;
   const marks = new HighWaterMarks();
   const gateMetrics = createGateMetrics(registry);
   const opener = new LaneOpener({ ...deps, marks, metrics: gateMetrics });
@@ -74,13 +73,6 @@ export function createApi(deps: ApiDeps): Api {
   connections.onIdentified((connection, isOther) => {
     gateMetrics.identified.inc({ found: isOther ? 'other' : 'same' });
     monitor.wake(connection, isOther);
-  });
-  const announcer = new Announcer({
-    connections,
-    lanes: () => listLanes(connections),
-    clock,
-    logger,
-    metrics: createAnnouncerMetrics(registry),
   });
   const reservations = new Reservations({
     connections,
@@ -111,7 +103,7 @@ export function createApi(deps: ApiDeps): Api {
  * acknowledged, and are many.
  */
 export function startApi(deps: StockDeps): Api {
-  const { config, logger, lifecycle, connections, registry } = deps;
+  const { config, logger, lifecycle, connections, announcer, registry } = deps;
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client', () => orderClient.close());
   const kafka = createKafka(config.kafka, 'seckill-stock-gate', logger);
@@ -122,6 +114,7 @@ export function startApi(deps: StockDeps): Api {
   const api = createApi({
     connections,
     orderClient,
+    announcer,
     offsets,
     publisher: createPublisher(producer),
     auditReader: openAuditReader(deps).reader,
@@ -137,6 +130,6 @@ export function startApi(deps: StockDeps): Api {
   runRole(lifecycle, 'lane monitor', (signal) =>
     Promise.all([connectKafka(() => producer.connect(), signal, logger), api.monitor.run(signal)]),
   );
-  runRole(lifecycle, 'announcer', (signal) => api.announcer.run(signal));
+  runRole(lifecycle, 'announcer', (signal) => announcer.run(signal));
   return api;
 }

@@ -1,4 +1,5 @@
 import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
+import type { Announcer } from './announce/announcer.ts';
 import type { Config } from './config.ts';
 import type { Connections } from './redis/connections.ts';
 
@@ -8,5 +9,6 @@ export interface StockDeps {
   logger: Logger;
   lifecycle: Lifecycle;
   connections: Connections;
+  announcer: Announcer;
   registry: Registry;
 }

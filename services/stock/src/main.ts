@@ -6,6 +6,7 @@ import {
   readConfigOrExit,
   serveMetrics,
 } from '@seckill/runtime';
+import { createAnnouncer } from './announce/announcer.ts';
 import { startApi } from './api.ts';
 import { createApp } from './app.ts';
 import { startAudit } from './audit/role.ts';
@@ -33,7 +34,8 @@ async function start({ redis, kafka, host, metricsPort, roles }: Config): Promis
   await connections.start();
   const metrics = await serveMetrics(registry, { host, port: metricsPort });
   lifecycle.onStop('metrics', () => metrics.close());
-  const deps: StockDeps = { config, logger, lifecycle, connections, registry };
+  const announcer = createAnnouncer({ connections, logger, registry });
+  const deps: StockDeps = { config, logger, lifecycle, connections, announcer, registry };
   if (roles.includes('relay')) startRelay(deps);
   if (roles.includes('settler')) startSettler(deps);
   if (roles.includes('audit')) startAudit(deps);

@@ -16,7 +16,7 @@ const ROUNDING_MS = 2;
 
 /**
  * Tells how reserve.lua would reject this request, in its order of precedence, if that is certain, else
- * undefined. The function looks at no keys: the caller must know that this user has none in the sale.
+ * undefined. The function looks at no keys: the caller must know that this one has not reserved.
  */
 export function certainRejection(
   state: Announcement,

@@ -24,7 +24,7 @@ export function createMemoryMetrics(registry: Registry): MemoryMetrics {
     }),
     gaps: new Counter({
       name: 'seckill_gateway_memory_gaps_total',
-      help: 'Times that users were missing and stock was asked for all of them',
+      help: 'Times that reservations were missing and stock was asked for all of them',
       registers,
     }),
     fullReadings: new Counter({

@@ -1,9 +1,14 @@
-import { FULL_USERS_MAX, type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
+import {
+  FULL_RESERVATIONS_MAX,
+  type Announcement,
+  type FullState,
+  type ReserveItem,
+} from '@seckill/contracts';
 import type { Logger } from '@seckill/runtime';
 import { certainRejection, type CertainRejection } from './certain-rejection.ts';
 import type { MemoryMetrics } from './metrics.ts';
 import type { RedisTime } from './redis-time.ts';
-import { RememberedUsers } from './remembered-users.ts';
+import { RememberedReservations } from './remembered-reservations.ts';
 
 export interface SaleMemoryDeps {
   /** Milliseconds, monotonic. */
@@ -19,8 +24,8 @@ export interface SaleMemoryDeps {
 const FORGET_MS = 60_000;
 /** 1,000 states of 50 items are 3 MB (measured). One more is not remembered, and stock answers for it. */
 const SALES_MAX = 1_000;
-/** Users over all sales, 29 bytes each (measured). */
-const USERS_MAX = 2 * FULL_USERS_MAX;
+/** Reservations over all sales, 58 bytes each (measured). */
+const RESERVATIONS_MAX = 2 * FULL_RESERVATIONS_MAX;
 /**
  * Announcements of several processes overtake each other. A gap that lasts longer than this is a message that
  * got lost.
@@ -32,25 +37,25 @@ const GAP_MS = 500;
  */
 const FULL_PAUSE_MS = 1_000;
 const FULL_READINGS_MAX = 2;
-/** How long a sale with too many users is left alone: it will not have fewer soon. */
+/** How long a sale with too many reservations is left alone: it will not have fewer soon. */
 const TOO_MANY_PAUSE_MS = 60_000;
 
 interface Remembered {
   state: Announcement;
   /** The clock by which the state was told. */
   time: RedisTime;
-  users: RememberedUsers;
+  reservations: RememberedReservations;
   channels: ReadonlySet<string>;
   heardAt: number;
-  /** Since when a user up to the state's sequence has been unknown. */
+  /** Since when a reservation up to the state's sequence has been unknown. */
   gapSince: number | undefined;
   askedAt: number;
 }
 
 /**
- * What the gateway may answer by itself (D9; docs/recovery.md): rejections that are certain, to users who
- * surely have no key in the sale. In every doubt the memory says nothing, and stock is asked. Asking stock
- * each time costs 50 µs of stock's and Redis' CPU for a "sold out" and leaves 0.87 of the answers a second
+ * What the gateway may answer by itself (D9; docs/recovery.md): rejections that are certain, to keys that
+ * surely have not reserved. In every doubt the memory says nothing, and stock is asked. Asking stock each
+ * time costs 50 µs of stock's and Redis' CPU for a "sold out" and leaves 0.87 of the answers a second
  * (`sold-out`, six pairs on two shared cores). Above all, the memory keeps that crowd away from Redis.
  */
 export class SaleMemory {
@@ -65,7 +70,7 @@ export class SaleMemory {
   /** `time`: the clock of the Redis that told it. */
   learn(announcement: Announcement, time: RedisTime): void {
     const now = this.#deps.now();
-    const { saleId, epoch, users } = announcement;
+    const { saleId, epoch, salt, reservations } = announcement;
     // Several lanes of a sale would have to be put together first; there is one (D13).
     if (announcement.lane !== 0) return;
     let sale = this.#sales.get(saleId);
@@ -74,12 +79,12 @@ export class SaleMemory {
       if (this.#sales.size >= SALES_MAX) return;
       sale = forgetful(announcement, time, now);
       this.#sales.set(saleId, sale);
-    } else if (epoch > sale.state.epoch) {
+    } else if (epoch > sale.state.epoch || isOpenedAgain(announcement, sale.state)) {
       sale = Object.assign(sale, forgetful(announcement, time, now));
     }
-    if (epoch < sale.state.epoch) return;
+    if (epoch < sale.state.epoch || salt !== sale.state.salt) return;
     sale.heardAt = now;
-    sale.users.learn(users);
+    sale.reservations.learn(reservations);
     if (isNewer(announcement, sale.state)) Object.assign(sale, { state: announcement, time });
     this.#watchGap(sale, now);
   }
@@ -91,20 +96,23 @@ export class SaleMemory {
     const bounds = sale?.time.bounds(now);
     if (sale === undefined || bounds === undefined) return undefined;
     const rejection = certainRejection(sale.state, sale.channels, item, bounds);
-    if (!sale.users.isComplete(sale.state.sequence)) {
-      // The users are asked for only when that would help: a sale that is selling needs no memory.
+    if (!sale.reservations.isComplete(sale.state.sequence)) {
+      // The reservations are asked for only when that would help: a sale that is selling needs no memory.
       if (rejection !== undefined || item.channelId !== undefined) this.#askForAll(item.saleId, sale, now);
       return undefined;
     }
-    // INV-4: whoever has a key must hear its first answer.
-    if (rejection === undefined || sale.users.has(item.userId)) return undefined;
+    // INV-4: whoever repeats a key that reserved must hear its first answer. Another key of the same user is
+    // answered like a stranger's. It would otherwise always reach stock, and a unit that came back would go
+    // to somebody who held one before (D47).
+    if (rejection === undefined || sale.reservations.hasKey(item.userId, item.idempotencyKey))
+      return undefined;
     this.#deps.metrics.answers.inc({ outcome: rejection.outcome });
     return rejection;
   }
 
-  /** Notes that this user may have reserved. We saw it ourselves, before stock has announced it. */
-  noteUser(saleId: string, userId: string): void {
-    this.#sales.get(saleId)?.users.add(userId);
+  /** Notes that this key may have reserved. We saw it ourselves, before stock has announced it. */
+  noteKey({ saleId, userId, idempotencyKey }: ReserveItem): void {
+    this.#sales.get(saleId)?.reservations.add(userId, idempotencyKey);
   }
 
   /**
@@ -120,7 +128,7 @@ export class SaleMemory {
   }
 
   #watchGap(sale: Remembered, now: number): void {
-    if (sale.users.isComplete(sale.state.sequence)) sale.gapSince = undefined;
+    if (sale.reservations.isComplete(sale.state.sequence)) sale.gapSince = undefined;
     else sale.gapSince ??= now;
   }
 
@@ -138,19 +146,24 @@ export class SaleMemory {
 
   async #readFull(saleId: string, sale: Remembered): Promise<void> {
     const { readFull, logger, metrics, now } = this.#deps;
-    const users = sale.users;
+    const { reservations } = sale;
     try {
       const full = await readFull(saleId);
-      const known = [...this.#sales.values()].reduce((sum, one) => sum + one.users.size, 0);
-      const isTooMany = full.users === undefined || known + (full.users.length * 3) / 16 > USERS_MAX;
-      // Another epoch was announced meanwhile, or this one is not announced yet. The users will be asked for
-      // again.
-      const isOther = full.epoch !== sale.state.epoch || sale.users !== users;
+      const known = [...this.#sales.values()].reduce((sum, one) => sum + one.reservations.size, 0);
+      // Eight bytes are one reservation, and 32 characters of base64 are 24 bytes.
+      const isTooMany =
+        full.reservations === undefined || known + (full.reservations.length * 3) / 32 > RESERVATIONS_MAX;
+      // Another epoch or salt was announced meanwhile, or this one is not announced yet. The reservations
+      // will be asked for again.
+      const isOther =
+        full.epoch !== sale.state.epoch ||
+        full.salt !== sale.state.salt ||
+        sale.reservations !== reservations;
       metrics.fullReadings.inc({ result: isTooMany ? 'too_many' : isOther ? 'other_epoch' : 'filled' });
       if (isTooMany) sale.askedAt = now() + TOO_MANY_PAUSE_MS;
-      if (full.users === undefined || isTooMany || isOther) return;
+      if (full.reservations === undefined || isTooMany || isOther) return;
       sale.channels = new Set(full.channels);
-      users.fill(full.sequence, full.users);
+      reservations.fill(full.sequence, full.reservations);
       this.#watchGap(sale, now());
     } catch (error) {
       metrics.fullReadings.inc({ result: 'failed' });
@@ -169,12 +182,17 @@ function forgetful(state: Announcement, time: RedisTime, now: number): Remembere
   return {
     state,
     time,
-    users: new RememberedUsers(FULL_USERS_MAX),
+    reservations: new RememberedReservations(state.salt, FULL_RESERVATIONS_MAX),
     channels: new Set(),
     heardAt: now,
     gapSince: undefined,
     askedAt: Number.NEGATIVE_INFINITY,
   };
+}
+
+/** The lane was opened under another Redis since, in the same epoch: what was remembered has another salt. */
+function isOpenedAgain(one: Announcement, other: Announcement): boolean {
+  return one.epoch === other.epoch && one.salt !== other.salt && isNewer(one, other);
 }
 
 /**

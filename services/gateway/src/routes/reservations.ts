@@ -62,10 +62,10 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
 
 async function askStock({ reserver, memory }: RouteDeps, item: ReserveItem): Promise<ReserveAnswer> {
   const answer = await reserver.reserve(item);
-  // A repeat by a user who may have a key must reach stock, even before stock's announcement has reached us
-  // (INV-4).
-  const mayHaveKey = answer.outcome === 'reserved' || answer.outcome === 'outcome_unknown';
-  if (mayHaveKey) memory?.noteUser(item.saleId, item.userId);
+  // A repeat of a key that may have reserved must reach stock, even before stock's announcement has reached
+  // us (INV-4).
+  const mayHaveReserved = answer.outcome === 'reserved' || answer.outcome === 'outcome_unknown';
+  if (mayHaveReserved) memory?.noteKey(item);
   return answer;
 }
 

@@ -2,7 +2,7 @@
 // condition is taken away by itself. Method: the memory's real code; announcements, whole states and both
 // clocks come from the test.
 import { fnv1a, type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
-import { createRegistry } from '@seckill/runtime';
+import { createRegistry, saltedKeyHash } from '@seckill/runtime';
 import { pino } from 'pino';
 import t from 'tap';
 import { createMemoryMetrics } from '../../src/memory/metrics.ts';
@@ -12,13 +12,21 @@ import { SaleMemory } from '../../src/memory/sale-memory.ts';
 /** Redis' clock when the test begins; ours shows 0 then. */
 const START = 1_800_000_000_000;
 
-function encode(users: string[]): string {
-  const bytes = Buffer.alloc(4 * users.length);
-  for (const [index, user] of users.entries()) bytes.writeUInt32LE(fnv1a(user), 4 * index);
+const SALT = 'one-redis';
+/** Every user reserves under this key. */
+const KEY = 'k';
+
+function encode(users: string[], salt: string): string {
+  const bytes = Buffer.alloc(8 * users.length);
+  for (const [index, user] of users.entries()) {
+    bytes.writeUInt32LE(fnv1a(user), 8 * index);
+    bytes.writeUInt32LE(saltedKeyHash(salt, user, KEY), 8 * index + 4);
+  }
   return bytes.toString('base64');
 }
 
-const pairs = (users: [number, string][]) => users.flatMap(([sequence, user]) => [sequence, fnv1a(user)]);
+const reserved = (users: [number, string][], salt = SALT) =>
+  users.flatMap(([sequence, user]) => [sequence, fnv1a(user), saltedKeyHash(salt, user, KEY)]);
 
 function build() {
   let now = 0;
@@ -53,7 +61,8 @@ function build() {
       { sku: 'b', available: 1, held: 3 },
       { sku: 'c', available: 0, held: 0 },
     ],
-    users: [],
+    salt: SALT,
+    reservations: [],
     ...patch,
   });
   return {
@@ -75,16 +84,16 @@ function build() {
     },
     /** Stock answers the oldest question. */
     tellAll: async (patch: Partial<FullState> = {}, users: string[] | null = ['u1']) => {
-      const { users: _pairs, ...state } = announcement();
+      const { reservations: _told, ...state } = announcement();
       const full = { ...state, outbox: 0, items: [], channels: ['x'], ...patch };
-      answers.shift()?.(users === null ? full : { ...full, users: encode(users) });
+      answers.shift()?.(users === null ? full : { ...full, reservations: encode(users, full.salt) });
       await new Promise((resolve) => setImmediate(resolve));
     },
     ask: (patch: Partial<ReserveItem> = {}) =>
       memory.answer({
         saleId: 'oranges',
         userId: 'stranger',
-        idempotencyKey: 'k',
+        idempotencyKey: KEY,
         lines: [{ sku: 'a', quantity: 1 }],
         ...patch,
       }),
@@ -102,17 +111,20 @@ async function buildFilled(patch: Partial<Announcement> = {}) {
 
 const soldOut = { outcome: 'sold_out', sku: 'a', available: 0, final: false };
 
-await t.test('a sale that is surely sold out is answered, once stock has told all its users', async (t) => {
-  const { ask, hear, tellAll, asked } = build();
-  t.equal(ask(), undefined, 'never heard of');
-  hear();
-  t.equal(ask(), undefined, 'users of sequence 1 are not known');
-  t.same(asked, ['oranges']);
-  t.equal(ask(), undefined);
-  t.same(asked, ['oranges'], 'one question at a time');
-  await tellAll();
-  t.same(ask(), soldOut);
-});
+await t.test(
+  'a sale that is surely sold out is answered, once stock has told all its reservations',
+  async (t) => {
+    const { ask, hear, tellAll, asked } = build();
+    t.equal(ask(), undefined, 'never heard of');
+    hear();
+    t.equal(ask(), undefined, 'the reservation of sequence 1 is not known');
+    t.same(asked, ['oranges']);
+    t.equal(ask(), undefined);
+    t.same(asked, ['oranges'], 'one question at a time');
+    await tellAll();
+    t.same(ask(), soldOut);
+  },
+);
 
 await t.test('sold out is decided per request, for the first line that is short', async (t) => {
   const { ask } = await buildFilled();
@@ -201,27 +213,48 @@ await t.test('a message that was delayed on its way is old when it comes', async
   t.equal(ask(), undefined);
 });
 
-await t.test('whoever may have a key goes to stock', async (t) => {
+await t.test('a key that may have reserved goes to stock, and no other key of its user does', async (t) => {
   const { ask, hear, memory } = await buildFilled();
   t.equal(ask({ userId: 'u1' }), undefined, 'told with the whole');
-  hear({ sequence: 2, users: pairs([[2, 'u2']]) });
+  hear({ sequence: 2, reservations: reserved([[2, 'u2']]) });
   t.equal(ask({ userId: 'u2' }), undefined, 'announced');
-  memory.noteUser('oranges', 'u3');
+  memory.noteKey({ saleId: 'oranges', userId: 'u3', idempotencyKey: KEY, lines: [] });
   t.equal(ask({ userId: 'u3' }), undefined, 'seen by ourselves');
   t.same(ask(), soldOut);
+  for (const userId of ['u1', 'u2', 'u3']) {
+    t.same(ask({ userId, idempotencyKey: 'another' }), soldOut, `${userId} as any newcomer`);
+  }
+});
+
+await t.test('a lane that was opened under another Redis in the same epoch has other hashes', async (t) => {
+  const { ask, hear, tellAll, asked, advance } = await buildFilled();
+  const late = { salt: 'another-redis', sequence: 2 };
+  hear({ ...late, reservations: reserved([[2, 'u2']], late.salt) });
+  t.equal(ask(), undefined, 'what was remembered is void');
+  t.equal(asked.length, 2);
+  hear({ sequence: 2, now: START - 5, reservations: reserved([[2, 'u2']]) });
+  t.equal(ask(), undefined, 'a delayed message of before');
+  await tellAll({ sequence: 2 }, ['u1', 'u2']);
+  t.equal(ask(), undefined, 'a whole state of before');
+  advance(1_000);
+  hear({ ...late, reservations: reserved([[2, 'u2']], late.salt) });
+  ask();
+  await tellAll(late, ['u1', 'u2']);
+  t.same(ask(), soldOut);
+  for (const userId of ['u1', 'u2']) t.equal(ask({ userId }), undefined, userId);
 });
 
 await t.test('one sequence of whom nobody told silences the memory until it is told', async (t) => {
   const { ask, hear } = await buildFilled();
-  hear({ sequence: 3, users: pairs([[3, 'u3']]) });
+  hear({ sequence: 3, reservations: reserved([[3, 'u3']]) });
   t.equal(ask(), undefined, 'who is 2?');
-  hear({ sequence: 3, users: pairs([[2, 'u2']]) });
+  hear({ sequence: 3, reservations: reserved([[2, 'u2']]) });
   t.same(ask(), soldOut);
   t.equal(ask({ userId: 'u2' }), undefined);
-  hear({ sequence: 5, users: pairs([[5, 'u5']]) });
+  hear({ sequence: 5, reservations: reserved([[5, 'u5']]) });
   hear({
     sequence: 5,
-    users: pairs([
+    reservations: reserved([
       [5, 'u5'],
       [4, 'u4'],
     ]),
@@ -251,19 +284,19 @@ await t.test('a whole state that is older than what was announced leaves the gap
   const { ask, hear, tellAll } = build();
   hear({ sequence: 1 });
   ask();
-  hear({ sequence: 3, users: pairs([[3, 'u3']]) });
+  hear({ sequence: 3, reservations: reserved([[3, 'u3']]) });
   await tellAll({ sequence: 1 }, ['u1']);
   t.equal(ask(), undefined, '2 is missing');
-  hear({ sequence: 3, users: pairs([[2, 'u2']]) });
+  hear({ sequence: 3, reservations: reserved([[2, 'u2']]) });
   t.same(ask(), soldOut);
 });
 
-await t.test('a new epoch forgets the users, and an older one is not heard', async (t) => {
+await t.test('a new epoch forgets the reservations, and an older one is not heard', async (t) => {
   const { ask, hear, tellAll, asked } = await buildFilled();
   hear({ epoch: 2, sequence: 0 });
-  t.equal(ask(), undefined, 'users of the first epoch have keys, and this one names none of them');
+  t.equal(ask(), undefined, 'keys of the first epoch have reserved, and this one names none of them');
   t.equal(asked.length, 2);
-  hear({ epoch: 1, sequence: 1, users: pairs([[1, 'u1']]) });
+  hear({ epoch: 1, sequence: 1, reservations: reserved([[1, 'u1']]) });
   t.equal(ask(), undefined);
   await tellAll({ epoch: 2, sequence: 0 }, ['u1']);
   t.same(ask(), soldOut);
@@ -288,7 +321,7 @@ await t.test('an older version, and a state that was overtaken, change nothing',
   t.same(ask(), { outcome: 'sale_paused' }, 'a Redis that has forgotten');
 });
 
-await t.test('a sale with too many users, or of several lanes, is left to stock', async (t) => {
+await t.test('a sale with too many reservations, or of several lanes, is left to stock', async (t) => {
   const many = build();
   many.hear();
   many.ask();

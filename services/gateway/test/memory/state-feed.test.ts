@@ -66,7 +66,8 @@ await t.test(
       opensAt: 0,
       closesAt: 1,
       items: [],
-      users: [],
+      salt: '',
+      reservations: [],
     };
     for (const text of ['', '{', 'null', JSON.stringify({ ...announcement, users: ['x'] })]) {
       await admin.publish(STATES_CHANNEL, text);

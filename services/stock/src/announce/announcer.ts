@@ -1,15 +1,16 @@
 import {
-  ANNOUNCED_USERS_MAX,
+  ANNOUNCED_RESERVATIONS_MAX,
   fnv1a,
   statesChannel,
   type Announcement,
   type ReserveAnswer,
 } from '@seckill/contracts';
-import type { Clock, Logger } from '@seckill/runtime';
+import { saltedKeyHash, systemClock, type Clock, type Logger, type Registry } from '@seckill/runtime';
 import type { Connections } from '../redis/connections.ts';
 import { readLaneState, type LaneState } from '../redis/lane-state.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
-import type { AnnouncerMetrics } from './metrics.ts';
+import { listLanes } from '../redis/lane-registry.ts';
+import { createAnnouncerMetrics, type AnnouncerMetrics } from './metrics.ts';
 import type { HoldRecord } from '../redis/hold-record.ts';
 
 export interface AnnouncerDeps {
@@ -30,16 +31,18 @@ const PAUSE_MS = 25;
 const OVER_MS = 60_000;
 const OVER_TICKS = 40;
 /**
- * The most users of a lane that are kept while Redis takes no announcements. What is dropped beyond this
- * number shows as a gap, and a gateway asks for the whole.
+ * The most reservations of a lane that are kept while Redis takes no announcements. What is dropped beyond
+ * this number shows as a gap, and a gateway asks for the whole.
  */
-const USERS_KEPT_MAX = 5 * ANNOUNCED_USERS_MAX;
+const RESERVATIONS_KEPT_MAX = 5 * ANNOUNCED_RESERVATIONS_MAX;
+
+type Reserved = Pick<HoldRecord, 'epoch' | 'sequence' | 'userId' | 'idempotencyKey'>;
 
 /** What is to be announced of one lane. */
 interface Pending {
   lane: Lane;
-  /** Who reserved through this process and was not announced yet. */
-  users: { epoch: number; sequence: number; hash: number }[];
+  /** What was reserved through this process and was not announced yet. */
+  reserved: Reserved[];
   /** The state as it was announced last. */
   last?: LaneState;
   announcedAt: number;
@@ -53,7 +56,7 @@ interface Pending {
 /**
  * Tells gateways what they may answer by themselves (docs/recovery.md). Each lane is announced every 250 ms,
  * and soon after an answer that contradicts what was told last. Every process of the role `http` announces,
- * because each knows only its own users.
+ * because each knows only its own reservations. The settler announces units that came back.
  */
 export class Announcer {
   readonly #deps: AnnouncerDeps;
@@ -69,9 +72,10 @@ export class Announcer {
   /** Looks at each answer, and at the record of a new reservation. */
   observe(lane: Lane, answer: ReserveAnswer, record?: HoldRecord): void {
     if (record !== undefined) {
-      const { epoch, sequence, userId, lines } = record;
+      const { epoch, sequence, userId, idempotencyKey, lines } = record;
       const pending = this.#pendingOf(lane);
-      if (pending.users.length < USERS_KEPT_MAX) pending.users.push({ epoch, sequence, hash: fnv1a(userId) });
+      const { reserved } = pending;
+      if (reserved.length < RESERVATIONS_KEPT_MAX) reserved.push({ epoch, sequence, userId, idempotencyKey });
       // Units that came back are being bought: who was told "sold out" a moment ago may have them too.
       if (lines.some(({ sku }) => availableOf(pending, sku) === 0)) this.announce(lane);
     } else if (answer.outcome === 'sold_out') {
@@ -95,7 +99,7 @@ export class Announcer {
       await this.#tick(tick);
       await this.#deps.clock.sleep(TICK_MS, signal);
     }
-    for (const { lane, users } of this.#pending.values()) if (users.length > 0) this.announce(lane);
+    for (const { lane, reserved } of this.#pending.values()) if (reserved.length > 0) this.announce(lane);
     for (const { running } of this.#pending.values()) await running;
   }
 
@@ -103,9 +107,9 @@ export class Announcer {
     try {
       this.#lanes = await this.#deps.lanes();
       const names = new Set(this.#lanes.map(formatLane));
-      // Such a lane was retired. A lane that is just being created has users only once it is on the list.
-      for (const [name, { users }] of this.#pending)
-        if (!names.has(name) && users.length === 0) this.#pending.delete(name);
+      // Such a lane was retired. A lane that is just being created has reservations only once it is listed.
+      for (const [name, { reserved }] of this.#pending)
+        if (!names.has(name) && reserved.length === 0) this.#pending.delete(name);
     } catch (error) {
       this.#fail(error);
     }
@@ -118,7 +122,7 @@ export class Announcer {
     const name = formatLane(lane);
     const known = this.#pending.get(name);
     if (known !== undefined) return known;
-    const pending: Pending = { lane, users: [], announcedAt: Number.NEGATIVE_INFINITY, isDirty: false };
+    const pending: Pending = { lane, reserved: [], announcedAt: Number.NEGATIVE_INFINITY, isDirty: false };
     this.#pending.set(name, pending);
     return pending;
   }
@@ -148,21 +152,22 @@ export class Announcer {
     const { runId, redis, node } = connection;
     const state = await readLaneState(redis, runId, pending.lane);
     pending.last = state;
-    // Users of an epoch that is over are dropped: whoever needs them asks for the whole.
-    pending.users = pending.users.filter(({ epoch }) => epoch >= state.epoch);
-    let told: Pending['users'];
+    // Reservations of an epoch that is over are dropped: whoever needs them asks for the whole.
+    pending.reserved = pending.reserved.filter(({ epoch }) => epoch >= state.epoch);
+    let told: Reserved[];
     do {
-      // Users are kept until Redis has them. Telling one twice does no harm.
-      told = pending.users.filter(({ epoch }) => epoch === state.epoch).slice(0, ANNOUNCED_USERS_MAX);
-      const users = told.flatMap(({ sequence, hash }) => [sequence, hash]);
+      // They are kept until Redis has them. Telling one twice does no harm.
+      told = pending.reserved
+        .filter(({ epoch }) => epoch === state.epoch)
+        .slice(0, ANNOUNCED_RESERVATIONS_MAX);
       await redis.publish(
         statesChannel(node?.id),
-        JSON.stringify(toAnnouncement(pending.lane, state, users)),
+        JSON.stringify(toAnnouncement(pending.lane, state, runId, told)),
       );
       metrics.announcements.inc();
       const isTold = new Set(told);
-      pending.users = pending.users.filter((user) => !isTold.has(user));
-    } while (told.length === ANNOUNCED_USERS_MAX);
+      pending.reserved = pending.reserved.filter((one) => !isTold.has(one));
+    } while (told.length === ANNOUNCED_RESERVATIONS_MAX);
   }
 
   /** The gateways ask stock meanwhile. An outage makes one line, however long it lasts. */
@@ -174,6 +179,18 @@ export class Announcer {
   }
 }
 
+/** One for all roles of a process. Its `run` belongs to the role `http`. */
+export function createAnnouncer(deps: {
+  connections: Connections;
+  clock?: Clock;
+  logger: Logger;
+  registry: Registry;
+}): Announcer {
+  const { connections, clock = systemClock, logger, registry } = deps;
+  const metrics = createAnnouncerMetrics(registry);
+  return new Announcer({ connections, lanes: () => listLanes(connections), clock, logger, metrics });
+}
+
 function availableOf({ last }: Pending, sku: string): number | undefined {
   return last?.items.find((item) => item.sku === sku)?.available;
 }
@@ -182,8 +199,20 @@ function isLongOver(last: LaneState | undefined): boolean {
   return last !== undefined && last.gate === 'open' && last.now >= last.closesAt + OVER_MS;
 }
 
-function toAnnouncement({ saleId, lane }: Lane, laneState: LaneState, users: number[]): Announcement {
+/** The salt is the identity of the Redis: whoever announces an open lane knows it, and no buyer does. */
+function toAnnouncement(
+  { saleId, lane }: Lane,
+  laneState: LaneState,
+  salt: string,
+  reserved: Reserved[],
+): Announcement {
   const { gate, epoch, version, sequence, now, state, opensAt, closesAt } = laneState;
   const items = laneState.items.map(({ sku, available, held }) => ({ sku, available, held }));
-  return { saleId, lane, gate, epoch, version, sequence, now, state, opensAt, closesAt, items, users };
+  const reservations = reserved.flatMap(({ sequence, userId, idempotencyKey }) => [
+    sequence,
+    fnv1a(userId),
+    saltedKeyHash(salt, userId, idempotencyKey),
+  ]);
+  const window = { state, opensAt, closesAt };
+  return { saleId, lane, gate, epoch, version, sequence, now, ...window, items, salt, reservations };
 }

@@ -89,9 +89,10 @@ function whole(text: string | undefined): number {
   return Number(text);
 }
 
-/** Whose record it is, without reading the rest. */
-export function userOf(record: string): string {
-  return record.slice(0, Math.max(0, record.indexOf('\n')));
+/** Whose record it is, and of which key, without reading the rest. */
+export function keyOf(record: string): Pick<HoldRecord, 'userId' | 'idempotencyKey'> {
+  const [userId = '', idempotencyKey = ''] = record.split('\n', 2);
+  return { userId, idempotencyKey };
 }
 
 export function reservationIdOf(

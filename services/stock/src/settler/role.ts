@@ -9,7 +9,9 @@ import { createSettle } from './settlements.ts';
 
 /** What a process brings. Whatever else of SettlerDeps is given replaces the part of the same name. */
 export type SettlerAssembly = Partial<SettlerDeps> &
-  Pick<SettlerDeps, 'publisher' | 'logger' | 'metrics' | 'batchCountMax'> & { connections: Connections };
+  Pick<SettlerDeps, 'publisher' | 'logger' | 'metrics' | 'batchCountMax' | 'onReturned'> & {
+    connections: Connections;
+  };
 
 /** The settler on a Redis and a Kafka. The caller gives it the batches. */
 export function createSettler({ connections, ...assembly }: SettlerAssembly): Settler {
@@ -28,7 +30,8 @@ export function createSettler({ connections, ...assembly }: SettlerAssembly): Se
 }
 
 /** Starts the role `settler`: settlements from Kafka to Redis. */
-export function startSettler({ config, logger, lifecycle, connections, registry }: StockDeps): void {
+export function startSettler(deps: StockDeps): void {
+  const { config, logger, lifecycle, connections, announcer, registry } = deps;
   const log = logger.child({ role: 'settler' });
   const kafka = createKafka(config.kafka, 'seckill-stock-settler', log);
   const producer = createProducer(kafka);
@@ -38,6 +41,10 @@ export function startSettler({ config, logger, lifecycle, connections, registry 
     logger: log,
     metrics: createSettlerMetrics(registry),
     batchCountMax: config.settleCountMax,
+    // Whoever comes now is told the truth at once, and not at the next tick.
+    onReturned: (lane) => {
+      announcer.announce(lane);
+    },
   });
   runConsumerRole({
     lifecycle,

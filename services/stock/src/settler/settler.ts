@@ -14,6 +14,7 @@ import {
   type Publisher,
   type RejectedMessage,
 } from '@seckill/runtime';
+import type { Lane } from '../redis/keys.ts';
 import type { SettlerMetrics } from './metrics.ts';
 import { parseSettlement } from './settlement-message.ts';
 import type { Settle, SettleAnswer } from './settlements.ts';
@@ -32,6 +33,8 @@ export interface SettlerDeps {
   metrics: SettlerMetrics;
   /** Called when the counts of a lane contradict a hold: the lane must be loaded anew. */
   onBroken: (settled: ReservationSettled) => void;
+  /** Called when units of a lane are for sale again. */
+  onReturned: (lane: Lane) => void;
   /** Settlements in one pipeline. 256 keep Redis busy for about 5 ms, so that reservations go on. */
   batchCountMax: number;
 }
@@ -120,7 +123,7 @@ export class Settler {
     return broken;
   }
 
-  #observe({ reservationId, verdict }: ReservationSettled, answer: SettleAnswer): void {
+  #observe({ reservationId, saleId, lane, verdict }: ReservationSettled, answer: SettleAnswer): void {
     const { logger, metrics } = this.#deps;
     if (answer.result === 'broken') {
       metrics.settlements.inc({ verdict, result: 'dead_letter' });
@@ -132,7 +135,9 @@ export class Settler {
       return;
     }
     metrics.settlements.inc({ verdict, result: answer.result });
-    if (answer.result === 'settled' && verdict === 'expired') {
+    if (answer.result !== 'settled') return;
+    if (verdict === 'cancelled' || verdict === 'expired') this.#deps.onReturned({ saleId, lane });
+    if (verdict === 'expired') {
       metrics.returnSeconds.observe(Math.max(0, answer.delayMs) / 1_000);
     }
   }

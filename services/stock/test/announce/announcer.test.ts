@@ -1,15 +1,30 @@
 // Goal: gateways hear of every change in time and of every user who reserved, whatever Redis or a process
 // does meanwhile.
 // Method: the assembled app and the announcer on a real Redis, and a subscriber of the test's own.
-import { Announcement, fnv1a, STATES_CHANNEL, type FullState, StockState } from '@seckill/contracts';
+import {
+  Announcement,
+  fnv1a,
+  STATES_CHANNEL,
+  StockState,
+  type FullState,
+  type ReserveItem,
+} from '@seckill/contracts';
+import { saltedKeyHash } from '@seckill/runtime';
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { Compile } from 'typebox/compile';
 import { FullStates } from '../../src/announce/full-state.ts';
+import type { Connection } from '../../src/redis/connection.ts';
 import { laneKeys } from '../../src/redis/keys.ts';
 import { build, item, startRedis, until } from '../support/build.ts';
 
 const announcement = Compile(Announcement);
+
+/** The two hashes of a reservation, as the salt of this Redis makes them. */
+const hashesOf = ({ runId = '' }: Connection, { userId, idempotencyKey }: ReserveItem) => [
+  fnv1a(userId),
+  saltedKeyHash(runId, userId, idempotencyKey),
+];
 
 async function listen(t: Test, url: string) {
   const subscriber = new Redis(url);
@@ -25,15 +40,15 @@ async function listen(t: Test, url: string) {
   });
   return {
     of: (saleId: string) => heard.filter((message) => message.saleId === saleId),
-    /** Sequence → hash, of everyone announced. */
-    users: (saleId: string) => {
-      const users = new Map<number, number>();
-      for (const message of heard.filter((one) => one.saleId === saleId)) {
-        for (let index = 0; index < message.users.length; index += 2) {
-          users.set(message.users[index] ?? 0, message.users[index + 1] ?? 0);
+    /** Sequence → hashes of user and key, of everything announced. */
+    reserved: (saleId: string) => {
+      const reserved = new Map<number, number[]>();
+      for (const { reservations } of heard.filter((one) => one.saleId === saleId)) {
+        for (let index = 0; index < reservations.length; index += 3) {
+          reserved.set(reservations[index] ?? 0, reservations.slice(index + 1, index + 3));
         }
       }
-      return users;
+      return reserved;
     },
   };
 }
@@ -49,11 +64,16 @@ await t.test('what contradicts the last word is announced without waiting for th
   await until('the load is announced', () => ears.of(sale.saleId).length > 0);
   t.match(ears.of(sale.saleId).at(-1), { gate: 'open', epoch: 1, version: 1, sequence: 0 });
 
-  await reserve(item(sale.saleId));
+  const first = item(sale.saleId);
+  await reserve(first);
   await reserve(item(sale.saleId, { userId: 'u2' }));
   await until('sold out is announced', () => ears.of(sale.saleId).at(-1)?.items[0]?.available === 0);
   t.same(ears.of(sale.saleId).at(-1)?.items, [{ sku: 'a', available: 0, held: 1 }]);
-  t.same([...ears.users(sale.saleId)], [[1, fnv1a('u1')]], 'with who took it');
+  t.same(
+    [...ears.reserved(sale.saleId)],
+    [[1, hashesOf(connection, first)]],
+    'with who took it, and the key',
+  );
   const count = ears.of(sale.saleId).length;
   await reserve(item(sale.saleId, { userId: 'u3' }));
   announcer.announce({ saleId: 'other', lane: 0 });
@@ -63,35 +83,40 @@ await t.test('what contradicts the last word is announced without waiting for th
   // As settle.lua of another process does.
   await connection.redis.hset(laneKeys(lane).state, 'a:available', 1, 'a:held', 0);
   await reserve(item(sale.saleId, { userId: 'u4' }));
-  await until('the resale is announced', () => ears.users(sale.saleId).has(2));
+  await until('the resale is announced', () => ears.reserved(sale.saleId).has(2));
   await hand({ ...sale, version: 2, state: 'paused' });
   await until('the pause is announced', () => ears.of(sale.saleId).at(-1)?.state === 'paused');
 });
 
-await t.test('every lane is announced at each tick, and the last users when the process ends', async (t) => {
-  const { addSale, hand, reserveAll, announcer } = await build(t);
-  const ears = await listen(t, process.env['REDIS_URL'] ?? '');
-  const sale = addSale();
-  await hand(sale);
-  const stop = new AbortController();
-  const running = announcer.run(stop.signal);
-  await until('ticks', () => ears.of(sale.saleId).length >= 4);
-  const users = Array.from({ length: 300 }, (_, index) => `u${index}`);
-  const items = users.map((userId) => item(sale.saleId, { userId, lines: [{ sku: 'b', quantity: 1 }] }));
-  await reserveAll(items.slice(0, 150));
-  await reserveAll(items.slice(150));
-  stop.abort();
-  await running;
-  await until('the last word has come', () => ears.of(sale.saleId).at(-1)?.sequence === 300);
-  const announced = ears.users(sale.saleId);
-  t.same(
-    [...announced.keys()].sort((left, right) => left - right),
-    [...users.keys()].map((n) => n + 1),
-  );
-  t.same(new Set(announced.values()), new Set(users.map(fnv1a)));
-});
+await t.test(
+  'every lane is announced at each tick, and the last reservations when the process ends',
+  async (t) => {
+    const { addSale, hand, reserveAll, announcer, connection } = await build(t);
+    const ears = await listen(t, process.env['REDIS_URL'] ?? '');
+    const sale = addSale();
+    await hand(sale);
+    const stop = new AbortController();
+    const running = announcer.run(stop.signal);
+    await until('ticks', () => ears.of(sale.saleId).length >= 4);
+    const users = Array.from({ length: 300 }, (_, index) => `u${index}`);
+    const items = users.map((userId) => item(sale.saleId, { userId, lines: [{ sku: 'b', quantity: 1 }] }));
+    await reserveAll(items.slice(0, 150));
+    await reserveAll(items.slice(150));
+    stop.abort();
+    await running;
+    await until('the last word has come', () => ears.of(sale.saleId).at(-1)?.sequence === 300);
+    const announced = ears.reserved(sale.saleId);
+    t.same(
+      [...announced.keys()].sort((left, right) => left - right),
+      [...users.keys()].map((n) => n + 1),
+    );
+    t.same(announced.get(1), hashesOf(connection, items[0] ?? item('')));
+    const told = (hashes: number[][]) => new Set(hashes.map(String));
+    t.same(told([...announced.values()]), told(items.map((one) => hashesOf(connection, one))));
+  },
+);
 
-await t.test('users are kept while Redis takes no announcement', async (t) => {
+await t.test('reservations are kept while Redis takes no announcement', async (t) => {
   const engines = await startRedis(t);
   const { addSale, hand, reserve, announcer, connection } = await build(t, { redisUrl: engines.redis });
   const ears = await listen(t, engines.redis);
@@ -106,39 +131,44 @@ await t.test('users are kept while Redis takes no announcement', async (t) => {
   await connection.redis.call('ACL', 'SETUSER', 'default', '+publish');
   await until('both are announced', () => {
     announcer.announce({ saleId: sale.saleId, lane: 0 });
-    return ears.users(sale.saleId).size === 2;
+    return ears.reserved(sale.saleId).size === 2;
   });
 });
 
 await t.test(
-  'the whole state names the channels and everyone who has a key, also of ended orders',
+  'the whole state names the channels and every key that has reserved, also of ended orders',
   async (t) => {
     const { addSale, hand, reserveAll, send, connection, connections } = await build(t);
     const sale = addSale();
     const path = `/internal/sales/${sale.saleId}/state?full=true`;
     await hand(sale);
-    t.match(await send('GET', path), { status: 200, body: { sequence: 0, channels: ['x'], users: '' } });
+    t.match(await send('GET', path), {
+      status: 200,
+      body: { sequence: 0, channels: ['x'], salt: connection.runId, reservations: '' },
+    });
     const users = Array.from({ length: 250 }, (_, index) => `u${index}`);
-    await reserveAll(
-      users.map((userId) => item(sale.saleId, { userId, lines: [{ sku: 'b', quantity: 1 }] })),
-    );
+    const items = users.map((userId) => item(sale.saleId, { userId, lines: [{ sku: 'b', quantity: 1 }] }));
+    await reserveAll(items);
     const { body } = await send('GET', path);
     const full = body as unknown as FullState;
-    const told = [...Object.keys(StockState.properties), 'channels', 'users'];
-    t.same(Object.keys(body).sort(), told.sort(), 'no fence and nothing else that only an opening needs');
-    const bytes = Buffer.from(full.users ?? '', 'base64');
-    const hashes = Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readUInt32LE(4 * index));
+    const names = [...Object.keys(StockState.properties), 'channels', 'salt', 'reservations'];
+    t.same(Object.keys(body).sort(), names.sort(), 'no fence and nothing else that only an opening needs');
+    const bytes = Buffer.from(full.reservations ?? '', 'base64');
+    const told = new Set<string>();
+    for (let offset = 0; offset < bytes.length; offset += 8) {
+      told.add(String([bytes.readUInt32LE(offset), bytes.readUInt32LE(offset + 4)]));
+    }
     t.equal(full.sequence, 250);
-    t.same(new Set(hashes), new Set(users.map(fnv1a)));
+    t.same(told, new Set(items.map((one) => String(hashesOf(connection, one)))));
     t.match(await send('GET', path, { as: 'nobody' }), { status: 401 });
     t.match(await send('GET', `${path}&more=1`), { status: 400 });
 
     const lane = { saleId: sale.saleId, lane: 0 };
     const few = await new FullStates(connections, 249).read(lane);
-    t.equal(few.users, undefined, 'more users than a gateway keeps');
+    t.equal(few.reservations, undefined, 'more than a gateway keeps');
     t.equal(few.sequence, 250);
     await connection.redis.hset(laneKeys(lane).state, 'gate', 'rebuilding');
     const closed = await new FullStates(connections).read(lane);
-    t.equal(closed.users, undefined, 'a lane that is being loaded names nobody for sure');
+    t.equal(closed.reservations, undefined, 'a lane that is being loaded names nobody for sure');
   },
 );

@@ -19,7 +19,7 @@ import {
   parseRecord,
   reservationIdOf,
   toLoadOrder,
-  userOf,
+  keyOf,
   type HoldRecord,
 } from '../../src/redis/hold-record.ts';
 import { keyHashOf, makeRandoms, splitSuffix } from '../../src/redis/reservation-id.ts';
@@ -75,7 +75,7 @@ await t.test('a record is read as it was written', async (t) => {
     fc.property(record, (one) => {
       const text = formatRecord(one);
       t.strictSame(parseRecord(text), one);
-      t.equal(userOf(text), one.userId);
+      t.same(keyOf(text), { userId: one.userId, idempotencyKey: one.idempotencyKey });
     }),
   );
 });

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HEADERS, RESERVATION_SETTLED, TOPICS, type Reservation } from '@seckill/contracts';
 import { createPublisher, InvariantError, type BatchContext, type IncomingMessage } from '@seckill/runtime';
 import t from 'tap';
-import { laneKeys } from '../../src/redis/keys.ts';
+import { formatLane, laneKeys, type Lane } from '../../src/redis/keys.ts';
 import { createSettle, type Settle } from '../../src/settler/settlements.ts';
 import { build, item, startRedis, until, type Built } from '../support/build.ts';
 import { connectProducer, createTopics, receiveLetters } from '../support/kafka.ts';
@@ -71,7 +71,9 @@ await t.test('each verdict is applied once, delivered five times and in any orde
     settledMessage(expired, 'expired'),
     settledMessage(cancelled, 'cancelled'),
   ];
-  const { metrics, failures } = await startSettler(t, built, { topic, producer });
+  const returned: string[] = [];
+  const onReturned = (lane: Lane) => void returned.push(formatLane(lane));
+  const { metrics, failures } = await startSettler(t, built, { topic, producer, onReturned });
   // Later deliveries contradict: the first that comes of each partition has acted, and nothing after it may.
   for (let delivery = 0; delivery < 5; delivery += 1) await publishSettled(producer, topic, messages);
   await publishSettled(producer, topic, [settledMessage(paid, 'expired'), settledMessage(expired, 'paid')]);
@@ -94,6 +96,11 @@ await t.test('each verdict is applied once, delivered five times and in any orde
     await built.reserve(item(saleId, request)),
     [{ outcome: 'reserved' }],
     'limit and cap are free again',
+  );
+  t.same(
+    returned,
+    [`${saleId}:0`, `${saleId}:0`],
+    'the gateways are told of each return, and of nothing else',
   );
   t.same(failures, []);
 });

@@ -12,6 +12,7 @@ import {
 } from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
 import type { Test } from 'tap';
+import { createAnnouncer } from '../../src/announce/announcer.ts';
 import { createApi, type Api } from '../../src/api.ts';
 import { createApp } from '../../src/app.ts';
 import { AuditReader } from '../../src/audit/reader.ts';
@@ -96,18 +97,22 @@ export async function build(
     readHolds: createReadHolds(connections),
     clock: systemClock,
   });
+  const clock = options.clock ?? systemClock;
+  const logger = options.logger ?? silent;
+  const registry = createRegistry();
   const api = createApi({
     connections,
+    announcer: createAnnouncer({ connections, clock, logger, registry }),
     orderClient,
     // Kafka is not what these tests are about: its ends are order's to compare, and order is a stand-in.
     offsets: { readEnds: async () => ['0'] },
     publisher: { publish: async (_topic, _kind, messages) => void published.push(...messages) },
     auditReader,
     outboxCountMax: options.outboxCountMax ?? 100_000,
-    clock: options.clock ?? systemClock,
+    clock,
     random: Math.random,
-    logger: options.logger ?? silent,
-    registry: createRegistry(),
+    logger,
+    registry,
     onInvariantBroken: (error) => t.fail(error.message),
     ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
   });

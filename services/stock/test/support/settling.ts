@@ -85,6 +85,9 @@ export function makeSettler(built: Built, publisher: Publisher, patch: Partial<S
     logger: silent,
     metrics,
     batchCountMax: 256,
+    onReturned: (lane) => {
+      built.announcer.announce(lane);
+    },
     onBroken: () => undefined,
     ...patch,
   });

@@ -1,0 +1,90 @@
+import { fnv1a } from '@seckill/contracts';
+import { saltedKeyHash } from '@seckill/runtime';
+
+/**
+ * How many sequences are kept beyond the first gap. Past this number the gap will not close by itself, and
+ * stock is asked.
+ */
+const AHEAD_MAX = 10_000;
+
+/**
+ * Knows which keys have reserved in a lane under one epoch, and whose they are, as hashes. Another key may
+ * share a hash and is then asked about in vain, but no key is ever missed. The sets are complete up to the
+ * first sequence that nobody told us of.
+ */
+export class RememberedReservations {
+  readonly #salt: string;
+  readonly #keys = new Set<number>();
+  readonly #users = new Set<number>();
+  readonly #countMax: number;
+  readonly #ahead = new Set<number>();
+  /** Every reservation of sequences 1 to here is known; undefined until stock has told the whole. */
+  #completeTo: number | undefined;
+
+  constructor(salt: string, countMax: number) {
+    this.#salt = salt;
+    this.#countMax = countMax;
+  }
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  /** Do they name every reservation of sequences 1 to `sequence` (and of earlier epochs)? */
+  isComplete(sequence: number): boolean {
+    return this.#completeTo !== undefined && this.#completeTo >= sequence;
+  }
+
+  /** May this key have reserved? */
+  hasKey(userId: string, idempotencyKey: string): boolean {
+    return this.#keys.has(saltedKeyHash(this.#salt, userId, idempotencyKey));
+  }
+
+  /** May this user have reserved, under whatever key? */
+  hasUser(userId: string): boolean {
+    return this.#users.has(fnv1a(userId));
+  }
+
+  /** Adds a reservation whose sequence we do not know (yet). */
+  add(userId: string, idempotencyKey: string): void {
+    this.#addHashes(fnv1a(userId), saltedKeyHash(this.#salt, userId, idempotencyKey));
+  }
+
+  /** The list holds sequence, user and key in turn, in any order, and may name one more than once. */
+  learn(reservations: number[]): void {
+    for (let index = 0; index + 2 < reservations.length; index += 3) {
+      const sequence = reservations[index] ?? 0;
+      this.#addHashes(reservations[index + 1] ?? 0, reservations[index + 2] ?? 0);
+      if (this.#completeTo === undefined || sequence > this.#completeTo) this.#ahead.add(sequence);
+    }
+    this.#closeGap();
+    if (this.#ahead.size > AHEAD_MAX) {
+      this.#ahead.clear();
+      this.#completeTo = undefined;
+    }
+  }
+
+  /** `base64` as in FullState: every reservation up to this sequence and of earlier epochs. */
+  fill(sequence: number, base64: string): void {
+    const bytes = Buffer.from(base64, 'base64');
+    for (let offset = 0; offset + 8 <= bytes.length; offset += 8) {
+      this.#addHashes(bytes.readUInt32LE(offset), bytes.readUInt32LE(offset + 4));
+    }
+    if (this.#keys.size > this.#countMax) return;
+    this.#completeTo = Math.max(sequence, this.#completeTo ?? 0);
+    for (const known of this.#ahead) if (known <= this.#completeTo) this.#ahead.delete(known);
+    this.#closeGap();
+  }
+
+  #closeGap(): void {
+    while (this.#completeTo !== undefined && this.#ahead.delete(this.#completeTo + 1)) this.#completeTo += 1;
+  }
+
+  #addHashes(user: number, key: number): void {
+    if (this.#keys.size <= this.#countMax) {
+      this.#keys.add(key);
+      this.#users.add(user);
+      // One sequence is missing from here on, so nothing can be said any more.
+    } else this.#completeTo = undefined;
+  }
+}
