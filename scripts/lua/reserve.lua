@@ -9,6 +9,8 @@
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
 -- ARGV[1] runId          run_id of the Redis behind the caller's connection
 -- ARGV[2] outboxCountMax entries the outbox may hold before we shed load
+-- ARGV[3] deadline       instant of this Redis' clock, after which nothing is taken; milliseconds. Whoever
+--                        asked has been told `outcome_unknown` by then, and may have heard "no" since
 -- then of each request, 64 at most:
 --   userId
 --   idempotencyKey
@@ -31,6 +33,7 @@
 --   sold_out, sku, available, 1 if final, else 0
 --   limit_reached, limit, units the buyer holds or paid
 --   channel_full, cap
+--   late, this Redis' clock        the units could be had, but the deadline has passed
 --   reserved, record
 -- Errors in the place of an answer, nothing written for this request: SECKILL_LANE_BROKEN counts of its
 -- items, buyer or channel; what XADD says to a rewound id. For the whole call, nothing written:
@@ -38,7 +41,8 @@
 
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
-local FIRST_REQUEST = 3
+local deadline = tonumber(string.match(ARGV[3] or '', '^%d+$'))
+local FIRST_REQUEST = 4
 -- The bound limits how long Redis is busy, and how much `unpack` must hold: 64 requests of 20 lines name
 -- 3,978 fields of 8,000.
 local REQUESTS_MAX = 64
@@ -52,7 +56,7 @@ local function malformed()
   return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
 end
 
-if not outboxCountMax or runId == '' or not ARGV[FIRST_REQUEST] then
+if not outboxCountMax or not deadline or runId == '' or not ARGV[FIRST_REQUEST] then
   return malformed()
 end
 
@@ -204,6 +208,9 @@ local function judge(number, first)
     if cap and channel.units + quantity > cap then
       return { 'channel_full', cap }
     end
+  end
+  if at > deadline then
+    return { 'late', at }
   end
   unitsOf[userId] = units + quantity
   if channel then

@@ -10,14 +10,18 @@ const inOrder = (names: string[]): string[] => RESERVE_OUTCOMES.filter((one) => 
 const find = (text: string, pattern: RegExp): string[] =>
   [...text.matchAll(pattern)].map(([, name]) => name ?? '');
 
+/** Stock says this to the gateway alone, so it has no place in the order. */
+const INTERNAL = 'late';
+
 /** What reserve.lua says in its header that it answers, in the header's order. */
 function scriptOutcomes(): string[] {
   const header = read('scripts/lua/reserve.lua').split(/^local /m)[0] ?? '';
   const answers = /^-- Answers one for each request, in order; the first that applies:\n((?:-- {3}.*\n)+)/m;
   const names = find(answers.exec(header)?.[1] ?? '', /^-- {3}(\w+)/gm);
   t.equal(names.at(-1), 'reserved', 'the header names its answers, the reservation last');
+  t.equal(names.at(-2), INTERNAL, 'before it comes what takes nothing only for the deadline');
   // `known`: stock compares the requests, and says `key_reused` in its place.
-  return names.slice(0, -1).map((name) => (name === 'known' ? 'key_reused' : name));
+  return names.slice(0, -2).map((name) => (name === 'known' ? 'key_reused' : name));
 }
 
 void t.test("the script's header keeps the order", (t) => {
@@ -28,7 +32,9 @@ void t.test("the script's header keeps the order", (t) => {
 });
 
 void t.test("stock has an answer for each of the script's outcomes, and for no other", (t) => {
-  const cases = find(read('services/stock/src/reserve/answer.ts'), /case '(\w+)':/g);
+  const found = find(read('services/stock/src/reserve/answer.ts'), /case '(\w+)':/g);
+  t.ok(found.includes(INTERNAL), 'also what only the gateway hears');
+  const cases = found.filter((name) => name !== INTERNAL);
   t.same(inOrder([...cases, 'key_reused']), scriptOutcomes());
   t.equal(new Set(cases).size, scriptOutcomes().length - 1, 'all of them are in the list');
   t.end();

@@ -17,6 +17,8 @@ const PIPELINE_COUNT = 128;
 const CONNECTIONS = 4;
 const TOTAL = 10_000_000;
 const EPOCH = 1;
+/** It never comes. */
+const DEADLINE = 4_000_000_000_000;
 
 const MINIMAL = `#!lua
 if tonumber(redis.call('GET', KEYS[1])) < tonumber(ARGV[1]) then return 0 end
@@ -86,7 +88,7 @@ async function measureReserve(redis: Redis, url: string, calls: number, callCoun
     ),
   );
   const commands = chunksOf(requests, callCount).map((chunk) =>
-    encode(['EVALSHA', hash, keys.length, ...keys, runId, TOTAL, ...chunk.flat()]),
+    encode(['EVALSHA', hash, keys.length, ...keys, runId, TOTAL, DEADLINE, ...chunk.flat()]),
   );
   const seconds = await sendAll(url, commands, PIPELINE_COUNT / callCount);
   const holds = await redis.hlen(laneKeys(lane).holds);

@@ -41,6 +41,11 @@ export const ReserveItem = Type.Object(
      * on to the outbox and to Kafka.
      */
     traceparent: Type.Optional(Traceparent),
+    /**
+     * The instant by the clock of the sale's Redis after which the buyer has been told `outcome_unknown`;
+     * milliseconds. Nothing is taken after it. 0 asks for that clock: what could be had is answered `late`.
+     */
+    deadline: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   { additionalProperties: false },
 );
@@ -85,8 +90,16 @@ export type ReserveAnswer =
   | Refusal<'limit_reached', { limit: number; held: number }>
   | Refusal<'channel_full', { cap: number }>
   | { outcome: 'outcome_unknown' }
+  /**
+   * Nothing was taken, because the deadline has passed. `now` is the clock of the sale's Redis. Only the
+   * gateway hears it.
+   */
+  | { outcome: 'late'; now: number }
   /** This is our own bug, and surely nothing was taken. */
   | { outcome: 'internal' };
+
+/** What a buyer may hear of it. */
+export type BuyerAnswer = Exclude<ReserveAnswer, { outcome: 'late' }>;
 
 /** Only an outcome that has its place in the order of precedence may be answered. */
 type Refusal<Outcome extends ReserveOutcome, Extra extends object = object> = { outcome: Outcome } & Extra;

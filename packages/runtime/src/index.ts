@@ -23,6 +23,7 @@ export * from './metrics.ts';
 export * from './postgres.ts';
 export * from './http/language.ts';
 export * from './http/problem.ts';
+export * from './redis-clock.ts';
 export * from './redis-node.ts';
 export * from './role.ts';
 export * from './salted-key-hash.ts';

@@ -1,6 +1,9 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from './logger.ts';
 
+/** A command whose answer takes longer is given up. It may still run. */
+export const COMMAND_MS = 500;
+
 /**
  * A connection that fails fast and never repeats a command by itself. A script in flight when the socket died
  * may have run, so the caller is told "unknown" instead. (ioredis by default sends commands again, and queues
@@ -24,7 +27,7 @@ export function createRedis(
     // the limiter's counts and the many small reads.
     enableAutoPipelining: true,
     connectTimeout: 1_000,
-    commandTimeout: 500,
+    commandTimeout: COMMAND_MS,
     // A command that timed out stays on its socket. A socket that went silent without closing (a lost route)
     // would be kept until the kernel gives up, after about 15 minutes. So it is replaced after this long
     // without an awaited answer. Stock asks first whether Redis answers others

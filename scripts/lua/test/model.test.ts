@@ -53,6 +53,7 @@ const reserveStep = fc.record({
   batch: fc.array(request, { minLength: 1, maxLength: 4 }),
   isOtherProcess: fc.constantFrom(false, false, false, false, false, false, true),
   outboxCountMax: fc.constantFrom(1_000, 1_000, 1_000, 3),
+  isLate: mostly(false, true),
 });
 const controlStep = fc.record({
   kind: fc.constant('control' as const),
@@ -120,7 +121,7 @@ function comparable(answer: ScriptAnswer | Error): unknown {
   if (!Array.isArray(answer)) return answer;
   const [outcome, ...rest] = answer;
   if (outcome === 'reserved' || outcome === 'known') return [outcome, parseRecord(String(rest[0])).random];
-  return outcome === 'sale_not_open' ? [outcome] : answer;
+  return outcome === 'sale_not_open' || outcome === 'late' ? [outcome] : answer;
 }
 
 async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<Model['view']>> {
@@ -182,15 +183,16 @@ class History {
     const { lane, model } = this;
     switch (taken.kind) {
       case 'reserve': {
-        const { isOtherProcess, outboxCountMax } = taken;
+        const { isOtherProcess, outboxCountMax, isLate } = taken;
         const requests = taken.batch.map((request): ModelRequest => {
           this.#count += 1;
           const random = `random-${this.#count}`.padEnd(16, '_');
-          return { ...request, random, isOtherProcess, outboxCountMax };
+          return { ...request, random, isOtherProcess, outboxCountMax, isLate };
         });
         const answers = await lane.reserveAll(requests, {
           outboxCountMax,
           ...(isOtherProcess ? { runId: 'other' } : {}),
+          ...(isLate ? { deadline: PAST } : {}),
         });
         // The model knows no batches: it decides one after the other.
         return { actual: answers.map(comparable), expected: requests.map((one) => model.reserve(one)) };
@@ -296,6 +298,7 @@ await t.test('random histories give the answers and the state of the model', asy
     'sold_out',
     'limit_reached',
     'channel_full',
+    'late',
     'rebuild',
     'settled',
     'absent',

@@ -68,6 +68,32 @@ await t.test('sequences rise by one, and an entry without traceparent has no suc
   t.equal(await lane.redis.hget(lane.keys.state, 'sequence'), '3');
 });
 
+await t.test('after the deadline nothing is taken, and what was taken is still told', async (t) => {
+  const lane = await openLane(t);
+  const [, first] = await lane.reserve({ user: 'u1', key: 'k' });
+  const clock = async () => {
+    const [seconds, microseconds] = await lane.redis.time();
+    return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
+  };
+  const deadline = await clock();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const before = await lane.dump();
+  const [outcome, now] = await lane.reserve({ user: 'u2', deadline });
+  t.equal(outcome, 'late');
+  t.ok(Number(now) > deadline && Number(now) <= (await clock()), 'with the clock that judged');
+  t.same(await lane.reserve({ user: 'u1', key: 'k', deadline }), ['known', first], 'INV-4');
+  t.match(await lane.reserve({ user: 'u2', lines: [['a', 9]], deadline }), ['sold_out'], 'and a "no" is one');
+  t.same(await lane.dump(), before, 'nothing was written');
+  t.match(await lane.reserve({ user: 'u2', deadline: (await clock()) + 5_000 }), ['reserved']);
+});
+
+await t.test('in a batch after the deadline nobody is told of units that nobody took', async (t) => {
+  const lane = await openLane(t, { limitPerBuyer: 2 });
+  const batch = [{ lines: [['a', 2]] }, { lines: [['a', 2]] }] as Request[];
+  const answers = await lane.reserveAll(batch, { deadline: PAST });
+  t.match(answers, [['late'], ['late']], 'the first has taken nothing from the second');
+});
+
 await t.test(
   'a second reserve with the same key returns the first answer and takes no second unit (key check)',
   async (t) => {

@@ -1,7 +1,13 @@
-import { detailOf, type ReserveAnswer } from '@seckill/contracts';
+import { detailOf, type BuyerAnswer } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
 
-type Rejection = Exclude<ReserveAnswer, { outcome: 'reserved' }>;
+type Rejection = Exclude<BuyerAnswer, { outcome: 'reserved' }>;
+
+/**
+ * How long a buyer waits who heard `outcome_unknown`. The time is longer than the second for which a gateway
+ * may answer from memory (docs/recovery.md), and nothing is taken any more after it (`upstream/reserver.ts`).
+ */
+export const UNKNOWN_WAIT_SECONDS = 2;
 
 /** A rejected reservation as the error that the contract names, with its extra fields. */
 export function rejectionProblem(rejection: Rejection): Problem {
@@ -25,8 +31,7 @@ export function rejectionProblem(rejection: Rejection): Problem {
     case 'outcome_unknown':
       return new Problem(outcome, {
         detail: detailOf('reservation_unknown'),
-        // Longer than the second for which a gateway may answer from memory (docs/recovery.md).
-        retryAfterSeconds: 2,
+        retryAfterSeconds: UNKNOWN_WAIT_SECONDS,
       });
     default:
       return new Problem(outcome, { extra: rest });

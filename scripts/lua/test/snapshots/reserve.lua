@@ -1,7 +1,8 @@
 #!lua
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
-local FIRST_REQUEST = 3
+local deadline = tonumber(string.match(ARGV[3] or '', '^%d+$'))
+local FIRST_REQUEST = 4
 local REQUESTS_MAX = 64
 local LINES_MAX = 20
 local STATE_FIELDS = 10
@@ -24,7 +25,7 @@ end
 local function malformed()
   return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
 end
-if not outboxCountMax or runId == '' or not ARGV[FIRST_REQUEST] then
+if not outboxCountMax or not deadline or runId == '' or not ARGV[FIRST_REQUEST] then
   return malformed()
 end
 local fields = {
@@ -152,6 +153,9 @@ local function judge(number, first)
     if cap and channel.units + quantity > cap then
       return { 'channel_full', cap }
     end
+  end
+  if at > deadline then
+    return { 'late', at }
   end
   unitsOf[userId] = units + quantity
   if channel then

@@ -32,6 +32,7 @@ export interface Request {
   lines?: [sku: string, quantity: number | string][];
   runId?: string;
   outboxCountMax?: number;
+  deadline?: number;
 }
 
 export type ControlPatch = Partial<Omit<ControlState, 'saleId' | 'limitPerBuyer'>> & {
@@ -114,7 +115,11 @@ export class TestLane {
   /** All in one call. */
   reserveAll(
     requests: Request[],
-    { runId = this.runId, outboxCountMax = 1_000_000 }: Pick<Request, 'runId' | 'outboxCountMax'> = {},
+    {
+      runId = this.runId,
+      outboxCountMax = 1_000_000,
+      deadline = FUTURE,
+    }: Pick<Request, 'runId' | 'outboxCountMax' | 'deadline'> = {},
   ): Promise<(ScriptAnswer | Error)[]> {
     const words = requests.flatMap((request) => {
       this.#requests += 1;
@@ -127,7 +132,7 @@ export class TestLane {
       const { keyHash = keyHashOf(user, key), channel = '', ref = '', traceparent = '' } = request;
       return [user, key, keyHash, random, channel, ref, traceparent, lines.length, ...lines.flat()];
     });
-    return this.redis.reserve(scriptKeys('reserve', this.lane), runId, outboxCountMax, ...words);
+    return this.redis.reserve(scriptKeys('reserve', this.lane), runId, outboxCountMax, deadline, ...words);
   }
 
   control(patch: ControlPatch, runId = this.runId): Promise<ScriptAnswer> {

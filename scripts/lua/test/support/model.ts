@@ -35,6 +35,8 @@ export interface ModelRequest {
   lines: [sku: string, quantity: number][];
   isOtherProcess: boolean;
   outboxCountMax: number;
+  /** The caller has stopped waiting. */
+  isLate: boolean;
 }
 
 const PRICES: Record<string, number> = { a: 5, b: 7 };
@@ -105,6 +107,7 @@ export class Model {
     if (cap !== undefined && this.units(({ channel }) => channel === request.channel) + quantity > cap) {
       return ['channel_full', cap];
     }
+    if (request.isLate) return ['late'];
     return this.take(request);
   }
 

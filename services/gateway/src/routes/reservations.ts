@@ -1,4 +1,4 @@
-import { detailOf, ReserveRequest, SaleId, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
+import { detailOf, ReserveRequest, SaleId, type BuyerAnswer, type ReserveItem } from '@seckill/contracts';
 import { languageHeaders, languageOf, Problem, retryAfterOf, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
@@ -60,7 +60,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
   );
 }
 
-async function askStock({ reserver, memory }: RouteDeps, item: ReserveItem): Promise<ReserveAnswer> {
+async function askStock({ reserver, memory }: RouteDeps, item: ReserveItem): Promise<BuyerAnswer> {
   const answer = await reserver.reserve(item);
   // A repeat of a key that may have reserved must reach stock, even before stock's announcement has reached
   // us (INV-4).
@@ -82,6 +82,6 @@ function refuseRepeatedSku({ lines }: ReserveRequest): void {
   }
 }
 
-function outcomeLabel(answer: ReserveAnswer): string {
+function outcomeLabel(answer: BuyerAnswer): string {
   return answer.outcome === 'reserved' && answer.replayed ? 'replayed' : answer.outcome;
 }

@@ -1,6 +1,8 @@
-import type { ReserveAnswer, ReserveItem } from '@seckill/contracts';
+import type { BuyerAnswer, ReserveAnswer, ReserveItem } from '@seckill/contracts';
 import { Batcher, systemClock, UpstreamError, type Logger, type Upstream } from '@seckill/runtime';
+import { UNKNOWN_WAIT_SECONDS } from '../rejection-problem.ts';
 import type { UpstreamMetrics } from './metrics.ts';
+import { SaleClocks } from './sale-clocks.ts';
 
 export interface ReserverDeps {
   upstream: Pick<Upstream, 'call'>;
@@ -13,25 +15,38 @@ export interface ReserverDeps {
   callMs: number;
 }
 
+interface CallDeps {
+  upstream: Pick<Upstream, 'call'>;
+  clocks: SaleClocks;
+  /** How long after its start a call may still take units. */
+  patienceMs: number;
+}
+
 /** Brings reservations to stock, many in a call. */
 export interface Reserver {
   /**
    * Never rejects. A lost or late answer is `outcome_unknown`: units may have been taken, and a repeat with
    * the same key tells. What was surely not sent is `overloaded` or `sale_unavailable`.
    */
-  reserve(item: ReserveItem): Promise<ReserveAnswer>;
+  reserve(item: ReserveItem): Promise<BuyerAnswer>;
   /** Answers everything that was taken. */
   close(): Promise<void>;
 }
 
 export function createReserver(deps: ReserverDeps): Reserver {
   const { upstream, logger, metrics, ...bounds } = deps;
-  const batcher = new Batcher<ReserveItem, ReserveAnswer>({
+  const call: CallDeps = {
+    upstream,
+    clocks: new SaleClocks(),
+    // The buyer hears `outcome_unknown` then, or has heard it earlier and has waited since, as it asks.
+    patienceMs: Math.min(bounds.callMs, UNKNOWN_WAIT_SECONDS * 1_000),
+  };
+  const batcher = new Batcher<ReserveItem, BuyerAnswer>({
     ...bounds,
     clock: systemClock,
     send: (items, signal) => {
       metrics.batchItems.observe(items.length);
-      return callStock(upstream, items, signal);
+      return callStock(call, items, signal);
     },
     overloaded: { outcome: 'overloaded' },
     unknown: { outcome: 'outcome_unknown' },
@@ -46,10 +61,51 @@ export function createReserver(deps: ReserverDeps): Reserver {
   };
 }
 
-/** @throws UpstreamError, and Error for an answer that may have come after the script ran. */
+/**
+ * Sends the items with their deadlines. A sale's clock that is not known is asked for by a deadline of 0:
+ * stock decides everything but what would take units. Those items are sent once more, under the deadline
+ * that they would have had from the start.
+ * @throws UpstreamError, and Error for an answer that may have come after the script ran.
+ */
 async function callStock(
-  upstream: Pick<Upstream, 'call'>,
+  { upstream, clocks, patienceMs }: CallDeps,
   items: ReserveItem[],
+  signal: AbortSignal,
+): Promise<BuyerAnswer[]> {
+  const startedAt = performance.now();
+  const deadlines = () =>
+    items.map(({ saleId }) => {
+      const now = clocks.earliest(saleId, startedAt);
+      return now === undefined ? 0 : now + patienceMs;
+    });
+  const send = async (places: number[], instants: number[]): Promise<ReserveAnswer[]> => {
+    const batch = places.map((place) => ({ ...items[place], deadline: instants[place] ?? 0 }));
+    const answers = await postBatch(upstream, batch, signal);
+    const heardAt = performance.now();
+    // What a batch of another length means, the batcher knows.
+    for (const [index, answer] of answers.entries()) {
+      clocks.learn(items[places[index] ?? -1]?.saleId ?? '', answer, heardAt);
+    }
+    return answers;
+  };
+  const first = deadlines();
+  const answers = await send([...items.keys()], first);
+  const unasked = [...items.keys()].filter(
+    (place) => first[place] === 0 && answers[place]?.outcome === 'late',
+  );
+  if (unasked.length > 0) {
+    const again = await send(unasked, deadlines());
+    for (const [index, place] of unasked.entries())
+      answers[place] = again[index] ?? { outcome: 'outcome_unknown' };
+  }
+  // Whoever still listens may repeat: nothing was taken.
+  return answers.map((answer) => (answer.outcome === 'late' ? { outcome: 'overloaded' } : answer));
+}
+
+/** @throws as callStock. */
+async function postBatch(
+  upstream: CallDeps['upstream'],
+  items: unknown[],
   signal: AbortSignal,
 ): Promise<ReserveAnswer[]> {
   try {

@@ -3,6 +3,7 @@ import {
   createRedis,
   readIdentity,
   readNode,
+  RedisClock,
   RedisPolicyError,
   warnOfDurability,
   systemClock,
@@ -10,6 +11,7 @@ import {
   type RedisNode,
 } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
+import { toMilliseconds } from './clock.ts';
 import { isAnsweringOthers } from './probe.ts';
 import { defineScripts, RESERVE_SCRIPT } from './scripts.ts';
 
@@ -54,6 +56,7 @@ export class Connection {
   /** When the last reading began, by this process' clock. */
   #identifiedAt = Number.NEGATIVE_INFINITY;
   #node: RedisNode | undefined;
+  readonly #clock = new RedisClock();
   #hasReplica = false;
   /**
    * Whether this Redis knows the script. Stock calls the script by its hash, which a Redis that restarted, or
@@ -104,6 +107,11 @@ export class Connection {
    */
   get node(): RedisNode | undefined {
     return this.#node;
+  }
+
+  /** What this Redis' clock shows at least, at an instant of our monotonic clock. */
+  earliest(at: number): number | undefined {
+    return this.#clock.earliest(at);
   }
 
   /** Whether a replica follows, by what was heard last. */
@@ -234,7 +242,11 @@ export class Connection {
     const startedAt = performance.now();
     if (!this.#isIdentified) await assertNoEviction(this.redis);
     if (!this.#hasScript) await this.redis.script('LOAD', RESERVE_SCRIPT.source);
-    const { runId, isCluster, hasReplica } = await readIdentity(this.redis);
+    const [{ runId, isCluster, hasReplica }, time] = await Promise.all([
+      readIdentity(this.redis),
+      this.redis.time(),
+    ]);
+    const heardAt = performance.now();
     // Otherwise every other lane would be answered MOVED, or a cluster of one node would be believed in.
     if (isCluster !== this.#isCluster) {
       throw new RedisPolicyError(
@@ -248,6 +260,8 @@ export class Connection {
     this.#hasScript = true;
     this.#isIdentified = true;
     this.#identity = runId;
+    if (isOther) this.#clock.forget();
+    this.#clock.read(toMilliseconds(time), heardAt);
     this.#node = node;
     this.#hasReplica = hasReplica;
     this.#identifiedAt = startedAt;

@@ -15,6 +15,7 @@ declare module 'ioredis' {
       keys: string[],
       runId: string,
       outboxCountMax: number,
+      deadline: number,
       ...requests: (string | number)[]
     ): Result<(ScriptAnswer | Error)[], Context>;
     load(

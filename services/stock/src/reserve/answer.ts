@@ -46,6 +46,8 @@ function toRejection([outcome, first, second, third]: ScriptAnswer): ReserveAnsw
       return { outcome, limit: Number(first), held: Number(second) };
     case 'channel_full':
       return { outcome, cap: Number(first) };
+    case 'late':
+      return { outcome, now: Number(first) };
     default:
       throw new InvariantError(`reserve.lua answered ${String(outcome)}`);
   }

@@ -35,7 +35,8 @@ export function splitIntoCalls(items: ReserveItem[], laneFor: (item: ReserveItem
 }
 
 /**
- * A request as reserve.lua takes it, after runId and outboxCountMax; `random` as `makeRandoms` makes them.
+ * A request as reserve.lua takes it, after runId, outboxCountMax and deadline; `random` as `makeRandoms`
+ * makes them.
  */
 export function toReserveArguments(item: Omit<ReserveItem, 'saleId'>, random: string): (string | number)[] {
   const { userId, idempotencyKey, channelId = '', ref = '', traceparent = '', lines } = item;

@@ -5,7 +5,7 @@ import {
   type ReserveAnswer,
   type ReserveItem,
 } from '@seckill/contracts';
-import { hasReplica, InvariantError, isSameHistory, type Logger } from '@seckill/runtime';
+import { COMMAND_MS, hasReplica, InvariantError, isSameHistory, type Logger } from '@seckill/runtime';
 import type { HighWaterMarks } from '../recovery/high-water-marks.ts';
 import { toFailureAnswer, toTold } from './answer.ts';
 import type { Announcer } from '../announce/announcer.ts';
@@ -72,13 +72,19 @@ export class Reservations {
   /** The items that one node serves. */
   async #reserveGroup(connection: Connection | undefined, items: ReserveItem[]): Promise<ReserveAnswer[]> {
     const runId = connection?.runId;
-    if (connection === undefined || runId === undefined) {
+    const now = connection?.earliest(performance.now());
+    if (connection === undefined || runId === undefined || now === undefined) {
       return items.map(() => ({ outcome: 'sale_unavailable', missing: false }));
     }
-    return this.#reserveBatch(connection, runId, items);
+    // After this time we give the command up and tell `outcome_unknown`, whatever the gateway's patience.
+    return this.#reserveBatch(connection, { runId, deadline: now + COMMAND_MS }, items);
   }
 
-  async #reserveBatch(connection: Connection, runId: string, items: ReserveItem[]): Promise<ReserveAnswer[]> {
+  async #reserveBatch(
+    connection: Connection,
+    { runId, deadline }: { runId: string; deadline: number },
+    items: ReserveItem[],
+  ): Promise<ReserveAnswer[]> {
     // An explicit pipeline is written to the socket in this very tick. ioredis' automatic one may wait behind
     // another and carry an old run_id over a reconnect, and the gate of a restarted Redis would take it for
     // its own.
@@ -93,8 +99,8 @@ export class Reservations {
         toReserveArguments(item, randoms[call.indexes[place] ?? -1] ?? ''),
       );
       const keys = scriptKeys('reserve', lane);
-      const { outboxCountMax } = this.#deps;
-      pipeline.evalsha(RESERVE_SCRIPT.hash, keys.length, ...keys, runId, outboxCountMax, ...requests);
+      const head = [runId, this.#deps.outboxCountMax, deadlineOf(call.items, deadline)];
+      pipeline.evalsha(RESERVE_SCRIPT.hash, keys.length, ...keys, ...head, ...requests);
     }
     // What is known of this Redis is up to 2 s old. Within that time a primary may have been demoted, have
     // taken over the data of a replica that lacks the tail, and have been promoted again. Such a primary kept
@@ -169,6 +175,11 @@ export class Reservations {
     if (record.random !== random) return undefined;
     return { reservation: toReservation(parts, record), userId: record.userId };
   }
+}
+
+/** An item without a deadline comes from an older gateway, or from nobody who waits: our own bound counts. */
+function deadlineOf(items: ReserveItem[], bound: number): number {
+  return items.reduce((first, { deadline = bound }) => Math.min(first, deadline), bound);
 }
 
 function laneFor({ saleId, userId }: ReserveItem): Lane {

@@ -21,8 +21,42 @@ await t.test('a call that timed out is unknown, and the same key tells what beca
   await admin.client('PAUSE', 700, 'ALL');
   t.same(await reserve(request), [{ outcome: 'outcome_unknown' }], 'never "failed"');
   await until('Redis goes on', async () => (await admin.ping().catch(() => '')) === 'PONG');
-  t.match(await reserve(request), [{ outcome: 'reserved', replayed: true }], 'it had happened');
+  t.match(await reserve(request), [{ outcome: 'reserved', replayed: false }], 'it had come too late');
   t.match((await send('GET', `/internal/sales/${sale.saleId}/state`)).body, { items: [{ held: 1 }, {}] });
+});
+
+await t.test('what lay unread in a Redis that was frozen takes nothing when it wakes', async (t) => {
+  const { addSale, hand, send, reserve, connection } = await build(t, { redisUrl: engines.redis });
+  const sale = addSale();
+  await hand(sale);
+  const request = item(sale.saleId);
+  const pid = engines.pids['redis'] ?? 0;
+  process.kill(pid, 'SIGSTOP');
+  try {
+    t.same(await reserve(request), [{ outcome: 'outcome_unknown' }]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await until('Redis is known again', () => connection.runId !== undefined);
+  await until('its answers are read', async () => (await connection.redis.ping().catch(() => '')) === 'PONG');
+  const { body } = await send('GET', `/internal/sales/${sale.saleId}/state`);
+  t.match(
+    body,
+    { items: [{ held: 0 }, {}] },
+    'the caller has heard "unknown", and may have heard "no" since',
+  );
+  t.match(await reserve(request), [{ outcome: 'reserved', replayed: false }], 'a repeat takes it');
+});
+
+await t.test('a batch takes nothing after the deadline that it carries', async (t) => {
+  const { addSale, hand, reserve } = await build(t, { redisUrl: engines.redis });
+  const sale = addSale();
+  await hand(sale);
+  const [answer] = await reserve(item(sale.saleId, { deadline: 0 }));
+  t.equal(answer?.outcome, 'late');
+  const now = answer?.outcome === 'late' ? answer.now : 0;
+  t.match(await reserve(item(sale.saleId, { deadline: now + 1_000 })), [{ outcome: 'reserved' }]);
 });
 
 await t.test('a batch that fails is logged in one line, without what its buyers sent', async (t) => {

@@ -79,6 +79,7 @@ async function reserveLargest(): Promise<Lane> {
       scriptKeys('reserve', lane),
       built.connection.runId ?? '',
       COUNT,
+      Date.now() + 60_000,
       ...toReserveArguments(request, randomInPartition(lane, userId, idempotencyKey, 0)),
     );
     const outcome = Array.isArray(answer) ? answer[0] : answer?.message;

@@ -1,0 +1,34 @@
+/**
+ * After this time the two clocks may have run apart, or Redis' clock may have been set. Clocks of machines
+ * differ by 0.1 ms a second at most.
+ */
+const READING_MS = 10_000;
+
+/**
+ * What Redis' clock shows at least, as far as readings of it and our own monotonic clock tell. Redis looked
+ * at its clock before we heard of it. So its clock shows at least what it said plus the time since we heard.
+ * A process that was frozen hears late, and its bound is too low, never too high. A deadline from this bound
+ * is therefore never later than was meant.
+ */
+export class RedisClock {
+  /** The reading that says most. The others were longer on their way. */
+  #best: { said: number; heardAt: number } | undefined;
+
+  /** `said` is Redis' clock, milliseconds since the epoch. `heardAt` is an instant of our monotonic clock. */
+  read(said: number, heardAt: number): void {
+    const best = this.#best;
+    const isOld = best === undefined || heardAt - best.heardAt > READING_MS;
+    if (isOld || said - heardAt >= best.said - best.heardAt) this.#best = { said, heardAt };
+  }
+
+  forget(): void {
+    this.#best = undefined;
+  }
+
+  /** At an instant of our monotonic clock, rounded down. Undefined while nothing is known. */
+  earliest(at: number): number | undefined {
+    const best = this.#best;
+    if (best === undefined || at - best.heardAt > READING_MS) return undefined;
+    return Math.floor(best.said + at - best.heardAt);
+  }
+}
