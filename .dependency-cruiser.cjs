@@ -10,8 +10,14 @@ module.exports = {
       to: { pathNot: '^packages/contracts/src|typebox' },
     },
     {
+      name: 'testing-is-for-tests',
+      comment: 'packages/testing holds what tests of several workspaces use; no program imports it',
+      severity: 'error',
+      from: { path: '^((packages|services|scripts)/[^/]+|bench)/src/', pathNot: '^packages/testing/' },
+      to: { path: '^packages/testing/' },
+    },
+    {
       name: 'packages-import-packages',
-      comment: 'their tests share the supports of test/support, as the tests of services do',
       severity: 'error',
       from: { path: '^packages/[^/]+/src' },
       to: { path: '^(services|scripts|bench|test)/' },

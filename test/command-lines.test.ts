@@ -5,18 +5,12 @@
  * All other command lines run in one process, which runs the same files from their first line to their exit.
  * Nothing has to run: what is wrong is said before an engine is asked.
  */
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import t, { test } from 'tap';
 import { ROOT } from '@seckill/stack';
+import { CommandRunner, runAsProcess, type Ended } from '@seckill/testing';
 
 t.setTimeout(180_000);
-
-interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
 
 const { scripts } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8')) as {
   scripts: Record<string, string>;
@@ -31,42 +25,20 @@ const PROGRAMS = new Map([
   ['exec', 'scripts/stack/dist/commands/exec.js'],
 ]);
 
-/** A command that did not see the mistake would go on to work: it is ended then. */
-const TIMEOUT_MS = 60_000;
-
-function spawnNode(args: string[], input = ''): Promise<Ended> {
-  return new Promise((resolve) => {
-    const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: '', KAFKA_BROKERS: '' };
-    const options = { cwd: ROOT, timeout: TIMEOUT_MS, env, maxBuffer: 64 * 1024 * 1024 };
-    const child = execFile(process.execPath, args, options, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-    child.stdin?.end(input);
-  });
-}
-
+const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: '', KAFKA_BROKERS: '' };
 const fileOf = (name: string): string => `${ROOT}/${PROGRAMS.get(name) ?? ''}`;
 
-type Line = [name: string, ...args: string[]];
-
-/** Runs all lines in one process. */
-async function runAll(lines: Line[]): Promise<Ended[]> {
-  const input = JSON.stringify(lines.map(([name, ...args]) => [fileOf(name), ...args]));
-  const { code, stdout, stderr } = await spawnNode([`${ROOT}/test/runner/in-one-process.js`], input);
-  if (code !== 0) throw new Error(`the process of all lines ended with ${code}: ${stderr}`);
-  return JSON.parse(stdout) as Ended[];
-}
+const commands = new CommandRunner(ROOT);
+t.teardown(() => commands.stop());
+const run = (name: string, ...args: string[]): Promise<Ended> => commands.run(fileOf(name), args, env);
 
 const ONE_LINE = /^[^\n]+; see --help\n$/;
 
 await test('every command explains itself, and refuses what it does not know', async (t) => {
   t.ok(PROGRAMS.size >= 13, [...PROGRAMS.keys()].join(' '));
-  const names = [...PROGRAMS.keys()];
-  for (const [index, ended] of (await runAll(names.map((name) => [name, '--help']))).entries()) {
-    t.match(ended, { code: 0, stdout: /^[^]*npm [^]*$|^[^]*exec\.js/, stderr: '' }, names[index] ?? '');
-  }
-  for (const name of names) {
-    const ended = await spawnNode([fileOf(name), '--colour', 'red']);
+  for (const name of PROGRAMS.keys()) {
+    t.match(await run(name, '--help'), { code: 0, stdout: /^[^]*npm [^]*$|^[^]*exec\.js/, stderr: '' }, name);
+    const ended = await runAsProcess(fileOf(name), ['--colour', 'red'], { env, cwd: ROOT });
     t.match(ended, { code: 2, stdout: '', stderr: ONE_LINE }, `${name} --colour`);
   }
 });
@@ -103,31 +75,27 @@ const WRONG: [command: string, args: string, says: RegExp][] = [
 ];
 
 await test('what is wrong is said in one line that begins with it, with exit code 2', async (t) => {
-  const lines = WRONG.map(([name, args]): Line => [name, ...args.split(' ').filter((word) => word !== '')]);
-  const all = await runAll(lines);
-  t.equal(all.length, WRONG.length);
-  for (const [index, [name, args, says]] of WRONG.entries()) {
+  for (const [name, args, says] of WRONG) {
+    const ended = await run(name, ...args.split(' ').filter((word) => word !== ''));
     const title = `${name} ${args}`;
-    t.match(all[index], { code: 2, stdout: '', stderr: says }, title);
-    t.match(all[index]?.stderr, ONE_LINE, title);
+    t.match(ended, { code: 2, stdout: '', stderr: says }, title);
+    t.match(ended.stderr, ONE_LINE, title);
   }
 });
 
 await test('what was typed cannot break the one line', async (t) => {
-  t.match(await runAll([['start', '--name', 'a\nb']]), [{ code: 2, stderr: ONE_LINE }]);
+  t.match(await run('start', '--name', 'a\nb'), { code: 2, stderr: ONE_LINE });
 });
 
 await test('a command for a stack that does not run fails in one line, and says how to start one', async (t) => {
-  const lines: Line[] = [
+  for (const [name, ...args] of [
     ['token', '--user', 'u1'],
     ['refunds'],
     ['dead-letters', 'list'],
     ['rebuild', 'some-sale'],
     ['bench', 'reserve'],
-  ];
-  const all = await runAll(lines.map((line) => [...line, '--name', 'no-such-stack']));
-  t.equal(all.length, lines.length);
-  for (const ended of all) {
+  ] as const) {
+    const ended = await run(name, ...args, '--name', 'no-such-stack');
     t.match(ended, {
       code: 1,
       stdout: '',

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Compile } from 'typebox/compile';
 import { Redis } from 'ioredis';
+import { CommandRunner } from '@seckill/testing';
 import t, { type Test } from 'tap';
 import { BENCH_ROOT, PROJECT_ROOT } from '../src/folders.ts';
 import { createLive } from '../src/run/live.ts';
@@ -34,6 +35,7 @@ const SMALL: Record<string, BenchValues> = {
   mixed: { rate: 60 },
   soak: { rate: 60 },
 };
+const PROGRAM = join(BENCH_ROOT, 'dist/src/bench.js');
 const LENIENT: BenchValues = { p99: 60_000, 'error-rate': 0.5, 'order-lag-p99': 60_000 };
 
 function judgedRight(t: Test, summary: Summary): void {
@@ -62,14 +64,9 @@ function judgedRight(t: Test, summary: Summary): void {
 function program(...args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
     const options = { cwd: PROJECT_ROOT };
-    execFile(
-      process.execPath,
-      [join(BENCH_ROOT, 'dist/src/bench.js'), ...args],
-      options,
-      (error, stdout, stderr) => {
-        resolve({ code: typeof error?.code === 'number' ? error.code : 0, output: stdout + stderr });
-      },
-    );
+    execFile(process.execPath, [PROGRAM, ...args], options, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, output: stdout + stderr });
+    });
   });
 }
 
@@ -198,17 +195,23 @@ await t.test('a stack for all', async (t) => {
 });
 
 await t.test('wrong usage is told, with 2', async (t) => {
+  const commands = new CommandRunner(PROJECT_ROOT);
+  t.teardown(() => commands.stop());
+  const tell = async (...args: string[]) => {
+    const { code, stdout, stderr } = await commands.run(PROGRAM, args, process.env);
+    return { code, output: stdout + stderr };
+  };
   const [help, nothing, scenario, number, secret, figure, vain, shape, stray, other] = await Promise.all([
-    program('--help'),
-    program(),
-    program('no-such-scenario'),
-    program('reserve', '--rate', 'many'),
-    program('reserve', '--target', 'http://127.0.0.1:1'),
-    program('compare', '--only', 'speed'),
-    program('reserve', '--rate', '500'),
-    program('soak', '--arrivals', 'flood'),
-    program('reserve', '--redis', 'redis://127.0.0.1:1'),
-    program('compare', '--target', 'http://127.0.0.1:1'),
+    tell('--help'),
+    tell(),
+    tell('no-such-scenario'),
+    tell('reserve', '--rate', 'many'),
+    tell('reserve', '--target', 'http://127.0.0.1:1'),
+    tell('compare', '--only', 'speed'),
+    tell('reserve', '--rate', '500'),
+    tell('soak', '--arrivals', 'flood'),
+    tell('reserve', '--redis', 'redis://127.0.0.1:1'),
+    tell('compare', '--target', 'http://127.0.0.1:1'),
   ]);
   t.match(help, { code: 0, output: /oranges-2000[^]*settle-storm[^]*compare/ });
   t.match(nothing, { code: 2 });

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { TOPICS } from '@seckill/contracts';
 import { createKafka, createLogger, type Kafka } from '@seckill/runtime';
 import { freePorts, ROOT, run, signToken, startEngines, type Outcome } from '@seckill/stack';
+import { untilWithin } from '@seckill/testing';
 import pg from 'pg';
 import tap, { test } from 'tap';
 import { kafkaUsersOf, type KafkaUser } from './kafka-policy.ts';
@@ -153,17 +154,7 @@ export async function publish(kafka: Kafka, topic: string, value: string): Promi
   }
 }
 
-export async function until(
-  what: string,
-  condition: () => Promise<boolean>,
-  timeoutMs = 60_000,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
+export const until = untilWithin(60_000);
 
 interface Answer {
   status: number;

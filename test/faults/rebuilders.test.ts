@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { pick, seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, laneState, startRush, untilMore, untilOpen } from '../support/aftermath.ts';
-import { campaign } from '../support/campaign.ts';
+import { campaign } from '@seckill/testing';
 import { connectRedis, flushAll } from '../support/redis.ts';
 import { buildStack, until } from '../support/stack.ts';
 

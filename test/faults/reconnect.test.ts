@@ -22,14 +22,14 @@ const SOLD_AGAIN_MS = 1_000;
 const WAITED_MS = 20_000;
 const SALE = 'reconnect';
 
-interface Place {
+interface System {
   client: Client;
   /** A person's connection to each Redis. */
   nodes: Redis[];
 }
 
 /** Straight to stock: the gateway is not what this is about. */
-async function sell({ client }: Place): Promise<void> {
+async function sell({ client }: System): Promise<void> {
   const { stock, gatewayToken } = client.stack.info;
   for (let first = 0; first < ORDERS; first += BATCH) {
     const items = Array.from({ length: Math.min(BATCH, ORDERS - first) }, (_, index) => ({
@@ -73,7 +73,7 @@ async function untilStored(url: string, wanted: number): Promise<void> {
 let buyers = 0;
 
 /** @returns how long it took until somebody was told 201; undefined: not within WAITED_MS. */
-async function soldAfter({ client }: Place): Promise<number | undefined> {
+async function soldAfter({ client }: System): Promise<number | undefined> {
   const since = performance.now();
   const body = { lines: [{ sku: 'a', quantity: 1 }] };
   while (performance.now() - since < WAITED_MS) {
@@ -88,14 +88,14 @@ async function soldAfter({ client }: Place): Promise<number | undefined> {
   return undefined;
 }
 
-const kill = ({ nodes }: Place) =>
+const kill = ({ nodes }: System) =>
   Promise.all(nodes.map((node) => node.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')));
 
-async function killAndSell(t: Test, place: Place, kills = KILLS): Promise<void> {
+async function killAndSell(t: Test, system: System, kills = KILLS): Promise<void> {
   const took: (number | undefined)[] = [];
   for (let count = 0; count < kills; count += 1) {
-    await kill(place);
-    took.push(await soldAfter(place));
+    await kill(system);
+    took.push(await soldAfter(system));
     await new Promise((resolve) => setTimeout(resolve, 1_000));
   }
   t.comment(`${ORDERS} orders: sold again after ${took.map((ms) => ms ?? 'more than 20,000').join(', ')} ms`);
@@ -103,7 +103,7 @@ async function killAndSell(t: Test, place: Place, kills = KILLS): Promise<void> 
 }
 
 /** What changes when a lane is closed, compared or loaded. */
-async function readGate({ nodes }: Place): Promise<unknown> {
+async function readGate({ nodes }: System): Promise<unknown> {
   for (const node of nodes) {
     const state = await node
       .hmget(`seckill:{${SALE}:0}:state`, 'gate', 'epoch', 'fence', 'run_id')
@@ -113,8 +113,8 @@ async function readGate({ nodes }: Place): Promise<unknown> {
   return undefined;
 }
 
-async function tryAll(t: Test, place: Place): Promise<void> {
-  const { client, nodes } = place;
+async function tryAll(t: Test, system: System): Promise<void> {
+  const { client, nodes } = system;
   const created = await client.send({
     method: 'POST',
     path: '/v1/sales',
@@ -128,11 +128,11 @@ async function tryAll(t: Test, place: Place): Promise<void> {
     }),
   });
   t.equal(created.status, 201);
-  await sell(place);
+  await sell(system);
   await untilStored(client.stack.info.postgres, ORDERS);
-  const before = await readGate(place);
+  const before = await readGate(system);
 
-  await t.test('connections are killed', (t) => killAndSell(t, place));
+  await t.test('connections are killed', (t) => killAndSell(t, system));
 
   await t.test('Redis is silent for three seconds', async (t) => {
     const [node] = nodes;
@@ -143,20 +143,20 @@ async function tryAll(t: Test, place: Place): Promise<void> {
     } finally {
       process.kill(pid, 'SIGCONT');
     }
-    const ms = await soldAfter(place);
+    const ms = await soldAfter(system);
     t.comment(`sold again ${ms ?? 'more than 20,000'} ms after it woke`);
     t.ok(ms !== undefined && ms < SOLD_AGAIN_MS);
   });
 
   await t.test('connections are killed while Kafka is away', async (t) => {
     await client.stack.engines.kill('kafka');
-    await killAndSell(t, place, 3);
+    await killAndSell(t, system, 3);
     await client.stack.engines.restart('kafka');
   });
 
   await t.test('nothing was closed, compared or loaded', async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
-    t.same(await readGate(place), before);
+    t.same(await readGate(system), before);
   });
 }
 

@@ -17,7 +17,7 @@ import {
   untilStored,
 } from '../support/aftermath.ts';
 import { connectRedis, demote, freezeWrites } from '../support/redis.ts';
-import { forwardTcp } from '../support/tcp.ts';
+import { forwardTcp } from '@seckill/testing';
 import { Rush } from '../support/rush.ts';
 import { buildStack, until } from '../support/stack.ts';
 

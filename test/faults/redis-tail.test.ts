@@ -8,7 +8,7 @@ import t from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, openSale, untilOpen, untilStored } from '../support/aftermath.ts';
-import { campaign } from '../support/campaign.ts';
+import { campaign } from '@seckill/testing';
 import { aofFolder, connectRedis } from '../support/redis.ts';
 import { Rush } from '../support/rush.ts';
 import { buildStack } from '../support/stack.ts';

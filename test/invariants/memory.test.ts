@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import t from 'tap';
 import { Pool } from 'undici';
 import { buildStack, saleInput, until, type Answer } from '../support/stack.ts';
-import { forwardTcp } from '../support/tcp.ts';
+import { forwardTcp } from '@seckill/testing';
 
 const client = await buildStack(t, 'memory', { DRAIN_MS: '0' });
 const { info } = client.stack;

@@ -1,4 +1,4 @@
-import { Pipes } from './tcp.ts';
+import { Pipes } from '@seckill/testing';
 
 const POLL_MS = 100;
 

@@ -1,4 +1,5 @@
 import { startStack, signToken, type Stack } from '@seckill/stack';
+import { untilWithin } from '@seckill/testing';
 import { Pool } from 'undici';
 import type { Test } from 'tap';
 
@@ -138,15 +139,4 @@ export function oneItem(total: number): Record<string, unknown> {
   return { sku: 'a', title: 'A', price: { amount: 100, currency: 'CNY' }, total };
 }
 
-/** Waits for a condition instead of for a time. @throws Error after `timeoutMs`. */
-export async function until(
-  what: string,
-  condition: () => Promise<boolean>,
-  timeoutMs = 15_000,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
+export const until = untilWithin(15_000);

@@ -2,13 +2,13 @@
  * Goal: a plan follows from its figures and never promises what does not exist. Method: plans of small and
  * large crowds.
  */
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TOPICS, type SaleInput } from '@seckill/contracts';
 import { ROOT } from '@seckill/stack';
-import { test, type Test } from 'tap';
+import { CommandRunner } from '@seckill/testing';
+import t, { test, type Test } from 'tap';
 import { CAPACITY } from '../../src/sizing/capacity.ts';
 import { planSale } from '../../src/sizing/sale-plan.ts';
 
@@ -53,16 +53,13 @@ await test('the calendar begins before the opening and ends after the close', as
   t.match(planSale(sale, 1_000, NOW).cron, { start: '45 11 22 11 *', end: '25 12 22 11 *' });
 });
 
-function run(args: string[]): Promise<{ code: number; text: string }> {
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [join(ROOT, 'bench/dist/src/sizing/sale-plan-command.js'), ...args],
-      (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : Number(error.code), text: stdout + stderr });
-      },
-    );
-  });
+const commands = new CommandRunner(ROOT);
+t.teardown(() => commands.stop());
+
+async function run(args: string[]): Promise<{ code: number; text: string }> {
+  const file = join(ROOT, 'bench/dist/src/sizing/sale-plan-command.js');
+  const { code, stdout, stderr } = await commands.run(file, args, process.env);
+  return { code, text: stdout + stderr };
 }
 
 function write(t: Test, content: string): string {

@@ -3,7 +3,7 @@
 // connection.
 import { pino } from 'pino';
 import t from 'tap';
-import { forwardTcp } from '../../../test/support/tcp.ts';
+import { forwardTcp } from '@seckill/testing';
 import { createRedis } from '../src/index.ts';
 
 await t.test('a silent connection is given up within seconds', async (t) => {

@@ -18,7 +18,7 @@ import {
   type ControlPatch,
   type TestLane,
 } from './support/lane.ts';
-import { campaign } from '../../../test/support/campaign.ts';
+import { campaign } from '@seckill/testing';
 import { Model, priceOf, type ModelControl, type ModelRequest } from './support/model.ts';
 
 const RUNS = campaign({ short: 20, full: 200 });

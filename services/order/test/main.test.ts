@@ -8,9 +8,9 @@ import type { Test } from 'tap';
 import { test } from 'tap';
 import { createTopics } from '../src/commands/topics.ts';
 import { createDatabase } from './support/database.ts';
-import { connectKafka, SINGLE_BROKER } from './support/kafka.ts';
+import { SINGLE_BROKER } from './support/kafka.ts';
 import { until } from './support/build.ts';
-import { forwardTcp } from '../../../test/support/tcp.ts';
+import { connectKafka, forwardTcp } from '@seckill/testing';
 import { makeSaleInput, readOrders, storeOrders, storeSale } from './support/reservations.ts';
 import { createStock, TOKENS } from './support/stock.ts';
 
@@ -134,7 +134,7 @@ await test('what waited for Kafka is published when it comes', async (t) => {
   const [broker] = (process.env['KAFKA_BROKERS'] ?? '').split(',');
   const proxy = await forwardTcp(t, `http://${broker ?? ''}`);
   await proxy.cut();
-  await createTopics(connectKafka(), SINGLE_BROKER);
+  await createTopics(connectKafka('order-test'), SINGLE_BROKER);
   const saleId = await storeSale(pool, { orange: 10 });
   await storeOrders(pool, saleId, [{ expiresAt: 1_000 }]);
   await startOrder(t, url, stock.url, {

@@ -4,7 +4,7 @@ import { LIMITS, type Reservation, type ReserveAnswer } from '@seckill/contracts
 import t from 'tap';
 import { laneKeys } from '../src/redis/keys.ts';
 import { createSettle } from '../src/settler/settlements.ts';
-import { build, item, startRedis, until } from './support/build.ts';
+import { build, item } from './support/build.ts';
 
 function reservationOf(answer: ReserveAnswer | undefined): Reservation {
   if (answer?.outcome !== 'reserved') throw new Error(`not reserved: ${JSON.stringify(answer)}`);
@@ -100,31 +100,6 @@ await t.test('what one lane has too little for goes in order, across the calls o
     t.equal(reservationOf(answer).userId, batch[index]?.userId, 'each hears of its own');
   }
 });
-
-await t.test(
-  'a Redis that lost the script serves nobody until it has it again, and nothing is taken',
-  async (t) => {
-    // Of its own: the other tests' stocks serve from the shared one.
-    const engines = await startRedis(t);
-    const own = await build(t, { redisUrl: engines.redis });
-    const flushed = own.addSale();
-    await own.hand(flushed);
-    const { redis } = own.connection;
-    const held = async () =>
-      Number(await redis.hget(laneKeys({ saleId: flushed.saleId, lane: 0 }).state, 'b:held'));
-    const heard = { times: 0 };
-    own.connection.onIdentified(() => {
-      heard.times += 1;
-    });
-    await redis.script('FLUSH');
-    const request = item(flushed.saleId, { lines: [{ sku: 'b', quantity: 1 }] });
-    t.same(await own.reserve(request), [{ outcome: 'sale_unavailable', missing: false }]);
-    t.equal(await held(), 0);
-    await until('it has it again', async () => (await own.reserve(request))[0]?.outcome === 'reserved');
-    t.equal(await held(), 1);
-    t.equal(heard.times, 0, 'it is no other Redis, whose lanes would be checked');
-  },
-);
 
 await t.test(
   'a repeat gets the same bytes; the order of the lines does not matter, everything else does',

@@ -16,19 +16,20 @@ import {
   type ClusterNode,
   type Move,
 } from '@seckill/stack';
+import { silent } from '@seckill/testing';
 import t from 'tap';
 import { Connections } from '../src/redis/connections.ts';
 import { formatLane, laneKeys, LANES_KEY, type Lane } from '../src/redis/keys.ts';
 import { listLanes } from '../src/redis/lane-registry.ts';
-import { build, item, silent, until } from './support/build.ts';
+import { build, item, until } from './support/build.ts';
 import { toSnapshotOrder } from './support/snapshot.ts';
 
 t.setTimeout(180_000);
 const cluster = await startRedisCluster(`stock-cluster-${process.pid}`);
 t.teardown(() => cluster.stop());
 const [first, second, third] = cluster.primaries as [ClusterNode, ClusterNode, ClusterNode];
-const place = { url: first.url, isCluster: true };
-const built = await build(t, { place });
+const address = { url: first.url, isCluster: true };
+const built = await build(t, { address });
 const { connections, order, monitor } = built;
 // One order for several sales: each may open at the epoch it was loaded under.
 order.grants = () => true;

@@ -7,6 +7,7 @@ import { connect, type AddressInfo } from 'node:net';
 import t from 'tap';
 import { Pool } from 'undici';
 import { startGateway, tokenOf } from '../support/gateway.ts';
+import { untilWithin } from '@seckill/testing';
 
 const REQUESTS_MAX = 3;
 
@@ -63,13 +64,7 @@ async function reserve(options: { body?: string; authorization?: string; signal?
   return { status: response.statusCode, code, headers: response.headers };
 }
 
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
+const until = untilWithin(10_000);
 
 async function inFlight(): Promise<number> {
   const gauge = gateway.registry.getSingleMetric('seckill_gateway_requests_in_flight');

@@ -4,19 +4,14 @@ import { readFileSync } from 'node:fs';
 import { STATES_CHANNEL, type Announcement } from '@seckill/contracts';
 import { createRegistry } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
+import { untilWithin } from '@seckill/testing';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import t from 'tap';
 import { createMemoryMetrics } from '../../src/memory/metrics.ts';
 import { startStateFeed } from '../../src/memory/state-feed.ts';
 
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 15_000;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
+const until = untilWithin(15_000);
 
 await t.test(
   'a user who may only subscribe and ask for the time hears the states, also after a break',

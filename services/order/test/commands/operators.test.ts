@@ -1,19 +1,28 @@
 // Goal: what waits for a person can be found, understood and, where it is a message, sent again as it was.
-// Method: the built commands as child processes, on a real Kafka and a real Postgres.
-import { execFile } from 'node:child_process';
+// Method: the built commands on a real Kafka and a real Postgres. Each command is a process of its own in the
+// last test; all other command lines run in one process, which stays.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DEAD_LETTER, TOPICS, type KeptNoticePage, type RefundPage } from '@seckill/contracts';
+import {
+  CommandRunner,
+  runAsProcess,
+  type Ended,
+  connectKafka,
+  connectPublisher,
+  makeTopic,
+  silent,
+} from '@seckill/testing';
 import { ownerOf, type IncomingMessage, type Publisher } from '@seckill/runtime';
-import { test } from 'tap';
+import t, { test } from 'tap';
 import { readLetters } from '../../src/commands/dead-letter-topic.ts';
 import { assembleIntake } from '../../src/intake/role.ts';
 import { readOffset } from '../../src/intake/stored-offsets.ts';
 import { createTopics } from '../../src/commands/topics.ts';
 import { createDatabase } from '../support/database.ts';
-import { connectKafka, connectPublisher, createTopic, SINGLE_BROKER } from '../support/kafka.ts';
-import { buildEnds, buildIntake, createTestMetrics, logger, makeContext } from '../support/build.ts';
+import { SINGLE_BROKER } from '../support/kafka.ts';
+import { buildEnds, buildIntake, createTestMetrics, makeContext } from '../support/build.ts';
 import {
   makeNotice,
   makeReservation,
@@ -23,22 +32,14 @@ import {
   toMessage,
 } from '../support/reservations.ts';
 
-interface Run {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+const commands = new CommandRunner();
+t.teardown(() => commands.stop());
 
-function run(program: string, args: string[], env: Record<string, string>): Promise<Run> {
-  const file = fileURLToPath(new URL(`../../dist/commands/${program}.js`, import.meta.url));
-  return new Promise((resolve) => {
-    const options = { env: { PATH: process.env['PATH'] ?? '', ...env }, timeout: 60_000 };
-    execFile(process.execPath, [file, ...args], options, (error, stdout, stderr) => {
-      const code = typeof error?.code === 'number' ? error.code : error === null ? 0 : -1;
-      resolve({ code, stdout, stderr });
-    });
-  });
-}
+const fileOf = (program: string): string =>
+  fileURLToPath(new URL(`../../dist/commands/${program}.js`, import.meta.url));
+
+const run = (program: string, args: string[], env: Record<string, string>): Promise<Ended> =>
+  commands.run(fileOf(program), args, { PATH: process.env['PATH'] ?? '', ...env });
 
 interface Listed {
   id: string;
@@ -52,7 +53,7 @@ const brokers = process.env['KAFKA_BROKERS'] ?? '';
 
 await test('a message too large for a letter is listed by its place, and a replay says where it is', async (t) => {
   const { pool, url } = await createDatabase(t);
-  const kafka = connectKafka();
+  const kafka = connectKafka('order-test');
   await createTopics(kafka, SINGLE_BROKER);
   const publisher: Publisher = await connectPublisher(t, kafka);
   const type = `Huge-${randomBytes(4).toString('hex')}`;
@@ -63,7 +64,7 @@ await test('a message too large for a letter is listed by its place, and a repla
   };
   const metrics = createTestMetrics();
   const wake = () => undefined;
-  const deps = { pool, publisher, wake, logger, metrics, batchCountMax: 10 };
+  const deps = { pool, publisher, wake, logger: silent, metrics, batchCountMax: 10 };
   await assembleIntake(deps).handleBatch(
     { ...toBatch([], { partition: 5 }), partition: 5, messages: [huge] },
     makeContext().context,
@@ -81,7 +82,7 @@ await test('a message too large for a letter is listed by its place, and a repla
 
 await test('a poison message is listed, shown, replayed as it was, and then waits no more', async (t) => {
   const { pool, url } = await createDatabase(t);
-  const kafka = connectKafka();
+  const kafka = connectKafka('order-test');
   await createTopics(kafka, SINGLE_BROKER);
   const publisher: Publisher = await connectPublisher(t, kafka);
   const mark = randomBytes(4).toString('hex');
@@ -94,7 +95,7 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
   };
   const metrics = createTestMetrics();
   const wake = () => undefined;
-  const deps = { pool, publisher, wake, logger, metrics, batchCountMax: 10 };
+  const deps = { pool, publisher, wake, logger: silent, metrics, batchCountMax: 10 };
   const messages = [poison, { ...toMessage('not even JSON', 1), key: `other-${mark}` }];
   await assembleIntake(deps).handleBatch(
     { ...toBatch([], { partition: 5 }), partition: 5, messages },
@@ -182,8 +183,8 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
 });
 
 await test('a reading that fails leaves no group behind either', async (t) => {
-  const kafka = connectKafka();
-  const topic = await createTopic(kafka, 2);
+  const kafka = connectKafka('order-test');
+  const topic = await makeTopic(kafka, 2);
   const publisher = await connectPublisher(t, kafka);
   await publisher.publish(topic, DEAD_LETTER, [{ key: 'a', value: '{}' }]);
   const admin = kafka.admin();
@@ -205,7 +206,7 @@ await test('a reading that fails leaves no group behind either', async (t) => {
 
 await test('what a command cannot do it says in words', async (t) => {
   const { url } = await createDatabase(t);
-  await createTopics(connectKafka(), SINGLE_BROKER);
+  await createTopics(connectKafka('order-test'), SINGLE_BROKER);
   const env = { DATABASE_URL: url, KAFKA_BROKERS: brokers };
   const table: [string[], Record<string, string>, number, RegExp][] = [
     [['show', '0-999999999'], env, 1, /there is no dead letter 0-999999999/],
@@ -421,4 +422,26 @@ await test('a kept notice is listed, shown, replayed in the words of a person, o
   t.match(await run('notices', ['replay', second?.id ?? ''], env), { code: 1 });
   t.match(await run('notices', ['list'], env), { code: 0, stdout: 'no notices wait' });
   t.match(await run('notices', ['show', id], env), { stdout: /result +paid/ }, 'its bytes stay');
+});
+
+await test('each command is a program: its exit code and its words reach whoever started it', async (t) => {
+  const { url } = await createDatabase(t);
+  await createTopics(connectKafka('order-test'), SINGLE_BROKER);
+  const env = { PATH: process.env['PATH'] ?? '', DATABASE_URL: url, KAFKA_BROKERS: brokers };
+  const good: [string, string[], RegExp][] = [
+    ['migrate', [], /^nothing to migrate\n$/],
+    ['topics', [], /^nothing to create\n$/],
+    ['dead-letters', ['list', '--json'], /^\[[^]*\]\n$/],
+    ['refunds', [], /^no refunds are due\n$/],
+    ['notices', ['list'], /^no notices wait\n$/],
+  ];
+  for (const [program, args, stdout] of good) {
+    t.match(await runAsProcess(fileOf(program), args, { env }), { code: 0, stdout, stderr: '' }, program);
+    const ended = await runAsProcess(fileOf(program), args, { env: { PATH: env.PATH } });
+    t.match(
+      ended,
+      { code: 1, stdout: '', stderr: /is missing|^no stack named/ },
+      `${program} without engines`,
+    );
+  }
 });

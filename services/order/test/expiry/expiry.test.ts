@@ -7,8 +7,8 @@ import { test } from 'tap';
 import { createExpiryStore, Expiry, type ExpiryStore } from '../../src/expiry/expiry.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, createTestMetrics, logger, until } from '../support/build.ts';
-import { forwardTcp } from '../../../../test/support/tcp.ts';
+import { buildEnds, createTestMetrics, until } from '../support/build.ts';
+import { forwardTcp, silent } from '@seckill/testing';
 import {
   findLedgerMismatches,
   makeNotice,
@@ -32,7 +32,7 @@ function buildExpiry(store: ExpiryStore, options: { clock?: Clock; batchCountMax
       seen.wakes += 1;
     },
     clock: options.clock ?? systemClock,
-    logger,
+    logger: silent,
     metrics,
     batchCountMax: options.batchCountMax ?? 500,
     graceMs: GRACE_MS,
@@ -56,7 +56,7 @@ await test('three replicas expire 2,000 holds that end together, each once, with
   await storeOrders(pool, saleId, Array<object>(2_000).fill({ expiresAt: 9e12 }));
   const stop = new AbortController();
   const replicas = Array.from({ length: 3 }, () => {
-    const own = createPool(url, logger, { max: 1 });
+    const own = createPool(url, silent, { max: 1 });
     // 40 batches: about half a second of work, so that whoever looks every 100 ms finds some of it.
     const replica = buildExpiry(storeOf(own), { batchCountMax: 50 });
     return { ...replica, own, running: replica.expiry.run(stop.signal) };
@@ -149,7 +149,7 @@ await test('longest overdue first, batch by batch, without a pause while they ar
 await test('while Postgres is away expiry waits, and goes on', async (t) => {
   const { pool, url } = await createDatabase(t);
   const proxy = await forwardTcp(t, url);
-  const own = createPool(proxy.url, logger, { max: 1 });
+  const own = createPool(proxy.url, silent, { max: 1 });
   const saleId = await storeSale(pool, { orange: 10 });
   await storeOrders(pool, saleId, [{ expiresAt: 1_000 }]);
   await proxy.cut();

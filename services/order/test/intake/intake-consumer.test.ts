@@ -3,14 +3,15 @@
 // Method: real topics of the test's own, real consumers in groups of their own, real Postgres.
 import { randomBytes } from 'node:crypto';
 import { RESERVATION_CREATED, TOPICS, type DeadLetter, type Topic } from '@seckill/contracts';
+import { connectKafka, connectPublisher, countOf, makeTopic, silent } from '@seckill/testing';
 import { systemClock, type Kafka, type Pool, type Publisher } from '@seckill/runtime';
 import { test, type Test } from 'tap';
 import { consumeReservations } from '../../src/intake/intake-consumer.ts';
 import { assembleIntake } from '../../src/intake/role.ts';
 import { createTopics, TopicsError } from '../../src/commands/topics.ts';
 import { createDatabase } from '../support/database.ts';
-import { connectKafka, connectPublisher, createTopic, readValues, SINGLE_BROKER } from '../support/kafka.ts';
-import { countOf, createTestMetrics, logger, until } from '../support/build.ts';
+import { readValues, SINGLE_BROKER } from '../support/kafka.ts';
+import { createTestMetrics, until } from '../support/build.ts';
 import { findLedgerMismatches, makeReservation, readSold, storeSale } from '../support/reservations.ts';
 
 interface Fixture {
@@ -22,9 +23,9 @@ interface Fixture {
 }
 
 async function createFixture(t: Test, partitions: number): Promise<Fixture> {
-  const kafka = connectKafka();
+  const kafka = connectKafka('order-test');
   await createTopics(kafka, SINGLE_BROKER);
-  const topic = await createTopic(kafka, partitions);
+  const topic = await makeTopic(kafka, partitions);
   const publisher = await connectPublisher(t, kafka);
   const { pool } = await createDatabase(t);
   return { kafka, topic, groupId: `order-test.${randomBytes(6).toString('hex')}`, publisher, pool };
@@ -35,7 +36,7 @@ async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: 
   const metrics = createTestMetrics();
   const failures: unknown[] = [];
   const wake = () => undefined;
-  const intake = assembleIntake({ pool, publisher, wake, logger, metrics, batchCountMax: 50 });
+  const intake = assembleIntake({ pool, publisher, wake, logger: silent, metrics, batchCountMax: 50 });
   const onFail = (error: unknown) => failures.push(error);
   let isAssigned = false;
   const onAssigned = intake.onAssigned.bind(intake);
@@ -161,7 +162,7 @@ await test('an error of our own is reported, for the process to end', async (t) 
 });
 
 await test('topics are created once, by many at once, and one with too few partitions is refused', async (t) => {
-  const kafka = connectKafka();
+  const kafka = connectKafka('order-test');
   const topic = { name: `order-test.${randomBytes(6).toString('hex')}`, partitions: 3 };
   await Promise.all([1, 2, 3].map(() => createTopics(kafka, SINGLE_BROKER, [topic])));
   t.same(await createTopics(kafka, SINGLE_BROKER, [topic]), []);

@@ -5,8 +5,8 @@ import { createPool, InvariantError, type Pool } from '@seckill/runtime';
 import pg from 'pg';
 import { test, type Test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildIntake, countOf, logger, makeContext, until } from '../support/build.ts';
-import { forwardTcp } from '../../../../test/support/tcp.ts';
+import { buildIntake, makeContext, until } from '../support/build.ts';
+import { countOf, forwardTcp, silent } from '@seckill/testing';
 import {
   findLedgerMismatches,
   makeReservation,
@@ -145,7 +145,7 @@ await test('Postgres away stops the partition, which waits and then goes on', as
   const { url, pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
   const proxy = await forwardTcp(t, url);
-  const proxied = createPool(proxy.url, logger, { max: 2 });
+  const proxied = createPool(proxy.url, silent, { max: 2 });
   t.teardown(() => proxied.end());
   const { intake, letters, metrics } = buildIntake(proxied);
   const { context, seen } = makeContext();
@@ -167,7 +167,7 @@ await test('a consumer that stops while Postgres is away ends at once', async (t
   const { url } = await createDatabase(t);
   const proxy = await forwardTcp(t, url);
   await proxy.cut();
-  const proxied = createPool(proxy.url, logger, { max: 2 });
+  const proxied = createPool(proxy.url, silent, { max: 2 });
   t.teardown(() => proxied.end());
   const { intake, metrics } = buildIntake(proxied);
   const { context, seen, abort } = makeContext();

@@ -3,10 +3,11 @@
 // Method: the real intake on a real Postgres, fed batch by batch as Kafka's client would; Kafka itself is in
 // intake-consumer.test.ts, faults of Postgres in intake-faults.test.ts.
 import type { DeadLetter, ReservationCreated } from '@seckill/contracts';
+import { countOf } from '@seckill/testing';
 import { PublishError, type OutgoingMessage } from '@seckill/runtime';
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildIntake, countOf, makeContext } from '../support/build.ts';
+import { buildIntake, makeContext } from '../support/build.ts';
 import {
   findLedgerMismatches,
   HEADERS_V1,

@@ -1,9 +1,10 @@
 // Goal: each partition is read on from where the rows in Postgres end, whatever Kafka, its group or a
 // restored Postgres believes; nothing is left out unnoticed (INV-2).
 // Method: the real intake on a real Postgres; assignments and batches as Kafka's client would give them.
+import { countOf } from '@seckill/testing';
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildIntake, countOf, makeAssignment, makeContext, until } from '../support/build.ts';
+import { buildIntake, makeAssignment, makeContext, until } from '../support/build.ts';
 import {
   makeReservation,
   readOffset,

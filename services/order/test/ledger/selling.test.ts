@@ -2,9 +2,10 @@
 // and what is sold under an epoch whose snapshot lacks one (INV-6).
 // Method: the real intake on a real Postgres, fed batch by batch as Kafka's client would.
 import type { ReservationCreated } from '@seckill/contracts';
+import { countOf } from '@seckill/testing';
 import { test, type Test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, buildIntake, countOf, makeContext } from '../support/build.ts';
+import { buildEnds, buildIntake, makeContext } from '../support/build.ts';
 import {
   findLedgerMismatches,
   makeReservation,

@@ -7,7 +7,7 @@ import { createPool, transaction, type Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
 import { expireOrders } from '../../src/ledger/settlement.ts';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, buildIntake, countOf, logger, makeContext, until } from '../support/build.ts';
+import { buildEnds, buildIntake, makeContext, until } from '../support/build.ts';
 import {
   findLedgerMismatches,
   makeNotice,
@@ -21,7 +21,7 @@ import {
   toBatch,
   toMessage,
 } from '../support/reservations.ts';
-import { campaign } from '../../../../test/support/campaign.ts';
+import { campaign, countOf, silent } from '@seckill/testing';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
 
@@ -49,7 +49,7 @@ async function outcomeOf(work: Promise<unknown>): Promise<string> {
 
 await test(`pay, cancel and expire fired at ${ORDERS} orders: one wins each`, async (t) => {
   const { pool, url } = await createDatabase(t, { connections: 2 * IN_FLIGHT });
-  const ofExpiry = createPool(url, logger, { max: 3 });
+  const ofExpiry = createPool(url, silent, { max: 3 });
   t.teardown(() => ofExpiry.end());
   const saleId = await storeSale(pool, { orange: ORDERS, mango: ORDERS });
   const lines = [

@@ -3,9 +3,10 @@
 // would win any gap.
 import { test } from 'tap';
 import { transaction } from '@seckill/runtime';
+import { countOf } from '@seckill/testing';
 import { expireOrders } from '../../src/ledger/settlement.ts';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, buildIntake, countOf, makeContext } from '../support/build.ts';
+import { buildEnds, buildIntake, makeContext } from '../support/build.ts';
 import {
   findLedgerMismatches,
   makeNotice,

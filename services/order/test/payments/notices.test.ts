@@ -3,9 +3,9 @@
 // gateway calls it; damage done to the database on purpose.
 import { test } from 'tap';
 import type { KeptNotice, KeptNoticePage } from '@seckill/contracts';
+import { countOf } from '@seckill/testing';
 import type { Test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { countOf } from '../support/build.ts';
 import { makeNotice, readOrders, readPayments, storeOrders, storeSale } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock, TOKENS } from '../support/stock.ts';

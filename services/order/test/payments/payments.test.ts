@@ -3,10 +3,11 @@
 // Method: the real intake and the real way of a notice on a real Postgres; transactions held open where they
 // race.
 import { createPool, transaction } from '@seckill/runtime';
+import { countOf, silent } from '@seckill/testing';
 import { test } from 'tap';
-import { applyKeptNotices, shareEarlyNoticeLock } from '../../src/payments/payment-store.ts';
+import { applyEarlyNotices, shareEarlyNoticeLock } from '../../src/payments/payment-store.ts';
 import { createDatabase } from '../support/database.ts';
-import { buildEnds, buildIntake, countOf, logger, makeContext, until } from '../support/build.ts';
+import { buildEnds, buildIntake, makeContext, until } from '../support/build.ts';
 import {
   findLedgerMismatches,
   makeNotice,
@@ -280,7 +281,7 @@ await test('a notice waits for the intake past its own look for notices, too', a
          'idempotency_key', 'other'))).* FROM orders WHERE id = $1`,
       [rows[0]?.id, value.reservationId],
     );
-    t.same(await applyKeptNotices(client, [value.reservationId]), []);
+    t.same(await applyEarlyNotices(client, [value.reservationId]), []);
     answered = payments.accept(makeNotice(value.reservationId));
     await until('the notice before the lock', async () => {
       const found = await pool.query(`SELECT FROM pg_stat_activity
@@ -313,7 +314,7 @@ await test('a notice gives up behind an intake that hangs, and the provider is t
 
 await test('a crowd that pays while its orders arrive: everyone is paid, nothing stays recorded', async (t) => {
   const { pool, url } = await createDatabase(t);
-  const ofIntake = createPool(url, logger, { max: 4 });
+  const ofIntake = createPool(url, silent, { max: 4 });
   t.teardown(() => ofIntake.end());
   const saleId = await storeSale(pool, { orange: 2_000 });
   const values = Array.from({ length: 2_000 }, () => makeReservation(saleId));

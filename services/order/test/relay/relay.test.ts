@@ -3,6 +3,7 @@
 // Method: the real relay over a real Postgres and a real Kafka; a publisher of the test's own where it must
 // fail.
 import { HEADERS, TOPICS } from '@seckill/contracts';
+import { connectKafka, connectPublisher, makeTopic, silent } from '@seckill/testing';
 import {
   createPool,
   PublishError,
@@ -16,8 +17,8 @@ import { test } from 'tap';
 import { createOutboxStore } from '../../src/relay/outbox.ts';
 import { Relay } from '../../src/relay/relay.ts';
 import { createDatabase } from '../support/database.ts';
-import { connectKafka, connectPublisher, createTopic, readValues } from '../support/kafka.ts';
-import { buildEnds, createTestMetrics, logger, until, type TestMetrics } from '../support/build.ts';
+import { readValues } from '../support/kafka.ts';
+import { buildEnds, createTestMetrics, until, type TestMetrics } from '../support/build.ts';
 import { makeNotice, makeReservation, storeOrders, storeSale } from '../support/reservations.ts';
 
 function buildRelay(
@@ -30,7 +31,7 @@ function buildRelay(
     store: createOutboxStore(pool),
     publisher,
     clock: options.clock ?? systemClock,
-    logger,
+    logger: silent,
     metrics,
     batchCountMax: options.batchCountMax ?? 500,
     keepSeconds: options.keepSeconds ?? 3_600,
@@ -67,9 +68,9 @@ async function countUnpublished(pool: Pool): Promise<number> {
 
 await test('two replicas publish everything to Kafka, and never the same batch', async (t) => {
   const { pool, url } = await createDatabase(t);
-  const kafka = connectKafka();
+  const kafka = connectKafka('order-test');
   // A topic of our own in the place of seckill.settlements, which other tests read in the same Kafka.
-  const topic = await createTopic(kafka, TOPICS.settlements.partitions);
+  const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
   const stop = new AbortController();
   const replicas: { running: Promise<void>; own: Pool; metrics: TestMetrics }[] = [];
   t.teardown(async () => {
@@ -78,7 +79,7 @@ await test('two replicas publish everything to Kafka, and never the same batch',
     await Promise.all(replicas.map(({ own }) => own.end()));
   });
   for (let replica = 0; replica < 2; replica += 1) {
-    const own = createPool(url, logger, { max: 2 });
+    const own = createPool(url, silent, { max: 2 });
     const publisher = await connectPublisher(t, kafka);
     const moved: Publisher = { publish: (_topic, ...rest) => publisher.publish(topic, ...rest) };
     const { relay, metrics } = buildRelay(own, moved, { batchCountMax: 100 });
@@ -147,7 +148,7 @@ await test('a failure to publish marks nothing; after it everything goes out', a
 await test('a relay killed between Kafka and the mark publishes again', async (t) => {
   const { pool, url } = await createDatabase(t);
   await fill(pool, 5);
-  const own = createPool(url, logger, { max: 1 });
+  const own = createPool(url, silent, { max: 1 });
   t.teardown(() => own.end());
   const first = makePublisher();
   const killed: Publisher = {

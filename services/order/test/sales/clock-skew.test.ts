@@ -3,11 +3,12 @@
 // Method: a real Postgres and support/stock.ts, which tells whatever time the test wants; chosen numbers for
 // the bound.
 import { systemClock, type Clock, type Logger } from '@seckill/runtime';
+import { silent } from '@seckill/testing';
 import { test } from 'tap';
 import { ClockSkew, createClockStore, type ClockSkewDeps } from '../../src/sales/clock-skew.ts';
 import { createStockClient } from '../../src/stock-client.ts';
 import { createDatabase } from '../support/database.ts';
-import { createTestMetrics, logger } from '../support/build.ts';
+import { createTestMetrics } from '../support/build.ts';
 import { createStock, TOKENS } from '../support/stock.ts';
 
 type Sources = Pick<ClockSkewDeps, 'store' | 'stock'> & { clock?: Clock };
@@ -15,7 +16,7 @@ type Sources = Pick<ClockSkewDeps, 'store' | 'stock'> & { clock?: Clock };
 function buildClockSkew({ store, stock, clock = systemClock }: Sources) {
   const metrics = createTestMetrics();
   const alarms: unknown[] = [];
-  const listening = Object.create(logger, {
+  const listening = Object.create(silent, {
     error: { value: (context: unknown) => alarms.push(context) },
   }) as Logger;
   const clockSkew = new ClockSkew({ store, stock, clock, logger: listening, metrics, random: () => 1 });

@@ -2,9 +2,10 @@
 // epoch is open.
 // Method: the real intake and `http` role over a real Postgres; support/stock.ts stands in for stock.
 import type { Pool } from '@seckill/runtime';
+import { countOf } from '@seckill/testing';
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { buildIntake, countOf, makeAssignment, makeContext, until } from '../support/build.ts';
+import { buildIntake, makeAssignment, makeContext, until } from '../support/build.ts';
 import { makeReservation, raiseEpoch, readOrders, storeSale, toBatch } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';

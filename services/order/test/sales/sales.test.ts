@@ -4,8 +4,7 @@ import type { SaleInput, SaleRecord } from '@seckill/contracts';
 import { createPool } from '@seckill/runtime';
 import { test } from 'tap';
 import { createDatabase } from '../support/database.ts';
-import { logger } from '../support/build.ts';
-import { forwardTcp } from '../../../../test/support/tcp.ts';
+import { forwardTcp, silent } from '@seckill/testing';
 import { makeSaleInput } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock, TOKENS } from '../support/stock.ts';
@@ -272,7 +271,7 @@ await test('Postgres away: a read is overloaded, a write unknown, and both work 
   const { url, pool } = await createDatabase(t);
   const stock = await createStock(t);
   const proxy = await forwardTcp(t, url);
-  const proxied = createPool(proxy.url, logger, { max: 4 });
+  const proxied = createPool(proxy.url, silent, { max: 4 });
   t.teardown(() => proxied.end());
   const { call } = await createService(t, proxied, stock.url);
   const input = makeSaleInput();

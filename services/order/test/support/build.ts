@@ -1,8 +1,6 @@
 import { TOPICS } from '@seckill/contracts';
 import {
-  createLogger,
   createRegistry,
-  systemClock,
   type Assignment,
   type BatchContext,
   type PartitionOffsets,
@@ -10,6 +8,7 @@ import {
   type Pool,
   type Publisher,
 } from '@seckill/runtime';
+import { silent, untilWithin } from '@seckill/testing';
 import type { IntakeStore } from '../../src/intake/intake-store.ts';
 import { createExpiryMetrics } from '../../src/expiry/metrics.ts';
 import { createIntakeMetrics } from '../../src/intake/metrics.ts';
@@ -21,7 +20,8 @@ import { Payments } from '../../src/payments/payments.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createSalesMetrics } from '../../src/sales/metrics.ts';
 
-export const logger = createLogger('test', 'silent');
+/** Long: a busy machine makes Kafka rearrange its groups slowly. */
+export const until = untilWithin(20_000);
 
 export type TestMetrics = ReturnType<typeof createTestMetrics>;
 
@@ -35,16 +35,6 @@ export function createTestMetrics() {
     ...createRelayMetrics(registry),
     ...createSalesMetrics(registry),
   };
-}
-
-interface Readable {
-  get(): Promise<{ values: { value: number; labels: Partial<Record<string, string | number>> }[] }>;
-}
-
-/** A counter's value for one label value; 0 when it never counted. */
-export async function countOf(counter: Readable, label: string): Promise<number> {
-  const { values } = await counter.get();
-  return values.find(({ labels }) => Object.values(labels).includes(label))?.value ?? 0;
 }
 
 /** The real intake on a real Postgres; what it would publish is kept for the test to read. */
@@ -66,7 +56,7 @@ export function buildIntake(
   };
   const metrics = createTestMetrics();
   const batchCountMax = options.batchCountMax ?? 500;
-  const deps = { pool, publisher, wake: () => undefined, logger, metrics, batchCountMax };
+  const deps = { pool, publisher, wake: () => undefined, logger: silent, metrics, batchCountMax };
   const intake = assembleIntake(deps, options.wrap);
   return { intake, letters, metrics };
 }
@@ -78,7 +68,7 @@ export function buildEnds(pool: Pool) {
   const wake = () => {
     seen.wakes += 1;
   };
-  const deps = { pool, wake, logger, metrics };
+  const deps = { pool, wake, logger: silent, metrics };
   const payments = new Payments(deps);
   const notices = new Notices({ ...deps, payments });
   return { orders: new Orders(deps), payments, notices, metrics, seen };
@@ -116,13 +106,4 @@ export function makeAssignment(offsets: Partial<PartitionOffsets> = {}) {
     signal: new AbortController().signal,
   };
   return { assignment, sought };
-}
-
-/** Polls until the condition holds. @throws after 20 s, naming what never came. */
-export async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited 20 s in vain for: ${what}`);
-    await systemClock.sleep(10);
-  }
 }

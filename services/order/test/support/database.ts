@@ -3,7 +3,8 @@ import { createPool, type Pool } from '@seckill/runtime';
 import pg from 'pg';
 import type { Test } from 'tap';
 import { migrate } from '../../src/commands/migrate.ts';
-import { logger, until } from './build.ts';
+import { silent } from '@seckill/testing';
+import { until } from './build.ts';
 
 export interface TestDatabase {
   url: string;
@@ -21,7 +22,7 @@ export async function createDatabase(
   await runOn(adminUrl, `CREATE DATABASE ${name}`);
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
-  const pool = createPool(url.href, logger, { max: options.connections ?? 10 });
+  const pool = createPool(url.href, silent, { max: options.connections ?? 10 });
   t.teardown(async () => {
     await pool.end();
     await runOn(adminUrl, `DROP DATABASE ${name} WITH (FORCE)`);

@@ -1,9 +1,10 @@
 import type { Http, Pool } from '@seckill/runtime';
+import { silent } from '@seckill/testing';
 import type { Test } from 'tap';
 import { assembleApi } from '../../src/api.ts';
 import { createApp } from '../../src/app.ts';
 import { createStockClient } from '../../src/stock-client.ts';
-import { createTestMetrics, logger, type TestMetrics } from './build.ts';
+import { createTestMetrics, type TestMetrics } from './build.ts';
 import { TOKENS } from './stock.ts';
 
 export interface Answer {
@@ -46,14 +47,14 @@ export async function createService(
   const api = assembleApi({
     pool,
     stock,
-    logger,
+    logger: silent,
     lifecycle,
     metrics,
     wake: () => undefined,
     graceMs: 500,
     isSandbox: options.isSandbox ?? true,
   });
-  const app = createApp({ logger, isReady: () => true, tokens: TOKENS, api });
+  const app = createApp({ logger: silent, isReady: () => true, tokens: TOKENS, api });
   t.teardown(async () => {
     await app.close();
     for (const close of closers) await close();

@@ -4,6 +4,7 @@
 // own too; what Postgres stores is told by the stand-in of order. Both services together:
 // test/invariants/audit.test.ts.
 import { RESERVATION_CREATED, TOPICS, type Audit, type LedgerReading, type Topic } from '@seckill/contracts';
+import { connectProducer, makeTopic, silent } from '@seckill/testing';
 import { createPublisher, createRegistry, systemClock } from '@seckill/runtime';
 import t from 'tap';
 import { Auditor } from '../../src/audit/auditor.ts';
@@ -17,23 +18,16 @@ import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { LaneRelay } from '../../src/relay/relay.ts';
 import { keyHashOf } from '../../src/redis/reservation-id.ts';
-import { build, silent, until } from '../support/build.ts';
-import { connectProducer, kafka } from '../support/kafka.ts';
+import { build, until } from '../support/build.ts';
+import { kafka } from '../support/kafka.ts';
 import { TOKENS } from '../support/order.ts';
-import {
-  makeTopic,
-  openSale,
-  publishSettled,
-  reserveMany,
-  settledMessage,
-  startSettler,
-} from '../support/settling.ts';
+import { openSale, publishSettled, reserveMany, settledMessage, startSettler } from '../support/settling.ts';
 import { makeReservationId } from '../support/snapshot.ts';
 
 const own: Record<string, Topic> = {
-  [TOPICS.reservations.name]: await makeTopic(),
-  [TOPICS.settlements.name]: await makeTopic(),
-  [TOPICS.deadLetters.name]: await makeTopic(),
+  [TOPICS.reservations.name]: await makeTopic(kafka, TOPICS.settlements.partitions),
+  [TOPICS.settlements.name]: await makeTopic(kafka, TOPICS.settlements.partitions),
+  [TOPICS.deadLetters.name]: await makeTopic(kafka, TOPICS.settlements.partitions),
 };
 const ownOf = (topic: Topic): Topic => own[topic.name] ?? topic;
 const settlements = ownOf(TOPICS.settlements);
@@ -45,7 +39,7 @@ const offsets: KafkaOffsets = {
   readLag: (topic, _group, ends) => real.readLag(ownOf(topic), settlements.name, ends),
   count: (topic) => real.count(ownOf(topic)),
 };
-const producer = await connectProducer(t);
+const producer = await connectProducer(t, kafka);
 const publisher = createPublisher(producer);
 const built = await build(t, { offsets });
 const { order } = built;
@@ -411,7 +405,7 @@ await t.test('the role goes on while engines are away, and ends when it is told 
 });
 
 await t.test('lag is what lies before the ends and was not committed', async (t) => {
-  const topic = await makeTopic();
+  const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
   const empty = await real.readEnds(topic);
   t.equal(await real.readLag(topic, topic.name, empty), 0, 'an empty topic that nobody reads');
   const messages = Array.from({ length: 50 }, (_, index) => ({ key: `k${index}`, value: '{}' }));

@@ -1,19 +1,26 @@
 /**
- * Goal: a healthy lane is never closed because buyers were answered while Redis was asked about it. Method:
- * the lane monitor itself, with a lane opener whose answer is overtaken by an acknowledgement, as happens
- * under load.
+ * Goal: a healthy lane is never closed because buyers were answered while Redis was asked about it.
+ * Method: the lane monitor itself on a real Redis, which keeps the list of lanes. The lane opener is a
+ * stand-in: an acknowledgement overtakes its answer, as happens under load.
  */
-import { createLogger, createRegistry, systemClock } from '@seckill/runtime';
-import { test } from 'tap';
+import { randomBytes } from 'node:crypto';
+import type { GateState } from '@seckill/contracts';
+import { createRegistry, systemClock } from '@seckill/runtime';
+import { silent } from '@seckill/testing';
+import t, { test } from 'tap';
 import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
-import { Connection } from '../../src/redis/connection.ts';
 import { LaneMonitor, type LaneMonitorDeps } from '../../src/recovery/lane-monitor.ts';
 import type { OpenOptions } from '../../src/recovery/lane-opener.ts';
 import { createGateMetrics } from '../../src/recovery/metrics.ts';
+import { formatLane, LANES_KEY } from '../../src/redis/keys.ts';
+import { listLanes } from '../../src/redis/lane-registry.ts';
+import { build } from '../support/build.ts';
 
-const lane = { saleId: 'pears', lane: 0 };
-/** Never asked. */
-const connection = new Connection('redis://127.0.0.1:1', createLogger('stock', 'silent'));
+// Other tests use the list too.
+const lane = { saleId: `pears-${randomBytes(4).toString('hex')}`, lane: 0 };
+const { connections, connection } = await build(t);
+const forget = () => connection.redis.srem(LANES_KEY, formatLane(lane));
+t.teardown(forget);
 
 interface Seen {
   /** Of the lane, as Redis has it. */
@@ -21,6 +28,8 @@ interface Seen {
   /** Of the sale, as order lists it. */
   saleEpoch?: number;
   onRead?: () => void;
+  /** Of the lane; default: open. */
+  gate?: GateState;
 }
 
 const SEEN = { epoch: 1, sequence: 7, openedSequence: 0 };
@@ -39,26 +48,21 @@ async function watch(marks: HighWaterMarks, seen: Seen = {}): Promise<OpenOption
         seen.onRead?.();
         rounds += 1;
         if (rounds === 2) stop.abort();
-        return { gate: 'open', isLoaded: true, ...(seen.state ?? SEEN) } as never;
+        return { gate: seen.gate ?? 'open', isLoaded: true, ...(seen.state ?? SEEN) } as never;
       },
     },
     orderClient: {
       listSales: async () =>
-        [{ saleId: 'pears', epoch: seen.saleEpoch ?? 1, lanes: 1, mayRetire: false }] as never,
+        [{ saleId: lane.saleId, epoch: seen.saleEpoch ?? 1, lanes: 1, mayRetire: false }] as never,
     },
   };
   const monitor = new LaneMonitor({
     ...options,
-    connections: {
-      find: () => connection,
-      of: () => connection,
-      isMoving: () => false,
-      registry: { redis: { sadd: async () => 0 } } as never,
-    },
+    connections,
     marks,
     clock: systemClock,
     random: () => 0,
-    logger: createLogger('stock', 'silent'),
+    logger: silent,
     metrics: createGateMetrics(createRegistry()),
   });
   monitor.wake(connection, true);
@@ -99,4 +103,13 @@ await test('a lane that another process opened behind it and sold past it is loa
 
 await test('an epoch that was raised in vain is loaded after all', async (t) => {
   t.same((await watch(new HighWaterMarks(), { saleEpoch: 2 }))[0], { distrustedEpoch: 1 });
+});
+
+await test('a lane that is there, and that the list lost, is on the list again; one that is missing is not', async (t) => {
+  await forget();
+  const isListed = async () => (await listLanes(connections)).some(({ saleId }) => saleId === lane.saleId);
+  await watch(new HighWaterMarks(), { gate: 'missing' });
+  t.notOk(await isListed());
+  await watch(new HighWaterMarks());
+  t.ok(await isListed());
 });

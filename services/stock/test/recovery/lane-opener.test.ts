@@ -3,6 +3,7 @@
 // Method: the real gate on a real Redis against an order whose answers the test sets; a process "dies" by an
 // error thrown before one of its steps. Both services, real kills and Kafka: test/faults.
 import { LIMITS, type SnapshotOrder } from '@seckill/contracts';
+import { valuesOf } from '@seckill/testing';
 import { systemClock, type Clock } from '@seckill/runtime';
 import t from 'tap';
 import type { OpeningStep } from '../../src/recovery/deps.ts';
@@ -10,7 +11,6 @@ import { laneKeys, scriptKeys } from '../../src/redis/keys.ts';
 import { keyHashOf } from '../../src/redis/reservation-id.ts';
 import { toSnapshotOrder } from '../support/snapshot.ts';
 import { build, item, until, type Built } from '../support/build.ts';
-import { valuesOf } from '../support/settling.ts';
 
 const STEPS: OpeningStep[] = ['close', 'drain', 'ends', 'snapshot', 'load', 'verdicts', 'opening', 'open'];
 /** The bound on waiting for the relay passes fifty times as fast. */

@@ -4,11 +4,10 @@
 // while Kafka is away); connections are killed, Redis is stopped, paused, emptied and restarted.
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
-import { forwardTcp } from '../../../../test/support/tcp.ts';
+import { forwardTcp, valuesOf } from '@seckill/testing';
 import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
 import { laneKeys, type Lane } from '../../src/redis/keys.ts';
 import { build, item, startRedis, until, type Built } from '../support/build.ts';
-import { valuesOf } from '../support/settling.ts';
 
 /** From the end of a connection until a buyer has units again. Measured: 50 to 70 ms. */
 const SOLD_AGAIN_MS = 200;

@@ -2,9 +2,11 @@
 // Method: a Redis of our own that is paused, killed and started again.
 import { once } from 'node:events';
 import { createLogger, createRedis } from '@seckill/runtime';
+import { silent } from '@seckill/testing';
 import t from 'tap';
 import { Connection } from '../../src/redis/connection.ts';
-import { build, item, silent, startRedis, until } from '../support/build.ts';
+import { laneKeys } from '../../src/redis/keys.ts';
+import { build, item, startRedis, until } from '../support/build.ts';
 
 const engines = await startRedis(t);
 
@@ -58,6 +60,29 @@ await t.test('a batch takes nothing after the deadline that it carries', async (
   const now = answer?.outcome === 'late' ? answer.now : 0;
   t.match(await reserve(item(sale.saleId, { deadline: now + 1_000 })), [{ outcome: 'reserved' }]);
 });
+
+await t.test(
+  'a Redis that lost the script serves nobody until it has it again, and nothing is taken',
+  async (t) => {
+    const { addSale, hand, reserve, connection } = await build(t, { redisUrl: engines.redis });
+    const sale = addSale();
+    await hand(sale);
+    const { redis } = connection;
+    const held = async () =>
+      Number(await redis.hget(laneKeys({ saleId: sale.saleId, lane: 0 }).state, 'b:held'));
+    const heard = { times: 0 };
+    connection.onIdentified(() => {
+      heard.times += 1;
+    });
+    await redis.script('FLUSH');
+    const request = item(sale.saleId, { lines: [{ sku: 'b', quantity: 1 }] });
+    t.same(await reserve(request), [{ outcome: 'sale_unavailable', missing: false }]);
+    t.equal(await held(), 0);
+    await until('it has it again', async () => (await reserve(request))[0]?.outcome === 'reserved');
+    t.equal(await held(), 1);
+    t.equal(heard.times, 0, 'it is no other Redis, whose lanes would be checked');
+  },
+);
 
 await t.test('a batch that fails is logged in one line, without what its buyers sent', async (t) => {
   const lines: unknown[][] = [];

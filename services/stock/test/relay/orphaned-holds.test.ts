@@ -3,6 +3,7 @@
 // Method: holds of a few milliseconds on a real Redis, republished to a real Kafka; a settler ends them.
 import { setTimeout as delay } from 'node:timers/promises';
 import { HEADERS, TOPICS, type SnapshotOrder } from '@seckill/contracts';
+import { connectProducer, createTopics, silent, valuesOf } from '@seckill/testing';
 import { createPublisher, createRegistry, systemClock, type Producer } from '@seckill/runtime';
 import t from 'tap';
 import { fingerprintOf } from '../../src/redis/fingerprint.ts';
@@ -13,16 +14,16 @@ import { OrphanScan, type OrphanScanDeps } from '../../src/relay/orphaned-holds.
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay, LaneRelay, type Chore, type RelayDeps } from '../../src/relay/relay.ts';
 import { createSettle } from '../../src/settler/settlements.ts';
-import { build, item, silent, startRedis, until } from '../support/build.ts';
-import { connectProducer, createTopics, receive } from '../support/kafka.ts';
+import { build, item, startRedis, until } from '../support/build.ts';
+import { kafka, receive } from '../support/kafka.ts';
 import { startStock } from '../support/process.ts';
-import { openSale, reserveMany, valuesOf } from '../support/settling.ts';
+import { openSale, reserveMany } from '../support/settling.ts';
 import { makeReservationId } from '../support/snapshot.ts';
 
 type Send = (record: Parameters<Producer['send']>[0]) => ReturnType<Producer['send']>;
 
-await createTopics(TOPICS.reservations);
-const producer = await connectProducer(t);
+await createTopics(kafka, TOPICS.reservations);
+const producer = await connectProducer(t, kafka);
 const received = await receive(t);
 const built = await build(t);
 const HOLD_MS = 50;

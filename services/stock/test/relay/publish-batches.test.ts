@@ -13,17 +13,18 @@ import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { OrphanScan } from '../../src/relay/orphaned-holds.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { PUBLISH_BYTES_MAX, splitByBytes } from '@seckill/runtime';
+import { connectProducer, createTopics, silent } from '@seckill/testing';
 import { reservationIdOf } from '../../src/redis/hold-record.ts';
 import { LaneRelay } from '../../src/relay/relay.ts';
 import { makeRandoms } from '../../src/redis/reservation-id.ts';
 import { toReserveArguments } from '../../src/reserve/calls.ts';
-import { build, silent, startRedis, until } from '../support/build.ts';
-import { connectProducer, createTopics, receive } from '../support/kafka.ts';
+import { build, startRedis, until } from '../support/build.ts';
+import { kafka, receive } from '../support/kafka.ts';
 
 type Send = (record: Parameters<Producer['send']>[0]) => ReturnType<Producer['send']>;
 
-await createTopics(TOPICS.reservations);
-const producer = await connectProducer(t);
+await createTopics(kafka, TOPICS.reservations);
+const producer = await connectProducer(t, kafka);
 const received = await receive(t);
 // A Redis of our own: a relay process of another test would empty the outbox of the shared one.
 const engines = await startRedis(t);

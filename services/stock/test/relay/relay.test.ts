@@ -12,19 +12,20 @@ import {
   type Producer,
 } from '@seckill/runtime';
 import type { Child } from '@seckill/stack';
+import { connectProducer, createTopics, silent } from '@seckill/testing';
 import t, { type Test } from 'tap';
 import { laneKeys, scriptKeys, type Lane } from '../../src/redis/keys.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay, LaneRelay, type RelayDeps } from '../../src/relay/relay.ts';
-import { build, item, silent, startRedis, until, type Built } from '../support/build.ts';
-import { connectProducer, createTopics, receive } from '../support/kafka.ts';
+import { build, item, startRedis, until, type Built } from '../support/build.ts';
+import { kafka, receive } from '../support/kafka.ts';
 import { startStock } from '../support/process.ts';
 
 type Send = (record: Parameters<Producer['send']>[0]) => ReturnType<Producer['send']>;
 
-await createTopics(TOPICS.reservations);
-const producer = await connectProducer(t);
+await createTopics(kafka, TOPICS.reservations);
+const producer = await connectProducer(t, kafka);
 const received = await receive(t);
 const built = await build(t);
 

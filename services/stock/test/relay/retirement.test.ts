@@ -3,6 +3,7 @@
 // Method: a sale loaded with a window of the past, so that Redis' real clock finds it due; for the races one
 // real command waits until the other side is through.
 import { createPublisher, createRegistry, systemClock } from '@seckill/runtime';
+import { silent, valuesOf } from '@seckill/testing';
 import type { Redis } from 'ioredis';
 import t from 'tap';
 import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
@@ -15,8 +16,8 @@ import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay } from '../../src/relay/relay.ts';
 import { retireLane } from '../../src/relay/retirement.ts';
-import { build, makeControl, silent, startRedis, until } from '../support/build.ts';
-import { openSale, valuesOf } from '../support/settling.ts';
+import { build, makeControl, startRedis, until } from '../support/build.ts';
+import { openSale } from '../support/settling.ts';
 
 const engines = await startRedis(t);
 const built = await build(t, { redisUrl: engines.redis });

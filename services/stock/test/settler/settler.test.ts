@@ -3,27 +3,26 @@
 // Method: real Redis and real Kafka, a topic of its own per test; processes and engines are killed for real.
 import { setTimeout as delay } from 'node:timers/promises';
 import { HEADERS, RESERVATION_SETTLED, TOPICS, type Reservation } from '@seckill/contracts';
+import { connectProducer, createTopics, makeTopic, valuesOf } from '@seckill/testing';
 import { createPublisher, InvariantError, type BatchContext, type IncomingMessage } from '@seckill/runtime';
 import t from 'tap';
 import { formatLane, laneKeys, type Lane } from '../../src/redis/keys.ts';
 import { createSettle, type Settle } from '../../src/settler/settlements.ts';
 import { build, item, startRedis, until, type Built } from '../support/build.ts';
-import { connectProducer, createTopics, receiveLetters } from '../support/kafka.ts';
+import { kafka, receiveLetters } from '../support/kafka.ts';
 import { startStock } from '../support/process.ts';
 import {
   makeSettler,
-  makeTopic,
   openSale,
   publishSettled,
   reserveMany,
   settledMessage,
   startSettler,
-  valuesOf,
   type Verdict,
 } from '../support/settling.ts';
 
-await createTopics(TOPICS.settlements, TOPICS.deadLetters);
-const producer = await connectProducer(t);
+await createTopics(kafka, TOPICS.settlements, TOPICS.deadLetters);
+const producer = await connectProducer(t, kafka);
 const built = await build(t);
 
 const holdsOf = (saleId: string, on: Built = built): Promise<number> =>
@@ -57,7 +56,7 @@ function makeContext(patch: Partial<BatchContext> = {}) {
 }
 
 await t.test('each verdict is applied once, delivered five times and in any order', async (t) => {
-  const topic = await makeTopic();
+  const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
   const saleId = await openSale(built, { channels: [{ id: 'x', cap: 6 }], limitPerBuyer: 6 });
   const request = { channelId: 'x', lines: [{ sku: 'b', quantity: 2 }] };
   const answers = await built.reserve(...[0, 1, 2].map(() => item(saleId, request)));
@@ -108,7 +107,7 @@ await t.test('each verdict is applied once, delivered five times and in any orde
 await t.test(
   'what cannot be understood becomes a dead letter, as it was met, and its neighbours are settled',
   async (t) => {
-    const topic = await makeTopic();
+    const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
     const letters = await receiveLetters(t, topic);
     const saleId = await openSale(built);
     const [first, second, third] = (await reserveMany(built, saleId, 3)) as [
@@ -157,7 +156,7 @@ await t.test(
 );
 
 await t.test('a broken lane raises an alarm and is parked; other sales go on', async (t) => {
-  const topic = await makeTopic();
+  const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
   const letters = await receiveLetters(t, topic);
   const [brokenSale, wholeSale] = [await openSale(built), await openSale(built)];
   const broken = (await reserveMany(built, brokenSale, 2)) as [Reservation, Reservation];
@@ -184,7 +183,7 @@ await t.test('a broken lane raises an alarm and is parked; other sales go on', a
 });
 
 await t.test('while Redis is away it waits and keeps its place; then everything is settled', async (t) => {
-  const topic = await makeTopic();
+  const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
   const engines = await startRedis(t);
   const own = await build(t, { redisUrl: engines.redis });
   const saleId = await openSale(own);
@@ -273,7 +272,7 @@ await t.test('a dead letter is confirmed before the offset passes it', async (t)
 });
 
 await t.test('our own bug ends the role instead of being repeated', async (t) => {
-  const topic = await makeTopic();
+  const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
   const saleId = await openSale(built);
   const [one] = (await reserveMany(built, saleId, 1)) as [Reservation];
   await publishSettled(producer, topic, [settledMessage(one, 'expired')]);

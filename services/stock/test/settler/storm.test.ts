@@ -4,18 +4,12 @@
 // reservations of another item. Prints the figures. The 2 s of INV-5 are for the whole way, which
 // test/invariants/ times; the settler may take half of them after Kafka has confirmed the last.
 import { setTimeout as delay } from 'node:timers/promises';
+import { TOPICS } from '@seckill/contracts';
+import { connectProducer, makeTopic, valuesOf } from '@seckill/testing';
 import t from 'tap';
 import { build, item, until } from '../support/build.ts';
-import { connectProducer } from '../support/kafka.ts';
-import {
-  makeTopic,
-  openSale,
-  publishSettled,
-  reserveMany,
-  settledMessage,
-  startSettler,
-  valuesOf,
-} from '../support/settling.ts';
+import { kafka } from '../support/kafka.ts';
+import { openSale, publishSettled, reserveMany, settledMessage, startSettler } from '../support/settling.ts';
 
 const HOLDS = 2_000;
 /** Four gateways with a call of 16 items every 25 ms or so: at most 2,500 reservations a second. */
@@ -24,11 +18,11 @@ const CALLERS = 4;
 const PAUSE_MS = 25;
 const SETTLER_MS_MAX = 1_000;
 
-const producer = await connectProducer(t);
+const producer = await connectProducer(t, kafka);
 const built = await build(t);
 
 await t.test("2,000 units are for sale again within a second of Kafka's word", async (t) => {
-  const topic = await makeTopic();
+  const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
   const items = [
     { sku: 'a', price: 2_990, total: HOLDS },
     { sku: 'b', price: 10, total: 1_000_000 },

@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { TOPICS } from '@seckill/contracts';
 import { startEngines } from '@seckill/stack';
+import { connectProducer, createTopics } from '@seckill/testing';
 import t, { type Test } from 'tap';
 import { laneKeys, MEMBERS_KEY } from '../../src/redis/keys.ts';
 import type { StockProcess } from '../support/process.ts';
@@ -21,7 +22,7 @@ t.teardown(() => engines.stop());
 process.env['REDIS_URL'] = engines.redis;
 process.env['KAFKA_BROKERS'] = engines.kafka;
 const { build, until } = await import('../support/build.ts');
-const { connectProducer, createTopics } = await import('../support/kafka.ts');
+const { kafka } = await import('../support/kafka.ts');
 const { startStock } = await import('../support/process.ts');
 const { openSale, publishSettled, reserveMany, settledMessage } = await import('../support/settling.ts');
 
@@ -33,8 +34,8 @@ const TAKEOVER_MS = 3_000;
 /** Over twelve partitions: none is without a message. */
 const COUNT = 200;
 
-await createTopics(TOPICS.settlements, TOPICS.deadLetters);
-const producer = await connectProducer(t);
+await createTopics(kafka, TOPICS.settlements, TOPICS.deadLetters);
+const producer = await connectProducer(t, kafka);
 const built = await build(t);
 const members = (): Promise<string[]> => built.connection.redis.smembers(MEMBERS_KEY);
 

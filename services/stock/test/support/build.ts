@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ControlState, ReserveAnswer, ReserveItem } from '@seckill/contracts';
 import {
-  createLogger,
   createRegistry,
   systemClock,
   type Clock,
@@ -11,6 +10,7 @@ import {
   type RedisAddress,
 } from '@seckill/runtime';
 import { startEngines, type Engines } from '@seckill/stack';
+import { silent, untilWithin } from '@seckill/testing';
 import type { Test } from 'tap';
 import { createAnnouncer } from '../../src/announce/announcer.ts';
 import { createApi, type Api } from '../../src/api.ts';
@@ -26,7 +26,8 @@ import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
 
-export const silent = createLogger('test', 'silent');
+/** Most waits here are for what one service does by itself. */
+export const until = untilWithin(10_000);
 
 export interface Built extends Api {
   app: Http;
@@ -68,7 +69,7 @@ export async function build(
   t: Test,
   options: {
     redisUrl?: string;
-    place?: RedisAddress;
+    address?: RedisAddress;
     order?: OrderSide;
     outboxCountMax?: number;
     /** For the audit; without them it finds Kafka away. */
@@ -79,12 +80,12 @@ export async function build(
   } = {},
 ): Promise<Built> {
   const order = options.order ?? (await startOrderSide(t));
-  const place = {
+  const address = {
     url: options.redisUrl ?? process.env['REDIS_URL'] ?? '',
     isCluster: false,
-    ...options.place,
+    ...options.address,
   };
-  const connections = new Connections(place, silent);
+  const connections = new Connections(address, silent);
   await connections.start();
   const [connection] = connections.all();
   if (connection === undefined) throw new Error('never happens: one is started');
@@ -232,17 +233,4 @@ export async function startRedis(t: Test): Promise<Engines> {
   if (shared !== undefined) process.env['REDIS_URL'] = shared;
   t.teardown(() => engines.stop());
   return engines;
-}
-
-/** Asks until it is so; the bound turns a hang into a failure that says what was awaited. */
-export async function until(
-  what: string,
-  isSo: () => Promise<boolean> | boolean,
-  timeoutMs = 10_000,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

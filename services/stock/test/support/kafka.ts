@@ -1,15 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { ReservationCreated, TOPICS, type DeadLetter, type Topic } from '@seckill/contracts';
-import {
-  createKafka,
-  createProducer,
-  startConsumer,
-  type IncomingMessage,
-  type Producer,
-} from '@seckill/runtime';
+import { startConsumer, type IncomingMessage } from '@seckill/runtime';
+import { connectKafka } from '@seckill/testing';
 import type { Test } from 'tap';
 import { Compile } from 'typebox/compile';
-import { silent, until } from './build.ts';
 
 export interface Received extends ReservationCreated {
   partition: number;
@@ -18,42 +12,7 @@ export interface Received extends ReservationCreated {
 }
 
 const isReservationCreated = Compile(ReservationCreated);
-export const kafka = createKafka(
-  { brokers: (process.env['KAFKA_BROKERS'] ?? '').split(',') },
-  'seckill-stock-test',
-  silent,
-);
-
-/** Other tests may use them too, so every test looks at its own sale only. */
-export async function createTopics(...topics: Topic[]): Promise<void> {
-  const admin = kafka.admin();
-  await admin.connect();
-  await admin.createTopics({
-    // It would throw on a broker that has not heard of its new topic yet.
-    waitForLeaders: false,
-    topics: topics.map(({ name, partitions }) => ({
-      topic: name,
-      numPartitions: partitions,
-      replicationFactor: 1,
-    })),
-  });
-  for (const { name } of topics) {
-    await until('every partition has a leader that knows it', () =>
-      admin.fetchTopicOffsets(name).then(
-        () => true,
-        () => false,
-      ),
-    );
-  }
-  await admin.disconnect();
-}
-
-export async function connectProducer(t: Test): Promise<Producer> {
-  const producer = createProducer(kafka);
-  await producer.connect();
-  t.teardown(() => producer.disconnect());
-  return producer;
-}
+export const kafka = connectKafka('stock-test');
 
 /**
  * Undefined for what is no JSON: order's tests put messages of that kind on the same topics, for their intake

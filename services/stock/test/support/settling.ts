@@ -1,13 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import {
   parseReservationId,
   RESERVATION_SETTLED,
-  TOPICS,
   type ControlState,
   type Reservation,
   type ReservationSettled,
   type Topic,
 } from '@seckill/contracts';
+import { silent } from '@seckill/testing';
 import {
   createPublisher,
   createRegistry,
@@ -19,17 +18,10 @@ import type { Test } from 'tap';
 import { createSettlerMetrics, type SettlerMetrics } from '../../src/settler/metrics.ts';
 import { createSettler } from '../../src/settler/role.ts';
 import { consumeSettlements, type Settler, type SettlerDeps } from '../../src/settler/settler.ts';
-import { item, silent, type Built } from './build.ts';
-import { createTopics, kafka } from './kafka.ts';
+import { item, type Built } from './build.ts';
+import { kafka } from './kafka.ts';
 
 export type Verdict = ReservationSettled['verdict'];
-
-/** A topic of the test's own, so that its counts are its own too. */
-export async function makeTopic(): Promise<Topic> {
-  const topic = { ...TOPICS.settlements, name: `test-${randomBytes(8).toString('hex')}` };
-  await createTopics(topic);
-  return topic;
-}
 
 export async function openSale(built: Built, patch: Partial<ControlState> = {}): Promise<string> {
   const sale = built.addSale(patch);
@@ -122,14 +114,4 @@ export async function publishSettled(
   messages: OutgoingMessage[],
 ): Promise<void> {
   await createPublisher(producer).publish(topic, RESERVATION_SETTLED, messages);
-}
-
-/** A counter's values by their labels, joined with a space. */
-export async function valuesOf(counter: {
-  get: () => Promise<{ values: { value: number; labels: object }[] }>;
-}): Promise<Record<string, number>> {
-  const { values } = await counter.get();
-  return Object.fromEntries(
-    values.map(({ value, labels }) => [Object.values(labels).map(String).join(' '), value]),
-  );
 }
