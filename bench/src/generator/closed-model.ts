@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
 import type { ClosedModel, Plan } from './load-plan.ts';
-import type { Recorder } from './latency-recorder.ts';
+import type { LatencyRecorder } from './latency-recorder.ts';
 import type { BenchRequest, RequestMaker } from './requests.ts';
 
 /** The time-out in seconds. A service under saturation answers within one. */
@@ -21,7 +21,7 @@ interface Slot {
 export async function runClosed(
   plan: Plan & { model: ClosedModel },
   maker: RequestMaker,
-  recorder: Recorder,
+  recorder: LatencyRecorder,
   startAt: number,
 ): Promise<void> {
   await sleep(Math.max(0, startAt - performance.now()));

@@ -7,7 +7,7 @@ import { runClosed } from './closed-model.ts';
 import type { FromGenerator, LoadResult, ToGenerator } from './generator-process.ts';
 import { runOpen } from './open-model.ts';
 import { durationOf, type Plan } from './load-plan.ts';
-import { Recorder, type HistoryLine } from './latency-recorder.ts';
+import { LatencyRecorder, type HistoryLine } from './latency-recorder.ts';
 import { RequestMaker } from './requests.ts';
 import { resolveLost } from './resolve.ts';
 
@@ -31,7 +31,7 @@ const tell = (message: FromGenerator): void => {
 };
 
 async function run(plan: Plan): Promise<void> {
-  const recorder = new Recorder(
+  const recorder = new LatencyRecorder(
     (sample) => {
       tell({ kind: 'sample', sample });
     },
@@ -87,7 +87,7 @@ function startSignal(): Promise<number> {
   });
 }
 
-function startTicks(recorder: Recorder, startAt: number, durationMs: number): { stop: () => void } {
+function startTicks(recorder: LatencyRecorder, startAt: number, durationMs: number): { stop: () => void } {
   let second = 0;
   const tick = () => {
     recorder.tick(second);
@@ -130,7 +130,7 @@ function measureSelf(from: number, to: number): Promise<{ utilization: number }>
   });
 }
 
-function resultOf(plan: Plan, recorder: Recorder, lost: number, utilization: number): LoadResult {
+function resultOf(plan: Plan, recorder: LatencyRecorder, lost: number, utilization: number): LoadResult {
   const { sent, answered, dropped, late, samples, window, whole, acceptedByRepeat } = recorder;
   if (plan.model.kind === 'closed') {
     // autocannon does not report time-outs. One request of each connection is cut when autocannon stops.

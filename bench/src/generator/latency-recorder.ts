@@ -59,7 +59,7 @@ export interface Window {
 }
 
 /** Records everything that was sent and heard. The recorder judges nothing. */
-export class Recorder {
+export class LatencyRecorder {
   readonly history: HistoryLine[] = [];
   readonly samples: Sample[] = [];
   /** The measured part, from which rates and thresholds are taken. */

@@ -3,7 +3,7 @@ import { Pool, type Dispatcher } from 'undici';
 import { planArrivals } from './arrivals.ts';
 import type { OpenModel, Plan } from './load-plan.ts';
 import { seededRandom } from '../random.ts';
-import type { Recorder } from './latency-recorder.ts';
+import type { LatencyRecorder } from './latency-recorder.ts';
 import type { BenchRequest, RequestMaker } from './requests.ts';
 
 /**
@@ -22,7 +22,7 @@ const TIMEOUT_MS = 10_000;
 export async function runOpen(
   plan: Plan & { model: OpenModel },
   maker: RequestMaker,
-  recorder: Recorder,
+  recorder: LatencyRecorder,
   startAt: number,
 ): Promise<void> {
   const { arrivals, connections, inFlightMax } = plan.model;

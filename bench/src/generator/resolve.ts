@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { dispatch } from './open-model.ts';
-import type { Recorder } from './latency-recorder.ts';
+import type { LatencyRecorder } from './latency-recorder.ts';
 import type { BenchRequest } from './requests.ts';
 
 /**
@@ -16,7 +16,11 @@ const CONCURRENCY = 32;
  * Does what a client should do: repeats a reservation without an answer, with its key, until there is an
  * answer. INV-2 and INV-4 are judged by these answers. Payments and readings are not repeated.
  */
-export async function resolveLost(url: string, lost: BenchRequest[], recorder: Recorder): Promise<void> {
+export async function resolveLost(
+  url: string,
+  lost: BenchRequest[],
+  recorder: LatencyRecorder,
+): Promise<void> {
   const pool = new Pool(url, { connections: CONCURRENCY, pipelining: 1 });
   const queue = lost.filter(({ kind }) => kind !== 'browse');
   const work = async () => {
@@ -28,7 +32,7 @@ export async function resolveLost(url: string, lost: BenchRequest[], recorder: R
   await pool.destroy();
 }
 
-async function resolveOne(pool: Pool, request: BenchRequest, recorder: Recorder): Promise<void> {
+async function resolveOne(pool: Pool, request: BenchRequest, recorder: LatencyRecorder): Promise<void> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const heard = await new Promise<{ status: number; body: string } | undefined>((resolve) => {
       dispatch(pool, request, resolve);

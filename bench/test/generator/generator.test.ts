@@ -12,7 +12,7 @@ import { planArrivals } from '../../src/generator/arrivals.ts';
 import { startGenerator, type LoadResult } from '../../src/generator/generator-process.ts';
 import type { Plan } from '../../src/generator/load-plan.ts';
 import { seededRandom } from '../../src/random.ts';
-import { Recorder } from '../../src/generator/latency-recorder.ts';
+import { LatencyRecorder } from '../../src/generator/latency-recorder.ts';
 
 const SECRET = 'a secret of the stub, 32 characters';
 const ATTEMPTS_MAX = 4;
@@ -221,7 +221,7 @@ await t.test(
 );
 
 await t.test('an answer that says "perhaps" is an answer, and no rejection: it is asked again', async (t) => {
-  const recorder = new Recorder(
+  const recorder = new LatencyRecorder(
     () => undefined,
     () => undefined,
   );

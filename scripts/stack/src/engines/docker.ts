@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { startChild } from '../machine/children.ts';
 import { untilReady } from './engine.ts';
-import type { EngineKind, EngineName, Launched, Place } from './engine.ts';
+import type { EngineKind, EngineName, Launched, StartContext } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { ROOT } from '../names.ts';
 import { findProgram, run, tailOf } from '../machine/programs.ts';
@@ -41,10 +41,10 @@ export function imageOf(engine: EngineName): string {
   return image;
 }
 
-async function pull(image: string, place: Place): Promise<void> {
+async function pull(image: string, context: StartContext): Promise<void> {
   if ((await run('docker', ['image', 'inspect', image], { timeoutMs: INFO_MS })).ok) return;
   const task = run('docker', ['pull', '-q', image], { timeoutMs: PULL_MS });
-  const { ok, stderr } = await withProgress(`docker pull ${image}`, place.log, task);
+  const { ok, stderr } = await withProgress(`docker pull ${image}`, context.log, task);
   if (!ok) throw new StackError('SECKILL_STACK_ENGINE', tailOf(stderr, 1));
 }
 
@@ -52,26 +52,26 @@ async function pull(image: string, place: Place): Promise<void> {
  * Starts a container. Throws when the image cannot be had or the container does not come up. The caller then
  * tries the next way.
  */
-export async function startContainer(kind: EngineKind, place: Place): Promise<Launched> {
+export async function startContainer(kind: EngineKind, context: StartContext): Promise<Launched> {
   const image = imageOf(kind.name);
-  await pull(image, place);
+  await pull(image, context);
   const { port, env, command, url } = await kind.container();
   const hostPort = url.slice(url.lastIndexOf(':') + 1).split('/')[0] ?? '';
   // Secrets go by file, so that no process list shows them.
-  const envFile = `${place.folder}.env`;
+  const envFile = `${context.folder}.env`;
   const lines = Object.entries(env).map(([key, value]) => `${key}=${value}`);
   writeFileSync(envFile, `${lines.join('\n')}\n`, { mode: 0o600 });
-  const options = ['--rm', '-i', '--label', `seckill.stack=${place.stack}`, '--env-file', envFile];
+  const options = ['--rm', '-i', '--label', `seckill.stack=${context.stack}`, '--env-file', envFile];
   const ports = ['-p', `127.0.0.1:${hostPort}:${port}`, '--entrypoint', 'sh'];
   const child = await startChild({
     name: kind.name,
     command: 'docker',
     args: ['run', ...options, ...ports, image, '-c', `${LEASH} ${command}`],
     env: process.env,
-    output: { file: place.logFile },
+    output: { file: context.logFile },
     holdStdin: true,
     stopMs: 15_000,
   });
-  await untilReady(kind, { url, child }, place.logFile, READY_MS);
+  await untilReady(kind, { url, child }, context.logFile, READY_MS);
   return { url, child };
 }

@@ -33,18 +33,18 @@ export async function startProgram(
   log: Log,
 ): Promise<Running> {
   for (let attempt = 1; ; attempt += 1) {
-    const place = {
+    const context = {
       stack,
       folder: join(folder, `${kind.name}-${attempt}`),
       logFile: join(folder, `${kind.name}.log`),
       log,
     };
     try {
-      const { launch } = await program.prepare(place);
+      const { launch } = await program.prepare(context);
       return { origin: program.origin, launch, ...(await launch()) };
     } catch (error) {
       if (attempt === ATTEMPTS_MAX || !isPortTaken(error)) throw error;
-      rmSync(place.logFile, { force: true });
+      rmSync(context.logFile, { force: true });
     }
   }
 }
@@ -71,9 +71,14 @@ export async function startEngine(
   const given = process.env[kind.variable];
   if (given !== undefined && given !== '') return { url: given, origin: 'environment', child: undefined };
   if (hasDocker) {
-    const place = { stack, folder: join(folder, kind.name), logFile: join(folder, `${kind.name}.log`), log };
+    const context = {
+      stack,
+      folder: join(folder, kind.name),
+      logFile: join(folder, `${kind.name}.log`),
+      log,
+    };
     try {
-      return { origin: 'docker', ...(await startContainer(kind, place)) };
+      return { origin: 'docker', ...(await startContainer(kind, context)) };
     } catch (error) {
       log(`${kind.name} not from Docker: ${textOf(error).split('\n')[0] ?? ''}`);
     }

@@ -13,7 +13,7 @@ export type EngineName = 'redis' | 'kafka' | 'postgres';
 export const ENGINE_NAMES: EngineName[] = ['redis', 'kafka', 'postgres'];
 
 /** Where one start may write, and what the engine shall be called. */
-export interface Place {
+export interface StartContext {
   stack: string;
   /** The folder is fresh for each attempt. */
   folder: string;
@@ -26,10 +26,10 @@ export interface Launched {
   child: Child;
 }
 
-/** A way to run an engine on this machine. A second `launch` in the same place starts on the same data. */
+/** A way to run an engine on this machine. A second `launch` of one preparation starts on the same data. */
 export interface Program {
   origin: string;
-  prepare(place: Place): Promise<{ launch: () => Promise<Launched> }>;
+  prepare(context: StartContext): Promise<{ launch: () => Promise<Launched> }>;
 }
 
 export interface Container {

@@ -10,7 +10,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import { cached, fillCache } from '../machine/cache.ts';
 import { startChild } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
-import type { EngineKind, Place, Program } from './engine.ts';
+import type { EngineKind, StartContext, Program } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { canInstallPackages, installPackages } from '../machine/install.ts';
 import { findMock } from './mock-kafka.ts';
@@ -124,7 +124,7 @@ const asItIs: Extend = async () => ({ settings: {}, format: [], java: [] });
 async function prepare(
   java: string,
   jars: string,
-  { folder, logFile }: Place,
+  { folder, logFile }: StartContext,
   extend: Extend,
 ): Promise<Awaited<ReturnType<Program['prepare']>>> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -193,7 +193,10 @@ async function find(extend: Extend): Promise<Program | undefined> {
   for (const [jars, origin] of places) {
     const version = jars === undefined ? undefined : brokerVersion(jars);
     if (jars === undefined || version === undefined) continue;
-    return { origin: `${origin} kafka ${version}`, prepare: (place) => prepare(java, jars, place, extend) };
+    return {
+      origin: `${origin} kafka ${version}`,
+      prepare: (context) => prepare(java, jars, context, extend),
+    };
   }
   return undefined;
 }

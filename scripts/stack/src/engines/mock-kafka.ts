@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild } from '../machine/children.ts';
 import { engineEnv } from './engine.ts';
-import type { Place, Program } from './engine.ts';
+import type { StartContext, Program } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { installPackages } from '../machine/install.ts';
 import { findProgram } from '../machine/programs.ts';
@@ -21,7 +21,7 @@ const WARNING = `
 
 async function prepare(
   kcat: string,
-  { folder, logFile, log }: Place,
+  { folder, logFile, log }: StartContext,
 ): Promise<Awaited<ReturnType<Program['prepare']>>> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return {
@@ -51,5 +51,5 @@ async function prepare(
 export async function findMock(log: Log): Promise<Program | undefined> {
   if (findProgram('kcat') === undefined) await installPackages(['kcat'], log);
   const kcat = findProgram('kcat');
-  return kcat === undefined ? undefined : { origin: 'mock', prepare: (place) => prepare(kcat, place) };
+  return kcat === undefined ? undefined : { origin: 'mock', prepare: (context) => prepare(kcat, context) };
 }

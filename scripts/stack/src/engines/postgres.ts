@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { cached, fillCache } from '../machine/cache.ts';
 import { startChild } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
-import type { EngineKind, Place, Program } from './engine.ts';
+import type { EngineKind, StartContext, Program } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { isTraversable } from '../machine/folders.ts';
 import { installPackages, npmCommand } from '../machine/install.ts';
@@ -97,7 +97,7 @@ async function makeDatabase(bin: string, data: string, user: User, password: str
 
 async function prepare(
   bin: string,
-  { folder, logFile }: Place,
+  { folder, logFile }: StartContext,
 ): Promise<Awaited<ReturnType<Program['prepare']>>> {
   const user = await postgresUser();
   if (user.uid !== undefined && !isTraversable(bin)) {
@@ -114,13 +114,13 @@ async function prepare(
   const [port] = (await freePorts(1)) as [number];
   const url = `postgres://seckill:${password}@127.0.0.1:${port}/seckill`;
   // There is no Unix socket, because its default folder is shared by all stacks of the machine.
-  const place = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories='];
+  const address = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories='];
   return {
     async launch() {
       const child = await startChild({
         name: 'postgres',
         command: join(bin, 'postgres'),
-        args: ['-D', data, ...[...place, ...SETTINGS].flatMap((setting) => ['-c', setting])],
+        args: ['-D', data, ...[...address, ...SETTINGS].flatMap((setting) => ['-c', setting])],
         env: engineEnv(),
         cwd: folder,
         output: { file: logFile },
@@ -139,7 +139,7 @@ async function programAt(bin: string, origin: string): Promise<Program | undefin
   const { stdout } = await run(join(bin, 'postgres'), ['--version'], { timeoutMs: 5_000 });
   const version = /(\d+)[.\w]*/.exec(stdout);
   if (version === null || Number(version[1]) < MAJOR_MIN) return undefined;
-  return { origin: `${origin} postgres ${version[0]}`, prepare: (place) => prepare(bin, place) };
+  return { origin: `${origin} postgres ${version[0]}`, prepare: (context) => prepare(bin, context) };
 }
 
 /** The folder of this platform's npm package, which has its programs in native/bin. */

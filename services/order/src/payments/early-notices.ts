@@ -10,29 +10,29 @@ const WAITING_MAX = 5_000;
 
 interface Waiting {
   notice: Notice;
-  resolve: (isKept: boolean) => void;
+  resolve: (isStored: boolean) => void;
   reject: (error: unknown) => void;
 }
 
 /**
- * Keeps notices that came before their orders, all that wait in one go. One by one, each would bring the
+ * Stores notices that came before their orders, all that wait in one go. One by one, each would bring the
  * intake to a halt for itself, at the very moment when a whole crowd has reserved and pays: about 20 a second
  * instead of thousands.
  */
 export class EarlyNotices {
-  readonly #keep: (notices: Notice[]) => Promise<boolean[]>;
+  readonly #store: (notices: Notice[]) => Promise<boolean[]>;
   #waiting: Waiting[] = [];
   #isRunning = false;
 
-  constructor(keep: (notices: Notice[]) => Promise<boolean[]>) {
-    this.#keep = keep;
+  constructor(store: (notices: Notice[]) => Promise<boolean[]>) {
+    this.#store = store;
   }
 
   /**
-   * @returns false when the order has arrived meanwhile, and the notice was not kept.
+   * @returns false when the order has arrived meanwhile, and the notice was not stored.
    * @throws Problem `overloaded`; Postgres' own error.
    */
-  keep(notice: Notice): Promise<boolean> {
+  store(notice: Notice): Promise<boolean> {
     if (this.#waiting.length >= WAITING_MAX) return Promise.reject(new Problem('overloaded'));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ notice, resolve, reject });
@@ -45,8 +45,8 @@ export class EarlyNotices {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, BATCH_COUNT_MAX);
       try {
-        const isKept = await this.#keep(batch.map(({ notice }) => notice));
-        for (const [index, { resolve }] of batch.entries()) resolve(isKept[index] === true);
+        const isStored = await this.#store(batch.map(({ notice }) => notice));
+        for (const [index, { resolve }] of batch.entries()) resolve(isStored[index] === true);
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }

@@ -12,7 +12,7 @@ import { endOrders } from '../ledger/settlement.ts';
 
 /**
  * Any number, the same in every process. Intake transactions share this lock, from before their first look
- * until their commit; whoever keeps an early notice holds it alone. Either the notice sees the row, or the
+ * until their commit; whoever stores an early notice holds it alone. Either the notice sees the row, or the
  * intake sees the notice, and no order needs a lock before it exists (D25).
  */
 const EARLY_NOTICE_LOCK_KEY = 5_471_338;
@@ -27,24 +27,24 @@ export async function shareEarlyNoticeLock(client: PoolClient): Promise<void> {
 }
 
 /**
- * Keeps the notice, and applies it if its order is there.
- * @returns undefined when there is no order yet: nothing is kept then.
+ * Stores the notice, and applies it if its order is there.
+ * @returns undefined when there is no order yet: nothing is stored then.
  */
 export async function applyNotice(client: PoolClient, notice: Notice): Promise<Application | undefined> {
   // Locked first: notices of one order come one after another, and the end of the order is decided below.
   const { rowCount } = await client.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [notice.orderId]);
   if (rowCount === 0) return undefined;
-  const [kept] = await keepNotices(client, [notice]);
-  if (kept !== undefined && kept.application.result !== 'recorded') return kept.application;
-  const applied = await applyKeptNotices(client, [notice.orderId]);
+  const [stored] = await storeNotices(client, [notice]);
+  if (stored !== undefined && stored.application.result !== 'recorded') return stored.application;
+  const applied = await applyEarlyNotices(client, [notice.orderId]);
   return applied.find((one) => identify(one) === identify(notice))?.application;
 }
 
 /**
- * Keeps notices that came before their orders.
+ * Stores notices that came before their orders.
  * @returns false for each whose order has arrived meanwhile; that one is to be applied.
  */
-export async function keepEarlyNotices(pool: Pool, notices: Notice[]): Promise<boolean[]> {
+export async function storeEarlyNotices(pool: Pool, notices: Notice[]): Promise<boolean[]> {
   return transaction(pool, async (client) => {
     await client.query(`SET LOCAL lock_timeout = ${EARLY_NOTICE_LOCK_MS}`);
     await client.query('SELECT pg_advisory_xact_lock($1)', [EARLY_NOTICE_LOCK_KEY]);
@@ -52,7 +52,7 @@ export async function keepEarlyNotices(pool: Pool, notices: Notice[]): Promise<b
       notices.map(({ orderId }) => orderId),
     ]);
     const arrived = new Set(rows.map(({ id }) => id));
-    await keepNotices(
+    await storeNotices(
       client,
       notices.filter(({ orderId }) => !arrived.has(orderId)),
     );
@@ -63,8 +63,8 @@ export async function keepEarlyNotices(pool: Pool, notices: Notice[]): Promise<b
 /** Keeps a notice that pays for what was never one of our orders: its money is due for refund. */
 export async function refundNotice(pool: Pool, notice: Notice): Promise<Application> {
   return transaction(pool, async (client) => {
-    const [kept] = await keepNotices(client, [notice]);
-    if (kept?.application.result === 'refund_due') return kept.application;
+    const [stored] = await storeNotices(client, [notice]);
+    if (stored?.application.result === 'refund_due') return stored.application;
     const application = { result: 'refund_due', isNew: true, reason: 'unknown_order' } as const;
     await updatePayments(client, [{ ...notice, application }]);
     return application;
@@ -78,7 +78,7 @@ interface PaymentRow {
   currency: string;
 }
 
-interface KeptRow extends PaymentRow {
+interface StoredRow extends PaymentRow {
   result: 'paid' | 'refund_due' | 'recorded';
   refund_reason: RefundReason | null;
 }
@@ -87,9 +87,9 @@ interface KeptRow extends PaymentRow {
  * Counts a repeat; what was decided about it stays. Rows are written in the order of their key, so that no
  * two deadlock.
  */
-async function keepNotices(client: PoolClient, notices: Notice[]): Promise<Applied[]> {
+async function storeNotices(client: PoolClient, notices: Notice[]): Promise<Applied[]> {
   if (notices.length === 0) return [];
-  const { rows } = await client.query<KeptRow>(
+  const { rows } = await client.query<StoredRow>(
     `INSERT INTO payments (payment_id, order_id, amount, currency, provider_timestamp, notices, result)
      SELECT payment_id, order_id, amount, currency, min(provider_timestamp), count(*), 'recorded'
      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[])
@@ -111,7 +111,7 @@ async function keepNotices(client: PoolClient, notices: Notice[]): Promise<Appli
 }
 
 /** As an earlier notice left it. */
-function toApplication({ result, refund_reason: reason }: KeptRow): Application {
+function toApplication({ result, refund_reason: reason }: StoredRow): Application {
   if (reason !== null) return { result: 'refund_due', isNew: false, reason };
   return result === 'paid' ? { result, isNew: false } : { result: 'recorded' };
 }
@@ -123,10 +123,10 @@ interface UnappliedRow extends PaymentRow {
 }
 
 /**
- * Applies the notices that are kept for these orders and not applied yet, oldest first. The caller has locked
- * or inserted the orders, so expiry cannot act before.
+ * Applies the notices that are stored for these orders and not applied yet, oldest first. The caller has
+ * locked or inserted the orders, so expiry cannot act before.
  */
-export async function applyKeptNotices(client: PoolClient, orderIds: string[]): Promise<Applied[]> {
+export async function applyEarlyNotices(client: PoolClient, orderIds: string[]): Promise<Applied[]> {
   if (orderIds.length === 0) return [];
   const { rows } = await client.query<UnappliedRow>(
     `SELECT payment_id, order_id, payments.amount, payments.currency, orders.status AS order_status,
@@ -162,7 +162,7 @@ export async function payNewOrders(
   client: PoolClient,
   orders: { id: string; amount: number }[],
 ): Promise<Applied[]> {
-  const applied = await applyKeptNotices(
+  const applied = await applyEarlyNotices(
     client,
     orders.map(({ id }) => id),
   );
@@ -173,7 +173,7 @@ export async function payNewOrders(
     `SELECT id, currency FROM orders WHERE id = ANY ($1::text[]) AND status = 'pending' AND amount = 0`,
     [freeIds],
   );
-  await keepNotices(
+  await storeNotices(
     client,
     rows.map(({ id, currency }) => ({
       paymentId: `free-${id}`,
@@ -183,7 +183,7 @@ export async function payNewOrders(
       providerTimestamp: 'free',
     })),
   );
-  const confirmed = await applyKeptNotices(
+  const confirmed = await applyEarlyNotices(
     client,
     rows.map(({ id }) => id),
   );

@@ -1,7 +1,7 @@
 import { parseReservationId, type PaymentNotification, type PaymentResult } from '@seckill/contracts';
 import { invariant, transaction, type Logger, type Pool } from '@seckill/runtime';
 import type { SharedMetrics } from '../metrics.ts';
-import { applyNotice, keepEarlyNotices, refundNotice } from './payment-store.ts';
+import { applyNotice, storeEarlyNotices, refundNotice } from './payment-store.ts';
 import type { Application, Applied, Notice } from './payment.ts';
 import { EarlyNotices } from './early-notices.ts';
 
@@ -16,14 +16,14 @@ export interface PaymentsDeps {
 /** One for the first look, and one after its order arrived meanwhile. An order that is there stays. */
 const ATTEMPTS_MAX = 2;
 
-/** Takes notices of payments, in any order and any number. Every notice is kept. */
+/** Takes notices of payments, in any order and any number. Every notice is stored. */
 export class Payments {
   readonly #deps: PaymentsDeps;
   readonly #earlyNotices: EarlyNotices;
 
   constructor(deps: PaymentsDeps) {
     this.#deps = deps;
-    this.#earlyNotices = new EarlyNotices((notices) => keepEarlyNotices(deps.pool, notices));
+    this.#earlyNotices = new EarlyNotices((notices) => storeEarlyNotices(deps.pool, notices));
   }
 
   /**
@@ -48,7 +48,7 @@ export class Payments {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const application = await transaction(pool, (client) => applyNotice(client, notice));
       if (application !== undefined) return application;
-      if (await this.#earlyNotices.keep(notice)) return { result: 'recorded' };
+      if (await this.#earlyNotices.store(notice)) return { result: 'recorded' };
     }
     invariant(false, `order ${notice.orderId} was there, and is not`);
   }
