@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { untilWithin } from '@seckill/testing';
 import { ROOT } from '../src/names.ts';
 
 export const DIST = join(ROOT, 'scripts/stack/dist');
@@ -40,14 +40,8 @@ export function start(command: string, args: string[], env = cleanEnv(), cwd = R
   return { child, pid: child.pid ?? 0, text: () => text, exited };
 }
 
-/** Waits for a condition, not for time. Throws with `what` after `timeoutMs`. */
-export async function until(what: string, isTrue: () => boolean, timeoutMs = 30_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!isTrue()) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`);
-    await sleep(50);
-  }
-}
+/** A busy machine starts processes slowly. */
+export const until = untilWithin(30_000);
 
 /** Waits for words of a program. Throws with all it said when it ends before, or after `timeoutMs`. */
 export async function untilSays(ran: Ran, words: string, timeoutMs = 60_000): Promise<void> {
