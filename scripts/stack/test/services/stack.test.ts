@@ -7,11 +7,11 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, wri
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { test } from 'tap';
-import { readStack } from '../src/info.ts';
-import { signToken } from '../src/services/jwt.ts';
-import { folderOf } from '../src/names.ts';
-import { startStack } from '../src/services/stack.ts';
-import { cleanEnv, DIST, foldersOf, livingOf, start, treeOf, until, untilSays } from './support.ts';
+import { readStack } from '../../src/info.ts';
+import { signToken } from '../../src/services/jwt.ts';
+import { folderOf } from '../../src/names.ts';
+import { startStack } from '../../src/services/stack.ts';
+import { cleanEnv, DIST, foldersOf, livingOf, start, treeOf, until, untilSays } from '../support.ts';
 
 // Two whole systems, one after the other.
 t.setTimeout(400_000);

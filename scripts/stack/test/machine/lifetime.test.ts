@@ -6,9 +6,9 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { folderOf } from '../src/names.ts';
-import { cleanEnv, DIST, foldersOf, killAll, livingOf, start, treeOf, until, untilSays } from './support.ts';
-import type { Ran } from './support.ts';
+import { folderOf } from '../../src/names.ts';
+import { cleanEnv, DIST, foldersOf, killAll, livingOf, start, treeOf, until, untilSays } from '../support.ts';
+import type { Ran } from '../support.ts';
 
 const TWO = ['--only', 'redis,postgres'];
 

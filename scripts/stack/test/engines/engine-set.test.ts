@@ -9,8 +9,8 @@ import kafkajs from 'kafkajs';
 import type { KafkaMessage } from 'kafkajs';
 import pg from 'pg';
 import { test } from 'tap';
-import { startEngines } from '../src/engines/engine-set.ts';
-import type { Engines } from '../src/engines/engine-set.ts';
+import { startEngines } from '../../src/engines/engine-set.ts';
+import type { Engines } from '../../src/engines/engine-set.ts';
 
 // CommonJS whose names Node does not all see.
 const { ConfigResourceTypes, Kafka, logLevel } = kafkajs;

@@ -19,12 +19,12 @@ import { dirname, join } from 'node:path';
 import { decodeJwt, jwtVerify } from 'jose';
 import { test } from 'tap';
 import type { Test } from 'tap';
-import { tryClaimFile } from '../src/machine/claims.ts';
-import { imageOf } from '../src/engines/docker.ts';
-import { signToken } from '../src/services/jwt.ts';
-import { folderOf, ROOT } from '../src/names.ts';
-import { cleanEnv, DIST, foldersOf, start, untilSays } from './support.ts';
-import type { Ran } from './support.ts';
+import { tryClaimFile } from '../../src/machine/claims.ts';
+import { imageOf } from '../../src/engines/docker.ts';
+import { signToken } from '../../src/services/jwt.ts';
+import { folderOf, ROOT } from '../../src/names.ts';
+import { cleanEnv, DIST, foldersOf, start, untilSays } from '../support.ts';
+import type { Ran } from '../support.ts';
 
 let count = 0;
 

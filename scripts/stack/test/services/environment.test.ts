@@ -4,7 +4,7 @@
  */
 import { ConfigReader } from '@seckill/runtime';
 import { test } from 'tap';
-import { makeEnvironment } from '../src/services/environment.ts';
+import { makeEnvironment } from '../../src/services/environment.ts';
 
 const SECRETS = ['JWT_SECRET', 'WEBHOOK_SECRETS', 'GATEWAY_TOKEN', 'ORDER_TOKEN', 'STOCK_TOKEN'];
 const ENGINES = { redis: 'redis://127.0.0.1:1', kafka: '127.0.0.1:2', postgres: 'postgres://127.0.0.1:3/d' };
