@@ -11,6 +11,7 @@ export * from './messages.ts';
 export * from './money.ts';
 export * from './order.ts';
 export * from './outcomes.ts';
+export * from './page.ts';
 export * from './payment.ts';
 export * from './problems.ts';
 export * from './reservation.ts';

@@ -3,6 +3,7 @@ import { ChannelId, ReservationId, SaleId } from './ids.ts';
 import { Instant } from './instant.ts';
 import { Money } from './money.ts';
 import { LIMITS } from './limits.ts';
+import { pageCursor, PageLimit } from './page.ts';
 import { Line } from './reservation.ts';
 
 export const OrderStatus = Type.Union([
@@ -40,9 +41,8 @@ export const OrdersQuery = Type.Object(
   {
     saleId: Type.Optional(SaleId),
     status: Type.Optional(OrderStatus),
-    // A query is text, and nothing is coerced: 1 to 100, written one way only.
-    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$' })),
-    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 4 * LIMITS.reservationIdLengthMax })),
+    limit: Type.Optional(PageLimit),
+    cursor: Type.Optional(pageCursor(4 * LIMITS.reservationIdLengthMax)),
   },
   { additionalProperties: false },
 );

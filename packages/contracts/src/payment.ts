@@ -1,6 +1,8 @@
 import { Type, type Static } from 'typebox';
-import { Instant } from './instant.ts';
+import { SaleId } from './ids.ts';
+import { Instant, InstantInput } from './instant.ts';
 import { Money } from './money.ts';
+import { pageCursor, PageLimit } from './page.ts';
 import { plainText } from './text.ts';
 
 /** Providers choose their ids: anything printable of one line. */
@@ -81,6 +83,22 @@ export const Refund = Type.Object({
 });
 export type Refund = Static<typeof Refund>;
 
+const PAGE = { limit: Type.Optional(PageLimit), cursor: Type.Optional(pageCursor(100)) };
+
+/** The query of the list of refunds. */
+export const RefundsQuery = Type.Object(
+  {
+    state: Type.Optional(Type.Union([Type.Literal('due'), Type.Literal('done')])),
+    saleId: Type.Optional(SaleId),
+    /** The money was due from then on. */
+    since: Type.Optional(InstantInput),
+    /** And before then. */
+    until: Type.Optional(InstantInput),
+    ...PAGE,
+  },
+  { additionalProperties: false },
+);
+
 export const RefundPage = Type.Object({
   data: Type.Array(Refund),
   nextCursor: Type.Optional(Type.String()),
@@ -108,6 +126,15 @@ export const KeptNotice = Type.Object({
   reference: Type.Optional(Type.String()),
 });
 export type KeptNotice = Static<typeof KeptNotice>;
+
+/** The query of the list of kept notices. */
+export const NoticesQuery = Type.Object(
+  {
+    state: Type.Optional(Type.Union([Type.Literal('kept'), Type.Literal('replayed'), Type.Literal('done')])),
+    ...PAGE,
+  },
+  { additionalProperties: false },
+);
 
 export const KeptNoticePage = Type.Object({
   data: Type.Array(KeptNotice),

@@ -4,7 +4,9 @@ import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
 import type { ApiDeps, Authenticate, RouteDeps } from './deps.ts';
 import { logRequests } from './request-log.ts';
+import { collectRoutes } from './openapi/document.ts';
 import { auditRoute } from './routes/audit.ts';
+import { contractRoutes } from './routes/contract.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
@@ -15,6 +17,7 @@ import { shedLoad } from './limits/shedding.ts';
 /** Assembles the public API; never listens. */
 export async function createApp(deps: ApiDeps): Promise<Http> {
   const app = createHttp(deps);
+  const routes = collectRoutes(app);
   // Fastify wants the shape declared once; the hook below puts the real value in.
   app.decorateRequest('identity', null as unknown as Identity);
 
@@ -53,6 +56,8 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   reservationRoutes(app, routeDeps);
   orderRoutes(app, routeDeps);
   paymentRoutes(app, routeDeps);
+  // As a plugin, because the plugins before have registered all of their routes by then.
+  await app.register((scope) => contractRoutes(scope, routeDeps, routes));
   return app;
 }
 

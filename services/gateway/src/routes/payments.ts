@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { LIMITS, RefundDone } from '@seckill/contracts';
+import { LIMITS, NoticesQuery, RefundDone, RefundsQuery } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
@@ -12,7 +12,7 @@ import { traceOf } from '../upstream/trace.ts';
  */
 const WEBHOOK_ID_LENGTH_MAX = 255;
 
-/** Order reads the query of a list and refuses what it does not know. For a notice the query says nothing. */
+/** A notice is money, and its query says nothing. */
 const AnyQuery = Type.Object({});
 
 export function paymentRoutes(app: Http, services: RouteDeps): void {
@@ -78,8 +78,8 @@ function shorten(webhookId: string): string {
 
 /** What needs a person: notices that were not understood, and money to be given back. */
 function operatorRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): void {
-  const list = { onRequest: authenticateAdmin, schema: { querystring: AnyQuery } };
-  app.get('/v1/notices', list, async (request, reply) => {
+  const notices = { onRequest: authenticateAdmin, schema: { querystring: NoticesQuery } };
+  app.get('/v1/notices', notices, async (request, reply) => {
     reply.header('cache-control', 'no-store');
     return order.notices(queryOf(request.url), traceOf(request));
   });
@@ -93,7 +93,8 @@ function operatorRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): voi
     },
   );
 
-  app.get('/v1/refunds', list, async (request, reply) => {
+  const refunds = { onRequest: authenticateAdmin, schema: { querystring: RefundsQuery } };
+  app.get('/v1/refunds', refunds, async (request, reply) => {
     reply.header('cache-control', 'no-store');
     return order.refunds(queryOf(request.url), traceOf(request));
   });

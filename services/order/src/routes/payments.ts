@@ -1,34 +1,9 @@
-import { InstantInput, LIMITS, parseInstant, RefundDone, SaleId } from '@seckill/contracts';
+import { LIMITS, NoticesQuery, parseInstant, RefundDone, RefundsQuery } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Notices } from '../payments/notices.ts';
 import type { Refunds } from '../payments/refunds.ts';
 import { refuse } from '../sales/sale-definition.ts';
-
-const Page = {
-  // A query is text, and nothing is coerced: 1 to 100, written one way only.
-  limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$' })),
-  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
-};
-
-const NoticesQuery = Type.Object(
-  {
-    state: Type.Optional(Type.Union([Type.Literal('kept'), Type.Literal('replayed'), Type.Literal('done')])),
-    ...Page,
-  },
-  { additionalProperties: false },
-);
-
-const RefundsQuery = Type.Object(
-  {
-    state: Type.Optional(Type.Union([Type.Literal('due'), Type.Literal('done')])),
-    saleId: Type.Optional(SaleId),
-    since: Type.Optional(InstantInput),
-    until: Type.Optional(InstantInput),
-    ...Page,
-  },
-  { additionalProperties: false },
-);
 
 const limitOf = (limit: string | undefined) =>
   limit === undefined ? LIMITS.ordersPageDefault : Number(limit);

@@ -1,0 +1,259 @@
+import {
+  Audit,
+  KeptNotice,
+  KeptNoticePage,
+  Order,
+  OrderPage,
+  PaymentAnswer,
+  PaymentNotification,
+  Refund,
+  RefundPage,
+  Reservation,
+  RESERVE_OUTCOMES,
+  Sale,
+  type ProblemCode,
+} from '@seckill/contracts';
+import type { TSchema } from 'typebox';
+
+type Header =
+  | 'ETag'
+  | 'Idempotency-Key'
+  | 'Idempotent-Replayed'
+  | 'If-None-Match'
+  | 'webhook-id'
+  | 'webhook-timestamp'
+  | 'webhook-signature';
+
+/** What the routes themselves do not say of a call. Paths, parameters and bodies come from the routes. */
+export interface Operation {
+  /** Names the method of a generated client. */
+  id: string;
+  tag: 'Sales' | 'Reservations' | 'Orders' | 'Payments' | 'Operations' | 'Health' | 'Contract';
+  summary: string;
+  description?: string;
+  who: 'all' | 'user' | 'operator' | 'provider';
+  /** Headers that the call takes. */
+  headers?: readonly Header[];
+  /** The body, where the route reads it byte by byte. */
+  body?: TSchema;
+  /** Answers that are no problem, by status. */
+  answers: Record<number, { description: string; schema?: TSchema; headers?: readonly Header[] }>;
+  /** The codes of the call's own; `COMMON_PROBLEMS` come on top. */
+  problems: readonly ProblemCode[];
+  /** Exists only where the gateway runs with this setting. */
+  only?: string;
+}
+
+/** What every counted call may answer. */
+export const COMMON_PROBLEMS = ['rate_limited', 'overloaded', 'invalid_request', 'internal'] as const;
+/** What a call with a token may answer besides. */
+export const TOKEN_PROBLEMS = ['unauthenticated'] as const;
+export const OPERATOR_PROBLEMS = ['forbidden'] as const;
+/** What a call with a body may answer besides. */
+export const BODY_PROBLEMS = ['body_too_large', 'unsupported_media_type'] as const;
+
+const sale = (description: string) => ({ description, schema: Sale, headers: ['ETag'] as const });
+const STEERED = { 200: sale('The sale, once stock has applied the change. A repeat changes nothing.') };
+const STEERING_PROBLEMS = ['sale_not_found', 'sale_closed', 'sale_unavailable', 'outcome_unknown'] as const;
+
+/** By method and path as the routes name them. */
+export const OPERATIONS: Record<string, Operation> = {
+  'POST /v1/sales': {
+    id: 'createSale',
+    tag: 'Sales',
+    summary: 'Create a sale',
+    description: 'Answers once stock has acknowledged the sale. The same id and body again change nothing.',
+    who: 'operator',
+    answers: { 201: sale('The sale is made.'), 200: sale('The sale was there, with the same body.') },
+    problems: ['sale_exists', 'sale_unavailable', 'outcome_unknown'],
+  },
+  'GET /v1/sales/:saleId': {
+    id: 'getSale',
+    tag: 'Sales',
+    summary: 'Read a sale',
+    description: 'Operators get all fields. A token that is sent must be good.',
+    who: 'all',
+    headers: ['If-None-Match'],
+    answers: {
+      200: sale('The sale with its counts.'),
+      304: { description: 'The sale is as the reader has it.' },
+    },
+    problems: ['unauthenticated', 'sale_not_found', 'sale_unavailable'],
+  },
+  'POST /v1/sales/:saleId/pause': {
+    id: 'pauseSale',
+    tag: 'Sales',
+    summary: 'Pause a sale',
+    who: 'operator',
+    answers: STEERED,
+    problems: STEERING_PROBLEMS,
+  },
+  'POST /v1/sales/:saleId/resume': {
+    id: 'resumeSale',
+    tag: 'Sales',
+    summary: 'Resume a paused sale',
+    who: 'operator',
+    answers: STEERED,
+    problems: STEERING_PROBLEMS,
+  },
+  'POST /v1/sales/:saleId/close': {
+    id: 'closeSale',
+    tag: 'Sales',
+    summary: 'Close a sale for ever',
+    who: 'operator',
+    answers: STEERED,
+    problems: STEERING_PROBLEMS,
+  },
+  'POST /v1/sales/:saleId/items/:sku/restock': {
+    id: 'restockItem',
+    tag: 'Sales',
+    summary: 'Add units to an item',
+    description: 'One key adds once per sale, whoever repeats it.',
+    who: 'operator',
+    headers: ['Idempotency-Key'],
+    answers: { 200: sale('The sale with the new total.') },
+    problems: [...STEERING_PROBLEMS, 'key_reused', 'sku_not_found'],
+  },
+  'GET /v1/sales/:saleId/audit': {
+    id: 'auditSale',
+    tag: 'Operations',
+    summary: 'Compare what Redis, Kafka and PostgreSQL hold of a sale',
+    who: 'operator',
+    answers: { 200: { description: 'The verdict on each invariant.', schema: Audit } },
+    problems: ['sale_not_found', 'sale_closed', 'sale_unavailable'],
+  },
+  'POST /v1/sales/:saleId/reservations': {
+    id: 'reserve',
+    tag: 'Reservations',
+    summary: 'Take units, all lines or none',
+    description:
+      'The first outcome that applies is answered. A repeat of the key gets the first answer again.',
+    who: 'user',
+    headers: ['Idempotency-Key'],
+    answers: {
+      201: {
+        description: 'The units are held until `expiresAt`.',
+        schema: Reservation,
+        headers: ['Idempotent-Replayed'],
+      },
+    },
+    problems: [...RESERVE_OUTCOMES.filter((code) => code !== 'forbidden'), 'outcome_unknown'],
+  },
+  'GET /v1/orders/:orderId': {
+    id: 'getOrder',
+    tag: 'Orders',
+    summary: 'Read an order of one’s own',
+    who: 'user',
+    answers: { 200: { description: 'The order, from the hold while its row is on its way.', schema: Order } },
+    problems: ['order_not_found', 'order_not_ready', 'sale_unavailable'],
+  },
+  'GET /v1/orders': {
+    id: 'listOrders',
+    tag: 'Orders',
+    summary: 'List one’s own orders, newest first',
+    who: 'user',
+    answers: { 200: { description: 'A page.', schema: OrderPage } },
+    problems: [],
+  },
+  'POST /v1/orders/:orderId/cancel': {
+    id: 'cancelOrder',
+    tag: 'Orders',
+    summary: 'Give an unpaid order back',
+    who: 'user',
+    answers: { 200: { description: 'The order, cancelled. A repeat answers the same.', schema: Order } },
+    problems: [
+      'order_not_found',
+      'order_not_pending',
+      'order_not_ready',
+      'sale_unavailable',
+      'outcome_unknown',
+    ],
+  },
+  'POST /v1/orders/:orderId/pay': {
+    id: 'payOrder',
+    tag: 'Orders',
+    summary: 'Pay an order without a provider',
+    who: 'user',
+    only: 'PAYMENTS=sandbox',
+    answers: { 200: { description: 'The order, paid. A repeat answers the same.', schema: Order } },
+    problems: [
+      'order_not_found',
+      'order_not_pending',
+      'order_not_ready',
+      'sale_unavailable',
+      'outcome_unknown',
+    ],
+  },
+  'POST /v1/payments/notifications': {
+    id: 'notifyPayment',
+    tag: 'Payments',
+    summary: 'Tell that money has come',
+    description:
+      'Signed by Standard Webhooks 1.0.0. After the signature a notice is money: unknown fields and other types are ignored, what is not understood is kept, and nothing is refused for its content.',
+    who: 'provider',
+    headers: ['webhook-id', 'webhook-timestamp', 'webhook-signature'],
+    body: PaymentNotification,
+    answers: { 200: { description: 'What the money did.', schema: PaymentAnswer } },
+    problems: ['bad_signature', 'outcome_unknown', 'body_too_large'],
+  },
+  'GET /v1/notices': {
+    id: 'listNotices',
+    tag: 'Payments',
+    summary: 'List signed notices that were not understood',
+    who: 'operator',
+    answers: { 200: { description: 'A page, oldest first.', schema: KeptNoticePage } },
+    problems: [],
+  },
+  'POST /v1/notices/:noticeId/replay': {
+    id: 'replayNotice',
+    tag: 'Payments',
+    summary: 'Read a kept notice again',
+    who: 'operator',
+    answers: { 200: { description: 'The notice with its result.', schema: KeptNotice } },
+    problems: ['notice_not_found', 'notice_not_understood', 'notice_not_kept', 'outcome_unknown'],
+  },
+  'GET /v1/refunds': {
+    id: 'listRefunds',
+    tag: 'Payments',
+    summary: 'List money that is to be given back, or was',
+    who: 'operator',
+    answers: { 200: { description: 'A page, oldest first.', schema: RefundPage } },
+    problems: [],
+  },
+  'POST /v1/refunds/:refundId/done': {
+    id: 'finishRefund',
+    tag: 'Payments',
+    summary: 'Say that money was given back',
+    who: 'operator',
+    answers: { 200: { description: 'The refund, done. A repeat answers the same.', schema: Refund } },
+    problems: ['refund_not_found', 'refund_done', 'outcome_unknown'],
+  },
+  'GET /livez': {
+    id: 'isAlive',
+    tag: 'Health',
+    summary: 'Does the process answer?',
+    who: 'all',
+    answers: { 200: { description: 'It does.' } },
+    problems: [],
+  },
+  'GET /readyz': {
+    id: 'isReady',
+    tag: 'Health',
+    summary: 'May the process be sent requests?',
+    who: 'all',
+    answers: { 200: { description: 'It may.' }, 503: { description: 'It starts or drains.' } },
+    problems: [],
+  },
+  'GET /openapi.json': {
+    id: 'getContract',
+    tag: 'Contract',
+    summary: 'This contract',
+    who: 'all',
+    headers: ['If-None-Match'],
+    answers: {
+      200: { description: 'OpenAPI 3.1.', headers: ['ETag'] },
+      304: { description: 'It is as the reader has it.' },
+    },
+    problems: [],
+  },
+};

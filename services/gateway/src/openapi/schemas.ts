@@ -1,0 +1,65 @@
+import * as contracts from '@seckill/contracts';
+import type { TSchema } from 'typebox';
+
+/** The schemas that have a name of their own in the contract. */
+const NAMED: Record<string, TSchema> = {
+  Audit: contracts.Audit,
+  KeptNotice: contracts.KeptNotice,
+  KeptNoticePage: contracts.KeptNoticePage,
+  Line: contracts.Line,
+  LineInput: contracts.LineInput,
+  Money: contracts.Money,
+  Order: contracts.Order,
+  OrderPage: contracts.OrderPage,
+  PaymentAnswer: contracts.PaymentAnswer,
+  PaymentNotification: contracts.PaymentNotification,
+  Price: contracts.Price,
+  Refund: contracts.Refund,
+  RefundDone: contracts.RefundDone,
+  RefundPage: contracts.RefundPage,
+  Reservation: contracts.Reservation,
+  ReserveRequest: contracts.ReserveRequest,
+  RestockRequest: contracts.RestockRequest,
+  Sale: contracts.Sale,
+  SaleChannel: contracts.SaleChannelInput,
+  SaleInput: contracts.SaleInput,
+  SaleItem: contracts.SaleItem,
+  SaleItemInput: contracts.SaleItemInput,
+};
+
+type Json = Record<string, unknown>;
+
+// TypeBox copies a schema where it is optional, so a schema is known again by its text.
+const names = new Map(Object.entries(NAMED).map(([name, schema]) => [JSON.stringify(schema), name]));
+
+/** A schema as the contract shows it: named ones by reference, a union of words as `enum`. */
+export function toReference(schema: TSchema): Json {
+  const name = names.get(JSON.stringify(schema));
+  return name === undefined ? (transform(toJson(schema)) as Json) : { $ref: `#/components/schemas/${name}` };
+}
+
+export function namedSchemas(): Record<string, Json> {
+  return Object.fromEntries(
+    Object.entries(NAMED).map(([name, schema]) => [name, transform(toJson(schema), true) as Json]),
+  );
+}
+
+/** TypeBox marks optional members with properties that JSON does not show. */
+const toJson = (schema: TSchema): unknown => JSON.parse(JSON.stringify(schema));
+
+function transform(value: unknown, isTop = false): unknown {
+  if (Array.isArray(value)) return value.map((member) => transform(member));
+  if (typeof value !== 'object' || value === null) return value;
+  const name = isTop ? undefined : names.get(JSON.stringify(value));
+  if (name !== undefined) return { $ref: `#/components/schemas/${name}` };
+  if ('anyOf' in value && Array.isArray(value.anyOf)) {
+    const words = value.anyOf.map((member: unknown) => wordOf(member));
+    if (words.every((word) => word !== undefined)) return { type: 'string', enum: words };
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, transform(member)]));
+}
+
+function wordOf(schema: unknown): string | undefined {
+  if (typeof schema !== 'object' || schema === null || !('const' in schema)) return undefined;
+  return typeof schema.const === 'string' ? schema.const : undefined;
+}
