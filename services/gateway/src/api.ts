@@ -30,6 +30,7 @@ export function startApi(deps: GatewayDeps): ApiDeps {
     isReady: () => lifecycle.isReady,
     docsBaseUrl: config.docsBaseUrl,
     ...(config.trustProxy === undefined ? {} : { trustProxy: config.trustProxy }),
+    allowedOrigins: config.allowedOrigins,
     admission: startAdmission(deps, limitMetrics),
     requestsMax: config.requestsMax,
     limitMetrics,

@@ -2,6 +2,7 @@ import { detailOf } from '@seckill/contracts';
 import { createHttp, Problem, type Http } from '@seckill/runtime';
 import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
+import { allowOrigins } from './cors.ts';
 import type { ApiDeps, Authenticate, RouteDeps } from './deps.ts';
 import { logRequests } from './request-log.ts';
 import { collectRoutes } from './openapi/document.ts';
@@ -27,6 +28,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   await shedLoad(app, { requestsMax: deps.requestsMax, metrics: deps.limitMetrics });
   const admission = await createAdmission(app, deps.admission);
   const admit: Authenticate = (request, reply) => admission.admitAddress(request, reply);
+  await allowOrigins(app, deps.allowedOrigins, admit);
   // Guessing routes costs as much as asking for them.
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404) await admit(request, reply);

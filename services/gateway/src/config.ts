@@ -28,6 +28,8 @@ export interface Config {
   jwtAudience: string | undefined;
   docsBaseUrl: string;
   trustProxy: string | undefined;
+  /** Origins whose pages may call the API from a browser. */
+  allowedOrigins: string[];
   rateLimitUserMax: number;
   rateLimitAddressMax: number;
   /** The Redis that counts for all gateways together. When absent, each gateway counts by itself. */
@@ -67,6 +69,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     jwtIssuer: reader.optional('JWT_ISSUER'),
     jwtAudience: reader.optional('JWT_AUDIENCE'),
     trustProxy: readTrustProxy(reader),
+    allowedOrigins: readAllowedOrigins(reader),
     rateLimitUserMax: reader.integer('RATE_LIMIT_USER_MAX', { default: 10, min: 1, max: 1_000_000_000 }),
     rateLimitAddressMax: reader.integer('RATE_LIMIT_ADDRESS_MAX', {
       default: 1_000,
@@ -175,6 +178,21 @@ function readTrustProxy(reader: ConfigReader): string | undefined {
     reader.refuse('TRUST_PROXY must list addresses, CIDRs, loopback, linklocal or uniquelocal');
   }
   return text;
+}
+
+/**
+ * Each origin is named in full, as a browser sends it. A star would let any page in the world act for whoever
+ * it gets a token of.
+ */
+function readAllowedOrigins(reader: ConfigReader): string[] {
+  const origins = (reader.optional('ALLOWED_ORIGINS') ?? '').split(',').map((origin) => origin.trim());
+  const named = origins.filter((origin) => origin !== '');
+  const isOrigin = (text: string) =>
+    /^https?:\/\//.test(text) && !text.includes('*') && URL.canParse(text) && new URL(text).origin === text;
+  if (!named.every(isOrigin)) {
+    reader.refuse('ALLOWED_ORIGINS must list origins such as https://shop.example, separated by commas');
+  }
+  return named;
 }
 
 // Standard Webhooks 1.0.0: `whsec_` and 24 to 64 bytes in base64.

@@ -29,6 +29,8 @@ export interface ApiDeps {
    * counts.
    */
   trustProxy?: string;
+  /** Origins whose pages may call the API from a browser. */
+  allowedOrigins: readonly string[];
   admission: AdmissionDeps;
   /** Requests in flight. */
   requestsMax: number;

@@ -17,7 +17,7 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from '../logger.ts';
 import { hasMalformedPath, routableUrl } from './malformed-path.ts';
-import { languageHeaders, languageOf } from './language.ts';
+import { languageOf, tellLanguage } from './language.ts';
 import { Problem, problemDocument, retryAfterOf } from './problem.ts';
 
 export type Http = FastifyInstance<
@@ -337,9 +337,9 @@ function sendProblem(
   if (problem.retryAfterSeconds !== undefined) {
     reply.header('retry-after', retryAfterOf(problem.retryAfterSeconds));
   }
+  tellLanguage(reply, language);
   reply
     .code(body.status)
-    .headers(languageHeaders(language))
     .header('x-request-id', request.id)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .serializer((document: unknown) => JSON.stringify(document))

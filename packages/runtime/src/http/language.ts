@@ -1,5 +1,6 @@
 import Negotiator from 'negotiator';
 import type { Translation } from '@seckill/contracts';
+import type { FastifyReply } from 'fastify';
 
 export type Language = keyof Translation;
 
@@ -29,7 +30,15 @@ export function languageOf(acceptLanguage: string | undefined): Language {
   return language;
 }
 
-/** What tells readers and caches that the text of an answer went by `Accept-Language`. */
-export function languageHeaders(language: Language): Record<string, string> {
-  return { 'content-language': TAGS[language], vary: 'accept-language' };
+/** Tells readers and caches that the text of an answer went by `Accept-Language`. */
+export function tellLanguage(reply: FastifyReply, language: Language): void {
+  reply.header('content-language', TAGS[language]);
+  addVary(reply, 'accept-language');
+}
+
+/** Adds to what an answer varies by. Several parts of an app may each know of a header. */
+export function addVary(reply: FastifyReply, field: string): void {
+  const before = reply.getHeader('vary');
+  if (before === undefined) reply.header('vary', field);
+  else if (!String(before).toLowerCase().includes(field)) reply.header('vary', `${String(before)}, ${field}`);
 }

@@ -25,6 +25,7 @@ export interface Route {
 export function collectRoutes(app: Http): Route[] {
   const routes: Route[] = [];
   app.addHook('onRoute', ({ method, url, schema = {} }) => {
+    if ('hide' in schema && schema.hide) return;
     for (const one of [method].flat()) {
       // Fastify adds a HEAD to every GET.
       if (one !== 'HEAD') routes.push({ method: one, url, schema: schema as Route['schema'] });

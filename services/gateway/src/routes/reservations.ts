@@ -1,5 +1,5 @@
 import { detailOf, ReserveRequest, SaleId, type BuyerAnswer, type ReserveItem } from '@seckill/contracts';
-import { languageHeaders, languageOf, Problem, retryAfterOf, type Http } from '@seckill/runtime';
+import { languageOf, Problem, retryAfterOf, tellLanguage, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { CertainRejection } from '../memory/certain-rejection.ts';
@@ -20,11 +20,8 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
     const language = languageOf(request.headers['accept-language']);
     const { status, retryAfterSeconds, body } = prebuilt.build(rejection, request.id, language);
     if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterOf(retryAfterSeconds));
-    return reply
-      .code(status)
-      .headers(languageHeaders(language))
-      .header('content-type', 'application/problem+json; charset=utf-8')
-      .send(body);
+    tellLanguage(reply, language);
+    return reply.code(status).header('content-type', 'application/problem+json; charset=utf-8').send(body);
   }
 
   app.post(

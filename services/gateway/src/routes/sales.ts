@@ -1,5 +1,5 @@
 import { LIMITS, RestockRequest, SaleId, SaleInput, Sku, type SaleRecord } from '@seckill/contracts';
-import { Problem, type Http } from '@seckill/runtime';
+import { addVary, Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
@@ -25,7 +25,8 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     if (state.gate === 'missing' && record.acknowledged) throw new Problem('sale_unavailable');
     const sale = viewSale(record, state, isAdmin);
     const etag = etagOf(sale);
-    reply.header('etag', etag).header('cache-control', 'no-cache').header('vary', 'authorization');
+    reply.header('etag', etag).header('cache-control', 'no-cache');
+    addVary(reply, 'authorization');
     if (request.method === 'GET' && matchesEtag(request.headers['if-none-match'], etag)) {
       return reply.code(304).send();
     }

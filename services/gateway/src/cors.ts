@@ -1,0 +1,59 @@
+import cors from '@fastify/cors';
+import type { Http } from '@seckill/runtime';
+import type { Authenticate } from './deps.ts';
+
+/** What a page may send beyond what every browser sends. */
+const ALLOWED_HEADERS = [
+  'authorization',
+  'content-type',
+  'idempotency-key',
+  'if-match',
+  'if-none-match',
+  'last-event-id',
+  'traceparent',
+  'x-request-id',
+];
+
+/** What a page may read of an answer beyond what every page may. */
+const EXPOSED_HEADERS = [
+  'content-language',
+  'etag',
+  'idempotent-replayed',
+  'location',
+  'order-status',
+  'ratelimit',
+  'ratelimit-policy',
+  'retry-after',
+  'x-request-id',
+];
+
+/** Browsers keep the answer of a preflight for at most two hours, some for ten minutes. */
+const PREFLIGHT_SECONDS = 7_200;
+
+/**
+ * Lets pages of the named origins speak to the API. The token travels in a header, so that no cookie is
+ * needed and none is allowed. Preflights carry no token and count by address, as every request does.
+ * @param origins as browsers write them: scheme, host and port. None: browsers of other origins stay out
+ */
+export async function allowOrigins(
+  app: Http,
+  origins: readonly string[],
+  admit: Authenticate,
+): Promise<void> {
+  if (origins.length === 0) return;
+  app.addHook('onRequest', async (request, reply) => {
+    const { origin, 'access-control-request-method': method } = request.headers;
+    if (request.method === 'OPTIONS' && origin !== undefined && method !== undefined) {
+      await admit(request, reply);
+    }
+  });
+  await app.register(cors, {
+    origin: [...origins],
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ALLOWED_HEADERS,
+    exposedHeaders: EXPOSED_HEADERS,
+    maxAge: PREFLIGHT_SECONDS,
+    // What is no preflight takes the way of every request, and is 405 where the path takes no OPTIONS.
+    strictPreflight: false,
+  });
+}
