@@ -106,37 +106,41 @@ await t.test(
   },
 );
 
-await t.test("the figures are the issue's ten, ratios of medians, judged on the right side", async (t) => {
-  t.same(
-    FIGURES.map(({ name }) => name),
-    [
+await t.test(
+  'the figures are the eleven of the table, most of them ratios of medians, judged on the right side',
+  async (t) => {
+    t.same(
+      FIGURES.map(({ name }) => name),
+      [
+        'accepted_vs_postgres_row',
+        'accepted_vs_unbatched',
+        'accepted_vs_plain',
+        'sold_out_vs_plain',
+        'p99_vs_plain',
+        'script_vs_minimal',
+        'intake_vs_accepted',
+        'rebuild_orders_per_second',
+        'million_holds',
+        'bytes_per_hold',
+        'order_lag_p99_ms',
+      ],
+    );
+    const samples = new Samples();
+    for (const value of [10, 30, 20]) samples.add('product', value);
+    for (const value of [4, 4, 2]) samples.add('postgres-row', value);
+    samples.add('bytes', 301);
+    samples.add('order lag', 999);
+    const figures = figuresOf(samples, [
       'accepted_vs_postgres_row',
-      'accepted_vs_unbatched',
-      'accepted_vs_plain',
-      'sold_out_vs_plain',
-      'p99_vs_plain',
-      'script_vs_minimal',
-      'intake_vs_accepted',
-      'million_holds',
       'bytes_per_hold',
       'order_lag_p99_ms',
-    ],
-  );
-  const samples = new Samples();
-  for (const value of [10, 30, 20]) samples.add('product', value);
-  for (const value of [4, 4, 2]) samples.add('postgres-row', value);
-  samples.add('bytes', 301);
-  samples.add('order lag', 999);
-  const figures = figuresOf(samples, [
-    'accepted_vs_postgres_row',
-    'bytes_per_hold',
-    'order_lag_p99_ms',
-    'million_holds',
-  ]);
-  t.same(figures, [
-    { name: 'accepted_vs_postgres_row', value: 5, target: 5, met: true, spread: (10 - 2.5) / 5 },
-    { name: 'million_holds', value: null, target: 0.9, met: false, spread: null },
-    { name: 'bytes_per_hold', value: 301, target: 300, met: false, spread: null },
-    { name: 'order_lag_p99_ms', value: 999, target: 1_000, met: true, spread: null },
-  ]);
-});
+      'million_holds',
+    ]);
+    t.same(figures, [
+      { name: 'accepted_vs_postgres_row', value: 5, target: 5, met: true, spread: (10 - 2.5) / 5 },
+      { name: 'million_holds', value: null, target: 0.9, met: false, spread: null },
+      { name: 'bytes_per_hold', value: 301, target: 300, met: false, spread: null },
+      { name: 'order_lag_p99_ms', value: 999, target: 1_000, met: true, spread: null },
+    ]);
+  },
+);

@@ -8,9 +8,14 @@
 -- ARGV[2] chunk     its number, from 0
 -- ARGV[3] isLast    '1': the lane is loaded completely after this chunk
 -- ARGV[4] control   JSON of the ControlState; read in chunk 0 only
--- ARGV[5] orders    JSON array of { userId, keyHash, channelId, status, record, lines: [{ sku, quantity }] };
---                   pending: held + hold, paid: paid + key, both + buyer + channel;
---                   cancelled, expired: key alone
+-- then of each order, 500 at most:
+--   status        pending: held + hold, paid: paid + key, both + buyer + channel; cancelled, expired:
+--                 key alone
+--   userId
+--   keyHash       field of `holds` and `keys`
+--   channelId     '' = none
+--   record        what is kept under keyHash
+--   lineCount, then sku, quantity of each line
 --
 -- Answers:
 --   loaded, chunk       this chunk is in, now or before
@@ -20,11 +25,13 @@
 --   epoch_not_higher    a later rebuilder was here
 --   chunk_not_next      a chunk is missing in between
 -- Errors (the snapshot contradicts itself, nothing written): SECKILL_LOAD_SKU, _CHANNEL, _STATUS, _KEY_TWICE,
--- _OVERSOLD
+-- _OVERSOLD; SECKILL_LOAD_ARGUMENTS, our own bug
 
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
-local orders = cjson.decode(ARGV[5])
+local FIRST_ORDER = 5
+-- The bound limits how long Redis is busy, and how much `unpack` must hold, 8,000 fields.
+local ORDERS_MAX = 500
 
 --- @include "whole"
 --- @include "readItems"
@@ -68,36 +75,64 @@ else
   items = readItems(stateKey, skus)
 end
 
--- Units that each buyer and channel gains by this chunk; the plan is complete before the first write.
-local buyerUnits, channelUnits, keyHashes = {}, {}, {}
-local function isLoaded(keyHash)
-  return redis.call('HEXISTS', holdsKey, keyHash) == 1 or redis.call('HEXISTS', keysKey, keyHash) == 1
-end
-for _, order in ipairs(orders) do
-  if keyHashes[order.keyHash] or (chunk > 0 and isLoaded(order.keyHash)) then
+-- Units that each buyer and channel gains by this chunk; the plan is complete before the first write. The
+-- cost of a call lies in its redis.calls, so buyers and keys are read and written together: 6.7 µs of Redis'
+-- CPU an order, 3.4 ms a call, where calls for each took 13.4.
+local buyerUnits, buyerIds, channelUnits = {}, {}, {}
+local keyHashes, isTaken, holds, ended = {}, {}, {}, {}
+local index = FIRST_ORDER
+while ARGV[index] do
+  local status, userId, keyHash = ARGV[index], ARGV[index + 1], ARGV[index + 2]
+  local channelId, record, lineCount = ARGV[index + 3], ARGV[index + 4], tonumber(ARGV[index + 5])
+  if not lineCount or #keyHashes == ORDERS_MAX then
+    return redis.error_reply('SECKILL_LOAD_ARGUMENTS malformed call')
+  end
+  if isTaken[keyHash] then
     return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
   end
-  keyHashes[order.keyHash] = true
-  if order.status == 'pending' or order.status == 'paid' then
-    local name, quantity = order.status == 'pending' and 'held' or 'paid', 0
-    for _, line in ipairs(order.lines) do
-      local item = items[line.sku]
+  isTaken[keyHash] = true
+  keyHashes[#keyHashes + 1] = keyHash
+  local target = status == 'pending' and holds or ended
+  target[#target + 1] = keyHash
+  target[#target + 1] = record
+  index = index + 6
+  if status == 'pending' or status == 'paid' then
+    local name, quantity = status == 'pending' and 'held' or 'paid', 0
+    for line = index, index + 2 * lineCount - 1, 2 do
+      local item, units = items[ARGV[line]], tonumber(ARGV[line + 1])
       if not item then
         return redis.error_reply('SECKILL_LOAD_SKU an order has a line of no item')
       end
-      item[name] = item[name] + line.quantity
-      item.available = item.available - line.quantity
-      quantity = quantity + line.quantity
+      item[name] = item[name] + units
+      item.available = item.available - units
+      quantity = quantity + units
     end
-    buyerUnits[order.userId] = (buyerUnits[order.userId] or 0) + quantity
-    if order.channelId ~= '' then
-      if not channels[order.channelId] and (chunk == 0 or redis.call('HEXISTS', stateKey, order.channelId .. ':cap') == 0) then
-        return redis.error_reply('SECKILL_LOAD_CHANNEL an order has a channel the sale has not')
+    if not buyerUnits[userId] then
+      buyerIds[#buyerIds + 1] = userId
+    end
+    buyerUnits[userId] = (buyerUnits[userId] or 0) + quantity
+    if channelId ~= '' then
+      if not channels[channelId] then
+        if chunk == 0 or redis.call('HEXISTS', stateKey, channelId .. ':cap') == 0 then
+          return redis.error_reply('SECKILL_LOAD_CHANNEL an order has a channel the sale has not')
+        end
+        channels[channelId] = true
       end
-      channelUnits[order.channelId] = (channelUnits[order.channelId] or 0) + quantity
+      channelUnits[channelId] = (channelUnits[channelId] or 0) + quantity
     end
-  elseif order.status ~= 'cancelled' and order.status ~= 'expired' then
+  elseif status ~= 'cancelled' and status ~= 'expired' then
     return redis.error_reply('SECKILL_LOAD_STATUS an order has an unknown status')
+  end
+  index = index + 2 * lineCount
+end
+-- The first chunk finds an empty lane, whatever is there now.
+if chunk > 0 and #keyHashes > 0 then
+  for _, key in ipairs({ holdsKey, keysKey }) do
+    for _, record in ipairs(redis.call('HMGET', key, unpack(keyHashes))) do
+      if record then
+        return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
+      end
+    end
   end
 end
 for _, item in pairs(items) do
@@ -117,15 +152,23 @@ if chunk == 0 then
   writeControl(stateKey, control)
 end
 writeItems(stateKey, items)
-for userId, units in pairs(buyerUnits) do
-  redis.call('HINCRBY', buyersKey, userId, whole(units))
+if #buyerIds > 0 then
+  local written = {}
+  for place, units in ipairs(redis.call('HMGET', buyersKey, unpack(buyerIds))) do
+    local userId = buyerIds[place]
+    written[2 * place - 1], written[2 * place] = userId, (tonumber(units) or 0) + buyerUnits[userId]
+  end
+  redis.call('HSET', buyersKey, unpack(written))
 end
 for channelId, units in pairs(channelUnits) do
   redis.call('HINCRBY', stateKey, channelId .. ':units', whole(units))
 end
-for _, order in ipairs(orders) do
-  -- INV-4: the key outlives its hold. Otherwise the key of a cancelled order would take a second unit.
-  redis.call('HSET', order.status == 'pending' and holdsKey or keysKey, order.keyHash, order.record)
+-- INV-4: the key outlives its hold. Otherwise the key of a cancelled order would take a second unit.
+if #holds > 0 then
+  redis.call('HSET', holdsKey, unpack(holds))
+end
+if #ended > 0 then
+  redis.call('HSET', keysKey, unpack(ended))
 end
 redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
 return { 'loaded', chunk }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { FULL, QUICK, type Comparison } from './comparison.ts';
+import { FULL, QUICK, settle, type Comparison } from './comparison.ts';
 import { comparisonTables } from './comparison-tables.ts';
 import { describeEnvironment } from '../target/environment.ts';
 import { FIGURES, figuresOf, type Phase } from './figures.ts';
@@ -16,6 +16,10 @@ import { Samples } from './samples.ts';
 import { compareSaturation, compareSoldOut } from './saturation.ts';
 import { compareScripts } from './script-rate.ts';
 import { SUMMARY_VERSION } from '../run/summary.ts';
+import { randomBytes } from 'node:crypto';
+import { storeOrders, timeRebuild } from '../measure/rebuild.ts';
+import { plainSale, PLENTY } from '../scenarios/load.ts';
+import { closeSale, createSale } from '../target/sale.ts';
 
 /**
  * The phases run in this order. Latency and intake need the product's saturation. The million holds come last
@@ -27,6 +31,7 @@ const PHASES: readonly [Phase, (comparison: Comparison) => Promise<void>][] = [
   ['sold-out', compareSoldOut],
   ['latency', compareLatency],
   ['intake', compareIntake],
+  ['rebuild', compareRebuild],
   ['holds', compareHolds],
 ];
 
@@ -109,6 +114,27 @@ async function runPhase(
     comparison.samples.findings.push(text);
     comparison.log(text);
   }
+}
+
+/** Measures how many orders a second come back to a Redis that lost a sale. */
+async function compareRebuild(comparison: Comparison): Promise<void> {
+  const { scale, samples, log } = comparison;
+  const { target } = comparison.rig;
+  const saleId = `bench-${randomBytes(6).toString('hex')}`;
+  await createSale(target, saleId, plainSale(PLENTY), Date.now());
+  await storeOrders(target, saleId, scale.rebuildOrders);
+  for (let round = 1; round <= scale.rounds; round += 1) {
+    await settle(comparison);
+    const { seconds, cpuUs, finding } = await timeRebuild(target, saleId, scale.rebuildOrders);
+    const rate = scale.rebuildOrders / seconds;
+    samples.add('rebuilt', rate);
+    samples.addCpu('rebuild', cpuUs);
+    if (finding !== undefined) samples.findings.push(finding);
+    log(
+      `round ${round}  rebuild: ${scale.rebuildOrders} orders in ${seconds.toFixed(2)} s, ${rate.toFixed(0)} a second`,
+    );
+  }
+  await closeSale(target, saleId);
 }
 
 /** Chooses all baselines, or with `--only` those that the figures need. */

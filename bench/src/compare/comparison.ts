@@ -14,6 +14,8 @@ export interface Scale {
   backlogMs: number;
   holds: number;
   scriptCalls: number;
+  /** Orders of the sale that Redis loses. */
+  rebuildOrders: number;
   /** How often an open round is tried while the generator calls it invalid. */
   attempts: number;
   connections: number;
@@ -27,6 +29,7 @@ export const FULL: Scale = {
   backlogMs: 8_000,
   holds: 1_000_000,
   scriptCalls: 40_000,
+  rebuildOrders: 100_000,
   attempts: 3,
   connections: 64,
 };
@@ -40,6 +43,7 @@ export const QUICK: Scale = {
   backlogMs: 1_000,
   holds: 2_000,
   scriptCalls: 1_000,
+  rebuildOrders: 2_000,
   attempts: 1,
   connections: 16,
 };

@@ -21,7 +21,7 @@ interface FigureKind {
   phases: Phase[];
 }
 
-export type Phase = 'saturation' | 'sold-out' | 'latency' | 'intake' | 'holds' | 'scripts';
+export type Phase = 'saturation' | 'sold-out' | 'latency' | 'intake' | 'holds' | 'scripts' | 'rebuild';
 
 const atLeast = (name: string, target: number, of: FigureKind['of'], ...phases: Phase[]): FigureKind => {
   return { name, target, isAtMost: false, of, phases };
@@ -38,6 +38,7 @@ export const FIGURES: readonly FigureKind[] = [
   atMost('p99_vs_plain', 4, ['product p99', 'plain p99'], 'saturation', 'latency'),
   atLeast('script_vs_minimal', 0.25, ['reserve script', 'minimal script'], 'scripts'),
   atLeast('intake_vs_accepted', 1.5, ['stored', 'product'], 'saturation', 'intake'),
+  atLeast('rebuild_orders_per_second', 30_000, ['rebuilt'], 'rebuild'),
   atLeast('million_holds', 0.9, ['with many holds', 'with few holds'], 'holds'),
   atMost('bytes_per_hold', 300, ['bytes'], 'holds'),
   atMost('order_lag_p99_ms', 1_000, ['order lag'], 'saturation', 'latency'),

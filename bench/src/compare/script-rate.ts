@@ -123,7 +123,7 @@ async function openLane(redis: Redis, lane: { saleId: string; lane: number }, ru
     channels: [{ id: 'group', cap: TOTAL }],
   };
   const [, , , fence] = await redis.close(scriptKeys('close', lane), runId, '0');
-  const [loaded] = await redis.load(scriptKeys('load', lane), EPOCH, 0, '1', JSON.stringify(control), '[]');
+  const [loaded] = await redis.load(scriptKeys('load', lane), EPOCH, 0, '1', JSON.stringify(control));
   const [opened] = await redis.open(scriptKeys('open', lane), runId, EPOCH, 0, Number(fence));
   if (loaded !== 'loaded' || opened !== 'opened')
     throw new Error(`the lane: ${loaded ?? ''}, ${opened ?? ''}`);

@@ -12,12 +12,24 @@ export interface SnapshotOrder {
   userId: string;
   idempotencyKey: string;
   lines: { sku: string; quantity: number; price: number }[];
-  channelId?: string;
-  ref?: string;
+  /** PostgreSQL writes the order as JSON, and null where there is none. */
+  channelId?: string | null;
+  ref?: string | null;
   reservedAt: number;
   expiresAt: number;
   status: 'pending' | 'paid' | 'cancelled' | 'expired';
 }
+
+/** `<lane>.<epoch>.<sequence>` of an order: pages of orders go by it. Only order reads it. */
+export const OrderCursor = Type.String({ pattern: '^\\d{1,4}\\.\\d{1,15}\\.\\d{1,15}$' });
+export type OrderCursor = Static<typeof OrderCursor>;
+
+/**
+ * The first transaction of Postgres that a snapshot may not have seen. What ended since is what later
+ * transactions wrote.
+ */
+export const SnapshotHorizon = Type.String({ pattern: '^\\d{1,20}$' });
+export type SnapshotHorizon = Static<typeof SnapshotHorizon>;
 
 /**
  * The end of each partition of `seckill.reservations`, by its number: the offset of the next message. Order
@@ -46,13 +58,14 @@ export type SnapshotRequest = Static<typeof SnapshotRequest>;
 export interface SnapshotPage {
   orders: SnapshotOrder[];
   /** There are more: `GET /internal/sales/:saleId/snapshots?after=<this>`. */
-  after?: string;
+  after?: OrderCursor;
 }
 
 /** Answer of `POST /internal/sales/:saleId/snapshots`: order raised the epoch and tells what the sale is. */
 export interface Snapshot extends SnapshotPage {
   epoch: number;
   control: ControlState;
+  since: SnapshotHorizon;
 }
 
 /**
@@ -107,6 +120,20 @@ export interface Verdicts {
   ended: { reservationId: string; verdict: 'paid' | 'cancelled' | 'expired' | 'refused' }[];
   /** Postgres has no such order. */
   unknown: string[];
+}
+
+/** Query of `GET /internal/sales/:saleId/verdicts`: what ended since a snapshot was taken. */
+export const EndedQuery = Type.Object(
+  { since: SnapshotHorizon, after: Type.Optional(OrderCursor) },
+  { additionalProperties: false },
+);
+export type EndedQuery = Static<typeof EndedQuery>;
+
+/** Its answer: the ends that were found among some of the sale's orders. */
+export interface EndedPage {
+  ended: Verdicts['ended'];
+  /** There are more orders to look at: ask again with this. */
+  after?: OrderCursor;
 }
 
 /** Answer of `GET /internal/sales/:saleId/ledger`: Postgres' side of the audit, read in one snapshot. */

@@ -51,7 +51,7 @@ for (const name of SCRIPT_NAMES) {
 /** The names after `-- ARGV[n]` of a header, and those of a request, which reserve.lua lists below them. */
 function argumentsOf(header: string): string[] {
   const indexed = [...header.matchAll(/^-- ARGV\[\d+\] (\w+)/gm)].map(([, name]) => name ?? '');
-  const [, repeated = ''] = /^-- then of each request[^\n]*\n((?:-- {3}.*\n)+)/m.exec(header) ?? [];
+  const [, repeated = ''] = /^-- then of each (?:request|order)[^\n]*\n((?:-- {3}.*\n)+)/m.exec(header) ?? [];
   const ofRequest = repeated.split('\n').flatMap((line) => {
     const [, name, more = ''] = /^-- {3}(\w+)(?:, then (\w+, \w+) of each line)?/.exec(line) ?? [];
     return name === undefined ? [] : [name, ...more.split(', ').filter((word) => word !== '')];
@@ -64,7 +64,7 @@ function rowOf(readme: string, script: string): { keys: string[]; args: string[]
   const [, keys = '', args = ''] =
     new RegExp(`^\\| \`${script}.lua\` \\|([^|]*)\\|([^|]*)\\|`, 'm').exec(readme) ?? [];
   const words = (cell: string): string[] => cell.split(/[ ,]+/).filter((word) => word !== '');
-  const names = args.replace(/then of each request|of each line/g, '');
+  const names = args.replace(/then of each (?:request|order)|of each line/g, '');
   return { keys: words(keys), args: words(names) };
 }
 

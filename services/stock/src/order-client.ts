@@ -1,5 +1,7 @@
 import {
   ControlState,
+  SnapshotHorizon,
+  type EndedPage,
   type LedgerReading,
   type Opening,
   type OpeningRequest,
@@ -30,6 +32,7 @@ export class OrderError extends Error {
 /** Order waits up to 2 s for the intake, and then reads a page of orders. */
 const WAITING_TIMEOUT_MS = 10_000;
 const controlState = Compile(ControlState);
+const horizon = Compile(SnapshotHorizon);
 
 /** What stock asks of order. Nothing here repeats by itself. Each throws OrderError or UpstreamError. */
 export class OrderClient {
@@ -49,11 +52,10 @@ export class OrderClient {
   /** Raises the sale's epoch; the first page. */
   async takeSnapshot(saleId: string, request: SnapshotRequest): Promise<Snapshot> {
     const body = await this.#call('POST', `${pathOf(saleId)}/snapshots`, request);
-    const { epoch, control, orders, after } = body as Partial<Snapshot>;
-    if (!Number.isSafeInteger(epoch) || !controlState.Check(control) || !Array.isArray(orders)) {
-      throw new OrderError('unavailable', 'the snapshot is not one');
-    }
-    return { epoch: epoch ?? 0, control, orders, ...(after === undefined ? {} : { after }) };
+    const { epoch, control, since, orders, after } = body as Partial<Snapshot>;
+    const isWhole = Number.isSafeInteger(epoch) && controlState.Check(control) && horizon.Check(since);
+    if (!isWhole || !Array.isArray(orders)) throw new OrderError('unavailable', 'the snapshot is not one');
+    return { epoch: epoch ?? 0, control, since, orders, ...(after === undefined ? {} : { after }) };
   }
 
   async readSnapshotPage(saleId: string, after: string): Promise<SnapshotPage> {
@@ -61,6 +63,14 @@ export class OrderClient {
     const { orders, after: next } = (await this.#call('GET', path)) as Partial<SnapshotPage>;
     if (!Array.isArray(orders)) throw new OrderError('unavailable', 'the page of a snapshot is not one');
     return { orders, ...(next === undefined ? {} : { after: next }) };
+  }
+
+  /** What ended since the snapshot, among some of the orders. */
+  async readEnded(saleId: string, since: SnapshotHorizon, from?: string): Promise<EndedPage> {
+    const path = `${pathOf(saleId)}/verdicts?since=${since}${from === undefined ? '' : `&after=${from}`}`;
+    const { ended, after } = (await this.#call('GET', path)) as Partial<EndedPage>;
+    if (!Array.isArray(ended)) throw new OrderError('unavailable', 'the page of ends is not one');
+    return { ended, ...(after === undefined ? {} : { after }) };
   }
 
   /** May what the lane holds be opened? */

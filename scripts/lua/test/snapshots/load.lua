@@ -1,7 +1,8 @@
 #!lua
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
-local orders = cjson.decode(ARGV[5])
+local FIRST_ORDER = 5
+local ORDERS_MAX = 500
 local function whole(number)
   return string.format('%.0f', number)
 end
@@ -95,35 +96,60 @@ if chunk == 0 then
 else
   items = readItems(stateKey, skus)
 end
-local buyerUnits, channelUnits, keyHashes = {}, {}, {}
-local function isLoaded(keyHash)
-  return redis.call('HEXISTS', holdsKey, keyHash) == 1 or redis.call('HEXISTS', keysKey, keyHash) == 1
-end
-for _, order in ipairs(orders) do
-  if keyHashes[order.keyHash] or (chunk > 0 and isLoaded(order.keyHash)) then
+local buyerUnits, buyerIds, channelUnits = {}, {}, {}
+local keyHashes, isTaken, holds, ended = {}, {}, {}, {}
+local index = FIRST_ORDER
+while ARGV[index] do
+  local status, userId, keyHash = ARGV[index], ARGV[index + 1], ARGV[index + 2]
+  local channelId, record, lineCount = ARGV[index + 3], ARGV[index + 4], tonumber(ARGV[index + 5])
+  if not lineCount or #keyHashes == ORDERS_MAX then
+    return redis.error_reply('SECKILL_LOAD_ARGUMENTS malformed call')
+  end
+  if isTaken[keyHash] then
     return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
   end
-  keyHashes[order.keyHash] = true
-  if order.status == 'pending' or order.status == 'paid' then
-    local name, quantity = order.status == 'pending' and 'held' or 'paid', 0
-    for _, line in ipairs(order.lines) do
-      local item = items[line.sku]
+  isTaken[keyHash] = true
+  keyHashes[#keyHashes + 1] = keyHash
+  local target = status == 'pending' and holds or ended
+  target[#target + 1] = keyHash
+  target[#target + 1] = record
+  index = index + 6
+  if status == 'pending' or status == 'paid' then
+    local name, quantity = status == 'pending' and 'held' or 'paid', 0
+    for line = index, index + 2 * lineCount - 1, 2 do
+      local item, units = items[ARGV[line]], tonumber(ARGV[line + 1])
       if not item then
         return redis.error_reply('SECKILL_LOAD_SKU an order has a line of no item')
       end
-      item[name] = item[name] + line.quantity
-      item.available = item.available - line.quantity
-      quantity = quantity + line.quantity
+      item[name] = item[name] + units
+      item.available = item.available - units
+      quantity = quantity + units
     end
-    buyerUnits[order.userId] = (buyerUnits[order.userId] or 0) + quantity
-    if order.channelId ~= '' then
-      if not channels[order.channelId] and (chunk == 0 or redis.call('HEXISTS', stateKey, order.channelId .. ':cap') == 0) then
-        return redis.error_reply('SECKILL_LOAD_CHANNEL an order has a channel the sale has not')
+    if not buyerUnits[userId] then
+      buyerIds[#buyerIds + 1] = userId
+    end
+    buyerUnits[userId] = (buyerUnits[userId] or 0) + quantity
+    if channelId ~= '' then
+      if not channels[channelId] then
+        if chunk == 0 or redis.call('HEXISTS', stateKey, channelId .. ':cap') == 0 then
+          return redis.error_reply('SECKILL_LOAD_CHANNEL an order has a channel the sale has not')
+        end
+        channels[channelId] = true
       end
-      channelUnits[order.channelId] = (channelUnits[order.channelId] or 0) + quantity
+      channelUnits[channelId] = (channelUnits[channelId] or 0) + quantity
     end
-  elseif order.status ~= 'cancelled' and order.status ~= 'expired' then
+  elseif status ~= 'cancelled' and status ~= 'expired' then
     return redis.error_reply('SECKILL_LOAD_STATUS an order has an unknown status')
+  end
+  index = index + 2 * lineCount
+end
+if chunk > 0 and #keyHashes > 0 then
+  for _, key in ipairs({ holdsKey, keysKey }) do
+    for _, record in ipairs(redis.call('HMGET', key, unpack(keyHashes))) do
+      if record then
+        return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
+      end
+    end
   end
 end
 for _, item in pairs(items) do
@@ -140,14 +166,22 @@ if chunk == 0 then
   writeControl(stateKey, control)
 end
 writeItems(stateKey, items)
-for userId, units in pairs(buyerUnits) do
-  redis.call('HINCRBY', buyersKey, userId, whole(units))
+if #buyerIds > 0 then
+  local written = {}
+  for place, units in ipairs(redis.call('HMGET', buyersKey, unpack(buyerIds))) do
+    local userId = buyerIds[place]
+    written[2 * place - 1], written[2 * place] = userId, (tonumber(units) or 0) + buyerUnits[userId]
+  end
+  redis.call('HSET', buyersKey, unpack(written))
 end
 for channelId, units in pairs(channelUnits) do
   redis.call('HINCRBY', stateKey, channelId .. ':units', whole(units))
 end
-for _, order in ipairs(orders) do
-  redis.call('HSET', order.status == 'pending' and holdsKey or keysKey, order.keyHash, order.record)
+if #holds > 0 then
+  redis.call('HSET', holdsKey, unpack(holds))
+end
+if #ended > 0 then
+  redis.call('HSET', keysKey, unpack(ended))
 end
 redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
 return { 'loaded', chunk }

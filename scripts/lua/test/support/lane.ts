@@ -10,6 +10,7 @@ import {
 import {
   parseRecord,
   reservationIdOf,
+  toLoadArguments,
   toLoadOrder,
 } from '../../../../services/stock/src/redis/hold-record.ts';
 import { keyHashOf, makeRandoms, splitSuffix } from '../../../../services/stock/src/redis/reservation-id.ts';
@@ -159,7 +160,7 @@ export class TestLane {
       chunk,
       isLast ? '1' : '0',
       chunk === 0 ? JSON.stringify(makeControl(this.lane.saleId, control)) : '',
-      JSON.stringify(orders.map((order) => toLoadOrder(order, 'CNY'))),
+      ...toLoadArguments(orders.map((order) => toLoadOrder(order, 'CNY'))),
     );
   }
 

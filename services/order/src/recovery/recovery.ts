@@ -2,11 +2,12 @@ import {
   detailOf,
   parseReservationId,
   TOPICS,
+  type EndedPage,
+  type EndedQuery,
   type KafkaEnds,
   type Opening,
   type OpeningRequest,
-  type Snapshot,
-  type SnapshotPage,
+  type OrderCursor,
   type SnapshotRequest,
   type Verdicts,
   type VerdictsRequest,
@@ -15,7 +16,7 @@ import { Problem, type Clock, type Pool } from '@seckill/runtime';
 import { openEpoch } from './open-epoch.ts';
 import { refuse } from '../sales/sale-definition.ts';
 import type { SaleStore } from '../sales/sale-store.ts';
-import { readPage, takeSnapshot, type SnapshotRefusal } from './snapshots.ts';
+import { readEnded, readPage, takeSnapshot, type SnapshotRefusal, type SnapshotText } from './snapshots.ts';
 
 /** Below the 3 s that stock waits for an answer; what takes longer it asks again. */
 const DRAIN_WAIT_MS = 2_000;
@@ -41,19 +42,15 @@ export class Recovery {
    * @throws Problem `sale_not_found`; `sale_closed` when it is retired; `ends_missing` when it was opened
    * before; `sale_unavailable` when the intake has not stored everything before `ends` in 2 s: repeat.
    */
-  async takeSnapshot(saleId: string, { above = 0, ends }: SnapshotRequest): Promise<Snapshot> {
+  async takeSnapshot(saleId: string, { above = 0, ends }: SnapshotRequest): Promise<SnapshotText> {
     const isDrained = await this.#drain(ends);
     const snapshot = await takeSnapshot(this.#deps.pool, saleId, { above, isDrained });
     if (typeof snapshot === 'string') throw toProblem(snapshot);
     return snapshot;
   }
 
-  /**
-   * @throws Problem `sale_not_found`, `sale_closed`, `invalid_request` when `after` is not one of the sale's
-   * orders.
-   */
-  async readPage(saleId: string, after: string): Promise<SnapshotPage> {
-    if (parseReservationId(after)?.saleId !== saleId) refuse('not_of_sale', 'after');
+  /** @throws Problem `sale_not_found`, `sale_closed`. */
+  async readPage(saleId: string, after: OrderCursor): Promise<SnapshotText> {
     const sale = await this.#deps.store.read(saleId);
     if (sale === undefined || sale.isRetired) {
       throw toProblem(sale === undefined ? 'sale_not_found' : 'sale_closed');
@@ -93,6 +90,12 @@ export class Recovery {
       ),
       unknown: reservationIds.filter((id) => !known.has(id)),
     };
+  }
+
+  /** @throws Problem `sale_not_found`. */
+  async readEnded(saleId: string, { since, after }: EndedQuery): Promise<EndedPage> {
+    if ((await this.#deps.store.read(saleId)) === undefined) throw toProblem('sale_not_found');
+    return readEnded(this.#deps.pool, saleId, since, after);
   }
 
   /**

@@ -1,10 +1,15 @@
-import { LIMITS, type Snapshot, type SnapshotOrder, type SnapshotPage } from '@seckill/contracts';
-import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { LIMITS, type EndedPage, type OrderCursor, type SnapshotHorizon } from '@seckill/contracts';
+import { invariant, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { setEpoch } from './epochs.ts';
 import { controlStateOf } from '../sales/sale-definition.ts';
 import { lockSale } from '../sales/sale-store.ts';
 
 export type SnapshotRefusal = 'sale_not_found' | 'sale_closed' | 'ends_missing';
+
+/** JSON of a Snapshot or a SnapshotPage. */
+export interface SnapshotText {
+  json: string;
+}
 
 /**
  * Raises the epoch and reads the first page, in one transaction (docs/recovery.md, "Rebuild"). The raise
@@ -17,7 +22,7 @@ export async function takeSnapshot(
   pool: Pool,
   saleId: string,
   options: { above: number; isDrained: boolean },
-): Promise<Snapshot | SnapshotRefusal> {
+): Promise<SnapshotText | SnapshotRefusal> {
   return transaction(pool, async (client) => {
     const sale = await lockSale(client, saleId);
     if (sale === undefined) return 'sale_not_found';
@@ -26,65 +31,104 @@ export async function takeSnapshot(
     if (!options.isDrained && sale.openedEpoch !== undefined) return 'ends_missing';
     const epoch = Math.max(sale.epoch, options.above) + 1;
     await setEpoch(client, saleId, epoch);
-    return { epoch, control: controlStateOf(sale), ...(await readPage(client, saleId)) };
+    const since = await readHorizon(client);
+    const facts = JSON.stringify({ epoch, control: controlStateOf(sale), since }).slice(1, -1);
+    return { json: `{${facts},${await readMembers(client, saleId)}}` };
   });
 }
 
-interface OrderRow {
-  id: string;
-  epoch: string;
-  sequence: string;
-  user_id: string;
-  idempotency_key: string;
-  lines: SnapshotOrder['lines'];
-  channel_id: string | null;
-  ref: string | null;
-  reserved_at: Date;
-  expires_at: Date;
-  status: SnapshotOrder['status'];
+/** Every transaction before this one has ended, and whoever reads from now on sees what it wrote. */
+async function readHorizon(client: PoolClient): Promise<SnapshotHorizon> {
+  const { rows } = await client.query<{ since: string }>(
+    'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS since',
+  );
+  const [row] = rows;
+  invariant(row !== undefined, 'a SELECT without FROM gives a row');
+  return row.since;
 }
 
 /**
  * Reads every order that was not refused. Ended orders are among them, because their keys must keep their
- * answers (INV-4). The order is by id, which the primary key serves. Pages are read one by one, and torn
- * reads between them do no harm. The gate is closed, so nothing is reserved under this epoch. An order that
- * comes later from an older epoch makes this one distrusted (ledger/selling.ts), and a distrusted epoch is
- * not opened. An order that ends behind our back is found by its verdict before the opening.
+ * answers (INV-4). The order is that of the reservations. The index of the sequences serves it, and rows that
+ * were made one after the other stand side by side: 0.3 µs a row, where the order by id, which is random,
+ * takes 2. Pages are read one by one, and torn reads between them do no harm. The gate is closed, so nothing
+ * is reserved under this epoch. An order that comes later from an older epoch makes this one distrusted
+ * (ledger/selling.ts), and a distrusted epoch is not opened. An order that ends behind our back is found
+ * before the opening (`readEnded`).
  */
 export async function readPage(
   client: Pool | PoolClient,
   saleId: string,
-  after?: string,
-): Promise<SnapshotPage> {
-  const { rows } = await client.query<OrderRow>(
-    `SELECT id, epoch, sequence, user_id, idempotency_key, lines, channel_id, ref, reserved_at,
-       expires_at, status
-     FROM orders
-     WHERE id > COALESCE($2, $1 || '.') AND id < $1 || '/' AND status <> 'refused'
-     ORDER BY id LIMIT $3`,
+  after: OrderCursor,
+): Promise<SnapshotText> {
+  return { json: `{${await readMembers(client, saleId, after)}}` };
+}
+
+/**
+ * The members of a SnapshotPage. Postgres writes each order as JSON, which nobody reads before stock does:
+ * parsed here and written again it took 15 µs of CPU an order more.
+ */
+async function readMembers(
+  client: Pool | PoolClient,
+  saleId: string,
+  after: OrderCursor = BEFORE_ALL,
+): Promise<string> {
+  const { rows } = await client.query<{ cursor: OrderCursor; json: string }>({
+    name: 'snapshot-page',
+    text: `SELECT lane || '.' || epoch || '.' || sequence AS cursor, json_build_object(
+        'reservationId', id, 'epoch', epoch, 'sequence', sequence, 'userId', user_id,
+        'idempotencyKey', idempotency_key, 'lines', lines, 'channelId', channel_id, 'ref', ref,
+        'reservedAt', (date_part('epoch', reserved_at) * 1000)::bigint,
+        'expiresAt', (date_part('epoch', expires_at) * 1000)::bigint, 'status', status)::text AS json
+      FROM orders
+      WHERE sale_id = $1 AND status <> 'refused' AND (lane, epoch, sequence) > ($2, $3, $4)
+      ORDER BY lane, epoch, sequence LIMIT $5`,
     // One more than a page tells whether there is another.
-    [saleId, after ?? null, LIMITS.rebuildPageMax + 1],
-  );
+    values: [saleId, ...after.split('.'), LIMITS.rebuildPageMax + 1],
+  });
   const page = rows.slice(0, LIMITS.rebuildPageMax);
   const last = page.at(-1);
+  const orders = `"orders":[${page.map(({ json }) => json).join(',')}]`;
+  return rows.length > page.length && last !== undefined ? `${orders},"after":"${last.cursor}"` : orders;
+}
+
+const BEFORE_ALL = '-1.0.0';
+
+/**
+ * The orders that ended since a snapshot, as far as they are among the next 20,000. A row that a transaction
+ * wrote which the snapshot may not have seen has that transaction's number or a later one in `xmin`; `age`
+ * compares such numbers, which begin anew after 2^31. An order that had ended before a page was read may be
+ * among them, which does no harm: its settlement finds no hold.
+ */
+export async function readEnded(
+  pool: Pool,
+  saleId: string,
+  since: SnapshotHorizon,
+  after: OrderCursor = BEFORE_ALL,
+): Promise<EndedPage> {
+  const { rows } = await pool.query<EndedRow>({
+    name: 'ended-since',
+    text: `WITH looked_at AS MATERIALIZED (
+        SELECT id, status, lane, epoch, sequence, age(xmin) <= age($5::xid8::xid) AS is_new FROM orders
+        WHERE sale_id = $1 AND status <> 'refused' AND (lane, epoch, sequence) > ($2, $3, $4)
+        ORDER BY lane, epoch, sequence LIMIT $6::bigint)
+      SELECT id, status, NULL AS cursor FROM looked_at WHERE is_new AND status <> 'pending'
+      UNION ALL
+      (SELECT NULL, NULL, lane || '.' || epoch || '.' || sequence FROM looked_at
+        ORDER BY lane, epoch, sequence OFFSET $6::bigint - 1 LIMIT 1)`,
+    values: [saleId, ...after.split('.'), since, LIMITS.endedScanMax],
+  });
+  const last = rows.find(({ cursor }) => cursor !== null)?.cursor;
   return {
-    orders: page.map(toSnapshotOrder),
-    ...(rows.length > page.length && last !== undefined ? { after: last.id } : {}),
+    ended: rows.flatMap(({ id, status }) =>
+      id === null || status === null ? [] : [{ reservationId: id, verdict: status }],
+    ),
+    ...(typeof last === 'string' ? { after: last } : {}),
   };
 }
 
-function toSnapshotOrder(row: OrderRow): SnapshotOrder {
-  return {
-    reservationId: row.id,
-    epoch: Number(row.epoch),
-    sequence: Number(row.sequence),
-    userId: row.user_id,
-    idempotencyKey: row.idempotency_key,
-    lines: row.lines,
-    ...(row.channel_id === null ? {} : { channelId: row.channel_id }),
-    ...(row.ref === null ? {} : { ref: row.ref }),
-    reservedAt: row.reserved_at.getTime(),
-    expiresAt: row.expires_at.getTime(),
-    status: row.status,
-  };
+interface EndedRow {
+  id: string | null;
+  status: EndedPage['ended'][number]['verdict'] | null;
+  cursor: OrderCursor | null;
 }

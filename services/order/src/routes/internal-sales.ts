@@ -1,7 +1,8 @@
 import {
+  EndedQuery,
   LIMITS,
   OpeningRequest,
-  ReservationId,
+  OrderCursor,
   SaleId,
   SnapshotRequest,
   VerdictsRequest,
@@ -13,7 +14,7 @@ import type { Recovery } from '../recovery/recovery.ts';
 import type { Sales } from '../sales/sales.ts';
 
 const params = Type.Object({ saleId: SaleId });
-const AfterQuery = Type.Object({ after: ReservationId }, { additionalProperties: false });
+const AfterQuery = Type.Object({ after: OrderCursor }, { additionalProperties: false });
 /** A question for verdicts: 500 ids of at most 128 characters, and the ends of 1,024 partitions. */
 const bodyLimit = LIMITS.rebuildPageMax * (LIMITS.reservationIdLengthMax + '"",'.length) + 32_768;
 
@@ -33,13 +34,19 @@ export function internalSalesRoutes(app: Http, { sales, recovery, ledger }: Inte
   app.post(
     '/internal/sales/:saleId/snapshots',
     { schema: { params, body: SnapshotRequest }, bodyLimit },
-    async ({ params: { saleId }, body }) => recovery.takeSnapshot(saleId, body),
+    async ({ params: { saleId }, body }, reply) => {
+      const { json } = await recovery.takeSnapshot(saleId, body);
+      return reply.type('application/json').send(json);
+    },
   );
 
   app.get(
     '/internal/sales/:saleId/snapshots',
     { schema: { params, querystring: AfterQuery } },
-    async ({ params: { saleId }, query }) => recovery.readPage(saleId, query.after),
+    async ({ params: { saleId }, query }, reply) => {
+      const { json } = await recovery.readPage(saleId, query.after);
+      return reply.type('application/json').send(json);
+    },
   );
 
   app.post(
@@ -52,6 +59,12 @@ export function internalSalesRoutes(app: Http, { sales, recovery, ledger }: Inte
     '/internal/sales/:saleId/verdicts',
     { schema: { params, body: VerdictsRequest }, bodyLimit },
     async ({ params: { saleId }, body }) => recovery.readVerdicts(saleId, body),
+  );
+
+  app.get(
+    '/internal/sales/:saleId/verdicts',
+    { schema: { params, querystring: EndedQuery } },
+    async ({ params: { saleId }, query }) => recovery.readEnded(saleId, query),
   );
 
   app.get('/internal/sales/:saleId/ledger', { schema: { params } }, async ({ params: { saleId } }) =>

@@ -2,7 +2,13 @@
 // neither (INV-1, INV-4).
 // Method: stock's calls to a real `http` role, and the real intake, over a real Postgres; both orders of each
 // race are forced with a transaction of the test's own that holds the locks.
-import type { Snapshot, SnapshotOrder, SnapshotPage } from '@seckill/contracts';
+import {
+  LIMITS,
+  type EndedPage,
+  type Snapshot,
+  type SnapshotOrder,
+  type SnapshotPage,
+} from '@seckill/contracts';
 import type { Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
 import { storeRestock } from '../../src/sales/restock-store.ts';
@@ -196,7 +202,11 @@ await test('1,200 orders come in pages, each once, while their status changes', 
   const ids = [first, second, third].flatMap(({ orders }) =>
     orders.map(({ reservationId }) => reservationId),
   );
-  t.same(ids, stored.map(({ reservationId }) => reservationId).sort(), 'by id, bytewise');
+  t.same(
+    ids,
+    stored.map(({ reservationId }) => reservationId),
+    'in the order they were reserved in',
+  );
 
   // What ended behind the pages' back is found by the verdicts.
   const known = ids.slice(0, 400);
@@ -206,6 +216,51 @@ await test('1,200 orders come in pages, each once, while their status changes', 
   });
   t.same(verdicts.body['unknown'], [unknown]);
   t.equal((verdicts.body['ended'] as unknown[]).length, 400);
+});
+
+await test('what ended since a snapshot is found, also by a transaction that was under way', async (t) => {
+  const { pool, call, saleId, path, take } = await createFixture(t);
+  const neighbour = await storeSale(pool, { orange: 5 });
+  const stored = await storeOrders(pool, saleId, [{}, {}, {}, {}]);
+  const [foreign] = await storeOrders(pool, neighbour, [{}]);
+  const [before, underWay, later, pending] = stored.map(({ reservationId }) => reservationId);
+  const end = 'UPDATE orders SET status = $2 WHERE id = $1';
+  await pool.query(end, [before, 'expired']);
+  const client = await pool.connect();
+  await client.query('BEGIN');
+  await client.query(end, [underWay, 'paid']);
+  const { since, orders } = await take();
+  await client.query('COMMIT');
+  client.release();
+  await pool.query(end, [later, 'cancelled']);
+  await pool.query(end, [foreign?.reservationId, 'cancelled']);
+  t.match(
+    orders.map(({ status }) => status),
+    ['expired', 'pending', 'pending', 'pending'],
+  );
+  const ask = async (after = '') => {
+    const { body } = await call('GET', `${path}/verdicts?since=${since}${after}`);
+    return body as unknown as EndedPage;
+  };
+  const found = [
+    { reservationId: underWay, verdict: 'paid' },
+    { reservationId: later, verdict: 'cancelled' },
+  ];
+  t.same(await ask(), { ended: found });
+  t.ok(pending);
+
+  // More orders than one question looks at: the ends at both edges are found, each once.
+  await pool.query(
+    `INSERT INTO orders SELECT id || '-' || made, sale_id, lane, epoch, 100000 + made, user_id || made, idempotency_key, fingerprint,
+       lines, amount, currency, channel_id, ref, status, refusal, reserved_at, expires_at
+     FROM orders, generate_series(1, $2) AS made WHERE id = $1`,
+    [pending, LIMITS.endedScanMax],
+  );
+  await pool.query(end, [`${pending}-${LIMITS.endedScanMax}`, 'expired']);
+  const first = await ask();
+  t.same(first.ended, found);
+  const second = await ask(`&after=${first.after ?? ''}`);
+  t.same(second, { ended: [{ reservationId: `${pending}-${LIMITS.endedScanMax}`, verdict: 'expired' }] });
 });
 
 await test('verdicts tell what Postgres decided, and nothing of pending orders or other sales', async (t) => {
@@ -236,8 +291,9 @@ await test('verdicts tell what Postgres decided, and nothing of pending orders o
   t.match(await ask([foreign.reservationId]), { status: 400, body: { field: 'reservationIds' } });
   t.match(await ask([]), { status: 400 });
   t.match(await ask([values[0]?.value.reservationId ?? ''], { ends: ['7'] }), { status: 503 });
-  const strange = await call('GET', `${path}/snapshots?after=${foreign.reservationId}`);
-  t.match(strange, { status: 400, body: { field: 'after' } });
+  for (const query of [`snapshots?after=${foreign.reservationId}`, 'verdicts', 'verdicts?since=-1']) {
+    t.match(await call('GET', `${path}/${query}`), { status: 400 }, query);
+  }
   const many = Array.from({ length: 500 }, (_, index) => `${saleId}.0.${String(index).padStart(43, 'a')}`);
   t.equal(((await ask(many)).body['unknown'] as unknown[]).length, 500, 'a whole page of long ids');
 });

@@ -12,7 +12,10 @@ import type { RecoveryLease } from './recovery-lease.ts';
 /** What the steps of an opening work with. */
 export interface RecoveryDeps {
   connections: Pick<Connections, 'of' | 'group' | 'registry' | 'isMoving' | 'isCluster'>;
-  orderClient: Pick<OrderClient, 'takeSnapshot' | 'readSnapshotPage' | 'askOpening' | 'readVerdicts'>;
+  orderClient: Pick<
+    OrderClient,
+    'takeSnapshot' | 'readSnapshotPage' | 'askOpening' | 'readVerdicts' | 'readEnded'
+  >;
   offsets: Pick<KafkaOffsets, 'readEnds'>;
   publisher: Publisher;
   readHolds: ReadHolds;

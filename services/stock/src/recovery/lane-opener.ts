@@ -9,7 +9,7 @@ import { connectionTo } from './lane-connection.ts';
 import { LaneError } from './lane-error.ts';
 import { loadLane } from './load-lane.ts';
 import { RecoveryLease } from './recovery-lease.ts';
-import { settleHolds } from './unsettled-holds.ts';
+import { settleEndedSince, settleHolds } from './unsettled-holds.ts';
 
 export interface LaneOpenerDeps extends Omit<RecoveryDeps, 'readHolds' | 'settle' | 'lease' | 'onStep'> {
   onStep?: (step: OpeningStep, lane: Lane) => void;
@@ -135,9 +135,9 @@ export class LaneOpener {
 
   async #rebuild(lane: Lane): Promise<void> {
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
-      await loadLane(this.#deps, lane, await drainLane(this.#deps, lane));
+      const { since } = await loadLane(this.#deps, lane, await drainLane(this.#deps, lane));
       const loaded = await drainLane(this.#deps, lane);
-      const isSound = await settleHolds(this.#deps, lane, loaded.ends);
+      const isSound = await settleEndedSince(this.#deps, lane, since);
       if (isSound && (await this.#askAndOpen(lane, loaded))) return;
     }
     throw new LaneError('what order knows keeps changing under the rebuild');

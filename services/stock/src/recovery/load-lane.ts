@@ -1,6 +1,6 @@
 import type { Snapshot, SnapshotPage } from '@seckill/contracts';
 import { InvariantError } from '@seckill/runtime';
-import { toLoadOrder } from '../redis/hold-record.ts';
+import { toLoadArguments, toLoadOrder } from '../redis/hold-record.ts';
 import { scriptKeys, type Lane } from '../redis/keys.ts';
 import { registerLanes } from '../redis/lane-registry.ts';
 import type { RecoveryDeps } from './deps.ts';
@@ -10,19 +10,31 @@ import { LaneError } from './lane-error.ts';
 
 type LoadDeps = Pick<
   RecoveryDeps,
-  'connections' | 'orderClient' | 'marks' | 'lease' | 'logger' | 'metrics' | 'onStep'
+  'connections' | 'orderClient' | 'marks' | 'lease' | 'clock' | 'logger' | 'metrics' | 'onStep'
 >;
 
 /**
+ * Chunks on their way to Redis at once. With one, Redis waits for stock and stock for Redis' disk. Each of
+ * them keeps Redis busy for 3.4 ms (docs/operating/recovery.md has the figures).
+ */
+const LOADS_MAX = 2;
+/** A load takes minutes for millions of orders. Whoever waits for it wants to see that it goes on. */
+const SHOWN_MS = 5_000;
+
+/**
  * Loads the lane anew from a snapshot of order, under a higher epoch (docs/recovery.md, "Rebuild").
+ * @returns what the snapshot may not have seen; the orders are not kept.
  * @throws LaneError when another process has loaded or opened the lane since; OrderError, UpstreamError.
  */
-export async function loadLane(deps: LoadDeps, lane: Lane, drained: DrainedLane): Promise<void> {
+export async function loadLane(
+  deps: LoadDeps,
+  lane: Lane,
+  drained: DrainedLane,
+): Promise<Pick<Snapshot, 'since'>> {
   const snapshot = await takeSnapshot(deps, lane, drained);
   await createLane(deps, lane);
-  const orders = await loadPages(deps, lane, snapshot);
-  deps.metrics.loadedOrders.inc(orders);
-  deps.logger.info({ ...lane, epoch: snapshot.epoch, orders }, 'lane opener: lane is loaded');
+  await loadPages(deps, lane, snapshot);
+  return { since: snapshot.since };
 }
 
 async function takeSnapshot(
@@ -51,38 +63,95 @@ async function createLane({ connections }: LoadDeps, lane: Lane): Promise<void> 
 }
 
 /**
- * Each page is a chunk of its own, so that neither side ever holds a whole sale in memory. @returns the
- * orders loaded.
+ * Each page is a chunk of its own. Order reads the next page while this one is made a chunk, and Redis loads
+ * the one before, so that neither side ever holds more of a sale than a few pages. Redis takes the chunks in
+ * the order they were sent in, and refuses one whose predecessor it refused.
  */
-async function loadPages(deps: LoadDeps, lane: Lane, snapshot: Snapshot): Promise<number> {
-  const { connections, orderClient, lease, onStep } = deps;
+async function loadPages(deps: LoadDeps, lane: Lane, snapshot: Snapshot): Promise<void> {
+  const { orderClient, onStep } = deps;
+  const progress = startProgress(deps, { ...lane, epoch: snapshot.epoch });
+  const loads: Promise<void>[] = [];
   let page: SnapshotPage = snapshot;
-  let orders = 0;
-  for (let chunk = 0; ; chunk += 1) {
-    onStep('load', lane);
-    const [outcome] = await connectionTo(connections, lane).redis.load(
-      scriptKeys('load', lane),
-      snapshot.epoch,
-      chunk,
-      page.after === undefined ? '1' : '0',
-      chunk === 0 ? JSON.stringify(snapshot.control) : '',
-      formatOrders(page, snapshot),
-    );
-    // `epoch_not_higher`, `open`: another process was here since the snapshot.
-    if (outcome !== 'loaded') throw new LaneError(`load.lua answered ${String(outcome)}`);
-    orders += page.orders.length;
-    if (page.after === undefined) return orders;
-    await lease.renew(lane);
-    page = await orderClient.readSnapshotPage(lane.saleId, page.after);
+  try {
+    for (let chunk = 0; ; chunk += 1) {
+      onStep('load', lane);
+      const { after, orders } = page;
+      const next = after === undefined ? undefined : orderClient.readSnapshotPage(lane.saleId, after);
+      // It is awaited below, unless this page fails before.
+      next?.catch(() => undefined);
+      const load = loadChunk(deps, lane, snapshot, page, chunk).then(() => {
+        progress.note(orders.length);
+      });
+      load.catch(() => undefined);
+      loads.push(load);
+      if (loads.length === LOADS_MAX) await loads.shift();
+      if (next === undefined) break;
+      page = await next;
+    }
+    await Promise.all(loads);
+  } finally {
+    // The lease is given back next. What was sent under it must not come after that.
+    await Promise.allSettled(loads);
   }
+  progress.end();
 }
 
-function formatOrders({ orders }: SnapshotPage, { control }: Snapshot): string {
+async function loadChunk(
+  { connections, lease }: LoadDeps,
+  lane: Lane,
+  { epoch, control }: Snapshot,
+  page: SnapshotPage,
+  chunk: number,
+): Promise<void> {
+  const [[outcome]] = await Promise.all([
+    connectionTo(connections, lane).redis.load(
+      scriptKeys('load', lane),
+      epoch,
+      chunk,
+      page.after === undefined ? '1' : '0',
+      chunk === 0 ? JSON.stringify(control) : '',
+      ...formatOrders(page, control.currency),
+    ),
+    lease.renew(lane),
+  ]);
+  // `epoch_not_higher`, `open`: another process was here since the snapshot.
+  if (outcome !== 'loaded') throw new LaneError(`load.lua answered ${String(outcome)}`);
+}
+
+function formatOrders({ orders }: SnapshotPage, currency: string): (string | number)[] {
   try {
-    return JSON.stringify(orders.map((order) => toLoadOrder(order, control.currency)));
+    return toLoadArguments(orders.map((order) => toLoadOrder(order, currency)));
   } catch (error) {
     // An order of another version or make keeps its own sale closed, and the other sales go on.
     if (!(error instanceof InvariantError)) throw error;
     throw new LaneError(`an order of the snapshot cannot be loaded: ${error.message}`);
   }
+}
+
+/** Tells in log and metrics how far a load is. */
+function startProgress(
+  { clock, logger, metrics }: LoadDeps,
+  facts: Lane & { epoch: number },
+): { note: (orders: number) => void; end: () => void } {
+  const startedAt = clock.now();
+  let shownAt = startedAt;
+  let loaded = 0;
+  const figures = (now: number) => {
+    const seconds = (now - startedAt) / 1_000;
+    const ordersPerSecond = seconds > 0 ? Math.round(loaded / seconds) : 0;
+    return { ...facts, orders: loaded, seconds: Number(seconds.toFixed(1)), ordersPerSecond };
+  };
+  return {
+    note(orders) {
+      loaded += orders;
+      metrics.loadedOrders.inc(orders);
+      const now = clock.now();
+      if (now - shownAt < SHOWN_MS) return;
+      shownAt = now;
+      logger.info(figures(now), 'lane opener: lane is being loaded');
+    },
+    end() {
+      logger.info(figures(clock.now()), 'lane opener: lane is loaded');
+    },
+  };
 }

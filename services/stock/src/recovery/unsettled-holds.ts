@@ -1,4 +1,4 @@
-import { LIMITS, type KafkaEnds, type Verdicts } from '@seckill/contracts';
+import { LIMITS, type KafkaEnds, type SnapshotHorizon, type Verdicts } from '@seckill/contracts';
 import { invariant } from '@seckill/runtime';
 import { reservationIdOf, type HoldRecord } from '../redis/hold-record.ts';
 import type { StoredHold } from '../redis/holds.ts';
@@ -11,6 +11,9 @@ type HoldDeps = Pick<
   'orderClient' | 'publisher' | 'readHolds' | 'settle' | 'lease' | 'logger' | 'metrics' | 'onStep'
 >;
 
+/** Pages of holds that order, Postgres and Redis work on at once. */
+const PAGES_MAX = 4;
+
 /**
  * Asks order about every hold of the lane (D26). A hold that ended in Postgres is settled here: its
  * settlement may have gone by for good, between snapshot and load, or in a tail of the append-only file that
@@ -21,18 +24,52 @@ type HoldDeps = Pick<
  */
 export async function settleHolds(deps: HoldDeps, lane: Lane, ends: KafkaEnds | undefined): Promise<boolean> {
   deps.onStep('verdicts', lane);
+  const pages: Promise<boolean>[] = [];
   let isSound = true;
+  let isDrained = false;
   let cursor = '0';
+  try {
+    do {
+      const page = await deps.readHolds(lane, cursor, LIMITS.rebuildPageMax);
+      cursor = page.cursor;
+      // HSCAN answers a small hash whole, whatever the count.
+      for (const holds of chunksOf(page.holds, LIMITS.rebuildPageMax)) {
+        await deps.lease.renew(lane);
+        const settling = settlePage(deps, lane, holds, isDrained ? undefined : ends);
+        settling.catch(() => undefined);
+        pages.push(settling);
+        // Once the intake has reached the ends it stays beyond them, so only the first question waits for it.
+        if ((!isDrained || pages.length === PAGES_MAX) && (await pages.shift()) === false) isSound = false;
+        isDrained = true;
+      }
+    } while (cursor !== '0');
+    const results = await Promise.all(pages);
+    return isSound && !results.includes(false);
+  } finally {
+    // The lease is given back next.
+    await Promise.allSettled(pages);
+  }
+}
+
+/**
+ * Settles what ended between snapshot and load: the settler may have brought the settlement to the lane
+ * before the load, which knew the order as pending. Whatever else the lane holds was just loaded from
+ * Postgres.
+ * @returns as settleHolds.
+ */
+export async function settleEndedSince(deps: HoldDeps, lane: Lane, since: SnapshotHorizon): Promise<boolean> {
+  deps.onStep('verdicts', lane);
+  let isSound = true;
+  let after: string | undefined;
   do {
-    const page = await deps.readHolds(lane, cursor, LIMITS.rebuildPageMax);
-    cursor = page.cursor;
-    // HSCAN answers a small hash whole, whatever the count.
-    for (let start = 0; start < page.holds.length; start += LIMITS.rebuildPageMax) {
-      const holds = page.holds.slice(start, start + LIMITS.rebuildPageMax);
-      if (!(await settlePage(deps, lane, holds, ends))) isSound = false;
+    const page = await deps.orderClient.readEnded(lane.saleId, since, after);
+    for (const ended of chunksOf(page.ended, LIMITS.rebuildPageMax)) {
+      if (!(await settleEnded(deps, lane, ended))) isSound = false;
       await deps.lease.renew(lane);
     }
-  } while (cursor !== '0');
+    await deps.lease.renew(lane);
+    after = page.after;
+  } while (after !== undefined);
   return isSound;
 }
 
@@ -100,5 +137,11 @@ async function publishUnknown(
   logger.error(
     { ...lane, count: messages.length },
     'lane opener: holds that order does not know are published again',
+  );
+}
+
+function chunksOf<Item>(items: Item[], countMax: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / countMax) }, (_, index) =>
+    items.slice(index * countMax, (index + 1) * countMax),
   );
 }

@@ -135,8 +135,29 @@ export function toReservationCreated(lane: Lane, record: HoldRecord): Reservatio
   };
 }
 
-/** An order of a snapshot as load.lua takes it. */
-export function toLoadOrder(order: SnapshotOrder, currency: string) {
+/** An order of a snapshot as it is loaded. */
+export interface LoadOrder {
+  userId: string;
+  keyHash: string;
+  /** '': none. */
+  channelId: string;
+  status: SnapshotOrder['status'];
+  record: string;
+  lines: { sku: string; quantity: number }[];
+}
+
+/** Orders as load.lua takes them. */
+export function toLoadArguments(orders: LoadOrder[]): (string | number)[] {
+  const words: (string | number)[] = [];
+  for (const { status, userId, keyHash, channelId, record, lines } of orders) {
+    words.push(status, userId, keyHash, channelId, record, lines.length);
+    for (const { sku, quantity } of lines) words.push(sku, quantity);
+  }
+  return words;
+}
+
+/** @throws InvariantError when the order's id does not belong to its user and key. */
+export function toLoadOrder(order: SnapshotOrder, currency: string): LoadOrder {
   const { userId, idempotencyKey, epoch, sequence, reservedAt, expiresAt, lines, channelId, ref } = order;
   const suffix = parseReservationId(order.reservationId)?.suffix;
   invariant(suffix !== undefined, 'a snapshot names orders by reservation id');
@@ -158,8 +179,8 @@ export function toLoadOrder(order: SnapshotOrder, currency: string) {
       expiresAt,
       currency,
       lines,
-      ...(channelId === undefined ? {} : { channelId }),
-      ...(ref === undefined ? {} : { ref }),
+      ...(typeof channelId === 'string' ? { channelId } : {}),
+      ...(typeof ref === 'string' ? { ref } : {}),
     }),
     lines: lines.map(({ sku, quantity }) => ({ sku, quantity })),
   };

@@ -24,7 +24,7 @@ declare module 'ioredis' {
       chunk: number,
       isLast: '0' | '1',
       control: string,
-      orders: string,
+      ...orders: (string | number)[]
     ): Result<ScriptAnswer, Context>;
     open(
       keys: string[],

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type {
   ControlState,
+  EndedPage,
   LedgerReading,
   OpeningRefusal,
   OpeningRequest,
@@ -59,6 +60,8 @@ export class OrderSide {
       const ledger = await this.readLedger(saleId);
       return { status: ledger === undefined ? 404 : 200, body: ledger ?? { code: 'sale_not_found' } };
     }
+    const isSince = path.includes('?since=');
+    if (isSince) return { status: 200, body: this.#endedOf(path.split('/')[3] ?? '') };
     if (what === 'verdicts') return { status: 200, body: this.#judge(body as VerdictsRequest) };
     if (after !== undefined) return { status: 200, body: this.#page(Number(after)) };
     if (what === 'openings') return this.#open(body as OpeningRequest);
@@ -68,7 +71,7 @@ export class OrderSide {
     if (control === undefined) return { status: 404, body: { code: 'sale_not_found' } };
     this.epoch = Math.max(this.epoch, (body as SnapshotRequest).above ?? 0) + 1;
     this.#epochs.set(saleId, this.epoch);
-    const snapshot: Snapshot = { epoch: this.epoch, control, ...this.#page(0) };
+    const snapshot: Snapshot = { epoch: this.epoch, control, since: '1', ...this.#page(0) };
     await this.onSnapshot();
     return { status: 200, body: snapshot };
   }
@@ -96,6 +99,12 @@ export class OrderSide {
       return verdict === undefined ? [] : [{ reservationId, verdict }];
     });
     return { ended, unknown: reservationIds.filter((id) => this.unknown.has(id)) };
+  }
+
+  /** All that it decided, as if all had ended since the snapshot. */
+  #endedOf(saleId: string): EndedPage {
+    const ended = [...this.ended].filter(([id]) => id.startsWith(`${saleId}.`));
+    return { ended: ended.map(([reservationId, verdict]) => ({ reservationId, verdict })) };
   }
 
   #page(start: number): SnapshotPage {
