@@ -1,8 +1,9 @@
 import { MEMBER_SILENT_MS, type MemberStore, type Pool } from '@seckill/runtime';
 
 /**
- * The members of one consumer group in Postgres, by its clock. A renewal does not wait for the disk: whoever
- * loses the last one tells again, and a table without any names no dead. Each throws pg's own error.
+ * Keeps the members of one consumer group in Postgres, by its clock. A renewal does not wait for the disk:
+ * a member whose last renewal was lost tells again, and a table without any names no dead member. Each
+ * function throws pg's own error.
  */
 export function createMemberStore(pool: Pool, groupId: string): MemberStore {
   const readSilent = async (): Promise<string[]> => {

@@ -2,7 +2,7 @@ import { publishDeadLetters, type Batch, type RejectedMessage } from '@seckill/r
 import type { IntakeDeps } from './intake-deps.ts';
 import { retry, type RetryContext } from './retry.ts';
 
-/** Returns when Kafka has confirmed the letters; only then may the offset pass these messages (INV-2). */
+/** Returns when Kafka has confirmed the letters. Only then may the offset pass these messages (INV-2). */
 export async function deadLetter(
   deps: IntakeDeps,
   batch: Batch,

@@ -38,8 +38,10 @@ export class GroupCommit {
   }
 
   /**
-   * @returns what its transaction did, with the first of its chunks, and nothing with the others.
-   * @throws as `storeChunks`, for this chunk alone when it is about its data or its offset.
+   * @returns what the transaction of the chunk did. The first chunk of a transaction gets the report, and
+   * the others get nothing.
+   * @throws as `storeChunks`. An error about the data or the offset of one chunk is thrown for that chunk
+   * alone.
    */
   add(chunk: Chunk): Promise<Stored> {
     return new Promise((resolve, reject) => {
@@ -51,7 +53,7 @@ export class GroupCommit {
   async #run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    // Chunks that come in the same tick come along.
+    // Chunks that come in the same tick share this transaction.
     await Promise.resolve();
     while (this.#waiting.length > 0) await this.#commit(this.#takeGroup());
     this.#isRunning = false;
@@ -63,7 +65,7 @@ export class GroupCommit {
     const isOver = ({ chunk }: Waiting): boolean => {
       const partition = `${chunk.topic} ${chunk.partition}`;
       count += chunk.reserved.length;
-      // After a rebalance the last batch of before may still be here.
+      // After a rebalance the last batch of the partition may still be here.
       if (partitions.has(partition) || (partitions.size > 0 && count > this.#countMax)) return true;
       partitions.add(partition);
       return false;
@@ -86,7 +88,7 @@ export class GroupCommit {
   }
 }
 
-/** One partition's fault must not become its neighbours'. */
+/** The fault of one partition must not become a fault of its neighbours. */
 function isOfOneChunk(error: unknown): boolean {
   return error instanceof OffsetBehindError || isAboutData(error);
 }

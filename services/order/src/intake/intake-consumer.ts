@@ -7,7 +7,8 @@ export const INTAKE_GROUP = 'seckill.intake';
 
 /**
  * Connects the intake to Kafka.
- * @param options.onFail the intake cannot go on: end the process, which restarts from what Postgres holds.
+ * @param options.onFail is called when the intake cannot go on. The caller ends the process, which starts
+ * again from what Postgres holds.
  * @returns a function that stops after the batches under way.
  */
 export async function consumeReservations(options: {

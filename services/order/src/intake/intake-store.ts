@@ -30,7 +30,7 @@ export interface Stored {
 
 /** What the intake needs of Postgres. */
 export interface IntakeStore {
-  /** @returns the first message of a partition that is not stored; undefined before the first. */
+  /** @returns the first message of a partition that is not stored. It is undefined before the first. */
   readOffset(topic: string, partition: number): Promise<bigint | undefined>;
   /** Kafka begins elsewhere. */
   moveOffset(topic: string, partition: number, next: bigint): Promise<void>;
@@ -40,14 +40,15 @@ export interface IntakeStore {
    * Stores rows, ledger, early payments, settlements and offsets, all or nothing. A repeat stores nothing
    * twice.
    * @param chunks of different partitions.
-   * @throws OffsetBehindError: nothing was stored, and what lies in between must be read again.
+   * @throws OffsetBehindError when Postgres has less than the caller knows. Then nothing was stored, and
+   * the messages in between must be read again.
    */
   storeChunks(chunks: Chunk[]): Promise<Stored>;
 }
 
 /**
- * Attempts of one group of chunks. After an UnjudgedSalesError the next attempt locks these sales whole; it
- * meets more of them only if another sale is rebuilt in between.
+ * Bounds the attempts of one group of chunks. After an UnjudgedSalesError the next attempt locks these
+ * sales whole. It meets more such sales only if another sale is rebuilt in between.
  */
 const ATTEMPTS_MAX = 5;
 
@@ -73,7 +74,8 @@ export function createIntakeStore(pool: Pool): IntakeStore {
 }
 
 /**
- * Under the rows' locks our own sums must fit. When the constraint speaks, they are wrong, and not the data.
+ * Our own sums must fit while we hold the locks of the rows. When the constraint refuses, our sums are
+ * wrong, and the data are not.
  */
 function isPastTotal(error: unknown): boolean {
   return error instanceof Error && 'constraint' in error && error.constraint === 'ledger_sold_within_total';
@@ -109,7 +111,7 @@ async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<
   const refused = [...clashes, ...sold.refused];
   await settleRefused(client, unique, refused);
   const settledAgain = await settleRepublished(client, rest, clashes);
-  // Expiry sees the orders only after this transaction, so a payment that was here first wins.
+  // Expiry sees the orders only after this transaction. A payment that was here first wins therefore.
   const newIds = new Set([...insertedIds, ...clashes.map(({ id }) => id)]);
   const newOrders = unique.filter(({ reservationId }) => newIds.has(reservationId));
   const applied = await payNewOrders(
@@ -129,7 +131,7 @@ async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<
   };
 }
 
-/** Redis holds units for these orders that do not exist: the hold goes, and gives nothing back. */
+/** Redis holds units for these orders, which do not exist. The hold goes, and gives nothing back. */
 async function settleRefused(client: PoolClient, orders: Reserved[], refused: RefusedOrder[]): Promise<void> {
   const ended = selectRefused(orders, refused).map(({ reservationId, saleId, lane, lines }) => ({
     id: reservationId,
@@ -141,8 +143,9 @@ async function settleRefused(client: PoolClient, orders: Reserved[], refused: Re
 }
 
 /**
- * A known order that stock published again is a hold that nobody ended. If its settlement was the message
- * that got lost, ignoring the order would keep its units for ever; so the settlement is sent again.
+ * A known order that stock published again is a hold that nobody ended. Perhaps the message that got lost
+ * was its settlement. Ignoring the order would then keep its units for ever, so the settlement is sent
+ * again.
  */
 async function settleRepublished(
   client: PoolClient,

@@ -21,7 +21,7 @@ export class Intake {
   }
 
   /**
-   * These partitions are ours from now on.
+   * Takes these partitions, which are ours from now on.
    * @throws an error of our own (SQL), which must end the process.
    */
   async onAssigned(assignment: Assignment): Promise<void> {
@@ -29,9 +29,9 @@ export class Intake {
   }
 
   /**
-   * Returns when the batch is stored, or must be read again from elsewhere, or the consumer stops. While
-   * Postgres is away it waits, for ever, keeping its place in the group.
-   * @throws what a heartbeat throws; or an error of our own (InvariantError, SQL), which must end the
+   * Returns when the batch is stored, when it must be read again from elsewhere, or when the consumer
+   * stops. While Postgres is away the intake waits, for ever, and keeps its place in the group.
+   * @throws what a heartbeat throws, or an error of our own (InvariantError, SQL), which must end the
    * process.
    */
   async handleBatch(batch: Batch, context: BatchContext): Promise<void> {

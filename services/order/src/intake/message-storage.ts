@@ -8,7 +8,7 @@ import { isAboutData, retry } from './retry.ts';
 
 /** The offsets of one chunk of a partition. */
 export interface OffsetRange {
-  /** Everything below is stored. */
+  /** Everything below this offset is stored. */
   stored: bigint;
   /** The first offset behind the chunk. */
   end: bigint;
@@ -19,7 +19,7 @@ interface ValidMessage {
   reserved: Reserved;
 }
 
-/** Brings one chunk of a batch into Postgres; what cannot be stored there becomes a dead letter. */
+/** Brings one chunk of a batch into Postgres. What cannot be stored there becomes a dead letter. */
 export class MessageStorage {
   readonly #deps: IntakeDeps;
   readonly #commits: Pick<GroupCommit, 'add'>;
@@ -48,7 +48,8 @@ export class MessageStorage {
   }
 
   /**
-   * Cuts data that Postgres refuses in halves, down to the one message, so that its neighbours are stored.
+   * Cuts data that Postgres refuses in halves, down to the one message at fault. Its neighbours are
+   * stored.
    */
   async #storeValid(
     batch: Batch,

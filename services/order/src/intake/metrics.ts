@@ -12,7 +12,7 @@ export function createIntakeMetrics(registry: Registry) {
       labelNames: ['outcome'] as const,
       registers,
     }),
-    /** Any increase wants a person: Redis lost or forked history, or Kafka lost messages. */
+    /** A person has to look at any increase: Redis lost or forked history, or Kafka lost messages. */
     intakeAlarms: new Counter({
       name: 'seckill_order_intake_alarms_total',
       help: 'Orders refused by reason (ledger, limit, key_clash, sequence_fork), gaps in a partition (gap), partitions that begin anew (anew)',

@@ -7,11 +7,14 @@ import { retry, type RetryContext } from './retry.ts';
 export interface Position {
   /** The first offset that is not stored. */
   next: bigint;
-  /** How often we asked Kafka for `next` and got something later. */
+  /** Counts how often we asked Kafka for `next` and got something later. */
   seeks: number;
 }
 
-/** The positions of one assignment. The group's next assignment brings a new map, and this one is void. */
+/**
+ * The positions of one assignment. The next assignment of the group brings a new map, and this one is
+ * void.
+ */
 export type Positions = Map<number, Position>;
 
 /**
@@ -19,12 +22,13 @@ export type Positions = Map<number, Position>;
  * something.
  */
 const SEEKS_MAX = 3;
-/** To place an assignment takes some reads of Kafka and Postgres, about 50 ms. */
+/** Placing an assignment takes some reads of Kafka and Postgres, about 50 ms. */
 const PLACING_POLL_MS = 20;
 
 /**
- * Where each partition stands: at the offset stored in Postgres, which is the truth. Kafka's own offset would
- * skip what a restored Postgres has forgotten (docs/recovery.md, "Intake").
+ * Keeps where each partition stands. A partition stands at the offset that Postgres has stored, which is
+ * the truth. Kafka's own offset would skip what a restored Postgres has forgotten (docs/recovery.md,
+ * "Intake").
  */
 export class PartitionPositions {
   readonly #deps: IntakeDeps;
@@ -62,8 +66,8 @@ export class PartitionPositions {
   }
 
   /**
-   * Places every partition again. Those without new messages have lost something too, and nothing else would
-   * come to notice it by.
+   * Places every partition again. Partitions without new messages have lost something too, and nothing
+   * else would ever show it.
    */
   async placeAgain(positions: Positions): Promise<void> {
     // Another partition's batch was here first.
@@ -72,10 +76,10 @@ export class PartitionPositions {
   }
 
   /**
-   * What was fetched before an assignment was placed is from where Kafka believes us to be. Storing it would
-   * move Postgres' offset back.
-   * @returns whether there was something to wait for. The batch is void then: each partition is read on from
-   * its position.
+   * What was fetched before an assignment was placed comes from where Kafka believes us to be. Storing it
+   * would move the offset in Postgres back.
+   * @returns whether there was something to wait for. The batch is void then, and each partition is read
+   * on from its position.
    */
   async untilPlaced({ signal, heartbeat }: RetryContext): Promise<boolean> {
     let hasWaited = false;
@@ -96,8 +100,8 @@ export class PartitionPositions {
   }
 
   /**
-   * Does the batch continue what is stored? Reading something twice is harmless, leaving something out is
-   * not.
+   * Tells whether the batch continues what is stored. Reading something twice is harmless. Leaving
+   * something out is not.
    */
   isInPlace({ topic, partition, messages }: Batch, position: Position, context: BatchContext): boolean {
     const { logger, metrics } = this.#deps;
@@ -121,14 +125,14 @@ export class PartitionPositions {
   async #placeAll(assignment: Assignment, positions: Positions): Promise<void> {
     const { topic, partitions, readOffsets, seek, signal } = assignment;
     const context = { signal, heartbeat: async () => undefined };
-    // Before Postgres is asked: what another consumer stores in between must not look like something Postgres
-    // lost.
+    // We copy this before we ask Postgres. What another consumer stores in between must not look like
+    // something that Postgres lost.
     const known = await retry(this.#deps, 'kafka', context, readOffsets);
     for (const partition of partitions) {
       const stored = await this.#readNext(topic, partition, context);
       const offsets = known.find((one) => one.partition === partition);
       const next = offsets === undefined ? stored : await this.#compare(topic, offsets, stored, context);
-      // The partitions have moved again meanwhile: what we know is void.
+      // The partitions have moved again meanwhile, so what we know is void.
       if (this.#current !== positions) return;
       positions.set(partition, { next, seeks: 0 });
       seek(partition, next);
@@ -136,7 +140,7 @@ export class PartitionPositions {
   }
 
   /**
-   * Compares what Postgres stored with what Kafka knows: neither may have lost anything unnoticed (D32).
+   * Compares what Postgres stored with what Kafka knows. Neither may have lost anything unnoticed (D32).
    * @returns the offset to read on from.
    */
   async #compare(
@@ -148,7 +152,8 @@ export class PartitionPositions {
     const { store, logger, metrics } = this.#deps;
     const seen = { topic, partition, stored: String(stored), low: String(low), high: String(high) };
     if (committed !== undefined && committed > stored) {
-      // We commit to Kafka only what Postgres has. Postgres had more once, and its other tables are as old.
+      // We commit to Kafka only what Postgres has. So Postgres had more once, and its other tables are as
+      // old.
       logger.error(
         { ...seen, committed: String(committed) },
         'intake: Postgres was restored to an earlier state',

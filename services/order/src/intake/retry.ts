@@ -7,16 +7,16 @@ type Target = 'postgres' | 'kafka';
 export type RetryDeps = Pick<IntakeDeps, 'clock' | 'logger' | 'metrics' | 'random'>;
 
 /**
- * What a wait needs: `signal` ends it with the consumer, and `heartbeat` keeps our place in the group
- * meanwhile.
+ * What a wait needs. `signal` ends the wait with the consumer, and `heartbeat` keeps our place in the
+ * group meanwhile.
  */
 export type RetryContext = Pick<BatchContext, 'signal' | 'heartbeat'>;
 
 /**
- * Repeats the work while its engine is away. Only the consumer's stop ends the repeating: there is nothing
- * else to do.
- * @throws the signal's reason when the consumer stops; what a heartbeat throws; any error of the work that
- * does not say that the engine is away.
+ * Repeats the work while its engine is away. Only the end of the consumer ends the repeating, because
+ * there is nothing else to do.
+ * @throws the reason of the signal when the consumer stops, what a heartbeat throws, and any error of the
+ * work that does not say that the engine is away.
  */
 export async function retry<Result>(
   { clock, logger, metrics, random }: RetryDeps,
@@ -43,7 +43,10 @@ export async function retry<Result>(
   }
 }
 
-/** Is this error about the data of a message, so that the message is at fault and not the engine? */
+/**
+ * Tells whether the error is about the data of a message. The message is at fault then, and not the
+ * engine.
+ */
 export function isAboutData(error: unknown): boolean {
   return error instanceof DataError || classifyPostgresError(error) === 'data';
 }

@@ -46,7 +46,10 @@ export function startIntake({ config, logger, lifecycle, registry, metrics, wake
 
 export type IntakeAssembly = Omit<IntakeDeps, 'store' | 'clock'> & { pool: Pool };
 
-/** The intake on a pool; tests use it too. @param wrap puts something between the intake and its store. */
+/**
+ * Assembles the intake on a pool. Tests use it too.
+ * @param wrap puts something between the intake and its store.
+ */
 export function assembleIntake(
   { pool, ...deps }: IntakeAssembly,
   wrap: (store: IntakeStore) => IntakeStore = (store) => store,

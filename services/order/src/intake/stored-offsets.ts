@@ -11,14 +11,15 @@ export interface OffsetMove {
 }
 
 /**
- * Postgres has stored less than it had when it was last asked: it was restored to an earlier state meanwhile.
+ * Postgres has stored less than it had when it was last asked. It was restored to an earlier state
+ * meanwhile.
  */
 export class OffsetBehindError extends Error {
   override readonly name = 'OffsetBehindError';
   readonly code = 'SECKILL_INTAKE_OFFSET_BEHIND';
 }
 
-/** @returns the first message of a partition that is not stored; undefined before the first. */
+/** @returns the first message of a partition that is not stored. It is undefined before the first. */
 export async function readOffset(pool: Pool, topic: string, partition: number): Promise<bigint | undefined> {
   const { rows } = await pool.query<{ next_offset: string }>(
     'SELECT next_offset FROM intake_offsets WHERE topic = $1 AND partition = $2',
@@ -37,8 +38,8 @@ export async function moveOffset(pool: Pool, topic: string, partition: number, n
 }
 
 /**
- * INV-2: a Postgres that was restored under our feet would otherwise take these chunks, and would never hear
- * of what it has forgotten.
+ * Keeps INV-2. A Postgres that was restored under our feet would otherwise take these chunks, and would
+ * never hear of what it has forgotten.
  * @throws OffsetBehindError
  */
 export async function assertStored(client: PoolClient, moves: OffsetMove[]): Promise<void> {

@@ -17,7 +17,7 @@ export interface LedgerRow {
   sku: string;
   total: number;
   sold: number;
-  /** Of the sale, when it was raised last. */
+  /** The epoch of the sale when it was raised last. */
   epoch: number;
   /** The snapshot of this epoch lacks an order that came late, so Redis did not count that order (INV-6). */
   isEpochIncomplete: boolean;
@@ -42,10 +42,10 @@ export interface Admission {
 const keyOf = (saleId: string, sku: string) => `${saleId} ${sku}`;
 
 /**
- * Admits whole orders by (epoch, sequence): who reserved first is served first. An order that does not fit is
- * refused, and a smaller one behind it may still fit.
- * @param allowances by reservation id, of orders whose limits Redis could not judge (INV-6). The orders use
- * them up.
+ * Admits whole orders in the order of (epoch, sequence), so whoever reserved first is served first. An
+ * order that does not fit is refused. A smaller one behind it may still fit.
+ * @param allowances by reservation id, of orders whose limits Redis could not judge (INV-6). The orders
+ * use them up.
  * @throws DataError when an order names a SKU that its sale does not have.
  */
 export function admit(
@@ -85,7 +85,7 @@ function bySequence(a: Reserved, b: Reserved): number {
   return a.epoch - b.epoch || a.sequence - b.sequence || (a.reservationId < b.reservationId ? -1 : 1);
 }
 
-/** Units per sale and SKU; an order may name a SKU in two lines. */
+/** Adds up units per sale and SKU. An order may name a SKU in two lines. */
 export function sumUnits(orders: Pick<Reserved, 'saleId' | 'lines'>[]): LedgerMove[] {
   const sums = new Map<string, LedgerMove>();
   for (const { saleId, lines } of orders) {
@@ -98,8 +98,8 @@ export function sumUnits(orders: Pick<Reserved, 'saleId' | 'lines'>[]): LedgerMo
 }
 
 /**
- * Locks rows in the order of (sale, sku), as every transaction does (docs/recovery.md, "Intake"): no two can
- * deadlock here.
+ * Locks rows in the order of (sale, sku), as every transaction does (docs/recovery.md, "Intake"). No two
+ * transactions can deadlock here.
  */
 export async function lockLedger(client: PoolClient, keys: LedgerKey[]): Promise<LedgerRow[]> {
   const { rows } = await client.query<{
@@ -128,7 +128,7 @@ export async function lockLedger(client: PoolClient, keys: LedgerKey[]): Promise
   }));
 }
 
-/** Every SKU that these sales have. A sale's SKUs never change. */
+/** Reads every SKU that these sales have. The SKUs of a sale never change. */
 export async function readKeys(client: PoolClient, saleIds: string[]): Promise<LedgerKey[]> {
   const { rows } = await client.query<{ sale_id: string; sku: string }>(
     'SELECT sale_id, sku FROM ledger WHERE sale_id = ANY ($1::text[])',
@@ -138,9 +138,10 @@ export async function readKeys(client: PoolClient, saleIds: string[]): Promise<L
 }
 
 /**
- * Marks the epochs of these sales as incomplete. The caller holds all rows of the sales. Whoever moved one
- * before has committed, and its orders can be read; whoever locks one later finds the mark, and judges the
- * limits with our orders before its eyes. The column `late_epoch` holds the incomplete epoch.
+ * Marks the epochs of these sales as incomplete. The caller holds all rows of the sales. A transaction
+ * that moved a row before has committed, and its orders can be read. A transaction that locks a row later
+ * finds the mark, and judges the limits with our orders before its eyes. The column `late_epoch` holds the
+ * incomplete epoch.
  */
 export async function markIncompleteEpochs(client: PoolClient, sales: { saleId: string }[]): Promise<void> {
   if (sales.length === 0) return;

@@ -2,8 +2,8 @@ import type { PoolClient } from '@seckill/runtime';
 import type { Reserved } from './reservation-message.ts';
 
 /**
- * Units that a buyer or a channel may still take, shared by all its orders; below 0 when more is taken
- * already.
+ * Units that a buyer or a channel may still take, shared by all its orders. The number is below 0 when
+ * more is taken already.
  */
 export interface Allowance {
   left: number;
@@ -63,7 +63,8 @@ async function readBuyers(client: PoolClient, ids: string[]): Promise<AllowanceR
 }
 
 /**
- * No index leads to a channel's orders, so all orders of the sale are read; only a late order pays for that.
+ * No index leads to the orders of a channel, so all orders of the sale are read. Only a late order pays
+ * for that.
  */
 async function readChannels(client: PoolClient, ids: string[]): Promise<AllowanceRow[]> {
   const { rows } = await client.query<AllowanceRow>(

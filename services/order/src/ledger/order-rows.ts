@@ -13,8 +13,9 @@ export interface RefusedOrder {
 }
 
 /**
- * In the order of their ids, as every transaction takes orders (docs/recovery.md, "Intake").
- * @returns the ids that were not known before; only these may count (D3).
+ * Inserts orders in the order of their ids, as every transaction takes orders (docs/recovery.md,
+ * "Intake").
+ * @returns the ids that were not known before. Only these may count (D3).
  */
 export async function insertOrders(
   client: PoolClient,
@@ -59,9 +60,9 @@ export async function insertOrders(
 }
 
 /**
- * An order that was not inserted has a known id, and then nothing is to be done; or another order has its key
- * or its sequence. That one is kept as refused, because its buyer was told "reserved" and a person has to
- * look.
+ * Keeps orders that were not inserted. When the id is known, there is nothing to do. Otherwise another
+ * order has the key or the sequence. The new order is then kept as refused, because its buyer was told
+ * "reserved" and a person has to look.
  * @param rest orders that `insertOrders` did not insert.
  */
 export async function storeClashes(client: PoolClient, rest: Reserved[]): Promise<RefusedOrder[]> {

@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto';
 import { invariant, type PoolClient } from '@seckill/runtime';
 
 /**
- * Digits of the code, attempt by attempt. Six can be said aloud; a pick-up point that has used up most of a
- * million gets longer ones. Past the last attempt a point would have handed out about 10^12 codes. randomInt
- * goes up to 2^48.
+ * Digits of the code, attempt by attempt. Six can be said aloud. A pick-up point that has used up most of
+ * a million gets longer ones. Past the last attempt a point would have handed out about 10^12 codes.
+ * randomInt goes up to 2^48.
  */
 const DIGITS = [6, 6, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14];
 
@@ -24,8 +24,8 @@ export async function claimPickupCodes(
   for (const digits of DIGITS) {
     const left = orderIds.filter((id) => !codes.has(id));
     if (left.length === 0) return codes;
-    // Sorted, so that two transactions that meet take their codes in one order. A code that another
-    // transaction is about to take is waited for, and is taken then or free again.
+    // The codes are sorted, so that two transactions that meet take their codes in one order. A code that
+    // another transaction is about to take is waited for. Afterwards it is taken, or free again.
     const { rows } = await client.query<{ order_id: string; code: string }>(
       `INSERT INTO pickup_codes (scope, code, order_id)
        SELECT COALESCE('point:' || (

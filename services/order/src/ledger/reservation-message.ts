@@ -11,13 +11,13 @@ import { Compile } from 'typebox/compile';
 const schema = Compile(ReservationCreated);
 
 /**
- * Our wire format has four digits for the year: a row beyond the year 9999 could be stored, but never be
- * shown.
+ * Our wire format has four digits for the year. A row beyond the year 9999 could be stored, but it could
+ * never be shown.
  */
 export const INSTANT_MAX = Date.UTC(9999, 11, 31);
 
 export type Reserved = ReservationCreated & {
-  /** Minor units of all lines. */
+  /** The amount of all lines, in minor units. */
   amount: number;
   /** Stock published it again, because its hold is long past its end and was never settled. */
   isRepublished: boolean;
@@ -25,7 +25,7 @@ export type Reserved = ReservationCreated & {
 
 export type Parsed = { reserved: Reserved } | { error: string };
 
-/** What a message says, or why it cannot be understood. Never throws. */
+/** Tells what a message says, or why it cannot be understood. Never throws. */
 export function parseReservation(message: IncomingMessage): Parsed {
   const opened = openEnvelope(message, RESERVATION_CREATED, schema);
   if ('error' in opened) return opened;

@@ -15,8 +15,8 @@ import { refuseOrders, type RefusedOrder } from './order-rows.ts';
 import type { Reserved } from './reservation-message.ts';
 
 /**
- * The limits of these sales must be judged here, and for that their whole ledger be locked, in the ledger's
- * order.
+ * The limits of these sales must be judged here. For that their whole ledger must be locked, in the order
+ * of the ledger.
  */
 export class UnjudgedSalesError extends Error {
   override readonly name = 'UnjudgedSalesError';
@@ -57,7 +57,7 @@ export async function sell(
   return { refused, late };
 }
 
-/** The rows that these orders move; of the whole sales all rows. */
+/** Names the rows that these orders move. Of the whole sales it names all rows. */
 async function findKeys(
   client: PoolClient,
   inserted: Reserved[],
@@ -67,7 +67,7 @@ async function findKeys(
   return wholeSales.size === 0 ? keys : [...keys, ...(await readKeys(client, [...wholeSales]))];
 }
 
-/** An order of an older epoch than its sale's came late: the snapshot of the sale's epoch lacks it. */
+/** An order of an older epoch than that of its sale came late. The snapshot of the sale's epoch lacks it. */
 function findLateEpochs(inserted: Reserved[], rows: LedgerRow[]): DistrustedEpoch[] {
   const epochs = new Map(rows.map(({ saleId, epoch }) => [saleId, epoch]));
   const late = inserted.filter(({ saleId, epoch }) => epoch < (epochs.get(saleId) ?? 0));
@@ -76,7 +76,7 @@ function findLateEpochs(inserted: Reserved[], rows: LedgerRow[]): DistrustedEpoc
 }
 
 /**
- * INV-6: Redis lacks an order that comes late, and so let its buyer and channel take the units anew.
+ * Keeps INV-6. Redis lacks an order that comes late, and so let its buyer and channel take the units anew.
  * Whichever of the two orders comes second must find the other here. Therefore all orders of an incomplete
  * epoch are judged, and not only the late ones.
  */

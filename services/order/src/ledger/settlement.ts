@@ -17,9 +17,9 @@ interface EndedRow {
 }
 
 /**
- * Ends those of the orders that are pending. A caller that names more than one has locked or inserted their
- * rows, because an UPDATE takes its rows in any order. For `paid` the orders must be pending, too: each
- * gets a pick-up code.
+ * Ends those of the orders that are pending. A caller that names more than one has locked or inserted
+ * their rows, because an UPDATE takes its rows in any order. For `paid` the orders must be pending, too,
+ * and each gets a pick-up code.
  * @returns what was ended by this call.
  */
 export async function endOrders(
@@ -43,7 +43,10 @@ export async function endOrders(
 
 export interface Expired {
   ended: number;
-  /** From the end of the longest overdue hold to now, by Postgres' clock; 0 when none was due. */
+  /**
+   * The time from the end of the longest overdue hold to now, by Postgres' clock. It is 0 when none was
+   * due.
+   */
   lagSeconds: number;
 }
 
@@ -55,8 +58,8 @@ export async function expireOrders(
   client: PoolClient,
   options: { graceMs: number; countMax: number },
 ): Promise<Expired> {
-  // clock_timestamp() in a subquery of its own is read once: a volatile function would keep the index from
-  // being used.
+  // A clock_timestamp() in a subquery of its own is read once. As a volatile function it would keep the
+  // index from being used.
   const { rows } = await client.query<EndedRow & { lag_seconds: number }>(
     `WITH due AS MATERIALIZED (
        SELECT id FROM orders
@@ -96,7 +99,7 @@ async function finish(client: PoolClient, rows: EndedRow[], verdict: Verdict): P
   return ended;
 }
 
-/** The units of these orders are for sale again, once per sale and SKU. */
+/** Puts the units of these orders on sale again, once per sale and SKU. */
 async function giveBack(client: PoolClient, ended: Ended[]): Promise<void> {
   if (ended.length === 0) return;
   const units = sumUnits(ended);
