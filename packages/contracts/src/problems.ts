@@ -90,6 +90,11 @@ export const PROBLEMS = {
     title: { en: 'Notice still not understood', zh: '通知仍无法识别' },
   },
   bad_signature: { status: 401, retryable: false, title: { en: 'Bad signature', zh: '签名无效' } },
+  version_conflict: {
+    status: 412,
+    retryable: false,
+    title: { en: 'The sale was changed meanwhile', zh: '场次已被修改' },
+  },
   sale_exists: {
     status: 409,
     retryable: false,

@@ -16,6 +16,7 @@ import Fastify, {
   type RawServerDefault,
 } from 'fastify';
 import type { Logger } from '../logger.ts';
+import { FreezeGuard } from './freeze-guard.ts';
 import { hasMalformedPath, routableUrl } from './malformed-path.ts';
 import { languageOf, tellLanguage } from './language.ts';
 import { Problem, problemDocument, retryAfterOf } from './problem.ts';
@@ -108,6 +109,7 @@ export function createHttp(options: HttpOptions): Http {
     sendProblem(request, reply, problem, options);
   });
   answerUnknownRoutes(app, allowedOn, options);
+  refuseWhatWaited(app, options.logger);
   // This runs after token and limits, before anything is made of the request.
   app.addHook('preParsing', async (request) => {
     if (hasMalformedPath(request.raw)) throw malformedPath();
@@ -133,6 +135,24 @@ function closeAfterAnswer(app: Http, isReady: () => boolean): void {
   });
   app.addHook('onSend', async (_request, reply) => {
     if (isClosing || !isReady()) reply.header('connection', 'close');
+  });
+}
+
+/**
+ * Whoever asked while the process was frozen has given up, and may have repeated elsewhere and heard a
+ * definite answer. A change that is made now would undo it. To read late does no harm.
+ */
+function refuseWhatWaited(app: Http, logger: Logger): void {
+  const guard = new FreezeGuard(logger);
+  app.addHook('onReady', async () => {
+    guard.start();
+  });
+  app.addHook('onClose', async () => {
+    guard.stop();
+  });
+  // This is the last look before the handler: a body may have waited where its headers did not.
+  app.addHook('preHandler', async ({ method }) => {
+    if (method !== 'GET' && method !== 'HEAD' && guard.mayHaveWaited()) throw new Problem('overloaded');
   });
 }
 

@@ -3,8 +3,10 @@ import { addVary, Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
+import type { Steering } from '../upstream/order-client.ts';
 import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
+import { readIfMatch } from './if-match.ts';
 import { etagOf, matchesEtag, retiredState, viewSale } from '../sale-view.ts';
 
 const Params = Type.Object({ saleId: SaleId });
@@ -58,7 +60,12 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
       `/v1/sales/:saleId/${verb}`,
       { onRequest: authenticateAdmin, schema: { params: Params } },
       async (request, reply) => {
-        const record = await order.controlSale(request.params.saleId, verb, traceOf(request));
+        const record = await order.controlSale(
+          request.params.saleId,
+          verb,
+          steeringOf(request),
+          traceOf(request),
+        );
         return sendSale(request, reply, record, true);
       },
     );
@@ -70,7 +77,12 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     async (request, reply) => {
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const restock = { ...request.params, ...request.body, idempotencyKey };
-      return sendSale(request, reply, await order.restock(restock, traceOf(request)), true);
+      return sendSale(
+        request,
+        reply,
+        await order.restock(restock, steeringOf(request), traceOf(request)),
+        true,
+      );
     },
   );
 }
@@ -83,4 +95,9 @@ async function readsAsAdmin({ identifier }: RouteDeps, authorization: string | u
   if (authorization === undefined) return false;
   const identity = await identifier.identify(authorization);
   return identity.isAdmin;
+}
+
+function steeringOf({ headers }: FastifyRequest): Steering {
+  const version = readIfMatch(headers['if-match']);
+  return { startedAt: performance.now(), ...(version === undefined ? {} : { version }) };
 }

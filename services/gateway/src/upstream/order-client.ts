@@ -30,11 +30,19 @@ export interface Restock {
   idempotencyKey: string;
 }
 
+/** What an operator's change depends on. */
+export interface Steering {
+  /** When the gateway took it up, by our monotonic clock. */
+  startedAt: number;
+  /** `If-Match`. */
+  version?: number;
+}
+
 export interface OrderClient {
   createSale(input: SaleInput, trace: Trace): Promise<{ isNew: boolean; record: SaleRecord }>;
   sale(saleId: string, trace: Trace): Promise<SaleRecord>;
-  controlSale(saleId: string, verb: SaleVerb, trace: Trace): Promise<SaleRecord>;
-  restock(restock: Restock, trace: Trace): Promise<SaleRecord>;
+  controlSale(saleId: string, verb: SaleVerb, steering: Steering, trace: Trace): Promise<SaleRecord>;
+  restock(restock: Restock, steering: Steering, trace: Trace): Promise<SaleRecord>;
   /** Undefined when order knows no such order of this user. */
   order(orderId: string, userId: string, trace: Trace): Promise<Order | undefined>;
   orders(query: string, userId: string, trace: Trace): Promise<OrderPage>;
@@ -53,6 +61,11 @@ export interface OrderClient {
  * (docs/http-api.md).
  */
 const CONFIRMED_CHANGE_MS = 7_000;
+/**
+ * Order decides on an operator's change within this time of our taking it up, or not at all. The confirmation
+ * by stock may come later. A change from a frozen process would otherwise undo what was decided since.
+ */
+const DECISION_MS = 2_000;
 
 /**
  * When order does not answer, a read becomes `overloaded`, which invites a repeat. A change becomes
@@ -75,6 +88,20 @@ export function createOrderClient(upstream: Upstream): OrderClient {
       throw new Problem(isHarmless ? 'overloaded' : 'outcome_unknown', { cause: error });
     }
   }
+  /**
+   * Sends an operator's change with its deadline, an instant of Postgres' clock. The clock is read first. It
+   * shows more by the time that we hear of it, so the deadline is never later than was meant.
+   */
+  async function decide(request: UpstreamCall, { startedAt, version }: Steering, trace: Trace) {
+    const { now } = expectBody(await call({ method: 'GET', path: '/v1/clock' }, trace)) as { now: number };
+    const deadline = Math.floor(now + DECISION_MS - (performance.now() - startedAt));
+    const headers = {
+      ...request.headers,
+      'x-deadline': String(deadline),
+      ...(version === undefined ? {} : { 'if-match': `"${version}"` }),
+    };
+    return call({ ...request, headers, timeoutMs: CONFIRMED_CHANGE_MS }, trace);
+  }
   const salePath = (saleId: string) => `/v1/sales/${encodeURIComponent(saleId)}`;
 
   return {
@@ -88,20 +115,14 @@ export function createOrderClient(upstream: Upstream): OrderClient {
     async sale(saleId, trace) {
       return expectBody(await call({ method: 'GET', path: salePath(saleId) }, trace)) as SaleRecord;
     },
-    async controlSale(saleId, verb, trace) {
-      const answer = await call(
-        { method: 'POST', path: `${salePath(saleId)}/${verb}`, timeoutMs: CONFIRMED_CHANGE_MS },
-        trace,
-      );
-      return expectBody(answer) as SaleRecord;
+    async controlSale(saleId, verb, steering, trace) {
+      const path = `${salePath(saleId)}/${verb}`;
+      return expectBody(await decide({ method: 'POST', path }, steering, trace)) as SaleRecord;
     },
-    async restock({ saleId, sku, quantity, idempotencyKey }, trace) {
+    async restock({ saleId, sku, quantity, idempotencyKey }, steering, trace) {
       const path = `${salePath(saleId)}/items/${encodeURIComponent(sku)}/restock`;
       const headers = { 'idempotency-key': idempotencyKey };
-      const answer = await call(
-        { method: 'POST', path, body: { quantity }, headers, timeoutMs: CONFIRMED_CHANGE_MS },
-        trace,
-      );
+      const answer = await decide({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
       return expectBody(answer) as SaleRecord;
     },
     async order(orderId, userId, trace) {

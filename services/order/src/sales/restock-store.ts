@@ -1,8 +1,9 @@
 import { LIMITS, type SaleDefinition } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { lockSale } from './sale-store.ts';
+import { inTime, type Steering } from './steering.ts';
 
-export interface Restock {
+export interface Restock extends Steering {
   saleId: string;
   sku: string;
   /** Units added to the total. */
@@ -15,9 +16,11 @@ export type RestockOutcome =
   | 'repeated'
   | 'sale_not_found'
   | 'key_reused'
+  | 'version_conflict'
   | 'sale_closed'
   | 'sku_not_found'
-  | 'total_too_high';
+  | 'total_too_high'
+  | 'late';
 
 /**
  * Changes ledger, definition and version in one transaction. Stock hears of the restock afterwards, by the
@@ -34,14 +37,24 @@ export async function storeRestock(pool: Pool, restock: Restock): Promise<Restoc
       const isSame = known.sku === restock.sku && known.quantity === restock.quantity;
       return isSame ? 'repeated' : 'key_reused';
     }
+    if (restock.version !== undefined && restock.version !== sale.version) return 'version_conflict';
     if (sale.state === 'closed' || sale.isOver) return 'sale_closed';
     const item = sale.definition.items.find(({ sku }) => sku === restock.sku);
     if (item === undefined) return 'sku_not_found';
     item.total += restock.quantity;
     if (item.total > LIMITS.totalMax) return 'total_too_high';
+    if (!(await isInTime(client, restock))) return 'late';
     await writeRestock(client, restock, sale.definition);
     return 'restocked';
   });
+}
+
+/** Judged under the lock of the sale: to wait for it may have taken all of the time. */
+async function isInTime(client: PoolClient, { deadline }: Steering): Promise<boolean> {
+  const { rows } = await client.query<{ is_in_time: boolean }>(`SELECT ${inTime('$1')} AS is_in_time`, [
+    deadline ?? null,
+  ]);
+  return rows[0]?.is_in_time === true;
 }
 
 async function readRestock(

@@ -1,4 +1,5 @@
 import type { ControlVerb, SaleDefinition, SaleToLoad } from '@seckill/contracts';
+import { inTime, type Steering } from './steering.ts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 
 export interface StoredSale {
@@ -16,6 +17,21 @@ export interface StoredSale {
   /** `closesAt` has passed, by Postgres' clock. */
   isOver: boolean;
   isRetired: boolean;
+}
+
+/** A sale as a change by hand found it. */
+export interface Decision {
+  isChanged: boolean;
+  state: ControlVerb;
+  version: number;
+  isOver: boolean;
+}
+
+interface DecisionRow {
+  state: ControlVerb;
+  version: string;
+  is_over: boolean;
+  is_changed: boolean;
 }
 
 export interface NewSale {
@@ -86,16 +102,31 @@ export class SaleStore {
 
   /**
    * Stores a control state that was decided by hand, under the next version. A closed sale stays closed. A
-   * sale that is over can still be closed, but neither paused nor resumed.
-   * @returns false when nothing changed: no such sale, already so, or closed.
+   * sale that is over can still be closed, but neither paused nor resumed. The row is locked before version
+   * and deadline are judged: a statement that waited for the lock would otherwise be judged by the time at
+   * which it began to wait.
+   * @returns what it was decided on; undefined when there is no such sale.
    */
-  async change(saleId: string, state: ControlVerb): Promise<boolean> {
-    const { rowCount } = await this.#pool.query(
-      `UPDATE sales SET state = $2, version = version + 1
-       WHERE id = $1 AND state <> $2 AND state <> 'closed' AND ($2 = 'closed' OR closes_at > now())`,
-      [saleId, state],
+  async change(
+    saleId: string,
+    state: ControlVerb,
+    { version, deadline }: Steering = {},
+  ): Promise<Decision | undefined> {
+    const { rows } = await this.#pool.query<DecisionRow>(
+      `WITH locked AS MATERIALIZED (
+         SELECT id, state, version, closes_at FROM sales WHERE id = $1 FOR NO KEY UPDATE),
+       judged AS MATERIALIZED (
+         SELECT id, state, version, closes_at <= clock_timestamp() AS is_over, ${inTime('$4')} AS is_in_time
+         FROM locked),
+       changed AS (
+         UPDATE sales SET state = $2, version = judged.version + 1 FROM judged
+         WHERE sales.id = judged.id AND judged.state <> $2 AND judged.state <> 'closed'
+           AND ($2 = 'closed' OR NOT is_over) AND ($3::bigint IS NULL OR judged.version = $3) AND is_in_time
+         RETURNING sales.id)
+       SELECT state, version, is_over, EXISTS (SELECT FROM changed) AS is_changed FROM judged`,
+      [saleId, state, version ?? null, deadline ?? null],
     );
-    return rowCount === 1;
+    return rows[0] && toDecision(rows[0]);
   }
 
   /**
@@ -213,6 +244,10 @@ async function insertLedger(client: PoolClient, { id, items }: SaleDefinition): 
       items.map(({ price }) => price.currency),
     ],
   );
+}
+
+function toDecision({ state, version, is_over, is_changed }: DecisionRow): Decision {
+  return { isChanged: is_changed, state, version: Number(version), isOver: is_over };
 }
 
 function toSale(row: SaleRow): StoredSale {

@@ -10,6 +10,7 @@ import { invariant, Problem, type Clock } from '@seckill/runtime';
 import type { Restock, RestockOutcome } from './restock-store.ts';
 import { checkSale, defineSale, fingerprintOf, LANES, makeSaleId, refuse } from './sale-definition.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
+import type { Steering } from './steering.ts';
 
 /** An operator hears within 5 s whether stock has acknowledged the change (docs/http-api.md). */
 const ACKNOWLEDGE_WAIT_MS = 5_000;
@@ -38,6 +39,11 @@ export class Sales {
     this.#clock = clock;
   }
 
+  /** Postgres' clock, by which a deadline is judged; milliseconds since the epoch. */
+  async readNow(): Promise<number> {
+    return this.#store.readNow();
+  }
+
   /** @throws Problem `sale_not_found` */
   async read(saleId: string): Promise<SaleRecord> {
     return this.#toRecord(await this.#find(saleId));
@@ -64,26 +70,36 @@ export class Sales {
 
   /**
    * Pause, resume or close; a repeat changes nothing.
-   * @throws Problem `sale_not_found`, `sale_closed`, or `outcome_unknown` when stock has not acknowledged in
-   * time.
+   * @throws Problem `sale_not_found`, `version_conflict`, `sale_closed`, `overloaded` when the deadline has
+   * passed, or `outcome_unknown` when stock has not acknowledged in time.
    */
-  async change(saleId: string, state: ControlVerb): Promise<SaleRecord> {
-    const isChanged = await this.#store.change(saleId, state);
-    if (!isChanged) {
-      const sale = await this.#find(saleId);
-      const isClosed = sale.state === 'closed' || sale.isOver;
-      if (isClosed && state !== 'closed') throw new Problem('sale_closed');
+  async change(saleId: string, state: ControlVerb, steering: Steering = {}): Promise<SaleRecord> {
+    const found = await this.#store.change(saleId, state, steering);
+    if (found === undefined) throw new Problem('sale_not_found');
+    if (!found.isChanged) {
+      const isSo = found.state === state;
+      // The change itself made the next version: this is its repeat.
+      const isRepeat = isSo && found.version === (steering.version ?? 0) + 1;
+      if (steering.version !== undefined && found.version !== steering.version && !isRepeat) {
+        throw versionConflict(found.version);
+      }
+      if ((found.state === 'closed' || found.isOver) && state !== 'closed') throw new Problem('sale_closed');
+      // Nothing else stands against it, so it was the deadline.
+      if (!isSo) throw new Problem('overloaded');
     }
     return this.#acknowledged(saleId);
   }
 
   /**
    * Adds units to an item's total; a repeat of the key changes nothing.
-   * @throws Problem `sale_not_found`, `key_reused`, `sale_closed`, `sku_not_found`, `invalid_request` when
-   * the total would be too high, or `outcome_unknown` when stock has not acknowledged in time.
+   * @throws Problem `sale_not_found`, `key_reused`, `version_conflict`, `sale_closed`, `sku_not_found`,
+   * `invalid_request` when the total would be too high, `overloaded` when the deadline has passed, or
+   * `outcome_unknown` when stock has not acknowledged in time.
    */
   async restock(restock: Restock): Promise<SaleRecord> {
     const outcome = await this.#storeRestock(restock);
+    if (outcome === 'version_conflict') throw versionConflict((await this.#find(restock.saleId)).version);
+    if (outcome === 'late') throw new Problem('overloaded');
     if (outcome === 'total_too_high') refuse('total_exceeded', 'quantity', { max: LIMITS.totalMax });
     if (outcome === 'sku_not_found') throw new Problem(outcome, { extra: { sku: restock.sku } });
     if (outcome !== 'restocked' && outcome !== 'repeated') throw new Problem(outcome);
@@ -138,4 +154,8 @@ export class Sales {
       ...(isRetired ? { retired: { items: await this.#store.readPaid(definition.id) } } : {}),
     };
   }
+}
+
+function versionConflict(version: number): Problem {
+  return new Problem('version_conflict', { extra: { version } });
 }
