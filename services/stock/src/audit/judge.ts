@@ -35,6 +35,8 @@ export interface AuditReading {
   deadLetters: number;
   /** Holds in Redis that ended too long ago (INV-5). */
   overdueHolds: number;
+  /** What is past its end was not looked at for long enough to be called stuck. */
+  mayBeLate: boolean;
 }
 
 export interface Judgement {
@@ -108,7 +110,7 @@ function sumDrift(findings: Finding[]): Judgement['drift'] {
  * Tells why the sale cannot be judged. The list is empty when both sides were at rest, and agreed on what the
  * sale is, while all four readings were taken.
  */
-function whyInFlight({ redis, postgres, kafkaLag }: AuditReading): string[] {
+function whyInFlight({ redis, postgres, kafkaLag, mayBeLate }: AuditReading): string[] {
   const reasons: string[] = [];
   const [lanes, ledger] = [redis[1], postgres[1]];
   for (const [lane, { gate, epoch, isLoaded }] of lanes.entries()) {
@@ -126,6 +128,7 @@ function whyInFlight({ redis, postgres, kafkaLag }: AuditReading): string[] {
   const outbox = sum(lanes.map((lane) => lane.outbox));
   if (outbox > 0) reasons.push(`${outbox} reservations wait for Kafka`);
   if (kafkaLag > 0) reasons.push(`${kafkaLag} messages in Kafka are not stored or applied`);
+  if (mayBeLate) reasons.push('holds past their end may still come back');
   if (ledger.orderOutbox > 0) reasons.push(`${ledger.orderOutbox} settlements wait for Kafka`);
   const totals = new Map(sumItems(lanes).map(({ sku, total }) => [sku, total]));
   for (const { sku, total } of ledger.items) {

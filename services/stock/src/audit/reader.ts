@@ -39,6 +39,16 @@ const PAGE_HOLDS = 500;
 const CATCH_UP_MS_MAX = 500;
 const CATCH_UP_POLL_MS = 50;
 
+/**
+ * What is past its end may be on its way: after an engine or a process was frozen, expiry and settler begin
+ * again within 3 s. What is still there after so many looks is stuck. Looks are counted and not time, because
+ * this process may have been frozen too.
+ */
+const OVERDUE_LOOKS_MAX = 8;
+const OVERDUE_PAUSE_MS = 500;
+/** The sums of a large sale take long. Whoever asked waits for 10 s (the gateway). */
+const OVERDUE_MS_MAX = 5_000;
+
 /** Reads all engines for one sale; changes nothing. */
 export class AuditReader {
   readonly #deps: AuditReaderDeps;
@@ -57,10 +67,26 @@ export class AuditReader {
   async read(saleId: string): Promise<AuditReading> {
     let running = this.#running.get(saleId);
     if (running === undefined) {
-      running = this.#read(saleId).finally(() => this.#running.delete(saleId));
+      running = this.#readPatiently(saleId).finally(() => this.#running.delete(saleId));
       this.#running.set(saleId, running);
     }
     return running;
+  }
+
+  /**
+   * One look cannot tell what is stuck from what is late (INV-5). So it takes several until nothing is past its
+   * end. If the time does not suffice for them, the reading says that it is not known yet.
+   */
+  async #readPatiently(saleId: string): Promise<AuditReading> {
+    const { clock } = this.#deps;
+    const deadline = clock.now() + OVERDUE_MS_MAX;
+    let reading = await this.#read(saleId);
+    for (let looks = 1; isLate(reading) && looks < OVERDUE_LOOKS_MAX; looks += 1) {
+      if (clock.now() > deadline) return { ...reading, mayBeLate: true };
+      await clock.sleep(OVERDUE_PAUSE_MS);
+      reading = await this.#read(saleId);
+    }
+    return reading;
   }
 
   /**
@@ -94,6 +120,7 @@ export class AuditReader {
       // Letters that retention removed may have been replayed.
       deadLetters: Math.max(0, letters - postgresAfter.replayedDeadLetters),
       overdueHolds,
+      mayBeLate: false,
     };
   }
 
@@ -148,6 +175,10 @@ function isOverdue(record: string, now: number): boolean {
     if (error instanceof InvariantError) return true;
     throw error;
   }
+}
+
+function isLate({ postgres, overdueHolds }: AuditReading): boolean {
+  return postgres[1].overdue > 0 || overdueHolds > 0;
 }
 
 /** How many messages before the ends the intake has not stored. */

@@ -211,6 +211,20 @@ await t.test('a hold past its end is counted, and one that cannot be read with i
   t.match((await audit(saleId)).findings, [/^INV-5: 3 holds/]);
 });
 
+await t.test('what is past its end is called broken only when it stays so', async (t) => {
+  const saleId = await openSale(built);
+  let looks = 0;
+  let overdueUntil = 3;
+  order.readLedger = async (id) => {
+    looks += 1;
+    return id === saleId ? ledgerOf(id, { overdue: looks <= overdueUntil ? 2 : 0 }) : undefined;
+  };
+  t.match(await audit(saleId), { verdict: 'holds' }, 'expiry was late, as after a freeze');
+  t.ok(looks > 3, 'it was looked at again');
+  overdueUntil = Number.POSITIVE_INFINITY;
+  t.match(await audit(saleId), { verdict: 'broken', invariants: { 'INV-5': 'broken' } }, 'it is stuck');
+});
+
 await t.test('without every engine there is no audit, and only the gateway may ask', async (t) => {
   const saleId = await openSale(built);
   const path = `/internal/sales/${saleId}/audit`;

@@ -69,6 +69,7 @@ function bent(bend: (bendable: Bendable) => void = () => undefined) {
     kafkaLag: 0,
     deadLetters: 0,
     overdueHolds: 0,
+    mayBeLate: false,
   };
   const both: Pick<Bendable, 'lane' | 'ledger'> = {
     lane: (change) => {
