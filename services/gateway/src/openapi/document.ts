@@ -46,6 +46,10 @@ const HEADERS: Record<string, { description: string; schema: Json; required?: bo
     required: true,
     schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$' },
   },
+  'If-Match': {
+    description: 'The version that the change depends on.',
+    schema: { type: 'string', pattern: '^"[1-9][0-9]{0,14}"$' },
+  },
   'If-None-Match': { description: 'The `ETag` that the reader has.', schema: { type: 'string' } },
   'webhook-id': {
     description: 'Names the message.',
@@ -71,6 +75,7 @@ const ERROR_DESCRIPTIONS: Record<number, string> = {
   404: 'There is no such thing.',
   409: 'The state of things does not allow it.',
   410: 'It is over.',
+  412: 'The sale has another version.',
   413: 'The body is too large.',
   415: 'The body is of another type.',
   422: 'The key belongs to another request.',

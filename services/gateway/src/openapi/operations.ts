@@ -19,6 +19,7 @@ type Header =
   | 'ETag'
   | 'Idempotency-Key'
   | 'Idempotent-Replayed'
+  | 'If-Match'
   | 'If-None-Match'
   | 'webhook-id'
   | 'webhook-timestamp'
@@ -54,7 +55,13 @@ export const BODY_PROBLEMS = ['body_too_large', 'unsupported_media_type'] as con
 
 const sale = (description: string) => ({ description, schema: Sale, headers: ['ETag'] as const });
 const STEERED = { 200: sale('The sale, once stock has applied the change. A repeat changes nothing.') };
-const STEERING_PROBLEMS = ['sale_not_found', 'sale_closed', 'sale_unavailable', 'outcome_unknown'] as const;
+const STEERING_PROBLEMS = [
+  'sale_not_found',
+  'version_conflict',
+  'sale_closed',
+  'sale_unavailable',
+  'outcome_unknown',
+] as const;
 
 /** By method and path as the routes name them. */
 export const OPERATIONS: Record<string, Operation> = {
@@ -85,6 +92,7 @@ export const OPERATIONS: Record<string, Operation> = {
     tag: 'Sales',
     summary: 'Pause a sale',
     who: 'operator',
+    headers: ['If-Match'],
     answers: STEERED,
     problems: STEERING_PROBLEMS,
   },
@@ -93,6 +101,7 @@ export const OPERATIONS: Record<string, Operation> = {
     tag: 'Sales',
     summary: 'Resume a paused sale',
     who: 'operator',
+    headers: ['If-Match'],
     answers: STEERED,
     problems: STEERING_PROBLEMS,
   },
@@ -101,6 +110,7 @@ export const OPERATIONS: Record<string, Operation> = {
     tag: 'Sales',
     summary: 'Close a sale for ever',
     who: 'operator',
+    headers: ['If-Match'],
     answers: STEERED,
     problems: STEERING_PROBLEMS,
   },
@@ -110,7 +120,7 @@ export const OPERATIONS: Record<string, Operation> = {
     summary: 'Add units to an item',
     description: 'One key adds once per sale, whoever repeats it.',
     who: 'operator',
-    headers: ['Idempotency-Key'],
+    headers: ['Idempotency-Key', 'If-Match'],
     answers: { 200: sale('The sale with the new total.') },
     problems: [...STEERING_PROBLEMS, 'key_reused', 'sku_not_found'],
   },

@@ -74,8 +74,8 @@ export class AuditReader {
   }
 
   /**
-   * One look cannot tell what is stuck from what is late (INV-5). So it takes several until nothing is past its
-   * end. If the time does not suffice for them, the reading says that it is not known yet.
+   * One look cannot tell what is stuck from what is late (INV-5). So it takes several until nothing is past
+   * its end. If the time does not suffice for them, the reading says that it is not known yet.
    */
   async #readPatiently(saleId: string): Promise<AuditReading> {
     const { clock } = this.#deps;
