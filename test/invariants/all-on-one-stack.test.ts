@@ -6,10 +6,11 @@ import { shareStack } from '../support/stack.ts';
 t.setTimeout(600_000);
 // The tests of all files together: without a plan tap would end where one file is read and no test of it runs
 // yet.
-t.plan(24);
+t.plan(26);
 await shareStack(t, 'invariants');
 await import('./api.test.ts');
 await import('./settle.test.ts');
 await import('./race.test.ts');
 await import('./hostile-clients.test.ts');
 await import('./fairness.test.ts');
+await import('./order-list.test.ts');

@@ -10,6 +10,7 @@ export * from './limits.ts';
 export * from './messages.ts';
 export * from './money.ts';
 export * from './order.ts';
+export * from './order-cursor.ts';
 export * from './outcomes.ts';
 export * from './page.ts';
 export * from './payment.ts';

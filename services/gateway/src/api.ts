@@ -5,6 +5,7 @@ import { createSignatureVerifier } from './identity/signature.ts';
 import type { AdmissionDeps } from './limits/admission.ts';
 import { createLimitMetrics, type LimitMetrics } from './limits/metrics.ts';
 import { createMemoryMetrics, observeMemoryAge } from './memory/metrics.ts';
+import { RecentReservations } from './memory/recent-reservations.ts';
 import { SaleMemory } from './memory/sale-memory.ts';
 import { startStateFeeds } from './memory/state-feeds.ts';
 import { createMetrics } from './metrics.ts';
@@ -43,6 +44,7 @@ export function startApi(deps: GatewayDeps): ApiDeps {
     isSandbox: config.payments === 'sandbox',
     reserver,
     ...(config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, stock) }),
+    recent: new RecentReservations(),
     stock,
     order: createOrderClient(connect(deps, 'order', config.orderConnections)),
     metrics: createMetrics(registry),

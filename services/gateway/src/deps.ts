@@ -5,6 +5,7 @@ import type { Identifier } from './identity/identity.ts';
 import type { SignatureVerifier } from './identity/signature.ts';
 import type { AdmissionDeps } from './limits/admission.ts';
 import type { LimitMetrics } from './limits/metrics.ts';
+import type { RecentReservations } from './memory/recent-reservations.ts';
 import type { SaleMemory } from './memory/sale-memory.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { OrderClient } from './upstream/order-client.ts';
@@ -42,6 +43,8 @@ export interface ApiDeps {
   reserver: Reserver;
   /** Absent without `REDIS_URL`. Stock answers everything then. */
   memory?: SaleMemory;
+  /** What this gateway reserved and has not seen as a row. */
+  recent: RecentReservations;
   stock: StockClient;
   order: OrderClient;
   metrics: GatewayMetrics;

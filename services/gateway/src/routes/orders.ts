@@ -1,8 +1,10 @@
-import { OrdersQuery, parseReservationId, type Order, type Reservation } from '@seckill/contracts';
+import { OrdersQuery, parseReservationId } from '@seckill/contracts';
 import { Problem, systemClock, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
-import { traceOf, type Trace } from '../upstream/trace.ts';
+import { listOrders } from './order-list.ts';
+import { findOrder } from './order-search.ts';
+import { traceOf } from '../upstream/trace.ts';
 
 /**
  * How long `pay` and `cancel` wait for a row that is on its way, and how often they look. The row is there
@@ -37,8 +39,9 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
       const question = request.url.indexOf('?');
-      const query = question === -1 ? '' : request.url.slice(question);
-      return order.orders(query, request.identity.userId, traceOf(request));
+      const queryText = question === -1 ? '' : request.url.slice(question);
+      const { userId } = request.identity;
+      return listOrders(deps, { query: request.query, queryText, userId, trace: traceOf(request) });
     },
   );
 
@@ -83,52 +86,4 @@ async function waitForRow(isThere: () => Promise<boolean>, isGone: () => boolean
     if (await isThere()) return true;
   }
   return false;
-}
-
-interface Wanted {
-  orderId: string;
-  userId: string;
-  trace: Trace;
-}
-
-/**
- * Finds the row, or the hold while the row is on its way. The row is looked for again after the hold, because
- * a hold may have been settled between the two looks. A stranger learns nothing but 404.
- * @throws Problem `order_not_found`; `order_not_ready` when neither row nor hold is there and Redis cannot
- * tell.
- */
-async function findOrder(deps: RouteDeps, { orderId, userId, trace }: Wanted): Promise<Order> {
-  const { order, stock } = deps;
-  const saleId = parseReservationId(orderId)?.saleId;
-  if (saleId === undefined) throw new Problem('order_not_found');
-  const stored = await order.order(orderId, userId, trace);
-  if (stored !== undefined) return stored;
-  const hold = await stock.hold(orderId, trace);
-  if (hold?.userId === userId) return orderFromHold(hold.reservation);
-  if (hold !== undefined) throw new Problem('order_not_found');
-  // This is asked before the row is looked for again: once the lane is open, everything that was promised is
-  // stored.
-  const canTell = await canStockTell(deps, saleId, trace);
-  const settled = await order.order(orderId, userId, trace);
-  if (settled !== undefined) return settled;
-  throw new Problem(canTell ? 'order_not_found' : 'order_not_ready');
-}
-
-/**
- * While a lane is checked or rebuilt, a missing hold says nothing: Redis may have lost the hold, and its row
- * may still be on its way from Kafka (INV-2). A sale that order does not know, or has retired, has no lane
- * and never will.
- */
-async function canStockTell({ order, stock }: RouteDeps, saleId: string, trace: Trace): Promise<boolean> {
-  if ((await stock.state(saleId, trace)).gate === 'open') return true;
-  try {
-    return (await order.sale(saleId, trace)).retired !== undefined;
-  } catch (error) {
-    if (error instanceof Problem && error.code === 'sale_not_found') return true;
-    throw error;
-  }
-}
-
-function orderFromHold({ userId: _owner, ...order }: Reservation): Order {
-  return order;
 }

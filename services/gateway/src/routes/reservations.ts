@@ -12,7 +12,7 @@ import { PrebuiltRejections } from '../memory/prebuilt.ts';
 const Params = Type.Object({ saleId: SaleId });
 
 export function reservationRoutes(app: Http, deps: RouteDeps): void {
-  const { authenticate, memory, metrics } = deps;
+  const { authenticate, memory, metrics, recent } = deps;
   const prebuilt = new PrebuiltRejections(deps.docsBaseUrl);
 
   /** The answer from memory is the cheapest path (D9): it needs neither stock nor JSON. */
@@ -44,6 +44,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       const answer = await askStock(deps, item);
       metrics.reservations.inc({ outcome: outcomeLabel(answer) });
       if (answer.outcome === 'reserved') {
+        recent.add(answer.reservation);
         if (answer.replayed) reply.header('idempotent-replayed', 'true');
         return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
       }

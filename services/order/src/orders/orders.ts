@@ -1,6 +1,8 @@
 import {
   formatInstant,
+  formatOrderCursor,
   LIMITS,
+  parseOrderCursor,
   parseReservationId,
   type Money,
   type Order,
@@ -12,7 +14,6 @@ import type { SharedMetrics } from '../metrics.ts';
 import { applyNotice } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import { report } from '../payments/payments.ts';
-import { INSTANT_MAX } from '../ledger/reservation-message.ts';
 import { refuse } from '../sales/sale-definition.ts';
 import { endOrders } from '../ledger/settlement.ts';
 
@@ -154,7 +155,8 @@ export class Orders {
     limit = LIMITS.ordersPageDefault,
     cursor,
   }: OrderQuery): Promise<OrderPage> {
-    const after = cursor === undefined ? undefined : parseCursor(cursor);
+    const after =
+      cursor === undefined ? undefined : (parseOrderCursor(cursor) ?? refuse('cursor_foreign', 'cursor'));
     const { rows } = await this.#pool.query<OrderRow>(
       `SELECT ${COLUMNS} FROM orders
        WHERE user_id = $1
@@ -166,11 +168,11 @@ export class Orders {
       // One more than asked tells whether there is another page.
       [userId, saleId ?? null, status ?? null, after?.reservedAt ?? null, after?.id ?? null, limit + 1],
     );
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
+    const data = rows.slice(0, limit).map(toOrder);
+    const last = data.at(-1);
     return {
-      data: page.map(toOrder),
-      ...(rows.length > limit && last !== undefined ? { nextCursor: formatCursor(last) } : {}),
+      data,
+      ...(rows.length > limit && last !== undefined ? { nextCursor: formatOrderCursor(last) } : {}),
     };
   }
 }
@@ -196,19 +198,4 @@ function toOrder(row: OrderRow): Order {
     ...(row.pickup_code === null ? {} : { pickupCode: row.pickup_code }),
     ...(row.refund_due === null ? {} : { refundDue: row.refund_due }),
   };
-}
-
-function formatCursor({ reserved_at, id }: OrderRow): string {
-  return Buffer.from(`${reserved_at.getTime()} ${id}`).toString('base64url');
-}
-
-const CURSOR = /^(\d{1,15}) (\S{1,128})$/;
-
-function parseCursor(cursor: string): { reservedAt: string; id: string } {
-  const [, at, id = ''] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
-  // Both are such as a row may have, or the cursor is not ours: nothing else reaches Postgres.
-  if (at === undefined || Number(at) > INSTANT_MAX || parseReservationId(id) === undefined) {
-    refuse('cursor_foreign', 'cursor');
-  }
-  return { reservedAt: formatInstant(Number(at)), id };
 }

@@ -1,0 +1,116 @@
+// Goal: a buyer's list of orders shows a reservation from its 201 on, page by page, also while rows do not come.
+// Method: the whole system over HTTP; stock runs for a while without its relay, so that nothing reaches Kafka.
+import { randomUUID } from 'node:crypto';
+import t from 'tap';
+import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
+
+const client = await buildStack(t, 'order-list');
+const { stack } = client;
+
+interface Listed {
+  id: string;
+  status: string;
+  saleId: string;
+}
+
+async function reserve(token: string, saleId: string): Promise<Record<string, unknown>> {
+  const request = { path: `/v1/sales/${saleId}/reservations`, token, key: randomUUID() };
+  const body = { lines: [{ sku: 'a', quantity: 1 }] };
+  const answer = await client.send({ method: 'POST', ...request, body });
+  if (answer.status !== 201) throw new Error(`${answer.status} ${answer.text}`);
+  return answer.body;
+}
+
+async function list(token: string, query = ''): Promise<{ data: Listed[]; nextCursor?: string }> {
+  const answer = await client.send({ path: `/v1/orders${query}`, token });
+  if (answer.status !== 200) throw new Error(`${answer.status} ${answer.text}`);
+  return answer.body as unknown as { data: Listed[]; nextCursor?: string };
+}
+
+/** All pages, each of two orders. */
+async function listPages(token: string): Promise<string[]> {
+  const ids: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await list(token, `?limit=2${cursor === undefined ? '' : `&cursor=${cursor}`}`);
+    if (page.data.length > 2) throw new Error('a page is longer than its limit');
+    ids.push(...page.data.map(({ id }) => id));
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return ids;
+}
+
+await t.test('a list asked right after the 201 shows the order as the order itself does', async (t) => {
+  await createSale(client, 'list-now', { items: [oneItem(100)] });
+  const token = await client.token('list-now-buyer');
+  for (let round = 1; round <= 5; round += 1) {
+    const { id, userId: _owner, ...reservation } = await reserve(token, 'list-now');
+    const { data } = await list(token);
+    t.equal(data.length, round);
+    t.same(data[0], { id, ...reservation });
+    t.same(data[0], (await client.send({ path: `/v1/orders/${String(id)}`, token })).body);
+  }
+});
+
+await t.test('while no rows come, pages, filters and owners are as with rows', async (t) => {
+  const token = await client.token('list-wait-buyer');
+  await createSale(client, 'list-stored', { items: [oneItem(10)] });
+  await createSale(client, 'list-wait', { items: [oneItem(100)] });
+  const stored = [String((await reserve(token, 'list-stored'))['id'])];
+  stored.unshift(String((await reserve(token, 'list-stored'))['id']));
+  await until('two rows', async () => {
+    const rows = await Promise.all(
+      stored.map((id) => client.send({ method: 'POST', path: `/v1/orders/${id}/cancel`, token })),
+    );
+    return rows.every(({ status }) => status === 200);
+  });
+  await stack.restart('stock', { ROLES: 'http,settler' });
+  t.teardown(() => stack.restart('stock'));
+  await until('the sale sells', async () => {
+    const { body } = await client.send({ path: '/v1/sales/list-wait' });
+    return body['state'] === 'open';
+  });
+  const waiting: string[] = [];
+  for (let count = 0; count < 5; count += 1) {
+    waiting.unshift(String((await reserve(token, 'list-wait'))['id']));
+  }
+  const all = [...waiting, ...stored];
+  t.same(
+    (await list(token)).data.map(({ id }) => id),
+    all,
+    'newest first',
+  );
+  t.same(await listPages(token), all, 'each once, page by page');
+  t.same(
+    (await list(token, '?limit=1')).data.map(({ id }) => id),
+    waiting.slice(0, 1),
+  );
+  t.same(
+    (await list(token, '?saleId=list-stored')).data.map(({ id }) => id),
+    stored,
+  );
+  t.same(
+    (await list(token, '?status=pending')).data.map(({ id }) => id),
+    waiting,
+  );
+  t.same(
+    (await list(token, '?status=cancelled')).data.map(({ id }) => id),
+    stored,
+  );
+  t.same((await list(token, '?status=paid')).data, []);
+  t.same((await list(await client.token('list-stranger'))).data, []);
+
+  await stack.restart('stock');
+  await until('all rows', async () => {
+    const rows = await Promise.all(
+      waiting.map((id) => client.send({ method: 'POST', path: `/v1/orders/${id}/cancel`, token })),
+    );
+    return rows.every(({ status }) => status === 200);
+  });
+  t.same(await listPages(token), all, 'as rows, each once');
+  t.same((await list(token, '?status=pending')).data, [], 'what has ended is not pending');
+  t.same(
+    (await list(token, '?status=cancelled')).data.map(({ id }) => id),
+    all,
+  );
+});
