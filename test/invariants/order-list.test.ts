@@ -1,4 +1,5 @@
-// Goal: a buyer's list of orders shows a reservation from its 201 on, page by page, also while rows do not come.
+// Goal: a buyer's list of orders shows a reservation from its 201 on, page by page, also while rows do not
+// come.
 // Method: the whole system over HTTP; stock runs for a while without its relay, so that nothing reaches Kafka.
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
