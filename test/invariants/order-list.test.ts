@@ -1,6 +1,6 @@
 // Goal: a buyer's list of orders shows a reservation from its 201 on, page by page, also while rows do not
 // come.
-// Method: the whole system over HTTP; stock runs for a while without its relay, so that nothing reaches Kafka.
+// Method: the whole system over HTTP; stock runs for a while without its relay, so nothing reaches Kafka.
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
