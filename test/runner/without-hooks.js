@@ -1,8 +1,9 @@
 /**
- * `node --import ./test/runner/without-hooks.js …/tap/run.mjs`: tap's runner starts each test file with three
- * hooks of its own. One erases types, which erase.js does for us. One replaces modules by mocks, which no test
- * asks for. One notes what a process loads, for the table of coverage. Each hook sees every module that a test
- * loads. A test file that has our hook starts without tap's. `npm run test:coverage` does not have our hook.
+ * `run.js` loads this into tap itself. tap starts each test file with three hooks of its own. One erases types,
+ * which erase.js does for us. One replaces modules by mocks, which no test asks for. One notes what a process
+ * loads, for the table of coverage. Each hook sees every module that a test loads, and together they took 0.3
+ * of the 1.3 s of processor time of an empty test file. A test file that has our hook starts without tap's.
+ * `npm run test:coverage` does not have our hook.
  */
 import { ChildProcess } from 'node:child_process';
 
