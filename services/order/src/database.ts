@@ -1,7 +1,7 @@
 import { createPool, type Logger, type Pool } from '@seckill/runtime';
 
 /**
- * Connections of the `http` role: a read takes about a millisecond, so ten answer some thousands a second.
+ * Connections of the `http` role. A read takes about a millisecond, so ten answer some thousands a second.
  */
 const HTTP_CONNECTIONS_MAX = 10;
 /**
@@ -20,8 +20,8 @@ export function createIntakePool(url: string, logger: Logger): Pool {
 }
 
 /**
- * For who lives in the group: a member that waited behind its own transactions to tell would be taken for
- * dead.
+ * For the members that live in the group. A member that told from behind its own transactions would be
+ * taken for dead.
  */
 export function createMembersPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 1 });

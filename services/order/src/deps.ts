@@ -8,7 +8,7 @@ export interface OrderDeps {
   logger: Logger;
   lifecycle: Lifecycle;
   registry: Registry;
-  /** Registered once; what one role alone counts is registered by the role. */
+  /** Registered once. What one role alone counts is registered by the role. */
   metrics: SharedMetrics;
   /** Tells the relay of this process, if it runs one, that there is something to publish. */
   wake: () => void;

@@ -4,10 +4,10 @@ import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 
 const acknowledgement = Compile(ControlAcknowledgement);
-/** Stock loads the sale within this call, and calls us back for it; an admin waits 5 s in all. */
+/** Stock loads the sale within this call, and calls us back for it. An admin waits 5 s in all. */
 const CONTROL_MS = 4_000;
 const clockAnswer = Compile(Type.Object({ now: Type.Integer({ minimum: 0 }) }));
-/** A later answer tells nothing: the measurement is uncertain by half of what it took. */
+/** A later answer tells nothing, because the measurement is uncertain by half of what it took. */
 const CLOCK_MS = 1_000;
 
 export class StockError extends Error {

@@ -73,7 +73,7 @@ export class Orders {
    * @throws Problem `order_not_found`, also for a stranger's order: only its owner may know that it exists.
    */
   async read(orderId: string, userId: string): Promise<Order> {
-    // What is not one of our ids is stored nowhere; Postgres would even refuse some of it (NUL).
+    // What is not one of our ids is stored nowhere. Postgres would even refuse some of it (NUL).
     if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
     const { rows } = await this.#pool.query<OrderRow>(
       `SELECT ${COLUMNS} FROM orders WHERE id = $1 AND user_id = $2`,
@@ -84,7 +84,7 @@ export class Orders {
   }
 
   /**
-   * Gives the order up; its units are for sale again.
+   * Gives the order up. Its units are for sale again.
    * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise.
    */
   async cancel(orderId: string, userId: string): Promise<Order> {
@@ -100,8 +100,8 @@ export class Orders {
   }
 
   /**
-   * Pays without a provider, for trying things out: a notice of the right amount goes the same way as a real
-   * one.
+   * Pays without a provider, for trying things out. A notice of the right amount goes the same way as a
+   * real one.
    * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise.
    */
   async paySandbox(orderId: string, userId: string): Promise<Order> {

@@ -1,10 +1,11 @@
 import { Problem } from '@seckill/runtime';
 import type { Notice } from './payment.ts';
 
-/** Notices in one transaction: a few milliseconds in which no batch of the intake begins. */
+/** Notices in one transaction. It takes a few milliseconds, in which no batch of the intake begins. */
 const BATCH_COUNT_MAX = 500;
 /**
- * Waiting notices beyond this are refused: the provider repeats them, and they would only wait longer here.
+ * Waiting notices beyond this are refused. The provider repeats them, and they would only wait longer
+ * here.
  */
 const WAITING_MAX = 5_000;
 
@@ -16,8 +17,8 @@ interface Waiting {
 
 /**
  * Stores notices that came before their orders, all that wait in one go. One by one, each would bring the
- * intake to a halt for itself, at the very moment when a whole crowd has reserved and pays: about 20 a second
- * instead of thousands.
+ * intake to a halt for itself, at the very moment when a whole crowd has reserved and pays. That would be
+ * about 20 a second instead of thousands.
  */
 export class EarlyNotices {
   readonly #store: (notices: Notice[]) => Promise<boolean[]>;

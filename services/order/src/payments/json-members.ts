@@ -1,6 +1,6 @@
 /** A member of an object, as it is written. */
 export interface Member {
-  /** Of a number, a string, true, false or null: its very characters. */
+  /** The very characters of a number, a string, true, false or null. */
   text: string;
 }
 
@@ -11,15 +11,16 @@ const DEPTH_MAX = 3;
 interface Open {
   isObject: boolean;
   /**
-   * Names of the members that lead here, joined by dots; undefined in an array, or too deep to be asked for.
+   * Names of the members that lead here, joined by dots. It is undefined in an array, and where it is too
+   * deep to be asked for.
    */
   path: string | undefined;
-  /** Of the member whose value comes next. */
+  /** The name of the member whose value comes next. */
   name: string | undefined;
 }
 
 /**
- * Finds the members of objects by their path, each as often as it stands: JSON.parse keeps the last of two
+ * Finds the members of objects by their path, each as often as it stands. JSON.parse keeps the last of two
  * and tells nobody, and makes one number of different texts.
  * @param text that JSON.parse has accepted.
  */
@@ -54,7 +55,7 @@ export function scanJson(text: string): Map<string, Member[]> {
   return members;
 }
 
-/** Of the value that begins now; '' for the whole document. */
+/** The path of the value that begins now. It is '' for the whole document. */
 function pathOf(parent: Open | undefined): string | undefined {
   if (parent === undefined) return '';
   if (!parent.isObject || parent.path === undefined || parent.name === undefined) return undefined;

@@ -11,7 +11,7 @@ export interface SignedNotice {
 
 export type NoticeState = KeptNotice['state'];
 
-/** @returns the row's id, and whether the notice is new: a provider's repeat is kept once. */
+/** @returns the id of the row, and whether the notice is new. A repeat of the provider is kept once. */
 export async function keepNotice(
   pool: Pool,
   { webhookId, bytes }: SignedNotice,
@@ -94,7 +94,7 @@ export async function endNotice(
   return rowCount === 1;
 }
 
-/** Why it is still not understood. */
+/** Notes why the notice is still not understood. */
 export async function updateReason(pool: Pool, id: string, reason: string): Promise<void> {
   await pool.query('UPDATE kept_notices SET reason = $2 WHERE id = $1', [
     id,

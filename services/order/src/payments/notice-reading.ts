@@ -2,7 +2,7 @@ import { PaymentNotification } from '@seckill/contracts';
 import { Compile } from 'typebox/compile';
 import { scanJson, type Member } from './json-members.ts';
 
-/** What a signed notice says. `unclear`: not understood, so that it is kept for a person. */
+/** What a signed notice says. `unclear` means that it was not understood, so it is kept for a person. */
 export type Reading =
   | { kind: 'payment'; notification: PaymentNotification }
   | { kind: 'ignored'; type: string }
@@ -30,8 +30,9 @@ const READ_PATHS = [
 ];
 
 /**
- * Reads the bytes of a notice whose signature is right. Never throws: after the signature a notice is money,
- * and what is not understood must not vanish. Fields that we do not know are ignored, wherever they stand.
+ * Reads the bytes of a notice whose signature is right. Never throws, because after the signature a notice
+ * is money, and what is not understood must not vanish. Fields that we do not know are ignored, wherever
+ * they stand.
  */
 export function readNotice(bytes: Buffer): Reading {
   let value: unknown;
@@ -50,7 +51,8 @@ export function readNotice(bytes: Buffer): Reading {
   if (countOf(members, 'type') > 1) return { kind: 'unclear', reason: 'type stands twice' };
   if (typeof type !== 'string') return { kind: 'unclear', reason: 'type is no text' };
   if (type !== typeSchema.const) {
-    // Ignored money would be gone: what differs in case or blanks alone is a mistake, not another type.
+    // Ignored money would be gone. A type that differs in case or blanks alone is a mistake, and not
+    // another type.
     if (type.trim().toLowerCase() !== typeSchema.const) return { kind: 'ignored', type };
     return { kind: 'unclear', reason: `type is not written ${typeSchema.const}` };
   }

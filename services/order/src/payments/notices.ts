@@ -79,13 +79,14 @@ export class Notices {
         detail: detailOf('notice_unclear', { reason: reading.reason }),
       });
     }
-    // Money first: after a crash between the two the replay is repeated, and the payment knows its repeat.
+    // The money comes first. After a crash between the two the replay is repeated, and the payment knows
+    // its repeat.
     const result = reading.kind === 'payment' ? await payments.accept(reading.notification) : 'ignored';
     if (reading.kind === 'ignored') metrics.payments.inc({ result });
     await endNotice(pool, id, { state: 'replayed', result });
     const ended = await this.read(id);
     if (ended.state === 'done') {
-      // A person gave the money back while we applied the notice: it is in the books twice.
+      // A person gave the money back while we applied the notice. The money is in the books twice.
       logger.error({ noticeId: id, result }, 'payments: a notice was replayed, and marked as done meanwhile');
       throw new Problem('notice_not_kept', { extra: { reference: ended.reference } });
     }
@@ -93,7 +94,8 @@ export class Notices {
   }
 
   /**
-   * A person dealt with the money elsewhere. A repeat with the same reference changes nothing.
+   * Marks a notice as done, because a person dealt with the money elsewhere. A repeat with the same
+   * reference changes nothing.
    * @throws Problem `notice_not_kept` when the notice was replayed, or is done under another reference.
    */
   async done(id: string, reference: string): Promise<KeptNotice> {

@@ -12,8 +12,8 @@ import { endOrders } from '../ledger/settlement.ts';
 
 /**
  * Any number, the same in every process. Intake transactions share this lock, from before their first look
- * until their commit; whoever stores an early notice holds it alone. Either the notice sees the row, or the
- * intake sees the notice, and no order needs a lock before it exists (D25).
+ * until their commit. Whoever stores an early notice holds the lock alone. So either the notice sees the
+ * row, or the intake sees the notice, and no order needs a lock before it exists (D25).
  */
 const EARLY_NOTICE_LOCK_KEY = 5_471_338;
 /**
@@ -28,10 +28,11 @@ export async function shareEarlyNoticeLock(client: PoolClient): Promise<void> {
 
 /**
  * Stores the notice, and applies it if its order is there.
- * @returns undefined when there is no order yet: nothing is stored then.
+ * @returns undefined when there is no order yet. Then nothing is stored.
  */
 export async function applyNotice(client: PoolClient, notice: Notice): Promise<Application | undefined> {
-  // Locked first: notices of one order come one after another, and the end of the order is decided below.
+  // The order is locked first. Notices of one order come one after another, and the end of the order is
+  // decided below.
   const { rowCount } = await client.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [notice.orderId]);
   if (rowCount === 0) return undefined;
   const [stored] = await storeNotices(client, [notice]);
@@ -42,7 +43,7 @@ export async function applyNotice(client: PoolClient, notice: Notice): Promise<A
 
 /**
  * Stores notices that came before their orders.
- * @returns false for each whose order has arrived meanwhile; that one is to be applied.
+ * @returns false for each notice whose order has arrived meanwhile. That notice is to be applied.
  */
 export async function storeEarlyNotices(pool: Pool, notices: Notice[]): Promise<boolean[]> {
   return transaction(pool, async (client) => {
@@ -60,7 +61,7 @@ export async function storeEarlyNotices(pool: Pool, notices: Notice[]): Promise<
   });
 }
 
-/** Keeps a notice that pays for what was never one of our orders: its money is due for refund. */
+/** Stores a notice that pays for what was never one of our orders. Its money is due for refund. */
 export async function refundNotice(pool: Pool, notice: Notice): Promise<Application> {
   return transaction(pool, async (client) => {
     const [stored] = await storeNotices(client, [notice]);
@@ -84,8 +85,8 @@ interface StoredRow extends PaymentRow {
 }
 
 /**
- * Counts a repeat; what was decided about it stays. Rows are written in the order of their key, so that no
- * two deadlock.
+ * Counts a repeat. What was decided about it stays. Rows are written in the order of their key, so no two
+ * transactions deadlock.
  */
 async function storeNotices(client: PoolClient, notices: Notice[]): Promise<Applied[]> {
   if (notices.length === 0) return [];
@@ -153,10 +154,11 @@ export async function applyEarlyNotices(client: PoolClient, orderIds: string[]):
 }
 
 /**
- * Pays new orders as far as that can be done now: by what was recorded for them, and those that cost nothing
- * by a payment of 0 of our own, for no provider sends one. In the transaction that stores the orders, so that
- * no hold of theirs can expire.
- * @param orders inserted by the caller, with their amounts in minor units; refused ones are left as they are.
+ * Pays new orders as far as that can be done now. What was recorded for an order pays it. An order that
+ * costs nothing is paid by a payment of 0 of our own, because no provider sends one. This happens in the
+ * transaction that stores the orders, so no hold of theirs can expire.
+ * @param orders inserted by the caller, with their amounts in minor units. Refused ones are left as they
+ * are.
  */
 export async function payNewOrders(
   client: PoolClient,

@@ -1,6 +1,6 @@
 import type { OrderStatus, RefundReason } from '@seckill/contracts';
 
-/** What one notice claims; these four together are its identity. */
+/** What one notice claims. These four together are its identity. */
 export interface Payment {
   paymentId: string;
   orderId: string;
@@ -13,7 +13,10 @@ export interface Notice extends Payment {
   providerTimestamp: string;
 }
 
-/** What has become of a payment. `isNew`: by this very call, and not by an earlier notice. */
+/**
+ * What has become of a payment. `isNew` tells whether this very call decided it, and not an earlier
+ * notice.
+ */
 export type Application =
   | { result: 'recorded' }
   | { result: 'paid'; isNew: boolean }
@@ -32,9 +35,9 @@ export interface Claim extends Payment {
 }
 
 /**
- * Decides about payments in the order in which they came: one pays each order, the rest is due for refund.
- * Amount first: a wrong one buys nothing, whatever the order is. A payment for several orders names each with
- * its own amount, so that each is decided by itself.
+ * Decides about payments in the order in which they came. One payment pays each order, and the rest is due
+ * for refund. The amount is judged first, because a wrong amount buys nothing, whatever the order is. A
+ * payment for several orders names each with its own amount, so each is decided by itself.
  */
 export function applyPayments(claims: Claim[]): Applied[] {
   const paidOrders = new Set<string>();

@@ -13,7 +13,10 @@ export interface PaymentsDeps {
   metrics: SharedMetrics;
 }
 
-/** One for the first look, and one after its order arrived meanwhile. An order that is there stays. */
+/**
+ * One attempt is for the first look, and one for an order that arrived meanwhile. An order that is there
+ * stays.
+ */
 const ATTEMPTS_MAX = 2;
 
 /** Takes notices of payments, in any order and any number. Every notice is stored. */
@@ -55,8 +58,8 @@ export class Payments {
 }
 
 /**
- * Counts what was decided just now, and wakes the relay. Money that buys nothing is a person's to give back:
- * never dropped, and never silent (D7).
+ * Counts what was decided just now, and wakes the relay. Money that buys nothing is for a person to give
+ * back. It is never dropped, and never silent (D7).
  */
 export function report(
   applied: Applied[],

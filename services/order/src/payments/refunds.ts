@@ -2,13 +2,13 @@ import { detailOf, formatInstant, type Refund, type RefundPage } from '@seckill/
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from './page-cursor.ts';
 
-/** An order comes within seconds of its payment; one that has not by now is missing. */
+/** An order comes within seconds of its payment. An order that has not come by now is missing. */
 export const ORDER_WAIT_MINUTES = 5;
 
 export interface RefundQuery {
   state: Refund['state'];
   saleId?: string | undefined;
-  /** Money that is due from then on; for what is done, too, it is the moment from which the money was due. */
+  /** Money that is due from then on. For what is done, too, it is the moment from which the money was due. */
   since?: Date | undefined;
   /** And before then. */
   until?: Date | undefined;
@@ -30,7 +30,10 @@ interface RefundRow {
   refund_reference: string | null;
 }
 
-/** Money that a person has to look after: payments that buy nothing, and those whose order does not come. */
+/**
+ * Money that a person has to look after. These are payments that buy nothing, and payments whose order
+ * does not come.
+ */
 export class Refunds {
   readonly #pool: Pool;
 
@@ -39,8 +42,8 @@ export class Refunds {
   }
 
   /**
-   * Oldest first. A page continues behind the last refund seen, not behind a count: what becomes due or done
-   * meanwhile neither hides a refund nor repeats one.
+   * Lists the oldest first. A page continues behind the last refund seen, and not behind a count. What
+   * becomes due or done meanwhile neither hides a refund nor repeats one.
    * @throws Problem `invalid_request` when the cursor is not one of ours.
    */
   async list({ state, saleId, since, until, limit, cursor }: RefundQuery): Promise<RefundPage> {
@@ -111,7 +114,7 @@ export class Refunds {
   }
 }
 
-/** Refunds alone: money that has just been recorded is not one yet. */
+/** Selects refunds alone. Money that has just been recorded is not a refund yet. */
 async function lockRefund(client: PoolClient, id: string): Promise<RefundRow | undefined> {
   const { rows } = await client.query<RefundRow>(
     `SELECT id, order_id, payment_id, amount, currency, COALESCE(refund_reason, 'no_order_yet') AS reason,

@@ -17,7 +17,7 @@ const HEADERS_OF_SETTLED = JSON.stringify({
 });
 
 /**
- * Writes in the transaction that ends the orders; to expire an order and to tell Redis would otherwise be a
+ * Writes in the transaction that ends the orders. Expiring an order and telling Redis would otherwise be a
  * dual write (D6).
  */
 export async function writeSettlements(client: PoolClient, ended: Ended[], verdict: Verdict): Promise<void> {
@@ -72,7 +72,8 @@ export function createOutboxStore(pool: Pool): OutboxStore {
     publishNext: (limit, publish) => transaction(pool, (client) => publishNext(client, limit, publish)),
 
     async removePublished(keepSeconds, limit) {
-      // Only the lowest ids are looked at: bounded without an index on the time, for they are the oldest.
+      // Only the lowest ids are looked at. They are the oldest, so the read is bounded without an index on
+      // the time.
       const { rowCount } = await pool.query(
         `DELETE FROM outbox WHERE id IN (
            SELECT id FROM (SELECT id, published_at FROM outbox ORDER BY id LIMIT $2) AS lowest

@@ -56,8 +56,9 @@ export class Relay {
   }
 
   /**
-   * Runs until the signal aborts and the batch under way is done. While Kafka or Postgres is away it repeats,
-   * for ever: giving up would keep units from being sold (INV-5). The gauges tell how long it lasts.
+   * Runs until the signal aborts and the batch under way is done. While Kafka or Postgres is away it
+   * repeats, for ever, because giving up would keep units from being sold (INV-5). The gauges tell how
+   * long it lasts.
    * @throws InvariantError
    */
   async run(signal: AbortSignal): Promise<void> {
@@ -68,7 +69,7 @@ export class Relay {
       this.#wakeUp = new AbortController();
       let pauseMs = idleMs;
       try {
-        // First, so that the gauges also tell how long Kafka is away.
+        // The gauges come first, so they also tell how long Kafka is away.
         await this.#tend();
         const published = await this.pass();
         failures = 0;

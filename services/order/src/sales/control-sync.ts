@@ -7,7 +7,7 @@ import type { StockClient } from '../stock-client.ts';
 
 /** How long a change made by another replica that died may wait; our own changes wake us at once. */
 const ROUND_MS = 500;
-/** A sale with 1,000 channels is about 60 kB; more at once would only queue up in stock. */
+/** A sale with 1,000 channels is about 60 kB. More at once would only queue up in stock. */
 export const CONTROL_SYNC_CONCURRENCY = 4;
 
 /**
@@ -90,19 +90,19 @@ export class ControlSync {
     }
   }
 
-  /** Never throws: a failure is the next attempt's delay. */
+  /** Never throws. A failure delays the next attempt. */
   async #send(sale: StoredSale): Promise<void> {
     const { store, liftEpochs, stock, clock, logger, metrics, random } = this.#deps;
     const saleId = sale.definition.id;
     try {
       const { version, epoch } = await stock.putControl(controlStateOf(sale));
       if (version < sale.version) throw new Error(`stock stands at version ${version} after ${sale.version}`);
-      // An epoch is raised in Postgres before stock hears of it: if stock knows a later one, Postgres was
+      // An epoch is raised in Postgres before stock hears of it. If stock knows a later one, Postgres was
       // restored.
       reportDistrusted(await liftEpochs([{ saleId, epoch }]), this.#deps);
       const ours = await store.acknowledge(saleId, version);
       if (ours !== undefined && version > ours.version) {
-        // Postgres is older than Redis: stock would ignore what we decide now.
+        // Postgres is older than Redis. Stock would ignore what we decide now.
         logger.error({ saleId, stock: version, order: ours.version }, 'control sync: stock is ahead of us');
       }
       // The epoch was distrusted meanwhile, or the load failed. The next attempt waits: a call at once would
@@ -124,8 +124,8 @@ export class ControlSync {
   }
 
   /**
-   * Forgets the delays of sales that another replica has sent meanwhile: the list of what is due is whole and
-   * lacks them.
+   * Forgets the delays of sales that another replica has sent meanwhile. The list of what is due is whole
+   * and lacks those sales.
    */
   #forgetDelays(now: number, due: StoredSale[]): void {
     const ids = new Set(due.map(({ definition }) => definition.id));
@@ -134,7 +134,7 @@ export class ControlSync {
     }
   }
 
-  /** @returns the time until the next delay ends, at most a round; milliseconds. */
+  /** @returns the time in milliseconds until the next delay ends, at most a round. */
   #pauseMs(): number {
     const now = this.#deps.clock.now();
     const waits = [...this.#delays.values()].map(({ until }) => until - now).filter((wait) => wait > 0);

@@ -2,9 +2,9 @@ import type { Logger, Pool, PoolClient } from '@seckill/runtime';
 import type { SharedMetrics } from '../metrics.ts';
 
 /**
- * Why an epoch is not to be trusted. `refused`: Redis promised what the ledger, a key or a sequence
- * contradicts; `late_row`: an order came that the epoch's snapshot lacks; `restored`: Postgres is older than
- * what it had decided.
+ * Why an epoch is not to be trusted. `refused` means that Redis promised what the ledger, a key or a
+ * sequence contradicts. `late_row` means that an order came that the snapshot of the epoch lacks.
+ * `restored` means that Postgres is older than what it had decided.
  */
 export type DistrustReason = 'refused' | 'late_row' | 'restored';
 
@@ -19,8 +19,8 @@ export interface DistrustedEpoch {
 }
 
 /**
- * Inserts in the order of (sale, epoch), and after every other lock of the caller: two that distrust the same
- * epoch wait for each other here.
+ * Inserts in the order of (sale, epoch), and after every other lock of the caller. Two transactions that
+ * distrust the same epoch wait for each other here.
  * @returns the epochs that were trusted until now.
  */
 export async function distrustEpochs(

@@ -12,7 +12,7 @@ import {
 } from '@seckill/contracts';
 import { invariant, Problem } from '@seckill/runtime';
 
-/** Every sale has one lane today; the number is fixed when the sale is created (D13). */
+/** Every sale has one lane today. The number is fixed when the sale is created (D13). */
 export const LANES = 1;
 
 export function refuse(key: DetailKey, field: string, values?: { max: number }): never {
@@ -65,12 +65,12 @@ function canonical(value: unknown): string {
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
 }
 
-/** 48 bits: a sale's id is public, it only has to be free. */
+/** 48 bits are enough. The id of a sale is public, it only has to be free. */
 export function makeSaleId(): string {
   return `sale-${randomBytes(6).toString('hex')}`;
 }
 
-/** @param now milliseconds since the epoch, by Postgres' clock: the opening of a sale that names none. */
+/** @param now milliseconds since the epoch, by Postgres' clock. A sale that names no opening opens then. */
 export function defineSale(id: string, input: SaleInput, now: number): SaleDefinition {
   const closesAt = parseInstant(input.closesAt);
   const opensAt = input.opensAt === undefined ? now : parseInstant(input.opensAt);
