@@ -11,7 +11,15 @@ export interface TestDatabase {
   pool: Pool;
 }
 
-/** A database of its own on the real Postgres of DATABASE_URL, dropped at the end of the test. */
+/** All tests of a run copy this database. Its lock is held by whoever makes it. */
+const TEMPLATE = 'order_test_template';
+const TEMPLATE_LOCK = 4_117_203;
+
+/**
+ * A database of its own on the real Postgres of DATABASE_URL. It is a copy of one that was migrated once: a
+ * copy takes 90 ms, and the migrations 370. It stays: the engines of a test run are thrown away with their
+ * data, and DROP DATABASE waits for a checkpoint, 0.7 s on a busy machine.
+ */
 export async function createDatabase(
   t: Test,
   options: { isMigrated?: boolean; connections?: number } = {},
@@ -19,16 +27,38 @@ export async function createDatabase(
   const adminUrl = process.env['DATABASE_URL'];
   if (adminUrl === undefined) throw new Error('DATABASE_URL names no Postgres; run through npm test');
   const name = `order_test_${randomBytes(6).toString('hex')}`;
-  await runOn(adminUrl, `CREATE DATABASE ${name}`);
+  if (options.isMigrated === false) await runOn(adminUrl, `CREATE DATABASE ${name}`);
+  else await copyTemplate(adminUrl, name);
+  const url = urlOf(adminUrl, name);
+  const pool = createPool(url, silent, { max: options.connections ?? 10 });
+  t.teardown(() => pool.end());
+  return { url, pool };
+}
+
+async function copyTemplate(adminUrl: string, name: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
+    const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [TEMPLATE]);
+    if (rowCount === 0) {
+      // A run that died in the middle leaves a database of another name.
+      const unfinished = `${TEMPLATE}_${randomBytes(6).toString('hex')}`;
+      await client.query(`CREATE DATABASE ${unfinished}`);
+      await migrate(urlOf(adminUrl, unfinished));
+      await client.query(`ALTER DATABASE ${unfinished} RENAME TO ${TEMPLATE}`);
+    }
+    await client.query('SELECT pg_advisory_unlock($1)', [TEMPLATE_LOCK]);
+    await client.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  } finally {
+    await client.end();
+  }
+}
+
+function urlOf(adminUrl: string, database: string): string {
   const url = new URL(adminUrl);
-  url.pathname = `/${name}`;
-  const pool = createPool(url.href, silent, { max: options.connections ?? 10 });
-  t.teardown(async () => {
-    await pool.end();
-    await runOn(adminUrl, `DROP DATABASE ${name} WITH (FORCE)`);
-  });
-  if (options.isMigrated !== false) await migrate(url.href);
-  return { url: url.href, pool };
+  url.pathname = `/${database}`;
+  return url.href;
 }
 
 /** So many sessions of this database wait for a lock. */
