@@ -25,6 +25,8 @@ const summaryCheck = Compile(Summary);
 const SMALL: Record<string, BenchValues> = {
   reserve: { connections: 8 },
   'sold-out': { connections: 8 },
+  read: { connections: 8 },
+  'read-unchanged': { connections: 8 },
   'oranges-2000': { factor: 300, buyers: 200 },
   'mangoes-1000': { factor: 90, buyers: 200 },
   burst: { buyers: 200 },
@@ -56,7 +58,7 @@ function judgedRight(t: Test, summary: Summary): void {
     [p50, p90, p99, p999, max],
     'no percentile beyond max',
   );
-  const before = summary.scenario === 'sold-out' ? 1 : 0;
+  const before = ['sold-out', 'read', 'read-unchanged'].includes(summary.scenario) ? 1 : 0;
   t.equal(summary.verdict.counts['accepted'], load.accepted + load.acceptedByRepeat + before, 'one base');
   t.ok(points.length >= 2);
 }

@@ -1,6 +1,7 @@
 // Goal: the public API keeps docs/http-api.md, answer by answer.
 // Method: the whole system on real engines, over HTTP.
 import { createHmac, randomUUID } from 'node:crypto';
+import { gunzipSync } from 'node:zlib';
 import { Redis } from 'ioredis';
 import kafkajs from 'kafkajs';
 import pg from 'pg';
@@ -79,8 +80,80 @@ await t.test('a sale is created once, repeated safely, and read with a tag', asy
   const again = await client.send({ path: '/v1/sales/created', headers: { 'if-none-match': tag } });
   t.equal(again.status, 304);
   await reserve('created');
-  const changed = await client.send({ path: '/v1/sales/created', headers: { 'if-none-match': tag } });
-  t.match(changed, { status: 200, body: { items: [{ available: 9, held: 1 }, {}] } });
+  const soldAt = performance.now();
+  await until('the counts have changed, and the tag with them', async () => {
+    const askedAt = performance.now();
+    const now = await client.send({ path: '/v1/sales/created', headers: { 'if-none-match': tag } });
+    if (now.status === 304) t.ok(askedAt - soldAt < 1_000, 'what is told is less than a second old');
+    else t.match(now, { status: 200, body: { items: [{ available: 9, held: 1 }, {}] } });
+    return now.status === 200;
+  });
+});
+
+await t.test('a sale with 1,000 channels is small for a reader, and whole for an operator', async (t) => {
+  const channels = Array.from({ length: 1_000 }, (_, index) => ({
+    id: `group-${index}`,
+    kind: 'community',
+    title: `邻里团购 ${index}`,
+    partnerId: `p-${index}`,
+    cap: 5,
+  }));
+  await createSale('large', { channels });
+  const open = channels.map(({ id, kind, title }) => ({ id, kind, title }));
+  const get = (query = '', token?: string, headers: Record<string, string> = {}) =>
+    client.send({ path: `/v1/sales/large${query}`, ...(token === undefined ? {} : { token }), headers });
+
+  // By a call and from memory.
+  for (let n = 0; n < 3; n += 1) {
+    const small = await get();
+    t.ok(small.text.length < 700, `${small.text.length} characters`);
+    t.notOk('channels' in small.body);
+    t.strictSame((await get('?channel=group-7')).body['channels'], [open[7]]);
+    t.strictSame((await get('?channel=none')).body['channels'], []);
+    t.strictSame((await get('/channels')).body, { channels: open });
+  }
+  t.strictSame((await get('?channel=group-7', buyer)).body['channels'], [open[7]], 'a buyer is no operator');
+  t.strictSame((await get('', admin)).body['channels'], channels);
+  t.strictSame((await get('?channel=group-7', admin)).body['channels'], [channels[7]]);
+  t.match(await get('?channel=NOT%20ONE'), { status: 400, body: { field: 'channel' } });
+  t.match(await get('?channels=group-7'), { status: 400, body: { field: 'channels' } });
+  t.match(await client.send({ path: '/v1/sales/none/channels' }), {
+    status: 404,
+    body: { code: 'sale_not_found' },
+  });
+
+  // The client of this test does not unpack by itself.
+  for (const [query, token] of [
+    ['/channels', undefined],
+    ['', admin],
+  ] as const) {
+    const plain = await get(query, token);
+    const packed = await client.http.request({
+      method: 'GET',
+      path: `/v1/sales/large${query}`,
+      headers: {
+        'accept-encoding': 'gzip, br',
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+    });
+    const bytes = Buffer.from(await packed.body.arrayBuffer());
+    t.match(packed.headers, {
+      'content-encoding': 'gzip',
+      vary: /accept-encoding/,
+      etag: plain.headers['etag'],
+    });
+    t.notOk('content-encoding' in plain.headers);
+    t.match(plain.headers['vary'], /accept-encoding/);
+    t.ok(bytes.length < plain.text.length / 5, `${bytes.length} of ${plain.text.length}`);
+    const { serverTime: _then, ...unpacked } = JSON.parse(gunzipSync(bytes).toString()) as Record<
+      string,
+      unknown
+    >;
+    const { serverTime: _now, ...told } = plain.body;
+    t.strictSame(unpacked, told);
+    const tagged = await get(query, token, { 'if-none-match': String(packed.headers['etag']) });
+    t.match(tagged, { status: 304, text: '', headers: { vary: /accept-encoding/ } });
+  }
 });
 
 await t.test('only an admin may open or steer a sale', async (t) => {

@@ -165,6 +165,97 @@ await t.test('a sold-out storm is not felt by Redis', async (t) => {
   t.ok(run - reserved < 60 * seconds + 60, `${run} scripts in ${seconds.toFixed(1)} s`);
 });
 
+interface Shown {
+  state: string;
+  items: { available: number; held: number }[];
+}
+
+async function read(gateway: Gateway, saleId: string, headers: Record<string, string> = {}) {
+  const response = await pools[gateway].request({ method: 'GET', path: `/v1/sales/${saleId}`, headers });
+  const text = await response.body.text();
+  const sale = text === '' ? undefined : (JSON.parse(text) as Shown);
+  return { status: response.statusCode, etag: String(response.headers['etag']), sale };
+}
+
+const METRICS: Record<Gateway, string> = { first: info.metrics.gateway, second: other.metrics };
+const readings = (gateway: Gateway, source: string) =>
+  metric(METRICS[gateway], `seckill_gateway_sale_reads_total{source="${source}"}`);
+
+/** Reads until an answer comes without a call. */
+async function untilReadFromMemory(gateway: Gateway, saleId: string): Promise<void> {
+  await until(`${gateway} reads from memory`, async () => {
+    const before = await readings(gateway, 'memory');
+    await read(gateway, saleId);
+    return (await readings(gateway, 'memory')) > before;
+  });
+}
+
+await t.test('a page that polls is felt neither by stock nor by order', async (t) => {
+  await createSale('polled', 3);
+  await reserve('first', 'polled', 'u1');
+  for (const gateway of GATEWAYS) await untilReadFromMemory(gateway, 'polled');
+  await until('the reservation is announced', async () => {
+    const shown = await Promise.all(GATEWAYS.map((gateway) => read(gateway, 'polled')));
+    return shown.every(({ sale }) => sale?.items[0]?.held === 1);
+  });
+  const before = await Promise.all(GATEWAYS.map((gateway) => readings(gateway, 'call')));
+  const tags = new Set<string>();
+  const statuses = new Map<number, number>();
+  const total = 4_000;
+  for (let wave = 0; wave < total; wave += 200) {
+    const headers: Record<string, string> = wave % 400 === 0 ? {} : { 'if-none-match': [...tags][0] ?? '' };
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, n) => read(GATEWAYS[n % 2] ?? 'first', 'polled', headers)),
+    );
+    for (const { status, etag } of answers) {
+      tags.add(etag);
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+  }
+  const after = await Promise.all(GATEWAYS.map((gateway) => readings(gateway, 'call')));
+  const calls = after.reduce((sum, count, index) => sum + count - (before[index] ?? 0), 0);
+  t.equal(tags.size, 1, 'one tag, whichever gateway answers');
+  t.same(
+    statuses,
+    new Map([
+      [200, total / 2],
+      [304, total / 2],
+    ]),
+  );
+  // A gateway that did not get its turn for a second asks, rightly; this machine may be busy.
+  t.ok(calls < total / 100, `${calls} of ${total} made calls`);
+});
+
+await t.test('what is read is never older than a second, at any gateway', async (t) => {
+  await createSale('watched', 100);
+  for (const gateway of GATEWAYS) await untilReadFromMemory(gateway, 'watched');
+  for (let sold = 1; sold <= 5; sold += 1) {
+    t.equal((await reserve('first', 'watched', `w-${sold}`)).status, 201);
+    const soldAt = performance.now();
+    for (const gateway of GATEWAYS) {
+      let lateAnswers = 0;
+      await until(`${gateway} shows it`, async () => {
+        const askedAt = performance.now();
+        const isShown = (await read(gateway, 'watched')).sale?.items[0]?.available === 100 - sold;
+        if (!isShown && askedAt - soldAt > 1_000) lateAnswers += 1;
+        return isShown;
+      });
+      t.equal(lateAnswers, 0);
+    }
+  }
+  await client.send({ method: 'POST', path: '/v1/sales/watched/pause', token: admin });
+  t.equal((await read('first', 'watched')).sale?.state, 'paused', 'at once where the operator asked');
+  const pausedAt = performance.now();
+  let lateAnswers = 0;
+  await until('the other gateway shows it', async () => {
+    const askedAt = performance.now();
+    const { sale } = await read('second', 'watched');
+    if (sale?.state !== 'paused' && askedAt - pausedAt > 1_000) lateAnswers += 1;
+    return sale?.state === 'paused';
+  });
+  t.equal(lateAnswers, 0);
+});
+
 await t.test('units that come back are on sale at every gateway within a second', async (t) => {
   await createSale('back', 2);
   const orders: string[] = [];
@@ -218,6 +309,9 @@ for (const how of ['cut', 'silence'] as const) {
       const asked = await askedOfStock();
       for (let n = 0; n < 20; n += 1) t.equal((await reserve('second', saleId, `late-${n}`)).status, 409);
       t.equal(await askedOfStock(), asked + 20, 'every question goes to stock');
+      const calls = await readings('second', 'call');
+      t.match(await read('second', saleId), { status: 200, sale: { items: [{ available: 0, held: 1 }] } });
+      t.equal(await readings('second', 'call'), calls + 1, 'so does a reading');
       await proxy.mend();
       await untilFromMemory('second', saleId);
     },

@@ -56,7 +56,7 @@ function sampleTable({ values }: Samples): string[] {
     return `| ${name} | ${format(median(rounds))} | ${list} |`;
   });
   return [
-    'Sides: accepted (sold-out: answered) a second. p50, p99: µs. Order lag: ms. Scripts: requests a second.',
+    'Sides: accepted (sold-out, read: answered) a second. cpu: µs an answer. p50, p99: µs. Order lag: ms. Scripts: requests a second.',
     '',
     '| measured | median | rounds |',
     '|---|---|---|',

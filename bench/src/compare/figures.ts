@@ -35,6 +35,7 @@ export const FIGURES: readonly FigureKind[] = [
   atLeast('accepted_vs_unbatched', 1.5, ['product', 'unbatched'], 'saturation'),
   atLeast('accepted_vs_plain', 0.4, ['product', 'plain'], 'saturation'),
   atLeast('sold_out_vs_plain', 0.9, ['sold-out', 'plain beside sold-out'], 'sold-out'),
+  atMost('read_vs_sold_out', 1.2, ['read cpu', 'sold-out cpu'], 'sold-out'),
   atMost('p99_vs_plain', 4, ['product p99', 'plain p99'], 'saturation', 'latency'),
   atLeast('script_vs_minimal', 0.25, ['reserve script', 'minimal script'], 'scripts'),
   atLeast('intake_vs_accepted', 1.5, ['stored', 'product'], 'saturation', 'intake'),

@@ -29,10 +29,22 @@ export async function compareSaturation(comparison: Comparison): Promise<void> {
   }
 }
 
-/** Measures how often "sold out" is said a second, each round beside the plain gateway. */
+/** What a crowd asks of a sale that is sold out, and the only answer that is right. */
+const QUESTIONS = {
+  'sold-out': { traffic: PLAIN_TRAFFIC, outcome: 'sold_out' },
+  read: { traffic: { ...PLAIN_TRAFFIC, browseShare: 1 }, outcome: 'browsed' },
+  'read unchanged': { traffic: { ...PLAIN_TRAFFIC, browseShare: 1, taggedShare: 1 }, outcome: 'unchanged' },
+};
+type Question = keyof typeof QUESTIONS;
+const ASKED: readonly ('plain' | Question)[] = ['plain', 'sold-out', 'read', 'read unchanged'];
+
+/**
+ * Measures how often "sold out" is said a second, each round beside the plain gateway, and what it costs to
+ * read the same sale.
+ */
 export async function compareSoldOut(comparison: Comparison): Promise<void> {
   const { scale, samples, rig, log } = comparison;
-  const measure = async (side: 'plain' | 'sold-out', round: number, durationMs: number, warmUpMs: number) => {
+  const measure = async (side: 'plain' | Question, round: number, durationMs: number, warmUpMs: number) => {
     const model = { kind: 'closed', connections: scale.connections, durationMs } as const;
     if (side === 'plain') return loadWindow(comparison, side, { model, warmUpMs, seed: round });
     const saleId = `bench-${randomBytes(6).toString('hex')}`;
@@ -40,30 +52,34 @@ export async function compareSoldOut(comparison: Comparison): Promise<void> {
     // that buyer's message as an older one.
     const before = await readBaseline(rig.target);
     const history = await sellOut(comparison, saleId);
-    return loadWindow(comparison, 'product', { model, warmUpMs, seed: round, saleId, history, before });
+    const { traffic } = QUESTIONS[side];
+    const load = { model, warmUpMs, seed: round, saleId, history, before, traffic };
+    return loadWindow(comparison, 'product', load);
   };
-  for (const side of ['plain', 'sold-out'] as const) {
-    noteFindings(comparison, side, await measure(side, 0, scale.windowMs / 2, 0));
-  }
+  for (const side of ASKED) noteFindings(comparison, side, await measure(side, 0, scale.windowMs / 2, 0));
   for (let round = 1; round <= scale.rounds; round += 1) {
-    for (const side of round % 2 === 1
-      ? (['plain', 'sold-out'] as const)
-      : (['sold-out', 'plain'] as const)) {
+    for (const side of round % 2 === 1 ? ASKED : [...ASKED].reverse()) {
       await settle(comparison);
       const measured = await measure(side, round, scale.windowMs, scale.warmUpMs);
       const { answeredPerSecond, window } = measured.load;
       const name = side === 'plain' ? 'plain beside sold-out' : side;
       samples.add(name, answeredPerSecond);
       note(comparison, name, measured);
-      if (
-        side === 'sold-out' &&
-        (window.accepted > 0 || (window.outcomes['sold_out'] ?? 0) < window.answered)
-      ) {
-        samples.findings.push(`sold-out: not only "sold out": ${JSON.stringify(window.outcomes)}`);
+      if (side !== 'plain') {
+        samples.add(`${side} cpu`, serviceCpu(measured));
+        if ((window.outcomes[QUESTIONS[side].outcome] ?? 0) < window.answered) {
+          samples.findings.push(`${side}: another answer was given: ${JSON.stringify(window.outcomes)}`);
+        }
       }
       log(`round ${round}  ${side}: ${answeredPerSecond.toFixed(0)} answers a second`);
     }
   }
+}
+
+/** µs of CPU for an answer, over all services and engines. */
+function serviceCpu({ cpuUs }: Measured): number {
+  const { generator: _generator, ...services } = cpuUs;
+  return Object.values(services).reduce((sum, one) => sum + one, 0);
 }
 
 /**

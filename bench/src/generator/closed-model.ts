@@ -53,6 +53,7 @@ export async function runClosed(
             const { request, sentAt } = context as Slot;
             if (request === undefined || sentAt === undefined) return;
             const now = performance.now();
+            if (request.kind === 'browse') maker.saw(headers?.['etag']);
             recorder.answer(request, {
               status,
               body,

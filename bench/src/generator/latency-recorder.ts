@@ -223,6 +223,7 @@ function emptySample(): Omit<Sample, 'second' | 'inFlight' | 'p50' | 'p90' | 'p9
 function outcomeOf({ kind }: BenchRequest, { status, body, isReplay }: Answer): string {
   if (kind === 'reserve' && status === 201) return isReplay ? 'replayed' : 'reserved';
   if (kind === 'browse' && status === 200) return 'browsed';
+  if (kind === 'browse' && status === 304) return 'unchanged';
   if (kind === 'pay' && status === 200) return 'paid';
   // A problem document contains its code. Parsing 20,000 documents a second would take a tenth of a core.
   return /"code":"([a-z_]+)"/.exec(body)?.[1] ?? `status_${status}`;

@@ -40,6 +40,8 @@ export interface Traffic {
    */
   browseShare: number;
   payShare: number;
+  /** The share, from 0 to 1, of the readings that name the tag of the last answer, as pages that poll do. */
+  taggedShare: number;
   /** The share, from 0 to 1, of the reservations that come from one and the same user. */
   hotShare: number;
   /** How often each idempotency key is sent. */

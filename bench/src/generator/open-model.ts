@@ -50,6 +50,7 @@ export async function runOpen(
       const latencyUs = (performance.now() - intendedAt) * 1_000;
       if (heard === undefined) recorder.lose(request, isMeasured, latencyUs);
       else {
+        if (request.kind === 'browse') maker.saw(heard.etag);
         recorder.answer(request, { ...heard, latencyUs, isMeasured });
         if (request.kind === 'reserve' && heard.status === 201 && plan.traffic.payShare > 0) {
           maker.reserved((JSON.parse(heard.body) as { id: string }).id, request.userId);
@@ -82,6 +83,7 @@ interface Heard {
   status: number;
   body: string;
   isReplay: boolean;
+  etag?: string;
 }
 
 /**
@@ -102,6 +104,7 @@ export function dispatch(
       onResponseStart: (_controller, status, answered) => {
         heard.status = status;
         heard.isReplay = 'idempotent-replayed' in answered;
+        if (typeof answered['etag'] === 'string') heard.etag = answered['etag'];
       },
       onResponseData: (_controller, chunk) => {
         chunks.push(chunk);

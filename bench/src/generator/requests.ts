@@ -44,6 +44,8 @@ export class RequestMaker {
   #buyers = 0;
   #repeated: BenchRequest | undefined;
   #sendsLeft = 0;
+  /** The tag of the sale as it was read last. */
+  #etag: string | undefined;
 
   constructor(plan: Plan) {
     this.#plan = plan;
@@ -75,6 +77,11 @@ export class RequestMaker {
     if (this.#plan.traffic.payShare === 0) return;
     if (this.#payable.length >= PAYABLE_MAX) this.#payable.shift();
     this.#payable.push({ orderId, userId });
+  }
+
+  /** Remembers the tag of an answer to a reading. */
+  saw(etag: string | undefined): void {
+    this.#etag = etag ?? this.#etag;
   }
 
   #newBuyer(index: number): Buyer {
@@ -115,12 +122,13 @@ export class RequestMaker {
   }
 
   #browse(): BenchRequest {
-    const { saleId } = this.#plan;
+    const { saleId, traffic } = this.#plan;
+    const isTagged = this.#etag !== undefined && this.#random() < traffic.taggedShare;
     return {
       kind: 'browse',
       method: 'GET',
       path: `/v1/sales/${saleId}`,
-      headers: {},
+      headers: isTagged ? { 'if-none-match': this.#etag ?? '' } : {},
       body: undefined,
       userId: '',
       subject: saleId,

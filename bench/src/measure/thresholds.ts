@@ -26,6 +26,7 @@ const EXPECTED = new Set([
   'reserved',
   'replayed',
   'browsed',
+  'unchanged',
   'paid',
   'sold_out',
   'limit_reached',

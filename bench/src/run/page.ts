@@ -38,7 +38,7 @@ chart('rates', 'Offered against served', 'requests a second',
   [['offered', of('offered')], ['answered', of('answered')], ['accepted', of('accepted')], ['dropped', of('dropped')]]);
 chart('latency', 'Latency', 'ms', ['p50', 'p90', 'p99', 'p999'].map((name) => [name === 'p999' ? 'p99.9' : name, ms(name)]));
 const codes = [...new Set(points.flatMap((point) => Object.keys(point.outcomes)))]
-  .filter((code) => !['reserved', 'replayed', 'browsed', 'paid'].includes(code));
+  .filter((code) => !['reserved', 'replayed', 'browsed', 'unchanged', 'paid'].includes(code));
 chart('rejections', 'Rejections by outcome', 'answers a second',
   codes.map((code) => [code, points.map((point) => point.outcomes[code] ?? 0)]));
 chart('lag', 'Order lag: from the 201 to the row, p99', 'ms', [['order lag', of('orderLagP99Ms')]]);

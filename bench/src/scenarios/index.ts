@@ -6,6 +6,7 @@ import type { LoadScenario } from './load.ts';
 import { mangoes1000 } from './mangoes-1000.ts';
 import { mixed } from './mixed.ts';
 import { oranges2000 } from './oranges-2000.ts';
+import { read, readUnchanged } from './read.ts';
 import { reserve } from './reserve.ts';
 import { settleStorm } from './settle-storm.ts';
 import { soak } from './soak.ts';
@@ -15,6 +16,8 @@ import { windowScenario } from './window.ts';
 export const LOAD_SCENARIOS: readonly LoadScenario[] = [
   reserve,
   soldOut,
+  read,
+  readUnchanged,
   windowScenario(oranges2000, {
     name: 'oranges-2000',
     summary: '2,000 units, ten minutes compressed by --factor (20), 10 buyers per unit (open model)',

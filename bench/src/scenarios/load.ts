@@ -103,6 +103,7 @@ export const PLAIN_TRAFFIC: Traffic = {
   quantityMax: 1,
   browseShare: 0,
   payShare: 0,
+  taggedShare: 0,
   hotShare: 0,
   sendsPerKey: 1,
 };

@@ -42,6 +42,7 @@ export function windowScenario({ sale, windowSeconds }: Scenario, crowd: Crowd):
           quantityMax: 2,
           browseShare: 0,
           payShare: 0,
+          taggedShare: 0,
           hotShare: 0,
           sendsPerKey: 1,
         },

@@ -72,6 +72,7 @@ function planFor(url: string, changes: Partial<Plan>): Plan {
       quantityMax: 1,
       browseShare: 0,
       payShare: 0,
+      taggedShare: 0,
       hotShare: 0,
       sendsPerKey: 1,
     },

@@ -67,6 +67,7 @@ function planWith(traffic: Partial<Plan['traffic']>): Plan {
       quantityMax: 1,
       browseShare: 0,
       payShare: 0,
+      taggedShare: 0,
       hotShare: 0,
       sendsPerKey: 1,
       ...traffic,
@@ -104,6 +105,14 @@ await t.test('shares of hot, repeated, reading and paying requests are as planne
   const repeating = new RequestMaker(planWith({ sendsPerKey: 4 }));
   const keys = Array.from({ length: 40 }, () => repeating.next().subject);
   t.equal(new Set(keys).size, 10);
+
+  const reading = new RequestMaker(planWith({ browseShare: 1, taggedShare: 0.5 }));
+  t.same(reading.next().headers, {}, 'no tag was seen yet');
+  reading.saw('W/"1"');
+  reading.saw(undefined);
+  const tagged = Array.from({ length: 1_000 }, () => reading.next().headers['if-none-match']);
+  const withTag = tagged.filter((tag) => tag === 'W/"1"').length;
+  t.ok(withTag > 420 && withTag < 580, `${withTag} name the tag`);
 
   const mixed = new RequestMaker(planWith({ browseShare: 0.5, payShare: 0.2 }));
   const kinds = Array.from({ length: 1_000 }, () => {

@@ -88,7 +88,10 @@ export const SaleItem = Type.Object({
   soldOut: SoldOut,
 });
 
-/** What everyone reads; `partnerId` and `cap` are for admins only. */
+/**
+ * What everyone reads. Operators read all channels, with `partnerId` and `cap`. Others read the channel that
+ * they ask for, or none.
+ */
 export const Sale = Type.Object({
   id: SaleId,
   title: Type.String(),
@@ -97,9 +100,13 @@ export const Sale = Type.Object({
   holdSeconds: Type.Integer(),
   limitPerBuyer: Type.Optional(Type.Integer()),
   items: Type.Array(SaleItem),
-  channels: Type.Array(SaleChannelInput),
+  channels: Type.Optional(Type.Array(SaleChannelInput)),
   state: SaleState,
   version: Type.Integer(),
   serverTime: Instant,
 });
 export type Sale = Static<typeof Sale>;
+
+/** Answer of `GET /v1/sales/:saleId/channels`, without what is for operators only. */
+export const SaleChannels = Type.Object({ channels: Type.Array(SaleChannelInput) });
+export type SaleChannels = Static<typeof SaleChannels>;

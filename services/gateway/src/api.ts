@@ -9,6 +9,8 @@ import { RecentReservations } from './memory/recent-reservations.ts';
 import { SaleMemory } from './memory/sale-memory.ts';
 import { startStateFeeds } from './memory/state-feeds.ts';
 import { createMetrics } from './metrics.ts';
+import { createSaleReadMetrics } from './sales/metrics.ts';
+import { SaleReader } from './sales/sale-reader.ts';
 import { createUpstreamMetrics } from './upstream/metrics.ts';
 import { createOrderClient } from './upstream/order-client.ts';
 import { createReserver, type Reserver } from './upstream/reserver.ts';
@@ -25,6 +27,8 @@ export function startApi(deps: GatewayDeps): ApiDeps {
   const { config, logger, lifecycle, registry } = deps;
   const stock = startStockClient(deps);
   const reserver = startReserver(deps);
+  const order = createOrderClient(connect(deps, 'order', config.orderConnections));
+  const memory = config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, stock) };
   const limitMetrics = createLimitMetrics(registry);
   return {
     logger,
@@ -43,10 +47,17 @@ export function startApi(deps: GatewayDeps): ApiDeps {
     signatures: createSignatureVerifier(config.webhookSecrets),
     isSandbox: config.payments === 'sandbox',
     reserver,
-    ...(config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, stock) }),
+    ...memory,
     recent: new RecentReservations(),
     stock,
-    order: createOrderClient(connect(deps, 'order', config.orderConnections)),
+    order,
+    saleReader: new SaleReader({
+      order,
+      stock,
+      ...memory,
+      now: () => performance.now(),
+      metrics: createSaleReadMetrics(registry),
+    }),
     metrics: createMetrics(registry),
   };
 }

@@ -1,5 +1,6 @@
 import { detailOf } from '@seckill/contracts';
 import { createHttp, Problem, type Http } from '@seckill/runtime';
+import { compressAnswers } from './compression.ts';
 import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
 import { allowOrigins } from './cors.ts';
@@ -23,6 +24,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   app.decorateRequest('identity', null as unknown as Identity);
 
   answerSafely(app);
+  compressAnswers(app);
   logRequests(app, deps.metrics);
   refuseUnknownInput(app);
   await shedLoad(app, { requestsMax: deps.requestsMax, metrics: deps.limitMetrics });

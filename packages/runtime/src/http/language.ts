@@ -6,7 +6,7 @@ export type Language = keyof Translation;
 
 /** The tags as `Content-Language` names them. */
 const TAGS: Record<Language, string> = { en: 'en', zh: 'zh-CN' };
-const LANGUAGES = Object.keys(TAGS);
+export const LANGUAGES = Object.keys(TAGS);
 
 /** Browsers of one sale send a handful of headers, and the same ones again and again. */
 const REMEMBERED_MAX = 1_000;

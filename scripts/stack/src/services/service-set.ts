@@ -12,6 +12,7 @@ import type { Ports, ServiceName } from './services.ts';
 const ATTEMPTS_MAX = 3;
 
 export const urlOf = ({ port }: Ports): string => `http://127.0.0.1:${port}`;
+export const metricsUrlOf = ({ metricsPort }: Ports): string => `http://127.0.0.1:${metricsPort}/metrics`;
 
 export class ServiceSet {
   readonly children = new Map<string, Child>();

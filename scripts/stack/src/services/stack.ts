@@ -10,7 +10,7 @@ import { writeInfo } from '../info.ts';
 import type { StackInfo } from '../info.ts';
 import { claimName } from '../names.ts';
 import type { Claim } from '../names.ts';
-import { startServices, urlOf } from './service-set.ts';
+import { metricsUrlOf, startServices, urlOf } from './service-set.ts';
 import type { ServiceSet } from './service-set.ts';
 import { choosePorts, runTask, SERVICE_NAMES } from './services.ts';
 import { Supervisor } from './supervisor.ts';
@@ -46,7 +46,7 @@ export interface Stack {
    * Starts one more instance of a service, on ports of its own. The instance is ready when the promise
    * resolves.
    */
-  startProcess(options: ProcessOptions): Promise<{ url: string; child: Child }>;
+  startProcess(options: ProcessOptions): Promise<{ url: string; metrics: string; child: Child }>;
   /** Sends SIGKILL, as a crash would. */
   kill(service: ServiceName): Promise<void>;
   /**
@@ -59,8 +59,6 @@ export interface Stack {
 
 function infoOf(env: Environment, engines: Engines, services: ServiceSet): StackInfo {
   const pids = [...services.children].map(([name, child]) => [name, child.pid] as const);
-  const metrics = (service: ServiceName): string =>
-    `http://127.0.0.1:${services.ports[service].metricsPort}/metrics`;
   return {
     gateway: urlOf(services.ports.gateway),
     stock: urlOf(services.ports.stock),
@@ -73,7 +71,11 @@ function infoOf(env: Environment, engines: Engines, services: ServiceSet): Stack
     gatewayToken: env['GATEWAY_TOKEN'] ?? '',
     orderToken: env['ORDER_TOKEN'] ?? '',
     stockToken: env['STOCK_TOKEN'] ?? '',
-    metrics: { gateway: metrics('gateway'), stock: metrics('stock'), order: metrics('order') },
+    metrics: {
+      gateway: metricsUrlOf(services.ports.gateway),
+      stock: metricsUrlOf(services.ports.stock),
+      order: metricsUrlOf(services.ports.order),
+    },
     pids: { ...Object.fromEntries(pids), ...engines.pids },
   };
 }
@@ -99,7 +101,7 @@ function assemble(
       const ports = await choosePorts(service, false);
       const child = await services.start(service, name, ports, extra);
       refresh();
-      return { url: urlOf(ports), child };
+      return { url: urlOf(ports), metrics: metricsUrlOf(ports), child };
     },
     async kill(service) {
       await services.end(service, 'kill');

@@ -14,6 +14,12 @@ const AGE_MS_MAX = 1_000;
 /** Redis tells whole milliseconds. A state that lies further in the future means that a clock was set. */
 const ROUNDING_MS = 2;
 
+/** Whether a state may be told. */
+export function isFresh({ now }: Pick<Announcement, 'now'>, { latest }: TimeBounds): boolean {
+  const age = latest - now;
+  return age < AGE_MS_MAX && age >= -ROUNDING_MS;
+}
+
 /**
  * Tells how reserve.lua would reject this request, in its order of precedence, if that is certain, else
  * undefined. The function looks at no keys: the caller must know that this one has not reserved.
@@ -22,10 +28,10 @@ export function certainRejection(
   state: Announcement,
   channels: ReadonlySet<string>,
   item: Pick<ReserveItem, 'lines' | 'channelId'>,
-  { earliest, latest }: TimeBounds,
+  bounds: TimeBounds,
 ): CertainRejection | undefined {
-  const age = latest - state.now;
-  if (age >= AGE_MS_MAX || age < -ROUNDING_MS || state.gate !== 'open') return undefined;
+  const { earliest, latest } = bounds;
+  if (!isFresh(state, bounds) || state.gate !== 'open') return undefined;
   if (state.state === 'closed' || state.now >= state.closesAt) return { outcome: 'sale_closed' };
   // The sale may be over by now.
   if (latest >= state.closesAt) return undefined;

@@ -5,9 +5,9 @@ import {
   type ReserveItem,
 } from '@seckill/contracts';
 import type { Logger } from '@seckill/runtime';
-import { certainRejection, type CertainRejection } from './certain-rejection.ts';
+import { certainRejection, isFresh, type CertainRejection } from './certain-rejection.ts';
 import type { MemoryMetrics } from './metrics.ts';
-import type { RedisTime } from './redis-time.ts';
+import type { RedisTime, TimeBounds } from './redis-time.ts';
 import { RememberedReservations } from './remembered-reservations.ts';
 
 export interface SaleMemoryDeps {
@@ -108,6 +108,14 @@ export class SaleMemory {
       return undefined;
     this.#deps.metrics.answers.inc({ outcome: rejection.outcome });
     return rejection;
+  }
+
+  /** The newest state of a sale, with Redis' clock, while it may be told. Its gate may be closed. */
+  fresh(saleId: string): { state: Announcement; bounds: TimeBounds } | undefined {
+    const sale = this.#sales.get(saleId);
+    const bounds = sale?.time.bounds(this.#deps.now());
+    if (sale === undefined || bounds === undefined || !isFresh(sale.state, bounds)) return undefined;
+    return { state: sale.state, bounds };
   }
 
   /** Notes that this key may have reserved. We saw it ourselves, before stock has announced it. */

@@ -11,6 +11,7 @@ import {
   Reservation,
   RESERVE_OUTCOMES,
   Sale,
+  SaleChannels,
   type ProblemCode,
 } from '@seckill/contracts';
 import type { TSchema } from 'typebox';
@@ -78,7 +79,9 @@ export const OPERATIONS: Record<string, Operation> = {
     id: 'getSale',
     tag: 'Sales',
     summary: 'Read a sale',
-    description: 'Operators get all fields. A token that is sent must be good.',
+    description:
+      'Counts are at most a second old. `channels` has the channel that is asked for; operators get all channels, with ' +
+      'all fields. A token that is sent must be good.',
     who: 'all',
     headers: ['If-None-Match'],
     answers: {
@@ -86,6 +89,19 @@ export const OPERATIONS: Record<string, Operation> = {
       304: { description: 'The sale is as the reader has it.' },
     },
     problems: ['unauthenticated', 'sale_not_found', 'sale_unavailable'],
+  },
+  'GET /v1/sales/:saleId/channels': {
+    id: 'listChannels',
+    tag: 'Sales',
+    summary: 'List the channels of a sale',
+    description: 'All of them, up to 1,000. They never change.',
+    who: 'all',
+    headers: ['If-None-Match'],
+    answers: {
+      200: { description: 'The channels.', schema: SaleChannels, headers: ['ETag'] },
+      304: { description: 'The list is as the reader has it.' },
+    },
+    problems: ['sale_not_found', 'sale_unavailable'],
   },
   'POST /v1/sales/:saleId/pause': {
     id: 'pauseSale',

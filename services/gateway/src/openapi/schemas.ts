@@ -21,6 +21,7 @@ const NAMED: Record<string, TSchema> = {
   ReserveRequest: contracts.ReserveRequest,
   RestockRequest: contracts.RestockRequest,
   Sale: contracts.Sale,
+  SaleChannels: contracts.SaleChannels,
   SaleChannel: contracts.SaleChannelInput,
   SaleInput: contracts.SaleInput,
   SaleItem: contracts.SaleItem,

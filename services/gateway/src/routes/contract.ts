@@ -5,7 +5,7 @@ import type { Http } from '@seckill/runtime';
 import type { RouteDeps } from '../deps.ts';
 import { buildDocument, type Route } from '../openapi/document.ts';
 import { buildErrorsPage, ERRORS_PAGE_POLICY } from '../openapi/errors-page.ts';
-import { matchesEtag } from '../sale-view.ts';
+import { matchesEtag } from '../sales/sale-view.ts';
 
 /** Routes of the contract that are registered elsewhere, or here. */
 const PLAIN: readonly Route[] = ['/livez', '/readyz', '/openapi.json'].map((url) => ({

@@ -1,38 +1,36 @@
-import { LIMITS, RestockRequest, SaleId, SaleInput, Sku, type SaleRecord } from '@seckill/contracts';
-import { addVary, Problem, type Http } from '@seckill/runtime';
+import {
+  ChannelId,
+  LIMITS,
+  RestockRequest,
+  SaleId,
+  SaleInput,
+  Sku,
+  type SaleRecord,
+} from '@seckill/contracts';
+import { addVary, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { acceptsGzip, COMPRESSED_FROM_LENGTH } from '../compression.ts';
 import type { RouteDeps } from '../deps.ts';
+import type { SaleAnswer } from '../sales/sale-reading.ts';
+import { matchesEtag } from '../sales/sale-view.ts';
 import type { Steering } from '../upstream/order-client.ts';
 import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
 import { readIfMatch } from './if-match.ts';
-import { etagOf, matchesEtag, retiredState, viewSale } from '../sale-view.ts';
 
 const Params = Type.Object({ saleId: SaleId });
 const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
+const ReadQuery = Type.Object({ channel: Type.Optional(ChannelId) }, { additionalProperties: false });
 
 export function saleRoutes(app: Http, deps: RouteDeps): void {
-  const { authenticateAdmin, order, stock } = deps;
+  const { authenticateAdmin, order, saleReader } = deps;
 
-  async function sendSale(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    record: SaleRecord,
-    isAdmin: boolean,
-  ) {
-    const state = retiredState(record) ?? (await stock.state(record.definition.id, traceOf(request)));
-    // The sale was loaded once and its state is gone. What was sold is not known here now, and "all
-    // available" would be untrue.
-    if (state.gate === 'missing' && record.acknowledged) throw new Problem('sale_unavailable');
-    const sale = viewSale(record, state, isAdmin);
-    const etag = etagOf(sale);
-    reply.header('etag', etag).header('cache-control', 'no-cache');
-    addVary(reply, 'authorization');
-    if (request.method === 'GET' && matchesEtag(request.headers['if-none-match'], etag)) {
-      return reply.code(304).send();
-    }
-    return reply.send(sale);
+  /** Answers an operator who changed the sale. Order has just told what it is now. */
+  async function sendChanged(request: FastifyRequest, reply: FastifyReply, record: SaleRecord) {
+    saleReader.forget(record.definition.id);
+    const reading = await saleReader.askState(record, traceOf(request));
+    return sendSale(request, reply, reading.operatorAnswer());
   }
 
   app.post(
@@ -41,18 +39,34 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     async (request, reply) => {
       const { isNew, record } = await order.createSale(request.body, traceOf(request));
       reply.code(isNew ? 201 : 200);
-      return sendSale(request, reply, record, true);
+      return sendChanged(request, reply, record);
     },
   );
 
   app.get(
     '/v1/sales/:saleId',
-    { onRequest: deps.admit, schema: { params: Params } },
-    async (request, reply) => {
-      const isAdmin = await readsAsAdmin(deps, request.headers.authorization);
-      const record = await order.sale(request.params.saleId, traceOf(request));
-      return sendSale(request, reply, record, isAdmin);
+    {
+      onRequest: deps.admit,
+      schema: { params: Params, querystring: ReadQuery },
+      config: { isPolled: true },
     },
+    async (request, reply) => {
+      const { saleId } = request.params;
+      const { channel } = request.query;
+      const trace = traceOf(request);
+      if (await readsAsAdmin(deps, request.headers.authorization)) {
+        const reading = await saleReader.ask(saleId, trace);
+        return sendSale(request, reply, reading.operatorAnswer(channel));
+      }
+      return sendSale(request, reply, await saleReader.read(saleId, channel, trace));
+    },
+  );
+
+  app.get(
+    '/v1/sales/:saleId/channels',
+    { onRequest: deps.admit, schema: { params: Params }, config: { isPolled: true } },
+    async (request, reply) =>
+      sendSale(request, reply, await saleReader.readChannels(request.params.saleId, traceOf(request))),
   );
 
   for (const verb of ['pause', 'resume', 'close'] as const) {
@@ -60,13 +74,9 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
       `/v1/sales/:saleId/${verb}`,
       { onRequest: authenticateAdmin, schema: { params: Params } },
       async (request, reply) => {
-        const record = await order.controlSale(
-          request.params.saleId,
-          verb,
-          steeringOf(request),
-          traceOf(request),
-        );
-        return sendSale(request, reply, record, true);
+        const { saleId } = request.params;
+        const record = await order.controlSale(saleId, verb, steeringOf(request), traceOf(request));
+        return sendChanged(request, reply, record);
       },
     );
   }
@@ -77,14 +87,24 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     async (request, reply) => {
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const restock = { ...request.params, ...request.body, idempotencyKey };
-      return sendSale(
-        request,
-        reply,
-        await order.restock(restock, steeringOf(request), traceOf(request)),
-        true,
-      );
+      const record = await order.restock(restock, steeringOf(request), traceOf(request));
+      return sendChanged(request, reply, record);
     },
   );
+}
+
+/** Sends text that is there already. A reader who has it is told so. */
+function sendSale(request: FastifyRequest, reply: FastifyReply, { etag, head, tail }: SaleAnswer) {
+  reply.header('etag', etag).header('cache-control', 'no-cache');
+  addVary(reply, 'authorization');
+  addVary(reply, 'accept-encoding');
+  if (request.method === 'GET' && matchesEtag(request.headers['if-none-match'], etag)) {
+    return reply.code(304).send();
+  }
+  reply.header('content-type', 'application/json; charset=utf-8');
+  const isLong = head.text.length + tail.length >= COMPRESSED_FROM_LENGTH;
+  if (!isLong || !acceptsGzip(request.headers['accept-encoding'])) return reply.send(head.with(tail));
+  return reply.header('content-encoding', 'gzip').send(head.gzippedWith(tail));
 }
 
 /**

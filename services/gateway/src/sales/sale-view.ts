@@ -1,18 +1,12 @@
-import { createHash } from 'node:crypto';
-import {
-  formatInstant,
-  type Sale,
-  type SaleRecord,
-  type SaleState,
-  type SoldOut,
-  type StockState,
-} from '@seckill/contracts';
+import type { Sale, SaleChannelInput, SaleRecord, SaleState, SoldOut, StockState } from '@seckill/contracts';
 
 type ItemCounts = StockState['items'][number];
 
-/** Order's definition and stock's counts as one sale. What only admins may see is left out for others. */
-export function viewSale(record: SaleRecord, stock: StockState, isAdmin: boolean): Sale {
-  const { definition } = record;
+/** What of a sale is the same for every reader, whenever it is read. */
+export type SaleView = Omit<Sale, 'channels' | 'serverTime'>;
+
+/** Order's definition and stock's counts as one sale. */
+export function viewSale({ definition, version }: SaleRecord, stock: StockState): SaleView {
   const counts = new Map(stock.items.map((item) => [item.sku, item]));
   const state = saleState(stock);
   return {
@@ -29,15 +23,14 @@ export function viewSale(record: SaleRecord, stock: StockState, isAdmin: boolean
       const soldOut = soldOutOf(count, state);
       return { sku, title, price, total: count.total, available, held, paid, soldOut };
     }),
-    channels: definition.channels.map(({ partnerId, cap, ...open }) => ({
-      ...open,
-      ...(isAdmin && partnerId !== undefined ? { partnerId } : {}),
-      ...(isAdmin && cap !== undefined ? { cap } : {}),
-    })),
     state,
-    version: record.version,
-    serverTime: formatInstant(stock.now),
+    version,
   };
+}
+
+/** A channel as everyone reads it. Its partner and its cap are for operators. */
+export function viewChannel({ partnerId: _partnerId, cap: _cap, ...open }: SaleChannelInput) {
+  return open;
 }
 
 /**
@@ -85,14 +78,8 @@ function soldOutOf(count: ItemCounts, state: SaleState): SoldOut {
   return count.held > 0 ? 'held' : 'final';
 }
 
-/** A strong tag over everything but the clock, which changes with each answer. */
-export function etagOf(sale: Sale): string {
-  const { serverTime: _clock, ...stable } = sale;
-  return `"${createHash('sha256').update(JSON.stringify(stable)).digest('base64url').slice(0, 22)}"`;
-}
-
 export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   const tags = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  return tags.includes(etag) || tags.includes('*');
+  return tags.includes(etag.replace(/^W\//, '')) || tags.includes('*');
 }

@@ -1,9 +1,10 @@
 // Goal: what a buyer reads of a sale is what reserve would answer now. Method: the view on made-up states.
 import type { SaleRecord, StockState } from '@seckill/contracts';
 import t from 'tap';
-import { readIdempotencyKey } from '../src/routes/idempotency-key.ts';
-import { rejectionProblem } from '../src/rejection-problem.ts';
-import { etagOf, matchesEtag, retiredState, viewSale } from '../src/sale-view.ts';
+import { readIdempotencyKey } from '../../src/routes/idempotency-key.ts';
+import { rejectionProblem } from '../../src/rejection-problem.ts';
+import { listChannels, SaleReading, type SaleAnswer } from '../../src/sales/sale-reading.ts';
+import { matchesEtag, retiredState, viewSale } from '../../src/sales/sale-view.ts';
 
 const opensAt = Date.parse('2026-11-22T12:00:00.000Z');
 const closesAt = opensAt + 600_000;
@@ -43,7 +44,7 @@ function stock(
     ...changes,
   };
 }
-const view = (state: StockState, isAdmin = false) => viewSale(record, state, isAdmin);
+const view = (state: StockState) => viewSale(record, state);
 
 await t.test('the state follows the window by the clock of Redis', async (t) => {
   t.equal(view(stock({ now: opensAt - 1 })).state, 'scheduled');
@@ -77,23 +78,55 @@ await t.test('a retired sale is read from order alone', async (t) => {
   const retired = { ...record, retired: { items: [{ sku: 'o', total: 12, paid: 7 }] } };
   const state = retiredState(retired);
   t.ok(state);
-  const sale = viewSale(retired, state ?? stock(), false);
+  const sale = viewSale(retired, state ?? stock());
   t.match(sale, {
     state: 'closed',
     items: [{ total: 12, available: 5, held: 0, paid: 7, soldOut: 'final' }],
   });
 });
 
-await t.test('partner and cap are for admins', async (t) => {
-  t.strictSame(view(stock()).channels, [{ id: 'c', kind: 'community', title: 'C', pickupPointId: 's' }]);
-  t.strictSame(view(stock(), true).channels, record.definition.channels);
+interface Shown {
+  channels?: unknown[];
+  serverTime: string;
+}
+const textOf = ({ head, tail }: SaleAnswer) => head.with(tail);
+const shown = (answer: SaleAnswer) => JSON.parse(textOf(answer)) as Shown;
+const tagOf = (state: StockState) => new SaleReading(record, state).publicAnswer(state.now, undefined).etag;
+
+await t.test('channels are for those who ask, partner and cap for operators', async (t) => {
+  const reading = new SaleReading(record, stock());
+  t.notOk('channels' in shown(reading.publicAnswer(opensAt, undefined)), 'nobody asked');
+  const open = { id: 'c', kind: 'community', title: 'C', pickupPointId: 's' };
+  t.strictSame(shown(reading.publicAnswer(opensAt, 'c')).channels, [open]);
+  t.strictSame(shown(reading.publicAnswer(opensAt, 'x')).channels, [], 'the sale has none of that name');
+  t.strictSame(JSON.parse(textOf(listChannels(record))), { channels: [open] });
+  t.strictSame(shown(reading.operatorAnswer()).channels, record.definition.channels);
+  t.strictSame(shown(reading.operatorAnswer('c')).channels, record.definition.channels);
+  t.strictSame(shown(reading.operatorAnswer('x')).channels, []);
 });
 
-await t.test('the tag changes with the counts and not with the clock', async (t) => {
-  const tag = etagOf(view(stock()));
-  t.equal(etagOf(view(stock({ now: opensAt + 500 }))), tag);
-  t.not(etagOf(view(stock({}, { available: 9, held: 1 }))), tag);
-  t.ok(matchesEtag(`"x", W/${tag}`, tag));
+await t.test('the clock is that of the moment, not that of the counts', async (t) => {
+  const reading = new SaleReading(record, stock());
+  t.equal(shown(reading.publicAnswer(opensAt + 700, undefined)).serverTime, '2026-11-22T12:00:00.700Z');
+  t.equal(shown(reading.publicAnswer(opensAt + 800, 'c')).serverTime, '2026-11-22T12:00:00.800Z');
+});
+
+await t.test('the tag changes with the counts and with what is shown, not with the clock', async (t) => {
+  const tag = tagOf(stock());
+  t.match(tag, /^W\/"[\w-]{22}"$/);
+  t.equal(tagOf(stock({ now: opensAt + 500 })), tag);
+  t.not(tagOf(stock({}, { available: 9, held: 1 })), tag);
+  const reading = new SaleReading(record, stock());
+  const tags = [
+    reading.publicAnswer(0, undefined),
+    reading.publicAnswer(0, 'c'),
+    reading.publicAnswer(0, 'd'),
+    reading.operatorAnswer(),
+    listChannels(record),
+  ].map(({ etag }) => etag);
+  t.equal(new Set(tags).size, tags.length, 'each representation has its own');
+  t.ok(matchesEtag(`"x", ${tag}`, tag));
+  t.ok(matchesEtag(tag.slice(2), tag), 'compared as weak tags');
   t.ok(matchesEtag('*', tag));
   t.notOk(matchesEtag(undefined, tag));
   t.notOk(matchesEtag('"x"', tag));
