@@ -13,7 +13,7 @@ import type { Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
 import { storeRestock } from '../../src/sales/restock-store.ts';
 import { createDatabase, untilBlocked } from '../support/database.ts';
-import { buildIntake, makeContext } from '../support/build.ts';
+import { buildIntake, makeContext, until } from '../support/build.ts';
 import { makeReservation, storeOrders, storeSale, toBatch } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
@@ -226,14 +226,24 @@ await test('what ended since a snapshot is found, also by a transaction that was
   const [before, underWay, later, pending] = stored.map(({ reservationId }) => reservationId);
   const end = 'UPDATE orders SET status = $2 WHERE id = $1';
   await pool.query(end, [before, 'expired']);
+  // Other files have transactions under way in other databases, and the horizon lies below those too.
+  await until('it lies below the horizon', async () => {
+    const { rows } = await pool.query<{ isPast: boolean }>(
+      `SELECT xmin::text::bigint < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "isPast"
+       FROM orders WHERE id = $1`,
+      [before],
+    );
+    return rows[0]?.isPast === true;
+  });
   const client = await pool.connect();
   await client.query('BEGIN');
   await client.query(end, [underWay, 'paid']);
+  // It ends behind the one under way, which therefore lies below the highest number that has ended.
+  await pool.query(end, [foreign?.reservationId, 'cancelled']);
   const { since, orders } = await take();
   await client.query('COMMIT');
   client.release();
   await pool.query(end, [later, 'cancelled']);
-  await pool.query(end, [foreign?.reservationId, 'cancelled']);
   t.match(
     orders.map(({ status }) => status),
     ['expired', 'pending', 'pending', 'pending'],

@@ -103,17 +103,19 @@ async function loadChunk(
   page: SnapshotPage,
   chunk: number,
 ): Promise<void> {
-  const [[outcome]] = await Promise.all([
-    connectionTo(connections, lane).redis.load(
-      scriptKeys('load', lane),
-      epoch,
-      chunk,
-      page.after === undefined ? '1' : '0',
-      chunk === 0 ? JSON.stringify(control) : '',
-      ...formatOrders(page, control.currency),
-    ),
-    lease.renew(lane),
-  ]);
+  const renewing = lease.renew(lane);
+  // It is awaited below, unless the chunk fails before.
+  renewing.catch(() => undefined);
+  const [outcome] = await connectionTo(connections, lane).redis.load(
+    scriptKeys('load', lane),
+    epoch,
+    chunk,
+    page.after === undefined ? '1' : '0',
+    chunk === 0 ? JSON.stringify(control) : '',
+    ...formatOrders(page, control.currency),
+  );
+  // A lease that is lost ends the load, but never before the chunk beside it has ended.
+  await renewing;
   // `epoch_not_higher`, `open`: another process was here since the snapshot.
   if (outcome !== 'loaded') throw new LaneError(`load.lua answered ${String(outcome)}`);
 }
