@@ -1,5 +1,5 @@
-// Goal: whatever becomes of the chunks of a rebuild that are on their way, the lane opens only with all orders
-// of one snapshot, each counted once (docs/recovery.md, "Rebuild").
+// Goal: whatever becomes of the chunks of a rebuild that are on their way, the lane opens only with all
+// orders of one snapshot, each counted once (docs/recovery.md, "Rebuild").
 // Method: the real lane opener and a real Redis. The test keeps each chunk back after stock has sent it, and
 // decides when the chunk reaches Redis, or that it never does.
 import type { SnapshotOrder } from '@seckill/contracts';
