@@ -8,7 +8,8 @@
 -- Answers:
 --   gate, now                                               when the gate is `missing`
 --   gate, now, epoch, version, sequence, loaded (1 or 0), state, opensAt, closesAt, entries in the
---   outbox, fence, sequence when it was opened last, then of each item: sku, total, available, held, paid
+--   outbox, fence, sequence when it was opened last, limit per buyer, lowest cap of a channel ('': none),
+--   then of each item: sku, total, available, held, paid
 -- `state` is '' while the lane is not loaded; now, opensAt and closesAt are milliseconds since 1970.
 
 local stateKey, outboxKey = KEYS[1], KEYS[2]
@@ -18,11 +19,12 @@ local runId = ARGV[1]
 --- @include "gateOf"
 --- @include "readItems"
 
-local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, skus =
+local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
+  capMin, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
-    'opened_sequence', 'skus'
+    'opened_sequence', 'limit', 'cap_min', 'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -41,6 +43,8 @@ local answer = {
   redis.call('XLEN', outboxKey),
   tonumber(fence or '0'),
   tonumber(openedSequence or '0'),
+  limit or '',
+  capMin or '',
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

@@ -10,11 +10,12 @@
 -- ARGV[4] control   JSON of the ControlState; read in chunk 0 only
 -- then of each order, 500 at most:
 --   status        pending: held + hold, paid: paid + key, both + buyer + channel; cancelled, expired:
---                 key alone
+--                 key, and the buyer's cool-down from endedAt; each: a hold that the buyer has taken
 --   userId
 --   keyHash       field of `holds` and `keys`
 --   channelId     '' = none
 --   record        what is kept under keyHash
+--   endedAt       milliseconds since the epoch, 0: it did not end unpaid
 --   lineCount, then sku, quantity of each line
 --
 -- Answers:
@@ -38,6 +39,8 @@ local ORDERS_MAX = 500
 --- @include "writeItems"
 --- @include "applyTotals"
 --- @include "writeControl"
+--- @include "parseBuyer"
+--- @include "formatBuyer"
 
 local gate, laneEpoch, laneChunk, fence, skus =
   unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus'))
@@ -75,16 +78,17 @@ else
   items = readItems(stateKey, skus)
 end
 
--- Units that each buyer and channel gains by this chunk; the plan is complete before the first write. The
+-- What each buyer and channel gains by this chunk; the plan is complete before the first write. The
 -- cost of a call lies in its redis.calls, so buyers and keys are read and written together: 6.7 µs of Redis'
 -- CPU an order, 3.4 ms a call, where calls for each took 13.4.
-local buyerUnits, buyerIds, channelUnits = {}, {}, {}
+local buyers, buyerIds, channelUnits, channelPaid = {}, {}, {}, {}
 local keyHashes, isTaken, holds, ended = {}, {}, {}, {}
 local index = FIRST_ORDER
 while ARGV[index] do
   local status, userId, keyHash = ARGV[index], ARGV[index + 1], ARGV[index + 2]
-  local channelId, record, lineCount = ARGV[index + 3], ARGV[index + 4], tonumber(ARGV[index + 5])
-  if not lineCount or #keyHashes == ORDERS_MAX then
+  local channelId, record = ARGV[index + 3], ARGV[index + 4]
+  local endedAt, lineCount = tonumber(ARGV[index + 5]), tonumber(ARGV[index + 6])
+  if not endedAt or not lineCount or #keyHashes == ORDERS_MAX then
     return redis.error_reply('SECKILL_LOAD_ARGUMENTS malformed call')
   end
   if isTaken[keyHash] then
@@ -95,7 +99,13 @@ while ARGV[index] do
   local target = status == 'pending' and holds or ended
   target[#target + 1] = keyHash
   target[#target + 1] = record
-  index = index + 6
+  index = index + 7
+  local buyer = buyers[userId]
+  if not buyer then
+    buyer = parseBuyer(false)
+    buyers[userId], buyerIds[#buyerIds + 1] = buyer, userId
+  end
+  buyer.holds, buyer.endedAt = buyer.holds + 1, math.max(buyer.endedAt, endedAt)
   if status == 'pending' or status == 'paid' then
     local name, quantity = status == 'pending' and 'held' or 'paid', 0
     for line = index, index + 2 * lineCount - 1, 2 do
@@ -107,10 +117,10 @@ while ARGV[index] do
       item.available = item.available - units
       quantity = quantity + units
     end
-    if not buyerUnits[userId] then
-      buyerIds[#buyerIds + 1] = userId
+    buyer.units = buyer.units + quantity
+    if status == 'paid' then
+      buyer.paid = buyer.paid + quantity
     end
-    buyerUnits[userId] = (buyerUnits[userId] or 0) + quantity
     if channelId ~= '' then
       if not channels[channelId] then
         if chunk == 0 or redis.call('HEXISTS', stateKey, channelId .. ':cap') == 0 then
@@ -119,6 +129,9 @@ while ARGV[index] do
         channels[channelId] = true
       end
       channelUnits[channelId] = (channelUnits[channelId] or 0) + quantity
+      if status == 'paid' then
+        channelPaid[channelId] = (channelPaid[channelId] or 0) + quantity
+      end
     end
   elseif status ~= 'cancelled' and status ~= 'expired' then
     return redis.error_reply('SECKILL_LOAD_STATUS an order has an unknown status')
@@ -133,6 +146,16 @@ if chunk > 0 and #keyHashes > 0 then
         return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
       end
     end
+  end
+end
+if chunk > 0 and #buyerIds > 0 then
+  for place, text in ipairs(redis.call('HMGET', buyersKey, unpack(buyerIds))) do
+    local buyer, before = buyers[buyerIds[place]], parseBuyer(text)
+    if not before then
+      return redis.error_reply('SECKILL_LANE_BROKEN units of a buyer')
+    end
+    buyer.units, buyer.paid = buyer.units + before.units, buyer.paid + before.paid
+    buyer.holds, buyer.endedAt = buyer.holds + before.holds, math.max(buyer.endedAt, before.endedAt)
   end
 end
 for _, item in pairs(items) do
@@ -154,14 +177,16 @@ end
 writeItems(stateKey, items)
 if #buyerIds > 0 then
   local written = {}
-  for place, units in ipairs(redis.call('HMGET', buyersKey, unpack(buyerIds))) do
-    local userId = buyerIds[place]
-    written[2 * place - 1], written[2 * place] = userId, (tonumber(units) or 0) + buyerUnits[userId]
+  for place, userId in ipairs(buyerIds) do
+    written[2 * place - 1], written[2 * place] = userId, formatBuyer(buyers[userId])
   end
   redis.call('HSET', buyersKey, unpack(written))
 end
 for channelId, units in pairs(channelUnits) do
   redis.call('HINCRBY', stateKey, channelId .. ':units', whole(units))
+end
+for channelId, units in pairs(channelPaid) do
+  redis.call('HINCRBY', stateKey, channelId .. ':units_paid', whole(units))
 end
 -- INV-4: the key outlives its hold. Otherwise the key of a cancelled order would take a second unit.
 if #holds > 0 then

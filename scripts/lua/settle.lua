@@ -1,16 +1,18 @@
 #!lua flags=allow-oom
 -- Ends a hold, once. The script goes by the reservation id alone. It looks at neither gate, epoch, run_id,
 -- pause nor close, because what Postgres decided is final (docs/recovery.md, "Settlement"). It never fails
--- for lack of memory. The settler calls it. The record moves to `keys`: a repeat of its key gets the first
--- answer, a new key may reserve again (INV-4).
+-- for lack of memory. The settler calls it. The record moves to `keys` and tells there how the hold ended: a
+-- repeat of its key gets the first answer, a new key may reserve again (INV-4).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds
 -- ARGV[1] random    first part of the reservation id's end, 16 characters
 -- ARGV[2] keyHash   the rest of it; field of `holds`
--- ARGV[3] verdict   paid: held → paid; cancelled, expired: held → available, buyer and channel lowered;
---                   refused: buyer and channel lowered, but nothing returns. Redis sold what does not exist:
---                   the units stay in held, where the difference to Postgres can be seen, until the lane is
---                   rebuilt. The gate closes here, unless the lane was loaded anew since the reservation
+-- ARGV[3] verdict   paid: held → paid; cancelled, expired: held → available, buyer and channel lowered, and
+--                   the buyer's cool-down begins, at the end of a hold that expired, now for one that was
+--                   cancelled; refused: buyer and channel lowered, as if the hold had never been, but nothing
+--                   returns. Redis sold what does not exist: the units stay in held, where the difference
+--                   to Postgres can be seen, until the lane is rebuilt. The gate closes here, unless the lane
+--                   was loaded anew since the reservation
 --
 -- Answers:
 --   settled, milliseconds since the hold's end by Redis' clock (negative: before it)
@@ -20,12 +22,17 @@
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
 local random, keyHash, verdict = ARGV[1], ARGV[2], ARGV[3]
 local FIRST_LINE = 10
-local STATE_FIELDS = 4
+local STATE_FIELDS = 5
+-- What stands between epoch and sequence in the record of a hold that has ended, where a live one has `-`. A
+-- byte more would make many records 32 bytes longer (services/stock/src/redis/hold-record.ts).
+local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 
 --- @include "now"
+--- @include "parseBuyer"
+--- @include "formatBuyer"
 
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
-if random == '' or not (isReturned or verdict == 'paid' or verdict == 'refused') then
+if random == '' or not SIGNS[verdict] then
   return redis.error_reply('SECKILL_SETTLE_ARGUMENTS malformed call')
 end
 
@@ -52,11 +59,14 @@ end
 if facts[3] ~= random then
   return { 'absent' }
 end
-local reservedEpoch = string.match(facts[4], '^(%d+)%-')
+local reservedEpoch, reservedSequence = string.match(facts[4], '^(%d+)%-(%d+)$')
+if not reservedEpoch then
+  return broken('record of a hold')
+end
 
 local target = isReturned and ':available' or ':paid'
 local quantity, unitsOf, skus = 0, {}, {}
-local fields = { 'gate', 'epoch', 'fence', channelId .. ':units' }
+local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid' }
 for index = FIRST_LINE, #facts, 3 do
   local sku, units = facts[index], tonumber(facts[index + 1])
   if not units then
@@ -89,19 +99,35 @@ for index, sku in ipairs(skus) do
   end
 end
 
-local buyerUnits = tonumber(redis.call('HGET', buyersKey, userId) or '')
-if not buyerUnits or buyerUnits < quantity then
+local buyer = parseBuyer(redis.call('HGET', buyersKey, userId))
+if not buyer or buyer.units < buyer.paid + quantity or buyer.holds < 1 then
   return broken('units of a buyer')
 end
-local gate, epoch, fence, channelUnits = lane[1], lane[2], lane[3], tonumber(lane[4])
-if channelId ~= '' and (not channelUnits or channelUnits < quantity) then
+local gate, epoch, fence, channelUnits, channelPaid = lane[1], lane[2], lane[3], tonumber(lane[4]), tonumber(lane[5])
+if channelId ~= '' and (not channelUnits or not channelPaid or channelUnits < channelPaid + quantity) then
   return broken('units of a channel')
 end
 -- INV-6: what was bought goes on counting against the limit and the cap.
-local isBought = verdict == 'paid'
-if not isBought and channelId ~= '' then
-  written[#written + 1] = fields[STATE_FIELDS]
-  written[#written + 1] = channelUnits - quantity
+if verdict == 'paid' then
+  buyer.paid = buyer.paid + quantity
+else
+  buyer.units = buyer.units - quantity
+end
+if channelId ~= '' then
+  local last = #written
+  if verdict == 'paid' then
+    written[last + 1], written[last + 2] = fields[5], channelPaid + quantity
+  else
+    written[last + 1], written[last + 2] = fields[4], channelUnits - quantity
+  end
+end
+local endedAt = now()
+if isReturned then
+  -- PostgreSQL knows the same instant of a hold that expired, and that of the cancel itself, which is a
+  -- little earlier. A rebuild makes no cool-down longer, but for the skew of the clocks.
+  buyer.endedAt = math.max(buyer.endedAt, verdict == 'expired' and reservedAt + holdMs or endedAt)
+elseif verdict == 'refused' then
+  buyer.holds = buyer.holds - 1
 end
 if verdict == 'refused' and gate == 'open' and epoch == reservedEpoch then
   local last = #written
@@ -111,13 +137,14 @@ if verdict == 'refused' and gate == 'open' and epoch == reservedEpoch then
 end
 
 redis.call('HDEL', holdsKey, keyHash)
-redis.call('HSET', keysKey, keyHash, record)
+facts[4] = reservedEpoch .. SIGNS[verdict] .. reservedSequence
+redis.call('HSET', keysKey, keyHash, table.concat(facts, '\n'))
 if #written > 0 then
   redis.call('HSET', stateKey, unpack(written))
 end
-if not isBought and buyerUnits == quantity then
+if buyer.holds == 0 then
   redis.call('HDEL', buyersKey, userId)
-elseif not isBought then
-  redis.call('HSET', buyersKey, userId, buyerUnits - quantity)
+else
+  redis.call('HSET', buyersKey, userId, formatBuyer(buyer))
 end
-return { 'settled', now() - reservedAt - holdMs }
+return { 'settled', endedAt - reservedAt - holdMs }

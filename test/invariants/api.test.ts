@@ -247,15 +247,33 @@ await t.test('each rejection carries its code and fields', async (t) => {
   });
   t.match(await ask([{ sku: 'a', quantity: 11 }]), {
     status: 409,
-    body: { code: 'sold_out', sku: 'a', available: 10, final: false, retryable: true },
+    body: { code: 'sold_out', sku: 'a', available: 10, final: false, retryable: false },
   });
+  t.match(
+    await ask([
+      { sku: 'a', quantity: 11 },
+      { sku: 'b', quantity: 6 },
+      { sku: 'zz', quantity: 1 },
+    ]),
+    {
+      body: {
+        code: 'sku_not_found',
+        lines: [
+          { sku: 'a', code: 'sold_out', available: 10 },
+          { sku: 'b', code: 'sold_out', available: 5 },
+          { sku: 'zz', code: 'sku_not_found' },
+        ],
+      },
+    },
+    'every line that fails is named',
+  );
   t.match(await ask([{ sku: 'a', quantity: 4 }]), {
     status: 409,
     body: { code: 'limit_reached', limit: 3, held: 0, retryable: false },
   });
   t.match(await ask([{ sku: 'a', quantity: 3 }], { channelId: 'small' }), {
     status: 409,
-    body: { code: 'channel_full', cap: 2 },
+    body: { code: 'channel_full', cap: 2, retryable: false },
   });
   t.match(await reserve('nowhere'), { status: 404, body: { code: 'sale_not_found', retryable: false } });
 });

@@ -35,7 +35,8 @@ async function ask(saleId: string, account: Account): Promise<Won | undefined> {
     body: { lines: [{ sku: 'a', quantity: 1 }] },
   });
   if (answer.status === 201) return { ...account, orderId: String(answer.body['id']) };
-  if (answer.body['code'] !== 'sold_out') throw new Error(`${answer.status} ${answer.text}`);
+  // A busy machine may also say `outcome_unknown` or `sale_unavailable`, to both groups alike.
+  if (answer.body['retryable'] !== true) throw new Error(`${answer.status} ${answer.text}`);
   return undefined;
 }
 

@@ -133,7 +133,7 @@ await t.test('a notice nobody signed, or signed long ago, is refused and changes
 });
 
 await t.test('a cancel frees units, limit and channel, from the very first moment', async (t) => {
-  await createSale('cancelled', { limitPerBuyer: 1 });
+  await createSale('cancelled', { limitPerBuyer: 1, rejoinSeconds: 2 });
   const key = randomUUID();
   const first = await reserve('cancelled', { key });
   const orderId = String(first.body['id']);
@@ -144,7 +144,17 @@ await t.test('a cancel frees units, limit and channel, from the very first momen
   t.strictSame((await end(orderId, 'cancel')).body, cancelled.body, 'a repeat tells the same');
   t.equal((await end(orderId, 'cancel', await client.token('u2'))).status, 404, 'a stranger');
   await untilItem('cancelled', { available: 10, held: 0, paid: 0 });
-  t.equal((await reserve('cancelled', { key })).text, first.text, 'the first key keeps its first answer');
+  t.match(
+    await reserve('cancelled', { key }),
+    { text: first.text, headers: { 'idempotent-replayed': 'true', 'order-status': 'cancelled' } },
+    'the first key keeps its first answer, and the truth stands beside it',
+  );
+  t.match(await reserve('cancelled'), {
+    status: 409,
+    headers: { 'retry-after': /^[12]$/ },
+    body: { code: 'rejoin_later', retryable: true },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
   const again = await reserve('cancelled');
   t.equal(again.status, 201, 'a new key may reserve again: the limit is free');
   const paid = await end(String(again.body['id']), 'pay');
@@ -172,7 +182,10 @@ await t.test('a hold that runs out expires, also while the sale is paused, and i
   const next = await reserved('expiring', { quantity: 10 });
   t.equal((await end(next, 'pay')).status, 200);
   await untilItem('expiring', { available: 0, held: 0, paid: 10, soldOut: 'final' });
-  t.match(await reserve('expiring'), { body: { code: 'sold_out', final: true, retryable: false } });
+  await until('the gateway has heard that all is paid', async () => {
+    const { body } = await reserve('expiring');
+    return body['code'] === 'sold_out' && body['final'] === true && body['retryable'] === false;
+  });
 });
 
 await t.test('a restock adds its units once, whatever repeats and races', async (t) => {

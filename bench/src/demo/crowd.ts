@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Reservation, ReserveRequest } from '@seckill/contracts';
+import type { FailedLine, Reservation, ReserveRequest } from '@seckill/contracts';
 import type { Pool } from 'undici';
 import type { History } from '../audit/history.ts';
 import type { Provider } from './provider.ts';
@@ -244,9 +244,11 @@ function adjust(request: ReserveRequest, problem: Record<string, unknown>): Rese
     return rest;
   }
   if (problem['code'] !== 'sold_out') return undefined;
-  const available = Number(problem['available']);
+  const failed = new Map(
+    (problem['lines'] as FailedLine[]).map(({ sku, available = 0 }) => [sku, available]),
+  );
   const lines = request.lines
-    .map((line) => (line.sku === problem['sku'] ? { ...line, quantity: available } : line))
+    .map(({ sku, quantity }) => ({ sku, quantity: failed.get(sku) ?? quantity }))
     .filter(({ quantity }) => quantity > 0);
   return lines.length > 0 ? { ...request, lines } : undefined;
 }

@@ -109,7 +109,7 @@ export class EngineReader {
       sequence: Number(state['sequence']),
       outbox,
       items: parseItems(state),
-      buyers: new Map(Object.entries(buyers).map(([user, units]) => [user, Number(units)])),
+      buyers: new Map(Object.entries(buyers).map(([user, units]) => [user, Number(units.split(' ')[0])])),
       channels: parseChannels(state),
       holds: new Set(Object.entries(holds).map(toSuffix)),
       keys: Object.keys(holds).length + ended,

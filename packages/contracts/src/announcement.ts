@@ -33,9 +33,13 @@ export const Announcement = Type.Object(
     state: ControlVerb,
     opensAt: Type.Integer({ minimum: 0 }),
     closesAt: Type.Integer({ minimum: 0 }),
+    limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** The lowest cap of a channel: what asks for no more is within its own. Absent: there is none. */
+    capMin: Type.Optional(Type.Integer({ minimum: 0 })),
     items: Type.Array(
       Type.Object({
         sku: Sku,
+        total: Type.Integer({ minimum: 0 }),
         available: Type.Integer({ minimum: 0 }),
         held: Type.Integer({ minimum: 0 }),
       }),

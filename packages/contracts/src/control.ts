@@ -28,6 +28,10 @@ export const ControlState = Type.Object(
     holdMs: Type.Integer({ minimum: 1 }),
     /** Units one buyer may hold or buy over the whole sale; absent: no limit. */
     limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** Reservations one buyer may make in the whole sale, whatever becomes of them; absent: no bound. */
+    holdsPerBuyerMax: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** How long a buyer may not reserve after a hold of theirs has ended unpaid; absent: no such time. */
+    rejoinMs: Type.Optional(Type.Integer({ minimum: 1 })),
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
     items: Type.Array(
       Type.Object(

@@ -19,6 +19,8 @@ export const LIMITS = {
   holdSecondsMin: 1,
   holdSecondsMax: 86_400,
   holdSecondsDefault: 900,
+  holdsPerBuyerMax: 1_000_000,
+  rejoinSecondsMax: 86_400,
   ordersPageDefault: 20,
   /** Bytes of a request body; a sale with 1,000 channels needs more than a reservation. */
   bodyBytesMax: 16_384,

@@ -4,16 +4,7 @@ import { Instant } from './instant.ts';
 import { Money } from './money.ts';
 import { LIMITS } from './limits.ts';
 import { pageCursor, PageLimit } from './page.ts';
-import { Line } from './reservation.ts';
-
-export const OrderStatus = Type.Union([
-  Type.Literal('pending'),
-  Type.Literal('paid'),
-  Type.Literal('cancelled'),
-  Type.Literal('expired'),
-  Type.Literal('refused'),
-]);
-export type OrderStatus = Static<typeof OrderStatus>;
+import { Line, OrderStatus } from './reservation.ts';
 
 export const Order = Type.Object({
   id: ReservationId,

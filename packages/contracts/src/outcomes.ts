@@ -23,6 +23,8 @@ export const RESERVE_OUTCOMES = [
   'channel_not_found',
   'sold_out',
   'limit_reached',
+  'holds_exceeded',
+  'rejoin_later',
   'channel_full',
 ] as const;
 export type ReserveOutcome = (typeof RESERVE_OUTCOMES)[number];

@@ -5,7 +5,9 @@ import type { Translation } from './text.ts';
 interface ProblemKind {
   status: number;
   /**
-   * Whether the same request may succeed later. For `outcome_unknown` it must be repeated with the same key.
+   * Whether the same request may succeed later, unless the answer says otherwise: `sold_out`,
+   * `limit_reached` and `channel_full` depend on what is held. `outcome_unknown` must be repeated with the
+   * same key.
    */
   retryable: boolean;
   title: Translation;
@@ -45,6 +47,16 @@ export const PROBLEMS = {
     status: 409,
     retryable: false,
     title: { en: 'Limit per buyer reached', zh: '已达限购数量' },
+  },
+  holds_exceeded: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Too many reservations in this sale', zh: '本场预订次数已用完' },
+  },
+  rejoin_later: {
+    status: 409,
+    retryable: true,
+    title: { en: 'Wait before you reserve again', zh: '请稍后再次预订' },
   },
   channel_full: {
     status: 409,

@@ -69,6 +69,15 @@ export const Reservation = Type.Object({
 });
 export type Reservation = Static<typeof Reservation>;
 
+export const OrderStatus = Type.Union([
+  Type.Literal('pending'),
+  Type.Literal('paid'),
+  Type.Literal('cancelled'),
+  Type.Literal('expired'),
+  Type.Literal('refused'),
+]);
+export type OrderStatus = Static<typeof OrderStatus>;
+
 /**
  * What stock answers to one item of a batch, as the script decided. An item that is refused never fails its
  * neighbours. `sale_unavailable` with `missing` lets the gateway ask order whether there is such a sale at
@@ -76,7 +85,9 @@ export type Reservation = Static<typeof Reservation>;
  * the order of RESERVE_OUTCOMES.
  */
 export type ReserveAnswer =
-  | { outcome: 'reserved'; replayed: boolean; reservation: Reservation }
+  | { outcome: 'reserved'; replayed: false; reservation: Reservation }
+  /** `orderStatus`: what the order is now, as far as Redis knows. */
+  | { outcome: 'reserved'; replayed: true; reservation: Reservation; orderStatus: OrderStatus }
   | Refusal<'invalid_request', { field: string }>
   | Refusal<'overloaded'>
   | Refusal<'sale_unavailable', { missing: boolean }>
@@ -84,11 +95,16 @@ export type ReserveAnswer =
   | Refusal<'sale_closed'>
   | Refusal<'sale_paused'>
   | Refusal<'sale_not_open', { opensAt: string; waitMs: number }>
-  | Refusal<'sku_not_found', { sku: string }>
+  | Refusal<'sku_not_found', { sku: string; lines: FailedLine[] }>
   | Refusal<'channel_not_found'>
-  | Refusal<'sold_out', { sku: string; available: number; final: boolean }>
-  | Refusal<'limit_reached', { limit: number; held: number }>
-  | Refusal<'channel_full', { cap: number }>
+  | Refusal<
+      'sold_out',
+      { sku: string; available: number; final: boolean; retryable: boolean; lines: FailedLine[] }
+    >
+  | Refusal<'limit_reached', { limit: number; held: number; retryable: boolean }>
+  | Refusal<'holds_exceeded', { holdsPerBuyerMax: number }>
+  | Refusal<'rejoin_later', { waitMs: number }>
+  | Refusal<'channel_full', { cap: number; retryable: boolean }>
   | { outcome: 'outcome_unknown' }
   /**
    * Nothing was taken, because the deadline has passed. `now` is the clock of the sale's Redis. Only the
@@ -100,6 +116,13 @@ export type ReserveAnswer =
 
 /** What a buyer may hear of it. */
 export type BuyerAnswer = Exclude<ReserveAnswer, { outcome: 'late' }>;
+
+/** A line of a request that is refused, and why. `available` is absent for a SKU that the sale has not. */
+export interface FailedLine {
+  sku: string;
+  code: 'sku_not_found' | 'sold_out';
+  available?: number;
+}
 
 /** Only an outcome that has its place in the order of precedence may be answered. */
 type Refusal<Outcome extends ReserveOutcome, Extra extends object = object> = { outcome: Outcome } & Extra;

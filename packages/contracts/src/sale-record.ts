@@ -12,6 +12,8 @@ export const SaleDefinition = Type.Object({
   closesAt: Instant,
   holdSeconds: Type.Integer(),
   limitPerBuyer: Type.Optional(Type.Integer()),
+  holdsPerBuyerMax: Type.Optional(Type.Integer()),
+  rejoinSeconds: Type.Optional(Type.Integer()),
   items: Type.Array(SaleItemInput),
   channels: Type.Array(SaleChannelInput),
 });

@@ -18,6 +18,8 @@ export interface SnapshotOrder {
   reservedAt: number;
   expiresAt: number;
   status: 'pending' | 'paid' | 'cancelled' | 'expired';
+  /** When it was cancelled or expired, by Postgres' clock. */
+  endedAt?: number | null;
 }
 
 /** `<lane>.<epoch>.<sequence>` of an order: pages of orders go by it. Only order reads it. */

@@ -1,8 +1,14 @@
--- Writes what order decided: state, window, limit, caps. The counts of items and channels are written
+-- Writes what order decided: state, window, limits, caps. The counts of items and channels are written
 -- elsewhere.
 ---@param stateKey string
 ---@param control table ControlState of packages/contracts
 local function writeControl(stateKey, control)
+  local capMin
+  for _, channel in ipairs(control.channels) do
+    if channel.cap and (not capMin or channel.cap < capMin) then
+      capMin = channel.cap
+    end
+  end
   redis.call(
     'HSET', stateKey,
     'version', whole(control.version),
@@ -11,10 +17,14 @@ local function writeControl(stateKey, control)
     'closes_at', whole(control.closesAt),
     'hold_ms', whole(control.holdMs),
     'limit', control.limitPerBuyer and whole(control.limitPerBuyer) or '',
+    'holds_max', control.holdsPerBuyerMax and whole(control.holdsPerBuyerMax) or '',
+    'rejoin_ms', control.rejoinMs and whole(control.rejoinMs) or '',
+    'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )
   for _, channel in ipairs(control.channels) do
     redis.call('HSET', stateKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
     redis.call('HSETNX', stateKey, channel.id .. ':units', '0')
+    redis.call('HSETNX', stateKey, channel.id .. ':units_paid', '0')
   end
 end

@@ -71,7 +71,7 @@ await t.test('window, limit, hold, price, new items and new channels come with a
     'new:cap': '2',
     'new:units': '0',
   });
-  t.same(await lane.reserve({ lines: [['c', 4]] }), ['limit_reached', 4, 1]);
+  t.same(await lane.reserve({ lines: [['c', 4]] }), ['limit_reached', 4, 1, 1]);
   t.equal((await lane.reserve({ channel: 'new', lines: [['c', 2]] }))[0], 'reserved');
 });
 
@@ -106,7 +106,8 @@ await t.test('inspect tells a missing, a half-loaded, an open and a stale lane a
   await lane.reserve({ lines: [['a', 2]] });
   const answer = await lane.inspect();
   t.match(answer, ['open', Number, 2, 1, 1, 1, 'open', PAST, FUTURE, 1, 1, 0]);
-  const counts = answer.slice(12);
+  t.same(answer.slice(12, 14), ['', '50'], 'no limit, and the lowest cap');
+  const counts = answer.slice(14);
   t.equal(counts.length, 10);
   const index = counts.indexOf('a');
   t.same(counts.slice(index, index + 5), ['a', 3, 1, 2, 0]);

@@ -4,7 +4,7 @@
 import t from 'tap';
 import { parseRecord, reservationIdOf } from '../../../services/stock/src/redis/hold-record.ts';
 import { keyHashOf } from '../../../services/stock/src/redis/reservation-id.ts';
-import { connect, makeLane, makeRandom, openLane } from './support/lane.ts';
+import { buyerText, connect, makeLane, makeRandom, openLane, soldOut } from './support/lane.ts';
 
 const redis = await connect(t);
 
@@ -55,12 +55,24 @@ await t.test('pending, paid, cancelled and expired orders each leave what they m
   await lane.close();
   const statuses = ['pending', 'paid', 'cancelled', 'expired'] as const;
   const orders = statuses.map((status, index) =>
-    lane.order({ status, userId: `u${index}`, idempotencyKey: status, channelId: 'x' }),
+    lane.order({
+      status,
+      userId: `u${index}`,
+      idempotencyKey: status,
+      channelId: 'x',
+      ...(status === 'cancelled' || status === 'expired' ? { endedAt: 5_000 } : {}),
+    }),
   );
   t.same(await lane.loadChunk({ epoch: 3, orders }), ['loaded', 0]);
   t.same(await lane.open(3), ['opened']);
   t.same(await lane.item('a'), [3, 1, 1, 1]);
-  t.same(await lane.redis.hgetall(lane.keys.buyers), { u0: '1', u1: '1' });
+  t.same(await lane.redis.hgetall(lane.keys.buyers), {
+    u0: '1 0 1 0',
+    u1: '1 1 1 0',
+    u2: '0 0 1 5000',
+    u3: '0 0 1 901000',
+  });
+  t.equal(await lane.redis.hget(lane.keys.state, 'x:units_paid'), '1');
   t.equal(await lane.redis.hget(lane.keys.state, 'x:units'), '2');
   t.same(await lane.redis.hkeys(lane.keys.holds), [keyHashOf('u0', 'pending')]);
   t.equal(await lane.redis.hlen(lane.keys.keys), 3, 'the key of an ended order still answers');
@@ -69,7 +81,7 @@ await t.test('pending, paid, cancelled and expired orders each leave what they m
     t.equal(outcome, 'known', status);
     t.equal(reservationIdOf(lane.lane, parseRecord(String(record))), orders[index]?.reservationId);
   }
-  t.same(await lane.reserve({ user: 'u9', lines: [['a', 2]] }), ['sold_out', 'a', 1, 0]);
+  t.same(await lane.reserve({ user: 'u9', lines: [['a', 2]] }), soldOut('a', 1));
   t.equal((await lane.reserve({ user: 'u9' }))[0], 'reserved');
   t.same(
     (await lane.redis.xrange(lane.keys.outbox, '-', '+')).map(([id]) => id),
@@ -99,7 +111,10 @@ await t.test('chunks follow in order, and one that repeats changes nothing', asy
   t.same(await lane.dump(), complete);
   t.same(await lane.open(1), ['opened']);
   t.same(await lane.item('a'), [3, 0, 3, 0]);
-  t.same(await lane.redis.hgetall(lane.keys.buyers), { u0: '1', u1: '2' });
+  t.same(await lane.redis.hgetall(lane.keys.buyers), {
+    u0: buyerText({ units: 1 }),
+    u1: buyerText({ units: 2, holds: 2 }),
+  });
 });
 
 await t.test('the first chunk of a later epoch wipes what an earlier load left', async (t) => {

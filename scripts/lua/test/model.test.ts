@@ -24,6 +24,8 @@ import { Model, priceOf, type ModelControl, type ModelRequest } from './support/
 const RUNS = campaign({ short: 20, full: 200 });
 const HISTORY_MAX = 60;
 const CREATED_AT = 1_000;
+/** Eleven days: longer than a history, and shorter than the time since CREATED_AT. */
+const REJOIN_MS = 1_000_000_000;
 
 /** Mostly the first, so that a history is not stuck behind a closed door for most of its steps. */
 function mostly<const Value>(usual: Value, ...others: Value[]): fc.Arbitrary<Value> {
@@ -62,6 +64,8 @@ const controlStep = fc.record({
   window: mostly('within' as const, 'before' as const, 'after' as const),
   holdMs: fc.constantFrom(60_000, 900_000),
   limit: fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
+  holdsMax: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
+  hasRejoin: fc.constantFrom(false, false, true),
   totals: fc.record({ a: fc.integer({ min: 0, max: 12 }), b: fc.integer({ min: 2, max: 20 }) }),
   caps: fc.record(
     { x: fc.option(fc.integer({ min: 0, max: 6 }), { nil: undefined }), y: fc.constant(undefined) },
@@ -111,6 +115,8 @@ function toPatch(control: ModelControl): ControlPatch {
     closesAt,
     holdMs: control.holdMs,
     limitPerBuyer: control.limit,
+    holdsPerBuyerMax: control.holdsMax,
+    rejoinMs: control.hasRejoin ? REJOIN_MS : undefined,
     items: Object.entries(control.totals).map(([sku, total]) => ({ sku, total, price: priceOf(sku) })),
     channels: Object.entries(control.caps).map(([id, cap]) => (cap === undefined ? { id } : { id, cap })),
   };
@@ -120,8 +126,11 @@ function toPatch(control: ModelControl): ControlPatch {
 function comparable(answer: ScriptAnswer | Error): unknown {
   if (!Array.isArray(answer)) return answer;
   const [outcome, ...rest] = answer;
-  if (outcome === 'reserved' || outcome === 'known') return [outcome, parseRecord(String(rest[0])).random];
-  return outcome === 'sale_not_open' || outcome === 'late' ? [outcome] : answer;
+  if (outcome === 'reserved' || outcome === 'known') {
+    const { random, ended = 'pending' } = parseRecord(String(rest[0]));
+    return [outcome, random, ended];
+  }
+  return ['sale_not_open', 'rejoin_later', 'late'].includes(String(outcome)) ? [outcome] : answer;
 }
 
 async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<Model['view']>> {
@@ -148,22 +157,29 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
     version: Number(state['version']),
     state: state['state'] as ModelControl['state'],
     limit: state['limit'] === '' ? undefined : Number(state['limit']),
+    holdsMax: state['holds_max'] === '' ? undefined : Number(state['holds_max']),
     items: group(['total', 'available', 'held', 'paid', 'price']) as ReturnType<Model['view']>['items'],
-    buyers: Object.fromEntries(Object.entries(buyers).map(([user, units]) => [user, Number(units)])),
-    channels: group(['cap', 'units']) as ReturnType<Model['view']>['channels'],
+    buyers: Object.fromEntries(Object.entries(buyers).map(([user, text]) => [user, readBuyer(text)])),
+    channels: group(['cap', 'units', 'units_paid']) as ReturnType<Model['view']>['channels'],
     keys: readRecords(ended),
     holds: readRecords(holds),
     outbox: outbox.map(([id]) => id),
   };
 }
 
+function readBuyer(text: string) {
+  const [units = NaN, paid = NaN, holds = NaN, endedAt = NaN] = text.split(' ').map(Number);
+  return { units, paid, holds, hasEnded: endedAt > 0 };
+}
+
 function readRecords(hash: Record<string, string>): ReturnType<Model['view']>['keys'] {
   return Object.fromEntries(
     Object.entries(hash).map(([keyHash, text]) => {
-      const { userId, idempotencyKey, random, epoch, sequence, lines, ...rest } = parseRecord(text);
+      const { userId, idempotencyKey, random, epoch, sequence, lines, ended, ...rest } = parseRecord(text);
       const { reservedAt, expiresAt, channelId = '', ref = '' } = rest;
       const facts = { random, entry: `${epoch}-${sequence}`, holdMs: expiresAt - reservedAt, lines };
-      return [keyHash, { user: userId, key: idempotencyKey, ...facts, channel: channelId, ref }];
+      const status = ended ?? 'pending';
+      return [keyHash, { user: userId, key: idempotencyKey, ...facts, channel: channelId, ref, status }];
     }),
   );
 }
@@ -248,6 +264,7 @@ class History {
         status,
         reservedAt: CREATED_AT,
         expiresAt: CREATED_AT + holdMs,
+        ...(status === 'cancelled' ? { endedAt: CREATED_AT + 1 } : {}),
         ...(channel === '' ? {} : { channelId: channel }),
         ...(ref === '' ? {} : { ref }),
       });
@@ -271,14 +288,18 @@ await t.test('random histories give the answers and the state of the model', asy
     window: 'within',
     holdMs: 900_000,
     limit: 6,
+    holdsMax: 3,
+    hasRejoin: false,
     totals: { a: 6, b: 12 },
     caps: { x: 5, y: undefined },
   };
   const outcomes = new Map<string, number>();
+  const steps = fc.array(step, { minLength: 1, maxLength: HISTORY_MAX, size: 'max' });
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: HISTORY_MAX, size: 'max' }), async (steps) => {
-      const lane = await openLane(t, toPatch(initial), [], redis);
-      const history = new History(lane, new Model(initial));
+    fc.asyncProperty(fc.boolean(), steps, async (hasRejoin, steps) => {
+      const first = { ...initial, hasRejoin };
+      const lane = await openLane(t, toPatch(first), [], redis);
+      const history = new History(lane, new Model(first));
       for (const [index, taken] of steps.entries()) {
         const { actual, expected } = await history.take(taken);
         if (!t.strictSame(actual, expected, `step ${index}: ${JSON.stringify(taken)}`))
@@ -297,6 +318,8 @@ await t.test('random histories give the answers and the state of the model', asy
     'known',
     'sold_out',
     'limit_reached',
+    'holds_exceeded',
+    'rejoin_later',
     'channel_full',
     'late',
     'rebuild',

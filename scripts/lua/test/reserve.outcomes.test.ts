@@ -3,7 +3,17 @@
 import t, { type Test } from 'tap';
 import { parseRecord } from '../../../services/stock/src/redis/hold-record.ts';
 import { keyHashOf } from '../../../services/stock/src/redis/reservation-id.ts';
-import { FUTURE, makeRandom, openLane, PAST, makeLane, type Request, type TestLane } from './support/lane.ts';
+import {
+  buyerText,
+  FUTURE,
+  makeRandom,
+  openLane,
+  PAST,
+  makeLane,
+  soldOut,
+  type Request,
+  type TestLane,
+} from './support/lane.ts';
 
 async function rejects(t: Test, lane: TestLane, request: Request, expected: unknown[]): Promise<void> {
   const before = await lane.dump();
@@ -47,7 +57,7 @@ await t.test('a reservation takes the units, records the hold, and adds one outb
   t.ok(Math.abs(Number(seconds) * 1_000 - record.reservedAt) < 5_000, 'the clock is the one of Redis');
   t.same(await lane.item('a'), [3, 2, 1, 0]);
   t.same(await lane.item('b'), [100, 98, 2, 0]);
-  t.equal(await lane.redis.hget(lane.keys.buyers, 'u1'), '3');
+  t.equal(await lane.redis.hget(lane.keys.buyers, 'u1'), buyerText({ units: 3 }));
   t.equal(await lane.redis.hget(lane.keys.state, 'x:units'), '3');
   t.same(await lane.redis.hgetall(lane.keys.holds), { [keyHashOf('u1', 'k1')]: text });
   t.equal(await lane.redis.exists(lane.keys.keys), 0);
@@ -107,7 +117,7 @@ await t.test(
 
 await t.test('a rejected request does not use up its key', async (t) => {
   const lane = await openLane(t);
-  await rejects(t, lane, { key: 'k', lines: [['a', 4]] }, ['sold_out', 'a', 3, 0]);
+  await rejects(t, lane, { key: 'k', lines: [['a', 4]] }, soldOut('a', 3, { mayComeBack: false }));
   t.equal((await lane.reserve({ key: 'k', lines: [['a', 3]] }))[0], 'reserved');
 });
 
@@ -196,7 +206,11 @@ await t.test('the first line of an unknown SKU is named; SKUs that begin alike a
     ['ab', 1],
     ['zz', 1],
   ];
-  await rejects(t, lane, { lines }, ['sku_not_found', 'ab']);
+  await rejects(t, lane, { lines }, [
+    ...['sku_not_found', 'ab'],
+    ...['ab', 'sku_not_found', ''],
+    ...['zz', 'sku_not_found', ''],
+  ]);
 });
 
 await t.test('an unknown channel is refused', async (t) => {
@@ -209,23 +223,26 @@ await t.test(
   async (t) => {
     const lane = await openLane(t);
     t.equal((await lane.reserve({ lines: [['a', 2]] }))[0], 'reserved');
-    await rejects(t, lane, { lines: [['a', 2]] }, ['sold_out', 'a', 1, 0]);
+    await rejects(t, lane, { lines: [['a', 2]] }, soldOut('a', 1));
     t.equal((await lane.reserve({ lines: [['a', 1]] }))[0], 'reserved');
-    await rejects(t, lane, { lines: [['a', 1]] }, ['sold_out', 'a', 0, 0]);
+    await rejects(t, lane, { lines: [['a', 1]] }, soldOut('a', 0));
   },
 );
 
-await t.test('sold out is final when nothing is available and nothing held', async (t) => {
-  const empty = await openLane(t, { items: [{ sku: 'a', price: 1, total: 0 }] });
-  await rejects(t, empty, {}, ['sold_out', 'a', 0, 1]);
-  const lane = await openLane(t, { items: [{ sku: 'a', price: 1, total: 2 }] });
-  await lane.redis.hset(lane.keys.state, 'a:available', 0, 'a:paid', 1, 'a:held', 1);
-  await rejects(t, lane, {}, ['sold_out', 'a', 0, 0]);
-  await lane.redis.hset(lane.keys.state, 'a:paid', 2, 'a:held', 0);
-  await rejects(t, lane, {}, ['sold_out', 'a', 0, 1]);
-});
+await t.test(
+  'sold out is final when every unit is paid, and not for an item that has none yet',
+  async (t) => {
+    const empty = await openLane(t, { items: [{ sku: 'a', price: 1, total: 0 }] });
+    await rejects(t, empty, {}, soldOut('a', 0));
+    const lane = await openLane(t, { items: [{ sku: 'a', price: 1, total: 2 }] });
+    await lane.redis.hset(lane.keys.state, 'a:available', 0, 'a:paid', 1, 'a:held', 1);
+    await rejects(t, lane, {}, soldOut('a', 0));
+    await lane.redis.hset(lane.keys.state, 'a:paid', 2, 'a:held', 0);
+    await rejects(t, lane, {}, soldOut('a', 0, { isFinal: true }));
+  },
+);
 
-await t.test('several lines are taken all or none, and the first that lacks units is named', async (t) => {
+await t.test('several lines are taken all or none, and each that lacks units is named', async (t) => {
   const lane = await openLane(t);
   const asked = (a: number, b: number): Request => ({
     lines: [
@@ -233,8 +250,11 @@ await t.test('several lines are taken all or none, and the first that lacks unit
       ['a', a],
     ],
   });
-  await rejects(t, lane, asked(4, 1), ['sold_out', 'a', 3, 0]);
-  await rejects(t, lane, asked(4, 101), ['sold_out', 'b', 100, 0]);
+  await rejects(t, lane, asked(4, 1), soldOut('a', 3, { mayComeBack: false }));
+  await rejects(t, lane, asked(4, 101), [
+    ...soldOut('b', 100, { mayComeBack: false }),
+    ...['a', 'sold_out', 3],
+  ]);
   t.equal((await lane.reserve(asked(3, 100)))[0], 'reserved');
   t.same(
     [await lane.item('a'), await lane.item('b')],
@@ -247,11 +267,11 @@ await t.test('several lines are taken all or none, and the first that lacks unit
 
 await t.test('a buyer reaches the limit exactly and never exceeds it (limit check)', async (t) => {
   const lane = await openLane(t, { limitPerBuyer: 2, items: [{ sku: 'a', price: 1, total: 100 }] });
-  await rejects(t, lane, { lines: [['a', 3]] }, ['limit_reached', 2, 0]);
+  await rejects(t, lane, { lines: [['a', 3]] }, ['limit_reached', 2, 0, 0]);
   t.equal((await lane.reserve())[0], 'reserved');
-  await rejects(t, lane, { lines: [['a', 2]] }, ['limit_reached', 2, 1]);
+  await rejects(t, lane, { lines: [['a', 2]] }, ['limit_reached', 2, 1, 1]);
   t.equal((await lane.reserve())[0], 'reserved');
-  await rejects(t, lane, {}, ['limit_reached', 2, 2]);
+  await rejects(t, lane, {}, ['limit_reached', 2, 2, 1]);
   t.equal((await lane.reserve({ user: 'u2', lines: [['a', 2]] }))[0], 'reserved', 'others are not concerned');
 });
 
@@ -261,12 +281,12 @@ await t.test('the limit counts units over all lines, and without a limit there i
     ['a', 1],
     ['b', 2],
   ];
-  await rejects(t, lane, { lines }, ['limit_reached', 2, 0]);
+  await rejects(t, lane, { lines }, ['limit_reached', 2, 0, 0]);
   await lane.control({ version: 2 });
   t.equal((await lane.reserve({ lines }))[0], 'reserved');
   t.equal((await lane.reserve({ lines: [['b', 90]] }))[0], 'reserved');
   await lane.control({ version: 3, limitPerBuyer: 94 });
-  await rejects(t, lane, { lines: [['b', 2]] }, ['limit_reached', 94, 93]);
+  await rejects(t, lane, { lines: [['b', 2]] }, ['limit_reached', 94, 93, 1]);
 });
 
 await t.test(
@@ -276,12 +296,12 @@ await t.test(
       channels: [{ id: 'x', cap: 3 }, { id: 'free' }, { id: 'shut', cap: 0 }],
     });
     const ask = (channel: string, quantity: number): Request => ({ channel, lines: [['b', quantity]] });
-    await rejects(t, lane, ask('x', 4), ['channel_full', 3]);
+    await rejects(t, lane, ask('x', 4), ['channel_full', 3, 0]);
     t.equal((await lane.reserve(ask('x', 2)))[0], 'reserved');
-    await rejects(t, lane, ask('x', 2), ['channel_full', 3]);
+    await rejects(t, lane, ask('x', 2), ['channel_full', 3, 1]);
     t.equal((await lane.reserve(ask('x', 1)))[0], 'reserved');
-    await rejects(t, lane, ask('x', 1), ['channel_full', 3]);
-    await rejects(t, lane, ask('shut', 1), ['channel_full', 0]);
+    await rejects(t, lane, ask('x', 1), ['channel_full', 3, 1]);
+    await rejects(t, lane, ask('shut', 1), ['channel_full', 0, 0]);
     t.equal((await lane.reserve(ask('free', 50)))[0], 'reserved');
     t.equal((await lane.reserve({ lines: [['b', 1]] }))[0], 'reserved', 'no channel, no cap');
   },
@@ -354,7 +374,7 @@ await t.test('an item and a channel of one name, and names of other fields, are 
     t.equal(await lane.redis.hget(lane.keys.state, `${name}:units`), String(index + 1));
   }
   t.match(await lane.inspect(), ['open', Number, 1, 1, 3]);
-  t.equal((await lane.inspect()).length, 12 + 5 * named.length);
+  t.equal((await lane.inspect()).length, 14 + 5 * named.length);
 });
 
 await t.test('numbers of any size that the contract allows are written in full', async (t) => {

@@ -10,6 +10,8 @@ import { connect, FUTURE, openLane, PAST, type ControlPatch, type Request } from
 interface Scenario {
   /** A first reservation under the request's key. */
   isSeeded: boolean;
+  /** The buyer's first hold, under another key, was cancelled. */
+  hasCancelled: boolean;
   control: ControlPatch;
   request: Request & { lines: NonNullable<Request['lines']> };
 }
@@ -43,6 +45,22 @@ const OUTCOMES: Outcome[] = [
   { name: 'sold_out', answer: 'sold_out', patch: ({ request }) => request.lines.push(['a', 4]) },
   { name: 'limit_reached', answer: 'limit_reached', patch: ({ control }) => (control.limitPerBuyer = 1) },
   {
+    name: 'holds_exceeded',
+    answer: 'holds_exceeded',
+    patch: (scenario) => {
+      scenario.hasCancelled = true;
+      scenario.control.holdsPerBuyerMax = 1;
+    },
+  },
+  {
+    name: 'rejoin_later',
+    answer: 'rejoin_later',
+    patch: (scenario) => {
+      scenario.hasCancelled = true;
+      scenario.control.rejoinMs = 60_000;
+    },
+  },
+  {
     name: 'channel_full',
     answer: 'channel_full',
     patch: ({ control, request }) => {
@@ -65,6 +83,7 @@ for (const [index, first] of OUTCOMES.entries()) {
       const lane = await openLane(t, {}, [], redis);
       const scenario: Scenario = {
         isSeeded: false,
+        hasCancelled: false,
         control: { version: 2 },
         request: { key: 'k', lines: [['b', 2]] },
       };
@@ -73,6 +92,7 @@ for (const [index, first] of OUTCOMES.entries()) {
       if (scenario.isSeeded) {
         t.equal((await lane.reserve({ key: 'k', lines: [['b', 2]] }))[0], 'reserved');
       }
+      if (scenario.hasCancelled) await lane.settle(await lane.hold({ lines: [['b', 1]] }), 'cancelled');
       t.equal((await lane.control(scenario.control))[0], 'applied');
       const before = await lane.dump();
       const [answer] = await lane.reserve(scenario.request);

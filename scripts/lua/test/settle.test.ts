@@ -3,12 +3,15 @@
 // Method: reservations on a real Redis, settled in every order and number; broken lanes are made by hand.
 import { parseReservationId } from '@seckill/contracts';
 import t, { type Test } from 'tap';
+import { parseRecord } from '../../../services/stock/src/redis/hold-record.ts';
 import { keyHashOf } from '../../../services/stock/src/redis/reservation-id.ts';
 import {
+  buyerText,
   connect,
   makeLane,
   makeRandom,
   openLane,
+  soldOut,
   suffixOf,
   type ControlPatch,
   type Request,
@@ -30,8 +33,8 @@ const BASKET: Request = {
 const hold = (lane: TestLane, request: Request = BASKET): Promise<string> => lane.hold(request);
 const keyHash = keyHashOf('u1', 'k');
 
-const buyerUnits = (lane: TestLane, user = 'u1'): Promise<string | null> =>
-  lane.redis.hget(lane.keys.buyers, user);
+const buyerUnits = async (lane: TestLane, user = 'u1'): Promise<string | undefined> =>
+  (await lane.redis.hget(lane.keys.buyers, user))?.split(' ')[0];
 const channelUnits = (lane: TestLane): Promise<string | null> => lane.redis.hget(lane.keys.state, 'x:units');
 
 /** Settles, and then once more with every verdict: nothing may change by that. */
@@ -48,7 +51,9 @@ await t.test('paid moves the units from held to paid, and they go on counting', 
   t.same(await lane.item('a'), [3, 2, 0, 1]);
   t.same(await lane.item('b'), [100, 98, 0, 2]);
   t.same([await buyerUnits(lane), await channelUnits(lane)], ['3', '3'], 'INV-6');
-  t.same(await lane.reserve({ lines: [['b', 3]] }), ['limit_reached', 5, 3]);
+  t.equal(await redis.hget(lane.keys.state, 'x:units_paid'), '3');
+  t.equal(await redis.hget(lane.keys.buyers, 'u1'), buyerText({ units: 3, paid: 3 }));
+  t.same(await lane.reserve({ lines: [['b', 3]] }), ['limit_reached', 5, 3, 0]);
 });
 
 for (const verdict of ['cancelled', 'expired'] as const) {
@@ -61,7 +66,7 @@ for (const verdict of ['cancelled', 'expired'] as const) {
     await settleOnce(t, lane, suffix, verdict);
     t.same(await lane.item('a'), [3, 3, 0, 0]);
     t.same(await lane.item('b'), [100, 100, 0, 0]);
-    t.same([await buyerUnits(lane), await channelUnits(lane)], [null, '0']);
+    t.same([await buyerUnits(lane), await channelUnits(lane)], ['0', '0']);
     t.equal(await lane.redis.hlen(lane.keys.holds), 0);
     t.equal((await lane.reserve({ ...BASKET, key: 'k2' }))[0], 'reserved', 'the same buyer, with a new key');
   });
@@ -72,7 +77,7 @@ await t.test('refused returns nothing for sale; the units stay in held until the
   await settleOnce(t, lane, await hold(lane), 'refused');
   t.same(await lane.item('a'), [3, 2, 1, 0]);
   t.same(await lane.item('b'), [100, 98, 2, 0]);
-  t.same([await buyerUnits(lane), await channelUnits(lane)], [null, '0']);
+  t.same([await buyerUnits(lane), await channelUnits(lane)], [undefined, '0']);
   t.equal(await lane.redis.hlen(lane.keys.holds), 0);
 });
 
@@ -103,9 +108,12 @@ await t.test('the first key of a settled hold keeps its answer, byte by byte (IN
     const [, first] = await lane.reserve({ ...BASKET, random });
     await lane.settle(suffixOf({ ...BASKET, random }), verdict);
     const before = await lane.dump();
-    t.same(await lane.reserve(BASKET), ['known', first], verdict);
+    const [known, text] = await lane.reserve(BASKET);
+    const { ended, ...record } = parseRecord(String(text));
+    t.same([known, record, ended], ['known', parseRecord(String(first)), verdict]);
+    t.equal(String(text).length, String(first).length, 'not a byte longer');
     t.same(await lane.dump(), before, 'no second unit');
-    t.same(await redis.hgetall(lane.keys.keys), { [keyHash]: first });
+    t.same(await redis.hgetall(lane.keys.keys), { [keyHash]: text });
     t.equal(await redis.exists(lane.keys.holds), 0, 'a record stands once');
   }
 });
@@ -197,7 +205,7 @@ await t.test('a hold that came with a snapshot is settled like any other', async
   const [seconds] = await redis.time();
   t.ok(Math.abs(Number(delayMs) - (Number(seconds) * 1_000 - 901_000)) < 5_000, 'since the end of the hold');
   t.same(await lane.item('a'), [3, 2, 0, 1]);
-  t.same(await redis.hgetall(lane.keys.buyers), { u2: '1' });
+  t.same(await redis.hget(lane.keys.buyers, 'u2'), buyerText({ units: 1, paid: 1 }));
 });
 
 await t.test('sold out is final only while nothing is held, and ends when units return', async (t) => {
@@ -205,24 +213,32 @@ await t.test('sold out is final only while nothing is held, and ends when units 
   const one = await hold(lane, { user: 'u1', lines: [['a', 1]] });
   const two = await hold(lane, { user: 'u2', lines: [['a', 1]] });
   const ask = () => lane.reserve({ user: 'u3' });
-  t.same(await ask(), ['sold_out', 'a', 0, 0], 'held');
+  t.same(await ask(), soldOut('a', 0), 'held');
   await lane.settle(one, 'paid');
-  t.same(await ask(), ['sold_out', 'a', 0, 0], 'one of two is still held');
+  t.same(await ask(), soldOut('a', 0), 'one of two is still held');
   await lane.settle(two, 'expired');
-  t.same(await lane.reserve({ user: 'u3', lines: [['a', 2]] }), ['sold_out', 'a', 1, 0], 'one is back');
+  t.same(
+    await lane.reserve({ user: 'u3', lines: [['a', 2]] }),
+    soldOut('a', 1, { mayComeBack: false }),
+    'one is back',
+  );
   const three = await hold(lane, { user: 'u3', lines: [['a', 1]] });
   await lane.settle(three, 'paid');
-  t.same(await ask(), ['sold_out', 'a', 0, 1], 'final');
+  t.same(await ask(), soldOut('a', 0, { isFinal: true }), 'final');
 });
 
 await t.test('counts that contradict the hold are an error, and nothing is written', async (t) => {
   const ways: Record<string, (lane: TestLane) => Promise<unknown>> = {
     'held is too low': (lane) => lane.redis.hset(lane.keys.state, 'b:held', 1),
     'no such item': (lane) => lane.redis.hdel(lane.keys.state, 'b:held'),
-    'buyer is too low': (lane) => lane.redis.hset(lane.keys.buyers, 'u1', 2),
+    'buyer is too low': (lane) => lane.redis.hset(lane.keys.buyers, 'u1', buyerText({ units: 2 })),
+    'buyer has not held': (lane) =>
+      lane.redis.hset(lane.keys.buyers, 'u1', buyerText({ units: 3, holds: 0 })),
+    'half a buyer': (lane) => lane.redis.hset(lane.keys.buyers, 'u1', '3'),
     'no such buyer': (lane) => lane.redis.hdel(lane.keys.buyers, 'u1'),
     'channel is too low': (lane) => lane.redis.hset(lane.keys.state, 'x:units', 2),
     'no such channel': (lane) => lane.redis.hdel(lane.keys.state, 'x:units'),
+    'channel has paid more': (lane) => lane.redis.hset(lane.keys.state, 'x:units_paid', 1),
     'no record': (lane) => lane.redis.hset(lane.keys.holds, keyHash, ''),
     'half a record': (lane) => lane.redis.hset(lane.keys.holds, keyHash, 'u1\nk\nrandom'),
     'half a line': async (lane) => {

@@ -9,6 +9,12 @@ type Rejection = Exclude<BuyerAnswer, { outcome: 'reserved' }>;
  */
 export const UNKNOWN_WAIT_SECONDS = 2;
 
+/**
+ * How long to wait where nobody knows how long it takes. A cancelled hold is settled within a second, but
+ * nobody knows whether one will be cancelled, paid or expire.
+ */
+const RETRY_AFTER_SECONDS = { sale_paused: 5, sold_out: 2, limit_reached: 1, channel_full: 2 };
+
 /** A rejected reservation as the error that the contract names, with its extra fields. */
 export function rejectionProblem(rejection: Rejection): Problem {
   const { outcome, ...rest } = rejection;
@@ -19,6 +25,8 @@ export function rejectionProblem(rejection: Rejection): Problem {
         // Rounded up: a client that waits exactly this long must find the sale open.
         retryAfterSeconds: Math.max(1, Math.ceil(rejection.waitMs / 1_000)),
       });
+    case 'rejoin_later':
+      return new Problem(outcome, { retryAfterSeconds: Math.ceil(rejection.waitMs / 1_000) });
     case 'sale_unavailable':
       return new Problem(outcome);
     case 'invalid_request':
@@ -32,6 +40,15 @@ export function rejectionProblem(rejection: Rejection): Problem {
       return new Problem(outcome, {
         detail: detailOf('reservation_unknown'),
         retryAfterSeconds: UNKNOWN_WAIT_SECONDS,
+      });
+    case 'sale_paused':
+      return new Problem(outcome, { retryAfterSeconds: RETRY_AFTER_SECONDS.sale_paused });
+    case 'sold_out':
+    case 'limit_reached':
+    case 'channel_full':
+      return new Problem(outcome, {
+        extra: rest,
+        ...(rejection.retryable ? { retryAfterSeconds: RETRY_AFTER_SECONDS[rejection.outcome] } : {}),
       });
     default:
       return new Problem(outcome, { extra: rest });

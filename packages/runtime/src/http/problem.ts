@@ -35,7 +35,6 @@ export function problemDocument(
   context: { requestId: string; language: Language; docsBaseUrl: string },
 ): ProblemDocument {
   const kind = PROBLEMS[problem.code];
-  const isFinal = problem.code === 'sold_out' && problem.extra['final'] === true;
   return {
     type: `${context.docsBaseUrl}/errors#${problem.code}`,
     title: kind.title[context.language],
@@ -43,7 +42,8 @@ export function problemDocument(
     detail: problem.detail[context.language],
     instance: context.requestId,
     code: problem.code,
-    retryable: kind.retryable && !isFinal,
+    retryable: kind.retryable,
+    // An answer that knows better says whether a repeat can succeed.
     ...problem.extra,
   };
 }

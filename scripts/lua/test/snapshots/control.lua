@@ -57,6 +57,12 @@ local function applyTotals(items, controlItems)
   end
 end
 local function writeControl(stateKey, control)
+  local capMin
+  for _, channel in ipairs(control.channels) do
+    if channel.cap and (not capMin or channel.cap < capMin) then
+      capMin = channel.cap
+    end
+  end
   redis.call(
     'HSET', stateKey,
     'version', whole(control.version),
@@ -65,11 +71,15 @@ local function writeControl(stateKey, control)
     'closes_at', whole(control.closesAt),
     'hold_ms', whole(control.holdMs),
     'limit', control.limitPerBuyer and whole(control.limitPerBuyer) or '',
+    'holds_max', control.holdsPerBuyerMax and whole(control.holdsPerBuyerMax) or '',
+    'rejoin_ms', control.rejoinMs and whole(control.rejoinMs) or '',
+    'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )
   for _, channel in ipairs(control.channels) do
     redis.call('HSET', stateKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
     redis.call('HSETNX', stateKey, channel.id .. ':units', '0')
+    redis.call('HSETNX', stateKey, channel.id .. ':units_paid', '0')
   end
 end
 local gate, openedRunId, epoch, version, loaded, skus =

@@ -33,11 +33,12 @@ local function readItems(stateKey, skus)
   end
   return items
 end
-local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, skus =
+local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
+  capMin, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
-    'opened_sequence', 'skus'
+    'opened_sequence', 'limit', 'cap_min', 'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -56,6 +57,8 @@ local answer = {
   redis.call('XLEN', outboxKey),
   tonumber(fence or '0'),
   tonumber(openedSequence or '0'),
+  limit or '',
+  capMin or '',
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

@@ -47,6 +47,12 @@ local function applyTotals(items, controlItems)
   end
 end
 local function writeControl(stateKey, control)
+  local capMin
+  for _, channel in ipairs(control.channels) do
+    if channel.cap and (not capMin or channel.cap < capMin) then
+      capMin = channel.cap
+    end
+  end
   redis.call(
     'HSET', stateKey,
     'version', whole(control.version),
@@ -55,12 +61,29 @@ local function writeControl(stateKey, control)
     'closes_at', whole(control.closesAt),
     'hold_ms', whole(control.holdMs),
     'limit', control.limitPerBuyer and whole(control.limitPerBuyer) or '',
+    'holds_max', control.holdsPerBuyerMax and whole(control.holdsPerBuyerMax) or '',
+    'rejoin_ms', control.rejoinMs and whole(control.rejoinMs) or '',
+    'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )
   for _, channel in ipairs(control.channels) do
     redis.call('HSET', stateKey, channel.id .. ':cap', channel.cap and whole(channel.cap) or '')
     redis.call('HSETNX', stateKey, channel.id .. ':units', '0')
+    redis.call('HSETNX', stateKey, channel.id .. ':units_paid', '0')
   end
+end
+local function parseBuyer(text)
+  if not text then
+    return { units = 0, paid = 0, holds = 0, endedAt = 0 }
+  end
+  local units, paid, holds, endedAt = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  if not units then
+    return nil
+  end
+  return { units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt) }
+end
+local function formatBuyer(buyer)
+  return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
 end
 local gate, laneEpoch, laneChunk, fence, skus =
   unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus'))
@@ -96,13 +119,14 @@ if chunk == 0 then
 else
   items = readItems(stateKey, skus)
 end
-local buyerUnits, buyerIds, channelUnits = {}, {}, {}
+local buyers, buyerIds, channelUnits, channelPaid = {}, {}, {}, {}
 local keyHashes, isTaken, holds, ended = {}, {}, {}, {}
 local index = FIRST_ORDER
 while ARGV[index] do
   local status, userId, keyHash = ARGV[index], ARGV[index + 1], ARGV[index + 2]
-  local channelId, record, lineCount = ARGV[index + 3], ARGV[index + 4], tonumber(ARGV[index + 5])
-  if not lineCount or #keyHashes == ORDERS_MAX then
+  local channelId, record = ARGV[index + 3], ARGV[index + 4]
+  local endedAt, lineCount = tonumber(ARGV[index + 5]), tonumber(ARGV[index + 6])
+  if not endedAt or not lineCount or #keyHashes == ORDERS_MAX then
     return redis.error_reply('SECKILL_LOAD_ARGUMENTS malformed call')
   end
   if isTaken[keyHash] then
@@ -113,7 +137,13 @@ while ARGV[index] do
   local target = status == 'pending' and holds or ended
   target[#target + 1] = keyHash
   target[#target + 1] = record
-  index = index + 6
+  index = index + 7
+  local buyer = buyers[userId]
+  if not buyer then
+    buyer = parseBuyer(false)
+    buyers[userId], buyerIds[#buyerIds + 1] = buyer, userId
+  end
+  buyer.holds, buyer.endedAt = buyer.holds + 1, math.max(buyer.endedAt, endedAt)
   if status == 'pending' or status == 'paid' then
     local name, quantity = status == 'pending' and 'held' or 'paid', 0
     for line = index, index + 2 * lineCount - 1, 2 do
@@ -125,10 +155,10 @@ while ARGV[index] do
       item.available = item.available - units
       quantity = quantity + units
     end
-    if not buyerUnits[userId] then
-      buyerIds[#buyerIds + 1] = userId
+    buyer.units = buyer.units + quantity
+    if status == 'paid' then
+      buyer.paid = buyer.paid + quantity
     end
-    buyerUnits[userId] = (buyerUnits[userId] or 0) + quantity
     if channelId ~= '' then
       if not channels[channelId] then
         if chunk == 0 or redis.call('HEXISTS', stateKey, channelId .. ':cap') == 0 then
@@ -137,6 +167,9 @@ while ARGV[index] do
         channels[channelId] = true
       end
       channelUnits[channelId] = (channelUnits[channelId] or 0) + quantity
+      if status == 'paid' then
+        channelPaid[channelId] = (channelPaid[channelId] or 0) + quantity
+      end
     end
   elseif status ~= 'cancelled' and status ~= 'expired' then
     return redis.error_reply('SECKILL_LOAD_STATUS an order has an unknown status')
@@ -150,6 +183,16 @@ if chunk > 0 and #keyHashes > 0 then
         return redis.error_reply('SECKILL_LOAD_KEY_TWICE two orders of the snapshot have one idempotency key')
       end
     end
+  end
+end
+if chunk > 0 and #buyerIds > 0 then
+  for place, text in ipairs(redis.call('HMGET', buyersKey, unpack(buyerIds))) do
+    local buyer, before = buyers[buyerIds[place]], parseBuyer(text)
+    if not before then
+      return redis.error_reply('SECKILL_LANE_BROKEN units of a buyer')
+    end
+    buyer.units, buyer.paid = buyer.units + before.units, buyer.paid + before.paid
+    buyer.holds, buyer.endedAt = buyer.holds + before.holds, math.max(buyer.endedAt, before.endedAt)
   end
 end
 for _, item in pairs(items) do
@@ -168,14 +211,16 @@ end
 writeItems(stateKey, items)
 if #buyerIds > 0 then
   local written = {}
-  for place, units in ipairs(redis.call('HMGET', buyersKey, unpack(buyerIds))) do
-    local userId = buyerIds[place]
-    written[2 * place - 1], written[2 * place] = userId, (tonumber(units) or 0) + buyerUnits[userId]
+  for place, userId in ipairs(buyerIds) do
+    written[2 * place - 1], written[2 * place] = userId, formatBuyer(buyers[userId])
   end
   redis.call('HSET', buyersKey, unpack(written))
 end
 for channelId, units in pairs(channelUnits) do
   redis.call('HINCRBY', stateKey, channelId .. ':units', whole(units))
+end
+for channelId, units in pairs(channelPaid) do
+  redis.call('HINCRBY', stateKey, channelId .. ':units_paid', whole(units))
 end
 if #holds > 0 then
   redis.call('HSET', holdsKey, unpack(holds))

@@ -5,7 +5,7 @@ local deadline = tonumber(string.match(ARGV[3] or '', '^%d+$'))
 local FIRST_REQUEST = 4
 local REQUESTS_MAX = 64
 local LINES_MAX = 20
-local STATE_FIELDS = 10
+local STATE_FIELDS = 12
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -22,6 +22,19 @@ local function gateOf(gate, openedRunId, runId)
   end
   return 'open'
 end
+local function parseBuyer(text)
+  if not text then
+    return { units = 0, paid = 0, holds = 0, endedAt = 0 }
+  end
+  local units, paid, holds, endedAt = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  if not units then
+    return nil
+  end
+  return { units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt) }
+end
+local function formatBuyer(buyer)
+  return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+end
 local function malformed()
   return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
 end
@@ -30,6 +43,7 @@ if not outboxCountMax or not deadline or runId == '' or not ARGV[FIRST_REQUEST] 
 end
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
+  'holds_max', 'rejoin_ms',
 }
 local requests, userIds, keyHashes = {}, {}, {}
 local items, channels = {}, {}
@@ -49,6 +63,7 @@ while ARGV[index] do
     local place = #fields + 1
     channels[channelId] = { place = place }
     fields[place], fields[place + 1] = channelId .. ':cap', channelId .. ':units'
+    fields[place + 2] = channelId .. ':units_paid'
   end
   index = index + 8
   for _ = 1, lineCount do
@@ -61,7 +76,8 @@ while ARGV[index] do
       local place = #fields + 1
       item = { place = place }
       items[sku] = item
-      fields[place], fields[place + 1], fields[place + 2] = sku .. ':available', sku .. ':held', sku .. ':price'
+      fields[place], fields[place + 1] = sku .. ':available', sku .. ':held'
+      fields[place + 2], fields[place + 3] = sku .. ':price', sku .. ':total'
     elseif item.askedBy == number then
       return malformed()
     end
@@ -78,7 +94,8 @@ if room <= 0 then
   return answers
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
-local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency = unpack(lane, 1, STATE_FIELDS)
+local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs =
+  unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
   for number = 1, #requests do
@@ -96,11 +113,16 @@ for _, item in pairs(items) do
   local place = item.place
   item.isKnown = lane[place] ~= false
   item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
-  item.isBroken = not item.available or not item.held or not count(item.price)
+  item.total = count(lane[place + 3])
+  item.isBroken = not item.available or not item.held or not count(item.price) or not item.total
 end
 for _, channel in pairs(channels) do
   channel.cap, channel.units = lane[channel.place], count(lane[channel.place + 1])
+  channel.paid, channel.capUnits = count(lane[channel.place + 2]), count(channel.cap)
 end
+local limitUnits, holdCountMax, rejoinAfterMs = count(limit), count(holdsMax), count(rejoinMs)
+local isLimitBroken = (not limitUnits and limit ~= '') or (not holdCountMax and holdsMax ~= '')
+  or (not rejoinAfterMs and rejoinMs ~= '')
 local shut
 if state == 'closed' or at >= tonumber(closesAt) then
   shut = { 'sale_closed' }
@@ -109,55 +131,79 @@ elseif state == 'paused' then
 elseif at < tonumber(opensAt) then
   shut = { 'sale_not_open', opensAt, tonumber(opensAt) - at }
 end
-local unitsOf, recordOf = {}, {}
-local entries, newUnits, newHolds = {}, {}, {}
+local buyerOf, recordOf = {}, {}
+local entries, newBuyers, newHolds = {}, {}, {}
 local function broken(what)
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
+local function withLines(answer, failed)
+  for _, line in ipairs(failed) do
+    local last = #answer
+    answer[last + 1], answer[last + 2], answer[last + 3] = line.sku, line.code, line.available
+  end
+  return answer
+end
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + 4]
-  local quantity, soldOut = 0, nil
+  local quantity, failed, unknown, short = 0, {}, nil, nil
+  local isFinal, mayComeBack = true, true
   for line = first + 8, first + 6 + 2 * ARGV[first + 7], 2 do
     local sku, units = ARGV[line], tonumber(ARGV[line + 1])
     local item = items[sku]
     if not item.isKnown then
-      return { 'sku_not_found', sku }
-    end
-    if item.isBroken then
+      failed[#failed + 1] = { sku = sku, code = 'sku_not_found', available = '' }
+      unknown = unknown or sku
+    elseif item.isBroken then
       return broken('counts of an item')
-    end
-    if item.available < units and not soldOut then
-      soldOut = { 'sold_out', sku, item.available, item.available + item.held == 0 and 1 or 0 }
+    else
+      if item.available < units then
+        failed[#failed + 1] = { sku = sku, code = 'sold_out', available = item.available }
+        short = short or failed[#failed]
+      end
+      isFinal = isFinal and item.total > 0 and item.available + item.held == 0
+      mayComeBack = mayComeBack and (item.total == 0 or item.available + item.held >= units)
     end
     quantity = quantity + units
+  end
+  if unknown then
+    return withLines({ 'sku_not_found', unknown }, failed)
   end
   local channel = channels[channelId]
   if channel and not channel.cap then
     return { 'channel_not_found' }
   end
-  if soldOut then
-    return soldOut
+  local cap = channel and channel.capUnits
+  if short then
+    mayComeBack = mayComeBack and not (limitUnits and quantity > limitUnits) and not (cap and quantity > cap)
+    return withLines({ 'sold_out', short.sku, short.available, isFinal and 1 or 0, mayComeBack and 1 or 0 }, failed)
   end
-  local units, limitUnits = unitsOf[userId] or count(buyers[number] or '0'), count(limit)
-  if not units or (not limitUnits and limit ~= '') then
+  local buyer = buyerOf[userId] or parseBuyer(buyers[number])
+  if not buyer or isLimitBroken then
     return broken('units or limit of a buyer')
   end
-  if limitUnits and units + quantity > limitUnits then
-    return { 'limit_reached', limitUnits, units }
+  if channel and (not channel.units or not channel.paid or (not cap and channel.cap ~= '')) then
+    return broken('units or cap of a channel')
   end
-  if channel then
-    local cap = count(channel.cap)
-    if not channel.units or (not cap and channel.cap ~= '') then
-      return broken('units or cap of a channel')
-    end
-    if cap and channel.units + quantity > cap then
-      return { 'channel_full', cap }
-    end
+  local isCapInTheWay = cap and channel.paid + quantity > cap
+  if limitUnits and buyer.units + quantity > limitUnits then
+    local mayFit = buyer.paid + quantity <= limitUnits and not isCapInTheWay
+      and not (holdCountMax and buyer.holds >= holdCountMax)
+    return { 'limit_reached', limitUnits, buyer.units, mayFit and 1 or 0 }
+  end
+  if holdCountMax and buyer.holds >= holdCountMax then
+    return { 'holds_exceeded', holdCountMax }
+  end
+  if rejoinAfterMs and buyer.endedAt + rejoinAfterMs > at then
+    return { 'rejoin_later', buyer.endedAt + rejoinAfterMs - at }
+  end
+  if cap and channel.units + quantity > cap then
+    return { 'channel_full', cap, isCapInTheWay and 0 or 1 }
   end
   if at > deadline then
     return { 'late', at }
   end
-  unitsOf[userId] = units + quantity
+  buyer.units, buyer.holds = buyer.units + quantity, buyer.holds + 1
+  buyerOf[userId] = buyer
   if channel then
     channel.units, channel.isChanged = channel.units + quantity, true
   end
@@ -189,7 +235,7 @@ for number, first in ipairs(requests) do
     local last = #newHolds
     entries[#entries + 1] = { entryId, record, ARGV[first + 6], number }
     newHolds[last + 1], newHolds[last + 2] = keyHash, record
-    newUnits[last + 1], newUnits[last + 2] = userId, unitsOf[userId]
+    newBuyers[last + 1], newBuyers[last + 2] = userId, formatBuyer(buyerOf[userId])
     recordOf[keyHash] = record
     answers[number] = { 'reserved', record }
   end
@@ -231,6 +277,6 @@ for _, channel in pairs(channels) do
   end
 end
 redis.call('HSET', stateKey, unpack(written))
-redis.call('HSET', buyersKey, unpack(newUnits))
+redis.call('HSET', buyersKey, unpack(newBuyers))
 redis.call('HSET', holdsKey, unpack(newHolds))
 return answers

@@ -2,13 +2,27 @@
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
 local random, keyHash, verdict = ARGV[1], ARGV[2], ARGV[3]
 local FIRST_LINE = 10
-local STATE_FIELDS = 4
+local STATE_FIELDS = 5
+local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+local function parseBuyer(text)
+  if not text then
+    return { units = 0, paid = 0, holds = 0, endedAt = 0 }
+  end
+  local units, paid, holds, endedAt = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  if not units then
+    return nil
+  end
+  return { units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt) }
+end
+local function formatBuyer(buyer)
+  return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+end
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
-if random == '' or not (isReturned or verdict == 'paid' or verdict == 'refused') then
+if random == '' or not SIGNS[verdict] then
   return redis.error_reply('SECKILL_SETTLE_ARGUMENTS malformed call')
 end
 local function broken(what)
@@ -29,10 +43,13 @@ end
 if facts[3] ~= random then
   return { 'absent' }
 end
-local reservedEpoch = string.match(facts[4], '^(%d+)%-')
+local reservedEpoch, reservedSequence = string.match(facts[4], '^(%d+)%-(%d+)$')
+if not reservedEpoch then
+  return broken('record of a hold')
+end
 local target = isReturned and ':available' or ':paid'
 local quantity, unitsOf, skus = 0, {}, {}
-local fields = { 'gate', 'epoch', 'fence', channelId .. ':units' }
+local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid' }
 for index = FIRST_LINE, #facts, 3 do
   local sku, units = facts[index], tonumber(facts[index + 1])
   if not units then
@@ -60,18 +77,32 @@ for index, sku in ipairs(skus) do
     written[last + 3], written[last + 4] = fields[place + 1], other + units
   end
 end
-local buyerUnits = tonumber(redis.call('HGET', buyersKey, userId) or '')
-if not buyerUnits or buyerUnits < quantity then
+local buyer = parseBuyer(redis.call('HGET', buyersKey, userId))
+if not buyer or buyer.units < buyer.paid + quantity or buyer.holds < 1 then
   return broken('units of a buyer')
 end
-local gate, epoch, fence, channelUnits = lane[1], lane[2], lane[3], tonumber(lane[4])
-if channelId ~= '' and (not channelUnits or channelUnits < quantity) then
+local gate, epoch, fence, channelUnits, channelPaid = lane[1], lane[2], lane[3], tonumber(lane[4]), tonumber(lane[5])
+if channelId ~= '' and (not channelUnits or not channelPaid or channelUnits < channelPaid + quantity) then
   return broken('units of a channel')
 end
-local isBought = verdict == 'paid'
-if not isBought and channelId ~= '' then
-  written[#written + 1] = fields[STATE_FIELDS]
-  written[#written + 1] = channelUnits - quantity
+if verdict == 'paid' then
+  buyer.paid = buyer.paid + quantity
+else
+  buyer.units = buyer.units - quantity
+end
+if channelId ~= '' then
+  local last = #written
+  if verdict == 'paid' then
+    written[last + 1], written[last + 2] = fields[5], channelPaid + quantity
+  else
+    written[last + 1], written[last + 2] = fields[4], channelUnits - quantity
+  end
+end
+local endedAt = now()
+if isReturned then
+  buyer.endedAt = math.max(buyer.endedAt, verdict == 'expired' and reservedAt + holdMs or endedAt)
+elseif verdict == 'refused' then
+  buyer.holds = buyer.holds - 1
 end
 if verdict == 'refused' and gate == 'open' and epoch == reservedEpoch then
   local last = #written
@@ -79,13 +110,14 @@ if verdict == 'refused' and gate == 'open' and epoch == reservedEpoch then
   written[last + 3], written[last + 4] = 'fence', (tonumber(fence) or 0) + 1
 end
 redis.call('HDEL', holdsKey, keyHash)
-redis.call('HSET', keysKey, keyHash, record)
+facts[4] = reservedEpoch .. SIGNS[verdict] .. reservedSequence
+redis.call('HSET', keysKey, keyHash, table.concat(facts, '\n'))
 if #written > 0 then
   redis.call('HSET', stateKey, unpack(written))
 end
-if not isBought and buyerUnits == quantity then
+if buyer.holds == 0 then
   redis.call('HDEL', buyersKey, userId)
-elseif not isBought then
-  redis.call('HSET', buyersKey, userId, buyerUnits - quantity)
+else
+  redis.call('HSET', buyersKey, userId, formatBuyer(buyer))
 end
-return { 'settled', now() - reservedAt - holdMs }
+return { 'settled', endedAt - reservedAt - holdMs }

@@ -36,8 +36,11 @@ export interface Request {
   deadline?: number;
 }
 
-export type ControlPatch = Partial<Omit<ControlState, 'saleId' | 'limitPerBuyer'>> & {
-  limitPerBuyer?: number | undefined;
+/** An absent bound may be given as undefined. */
+type Bound = 'limitPerBuyer' | 'holdsPerBuyerMax' | 'rejoinMs';
+
+export type ControlPatch = Partial<Omit<ControlState, 'saleId' | Bound>> & {
+  [name in Bound]?: number | undefined;
 };
 
 /** A connection with the scripts, closed with the test. */
@@ -51,7 +54,8 @@ export async function connect(t: Test, url = process.env['REDIS_URL'] ?? ''): Pr
   return redis;
 }
 
-export function makeControl(saleId: string, { limitPerBuyer, ...patch }: ControlPatch = {}): ControlState {
+export function makeControl(saleId: string, patch: ControlPatch = {}): ControlState {
+  const { limitPerBuyer, holdsPerBuyerMax, rejoinMs, ...rest } = patch;
   return {
     saleId,
     version: 1,
@@ -68,8 +72,33 @@ export function makeControl(saleId: string, { limitPerBuyer, ...patch }: Control
     ],
     channels: [{ id: 'x', cap: 50 }, { id: 'free' }],
     ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }),
-    ...patch,
+    ...(holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax }),
+    ...(rejoinMs === undefined ? {} : { rejoinMs }),
+    ...rest,
   };
+}
+
+/** What reserve.lua answers when one line is short; `mayComeBack`: a repeat may succeed. */
+export function soldOut(
+  sku: string,
+  available: number,
+  { isFinal = false, mayComeBack = !isFinal }: { isFinal?: boolean; mayComeBack?: boolean } = {},
+): ScriptAnswer {
+  const flags = [isFinal ? 1 : 0, mayComeBack ? 1 : 0];
+  return ['sold_out', sku, available, ...flags, sku, 'sold_out', available];
+}
+
+/** What a lane knows of a buyer whose holds live or were paid. */
+export function buyerText({
+  units,
+  paid = 0,
+  holds = 1,
+}: {
+  units: number;
+  paid?: number;
+  holds?: number;
+}): string {
+  return `${units} ${paid} ${holds} 0`;
 }
 
 export function makeRandom(): string {

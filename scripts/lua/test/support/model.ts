@@ -14,6 +14,10 @@ export interface ModelOrder {
   ref: string;
   lines: { sku: string; quantity: number; price: number }[];
   status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
+  /** It came with a snapshot, whose times are long ago. */
+  isLoaded: boolean;
+  /** It ended unpaid, and not long ago. */
+  isRecent: boolean;
 }
 
 export interface ModelControl {
@@ -22,6 +26,9 @@ export interface ModelControl {
   window: 'before' | 'within' | 'after';
   holdMs: number;
   limit: number | undefined;
+  holdsMax: number | undefined;
+  /** Longer than a test takes, and shorter than the time since the instants of a snapshot. */
+  hasRejoin: boolean;
   totals: Record<string, number>;
   caps: Record<string, number | undefined>;
 }
@@ -87,28 +94,69 @@ export class Model {
     if (this.outbox.length >= request.outboxCountMax) return ['overloaded'];
     if (this.gate !== 'open' || request.isOtherProcess) return ['sale_unavailable', 0];
     const known = this.orders.find(({ user, key }) => user === request.user && key === request.key);
-    if (known !== undefined) return ['known', known.random];
+    if (known !== undefined) return ['known', known.random, known.status];
     if (control.state === 'closed' || control.window === 'after') return ['sale_closed'];
     if (control.state === 'paused') return ['sale_paused'];
     if (control.window === 'before') return ['sale_not_open'];
     const unknown = request.lines.find(([sku]) => !(sku in control.totals));
-    if (unknown !== undefined) return ['sku_not_found', unknown[0]];
+    if (unknown !== undefined) return ['sku_not_found', unknown[0], ...this.failed(request)];
     if (request.channel !== '' && !(request.channel in control.caps)) return ['channel_not_found'];
-    for (const [sku, quantity] of request.lines) {
-      const available = this.available(sku);
-      if (available < quantity) return ['sold_out', sku, available, available + this.held(sku) === 0 ? 1 : 0];
+    const [sku] = this.failed(request);
+    const flag = (is: boolean) => (is ? 1 : 0);
+    if (sku !== undefined) {
+      const flags = [flag(this.isFinal(request)), flag(this.mayComeBack(request))];
+      return ['sold_out', sku, this.available(String(sku)), ...flags, ...this.failed(request)];
     }
+    return this.judgeLimits(request, flag) ?? (request.isLate ? ['late'] : this.take(request));
+  }
+
+  /** SKU, code and available units of each line that fails. */
+  failed({ lines }: ModelRequest): (string | number)[] {
+    return lines.flatMap(([sku, quantity]) => {
+      if (!(sku in this.control.totals)) return [sku, 'sku_not_found', ''];
+      return this.available(sku) < quantity ? [sku, 'sold_out', this.available(sku)] : [];
+    });
+  }
+
+  /** All that was asked for is paid. */
+  isFinal({ lines }: ModelRequest): boolean {
+    return lines.every(([sku]) => {
+      const total = this.control.totals[sku] ?? 0;
+      return total > 0 && this.units(() => true, sku, 'paid') === total;
+    });
+  }
+
+  /** The ends of holds, or the first units of an item, may make this request succeed. */
+  mayComeBack({ lines, channel }: ModelRequest): boolean {
+    const { totals, caps, limit = Infinity } = this.control;
+    const quantity = lines.reduce((sum, [, one]) => sum + one, 0);
+    if (quantity > limit || quantity > (caps[channel] ?? Infinity)) return false;
+    return lines.every(([sku, units]) => {
+      const total = totals[sku] ?? 0;
+      return total === 0 || units <= total - this.units(() => true, sku, 'paid');
+    });
+  }
+
+  judgeLimits(request: ModelRequest, flag: (is: boolean) => number): unknown[] | undefined {
+    const { limit = Infinity, holdsMax = Infinity, hasRejoin, caps } = this.control;
     const quantity = request.lines.reduce((sum, [, one]) => sum + one, 0);
-    const units = this.units(({ user }) => user === request.user);
-    if (control.limit !== undefined && units + quantity > control.limit) {
-      return ['limit_reached', control.limit, units];
+    const isOwn = ({ user }: ModelOrder) => user === request.user;
+    const isOfChannel = ({ channel }: ModelOrder) => channel === request.channel;
+    const cap = (request.channel === '' ? undefined : caps[request.channel]) ?? Infinity;
+    const holds = this.holdsOf(request.user);
+    const fitsCap = this.units(isOfChannel, undefined, 'paid') + quantity <= cap;
+    if (this.units(isOwn) + quantity > limit) {
+      const fitsLimit = this.units(isOwn, undefined, 'paid') + quantity <= limit;
+      return ['limit_reached', limit, this.units(isOwn), flag(fitsLimit && fitsCap && holds < holdsMax)];
     }
-    const cap = request.channel === '' ? undefined : control.caps[request.channel];
-    if (cap !== undefined && this.units(({ channel }) => channel === request.channel) + quantity > cap) {
-      return ['channel_full', cap];
-    }
-    if (request.isLate) return ['late'];
-    return this.take(request);
+    if (holds >= holdsMax) return ['holds_exceeded', holdsMax];
+    if (hasRejoin && this.orders.some((order) => isOwn(order) && order.isRecent)) return ['rejoin_later'];
+    if (this.units(isOfChannel) + quantity > cap) return ['channel_full', cap, flag(fitsCap)];
+    return undefined;
+  }
+
+  holdsOf(user: string): number {
+    return this.orders.filter((order) => order.user === user && order.status !== 'refused').length;
   }
 
   take(request: ModelRequest): unknown[] {
@@ -127,9 +175,11 @@ export class Model {
       holdMs,
       lines,
       status: 'pending',
+      isLoaded: false,
+      isRecent: false,
     });
     this.outbox.push(entry);
-    return ['reserved', random];
+    return ['reserved', random, 'pending'];
   }
 
   apply(control: ModelControl): unknown[] {
@@ -149,6 +199,8 @@ export class Model {
     const order = this.orders.find((one) => one.random === random);
     if (order?.status !== 'pending') return ['absent'];
     order.status = verdict;
+    // A hold that expires ended when its time was over, however late that is noted.
+    order.isRecent = verdict === 'cancelled' || (verdict === 'expired' && !order.isLoaded);
     // Redis sold what does not exist: nobody buys until the lane is rebuilt, unless it was since.
     if (verdict === 'refused' && order.entry.startsWith(`${this.epoch}-`) && this.gate === 'open')
       this.close(true);
@@ -178,6 +230,8 @@ export class Model {
       .map((order, index) => ({
         ...order,
         status: order.status === 'pending' ? end(index) : order.status,
+        isLoaded: true,
+        isRecent: false,
       }));
     this.epoch += 1;
     this.sequence = 0;
@@ -187,8 +241,8 @@ export class Model {
   /** Everything that Redis must hold, in the shape of `readState` of model.test.ts. */
   view() {
     const { control, orders } = this;
-    const live = orders.filter((order) => this.isLive(order));
-    const users = [...new Set(live.map(({ user }) => user))].sort();
+    const users = [...new Set(orders.map(({ user }) => user))].filter((user) => this.holdsOf(user) > 0);
+    const unpaid = new Set(['cancelled', 'expired']);
     return {
       gate: this.gate,
       epoch: this.epoch,
@@ -197,6 +251,7 @@ export class Model {
       version: control.version,
       state: control.state,
       limit: control.limit,
+      holdsMax: control.holdsMax,
       items: Object.fromEntries(
         Object.entries(control.totals).map(([sku, total]) => [
           sku,
@@ -209,11 +264,25 @@ export class Model {
           },
         ]),
       ),
-      buyers: Object.fromEntries(users.map((user) => [user, this.units((order) => order.user === user)])),
+      buyers: Object.fromEntries(
+        users.map((name) => [
+          name,
+          {
+            units: this.units(({ user }) => user === name),
+            paid: this.units(({ user }) => user === name, undefined, 'paid'),
+            holds: this.holdsOf(name),
+            hasEnded: orders.some(({ user, status }) => user === name && unpaid.has(status)),
+          },
+        ]),
+      ),
       channels: Object.fromEntries(
         Object.entries(control.caps).map(([id, cap]) => [
           id,
-          { cap, units: this.units(({ channel }) => channel === id) },
+          {
+            cap,
+            units: this.units(({ channel }) => channel === id),
+            units_paid: this.units(({ channel }) => channel === id, undefined, 'paid'),
+          },
         ]),
       ),
       keys: viewRecords(orders.filter(({ status }) => status !== 'pending')),
@@ -225,9 +294,9 @@ export class Model {
 
 function viewRecords(orders: ModelOrder[]) {
   return Object.fromEntries(
-    orders.map(({ user, key, random, entry, holdMs, channel, ref, lines }) => [
+    orders.map(({ user, key, random, entry, holdMs, channel, ref, lines, status }) => [
       keyHashOf(user, key),
-      { user, key, random, entry, holdMs, channel, ref, lines },
+      { user, key, random, entry, holdMs, channel, ref, lines, status },
     ]),
   );
 }

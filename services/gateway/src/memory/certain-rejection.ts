@@ -46,16 +46,28 @@ export function certainRejection(
 }
 
 function soldOut(
-  { items }: Announcement,
+  { items, limitPerBuyer, capMin }: Announcement,
   channels: ReadonlySet<string>,
-  { lines, channelId }: Pick<ReserveItem, 'lines' | 'channelId'>,
+  { lines: asked, channelId }: Pick<ReserveItem, 'lines' | 'channelId'>,
 ): CertainRejection | undefined {
-  const found = lines.map(({ sku, quantity }) => ({ quantity, item: items.find((one) => one.sku === sku) }));
+  const found = asked.flatMap(({ sku, quantity }) => {
+    const item = items.find((one) => one.sku === sku);
+    return item === undefined ? [] : [{ ...item, quantity }];
+  });
   // An unknown SKU or channel comes first, and may be known by now. Stock tells.
-  if (found.some(({ item }) => item === undefined)) return undefined;
+  if (found.length < asked.length) return undefined;
   if (channelId !== undefined && !channels.has(channelId)) return undefined;
-  const short = found.find(({ item, quantity }) => item !== undefined && item.available < quantity)?.item;
+  const failed = found.filter(({ available, quantity }) => available < quantity);
+  const [short] = failed;
   if (short === undefined) return undefined;
-  const { sku, available, held } = short;
-  return { outcome: 'sold_out', sku, available, final: available + held === 0 };
+  const units = found.reduce((sum, { quantity }) => sum + quantity, 0);
+  // It may be more than the channel's cap, which only stock knows.
+  if (channelId !== undefined && capMin !== undefined && units > capMin) return undefined;
+  const { sku, available } = short;
+  const final = found.every(({ total, available, held }) => total > 0 && available + held === 0);
+  const retryable =
+    (limitPerBuyer === undefined || units <= limitPerBuyer) &&
+    found.every(({ total, available, held, quantity }) => total === 0 || available + held >= quantity);
+  const lines = failed.map(({ sku, available }) => ({ sku, code: 'sold_out' as const, available }));
+  return { outcome: 'sold_out', sku, available, final, retryable, lines };
 }

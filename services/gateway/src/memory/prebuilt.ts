@@ -65,7 +65,7 @@ export class PrebuiltRejections {
 function describe(rejection: CertainRejection): string {
   switch (rejection.outcome) {
     case 'sold_out':
-      return `${rejection.sku} ${rejection.available} ${rejection.final}`;
+      return JSON.stringify(rejection);
     case 'sale_not_open':
       // The header Retry-After goes by seconds.
       return `${rejection.opensAt} ${Math.ceil(rejection.waitMs / 1_000)}`;

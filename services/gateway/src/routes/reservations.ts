@@ -45,7 +45,9 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       metrics.reservations.inc({ outcome: outcomeLabel(answer) });
       if (answer.outcome === 'reserved') {
         recent.add(answer.reservation);
-        if (answer.replayed) reply.header('idempotent-replayed', 'true');
+        // INV-4: a repeat gets the first answer's bytes. What has become of the order stands beside them.
+        if (answer.replayed)
+          reply.headers({ 'idempotent-replayed': 'true', 'order-status': answer.orderStatus });
         return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
       }
       // Only order can tell whether there is such a sale. It throws `sale_not_found` (docs/recovery.md).

@@ -151,7 +151,7 @@ export class SaleReader {
     return call.answer;
   }
 
-  /** Stock must have confirmed the totals, because announcements do not carry them. */
+  /** Stock must have confirmed the totals: a definition may be newer than what stock has applied. */
   #learn({ record, state }: SaleReading): void {
     const { definition, version, retired } = record;
     if (retired !== undefined || state.gate !== 'open' || state.version !== version) return;

@@ -16,6 +16,8 @@ export function viewSale({ definition, version }: SaleRecord, stock: StockState)
     closesAt: definition.closesAt,
     holdSeconds: definition.holdSeconds,
     ...(definition.limitPerBuyer === undefined ? {} : { limitPerBuyer: definition.limitPerBuyer }),
+    ...(definition.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: definition.holdsPerBuyerMax }),
+    ...(definition.rejoinSeconds === undefined ? {} : { rejoinSeconds: definition.rejoinSeconds }),
     items: definition.items.map(({ sku, title, price, total }) => {
       // Before the first load nothing can have been sold, so all of the total is available.
       const count = counts.get(sku) ?? { sku, total, available: total, held: 0, paid: 0 };
@@ -71,11 +73,14 @@ function saleState(stock: StockState): SaleState {
   return stock.now < stock.opensAt ? 'scheduled' : 'open';
 }
 
-/** The view tells two truths (D9): `held` may come back, `final` will not. */
+/**
+ * The view tells two truths (D9): `held` may come back, `final` will not. An item without any unit was never
+ * sold out: it waits for its first ones, as held units do.
+ */
 function soldOutOf(count: ItemCounts, state: SaleState): SoldOut {
   if (state === 'closed') return 'final';
   if (count.available > 0) return 'no';
-  return count.held > 0 ? 'held' : 'final';
+  return count.held > 0 || count.total === 0 ? 'held' : 'final';
 }
 
 export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {

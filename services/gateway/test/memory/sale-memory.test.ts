@@ -57,9 +57,10 @@ function build() {
     opensAt: START - 1_000,
     closesAt: START + 600_000,
     items: [
-      { sku: 'a', available: 0, held: 1 },
-      { sku: 'b', available: 1, held: 3 },
-      { sku: 'c', available: 0, held: 0 },
+      { sku: 'a', total: 5, available: 0, held: 1 },
+      { sku: 'b', total: 5, available: 1, held: 3 },
+      { sku: 'c', total: 5, available: 0, held: 0 },
+      { sku: 'd', total: 0, available: 0, held: 0 },
     ],
     salt: SALT,
     reservations: [],
@@ -109,7 +110,13 @@ async function buildFilled(patch: Partial<Announcement> = {}) {
   return built;
 }
 
-const soldOut = { outcome: 'sold_out', sku: 'a', available: 0, final: false };
+/** One line is short; `retryable`: it may come back. */
+function shortOf(sku: string, available: number, flags: { final?: boolean; retryable?: boolean } = {}) {
+  const lines = [{ sku, code: 'sold_out', available }];
+  return { outcome: 'sold_out', sku, available, final: false, retryable: true, ...flags, lines };
+}
+
+const soldOut = shortOf('a', 0);
 
 await t.test(
   'a sale that is surely sold out is answered, once stock has told all its reservations',
@@ -132,17 +139,35 @@ await t.test('sold out is decided per request, for the first line that is short'
     lines: skus.map(([sku, quantity]) => ({ sku, quantity })),
   });
   t.equal(ask(lines(['b', 1])), undefined, 'one is left');
-  t.same(ask(lines(['b', 2])), { outcome: 'sold_out', sku: 'b', available: 1, final: false });
-  t.same(ask(lines(['c', 1])), { outcome: 'sold_out', sku: 'c', available: 0, final: true });
-  t.same(ask(lines(['b', 1], ['c', 1], ['a', 1])), {
-    outcome: 'sold_out',
-    sku: 'c',
-    available: 0,
-    final: true,
-  });
+  t.same(ask(lines(['b', 2])), shortOf('b', 1));
+  t.same(ask(lines(['b', 5])), shortOf('b', 1, { retryable: false }), 'more than could come back');
+  t.same(ask(lines(['c', 1])), shortOf('c', 0, { final: true, retryable: false }), 'all is paid');
+  t.same(ask(lines(['d', 1])), shortOf('d', 0), 'it has no units yet');
+  t.same(
+    ask(lines(['b', 1], ['c', 1], ['a', 1])),
+    { ...shortOf('c', 0, { retryable: false }), lines: [...shortOf('c', 0).lines, ...shortOf('a', 0).lines] },
+    'every line that fails; the others may be had',
+  );
   t.equal(ask(lines(['a', 1], ['zz', 1])), undefined, 'an unknown SKU comes first, and stock tells');
   t.same(ask({ channelId: 'x' }), soldOut);
   t.equal(ask({ channelId: 'y' }), undefined, 'so does an unknown channel');
+});
+
+await t.test('what the limit or a cap can never give does not come back', async (t) => {
+  const { ask, hear } = await buildFilled();
+  const two = {
+    lines: [
+      { sku: 'a', quantity: 1 },
+      { sku: 'b', quantity: 1 },
+    ],
+  };
+  hear({ limitPerBuyer: 1 });
+  t.same(ask(two), shortOf('a', 0, { retryable: false }));
+  t.same(ask(), soldOut);
+  hear({ capMin: 1 });
+  t.equal(ask({ ...two, channelId: 'x' }), undefined, 'the cap may be this channel’s, and stock knows');
+  t.same(ask({ channelId: 'x' }), soldOut);
+  t.same(ask(two), soldOut, 'without a channel there is no cap');
 });
 
 await t.test('closed, paused and not open come in the order of the script', async (t) => {

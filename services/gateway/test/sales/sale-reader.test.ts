@@ -114,12 +114,12 @@ function build({ withMemory = true } = {}) {
       now += ms;
     },
     hear: (patch: Partial<Announcement> = {}) => {
-      const { epoch, version, available, held } = truth;
+      const { epoch, version, total, available, held } = truth;
       memory.learn(
         {
           ...{ saleId: 'oranges', lane: 0, gate: 'open', epoch, version, sequence: 3, now: START + now },
           ...{ state: 'open', opensAt: OPENS, closesAt: CLOSES, salt: 's', reservations: [] },
-          items: [{ sku: 'a', available, held }],
+          items: [{ sku: 'a', total, available, held }],
           ...patch,
         },
         time,
@@ -231,7 +231,7 @@ await t.test('in every doubt order and stock are asked', async (t) => {
     [
       'more units than the total',
       (one) => {
-        one.hear({ items: [{ sku: 'a', available: 9, held: 2 }] });
+        one.hear({ items: [{ sku: 'a', total: 10, available: 9, held: 2 }] });
       },
     ],
     [

@@ -79,7 +79,8 @@ async function readMembers(
         'reservationId', id, 'epoch', epoch, 'sequence', sequence, 'userId', user_id,
         'idempotencyKey', idempotency_key, 'lines', lines, 'channelId', channel_id, 'ref', ref,
         'reservedAt', (date_part('epoch', reserved_at) * 1000)::bigint,
-        'expiresAt', (date_part('epoch', expires_at) * 1000)::bigint, 'status', status)::text AS json
+        'expiresAt', (date_part('epoch', expires_at) * 1000)::bigint, 'status', status,
+        'endedAt', (date_part('epoch', ended_at) * 1000)::bigint)::text AS json
       FROM orders
       WHERE sale_id = $1 AND status <> 'refused' AND (lane, epoch, sequence) > ($2, $3, $4)
       ORDER BY lane, epoch, sequence LIMIT $5`,

@@ -82,6 +82,8 @@ export function defineSale(id: string, input: SaleInput, now: number): SaleDefin
     closesAt: formatInstant(closesAt),
     holdSeconds: input.holdSeconds ?? LIMITS.holdSecondsDefault,
     ...(input.limitPerBuyer === undefined ? {} : { limitPerBuyer: input.limitPerBuyer }),
+    ...(input.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: input.holdsPerBuyerMax }),
+    ...(input.rejoinSeconds === undefined ? {} : { rejoinSeconds: input.rejoinSeconds }),
     items: input.items,
     channels: input.channels ?? [],
   };
@@ -113,6 +115,8 @@ export function controlStateOf(sale: {
     closesAt,
     holdMs: definition.holdSeconds * 1_000,
     ...(definition.limitPerBuyer === undefined ? {} : { limitPerBuyer: definition.limitPerBuyer }),
+    ...(definition.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: definition.holdsPerBuyerMax }),
+    ...(definition.rejoinSeconds === undefined ? {} : { rejoinMs: definition.rejoinSeconds * 1_000 }),
     currency,
     items: definition.items.map(({ sku, price, total }) => ({ sku, price: price.amount, total })),
     channels: definition.channels.map(({ id, cap }) => ({ id, ...(cap === undefined ? {} : { cap }) })),

@@ -65,6 +65,10 @@ await test('a snapshot has every order that was not refused, as it was reserved'
     );
   await set(paid?.reservationId, 'paid');
   await set(cancelled?.reservationId, 'cancelled');
+  await pool.query('UPDATE orders SET ended_at = $2 WHERE id = $1', [
+    cancelled?.reservationId,
+    new Date(5_000),
+  ]);
   await set(expired?.reservationId, 'expired');
   await set(refused?.reservationId, 'refused');
   const { epoch, control, orders, after } = await take();
@@ -82,7 +86,9 @@ await test('a snapshot has every order that was not refused, as it was reserved'
   );
   const { saleId: _saleId, lane: _lane, currency: _currency, fingerprint: _fingerprint, ...expected } = whole;
   const found = orders.find(({ reservationId }) => reservationId === whole.reservationId);
-  t.same(found, { ...expected, status: 'pending' } satisfies SnapshotOrder);
+  t.same(found, { ...expected, status: 'pending', endedAt: null } satisfies SnapshotOrder);
+  const ended = orders.find(({ reservationId }) => reservationId === cancelled?.reservationId);
+  t.equal(ended?.endedAt, 5_000, 'the buyer’s cool-down runs from here');
 });
 
 await test('the epoch is higher than any that Redis or Postgres knows, on the sale and each row of its ledger', async (t) => {

@@ -207,12 +207,30 @@ function toAnnouncement(
   reserved: Reserved[],
 ): Announcement {
   const { gate, epoch, version, sequence, now, state, opensAt, closesAt } = laneState;
-  const items = laneState.items.map(({ sku, available, held }) => ({ sku, available, held }));
+  const { limitPerBuyer, capMin } = laneState;
+  const limits = {
+    ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }),
+    ...(capMin === undefined ? {} : { capMin }),
+  };
+  const items = laneState.items.map(({ sku, total, available, held }) => ({ sku, total, available, held }));
   const reservations = reserved.flatMap(({ sequence, userId, idempotencyKey }) => [
     sequence,
     fnv1a(userId),
     saltedKeyHash(salt, userId, idempotencyKey),
   ]);
   const window = { state, opensAt, closesAt };
-  return { saleId, lane, gate, epoch, version, sequence, now, ...window, items, salt, reservations };
+  return {
+    saleId,
+    lane,
+    gate,
+    epoch,
+    version,
+    sequence,
+    now,
+    ...window,
+    ...limits,
+    items,
+    salt,
+    reservations,
+  };
 }

@@ -2,6 +2,7 @@ import {
   formatInstant,
   formatReservationId,
   parseReservationId,
+  type OrderStatus,
   type Reservation,
   type ReservationCreated,
   type SnapshotOrder,
@@ -17,7 +18,8 @@ import { keyHashOf, splitSuffix } from './reservation-id.ts';
  * line. The record says everything, so that the first answer can be given again and a hold can be published
  * again from the record alone. For one line, with a user of 16, a key of 36 and a channel of 5 characters,
  * the record is 124 bytes. With Redis' own 4 it fits into the 128 that jemalloc gives before 160. For that
- * reason the record has holdMs instead of expiresAt, and no fingerprint, which follows from the rest.
+ * reason the record has holdMs instead of expiresAt, and no fingerprint, which follows from the rest. The
+ * sign between epoch and sequence tells how the hold ended: `-` while it lives.
  */
 export interface HoldRecord {
   userId: string;
@@ -26,6 +28,8 @@ export interface HoldRecord {
   /** Epoch of the reservation. A lane may have been loaded under a later epoch since. */
   epoch: number;
   sequence: number;
+  /** How the hold ended; absent while it lives. */
+  ended?: EndedStatus;
   /** Milliseconds since the epoch, by Redis' clock. */
   reservedAt: number;
   expiresAt: number;
@@ -37,6 +41,11 @@ export interface HoldRecord {
 
 const FACTS = 9;
 
+type EndedStatus = Exclude<OrderStatus, 'pending'>;
+/** As settle.lua writes them. */
+const SIGNS: Record<EndedStatus, string> = { paid: 'p', cancelled: 'c', expired: 'e', refused: 'r' };
+const ENDED = new Map(Object.entries(SIGNS).map(([ended, sign]) => [sign, ended as EndedStatus]));
+
 /** @throws InvariantError when reserve.lua or load.lua cannot have written this. */
 export function parseRecord(text: string): HoldRecord {
   const [userId, idempotencyKey, random, entryId, reservedAt, holdMs, currency, channelId, ref, ...rest] =
@@ -44,7 +53,8 @@ export function parseRecord(text: string): HoldRecord {
   invariant(userId && idempotencyKey && random && entryId, 'a record lacks a fact');
   invariant(currency && rest.length > 0, 'a record lacks a fact');
   invariant(rest.length % 3 === 0, 'a record breaks off within a line');
-  const [epoch, sequence] = entryId.split('-');
+  const [, epoch, sign = '', sequence] = /^(\d+)([-pcer])(\d+)$/.exec(entryId) ?? [];
+  const ended = ENDED.get(sign);
   const lines: HoldRecord['lines'] = [];
   for (let index = 0; index < rest.length; index += 3) {
     lines.push({ sku: rest[index] ?? '', quantity: whole(rest[index + 1]), price: whole(rest[index + 2]) });
@@ -56,6 +66,7 @@ export function parseRecord(text: string): HoldRecord {
     random,
     epoch: whole(epoch),
     sequence: whole(sequence),
+    ...(ended === undefined ? {} : { ended }),
     reservedAt: from,
     expiresAt: from + whole(holdMs),
     currency,
@@ -71,7 +82,7 @@ export function formatRecord(record: HoldRecord): string {
     record.userId,
     record.idempotencyKey,
     record.random,
-    `${record.epoch}-${record.sequence}`,
+    `${record.epoch}${record.ended === undefined ? '-' : SIGNS[record.ended]}${record.sequence}`,
     record.reservedAt,
     record.expiresAt - record.reservedAt,
     record.currency,
@@ -125,7 +136,7 @@ export function toReservation(lane: Lane, record: HoldRecord): Reservation {
 }
 
 export function toReservationCreated(lane: Lane, record: HoldRecord): ReservationCreated {
-  const { random: _random, ...facts } = record;
+  const { random: _random, ended: _ended, ...facts } = record;
   return {
     reservationId: reservationIdOf(lane, record),
     saleId: lane.saleId,
@@ -143,14 +154,16 @@ export interface LoadOrder {
   channelId: string;
   status: SnapshotOrder['status'];
   record: string;
+  /** Milliseconds since the epoch; 0: it did not end unpaid. */
+  endedAt: number;
   lines: { sku: string; quantity: number }[];
 }
 
 /** Orders as load.lua takes them. */
 export function toLoadArguments(orders: LoadOrder[]): (string | number)[] {
   const words: (string | number)[] = [];
-  for (const { status, userId, keyHash, channelId, record, lines } of orders) {
-    words.push(status, userId, keyHash, channelId, record, lines.length);
+  for (const { status, userId, keyHash, channelId, record, endedAt, lines } of orders) {
+    words.push(status, userId, keyHash, channelId, record, endedAt, lines.length);
     for (const { sku, quantity } of lines) words.push(sku, quantity);
   }
   return words;
@@ -169,6 +182,7 @@ export function toLoadOrder(order: SnapshotOrder, currency: string): LoadOrder {
     keyHash,
     channelId: channelId ?? '',
     status: order.status,
+    endedAt: endOf(order),
     record: formatRecord({
       userId,
       idempotencyKey,
@@ -179,9 +193,16 @@ export function toLoadOrder(order: SnapshotOrder, currency: string): LoadOrder {
       expiresAt,
       currency,
       lines,
+      ...(order.status === 'pending' ? {} : { ended: order.status }),
       ...(typeof channelId === 'string' ? { channelId } : {}),
       ...(typeof ref === 'string' ? { ref } : {}),
     }),
     lines: lines.map(({ sku, quantity }) => ({ sku, quantity })),
   };
+}
+
+/** From when a buyer's cool-down counts, as settle.lua would have noted it; 0: no unpaid end. */
+function endOf({ status, expiresAt, endedAt }: SnapshotOrder): number {
+  if (status === 'expired') return expiresAt;
+  return status === 'cancelled' ? (endedAt ?? 0) : 0;
 }

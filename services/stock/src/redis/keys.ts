@@ -5,7 +5,7 @@
  *   seckill:{seckill:lanes}:settlers              SET     members of the consumer group of the settlers
  *   seckill:{seckill:lanes}:settler:<memberId>    STRING  lives as long as this member tells that it does
  *   seckill:{<saleId>:<lane>}:state       HASH    gate, epoch, control state, counts of items and of channels
- *   seckill:{<saleId>:<lane>}:buyers      HASH    user → units held or paid
+ *   seckill:{<saleId>:<lane>}:buyers      HASH    user → units, holds, last unpaid end
  *   seckill:{<saleId>:<lane>}:keys        HASH    hash of user and key → record of a settled reservation
  *   seckill:{<saleId>:<lane>}:holds       HASH    hash of user and key → record of a live reservation
  *   seckill:{<saleId>:<lane>}:outbox      STREAM  reservations that the relay has not brought to Kafka yet

@@ -15,9 +15,12 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
    * opening, under this epoch, is lost.
    */
   openedSequence: number;
+  /** What `sold_out` says of a repeat depends on these two; absent: there is none. */
+  limitPerBuyer?: number;
+  capMin?: number;
 }
 
-const FACTS = 12;
+const FACTS = 14;
 const ITEM_FACTS = 5;
 
 /** @throws ioredis' error; InvariantError as `parseLaneState`. */
@@ -36,6 +39,7 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
   if (gate === 'missing') return { ...MISSING, gate, now };
   const [, , epoch, version, sequence, loaded, state, opensAt, closesAt, outbox, fence, openedSequence] =
     answer;
+  const [limit, capMin] = answer.slice(FACTS - 2);
   return {
     gate,
     now,
@@ -49,6 +53,8 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
     outbox: Number(outbox),
     fence: Number(fence),
     openedSequence: Number(openedSequence),
+    ...(limit === '' ? {} : { limitPerBuyer: Number(limit) }),
+    ...(capMin === '' ? {} : { capMin: Number(capMin) }),
     items: parseItems(answer.slice(FACTS)),
   };
 }
@@ -86,8 +92,9 @@ const MISSING = {
   items: [],
 } as const satisfies Partial<LaneState>;
 
-/** What other services may know of a lane: its state without what only an opening needs. */
+/** What other services may know of a lane: without what only an opening or an announcement needs. */
 export function toStockState({ saleId }: Lane, state: LaneState): StockState {
-  const { isLoaded: _isLoaded, fence: _fence, openedSequence: _openedSequence, ...told } = state;
+  const { isLoaded: _isLoaded, fence: _fence, openedSequence: _opened, ...rest } = state;
+  const { limitPerBuyer: _limit, capMin: _capMin, ...told } = rest;
   return { saleId, ...told };
 }

@@ -1,4 +1,4 @@
-import { formatInstant, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
+import { formatInstant, type FailedLine, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
 import { InvariantError, invariant } from '@seckill/runtime';
 import { isSameRequest } from '../redis/fingerprint.ts';
 import type { Lane } from '../redis/keys.ts';
@@ -23,11 +23,15 @@ export function toTold(lane: Lane, item: ReserveItem, answer: ScriptAnswer): Tol
   invariant(isOurs, 'the record under a key is its own');
   if (outcome === 'known' && !isSameRequest(record, item)) return { answer: { outcome: 'key_reused' } };
   const reservation = toReservation(lane, record);
-  if (outcome === 'known') return { answer: { outcome: 'reserved', replayed: true, reservation } };
+  if (outcome === 'known') {
+    const orderStatus = record.ended ?? 'pending';
+    return { answer: { outcome: 'reserved', replayed: true, reservation, orderStatus } };
+  }
   return { answer: { outcome, replayed: false, reservation }, record };
 }
 
-function toRejection([outcome, first, second, third]: ScriptAnswer): ReserveAnswer {
+function toRejection([outcome, ...facts]: ScriptAnswer): ReserveAnswer {
+  const [first, second, third, fourth] = facts;
   switch (outcome) {
     case 'overloaded':
     case 'sale_paused':
@@ -39,18 +43,38 @@ function toRejection([outcome, first, second, third]: ScriptAnswer): ReserveAnsw
     case 'sale_not_open':
       return { outcome, opensAt: formatInstant(Number(first)), waitMs: Number(second) };
     case 'sku_not_found':
-      return { outcome, sku: String(first) };
-    case 'sold_out':
-      return { outcome, sku: String(first), available: Number(second), final: third === 1 };
+      return { outcome, sku: String(first), lines: toFailedLines(facts.slice(1)) };
+    case 'sold_out': {
+      const told = { sku: String(first), available: Number(second) };
+      const flags = { final: third === 1, retryable: fourth === 1 };
+      return { outcome, ...told, ...flags, lines: toFailedLines(facts.slice(4)) };
+    }
     case 'limit_reached':
-      return { outcome, limit: Number(first), held: Number(second) };
+      return { outcome, limit: Number(first), held: Number(second), retryable: third === 1 };
+    case 'holds_exceeded':
+      return { outcome, holdsPerBuyerMax: Number(first) };
+    case 'rejoin_later':
+      return { outcome, waitMs: Number(first) };
     case 'channel_full':
-      return { outcome, cap: Number(first) };
+      return { outcome, cap: Number(first), retryable: second === 1 };
     case 'late':
       return { outcome, now: Number(first) };
     default:
       throw new InvariantError(`reserve.lua answered ${String(outcome)}`);
   }
+}
+
+function toFailedLines(facts: ScriptAnswer): FailedLine[] {
+  const lines: FailedLine[] = [];
+  for (let index = 0; index < facts.length; index += 3) {
+    const [sku, code, available] = facts.slice(index, index + 3);
+    lines.push({
+      sku: String(sku),
+      code: code as FailedLine['code'],
+      ...(available === '' ? {} : { available: Number(available) }),
+    });
+  }
+  return lines;
 }
 
 const NOT_SERVED =

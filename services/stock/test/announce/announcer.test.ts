@@ -68,7 +68,7 @@ await t.test('what contradicts the last word is announced without waiting for th
   await reserve(first);
   await reserve(item(sale.saleId, { userId: 'u2' }));
   await until('sold out is announced', () => ears.of(sale.saleId).at(-1)?.items[0]?.available === 0);
-  t.same(ears.of(sale.saleId).at(-1)?.items, [{ sku: 'a', available: 0, held: 1 }]);
+  t.same(ears.of(sale.saleId).at(-1)?.items, [{ sku: 'a', total: 1, available: 0, held: 1 }]);
   t.same(
     [...ears.reserved(sale.saleId)],
     [[1, hashesOf(connection, first)]],
