@@ -71,7 +71,7 @@ function cpuTable({ cpuUs }: Samples): string[] {
     return `| ${side} | ${sum.toFixed(0)} | ${each.join(', ')} |`;
   });
   return [
-    'CPU for each answer, µs, median of the rounds:',
+    'CPU for each answer, or for each order of a rebuild, µs, median of the rounds:',
     '',
     '| side | all | processes |',
     '|---|---|---|',

@@ -8,6 +8,8 @@ import type { Target } from '../target/target.ts';
 const INSERT_COUNT = 50_000;
 const POLL_MS = 10;
 const OPEN_MS = 900_000;
+/** What is compared after a rebuild, in the order in which it is read. Each buyer has one order of one unit. */
+const COUNTED = 'holds, keys, buyers, units of the buyers, of the channel, held and paid';
 
 /**
  * Orders of a sale as the intake stores them, one line each: users of 16 and keys of 36 characters. Of six
@@ -75,18 +77,19 @@ export async function timeRebuild({ info, pids }: Target, saleId: string, count:
       await redis.hlen(key('holds')),
       await redis.hlen(key('keys')),
       await redis.hlen(key('buyers')),
-      ...(await redis.hmget(key('state'), 'unit:held', 'unit:paid')).map(Number),
+      (await redis.hvals(key('buyers'))).reduce((sum, units) => sum + Number(units), 0),
+      ...(await redis.hmget(key('state'), 'group:units', 'unit:held', 'unit:paid')).map(Number),
     ];
     const expected = await countStored(info.postgres, saleId);
     const isSame = found.every((value, index) => value === expected[index]);
-    const text = `${saleId}: holds, keys, buyers, held, paid are ${String(found)} and not ${String(expected)}`;
+    const text = `${saleId}: ${COUNTED} are ${found.join(', ')} and not ${expected.join(', ')}`;
     return { seconds, cpuUs, finding: isSame ? undefined : text };
   } finally {
     redis.disconnect();
   }
 }
 
-/** What a lane must have of these orders, in the order in which it is read above. */
+/** What a lane must have of these orders, as COUNTED names it. */
 async function countStored(url: string, saleId: string): Promise<number[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -98,7 +101,8 @@ async function countStored(url: string, saleId: string): Promise<number[]> {
       [saleId],
     );
     const { pending = 0, paid = 0, ended = 0 } = rows[0] ?? {};
-    return [pending, ended, pending + paid, pending, paid];
+    const taken = pending + paid;
+    return [pending, ended, taken, taken, taken, pending, paid];
   } finally {
     await client.end();
   }
