@@ -8,7 +8,7 @@ import type { Target } from '../target/target.ts';
 const INSERT_COUNT = 50_000;
 const POLL_MS = 10;
 const OPEN_MS = 900_000;
-/** What is compared after a rebuild, in the order in which it is read. Each buyer has one order of one unit. */
+/** What is compared after a rebuild, in the order in which it is read. A buyer has one order of one unit. */
 const COUNTED = 'holds, keys, buyers, units of the buyers, of the channel, held and paid';
 
 /**
