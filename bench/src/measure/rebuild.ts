@@ -77,7 +77,8 @@ export async function timeRebuild({ info, pids }: Target, saleId: string, count:
       await redis.hlen(key('holds')),
       await redis.hlen(key('keys')),
       await redis.hlen(key('buyers')),
-      (await redis.hvals(key('buyers'))).reduce((sum, units) => sum + Number(units), 0),
+      // The first word of a buyer's are the units held or paid.
+      (await redis.hvals(key('buyers'))).reduce((sum, text) => sum + Number(text.split(' ')[0]), 0),
       ...(await redis.hmget(key('state'), 'group:units', 'unit:held', 'unit:paid')).map(Number),
     ];
     const expected = await countStored(info.postgres, saleId);
@@ -102,7 +103,7 @@ async function countStored(url: string, saleId: string): Promise<number[]> {
     );
     const { pending = 0, paid = 0, ended = 0 } = rows[0] ?? {};
     const taken = pending + paid;
-    return [pending, ended, taken, taken, taken, pending, paid];
+    return [pending, ended, pending + ended, taken, taken, pending, paid];
   } finally {
     await client.end();
   }

@@ -89,7 +89,16 @@ async function closedLane(built: Built): Promise<Lane> {
   return lane;
 }
 
-const COUNTS = { holds: 401, keys: 800, units: 801, channel: '27', available: 99_199, held: 401, paid: 400 };
+const COUNTS = {
+  holds: 401,
+  keys: 800,
+  units: 801,
+  taken: ORDERS,
+  channel: '27',
+  available: 99_199,
+  held: 401,
+  paid: 400,
+};
 
 /** The lane is open under this epoch, and each order is in it once. */
 async function assertWhole(t: Test, built: Built, { saleId }: Lane, epoch: number, name = ''): Promise<void> {
@@ -98,9 +107,11 @@ async function assertWhole(t: Test, built: Built, { saleId }: Lane, epoch: numbe
   const { body } = await built.send('GET', `/internal/sales/${saleId}/state`);
   t.match(body, { gate: 'open', epoch, sequence: 0 }, name);
   const [, item] = body['items'] as [object, { available: number; held: number; paid: number }];
-  const units = (await redis.hvals(keys.buyers)).reduce((sum, one) => sum + Number(one), 0);
+  const buyers = (await redis.hvals(keys.buyers)).map((text) => text.split(' ').map(Number));
+  const sumOf = (place: number) => buyers.reduce((sum, facts) => sum + (facts[place] ?? NaN), 0);
   const found = {
-    ...{ holds: await redis.hlen(keys.holds), keys: await redis.hlen(keys.keys), units },
+    ...{ holds: await redis.hlen(keys.holds), keys: await redis.hlen(keys.keys) },
+    ...{ units: sumOf(0), taken: sumOf(2) },
     ...{ channel: await redis.hget(keys.state, 'x:units') },
     ...{ available: item.available, held: item.held, paid: item.paid },
   };
