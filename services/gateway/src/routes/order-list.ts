@@ -51,7 +51,7 @@ export async function listOrders(
   const all = [...underWay.filter((one) => one !== undefined), ...page.data].sort(compareNewestFirst);
   const data = all.slice(0, limit);
   const end = data.at(-1);
-  const hasMore = page.nextCursor !== undefined || all.length > limit;
+  const hasMore = page.nextCursor !== undefined || all.length > limit || candidates.length > limit;
   return { data, ...(hasMore && end !== undefined ? { nextCursor: formatOrderCursor(end) } : {}) };
 }
 
