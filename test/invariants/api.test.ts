@@ -313,6 +313,68 @@ await t.test('pause, resume and close take effect at once and bear repeats', asy
   t.equal((await steer('close')).status, 200);
 });
 
+await t.test(
+  'If-Match: a change is made on the version it names, and never on a condition that is not understood',
+  async (t) => {
+    await createSale('matched');
+    const change = (verb: string, ifMatch: string, key?: string) =>
+      client.send({
+        method: 'POST',
+        path: `/v1/sales/matched/${verb}`,
+        token: admin,
+        headers: { 'if-match': ifMatch },
+        ...(key === undefined ? {} : { key, body: { quantity: 5 } }),
+      });
+    const read = async () => (await client.send({ path: '/v1/sales/matched' })).body;
+    const created = await read();
+    const verbs = [['pause'], ['resume'], ['close'], ['items/a/restock', 'k1']] as const;
+    const malformed = [
+      '1',
+      'W/"1"',
+      '*',
+      '""',
+      '"0"',
+      '"01"',
+      '"1.0"',
+      '"-1"',
+      '"1',
+      '"1", "2"',
+      '"1", "1"',
+      '',
+    ];
+    for (const [verb, key] of verbs) {
+      for (const value of [...malformed, '"x"', '"1000000000000000"']) {
+        t.match(
+          await change(verb, value, key),
+          { status: 400, body: { code: 'invalid_request', field: 'If-Match' } },
+          `${verb} ${value}`,
+        );
+      }
+      const told = await change(verb, '"7"', key);
+      const conflict = { status: 412, body: { code: 'version_conflict', retryable: false, version: 1 } };
+      t.match(told, conflict, verb);
+      t.match(told.headers['content-type'], 'application/problem+json');
+    }
+    const { state, version, items } = await read();
+    t.same(
+      { state, version, items },
+      { state: 'open', version: 1, items: created['items'] },
+      'nothing is done',
+    );
+
+    t.match(await change('pause', '"1"'), { status: 200, body: { state: 'paused', version: 2 } });
+    t.match(await change('pause', '"1"'), { status: 200, body: { version: 2 } }, 'a repeat');
+    t.match(await change('resume', '"1"'), { status: 412, body: { version: 2 } });
+    t.match(await change('items/a/restock', '"2"', 'k2'), { status: 200, body: { version: 3 } });
+    t.match(await change('items/a/restock', '"2"', 'k2'), { status: 200, body: { version: 3 } }, 'a repeat');
+    t.match(await change('items/a/restock', '"2"', 'k3'), { status: 412, body: { version: 3 } });
+    t.match(await change('resume', '"3"'), { status: 200, body: { state: 'open', version: 4 } });
+    t.match(await change('close', '"3"'), { status: 412, body: { version: 4 } });
+    t.match(await change('close', '"4"'), { status: 200, body: { state: 'closed', version: 5 } });
+    t.match(await read(), { state: 'closed', version: 5, items: [{ sku: 'a', total: 15 }, {}] });
+  },
+);
+
 await t.test('bad input gets its code and changes nothing', async (t) => {
   await createSale('hostile');
   const line = { sku: 'a', quantity: 1 };

@@ -116,6 +116,24 @@ await test('a sale without an id gets one', async (t) => {
   for (const id of ids) t.match(id, /^sale-[0-9a-f]{12}$/);
 });
 
+await test('instants with an offset are kept and answered in UTC', async (t) => {
+  const { pool } = await createDatabase(t);
+  const stock = await createStock(t);
+  const { call } = await createService(t, pool, stock.url);
+  const local = { opensAt: '2098-12-31T20:00:00+08:00', closesAt: '2098-12-31T07:30:00.5-05:00' };
+  const utc = { opensAt: '2098-12-31T12:00:00.000Z', closesAt: '2098-12-31T12:30:00.500Z' };
+  const input = makeSaleInput();
+  const created = await call('POST', '/v1/sales', { body: { ...input, ...local } });
+  t.equal(created.status, 201);
+  t.match(asRecord(created.body).definition, utc);
+  t.match(stock.applied.get(input.id ?? ''), {
+    opensAt: Date.parse(utc.opensAt),
+    closesAt: Date.parse(utc.closesAt),
+  });
+  const repeat = await call('POST', '/v1/sales', { body: { ...input, ...local } });
+  t.same(repeat, { status: 200, body: created.body });
+});
+
 await test('bad input is refused with its field, and stores nothing', async (t) => {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
@@ -138,6 +156,14 @@ await test('bad input is refused with its field, and stores nothing', async (t) 
     ['31 February', { ...good, closesAt: '2099-02-31T00:00:00Z' }, 'closesAt'],
     ['31 February to open', { ...good, opensAt: '2098-02-31T00:00:00Z' }, 'opensAt'],
     ['a local time', { ...good, closesAt: '2099-01-01T00:00:00' }, 'closesAt'],
+    ['a local time to open', { ...good, opensAt: '2098-12-31T00:00:00' }, 'opensAt'],
+    ['an offset without its colon', { ...good, closesAt: '2099-01-01T00:00:00+0800' }, 'closesAt'],
+    ['31 February with an offset', { ...good, closesAt: '2099-02-31T00:00:00+08:00' }, 'closesAt'],
+    [
+      'closesAt is opensAt in another offset',
+      { ...good, opensAt: '2098-12-31T20:00:00+08:00', closesAt: '2098-12-31T12:00:00Z' },
+      'closesAt',
+    ],
     ['an id with capitals', { ...good, id: 'Oranges' }, 'id'],
     ['an unknown field', { ...good, colour: 'red' }, 'colour'],
     ['no items', { ...good, items: [] }, 'items'],
