@@ -44,7 +44,8 @@ export async function listOrders(
     // What lies behind this page stands on a later one.
     return last === undefined || compareNewestFirst(reservation, last) < 0;
   });
-  const newest = candidates.sort(compareNewestFirst).slice(0, limit);
+  // One more than asked tells whether there is another page.
+  const newest = candidates.sort(compareNewestFirst).slice(0, limit + 1);
   const underWay = await Promise.all(
     newest.map((reservation) => findUnderWay(deps, { reservation, userId, trace })),
   );
