@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import kafkajs from 'kafkajs';
 import pg from 'pg';
 import t from 'tap';
-import { buildStack, saleInput, until, type Client } from '../support/stack.ts';
+import { buildStack, saleInput, until, untilRows, type Client } from '../support/stack.ts';
 
 const client = await buildStack(t, 'api');
 const admin = await client.token('operator', true);
@@ -198,10 +198,7 @@ await t.test('a reservation becomes an order, from the first moment on', async (
   t.match(early, { status: 200, body: { id: answer.body['id'], status: 'pending' } }, 'from hold or row');
   const stranger = await client.token('u2');
   t.match(await client.send({ path, token: stranger }), { status: 404, body: { code: 'order_not_found' } });
-  await until('the row is stored', async () => {
-    const list = await client.send({ path: '/v1/orders?saleId=ordered', token: buyer });
-    return (list.body['data'] as unknown[]).length === 1;
-  });
+  await untilRows(client, 'ordered', 1);
   const { userId: _owner, ...order } = answer.body;
   t.strictSame((await client.send({ path, token: buyer })).body, order, 'the row tells what the 201 told');
 });
@@ -469,7 +466,7 @@ await t.test('orders are listed newest first, page by page', async (t) => {
     ids.unshift(String((await reserve('listed', { token: user })).body['id']));
   }
   const read = (query: string) => client.send({ path: `/v1/orders?saleId=listed${query}`, token: user });
-  await until('all rows are stored', async () => ((await read('')).body['data'] as unknown[]).length === 5);
+  await untilRows(client, 'listed', 5);
   const seen: string[] = [];
   let cursor = '';
   do {

@@ -51,6 +51,7 @@ await t.test('a list asked right after the 201 shows the order as the order itse
     t.same(data[0], { id, ...reservation });
     t.same(data[0], (await client.send({ path: `/v1/orders/${String(id)}`, token })).body);
   }
+  t.equal((await listPages(token)).length, 5);
 });
 
 await t.test('while no rows come, pages, filters and owners are as with rows', async (t) => {
@@ -66,42 +67,47 @@ await t.test('while no rows come, pages, filters and owners are as with rows', a
     return rows.every(({ status }) => status === 200);
   });
   await stack.restart('stock', { ROLES: 'http,settler' });
-  t.teardown(() => stack.restart('stock'));
-  await until('the sale sells', async () => {
-    const { body } = await client.send({ path: '/v1/sales/list-wait' });
-    return body['state'] === 'open';
-  });
   const waiting: string[] = [];
-  for (let count = 0; count < 5; count += 1) {
-    waiting.unshift(String((await reserve(token, 'list-wait'))['id']));
+  const all: string[] = [];
+  try {
+    await until('the sale sells', async () => {
+      const { body } = await client.send({ path: '/v1/sales/list-wait' });
+      return body['state'] === 'open';
+    });
+    for (let count = 0; count < 5; count += 1) {
+      waiting.unshift(String((await reserve(token, 'list-wait'))['id']));
+    }
+    all.push(...waiting, ...stored);
+    const newcomer = await client.token('list-newcomer');
+    for (let count = 0; count < 5; count += 1) await reserve(newcomer, 'list-wait');
+    t.equal((await listPages(newcomer)).length, 5, 'pages without a single row');
+    t.same(
+      (await list(token)).data.map(({ id }) => id),
+      all,
+      'newest first',
+    );
+    t.same(await listPages(token), all, 'each once, page by page');
+    t.same(
+      (await list(token, '?limit=1')).data.map(({ id }) => id),
+      waiting.slice(0, 1),
+    );
+    t.same(
+      (await list(token, '?saleId=list-stored')).data.map(({ id }) => id),
+      stored,
+    );
+    t.same(
+      (await list(token, '?status=pending')).data.map(({ id }) => id),
+      waiting,
+    );
+    t.same(
+      (await list(token, '?status=cancelled')).data.map(({ id }) => id),
+      stored,
+    );
+    t.same((await list(token, '?status=paid')).data, []);
+    t.same((await list(await client.token('list-stranger'))).data, []);
+  } finally {
+    await stack.restart('stock');
   }
-  const all = [...waiting, ...stored];
-  t.same(
-    (await list(token)).data.map(({ id }) => id),
-    all,
-    'newest first',
-  );
-  t.same(await listPages(token), all, 'each once, page by page');
-  t.same(
-    (await list(token, '?limit=1')).data.map(({ id }) => id),
-    waiting.slice(0, 1),
-  );
-  t.same(
-    (await list(token, '?saleId=list-stored')).data.map(({ id }) => id),
-    stored,
-  );
-  t.same(
-    (await list(token, '?status=pending')).data.map(({ id }) => id),
-    waiting,
-  );
-  t.same(
-    (await list(token, '?status=cancelled')).data.map(({ id }) => id),
-    stored,
-  );
-  t.same((await list(token, '?status=paid')).data, []);
-  t.same((await list(await client.token('list-stranger'))).data, []);
-
-  await stack.restart('stock');
   await until('all rows', async () => {
     const rows = await Promise.all(
       waiting.map((id) => client.send({ method: 'POST', path: `/v1/orders/${id}/cancel`, token })),

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import standardwebhooks from 'standardwebhooks';
 import t from 'tap';
 import { Pool } from 'undici';
-import { buildStack, saleInput, until, type Answer } from '../support/stack.ts';
+import { buildStack, saleInput, until, untilRows, type Answer } from '../support/stack.ts';
 
 const client = await buildStack(t, 'settle');
 const { stack } = client;
@@ -109,10 +109,7 @@ await t.test('money that does not fit or comes too late is kept for a refund', a
   await until('the row is stored', async () => (await end(orderId, 'cancel')).status === 200);
   t.match(await notify({ orderId }), { body: { result: 'refund_due' } }, 'after the cancel');
   const other = await reserved('refunded');
-  await until('the row is stored', async () => {
-    const list = await client.send({ path: '/v1/orders?saleId=refunded&status=pending', token: buyer });
-    return (list.body['data'] as unknown[]).length === 1;
-  });
+  await untilRows(client, 'refunded', 2);
   t.match(await notify({ orderId: other, amount: 1 }), { body: { result: 'refund_due' } }, 'wrong amount');
   t.match(await notify({ orderId: other, currency: 'USD' }), { body: { result: 'refund_due' } });
   t.match((await orderOf(other)).body, { status: 'pending' }, 'the order still waits for its own money');

@@ -1,5 +1,6 @@
 import { startStack, signToken, type Stack } from '@seckill/stack';
 import { untilWithin } from '@seckill/testing';
+import pg from 'pg';
 import { Pool } from 'undici';
 import type { Test } from 'tap';
 
@@ -140,3 +141,18 @@ export function oneItem(total: number): Record<string, unknown> {
 }
 
 export const until = untilWithin(15_000);
+
+/** Waits until PostgreSQL has so many orders of the sale. The API shows an order before its row is there. */
+export async function untilRows(client: Client, saleId: string, count: number): Promise<void> {
+  const postgres = new pg.Client({ connectionString: client.stack.info.postgres });
+  await postgres.connect();
+  try {
+    await until(`${count} rows of ${saleId}`, async () => {
+      const sql = 'SELECT count(*)::int AS count FROM orders WHERE sale_id = $1';
+      const { rows } = await postgres.query<{ count: number }>(sql, [saleId]);
+      return rows[0]?.count === count;
+    });
+  } finally {
+    await postgres.end();
+  }
+}
