@@ -1,6 +1,7 @@
 // Goal: what stock publishes at once is never more than Kafka takes, else it would be refused and repeated
 // for ever.
-// Method: the largest reservations the contract allows, through Redis to a real Kafka; first it is shown that Kafka refuses them as one batch.
+// Method: the largest reservations the contract allows, through Redis to a real Kafka; first it is shown
+// that Kafka refuses them as one batch.
 import { randomBytes } from 'node:crypto';
 import { LIMITS, RESERVATION_CREATED, TOPICS } from '@seckill/contracts';
 import { createPublisher, createRegistry, systemClock, type Producer } from '@seckill/runtime';
