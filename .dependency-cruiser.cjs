@@ -10,6 +10,13 @@ module.exports = {
       to: { pathNot: '^packages/contracts/src|typebox' },
     },
     {
+      name: 'client-stands-alone',
+      comment: 'packages/client is published by itself, without a dependency',
+      severity: 'error',
+      from: { path: '^packages/client/src' },
+      to: { pathNot: '^packages/client/src' },
+    },
+    {
       name: 'testing-is-for-tests',
       comment: 'packages/testing holds what tests of several workspaces use; no program imports it',
       severity: 'error',

@@ -9,6 +9,7 @@ FROM ${BASE_IMAGE} AS build
 WORKDIR /app
 # Manifests first: a change of source alone reuses the installed packages.
 COPY package.json package-lock.json .npmrc tsconfig.base.json ./
+COPY packages/client/package.json packages/client/
 COPY packages/contracts/package.json packages/contracts/
 COPY packages/runtime/package.json packages/runtime/
 COPY packages/testing/package.json packages/testing/

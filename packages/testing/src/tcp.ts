@@ -12,9 +12,11 @@ export interface Forwarder {
   cut(): Promise<void>;
   /** Connections stay, and nothing comes through any more. */
   silence(): void;
+  /** Connections stay, and what the target answers does not come through any more. */
+  swallow(): void;
   /** The connections of this moment stay, and nothing comes through them any more; new ones work. */
   lose(): void;
-  /** After `cut` and `silence`; whoever was there loses its connection. */
+  /** After `cut`, `silence` and `swallow`; whoever was there loses its connection. */
   mend(): Promise<void>;
   /** New connections lead elsewhere. */
   retarget(url: string): void;
@@ -33,6 +35,7 @@ export class Pipes {
   readonly #sockets = new Set<Socket>();
   readonly #lost = new Set<Socket>();
   #isSilent = false;
+  #isSwallowing = false;
 
   constructor(choose: Choose) {
     this.#choose = choose;
@@ -41,6 +44,7 @@ export class Pipes {
   /** @returns the port. */
   async listen(port: number): Promise<number> {
     this.#isSilent = false;
+    this.#isSwallowing = false;
     this.server.listen(port, '127.0.0.1');
     await once(this.server, 'listening');
     return (this.server.address() as AddressInfo).port;
@@ -55,6 +59,10 @@ export class Pipes {
 
   silence(): void {
     this.#isSilent = true;
+  }
+
+  swallow(): void {
+    this.#isSwallowing = true;
   }
 
   lose(): void {
@@ -76,7 +84,8 @@ export class Pipes {
       this.#sockets.add(one);
       one.on('error', () => other.destroy());
       one.on('data', (chunk) => {
-        if (!this.#isSilent && !this.#lost.has(one) && !other.destroyed) other.write(chunk);
+        const isSwallowed = this.#isSilent || (this.#isSwallowing && one === far) || this.#lost.has(one);
+        if (!isSwallowed && !other.destroyed) other.write(chunk);
       });
       one.on('end', () => other.end());
       one.on('close', () => {
@@ -109,6 +118,9 @@ export async function forwardTcp(t: Test, targetUrl: string, port = 0): Promise<
     cut,
     silence: () => {
       pipes.silence();
+    },
+    swallow: () => {
+      pipes.swallow();
     },
     lose: () => {
       pipes.lose();

@@ -49,22 +49,26 @@ export async function listOrders(
   const underWay = await Promise.all(
     newest.map((reservation) => findUnderWay(deps, { reservation, userId, trace })),
   );
-  const all = [...underWay.filter((one) => one !== undefined), ...page.data].sort(compareNewestFirst);
+  // A row that was stored since the rows were read is on no page, unless it is shown on this one.
+  const isWanted = (one: Order | undefined): one is Order =>
+    one !== undefined && (query.status === undefined || one.status === query.status);
+  const all = [...underWay.filter(isWanted), ...page.data].sort(compareNewestFirst);
   const data = all.slice(0, limit);
   const end = data.at(-1);
   const hasMore = page.nextCursor !== undefined || all.length > limit || candidates.length > limit;
   return { data, ...(hasMore && end !== undefined ? { nextCursor: formatOrderCursor(end) } : {}) };
 }
 
-/** The order as `GET /v1/orders/:orderId` shows it, or undefined when its row is there or nothing is. */
+/** The order as `GET /v1/orders/:orderId` shows it, or undefined when nothing is there. */
 async function findUnderWay(
   deps: RouteDeps,
   { reservation, userId, trace }: { reservation: Reservation; userId: string; trace: Trace },
 ): Promise<Order | undefined> {
   const { id } = reservation;
-  if ((await deps.order.order(id, userId, trace)) !== undefined) {
+  const row = await deps.order.order(id, userId, trace);
+  if (row !== undefined) {
     deps.recent.forget(id);
-    return undefined;
+    return row;
   }
   try {
     return await findOrder(deps, { orderId: id, userId, trace });

@@ -1,0 +1,186 @@
+import { follow, sleep, withJitter } from './follow.ts';
+import type { Call, CallOptions, Connection, Followed } from './follow.ts';
+import { makeKey } from './key.ts';
+import { onLeave } from './leave.ts';
+import type { Page } from './leave.ts';
+import type { Order, OrderPage, ReserveRequest, ReserveResult, Result, Sale } from './results.ts';
+import { createServerClock } from './server-clock.ts';
+import { fetchTransport } from './transport.ts';
+import type { CancelSignal, Transport } from './transport.ts';
+
+const DEADLINE_MS = 30_000;
+/** A crowd that looks more often than this is load that sells nothing. */
+const WATCH_MIN_MS = 1_000;
+const WATCH_MS = 2_000;
+const LEAVE_TIMEOUT_MS = 3_000;
+
+export interface ClientOptions {
+  /** Where the API is, as `https://api.example.com`. An empty one is the page's own origin. */
+  baseUrl: string;
+  /** The buyer's JWT, or what gives one. It is asked before every try, so that a token may be renewed. */
+  token?: string | (() => string | Promise<string>);
+  /** Default: `fetch`. */
+  transport?: Transport;
+  /** ms after which a call ends with what is known; default 30,000. */
+  deadlineMs?: number;
+}
+
+export interface WatchOptions {
+  /** ms between looks, at least 1,000, to which jitter is added; default 2,000. */
+  everyMs?: number;
+  signal?: CancelSignal;
+}
+
+export interface OrderQuery {
+  saleId?: string;
+  status?: Order['status'];
+  /** Orders a page, 1 to 100; default 20. */
+  limit?: number;
+}
+
+export interface Client {
+  getSale(saleId: string, options?: CallOptions): Promise<Result<Sale, 'getSale'>>;
+  /**
+   * Looks at the sale until it is closed, and yields what changed. A failure is yielded where the sale
+   * cannot be read until the deadline; the watch goes on when the failure is retryable.
+   */
+  watchSale(saleId: string, options?: WatchOptions): AsyncGenerator<Result<Sale, 'getSale'>, void>;
+  /** @param options `key`: the key of an earlier call that ended in doubt; default: a new one. */
+  reserve(
+    saleId: string,
+    request: ReserveRequest,
+    options?: CallOptions & { key?: string },
+  ): Promise<ReserveResult>;
+  getOrder(orderId: string, options?: CallOptions): Promise<Result<Order, 'getOrder'>>;
+  /** The buyer's orders, newest first, page by page. */
+  listOrders(
+    query?: OrderQuery,
+    options?: CallOptions,
+  ): AsyncGenerator<Result<OrderPage, 'listOrders'>, void>;
+  cancel(orderId: string, options?: CallOptions): Promise<Result<Order, 'cancelOrder'>>;
+  /** Pays in the sandbox. A real payment goes through the shop's provider. */
+  pay(orderId: string, options?: CallOptions): Promise<Result<Order, 'payOrder'>>;
+  /**
+   * Cancels the order when the page is left. Call what it returns before the page is left for the payment,
+   * for that leaves the page as well.
+   * @param page default: the page of this script
+   */
+  releaseOnLeave(orderId: string, page?: Page): () => void;
+  /** The server's instant, in ms since 1970. */
+  serverNow(): number;
+  /** ms until an instant by the server's clock, at least 0. */
+  msUntil(instant: string): number;
+}
+
+const part = encodeURIComponent;
+
+export function createClient({
+  baseUrl,
+  token,
+  transport = fetchTransport,
+  deadlineMs = DEADLINE_MS,
+}: ClientOptions): Client {
+  if (transport === fetchTransport && typeof fetch === 'undefined') {
+    throw new TypeError('This platform has no fetch. Give createClient a transport.');
+  }
+  const root = baseUrl.replace(/\/+$/, '');
+  const clock = createServerClock();
+  /** What a page that is being left can still send: there is no time to ask for a token. */
+  let lastToken = typeof token === 'string' ? token : undefined;
+
+  const authorization = (): Record<string, string> =>
+    lastToken === undefined ? {} : { authorization: `Bearer ${lastToken}` };
+
+  const connection: Connection = {
+    transport,
+    clock,
+    deadlineMs,
+    async prepare({ path, headers, ...rest }, timeoutMs) {
+      if (typeof token === 'function') lastToken = await token();
+      return { ...rest, url: root + path, headers: { ...headers, ...authorization() }, timeoutMs };
+    },
+  };
+
+  const look = (saleId: string, options: CallOptions, etag?: string | null): Promise<Followed> => {
+    const headers: Record<string, string> = etag ? { 'if-none-match': etag } : {};
+    return follow({ method: 'GET', path: `/v1/sales/${part(saleId)}`, headers }, connection, options);
+  };
+
+  // The contract says which failures a call has; the casts stand for it.
+  const call = <T>(method: Call['method'], path: string, options: CallOptions = {}): Promise<T> =>
+    follow({ method, path, headers: {} }, connection, options) as Promise<unknown> as Promise<T>;
+  const orderPath = (orderId: string, verb = ''): string => `/v1/orders/${part(orderId)}${verb}`;
+
+  return {
+    getSale: (saleId, options) => call('GET', `/v1/sales/${part(saleId)}`, options),
+
+    async *watchSale(saleId, { everyMs = WATCH_MS, signal } = {}) {
+      let etag: string | null | undefined;
+      do {
+        const found = await look(saleId, signal ? { signal } : {}, etag);
+        if (signal?.aborted === true) return;
+        if (!found.ok || found.value !== undefined) yield found as Result<Sale, 'getSale'>;
+        if (found.ok) {
+          if ((found.value as Sale | undefined)?.state === 'closed') return;
+          etag = found.answer.header('etag') ?? etag;
+        } else if (!found.retryable) return;
+      } while (await sleep(withJitter(Math.max(everyMs, WATCH_MIN_MS)), signal));
+    },
+
+    async reserve(saleId, request, { key = makeKey(), ...options } = {}) {
+      const path = `/v1/sales/${part(saleId)}`;
+      const headers = { 'content-type': 'application/json', 'idempotency-key': key };
+      const body = JSON.stringify(request);
+      const done = await follow(
+        { method: 'POST', path: `${path}/reservations`, headers, body },
+        connection,
+        options,
+      );
+      if (!done.ok) return { ...done, key } as ReserveResult;
+      const { value, answer } = done;
+      return {
+        ok: true,
+        value,
+        key,
+        replayed: answer.header('idempotent-replayed') === 'true',
+        orderStatus: answer.header('order-status') ?? 'pending',
+      } as ReserveResult;
+    },
+
+    getOrder: (orderId, options) => call('GET', orderPath(orderId), options),
+
+    async *listOrders(query = {}, options = {}) {
+      let cursor: string | undefined;
+      do {
+        const terms = Object.entries({ ...query, cursor })
+          .filter(([, value]) => value !== undefined)
+          .map(([name, value]) => `${name}=${part(String(value))}`);
+        const page = await call<Result<OrderPage, 'listOrders'>>(
+          'GET',
+          `/v1/orders?${terms.join('&')}`,
+          options,
+        );
+        yield page;
+        cursor = page.ok ? page.value.nextCursor : undefined;
+      } while (cursor !== undefined);
+    },
+
+    cancel: (orderId, options) => call('POST', orderPath(orderId, '/cancel'), options),
+    pay: (orderId, options) => call('POST', orderPath(orderId, '/pay'), options),
+
+    releaseOnLeave: (orderId, page) =>
+      onLeave(() => {
+        const url = root + orderPath(orderId, '/cancel');
+        const request = {
+          method: 'POST',
+          url,
+          headers: authorization(),
+          timeoutMs: LEAVE_TIMEOUT_MS,
+        } as const;
+        transport({ ...request, keepalive: true }).catch(() => undefined);
+      }, page),
+
+    serverNow: () => clock.now(),
+    msUntil: (instant) => Math.max(0, Date.parse(instant) - clock.now()),
+  };
+}

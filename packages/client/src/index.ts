@@ -1,0 +1,31 @@
+/** `@seckill/client`: the public API for storefronts. */
+export { createClient } from './client.ts';
+export type { Client, ClientOptions, OrderQuery, WatchOptions } from './client.ts';
+export type { CallOptions } from './follow.ts';
+export type { Page } from './leave.ts';
+export type {
+  AnyFailure,
+  ClientCode,
+  CodeOf,
+  FailedLine,
+  Failure,
+  FailureBase,
+  Money,
+  Order,
+  OrderPage,
+  Problem,
+  Reservation,
+  ReserveRequest,
+  ReserveResult,
+  Result,
+  Sale,
+  Success,
+} from './results.ts';
+export { fetchTransport, wxTransport } from './transport.ts';
+export type {
+  CancelSignal,
+  Transport,
+  TransportAnswer,
+  TransportRequest,
+  WxRequestOptions,
+} from './transport.ts';

@@ -1,0 +1,14 @@
+// Goal: what the client does on a whole system, one file after the other on one stack; each also runs
+// alone. Method: the files themselves, in .taprc left out of what is found, because they are run here.
+import t from 'tap';
+import { shareStack } from '../support/stack.ts';
+
+t.setTimeout(600_000);
+// The tests of all files together: without a plan tap would end where one file is read and no test of it runs
+// yet.
+t.plan(17);
+await shareStack(t, 'client');
+await import('./answers.test.ts');
+await import('./platforms.test.ts');
+// The last one leaves services with other variables.
+await import('./faults.test.ts');
