@@ -1,12 +1,13 @@
+import { Cancellation } from './cancellation.ts';
 import type { Clock } from './clock.ts';
 
 export interface BatcherOptions<Item, Answer> {
   clock: Clock;
   /**
-   * Sends the items. Answers one per item, in order. The signal is aborted when the items were answered
-   * `unknown`; the call must settle soon then.
+   * Sends the items. Answers one per item, in order. The call is cancelled when the items were answered
+   * `unknown`; it must settle soon then.
    */
-  send: (items: Item[], signal: AbortSignal) => Promise<Answer[]>;
+  send: (items: Item[], cancellation: Cancellation) => Promise<Answer[]>;
   /**
    * What an item hears that was surely not sent: the queue was full, the item waited too long, or the batcher
    * is closed.
@@ -35,6 +36,15 @@ interface Entry<Item, Answer> {
   resolve: (answer: Answer) => void;
 }
 
+/** A call under way. */
+interface Call<Item, Answer> {
+  entries: Entry<Item, Answer>[];
+  /** The instant of the clock at which its items are answered `unknown`. */
+  answerBy: number;
+  cancellation: Cancellation;
+  ended: Promise<void>;
+}
+
 /**
  * Brings together what arrives while calls are under way (D8), or in one turn of the event loop. An item
  * alone leaves at the end of the turn, so nothing waits at low load. At the peak the items share the cost of
@@ -44,8 +54,10 @@ interface Entry<Item, Answer> {
 export class Batcher<Item, Answer> {
   readonly #options: BatcherOptions<Item, Answer>;
   #queue: Entry<Item, Answer>[] = [];
-  readonly #calls = new Set<Promise<void>>();
+  /** The oldest first. */
+  readonly #calls = new Set<Call<Item, Answer>>();
   #isSweeping = false;
+  #isWatching = false;
   #isScheduled = false;
   #isClosed = false;
 
@@ -74,7 +86,7 @@ export class Batcher<Item, Answer> {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#sendNext();
-    while (this.#calls.size > 0) await Promise.all(this.#calls);
+    while (this.#calls.size > 0) await Promise.all([...this.#calls].map(({ ended }) => ended));
   }
 
   #hasFreeCall(): boolean {
@@ -95,31 +107,27 @@ export class Batcher<Item, Answer> {
   }
 
   #sendNext(): void {
-    const { batchCountMax } = this.#options;
+    const { clock, callMs, batchCountMax } = this.#options;
     this.#refuseLate();
     while (this.#queue.length > 0 && this.#hasFreeCall()) {
-      const call = this.#call(this.#queue.splice(0, batchCountMax));
+      const entries = this.#queue.splice(0, batchCountMax);
+      const cancellation = new Cancellation();
+      const ended = this.#call(entries, cancellation);
+      const call = { entries, cancellation, ended, answerBy: clock.now() + callMs };
       this.#calls.add(call);
-      void call.finally(() => {
+      void this.#watch();
+      void ended.finally(() => {
         this.#calls.delete(call);
         this.#sendNext();
       });
     }
   }
 
-  async #call(entries: Entry<Item, Answer>[]): Promise<void> {
-    const { clock, send, callMs, unknown, onFailure } = this.#options;
-    const late = new AbortController();
-    const inTime = new AbortController();
-    void clock.sleep(callMs, inTime.signal).then(() => {
-      if (inTime.signal.aborted) return;
-      // The items are answered now, whether or not `send` heeds the signal. Its later answer is dropped.
-      for (const { resolve } of entries) resolve(unknown);
-      late.abort();
-    });
+  async #call(entries: Entry<Item, Answer>[], cancellation: Cancellation): Promise<void> {
+    const { send, unknown, onFailure } = this.#options;
     try {
       const items = entries.map(({ item }) => item);
-      const answers = await send(items, late.signal);
+      const answers = await send(items, cancellation);
       const isWhole = answers.length === entries.length;
       if (!isWhole) onFailure(new Error(`${answers.length} answers for ${entries.length} items`));
       for (const [index, { resolve }] of entries.entries()) {
@@ -128,9 +136,27 @@ export class Batcher<Item, Answer> {
     } catch (error) {
       onFailure(error);
       for (const { resolve } of entries) resolve(unknown);
-    } finally {
-      inTime.abort();
     }
+  }
+
+  /** While calls are under way, one timer at a time for the oldest: all may take equally long. */
+  async #watch(): Promise<void> {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const { clock, unknown } = this.#options;
+    for (;;) {
+      const oldest = [...this.#calls].find(({ cancellation }) => !cancellation.aborted);
+      if (oldest === undefined) break;
+      await clock.sleep(Math.max(1, oldest.answerBy - clock.now()));
+      const now = clock.now();
+      for (const { entries, answerBy, cancellation } of this.#calls) {
+        if (answerBy > now || cancellation.aborted) continue;
+        // The items are answered now, whether or not `send` heeds it. Its later answer is dropped.
+        for (const { resolve } of entries) resolve(unknown);
+        cancellation.abort();
+      }
+    }
+    this.#isWatching = false;
   }
 
   /** All wait equally long, so the first in the queue is always the first that is late. */

@@ -1,4 +1,5 @@
 export * from './batcher.ts';
+export * from './cancellation.ts';
 export * from './clock.ts';
 export * from './command/command-error.ts';
 export * from './command/command-line.ts';

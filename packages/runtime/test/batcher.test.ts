@@ -3,6 +3,7 @@
 // Method: its real code on a clock that the test turns, with a transport that the test answers by hand.
 import t from 'tap';
 import { Batcher, type BatcherOptions } from '../src/batcher.ts';
+import type { Cancellation } from '../src/cancellation.ts';
 import type { Clock } from '../src/clock.ts';
 
 class ManualClock implements Clock {
@@ -38,7 +39,7 @@ interface Call {
   items: number[];
   answer: (answers: string[]) => Promise<void>;
   fail: (error: Error) => Promise<void>;
-  signal: AbortSignal;
+  cancellation: Cancellation;
 }
 
 function build(patch: Partial<BatcherOptions<number, string>> = {}) {
@@ -47,11 +48,11 @@ function build(patch: Partial<BatcherOptions<number, string>> = {}) {
   const failures: unknown[] = [];
   const batcher = new Batcher<number, string>({
     clock,
-    send: (items, signal) =>
+    send: (items, cancellation) =>
       new Promise((resolve, reject) => {
         calls.push({
           items,
-          signal,
+          cancellation,
           answer: async (answers) => {
             resolve(answers);
             await settle();
@@ -172,11 +173,11 @@ await t.test('a call that takes too long is unknown, and is told to end', async 
   const { batcher, clock, call } = build({ callsMax: 1 });
   const [first] = await addInTurns(batcher, [1]);
   await clock.advance(999);
-  t.notOk(call(0).signal.aborted);
+  t.notOk(call(0).cancellation.aborted);
   const next = batcher.add(2);
   await clock.advance(1);
   t.equal(await first, 'unknown');
-  t.ok(call(0).signal.aborted);
+  t.ok(call(0).cancellation.aborted);
   t.equal(batcher.queued, 1, 'a call that has not ended keeps its place: connections stay bounded');
   await call(0).answer(ofCall([1]));
   t.same(call(1).items, [2]);

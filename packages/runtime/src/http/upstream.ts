@@ -1,4 +1,5 @@
 import { Pool } from 'undici';
+import { Cancellation } from '../cancellation.ts';
 
 /**
  * Why a call has no answer. `unreachable`: surely not sent, nothing happened. `unknown`: sent, and the answer
@@ -25,8 +26,8 @@ export interface UpstreamCall {
   body?: unknown;
   headers?: Record<string, string>;
   timeoutMs?: number;
-  /** A signal that ends the call, in place of the time-out's own. */
-  signal?: AbortSignal;
+  /** Ends the call, in place of the time-out. */
+  cancellation?: Cancellation;
 }
 
 export interface UpstreamOptions {
@@ -60,6 +61,10 @@ export class Upstream {
   /** @throws UpstreamError when there is no answer; any HTTP status is an answer. */
   async call(call: UpstreamCall): Promise<UpstreamAnswer> {
     const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
+    const cancellation = call.cancellation ?? new Cancellation();
+    // This bounds the whole call, including the wait for a free connection.
+    const late =
+      call.cancellation === undefined ? setTimeout(() => cancellation.abort(), timeoutMs) : undefined;
     try {
       const response = await this.#pool.request({
         method: call.method,
@@ -70,8 +75,7 @@ export class Upstream {
           ...call.headers,
         },
         body: toPayload(call.body),
-        // This bounds the whole call, including the wait for a free connection.
-        signal: call.signal ?? AbortSignal.timeout(timeoutMs),
+        signal: cancellation,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       });
@@ -81,6 +85,8 @@ export class Upstream {
       const code = error instanceof Error && 'code' in error ? String(error.code) : '';
       const kind = CONNECT_ERRORS.has(code) ? 'unreachable' : 'unknown';
       throw new UpstreamError(kind, `${call.method} ${call.path.split('?', 1)[0] ?? ''}: no answer`, error);
+    } finally {
+      clearTimeout(late);
     }
   }
 

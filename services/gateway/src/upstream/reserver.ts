@@ -1,5 +1,12 @@
 import type { BuyerAnswer, ReserveAnswer, ReserveItem } from '@seckill/contracts';
-import { Batcher, systemClock, UpstreamError, type Logger, type Upstream } from '@seckill/runtime';
+import {
+  Batcher,
+  systemClock,
+  UpstreamError,
+  type Cancellation,
+  type Logger,
+  type Upstream,
+} from '@seckill/runtime';
 import { UNKNOWN_WAIT_SECONDS } from '../rejection-problem.ts';
 import type { UpstreamMetrics } from './metrics.ts';
 import { SaleClocks } from './sale-clocks.ts';
@@ -44,9 +51,9 @@ export function createReserver(deps: ReserverDeps): Reserver {
   const batcher = new Batcher<ReserveItem, BuyerAnswer>({
     ...bounds,
     clock: systemClock,
-    send: (items, signal) => {
+    send: (items, cancellation) => {
       metrics.batchItems.observe(items.length);
-      return callStock(call, items, signal);
+      return callStock(call, items, cancellation);
     },
     overloaded: { outcome: 'overloaded' },
     unknown: { outcome: 'outcome_unknown' },
@@ -70,7 +77,7 @@ export function createReserver(deps: ReserverDeps): Reserver {
 async function callStock(
   { upstream, clocks, patienceMs }: CallDeps,
   items: ReserveItem[],
-  signal: AbortSignal,
+  cancellation: Cancellation,
 ): Promise<BuyerAnswer[]> {
   const startedAt = performance.now();
   const deadlines = () =>
@@ -80,7 +87,7 @@ async function callStock(
     });
   const send = async (places: number[], instants: number[]): Promise<ReserveAnswer[]> => {
     const batch = places.map((place) => ({ ...items[place], deadline: instants[place] ?? 0 }));
-    const answers = await postBatch(upstream, batch, signal);
+    const answers = await postBatch(upstream, batch, cancellation);
     const heardAt = performance.now();
     // What a batch of another length means, the batcher knows.
     for (const [index, answer] of answers.entries()) {
@@ -106,14 +113,14 @@ async function callStock(
 async function postBatch(
   upstream: CallDeps['upstream'],
   items: unknown[],
-  signal: AbortSignal,
+  cancellation: Cancellation,
 ): Promise<ReserveAnswer[]> {
   try {
     const { status, body } = await upstream.call({
       method: 'POST',
       path: '/internal/reservations',
       body: items,
-      signal,
+      cancellation,
     });
     if (status === 200 && Array.isArray(body)) return body as ReserveAnswer[];
     // A refused credential or a malformed batch is our own mistake. We were told before anything was done.
