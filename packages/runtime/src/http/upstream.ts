@@ -64,7 +64,11 @@ export class Upstream {
     const cancellation = call.cancellation ?? new Cancellation();
     // This bounds the whole call, including the wait for a free connection.
     const late =
-      call.cancellation === undefined ? setTimeout(() => cancellation.abort(), timeoutMs) : undefined;
+      call.cancellation === undefined
+        ? setTimeout(() => {
+            cancellation.abort();
+          }, timeoutMs)
+        : undefined;
     try {
       const response = await this.#pool.request({
         method: call.method,
