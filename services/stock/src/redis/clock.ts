@@ -1,10 +1,5 @@
-import type { Connection } from './connection.ts';
+import { toMilliseconds, type Connection } from './connection.ts';
 import { UnservedError, type Connections } from './connections.ts';
-
-/** Redis' TIME in milliseconds since the epoch, as the scripts count it. */
-export function toMilliseconds([seconds, microseconds]: (number | string)[]): number {
-  return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
-}
 
 /**
  * Reads the clock that sets `expiresAt`. Order compares this clock with Postgres' (docs/recovery.md, "Time").

@@ -11,7 +11,6 @@ import {
   type RedisNode,
 } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
-import { toMilliseconds } from './clock.ts';
 import { isAnsweringOthers } from './probe.ts';
 import { defineScripts, RESERVE_SCRIPT } from './scripts.ts';
 
@@ -278,4 +277,9 @@ export interface ConnectionOptions {
 /** ioredis has no class for it. */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Command timed out';
+}
+
+/** Redis' TIME in milliseconds since the epoch, as the scripts count it. */
+export function toMilliseconds([seconds, microseconds]: (number | string)[]): number {
+  return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
 }

@@ -1,5 +1,5 @@
 import { invariant } from '@seckill/runtime';
-import { toMilliseconds } from '../redis/clock.ts';
+import { toMilliseconds } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
 import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
 
