@@ -1,0 +1,139 @@
+// Goal: the client ends with the code of every answer that the contract has, repeats what may be
+// repeated and nothing else, and knows when it is in doubt. Method: a server answers the examples of
+// openapi.json, which the routes wrote, and what is no answer of the API at all; the real system's
+// answers stand in test/client.
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t from 'tap';
+import { createClient, type Client } from '../src/index.ts';
+
+interface Example {
+  value: { code: string; status: number; retryable: boolean };
+}
+interface Operation {
+  operationId: string;
+  responses: Record<string, { content?: Record<string, { examples?: Record<string, Example> }> }>;
+}
+
+const contract = JSON.parse(readFileSync(new URL('../../../openapi.json', import.meta.url), 'utf8')) as {
+  paths: Record<string, Record<string, Operation>>;
+};
+const operations = Object.values(contract.paths).flatMap((methods) => Object.values(methods));
+
+/** Long enough for one repeat after `Retry-After: 1` with its jitter, and for no second one. */
+const options = { deadlineMs: 2_200 };
+const lines = [{ sku: 'a', quantity: 1 }];
+const reserve = (client: Client): Promise<unknown> => client.reserve('s', { lines }, options);
+const CALLS: Record<string, (client: Client) => Promise<unknown>> = {
+  getSale: (client) => client.getSale('s', options),
+  reserve,
+  getOrder: (client) => client.getOrder('o', options),
+  listOrders: async (client) => (await client.listOrders({}, options).next()).value,
+  cancelOrder: (client) => client.cancel('o', options),
+  payOrder: (client) => client.pay('o', options),
+};
+const WRITES = new Set(['reserve', 'cancelOrder', 'payOrder']);
+
+/** What the client makes of a server that always answers so, and the keys of its tries. */
+async function hear(
+  call: (client: Client) => Promise<unknown>,
+  answer: (response: ServerResponse) => void,
+): Promise<{ result: Record<string, unknown>; keys: (string | undefined)[] }> {
+  const keys: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    keys.push(request.headers['idempotency-key'] as string | undefined);
+    answer(response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const result = (await call(createClient({ baseUrl: `http://127.0.0.1:${port}` }))) as Record<
+    string,
+    unknown
+  >;
+  server.closeAllConnections();
+  server.close();
+  return { result, keys };
+}
+
+await t.test('every example of the contract ends with its code, after the tries that may help', async (t) => {
+  for (const [operationId, call] of Object.entries(CALLS)) {
+    const operation = operations.find((one) => one.operationId === operationId);
+    const examples = Object.values(operation?.responses ?? {}).flatMap(({ content }) =>
+      Object.values(content?.['application/problem+json']?.examples ?? {}),
+    );
+    t.ok(examples.length >= 5, `${operationId} has ${examples.length} examples`);
+    const tryAll = examples.map(async ({ value }) => {
+      const { result, keys } = await hear(call, (response) => {
+        response.writeHead(value.status, { 'retry-after': '1', 'content-type': 'application/problem+json' });
+        response.end(JSON.stringify(value));
+      });
+      const name = `${operationId} ${value.code}`;
+      const isWrite = WRITES.has(operationId);
+      const mayHaveActed = value.code === 'outcome_unknown' || value.code === 'internal';
+      t.match(result, { ok: false, code: value.code, status: value.status }, name);
+      t.equal(result['inDoubt'], isWrite && mayHaveActed, `${name}: in doubt`);
+      t.equal(keys.length, value.retryable || (isWrite && mayHaveActed) ? 2 : 1, `${name}: tries`);
+      t.equal(new Set(keys).size, 1, `${name}: one key`);
+      t.equal(keys[0] !== undefined, operationId === 'reserve', `${name}: a key where one is needed`);
+    });
+    await Promise.all(tryAll);
+  }
+});
+
+await t.test('what is no answer of the API is never taken for one', async (t) => {
+  const page = (status: number) => (response: ServerResponse) => {
+    response.writeHead(status, { 'retry-after': '1' }).end('<html>a proxy</html>');
+  };
+  const cases: [string, (response: ServerResponse) => void, object, number][] = [
+    ['408', page(408), { code: 'unexpected_answer', retryable: true, inDoubt: false, status: 408 }, 2],
+    ['429', page(429), { code: 'rate_limited', retryable: true, inDoubt: false }, 2],
+    ['404', page(404), { code: 'unexpected_answer', retryable: false, inDoubt: false }, 1],
+    ['502', page(502), { code: 'outcome_unknown', retryable: true, inDoubt: true, status: 502 }, 2],
+    ['200', page(200), { code: 'outcome_unknown', retryable: true, inDoubt: true }, 2],
+    [
+      'half an answer',
+      (response) => {
+        response.writeHead(201, { 'content-length': 100 }).write('{"id":');
+        setTimeout(() => response.destroy(), 50);
+      },
+      { code: 'outcome_unknown', inDoubt: true },
+      1,
+    ],
+  ];
+  for (const [name, answer, expected, tries] of cases) {
+    const { result, keys } = await hear(reserve, answer);
+    t.match(result, { ok: false, ...expected }, name);
+    t.equal(keys.length, tries, `${name}: tries`);
+  }
+});
+
+await t.test(
+  'an answer that says nothing of the key does not end a doubt, and a definite one does',
+  async (t) => {
+    const problem = (status: number, code: string, retryable: boolean) => (response: ServerResponse) => {
+      response
+        .writeHead(status, { 'retry-after': '1' })
+        .end(JSON.stringify({ type: 'x', status, code, retryable }));
+    };
+    const lost = problem(503, 'outcome_unknown', true);
+    const then = async (second: (response: ServerResponse) => void) => {
+      let tries = 0;
+      const { result } = await hear(reserve, (response) => {
+        tries += 1;
+        (tries === 1 ? lost : second)(response);
+      });
+      return result;
+    };
+    const [busy, signedOut, soldOut] = await Promise.all([
+      then(problem(503, 'overloaded', true)),
+      then(problem(401, 'unauthenticated', false)),
+      then(problem(409, 'sold_out', false)),
+    ]);
+    t.match(busy, { code: 'outcome_unknown', retryable: true, inDoubt: true });
+    t.match(signedOut, { code: 'unauthenticated', retryable: false, inDoubt: true });
+    t.match(soldOut, { code: 'sold_out', inDoubt: false });
+  },
+);
