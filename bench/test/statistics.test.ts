@@ -107,7 +107,7 @@ await t.test(
 );
 
 await t.test(
-  'the figures are the eleven of the table, most of them ratios of medians, judged on the right side',
+  'the figures are the twelve of the table, most of them ratios of medians, judged on the right side',
   async (t) => {
     t.same(
       FIGURES.map(({ name }) => name),
@@ -116,6 +116,7 @@ await t.test(
         'accepted_vs_unbatched',
         'accepted_vs_plain',
         'sold_out_vs_plain',
+        'read_vs_sold_out',
         'p99_vs_plain',
         'script_vs_minimal',
         'intake_vs_accepted',

@@ -41,10 +41,11 @@ const CATCH_UP_POLL_MS = 50;
 
 /**
  * What is past its end may be on its way: after an engine or a process was frozen, expiry and settler begin
- * again within 3 s. What is still there after so many looks is stuck. Looks are counted and not time, because
- * this process may have been frozen too.
+ * again within 3 s. What was watched for longer than that and is still there is stuck. This process may have
+ * been frozen too, so what passes between two looks counts as a second at most.
  */
-const OVERDUE_LOOKS_MAX = 8;
+const OVERDUE_WATCHED_MS = 3_500;
+const OVERDUE_STEP_MS_MAX = 1_000;
 const OVERDUE_PAUSE_MS = 500;
 /** The sums of a large sale take long. Whoever asked waits for 10 s (the gateway). */
 const OVERDUE_MS_MAX = 5_000;
@@ -81,10 +82,13 @@ export class AuditReader {
     const { clock } = this.#deps;
     const deadline = clock.now() + OVERDUE_MS_MAX;
     let reading = await this.#read(saleId);
-    for (let looks = 1; isLate(reading) && looks < OVERDUE_LOOKS_MAX; looks += 1) {
-      if (clock.now() > deadline) return { ...reading, mayBeLate: true };
+    let lookedAt = clock.now();
+    for (let watchedMs = 0; isLate(reading) && watchedMs < OVERDUE_WATCHED_MS;) {
+      if (lookedAt > deadline) return { ...reading, mayBeLate: true };
       await clock.sleep(OVERDUE_PAUSE_MS);
       reading = await this.#read(saleId);
+      watchedMs += Math.min(clock.now() - lookedAt, OVERDUE_STEP_MS_MAX);
+      lookedAt = clock.now();
     }
     return reading;
   }
