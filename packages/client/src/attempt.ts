@@ -6,6 +6,8 @@ export interface Attempt {
   answer?: TransportAnswer;
   /** Why there is none. */
   cause?: unknown;
+  /** Whether the transport had the request: otherwise surely nothing was done. */
+  wasSent?: boolean;
 }
 
 /** Ends after the request's time, or with the caller's signal, even where the transport heeds neither. */
@@ -17,10 +19,13 @@ export function attempt(
 ): Promise<Attempt> {
   return new Promise((resolve) => {
     const controller = typeof AbortController === 'undefined' ? undefined : new AbortController();
+    let hasEnded = false;
+    let wasSent = false;
     const end = (result: Attempt): void => {
+      hasEnded = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
-      resolve(result);
+      resolve({ ...result, wasSent });
     };
     const stop = (): void => {
       end({ cause: signal?.aborted === true ? 'aborted' : `no answer within ${timeoutMs} ms` });
@@ -31,6 +36,9 @@ export function attempt(
     void (async () => {
       try {
         const request = await prepare();
+        // A token that came late must not send what nobody waits for: the caller may have heard "no" since.
+        if (hasEnded) return;
+        wasSent = true;
         end({ answer: await transport(controller ? { ...request, signal: controller.signal } : request) });
       } catch (cause) {
         end({ cause });

@@ -13,6 +13,11 @@ const TIMEOUT_MS = 3_000;
 const TRY_MS = 250;
 /** Where the answer names no `Retry-After`. */
 const UNKNOWN_PAUSE_MS = 2_000;
+/**
+ * A request without an answer acts within this time after it was sent, or never (docs/recovery.md,
+ * "Deadlines"). A repeat that is answered earlier may be overtaken by it.
+ */
+const ACTS_WITHIN_MS = 5_000;
 const PAUSE_MS = 1_000;
 /** Phones ask before the opening when their clock is not exact. */
 const OPENING_PAUSE_MS = 200;
@@ -64,7 +69,8 @@ export function sleep(ms: number, signal?: CancelSignal): Promise<boolean> {
 
 function retryAfterMs(answer: TransportAnswer | undefined): number | undefined {
   const seconds = Number(answer?.header('retry-after') ?? Number.NaN);
-  return seconds >= 0 ? seconds * 1_000 : undefined;
+  // Nothing, and what is no number of seconds, would make a tight loop.
+  return seconds > 0 ? seconds * 1_000 : undefined;
 }
 
 /** @returns ms until the next try; undefined where the answer stands. */
@@ -115,6 +121,7 @@ export async function follow(
   const left = (): number => endsAt - monotonicNow();
   const isAborted = (): boolean => signal?.aborted === true;
   let inDoubt = false;
+  let mayActUntil = Number.NEGATIVE_INFINITY;
   while (!isAborted()) {
     const timeoutMs = Math.max(1, Math.min(TIMEOUT_MS, left()));
     const startedAt = monotonicNow();
@@ -126,9 +133,13 @@ export async function follow(
       if (value !== undefined || answer.status === 304) return { ok: true, value, answer };
     }
     const failure = readFailure(tried);
-    inDoubt = isInDoubt(inDoubt, failure, call);
+    // What was not sent leaves the doubt as it was.
+    if (answer !== undefined || tried.wasSent === true) inDoubt = isInDoubt(inDoubt, failure, call);
+    if (answer === undefined && inDoubt) mayActUntil = startedAt + ACTS_WITHIN_MS;
     if (isAborted()) break;
-    const pause = pauseAfter(failure, answer, call, clock);
+    const wanted = pauseAfter(failure, answer, call, clock);
+    // Whoever heard nothing waits until the request can act no more, so that the next answer is final.
+    const pause = wanted !== undefined && inDoubt ? Math.max(wanted, mayActUntil - monotonicNow()) : wanted;
     if (pause === undefined) return { ...failure, inDoubt };
     // "Surely nothing taken" would be untrue of the earlier try.
     const last: AnyFailure = inDoubt

@@ -64,6 +64,10 @@ export function wxTransport(
 ): Transport {
   return ({ method, url, headers, body, timeoutMs, signal }) =>
     new Promise((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(new Error('nobody waits for the answer'));
+        return;
+      }
       const task = request({
         url,
         method,

@@ -27,10 +27,11 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   compressAnswers(app);
   logRequests(app, deps.metrics);
   refuseUnknownInput(app);
-  await shedLoad(app, { requestsMax: deps.requestsMax, metrics: deps.limitMetrics });
   const admission = await createAdmission(app, deps.admission);
   const admit: Authenticate = (request, reply) => admission.admitAddress(request, reply);
+  // Before load is shed: a page could not read that it is to come back later.
   await allowOrigins(app, deps.allowedOrigins, admit);
+  await shedLoad(app, { requestsMax: deps.requestsMax, metrics: deps.limitMetrics });
   // Guessing routes costs as much as asking for them.
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404) await admit(request, reply);

@@ -1,5 +1,5 @@
 import cors from '@fastify/cors';
-import type { Http } from '@seckill/runtime';
+import { Problem, type Http } from '@seckill/runtime';
 import type { Authenticate } from './deps.ts';
 
 /** What a page may send beyond what every browser sends. */
@@ -42,10 +42,11 @@ export async function allowOrigins(
 ): Promise<void> {
   if (origins.length === 0) return;
   app.addHook('onRequest', async (request, reply) => {
+    if (request.method !== 'OPTIONS') return;
+    await admit(request, reply);
     const { origin, 'access-control-request-method': method } = request.headers;
-    if (request.method === 'OPTIONS' && origin !== undefined && method !== undefined) {
-      await admit(request, reply);
-    }
+    // The plugin would answer any OPTIONS, of any path, as if it were a preflight.
+    if (origin === undefined || method === undefined) throw new Problem('method_not_allowed');
   });
   await app.register(cors, {
     origin: [...origins],
@@ -53,7 +54,5 @@ export async function allowOrigins(
     allowedHeaders: ALLOWED_HEADERS,
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_SECONDS,
-    // What is no preflight takes the way of every request, and is 405 where the path takes no OPTIONS.
-    strictPreflight: false,
   });
 }

@@ -74,6 +74,28 @@ await t.test('preflights count by address', async (t) => {
   t.same(statuses, [204, 204, 429]);
 });
 
+await t.test('an OPTIONS that is no preflight is refused, and counts', async (t) => {
+  const { app } = await start(t, { ALLOWED_ORIGINS: SHOP, RATE_LIMIT_ADDRESS_MAX: '2' });
+  const ask = (headers: Record<string, string>) =>
+    app.inject({ method: 'OPTIONS', url: '/anything', headers });
+  const answers = [await ask({}), await ask({ origin: SHOP }), await ask({})];
+  t.same(
+    answers.map(({ statusCode }) => statusCode),
+    [405, 405, 429],
+  );
+});
+
+await t.test('a page can read that it is to come back later', async (t) => {
+  const { app } = await start(t, { ALLOWED_ORIGINS: SHOP, HTTP_REQUESTS_COUNT_MAX: '1' });
+  const ask = () => app.inject({ url: '/openapi.json', headers: { origin: SHOP } });
+  const answers = await Promise.all([ask(), ask(), ask()]);
+  const shed = answers.filter(({ statusCode }) => statusCode === 503);
+  t.ok(shed.length > 0, 'load was shed');
+  for (const { headers } of shed) {
+    t.match(headers, { 'access-control-allow-origin': SHOP, 'retry-after': /^[1-3]$/ });
+  }
+});
+
 await t.test('the rest of the way is as without', async (t) => {
   const { app } = await start(t, { ALLOWED_ORIGINS: SHOP });
   const headers = { authorization: `Bearer ${await tokenOf('u1')}` };

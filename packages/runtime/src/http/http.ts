@@ -293,7 +293,7 @@ function answerMalformed(
  */
 function pathOf({ rawPacket }: ConnectionError): string {
   const line = rawPacket instanceof Buffer ? rawPacket.subarray(0, 2_048).toString('latin1') : '';
-  return /^[A-Za-z][A-Za-z-]{0,31} (\/[^ ?]*)[^ ]* HTTP\/1\.[01]\r\n/.exec(line)?.[1] ?? '';
+  return /^[A-Za-z][A-Za-z-]{0,31} (\/[^ ?]*)(?:\?[^ ]*)? HTTP\/1\.[01]\r\n/.exec(line)?.[1] ?? '';
 }
 
 function toProblem(error: unknown): Problem {

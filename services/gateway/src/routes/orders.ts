@@ -55,7 +55,10 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
       if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
       const trace = traceOf(request);
       const ended = await order.endOrder(orderId, verb, userId, trace);
-      if (ended !== undefined) return ended;
+      if (ended !== undefined) {
+        deps.recent.forget(orderId);
+        return ended;
+      }
       // This throws `order_not_found`. When it does not, the buyer was promised this order, and its row is on
       // the way.
       await findOrder(deps, { orderId, userId, trace });

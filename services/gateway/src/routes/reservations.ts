@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { CertainRejection } from '../memory/certain-rejection.ts';
 import type { RouteDeps } from '../deps.ts';
+import { KeysUnderWay } from '../upstream/keys-under-way.ts';
 import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
 import { rejectionProblem } from '../rejection-problem.ts';
@@ -14,6 +15,7 @@ const Params = Type.Object({ saleId: SaleId });
 export function reservationRoutes(app: Http, deps: RouteDeps): void {
   const { authenticate, memory, metrics, recent } = deps;
   const prebuilt = new PrebuiltRejections(deps.docsBaseUrl);
+  const underWay = new KeysUnderWay();
 
   /** The answer from memory is the cheapest path (D9): it needs neither stock nor JSON. */
   function rejectFromMemory(request: FastifyRequest, reply: FastifyReply, rejection: CertainRejection) {
@@ -36,12 +38,19 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       const item: ReserveItem = { saleId, userId, idempotencyKey, ...request.body };
       if (traceparent !== undefined) item.traceparent = traceparent;
 
-      const rejection = memory?.answer(item);
+      const waiting = underWay.find(item);
+      const rejection = waiting === undefined ? memory?.answer(item) : undefined;
       if (rejection !== undefined) {
         metrics.reservations.inc({ outcome: rejection.outcome });
         return rejectFromMemory(request, reply, rejection);
       }
-      const answer = await askStock(deps, item);
+      const asked = waiting ?? askStock(deps, item);
+      underWay.add(item, asked);
+      const first = await asked;
+      const answer: BuyerAnswer =
+        waiting !== undefined && first.outcome === 'reserved' && !first.replayed
+          ? { ...first, replayed: true, orderStatus: 'pending' }
+          : first;
       metrics.reservations.inc({ outcome: outcomeLabel(answer) });
       if (answer.outcome === 'reserved') {
         recent.add(answer.reservation);

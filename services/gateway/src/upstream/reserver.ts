@@ -25,6 +25,7 @@ export interface ReserverDeps {
 interface CallDeps {
   upstream: Pick<Upstream, 'call'>;
   clocks: SaleClocks;
+  onFailure: (error: unknown) => void;
   /** How long after its start a call may still take units. */
   patienceMs: number;
 }
@@ -42,8 +43,13 @@ export interface Reserver {
 
 export function createReserver(deps: ReserverDeps): Reserver {
   const { upstream, logger, metrics, ...bounds } = deps;
+  const onFailure = (error: unknown): void => {
+    metrics.batchFailures.inc();
+    logger.warn({ err: error }, 'a batch of reservations failed');
+  };
   const call: CallDeps = {
     upstream,
+    onFailure,
     clocks: new SaleClocks(),
     // The buyer hears `outcome_unknown` then, or has heard it earlier and has waited since, as it asks.
     patienceMs: Math.min(bounds.callMs, UNKNOWN_WAIT_SECONDS * 1_000),
@@ -57,10 +63,7 @@ export function createReserver(deps: ReserverDeps): Reserver {
     },
     overloaded: { outcome: 'overloaded' },
     unknown: { outcome: 'outcome_unknown' },
-    onFailure: (error) => {
-      metrics.batchFailures.inc();
-      logger.warn({ err: error }, 'a batch of reservations failed');
-    },
+    onFailure,
   });
   return {
     reserve: (item) => batcher.add(item),
@@ -75,7 +78,7 @@ export function createReserver(deps: ReserverDeps): Reserver {
  * @throws UpstreamError, and Error for an answer that may have come after the script ran.
  */
 async function callStock(
-  { upstream, clocks, patienceMs }: CallDeps,
+  { upstream, clocks, onFailure, patienceMs }: CallDeps,
   items: ReserveItem[],
   cancellation: Cancellation,
 ): Promise<BuyerAnswer[]> {
@@ -101,7 +104,11 @@ async function callStock(
     (place) => first[place] === 0 && answers[place]?.outcome === 'late',
   );
   if (unasked.length > 0) {
-    const again = await send(unasked, deadlines());
+    // The others have their answers, whatever becomes of these.
+    const again = await send(unasked, deadlines()).catch((error: unknown): ReserveAnswer[] => {
+      onFailure(error);
+      return [];
+    });
     for (const [index, place] of unasked.entries())
       answers[place] = again[index] ?? { outcome: 'outcome_unknown' };
   }

@@ -33,16 +33,15 @@ await t.test('whatever the way and the freezes took, the bound is never above th
         const clocks = new SaleClocks();
         let at = start;
         const truth = (ours: number) => SAID + Math.floor(ours - start);
-        const heard: { at: number; hearMs: number }[] = [];
         for (const { pauseMs, hearMs, isLate, askMs } of steps) {
           const said = truth((at += pauseMs));
           at += hearMs;
           clocks.learn('s', isLate ? late(said) : reserved(said), at);
-          heard.push({ at, hearMs });
           const bound = clocks.earliest('s', at + askMs);
-          // Fresh enough to be kept, whatever was kept before.
+          // The last reading is fresh enough, however old the best one is. Stock would otherwise answer
+          // `sale_unavailable` for half a second in every ten.
           if (bound === undefined) {
-            if (askMs <= 10_000 && heard.every((one) => at + askMs - one.at <= 10_000)) return false;
+            if (askMs <= 10_000) return false;
             continue;
           }
           if (bound > truth(at + askMs)) return false;
