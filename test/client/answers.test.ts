@@ -160,6 +160,11 @@ await t.test('what others or oneself give back is waited for, and the wait is to
   const taken = await holder.reserve('client-rejoin', oneOf('a'));
   if (!taken.ok) return t.fail(taken.code);
   await holder.cancel(taken.value.id);
+  // The cool-down runs from the moment at which Redis has the unit back.
+  await until('the unit is back', async () => {
+    const { body } = await system.send({ path: '/v1/sales/client-rejoin', token: admin });
+    return (body['items'] as { held: number }[])[0]?.held === 0;
+  });
   t.match(await holder.reserve('client-rejoin', oneOf('a'), { onWait }), { ok: true });
   t.ok(told.includes('rejoin_later'));
   t.match(await holder.reserve('client-rejoin', oneOf('a')), {

@@ -19,13 +19,12 @@ export function attempt(
 ): Promise<Attempt> {
   return new Promise((resolve) => {
     const controller = typeof AbortController === 'undefined' ? undefined : new AbortController();
-    let hasEnded = false;
-    let wasSent = false;
+    const state = { hasEnded: false, wasSent: false };
     const end = (result: Attempt): void => {
-      hasEnded = true;
+      state.hasEnded = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
-      resolve({ ...result, wasSent });
+      resolve({ ...result, wasSent: state.wasSent });
     };
     const stop = (): void => {
       end({ cause: signal?.aborted === true ? 'aborted' : `no answer within ${timeoutMs} ms` });
@@ -37,8 +36,8 @@ export function attempt(
       try {
         const request = await prepare();
         // A token that came late must not send what nobody waits for: the caller may have heard "no" since.
-        if (hasEnded) return;
-        wasSent = true;
+        if (state.hasEnded) return;
+        state.wasSent = true;
         end({ answer: await transport(controller ? { ...request, signal: controller.signal } : request) });
       } catch (cause) {
         end({ cause });
