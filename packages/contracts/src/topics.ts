@@ -1,3 +1,5 @@
+import { fnv1a } from './hash.ts';
+
 export interface Topic {
   name: string;
   /**
@@ -12,3 +14,11 @@ export const TOPICS = {
   settlements: { name: 'seckill.settlements', partitions: 12 },
   deadLetters: { name: 'seckill.dead-letters', partitions: 3 },
 } as const satisfies Record<string, Topic>;
+
+/**
+ * The partition of a key. Producers name it themselves instead of leaving it to the client library, because
+ * the acknowledgement has to be checked against the very partitions sent to (D3).
+ */
+export function partitionOf(topic: Topic, key: string): number {
+  return fnv1a(key) % topic.partitions;
+}

@@ -1,4 +1,4 @@
-// Goal: ids and lanes are stable names; method: fixed examples, since a change here orphans stored data.
+// Goal: ids and partitions are stable names; method: fixed examples, since a change here orphans stored data.
 import t from 'tap';
 import { Compile } from 'typebox/compile';
 import {
@@ -9,6 +9,8 @@ import {
   laneOf,
   parseInstant,
   parseReservationId,
+  partitionOf,
+  TOPICS,
 } from '../src/index.ts';
 
 await t.test('a reservation id names its sale and lane and survives the round trip', async (t) => {
@@ -37,9 +39,13 @@ await t.test('hashes match the published FNV-1a vectors', async (t) => {
   t.equal(fnv1a('foobar'), 0xbf9cf968);
 });
 
-await t.test('lanes stay within their count', async (t) => {
-  const lanes = new Set(Array.from({ length: 1_000 }, (_, index) => laneOf(`u${index}`, 3)));
-  t.same([...lanes].sort(), [0, 1, 2]);
+await t.test('lanes and partitions stay within their count and spread', async (t) => {
+  const partitions = new Set<number>();
+  for (let index = 0; index < 1_000; index += 1) {
+    partitions.add(partitionOf(TOPICS.reservations, `sale.0.${index}`));
+    t.ok(laneOf(`u${index}`, 3) < 3);
+  }
+  t.equal(partitions.size, TOPICS.reservations.partitions);
 });
 
 await t.test('an instant with an offset is the same instant in UTC', async (t) => {

@@ -1,5 +1,4 @@
-import { randomInt } from 'node:crypto';
-import { HEADERS, type Topic } from '@seckill/contracts';
+import { HEADERS, partitionOf, type Topic } from '@seckill/contracts';
 import kafkajs, { type Consumer, type Kafka, type Producer } from 'kafkajs';
 import { GroupTakeover, removeMember, type MemberStore } from './group-takeover.ts';
 import type { KafkaSettings } from './kafka-settings.ts';
@@ -75,31 +74,32 @@ type Sender = Pick<Producer, 'send'>;
 /**
  * Publishes with `acks: -1` and not idempotent: kafkajs' idempotent producer can acknowledge a message it
  * lost, while a duplicate is harmless to us. `send()` may resolve without having sent everything after a
- * leader moved. So the answer must name the partition we sent to (D3).
- *
- * All of one publish goes to one partition, and the next publish to the next: a batch costs Kafka a flush and
- * the consumer a fetch, whatever it carries (D53). Nothing relies on where a key is: whoever reads applies a
- * message by its id.
+ * leader moved. So the answer must name every partition we sent to (D3).
  */
 export function createPublisher(producer: Sender): Publisher {
-  // Processes that start together begin at different partitions.
-  let turn = randomInt(1_000_000);
   return {
     async publish(topic, kind, messages) {
       if (messages.length === 0) return;
-      const partition = turn % topic.partitions;
-      turn += 1;
-      const records = messages.map(({ key, value, headers }) => ({
-        key,
-        value,
-        partition,
-        headers: { ...headers, [HEADERS.type]: kind.type, [HEADERS.version]: kind.version },
-      }));
+      const expected = new Set<number>();
+      const records = messages.map(({ key, value, headers }) => {
+        const partition = partitionOf(topic, key);
+        expected.add(partition);
+        return {
+          key,
+          value,
+          partition,
+          headers: { ...headers, [HEADERS.type]: kind.type, [HEADERS.version]: kind.version },
+        };
+      });
       const answer = await producer.send({ topic: topic.name, acks: -1, timeout: 5_000, messages: records });
-      const isConfirmed = answer.some(
-        (one) => one.topicName === topic.name && one.partition === partition && one.errorCode === 0,
-      );
-      if (!isConfirmed) throw new PublishError(`${topic.name}: no confirmation for partition ${partition}`);
+      for (const { topicName, partition, errorCode } of answer) {
+        if (topicName === topic.name && errorCode === 0) expected.delete(partition);
+      }
+      if (expected.size > 0) {
+        throw new PublishError(
+          `${topic.name}: no confirmation for partition ${[...expected].sort((a, b) => a - b).join(', ')}`,
+        );
+      }
     },
   };
 }

@@ -44,8 +44,7 @@ export async function listOrders(
     // What lies behind this page stands on a later one.
     return last === undefined || compareNewestFirst(reservation, last) < 0;
   });
-  // One more than asked tells whether there is another page.
-  const newest = candidates.sort(compareNewestFirst).slice(0, limit + 1);
+  const newest = candidates.sort(compareNewestFirst).slice(0, limit);
   const underWay = await Promise.all(
     newest.map((reservation) => findUnderWay(deps, { reservation, userId, trace })),
   );

@@ -3,7 +3,7 @@
 // Method: real Redis and real Kafka. The one thing wrapped is the real producer's send: to drop a partition
 // from a real answer, or to act between confirmation and trim.
 import { randomBytes } from 'node:crypto';
-import { TOPICS } from '@seckill/contracts';
+import { partitionOf, TOPICS } from '@seckill/contracts';
 import {
   createPublisher,
   createRegistry,
@@ -107,6 +107,7 @@ await t.test(
     t.match(message, {
       reservationId: id,
       key: id,
+      partition: partitionOf(TOPICS.reservations, id),
       lane: 0,
       epoch: 1,
       sequence: 1,
