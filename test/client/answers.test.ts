@@ -162,7 +162,8 @@ await t.test('what others or oneself give back is waited for, and the wait is to
   await holder.cancel(taken.value.id);
   // The cool-down runs from the moment at which Redis has the unit back.
   await until('the unit is back', async () => {
-    const { body } = await system.send({ path: '/v1/sales/client-rejoin', token: admin });
+    const token = await system.token('operator', true);
+    const { body } = await system.send({ path: '/v1/sales/client-rejoin', token });
     return (body['items'] as { held: number }[])[0]?.held === 0;
   });
   t.match(await holder.reserve('client-rejoin', oneOf('a'), { onWait }), { ok: true });
