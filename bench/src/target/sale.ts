@@ -1,9 +1,12 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { formatInstant, type Sale, type SaleInput } from '@seckill/contracts';
 import type { Target } from './target.ts';
 
 export type SaleDraft = Omit<SaleInput, 'id' | 'opensAt' | 'closesAt'>;
 
 const WINDOW_MS = 6 * 3_600_000;
+const CREATE_TRIES_MAX = 5;
+const RETRY_SECONDS_MAX = 5;
 
 /** Creates the sale of one run. @throws Error with the service's answer when it is refused. */
 export async function createSale(
@@ -18,7 +21,8 @@ export async function createSale(
     opensAt: formatInstant(opensAt),
     closesAt: formatInstant(opensAt + WINDOW_MS),
   });
-  // A repeat of the same body is answered alike. A 503 says that stock has not acknowledged the sale yet.
+  // A repeat of the same body is answered alike. A 503 says that stock has not acknowledged the sale yet, or
+  // that a service has just woken and refuses for a second what may have waited.
   for (let attempt = 1; ; attempt += 1) {
     const response = await http.request({
       method: 'POST',
@@ -28,9 +32,11 @@ export async function createSale(
     });
     const text = await response.body.text();
     if (response.statusCode === 201 || response.statusCode === 200) return;
-    if (response.statusCode !== 503 || attempt === 3) {
+    if (response.statusCode !== 503 || attempt === CREATE_TRIES_MAX) {
       throw new Error(`creating ${id}: ${response.statusCode} ${text}`);
     }
+    const seconds = Number(response.headers['retry-after'] ?? 1);
+    await delay(Math.min(seconds, RETRY_SECONDS_MAX) * 1_000);
   }
 }
 
