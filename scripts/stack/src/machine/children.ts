@@ -9,7 +9,7 @@
  * and it follows the parent's thread, not its process.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { atExit } from './cleanup.ts';
@@ -49,7 +49,9 @@ export interface Child {
   stop(): Promise<void>;
 }
 
-const GUARD = '(read -r _ <&3 || kill -s KILL -- -$$) >/dev/null 2>&1 & exec "$@" 3<&-';
+/** `wakeChildren` in the words of a shell stands before the KILL. */
+const GUARD =
+  '(read -r _ <&3 || { read -r children <"/proc/$$/task/$$/children"; kill -s CONT $children; kill -s KILL -- -$$; }) >/dev/null 2>&1 & exec "$@" 3<&-';
 
 const STOP_MS = 5_000;
 
@@ -59,6 +61,23 @@ function signalPid(pid: number, signal: NodeJS.Signals): void {
   } catch (error) {
     // ESRCH means that the group is already gone. macOS answers EPERM for a group that holds only zombies.
     if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
+/**
+ * Lets the child's own children go on, before the child ends. PostgreSQL's processes lead groups of their
+ * own. They end by themselves when they see that their server is gone, and one that somebody froze would stay
+ * for ever. Where there is no /proc (macOS) nothing is done.
+ */
+function wakeChildren(pid: number): void {
+  let children: string;
+  try {
+    children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  } catch {
+    return;
+  }
+  for (const child of children.split(' ').filter((word) => word.trim() !== '')) {
+    signalPid(Number(child), 'SIGCONT');
   }
 }
 
@@ -94,6 +113,7 @@ export function startChild(options: ChildOptions): Promise<Child> {
     if (pid === undefined) return;
     let running = true;
     const forget = atExit(() => {
+      wakeChildren(pid);
       signalPid(-pid, 'SIGKILL');
     });
     const exited = new Promise<Exit>((resolveExit) => {
@@ -107,15 +127,20 @@ export function startChild(options: ChildOptions): Promise<Child> {
       });
     });
     const kill = (signal: NodeJS.Signals): void => {
-      if (running) signalPid(pid, signal);
+      if (!running) return;
+      if (signal === 'SIGKILL') wakeChildren(pid);
+      signalPid(pid, signal);
     };
     const killGroup = (signal: NodeJS.Signals): void => {
-      if (running) signalPid(-pid, signal);
+      if (!running) return;
+      if (signal === 'SIGKILL') wakeChildren(pid);
+      signalPid(-pid, signal);
     };
     const stop = async (): Promise<void> => {
       kill(options.stopSignal ?? 'SIGTERM');
       // A stopped (SIGSTOP) child would never see the signal.
       kill('SIGCONT');
+      wakeChildren(pid);
       const timer = new AbortController();
       const late = sleep(options.stopMs ?? STOP_MS, undefined, { signal: timer.signal }).then(
         () => {

@@ -5,6 +5,7 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readProcess } from '@seckill/runtime';
 import { test } from 'tap';
 import { folderOf } from '../../src/names.ts';
 import { cleanEnv, DIST, foldersOf, killAll, livingOf, start, treeOf, until, untilSays } from '../support.ts';
@@ -108,6 +109,28 @@ await test('SIGKILL of the parent leaves no process, and the next start removes 
   t.match(next.text(), 'left by a stack that was killed');
   t.same(foldersOf(name, folder), []);
 });
+
+for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+  await test(`after ${signal} no frozen process of an engine is left`, async (t) => {
+    const name = nextName();
+    const ran = exec(name, [...TWO, ...STAYS]);
+    const tree = await untilRuns(ran);
+    t.teardown(() => {
+      killAll(tree);
+    });
+    // PostgreSQL's own processes lead sessions of their own, and a frozen one never learns that its server
+    // died.
+    const parts = tree.filter((pid) => readProcess(pid)?.command === 'postgres');
+    const server = parts.find((pid) => parts.some((other) => readProcess(other)?.parent === pid));
+    const frozen = parts.filter((pid) => pid !== server);
+    t.ok(frozen.length >= 3, `${frozen.length} processes`);
+    for (const pid of frozen) process.kill(pid, 'SIGSTOP');
+    ran.child.kill(signal);
+    await ran.exited;
+    await until('all gone', () => livingOf(tree).length === 0, 10_000);
+    t.same(livingOf(tree), []);
+  });
+}
 
 await test('SIGKILL of npm stops everything, though its shell lives on', async (t) => {
   const name = nextName();
