@@ -11,7 +11,7 @@ import {
 import { Problem } from '@seckill/runtime';
 import type { Static } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
-import { findOrder, orderFromHold } from './order-search.ts';
+import { findUnstored, orderFromHold } from './order-search.ts';
 import type { Trace } from '../upstream/trace.ts';
 
 interface Wanted {
@@ -22,60 +22,79 @@ interface Wanted {
   trace: Trace;
 }
 
+/** Of one page, this many orders without a row are looked at together. */
+const LOOKS_TOGETHER = 8;
 /**
- * A page of the caller's orders: the rows, and what this gateway reserved for the caller and is no row yet.
+ * Of all pages. Each look asks order and stock. While Kafka is away every list has orders without a row, and
+ * beyond this number an order is shown as it was told, without a look.
+ */
+const LOOKS_MAX = 200;
+
+/**
+ * Pages of the caller's orders: the rows, and what this gateway reserved for the caller and is no row yet.
  * Rows are asked first. Whatever is not among them is looked for once more by its id, because a row of
  * another status, or of an earlier page, is no row that is on its way.
  */
-export async function listOrders(
-  deps: RouteDeps,
-  { query, queryText, userId, trace }: Wanted,
-): Promise<OrderPage> {
-  const { order, recent } = deps;
-  const page = await order.orders(queryText, userId, trace);
-  for (const { id } of page.data) recent.forget(id);
-  const limit = query.limit === undefined ? LIMITS.ordersPageDefault : Number(query.limit);
-  const after = query.cursor === undefined ? undefined : parseOrderCursor(query.cursor);
-  const last = page.nextCursor === undefined ? undefined : page.data.at(-1);
-  const candidates = recent.of(userId).filter((reservation) => {
-    if (query.saleId !== undefined && reservation.saleId !== query.saleId) return false;
-    if (query.status !== undefined && query.status !== reservation.status) return false;
-    if (after !== undefined && compareNewestFirst(reservation, after) <= 0) return false;
-    // What lies behind this page stands on a later one.
-    return last === undefined || compareNewestFirst(reservation, last) < 0;
-  });
-  const newest = candidates.sort(compareNewestFirst).slice(0, limit);
-  const underWay = await Promise.all(
-    newest.map((reservation) => findUnderWay(deps, { reservation, userId, trace })),
-  );
-  // A row that was stored since the rows were read is on no page, unless it is shown on this one.
-  const isWanted = (one: Order | undefined): one is Order =>
-    one !== undefined && (query.status === undefined || one.status === query.status);
-  const all = [...underWay.filter(isWanted), ...page.data].sort(compareNewestFirst);
-  const data = all.slice(0, limit);
-  const end = data.at(-1);
-  const hasMore = page.nextCursor !== undefined || all.length > limit || candidates.length > limit;
-  return { data, ...(hasMore && end !== undefined ? { nextCursor: formatOrderCursor(end) } : {}) };
-}
+export class OrderList {
+  readonly #deps: RouteDeps;
+  #looks = 0;
 
-/** The order as `GET /v1/orders/:orderId` shows it, or undefined when nothing is there. */
-async function findUnderWay(
-  deps: RouteDeps,
-  { reservation, userId, trace }: { reservation: Reservation; userId: string; trace: Trace },
-): Promise<Order | undefined> {
-  const { id } = reservation;
-  const row = await deps.order.order(id, userId, trace);
-  if (row !== undefined) {
-    deps.recent.forget(id);
-    return row;
+  constructor(deps: RouteDeps) {
+    this.#deps = deps;
   }
-  try {
-    return await findOrder(deps, { orderId: id, userId, trace });
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    // Redis cannot tell now, and the buyer was promised this order.
-    if (error.code !== 'order_not_found') return orderFromHold(reservation);
-    deps.recent.forget(id);
-    return undefined;
+
+  async page({ query, queryText, userId, trace }: Wanted): Promise<OrderPage> {
+    const { order, recent } = this.#deps;
+    const page = await order.orders(queryText, userId, trace);
+    for (const { id } of page.data) recent.forget(id);
+    const limit = query.limit === undefined ? LIMITS.ordersPageDefault : Number(query.limit);
+    const after = query.cursor === undefined ? undefined : parseOrderCursor(query.cursor);
+    const last = page.nextCursor === undefined ? undefined : page.data.at(-1);
+    const candidates = recent.of(userId).filter((reservation) => {
+      if (query.saleId !== undefined && reservation.saleId !== query.saleId) return false;
+      if (query.status !== undefined && query.status !== reservation.status) return false;
+      if (after !== undefined && compareNewestFirst(reservation, after) <= 0) return false;
+      // What lies behind this page stands on a later one.
+      return last === undefined || compareNewestFirst(reservation, last) < 0;
+    });
+    candidates.sort(compareNewestFirst);
+    const underWay: Order[] = [];
+    // One more than asked tells whether there is another page.
+    while (underWay.length <= limit && candidates.length > 0) {
+      const some = candidates.splice(0, LOOKS_TOGETHER);
+      const found = await Promise.all(some.map((reservation) => this.#find(reservation, trace)));
+      for (const one of found) {
+        // A row that was stored since the rows were read is on no page, unless it is shown on this one.
+        const isWanted = query.status === undefined || one?.status === query.status;
+        if (one !== undefined && isWanted) underWay.push(one);
+      }
+    }
+    const all = [...underWay, ...page.data].sort(compareNewestFirst);
+    const data = all.slice(0, limit);
+    const end = data.at(-1);
+    const hasMore = page.nextCursor !== undefined || all.length > limit;
+    return { data, ...(hasMore && end !== undefined ? { nextCursor: formatOrderCursor(end) } : {}) };
+  }
+
+  /** The order as `GET /v1/orders/:orderId` shows it, or undefined when nothing is there. */
+  async #find(reservation: Reservation, trace: Trace): Promise<Order | undefined> {
+    const { order, recent } = this.#deps;
+    const { id, userId } = reservation;
+    if (this.#looks >= LOOKS_MAX) return orderFromHold(reservation);
+    this.#looks += 1;
+    try {
+      const row = await order.order(id, userId, trace);
+      if (row === undefined) return await findUnstored(this.#deps, { orderId: id, userId, trace });
+      recent.forget(id);
+      return row;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      // Redis cannot tell now, and the buyer was promised this order.
+      if (error.code !== 'order_not_found') return orderFromHold(reservation);
+      recent.forget(id);
+      return undefined;
+    } finally {
+      this.#looks -= 1;
+    }
   }
 }

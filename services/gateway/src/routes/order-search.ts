@@ -15,12 +15,17 @@ interface Wanted {
  * @throws Problem `order_not_found`; `order_not_ready` when neither row nor hold is there and Redis cannot
  * tell.
  */
-export async function findOrder(deps: RouteDeps, { orderId, userId, trace }: Wanted): Promise<Order> {
+export async function findOrder(deps: RouteDeps, wanted: Wanted): Promise<Order> {
+  const { orderId, userId, trace } = wanted;
+  if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
+  return (await deps.order.order(orderId, userId, trace)) ?? findUnstored(deps, wanted);
+}
+
+/** Finds the order whose row was not there a moment ago. @throws as findOrder */
+export async function findUnstored(deps: RouteDeps, { orderId, userId, trace }: Wanted): Promise<Order> {
   const { order, stock } = deps;
   const saleId = parseReservationId(orderId)?.saleId;
   if (saleId === undefined) throw new Problem('order_not_found');
-  const stored = await order.order(orderId, userId, trace);
-  if (stored !== undefined) return stored;
   const hold = await stock.hold(orderId, trace);
   if (hold?.userId === userId) return orderFromHold(hold.reservation);
   if (hold !== undefined) throw new Problem('order_not_found');

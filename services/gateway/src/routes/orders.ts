@@ -2,7 +2,7 @@ import { OrdersQuery, parseReservationId } from '@seckill/contracts';
 import { Problem, systemClock, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
-import { listOrders } from './order-list.ts';
+import { OrderList } from './order-list.ts';
 import { findOrder } from './order-search.ts';
 import { traceOf } from '../upstream/trace.ts';
 
@@ -24,6 +24,7 @@ const Params = Type.Object({ orderId: Type.String({ minLength: 1, maxLength: 128
 
 export function orderRoutes(app: Http, deps: RouteDeps): void {
   const { authenticate, order, isSandbox } = deps;
+  const list = new OrderList(deps);
   const owned = { onRequest: authenticate, schema: { params: Params } };
 
   app.get('/v1/orders/:orderId', owned, async (request, reply) => {
@@ -41,7 +42,7 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
       const question = request.url.indexOf('?');
       const queryText = question === -1 ? '' : request.url.slice(question);
       const { userId } = request.identity;
-      return listOrders(deps, { query: request.query, queryText, userId, trace: traceOf(request) });
+      return list.page({ query: request.query, queryText, userId, trace: traceOf(request) });
     },
   );
 
