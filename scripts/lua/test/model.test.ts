@@ -22,6 +22,21 @@ import { campaign } from '@seckill/testing';
 import { Model, priceOf, type ModelControl, type ModelRequest } from './support/model.ts';
 
 const RUNS = campaign({ short: 20, full: 200 });
+const ROUNDS_MAX = 10;
+/** What a campaign that never reached it would say nothing about. */
+const SOMETIMES = [
+  'reserved',
+  'known',
+  'sold_out',
+  'limit_reached',
+  'holds_exceeded',
+  'rejoin_later',
+  'channel_full',
+  'late',
+  'rebuild',
+  'settled',
+  'absent',
+];
 const HISTORY_MAX = 60;
 const CREATED_AT = 1_000;
 /** Eleven days: longer than a history, and shorter than the time since CREATED_AT. */
@@ -295,39 +310,27 @@ await t.test('random histories give the answers and the state of the model', asy
   };
   const outcomes = new Map<string, number>();
   const steps = fc.array(step, { minLength: 1, maxLength: HISTORY_MAX, size: 'max' });
-  await fc.assert(
-    fc.asyncProperty(fc.boolean(), steps, async (hasRejoin, steps) => {
-      const first = { ...initial, hasRejoin };
-      const lane = await openLane(t, toPatch(first), [], redis);
-      const history = new History(lane, new Model(first));
-      for (const [index, taken] of steps.entries()) {
-        const { actual, expected } = await history.take(taken);
-        if (!t.strictSame(actual, expected, `step ${index}: ${JSON.stringify(taken)}`))
-          throw new Error('answers differ');
-        if (!t.strictSame(await readState(redis, lane), history.model.view()))
-          throw new Error('states differ');
-        for (const name of toNames(taken, expected)) outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
-      }
-      await redis.del(...Object.values(lane.keys));
-    }),
-    { numRuns: RUNS, ...seedOf(process.env['SECKILL_SEED']) },
-  );
-  t.comment(JSON.stringify(Object.fromEntries([...outcomes].sort())));
-  for (const name of [
-    'reserved',
-    'known',
-    'sold_out',
-    'limit_reached',
-    'holds_exceeded',
-    'rejoin_later',
-    'channel_full',
-    'late',
-    'rebuild',
-    'settled',
-    'absent',
-  ]) {
-    t.ok((outcomes.get(name) ?? 0) > 0, `${name} came up`);
+  const agree = fc.asyncProperty(fc.boolean(), steps, async (hasRejoin, steps) => {
+    const first = { ...initial, hasRejoin };
+    const lane = await openLane(t, toPatch(first), [], redis);
+    const history = new History(lane, new Model(first));
+    for (const [index, taken] of steps.entries()) {
+      const { actual, expected } = await history.take(taken);
+      if (!t.strictSame(actual, expected, `step ${index}: ${JSON.stringify(taken)}`))
+        throw new Error('answers differ');
+      if (!t.strictSame(await readState(redis, lane), history.model.view())) throw new Error('states differ');
+      for (const name of toNames(taken, expected)) outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
+    }
+    await redis.del(...Object.values(lane.keys));
+  });
+  // A short campaign misses the rarest outcome in about one of ten runs: histories go on until each came up.
+  const missing = (): string[] => SOMETIMES.filter((name) => !outcomes.has(name));
+  const seed = seedOf(process.env['SECKILL_SEED']);
+  for (let round = 0; round === 0 || (round < ROUNDS_MAX && missing().length > 0); round += 1) {
+    await fc.assert(agree, { numRuns: RUNS, ...seed });
   }
+  t.comment(JSON.stringify(Object.fromEntries([...outcomes].sort())));
+  t.same(missing(), [], 'each outcome came up');
   t.equal(makeControl('s', toPatch(initial)).limitPerBuyer, 6);
 });
 
