@@ -6,9 +6,10 @@ import { shareStack } from '../support/stack.ts';
 t.setTimeout(600_000);
 // The tests of all files together: without a plan tap would end where one file is read and no test of it runs
 // yet.
-t.plan(17);
+t.plan(20);
 await shareStack(t, 'client');
 await import('./answers.test.ts');
 await import('./platforms.test.ts');
+await import('./documents.test.ts');
 // The last one leaves services with other variables.
 await import('./faults.test.ts');
