@@ -19,7 +19,7 @@ await t.test('not open yet: the client waits for the opening by the clock of the
   const buyer = makeBuyer(system, 'early');
   const hasty = await buyer.reserve('client-opening', oneOf('a'), { deadlineMs: 1_000 });
   t.match(hasty, { ok: false, code: 'sale_not_open', opensAt, retryable: true, inDoubt: false });
-  // The same machine's clock; of the server's the client knows the second of a \`date\`, so half a second is open.
+  // Both clocks are this machine's. The client has read only the second of a `date`: half a second is open.
   const offMs = buyer.msUntil(opensAt) - (Date.parse(opensAt) - Date.now());
   t.ok(Math.abs(offMs) < 750, `the countdown is ${offMs} ms off`);
   const done = await buyer.reserve('client-opening', oneOf('a'));

@@ -1,7 +1,8 @@
 // Goal: whoever copies what README and docs/http-api.md show gets what they show.
-// Method: the commands of the documents, in their order, in a shell against a real system, and calls for the
-// answers that stand there without a command. Every answer that is printed must then be among those that came,
-// but for ids and instants. `SECKILL_UPDATE_SNAPSHOTS=1` writes the nearest one of today into the documents.
+// Method: the commands of the documents, in their order, in a shell against a real system, and calls for
+// the answers that stand there without a command. Every answer that is printed must then be among those that
+// came, but for ids and instants. `SECKILL_UPDATE_SNAPSHOTS=1` writes the nearest answer of today into the
+// documents.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
