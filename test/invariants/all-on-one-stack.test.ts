@@ -6,7 +6,7 @@ import { shareStack } from '../support/stack.ts';
 t.setTimeout(600_000);
 // The tests of all files together: without a plan tap would end where one file is read and no test of it runs
 // yet.
-t.plan(28);
+t.plan(33);
 await shareStack(t, 'invariants');
 await import('./api.test.ts');
 await import('./settle.test.ts');
@@ -14,3 +14,4 @@ await import('./race.test.ts');
 await import('./hostile-clients.test.ts');
 await import('./fairness.test.ts');
 await import('./order-list.test.ts');
+await import('./sale-list.test.ts');

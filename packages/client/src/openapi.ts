@@ -8,7 +8,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    get?: never;
+    get: operations['listSales'];
     put?: never;
     post: operations['createSale'];
     delete?: never;
@@ -544,6 +544,10 @@ export interface components {
       price: components['schemas']['Price'];
       total: number;
     };
+    SalePage: {
+      data: components['schemas']['Sale'][];
+      nextCursor?: string;
+    };
     Problem: {
       type: string;
       title: string;
@@ -604,6 +608,91 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+  listSales: {
+    parameters: {
+      query?: {
+        state?: 'open' | 'scheduled' | 'paused' | 'closed';
+        channelId?: string;
+        limit?: string;
+        cursor?: string;
+      };
+      header?: {
+        'If-None-Match'?: string;
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: {
+          ETag: components['headers']['ETag'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['SalePage'];
+        };
+      };
+      304: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_unavailable' | 'overloaded';
+          };
+        };
+      };
+    };
+  };
   createSale: {
     parameters: {
       query?: never;

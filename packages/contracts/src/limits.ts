@@ -22,6 +22,7 @@ export const LIMITS = {
   holdsPerBuyerMax: 1_000_000,
   rejoinSecondsMax: 86_400,
   ordersPageDefault: 20,
+  salesPageDefault: 20,
   /** Bytes of a request body; a sale with 1,000 channels needs more than a reservation. */
   bodyBytesMax: 16_384,
   saleBodyBytesMax: 1_048_576,

@@ -10,6 +10,7 @@ import { SaleMemory } from './memory/sale-memory.ts';
 import { startStateFeeds } from './memory/state-feeds.ts';
 import { createMetrics } from './metrics.ts';
 import { createSaleReadMetrics } from './sales/metrics.ts';
+import { SaleList } from './sales/sale-list.ts';
 import { SaleReader } from './sales/sale-reader.ts';
 import { createUpstreamMetrics } from './upstream/metrics.ts';
 import { createOrderClient } from './upstream/order-client.ts';
@@ -30,6 +31,13 @@ export function startApi(deps: GatewayDeps): ApiDeps {
   const order = createOrderClient(connect(deps, 'order', config.orderConnections));
   const memory = config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, stock) };
   const limitMetrics = createLimitMetrics(registry);
+  const saleReader = new SaleReader({
+    order,
+    stock,
+    ...memory,
+    now: () => performance.now(),
+    metrics: createSaleReadMetrics(registry),
+  });
   return {
     logger,
     isReady: () => lifecycle.isReady,
@@ -51,13 +59,8 @@ export function startApi(deps: GatewayDeps): ApiDeps {
     recent: new RecentReservations(),
     stock,
     order,
-    saleReader: new SaleReader({
-      order,
-      stock,
-      ...memory,
-      now: () => performance.now(),
-      metrics: createSaleReadMetrics(registry),
-    }),
+    saleReader,
+    saleList: new SaleList({ order, reader: saleReader, now: () => performance.now() }),
     metrics: createMetrics(registry),
   };
 }

@@ -17,6 +17,7 @@ const ALLOWED_HEADERS = [
 /** What a page may read of an answer beyond what every page may. */
 const EXPOSED_HEADERS = [
   'content-language',
+  'date',
   'etag',
   'idempotent-replayed',
   'location',

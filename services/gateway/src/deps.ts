@@ -8,6 +8,7 @@ import type { LimitMetrics } from './limits/metrics.ts';
 import type { RecentReservations } from './memory/recent-reservations.ts';
 import type { SaleMemory } from './memory/sale-memory.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import type { SaleList } from './sales/sale-list.ts';
 import type { SaleReader } from './sales/sale-reader.ts';
 import type { OrderClient } from './upstream/order-client.ts';
 import type { Reserver } from './upstream/reserver.ts';
@@ -49,6 +50,7 @@ export interface ApiDeps {
   stock: StockClient;
   order: OrderClient;
   saleReader: SaleReader;
+  saleList: SaleList;
   metrics: GatewayMetrics;
 }
 

@@ -46,7 +46,7 @@ await t.test('an allowed origin may ask and read', async (t) => {
   t.equal(problem.statusCode, 401);
   t.match(problem.headers, {
     'access-control-allow-origin': SHOP,
-    'access-control-expose-headers': /idempotent-replayed.*retry-after/,
+    'access-control-expose-headers': /date, etag, idempotent-replayed, location, order-status.*retry-after/,
     vary: /Origin.*accept-language/,
   });
   t.notOk(problem.headers['access-control-allow-credentials']);

@@ -13,6 +13,7 @@ import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
 import { ControlSync, CONTROL_SYNC_CONCURRENCY } from './sales/control-sync.ts';
 import { createSalesMetrics, type SalesMetrics } from './sales/metrics.ts';
 import { storeRestock } from './sales/restock-store.ts';
+import { SaleList } from './sales/sale-list.ts';
 import { SaleStore } from './sales/sale-store.ts';
 import { Sales } from './sales/sales.ts';
 import { createStockClient, type StockClient } from './stock-client.ts';
@@ -79,6 +80,7 @@ export function assembleApi(deps: ApiDeps): Api {
   });
   return {
     sales,
+    saleList: new SaleList(pool),
     recovery: new Recovery({ pool, store, clock: systemClock }),
     ledger: new LedgerReader(pool, { graceMs }),
     orders: new Orders({ pool, wake, logger, metrics }),

@@ -16,10 +16,12 @@ import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { ordersRoutes } from './routes/orders.ts';
 import { paymentsRoutes } from './routes/payments.ts';
 import { salesRoutes } from './routes/sales.ts';
+import type { SaleList } from './sales/sale-list.ts';
 import type { Sales } from './sales/sales.ts';
 
 export interface Api {
   sales: Sales;
+  saleList: SaleList;
   recovery: Recovery;
   ledger: LedgerReader;
   orders: Orders;
@@ -41,12 +43,12 @@ export interface AppDeps {
 export function createApp({ logger, isReady, tokens, api }: AppDeps): Http {
   const app = createHttp({ logger, isReady });
   if (api === undefined) return app;
-  const { sales, recovery, ledger, orders, notices, refunds, isSandbox } = api;
+  const { sales, saleList, recovery, ledger, orders, notices, refunds, isSandbox } = api;
 
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['gateway']));
     scope.setErrorHandler(translate);
-    salesRoutes(scope, sales);
+    salesRoutes(scope, sales, saleList);
     ordersRoutes(scope, orders, isSandbox);
     paymentsRoutes(scope, { notices, refunds });
   });

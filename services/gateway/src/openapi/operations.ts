@@ -12,6 +12,7 @@ import {
   RESERVE_OUTCOMES,
   Sale,
   SaleChannels,
+  SalePage,
   type ProblemCode,
 } from '@seckill/contracts';
 import type { TSchema } from 'typebox';
@@ -74,6 +75,21 @@ export const OPERATIONS: Record<string, Operation> = {
     who: 'operator',
     answers: { 201: sale('The sale is made.'), 200: sale('The sale was there, with the same body.') },
     problems: ['sale_exists', 'sale_unavailable', 'outcome_unknown'],
+  },
+  'GET /v1/sales': {
+    id: 'listSales',
+    tag: 'Sales',
+    summary: 'List the sales',
+    description:
+      'Open ones first, then scheduled ones, both by `opensAt`, then the rest. A token that is sent must be good; ' +
+      'operators get all fields.',
+    who: 'all',
+    headers: ['If-None-Match'],
+    answers: {
+      200: { description: 'A page.', schema: SalePage, headers: ['ETag'] },
+      304: { description: 'The page is as the reader has it.' },
+    },
+    problems: ['unauthenticated', 'sale_unavailable'],
   },
   'GET /v1/sales/:saleId': {
     id: 'getSale',

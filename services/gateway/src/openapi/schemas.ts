@@ -26,6 +26,7 @@ const NAMED: Record<string, TSchema> = {
   SaleInput: contracts.SaleInput,
   SaleItem: contracts.SaleItem,
   SaleItemInput: contracts.SaleItemInput,
+  SalePage: contracts.SalePage,
 };
 
 type Json = Record<string, unknown>;

@@ -4,6 +4,7 @@ import {
   RestockRequest,
   SaleId,
   SaleInput,
+  SalesQuery,
   Sku,
   type SaleRecord,
 } from '@seckill/contracts';
@@ -12,6 +13,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { acceptsGzip, COMPRESSED_FROM_LENGTH } from '../compression.ts';
 import type { RouteDeps } from '../deps.ts';
+import type { SalePageText } from '../sales/sale-list.ts';
 import type { SaleAnswer } from '../sales/sale-reading.ts';
 import { matchesEtag } from '../sales/sale-view.ts';
 import type { Steering } from '../upstream/order-client.ts';
@@ -24,11 +26,12 @@ const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
 const ReadQuery = Type.Object({ channel: Type.Optional(ChannelId) }, { additionalProperties: false });
 
 export function saleRoutes(app: Http, deps: RouteDeps): void {
-  const { authenticateAdmin, order, saleReader } = deps;
+  const { authenticateAdmin, order, saleReader, saleList } = deps;
 
   /** Answers an operator who changed the sale. Order has just told what it is now. */
   async function sendChanged(request: FastifyRequest, reply: FastifyReply, record: SaleRecord) {
     saleReader.forget(record.definition.id);
+    saleList.forget();
     const reading = await saleReader.askState(record, traceOf(request));
     return sendSale(request, reply, reading.operatorAnswer());
   }
@@ -40,6 +43,19 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
       const { isNew, record } = await order.createSale(request.body, traceOf(request));
       reply.code(isNew ? 201 : 200);
       return sendChanged(request, reply, record);
+    },
+  );
+
+  app.get(
+    '/v1/sales',
+    { onRequest: deps.admit, schema: { querystring: SalesQuery }, config: { isPolled: true } },
+    async (request, reply) => {
+      const isAdmin = await readsAsAdmin(deps, request.headers.authorization);
+      const trace = traceOf(request);
+      const read = isAdmin
+        ? saleList.readAsOperator(request.query, trace)
+        : saleList.read(request.query, trace);
+      return sendPage(request, reply, await read);
     },
   );
 
@@ -93,18 +109,32 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
   );
 }
 
-/** Sends text that is there already. A reader who has it is told so. */
-function sendSale(request: FastifyRequest, reply: FastifyReply, { etag, head, tail }: SaleAnswer) {
+/** A reader who has it already is told so. @returns whether that was so */
+function sendUnchanged(request: FastifyRequest, reply: FastifyReply, etag: string): boolean {
   reply.header('etag', etag).header('cache-control', 'no-cache');
   addVary(reply, 'authorization');
   addVary(reply, 'accept-encoding');
   if (request.method === 'GET' && matchesEtag(request.headers['if-none-match'], etag)) {
-    return reply.code(304).send();
+    reply.code(304).send();
+    return true;
   }
   reply.header('content-type', 'application/json; charset=utf-8');
+  return false;
+}
+
+/** Sends text that is there already. */
+function sendSale(request: FastifyRequest, reply: FastifyReply, { etag, head, tail }: SaleAnswer) {
+  if (sendUnchanged(request, reply, etag)) return reply;
   const isLong = head.text.length + tail.length >= COMPRESSED_FROM_LENGTH;
   if (!isLong || !acceptsGzip(request.headers['accept-encoding'])) return reply.send(head.with(tail));
   return reply.header('content-encoding', 'gzip').send(head.gzippedWith(tail));
+}
+
+async function sendPage(request: FastifyRequest, reply: FastifyReply, page: SalePageText) {
+  if (sendUnchanged(request, reply, page.etag)) return reply;
+  const isLong = page.text.length >= COMPRESSED_FROM_LENGTH;
+  if (!isLong || !acceptsGzip(request.headers['accept-encoding'])) return reply.send(page.text);
+  return reply.header('content-encoding', 'gzip').send(await page.gzipped());
 }
 
 /**

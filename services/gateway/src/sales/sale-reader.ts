@@ -89,6 +89,20 @@ export class SaleReader {
     return this.askState(await this.#deps.order.sale(saleId, trace), trace);
   }
 
+  /**
+   * What order has just told, with the counts of the memory or else of stock. @throws Problem as
+   * `askState`
+   */
+  async readingOf(record: SaleRecord, trace: Trace): Promise<SaleReading> {
+    const fresh = this.#deps.memory?.fresh(record.definition.id);
+    const isKnown = fresh?.state.gate === 'open' && fresh.state.version === record.version;
+    if (!isKnown || record.retired !== undefined) return this.askState(record, trace);
+    const { state: announcement, bounds } = fresh;
+    const isEdge = windowPart(announcement, bounds) === undefined;
+    const state = isEdge ? undefined : toStockState(announcement, record, bounds.earliest);
+    return state === undefined ? this.askState(record, trace) : new SaleReading(record, state);
+  }
+
   /** Asks stock alone: order has just told the rest. @throws Problem `sale_unavailable` as `ask` */
   async askState(record: SaleRecord, trace: Trace): Promise<SaleReading> {
     const state = retiredState(record) ?? (await this.#deps.stock.state(record.definition.id, trace));

@@ -1,5 +1,11 @@
-import { formatInstant, type SaleChannels, type SaleRecord, type StockState } from '@seckill/contracts';
-import { viewChannel, viewSale } from './sale-view.ts';
+import {
+  formatInstant,
+  type SaleChannels,
+  type SaleRecord,
+  type SaleState,
+  type StockState,
+} from '@seckill/contracts';
+import { saleState, viewChannel, viewSale } from './sale-view.ts';
 import { TextHead } from './text-head.ts';
 
 /** An answer as text. Its tag is of everything but the clock. */
@@ -18,6 +24,10 @@ export class SaleReading {
   constructor(record: SaleRecord, state: StockState) {
     this.record = record;
     this.state = state;
+  }
+
+  get shownState(): SaleState {
+    return saleState(this.state);
   }
 
   /**

@@ -66,7 +66,7 @@ export function retiredState({ definition, version, retired }: SaleRecord): Stoc
  * Judges the sale as reserve.lua would now. The window goes by Redis' clock. A sale that is over is closed
  * even if it was paused.
  */
-function saleState(stock: StockState): SaleState {
+export function saleState(stock: StockState): SaleState {
   if (stock.gate !== 'open') return 'loading';
   if (stock.state === 'closed' || stock.now >= stock.closesAt) return 'closed';
   if (stock.state === 'paused') return 'paused';

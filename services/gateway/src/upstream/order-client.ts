@@ -10,6 +10,7 @@ import type {
   RefundPage,
   SaleInput,
   SaleRecord,
+  SaleRecordPage,
 } from '@seckill/contracts';
 import {
   Problem,
@@ -41,6 +42,7 @@ export interface Steering {
 export interface OrderClient {
   createSale(input: SaleInput, trace: Trace): Promise<{ isNew: boolean; record: SaleRecord }>;
   sale(saleId: string, trace: Trace): Promise<SaleRecord>;
+  sales(query: string, trace: Trace): Promise<SaleRecordPage>;
   controlSale(saleId: string, verb: SaleVerb, steering: Steering, trace: Trace): Promise<SaleRecord>;
   restock(restock: Restock, steering: Steering, trace: Trace): Promise<SaleRecord>;
   /** Undefined when order knows no such order of this user. */
@@ -114,6 +116,9 @@ export function createOrderClient(upstream: Upstream): OrderClient {
     },
     async sale(saleId, trace) {
       return expectBody(await call({ method: 'GET', path: salePath(saleId) }, trace)) as SaleRecord;
+    },
+    async sales(query, trace) {
+      return expectBody(await call({ method: 'GET', path: `/v1/sales${query}` }, trace)) as SaleRecordPage;
     },
     async controlSale(saleId, verb, steering, trace) {
       const path = `${salePath(saleId)}/${verb}`;

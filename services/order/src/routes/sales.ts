@@ -4,6 +4,7 @@ import {
   RestockRequest,
   SaleId,
   SaleInput,
+  SalesQuery,
   Sku,
   type ControlVerb,
 } from '@seckill/contracts';
@@ -11,11 +12,16 @@ import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { refuse } from '../sales/sale-definition.ts';
+import type { SaleList } from '../sales/sale-list.ts';
 import type { Sales } from '../sales/sales.ts';
 import type { Steering } from '../sales/steering.ts';
 
 const SaleParams = Type.Object({ saleId: SaleId });
 const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
+const ListQuery = Type.Object(
+  { ...SalesQuery.properties, channels: Type.Optional(Type.Literal('all')) },
+  { additionalProperties: false },
+);
 const idempotencyKey = Compile(IdempotencyKey);
 
 const VERBS: { path: string; state: ControlVerb }[] = [
@@ -40,7 +46,7 @@ function readSteering(headers: Record<string, string | string[] | undefined>): S
 }
 
 /** For the gateway, which has checked who is an admin. */
-export function salesRoutes(app: Http, sales: Sales): void {
+export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
   app.post(
     '/v1/sales',
     { bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
@@ -49,6 +55,15 @@ export function salesRoutes(app: Http, sales: Sales): void {
       return reply.code(isNew ? 201 : 200).send(record);
     },
   );
+
+  app.get('/v1/sales', { schema: { querystring: ListQuery } }, async ({ query }) => {
+    const { limit, channels, ...wanted } = query;
+    return saleList.read({
+      ...wanted,
+      ...(limit === undefined ? {} : { limit: Number(limit) }),
+      hasAllChannels: channels === 'all',
+    });
+  });
 
   app.get('/v1/clock', async () => ({ now: await sales.readNow() }));
 

@@ -119,7 +119,7 @@ export class SaleStore {
          SELECT id, state, version, closes_at <= clock_timestamp() AS is_over, ${inTime('$4')} AS is_in_time
          FROM locked),
        changed AS (
-         UPDATE sales SET state = $2, version = judged.version + 1 FROM judged
+         UPDATE sales SET state = $2, state_at = clock_timestamp(), version = judged.version + 1 FROM judged
          WHERE sales.id = judged.id AND judged.state <> $2 AND judged.state <> 'closed'
            AND ($2 = 'closed' OR NOT is_over) AND ($3::bigint IS NULL OR judged.version = $3) AND is_in_time
          RETURNING sales.id)
