@@ -111,6 +111,24 @@ export const Sale = Type.Object({
 });
 export type Sale = Static<typeof Sale>;
 
+/** What changes while a sale sells: the data of the event `counts`. */
+export const SaleCounts = Type.Object({
+  state: SaleState,
+  version: Type.Integer(),
+  items: Type.Array(
+    Type.Object({
+      sku: Sku,
+      total: Type.Integer(),
+      available: Type.Integer(),
+      held: Type.Integer(),
+      paid: Type.Integer(),
+      soldOut: SoldOut,
+    }),
+  ),
+  serverTime: Instant,
+});
+export type SaleCounts = Static<typeof SaleCounts>;
+
 /** Answer of `GET /v1/sales/:saleId/channels`, without what is for operators only. */
 export const SaleChannels = Type.Object({ channels: Type.Array(SaleChannelInput) });
 export type SaleChannels = Static<typeof SaleChannels>;

@@ -1,5 +1,7 @@
 import { createRedis, Upstream, type RedisAddress } from '@seckill/runtime';
 import type { ApiDeps, GatewayDeps } from './deps.ts';
+import { createEventMetrics } from './events/metrics.ts';
+import { SaleEvents } from './events/sale-events.ts';
 import { createIdentifier } from './identity/identity.ts';
 import { createSignatureVerifier } from './identity/signature.ts';
 import type { AdmissionDeps } from './limits/admission.ts';
@@ -60,6 +62,15 @@ export function startApi(deps: GatewayDeps): ApiDeps {
     stock,
     order,
     saleReader,
+    events: new SaleEvents({
+      reader: saleReader,
+      isReady: () => lifecycle.isReady,
+      now: () => performance.now(),
+      listenersMax: config.listenersMax,
+      addressListenersMax: config.addressListenersMax,
+      metrics: createEventMetrics(registry),
+      logger,
+    }),
     saleList: new SaleList({ order, reader: saleReader, now: () => performance.now() }),
     metrics: createMetrics(registry),
   };

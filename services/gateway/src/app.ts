@@ -12,6 +12,7 @@ import { contractRoutes } from './routes/contract.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
+import { saleEventsRoute } from './routes/sale-events.ts';
 import { saleRoutes } from './routes/sales.ts';
 import { refuseUnknownInput } from './routes/strict-input.ts';
 import { shedLoad } from './limits/shedding.ts';
@@ -57,6 +58,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   const routeDeps: RouteDeps = { ...deps, authenticate, authenticateAdmin, admit };
 
   saleRoutes(app, routeDeps);
+  saleEventsRoute(app, routeDeps);
   auditRoute(app, routeDeps);
   reservationRoutes(app, routeDeps);
   orderRoutes(app, routeDeps);

@@ -35,6 +35,9 @@ export interface Config {
   /** The Redis that counts for all gateways together. When absent, each gateway counts by itself. */
   rateLimitRedisUrl: string | undefined;
   requestsMax: number;
+  /** Listeners to events of sales, of this process and of one address. */
+  listenersMax: number;
+  addressListenersMax: number;
   drainMs: number;
   /** A call to stock answers in a few milliseconds. A longer one is told to the buyer as unknown. */
   stockTimeoutMs: number;
@@ -80,6 +83,12 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     // A process answers some thousands of requests a second, so this many are about a second of work. Whoever
     // stands further back would be refused for the wait (RESERVE_WAIT_MS).
     requestsMax: reader.integer('HTTP_REQUESTS_COUNT_MAX', { default: 10_000, min: 1, max: 1_000_000 }),
+    listenersMax: reader.integer('EVENTS_LISTENERS_COUNT_MAX', { default: 10_000, min: 0, max: 1_000_000 }),
+    addressListenersMax: reader.integer('EVENTS_ADDRESS_LISTENERS_COUNT_MAX', {
+      default: 1_000,
+      min: 1,
+      max: 1_000_000,
+    }),
     // Balancers need a few seconds to learn that a pod leaves.
     drainMs: reader.integer('DRAIN_MS', { default: 5_000, min: 0, max: 60_000 }),
     docsBaseUrl: reader.optional('DOCS_BASE_URL') ?? '',

@@ -1,6 +1,7 @@
 import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from './config.ts';
+import type { SaleEvents } from './events/sale-events.ts';
 import type { Identifier } from './identity/identity.ts';
 import type { SignatureVerifier } from './identity/signature.ts';
 import type { AdmissionDeps } from './limits/admission.ts';
@@ -51,6 +52,7 @@ export interface ApiDeps {
   order: OrderClient;
   saleReader: SaleReader;
   saleList: SaleList;
+  events: SaleEvents;
   metrics: GatewayMetrics;
 }
 

@@ -12,6 +12,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Pages ask this again and again, so its good answers are as many as rejections. */
     isPolled?: boolean;
+    /** The answer goes on for as long as the reader likes: its length tells nothing. */
+    isStream?: boolean;
   }
 }
 
@@ -26,7 +28,9 @@ export function logRequests(app: Http, metrics: Pick<GatewayMetrics, 'requestSec
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { statusCode: status, elapsedTime: ms } = reply;
-    metrics.requestSeconds.observe({ method: request.method, route, status: String(status) }, ms / 1_000);
+    const isStream = request.routeOptions.config.isStream === true && status === 200;
+    if (!isStream)
+      metrics.requestSeconds.observe({ method: request.method, route, status: String(status) }, ms / 1_000);
     const line = { method: request.method, route, status, ms: Math.round(ms) };
     const isRejection = status >= 400 && status !== 500;
     const isOneOfMany = isRejection || (status < 400 && request.routeOptions.config.isPolled === true);

@@ -61,10 +61,7 @@ export async function createAdmission(app: Http, deps: AdmissionDeps): Promise<A
     return { name, max, local: local(params), shared: shared?.(params) };
   };
   const user = scope('user', deps.userMax, (request) => request.identity.userId);
-  const address = scope('address', deps.addressMax, (request) => {
-    // The client left before it was counted: a client that reset its connection has no address any more.
-    return request.socket.remoteAddress === undefined ? 'gone' : rateLimit.normalizeIP(request.ip);
-  });
+  const address = scope('address', deps.addressMax, addressOf);
   const policy = [user, address]
     .map(({ name, max }) => `"${name}";q=${max};w=${WINDOW_MS / 1_000}`)
     .join(', ');
@@ -101,6 +98,11 @@ export async function createAdmission(app: Http, deps: AdmissionDeps): Promise<A
     admitUser: (request, reply) => admit(user, request, reply),
     admitAddress: (request, reply) => admit(address, request, reply),
   };
+}
+
+/** Of IPv6 its /64. A client that reset its connection before it was counted has no address any more. */
+export function addressOf(request: FastifyRequest): string {
+  return request.socket.remoteAddress === undefined ? 'gone' : rateLimit.normalizeIP(request.ip);
 }
 
 type StoreOptions = Pick<NonNullable<Parameters<typeof rateLimit>[1]>, 'store' | 'redis' | 'nameSpace'>;

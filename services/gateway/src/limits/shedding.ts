@@ -11,6 +11,16 @@ export interface SheddingDeps {
   metrics: Pick<LimitMetrics, 'shed' | 'inFlight'>;
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /**
+     * Gives back the place among the requests in flight, for an answer that goes on for as long as it
+     * likes.
+     */
+    leavePlace?: () => void;
+  }
+}
+
 /**
  * Mean delay over a second. The bound on requests acts at once. This bound acts when requests are few and
  * dear.
@@ -25,6 +35,7 @@ const JITTER_SECONDS = 2;
  * is served soon.
  */
 export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps): Promise<void> {
+  app.decorateRequest('leavePlace');
   let inFlight = 0;
   const overloaded = (reason: 'requests' | 'event_loop'): Problem => {
     metrics.shed.inc({ reason });
@@ -45,7 +56,7 @@ export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps
     return releases;
   }
 
-  function takePlace(socket: Socket, response: ServerResponse): void {
+  function takePlace(socket: Socket, response: ServerResponse): () => void {
     const releases = releasesOf.get(socket) ?? watch(socket);
     const release = (): void => {
       if (!releases.delete(release)) return;
@@ -57,12 +68,13 @@ export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps
     metrics.inFlight.set(inFlight);
     // The place is also given back when the client has gone before the answer.
     response.once('close', release);
+    return release;
   }
 
   app.addHook('onRequest', async (request, reply) => {
     if (isHealthRoute(request)) return;
     if (inFlight >= requestsMax) throw overloaded('requests');
-    takePlace(request.raw.socket, reply.raw);
+    request.leavePlace = takePlace(request.raw.socket, reply.raw);
   });
   await app.register(underPressure, {
     maxEventLoopDelay: LOOP_DELAY_MS_MAX,

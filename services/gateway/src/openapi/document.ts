@@ -51,6 +51,10 @@ const HEADERS: Record<string, { description: string; schema: Json; required?: bo
     schema: { type: 'string', pattern: '^"[1-9][0-9]{0,14}"$' },
   },
   'If-None-Match': { description: 'The `ETag` that the reader has.', schema: { type: 'string' } },
+  'Last-Event-ID': {
+    description: 'The `id` of the last event that the reader has.',
+    schema: { type: 'string' },
+  },
   'webhook-id': {
     description: 'Names the message.',
     required: true,
@@ -202,20 +206,22 @@ function parametersOf(place: 'path' | 'query', schema: TSchema | undefined): Jso
 
 function answersOf({ answers }: Operation): Json {
   return Object.fromEntries(
-    Object.entries(answers).map(([status, { description, schema, headers = [] }]) => [
-      status,
-      {
-        description,
-        ...(headers.length === 0
-          ? {}
-          : {
-              headers: Object.fromEntries(
-                headers.map((name) => [name, { $ref: `#/components/headers/${name}` }]),
-              ),
-            }),
-        ...(schema === undefined ? {} : { content: { 'application/json': { schema: toReference(schema) } } }),
-      },
-    ]),
+    Object.entries(answers).map(
+      ([status, { description, schema, mediaType = 'application/json', headers = [] }]) => [
+        status,
+        {
+          description,
+          ...(headers.length === 0
+            ? {}
+            : {
+                headers: Object.fromEntries(
+                  headers.map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+                ),
+              }),
+          ...(schema === undefined ? {} : { content: { [mediaType]: { schema: toReference(schema) } } }),
+        },
+      ],
+    ),
   );
 }
 

@@ -15,7 +15,7 @@ import {
   SalePage,
   type ProblemCode,
 } from '@seckill/contracts';
-import type { TSchema } from 'typebox';
+import { Type, type TSchema } from 'typebox';
 
 type Header =
   | 'ETag'
@@ -23,6 +23,7 @@ type Header =
   | 'Idempotent-Replayed'
   | 'If-Match'
   | 'If-None-Match'
+  | 'Last-Event-ID'
   | 'webhook-id'
   | 'webhook-timestamp'
   | 'webhook-signature';
@@ -40,7 +41,10 @@ export interface Operation {
   /** The body, where the route reads it byte by byte. */
   body?: TSchema;
   /** Answers that are no problem, by status. */
-  answers: Record<number, { description: string; schema?: TSchema; headers?: readonly Header[] }>;
+  answers: Record<
+    number,
+    { description: string; schema?: TSchema; mediaType?: string; headers?: readonly Header[] }
+  >;
   /** The codes of the call's own; `COMMON_PROBLEMS` come on top. */
   problems: readonly ProblemCode[];
   /** Exists only where the gateway runs with this setting. */
@@ -118,6 +122,21 @@ export const OPERATIONS: Record<string, Operation> = {
       304: { description: 'The list is as the reader has it.' },
     },
     problems: ['sale_not_found', 'sale_unavailable'],
+  },
+  'GET /v1/sales/:saleId/events': {
+    id: 'watchSale',
+    tag: 'Sales',
+    summary: 'Hear what becomes of a sale',
+    description:
+      'Server-Sent Events, at most four a second. `sale` comes first and when an operator changed the sale, and its data is a ' +
+      '`Sale`; `counts` comes when counts or state change, and its data is a `SaleCounts`. The answer ends when the sale is closed.',
+    who: 'all',
+    headers: ['Last-Event-ID'],
+    answers: {
+      200: { description: 'The events.', mediaType: 'text/event-stream', schema: Type.String() },
+      204: { description: 'The sale is closed, and the reader has its last state.' },
+    },
+    problems: ['unauthenticated', 'sale_not_found', 'sale_unavailable'],
   },
   'POST /v1/sales/:saleId/pause': {
     id: 'pauseSale',

@@ -22,6 +22,7 @@ const NAMED: Record<string, TSchema> = {
   RestockRequest: contracts.RestockRequest,
   Sale: contracts.Sale,
   SaleChannels: contracts.SaleChannels,
+  SaleCounts: contracts.SaleCounts,
   SaleChannel: contracts.SaleChannelInput,
   SaleInput: contracts.SaleInput,
   SaleItem: contracts.SaleItem,

@@ -58,16 +58,28 @@ export class SaleReader {
 
   /** @throws Problem as `ask` */
   async read(saleId: string, channelId: string | undefined, trace: Trace): Promise<SaleAnswer> {
+    const { reading, now } = await this.watch(saleId, trace);
+    return reading.publicAnswer(now, channelId);
+  }
+
+  /**
+   * The sale with Redis' clock, and whether that took no call.
+   * @throws Problem as `ask`
+   */
+  async watch(
+    saleId: string,
+    trace: Trace,
+  ): Promise<{ reading: SaleReading; now: number; isRemembered: boolean }> {
     const remembered = this.#recall(saleId);
     if (remembered !== undefined) {
       const told = this.#toldReading(remembered);
       if (told !== undefined) {
         this.#deps.metrics.fromMemory.inc();
-        return told.publicAnswer(remembered.bounds.earliest, channelId);
+        return { reading: told, now: remembered.bounds.earliest, isRemembered: true };
       }
     }
     const reading = await this.#share(saleId, trace);
-    return reading.publicAnswer(reading.state.now, channelId);
+    return { reading, now: reading.state.now, isRemembered: false };
   }
 
   /** @throws Problem as `ask` */

@@ -5,7 +5,7 @@ import {
   type SaleState,
   type StockState,
 } from '@seckill/contracts';
-import { saleState, viewChannel, viewSale } from './sale-view.ts';
+import { saleState, viewChannel, viewSale, type SaleView } from './sale-view.ts';
 import { TextHead } from './text-head.ts';
 
 /** An answer as text. Its tag is of everything but the clock. */
@@ -28,6 +28,10 @@ export class SaleReading {
 
   get shownState(): SaleState {
     return saleState(this.state);
+  }
+
+  get view(): SaleView {
+    return viewSale(this.record, this.state);
   }
 
   /**

@@ -1,0 +1,155 @@
+import type { ServerResponse } from 'node:http';
+import { Problem, type Logger } from '@seckill/runtime';
+import type { SaleReader } from '../sales/sale-reader.ts';
+import type { Trace } from '../upstream/trace.ts';
+import { Listener, retryLine } from './listener.ts';
+import type { EventMetrics } from './metrics.ts';
+import { Places } from './places.ts';
+import { LOOK_MS, SaleFeed } from './sale-feed.ts';
+import { SaleState } from './sale-state.ts';
+
+export interface SaleEventsDeps {
+  reader: Pick<SaleReader, 'watch'>;
+  isReady: () => boolean;
+  /** Milliseconds, monotonic. */
+  now: () => number;
+  listenersMax: number;
+  addressListenersMax: number;
+  metrics: EventMetrics;
+  logger: Logger;
+}
+
+/**
+ * Looks that are calls, because the memory is silent about the sale: so many at a time, each once a
+ * second.
+ */
+const CALLS_MAX = 16;
+const CALL_PAUSE_MS = 1_000;
+/** A connection that broke is made anew over this many ms. */
+const RETRY_MS = [1_000, 5_000] as const;
+/** While draining, the listeners are ended in this many parts, one in 250 ms: 4 s of the 5 s of a drain. */
+const DRAIN_PARTS = 16;
+
+/**
+ * Tells listeners what becomes of sales. The process hears all sales by the one subscription of its memory,
+ * and looks there four times a second, once for all listeners of a sale. What is silent there is asked for.
+ */
+export class SaleEvents {
+  readonly #deps: SaleEventsDeps;
+  readonly #places: Places;
+  readonly #feeds = new Map<string, SaleFeed>();
+  #calls = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #partSize: number | undefined;
+
+  constructor(deps: SaleEventsDeps) {
+    this.#deps = deps;
+    const { listenersMax: max, addressListenersMax: addressMax, metrics } = deps;
+    this.#places = new Places({ max, addressMax, metrics });
+  }
+
+  /**
+   * What a new listener is told first; `accept` makes it one, or `leave` gives its place back.
+   * @throws Problem as a reading of the sale; `rate_limited`, `overloaded` when too many listen, or we drain
+   */
+  async join(saleId: string, address: string, trace: Trace) {
+    if (!this.#deps.isReady()) throw new Problem('overloaded');
+    const leave = this.#places.take(address);
+    try {
+      const { reading, now } = await this.#deps.reader.watch(saleId, trace);
+      const state = new SaleState(reading, now);
+      const accept = (response: ServerResponse, lastEventId: string | undefined): void => {
+        this.#accept({ saleId, state, response, leave, lastEventId });
+      };
+      return { state, accept, leave };
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
+  /** Ends every listener, so that the server can close. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    for (const { listeners } of this.#feeds.values()) {
+      for (const listener of listeners) listener.end('drained', RETRY_MS);
+    }
+  }
+
+  #accept(of: {
+    saleId: string;
+    state: SaleState;
+    response: ServerResponse;
+    leave: () => void;
+    lastEventId: string | undefined;
+  }): void {
+    const { saleId, state, response, leave, lastEventId } = of;
+    const feed = this.#feeds.get(saleId) ?? new SaleFeed(state, this.#deps.now);
+    const listener = new Listener(response, state.id, (reason) => {
+      leave();
+      feed.listeners.delete(listener);
+      if (feed.listeners.size === 0 && this.#feeds.get(saleId) === feed) this.#feeds.delete(saleId);
+      this.#deps.metrics.ended.inc({ reason });
+    });
+    this.#feeds.set(saleId, feed);
+    feed.listeners.add(listener);
+    response.write(retryLine(...RETRY_MS));
+    // Who has this state already hears of the next one.
+    if (lastEventId !== state.id) listener.send(state.whole);
+    if (state.isClosed) listener.end('closed', RETRY_MS);
+    this.#timer ??= setInterval(() => {
+      this.#tick();
+    }, LOOK_MS).unref();
+  }
+
+  #tick(): void {
+    if (!this.#deps.isReady()) this.#endSome();
+    const now = this.#deps.now();
+    for (const [saleId, feed] of this.#feeds) {
+      if (feed.isBusy || feed.dueAt > now + 1 || this.#calls >= CALLS_MAX) continue;
+      void this.#look(saleId, feed);
+    }
+    if (this.#feeds.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async #look(saleId: string, feed: SaleFeed): Promise<void> {
+    feed.isBusy = true;
+    this.#calls += 1;
+    let hasCounted = true;
+    const discount = (): void => {
+      if (hasCounted) this.#calls -= 1;
+      hasCounted = false;
+    };
+    try {
+      let state: SaleState | undefined;
+      let isRemembered = false;
+      try {
+        const found = await this.#deps.reader.watch(saleId, { requestId: 'events', language: 'en' });
+        isRemembered = found.isRemembered;
+        state = new SaleState(found.reading, found.now);
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        // Nobody can tell now. The listeners keep what they have.
+      }
+      discount();
+      await feed.tell(state);
+      if (!isRemembered) feed.dueAt = Math.max(feed.dueAt, this.#deps.now() + CALL_PAUSE_MS);
+    } catch (error) {
+      this.#deps.logger.error({ err: error, saleId }, 'the listeners of a sale cannot be told');
+      feed.dueAt = this.#deps.now() + CALL_PAUSE_MS;
+    } finally {
+      discount();
+      feed.isBusy = false;
+    }
+  }
+
+  /** A balancer needs a moment to send them elsewhere, and the others need not get all of them at once. */
+  #endSome(): void {
+    const listeners = [...this.#feeds.values()].flatMap((feed) => [...feed.listeners]);
+    this.#partSize ??= Math.ceil(listeners.length / DRAIN_PARTS);
+    for (const listener of listeners.slice(0, this.#partSize)) listener.end('drained', RETRY_MS);
+  }
+}

@@ -1,0 +1,61 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Listener } from './listener.ts';
+import type { SaleState } from './sale-state.ts';
+
+/** Four times a second, and never more often. */
+export const LOOK_MS = 250;
+/** A proxy cuts a connection that says nothing for a minute, many after 30 s, and our own server does. */
+const HEARTBEAT_MS = 15_000;
+const HEARTBEAT = Buffer.from(': \n\n');
+/** Writing to one takes about 10 µs. After this many other requests get their turn. */
+const SLICE = 200;
+/** Telling all takes at most this share of the process's time: a sale that sells changes all the time. */
+const SHARE = 4;
+/** Everyone hears "closed" at once, and comes back over this many ms, if at all. */
+const CLOSED_RETRY_MS = [5_000, 30_000] as const;
+
+/** The listeners of one sale, and what they were told. */
+export class SaleFeed {
+  readonly listeners = new Set<Listener>();
+  dueAt: number;
+  isBusy = false;
+  #now: () => number;
+  #told: SaleState;
+  #toldAt: number;
+
+  constructor(first: SaleState, now: () => number) {
+    this.#now = now;
+    this.#told = first;
+    this.#toldAt = now();
+    this.dueAt = this.#toldAt + LOOK_MS;
+  }
+
+  /** Tells all who have another state. Absent: nobody knows the sale now. */
+  async tell(state: SaleState | undefined): Promise<void> {
+    const startedAt = this.#now();
+    if (state !== undefined && state.id !== this.#told.id) {
+      const bytes = state.version === this.#told.version ? state.counts : state.whole;
+      this.#told = state;
+      await this.#sendAll(bytes, state.id);
+    } else if (startedAt - this.#toldAt >= HEARTBEAT_MS) {
+      await this.#sendAll(HEARTBEAT, undefined);
+    }
+    if (state?.isClosed === true) {
+      for (const listener of this.listeners) listener.end('closed', CLOSED_RETRY_MS);
+    }
+    const now = this.#now();
+    this.dueAt = startedAt + Math.max(LOOK_MS, SHARE * (now - startedAt));
+  }
+
+  async #sendAll(bytes: Buffer, tag: string | undefined): Promise<void> {
+    this.#toldAt = this.#now();
+    let sent = 0;
+    // Who comes meanwhile has the newest state already.
+    for (const listener of [...this.listeners]) {
+      if (tag !== undefined && listener.tag === tag) continue;
+      if (listener.send(bytes) && tag !== undefined) listener.tag = tag;
+      sent += 1;
+      if (sent % SLICE === 0) await nextTurn();
+    }
+  }
+}

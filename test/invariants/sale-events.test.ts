@@ -1,0 +1,253 @@
+// Goal: a listener hears what becomes of a sale, at most four times a second, and neither a slow listener
+// nor too many of them take anything from others. Method: the whole system over HTTP; a gateway of its own
+// where a bound is reached or a process ends.
+import { request, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
+
+const client = await buildStack(t, 'sale-events');
+const operator = await client.token('operator', true);
+
+interface Event {
+  id?: string;
+  event?: string;
+  data: {
+    state?: string;
+    version?: number;
+    title?: string;
+    serverTime?: string;
+    items?: { available: number; soldOut: string; price?: unknown }[];
+  };
+  at: number;
+}
+
+interface Listening {
+  status: number;
+  headers: IncomingMessage['headers'];
+  events: Event[];
+  /** Everything but events: `retry` and comments. */
+  rest: string[];
+  hasEnded: () => boolean;
+  leave(): void;
+}
+
+/** Listens as a browser does. */
+function listen(base: string, path: string, headers: Record<string, string> = {}): Promise<Listening> {
+  return new Promise((resolve, reject) => {
+    const asked = request(`${base}${path}`, { headers, agent: false }, (answer) => {
+      const events: Event[] = [];
+      const rest: string[] = [];
+      let text = '';
+      let ended = false;
+      answer.setEncoding('utf8');
+      answer.on('data', (part: string) => {
+        text += part;
+        const blocks = text.split('\n\n');
+        text = blocks.pop() ?? '';
+        for (const block of blocks) {
+          const fields = Object.fromEntries(
+            block.split('\n').map((line) => [line.split(': ')[0] ?? '', line.slice(line.indexOf(': ') + 2)]),
+          ) as Record<string, string>;
+          if (fields['data'] === undefined) rest.push(block);
+          else {
+            const data = JSON.parse(fields['data']) as Event['data'];
+            const { id = '', event = '' } = fields;
+            events.push({ id, event, data, at: performance.now() });
+          }
+        }
+      });
+      answer.on('close', () => {
+        ended = true;
+      });
+      answer.on('error', () => undefined);
+      resolve({
+        status: answer.statusCode ?? 0,
+        headers: answer.headers,
+        events,
+        rest,
+        hasEnded: () => ended,
+        leave: () => asked.destroy(),
+      });
+    });
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+
+const gateway = client.stack.info.gateway;
+const eventsOf = (saleId: string) => `/v1/sales/${saleId}/events`;
+const steer = (id: string, verb: string) =>
+  client.send({ method: 'POST', path: `/v1/sales/${id}/${verb}`, token: operator });
+
+async function reserve(saleId: string, buyer: string) {
+  return client.send({
+    method: 'POST',
+    path: `/v1/sales/${saleId}/reservations`,
+    token: await client.token(buyer),
+    key: 'k',
+    body: { lines: [{ sku: 'a', quantity: 1 }] },
+  });
+}
+
+await t.test('first the whole sale, then counts, then what operators do, then the end', async (t) => {
+  await createSale(client, 'live-one', { items: [oneItem(2)] });
+  const heard = await listen(gateway, eventsOf('live-one'), { 'accept-encoding': 'gzip' });
+  t.teardown(() => {
+    heard.leave();
+  });
+  t.equal(heard.status, 200);
+  t.match(heard.headers, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store, no-transform',
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': /default-src 'none'/,
+    'referrer-policy': 'no-referrer',
+    'x-request-id': /./,
+    ratelimit: /"address"/,
+  });
+  t.notOk(heard.headers['content-encoding']);
+  await until('the sale', () => heard.events.length === 1);
+  t.match(heard.rest[0], /^retry: [1-5]\d{3}$/);
+  const { body } = await client.send({ path: '/v1/sales/live-one' });
+  const { serverTime: _readAt, ...read } = body;
+  const { serverTime: _toldAt, ...told } = heard.events[0]?.data ?? {};
+  t.equal(heard.events[0]?.event, 'sale');
+  t.same(told, read);
+
+  t.match(await reserve('live-one', 'one'), { status: 201 });
+  await until('a unit less', () => heard.events.at(-1)?.data.items?.[0]?.available === 1);
+  t.equal(heard.events.at(-1)?.event, 'counts');
+  t.notOk(heard.events.at(-1)?.data.title);
+  t.match(await reserve('live-one', 'two'), { status: 201 });
+  await until('sold out', () => heard.events.at(-1)?.data.items?.[0]?.soldOut === 'held');
+  t.match(await steer('live-one', 'pause'), { status: 200 });
+  await until('paused', () => heard.events.at(-1)?.data.state === 'paused');
+  t.match(heard.events.at(-1), { event: 'sale', data: { title: 'Test sale', version: 2 } });
+  t.match(await steer('live-one', 'close'), { status: 200 });
+  await until('the end', () => heard.hasEnded());
+  t.match(heard.events.at(-1)?.data, { state: 'closed', items: [{ soldOut: 'final' }] });
+  t.match(heard.rest.at(-1), /^retry: \d{4,5}$/);
+
+  // Who has the last state is told not to come back; who has another hears it, and the end.
+  const last = heard.events.at(-1)?.id ?? '';
+  t.equal((await listen(gateway, eventsOf('live-one'), { 'last-event-id': last })).status, 204);
+  const late = await listen(gateway, eventsOf('live-one'), { 'last-event-id': 'x' });
+  await until('the end again', () => late.hasEnded());
+  t.match(late.events, [{ event: 'sale', data: { state: 'closed' } }]);
+});
+
+await t.test(
+  'a sale that sells is told at most four times a second, and its opening without a look',
+  async (t) => {
+    const opensAt = new Date(Date.now() + 1_500).toISOString();
+    await createSale(client, 'live-busy', { items: [oneItem(200)], opensAt });
+    const heard = await listen(gateway, eventsOf('live-busy'));
+    t.teardown(() => {
+      heard.leave();
+    });
+    await until('scheduled', () => heard.events[0]?.data.state === 'scheduled');
+    await until('open', () => heard.events.at(-1)?.data.state === 'open');
+    const startedAt = performance.now();
+    for (let buyer = 0; buyer < 100; buyer += 1) await reserve('live-busy', `busy-${buyer}`);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    await until('all of it', () => heard.events.at(-1)?.data.items?.[0]?.available === 100);
+    const during = heard.events.filter(({ at }) => at >= startedAt);
+    t.ok(during.length <= 4 * (seconds + 0.5) + 2, `${during.length} events in ${seconds} s`);
+    // Who comes back with what it has hears only what is new.
+    const again = await listen(gateway, eventsOf('live-busy'), {
+      'last-event-id': heard.events.at(-1)?.id ?? '',
+    });
+    t.teardown(() => {
+      again.leave();
+    });
+    await sleep(600);
+    t.same(again.events, []);
+    await reserve('live-busy', 'busy-last');
+    await until('the next', () => again.events.length > 0);
+    t.match(again.events[0], { event: 'counts', data: { items: [{ available: 99 }] } });
+  },
+);
+
+await t.test('what is not there, not understood or not allowed is told as on any request', async (t) => {
+  t.match(await client.send({ path: eventsOf('live-nowhere') }), {
+    status: 404,
+    body: { code: 'sale_not_found' },
+  });
+  await createSale(client, 'live-two');
+  t.match(await client.send({ path: `${eventsOf('live-two')}?channel=a` }), { status: 400 });
+  t.match(await client.send({ path: eventsOf('live-two'), token: 'x.y.z' }), { status: 401 });
+  t.match(await client.send({ method: 'POST', path: eventsOf('live-two') }), { status: 405 });
+  const head = await fetch(`${gateway}${eventsOf('live-two')}`, { method: 'HEAD' });
+  t.equal(head.status, 405);
+});
+
+await t.test('bounds of the process and of an address; a place comes back', async (t) => {
+  const env = {
+    EVENTS_LISTENERS_COUNT_MAX: '3',
+    EVENTS_ADDRESS_LISTENERS_COUNT_MAX: '2',
+    TRUST_PROXY: 'loopback',
+    ALLOWED_ORIGINS: 'https://shop.example',
+    DRAIN_MS: '0',
+    // Listeners are no requests in flight.
+    HTTP_REQUESTS_COUNT_MAX: '2',
+  };
+  const tight = await client.stack.startProcess({ service: 'gateway', name: 'gateway-tight', env });
+  const from = (address: string) =>
+    listen(tight.url, eventsOf('live-two'), { 'x-forwarded-for': address, origin: 'https://shop.example' });
+  const first = await from('192.0.2.1');
+  t.equal(first.headers['access-control-allow-origin'], 'https://shop.example');
+  t.match(first.headers['access-control-expose-headers'], /date/);
+  const second = await from('192.0.2.1');
+  const third = await from('192.0.2.1');
+  t.match(third, { status: 429, headers: { 'retry-after': /^\d+$/, 'content-type': /problem\+json/ } });
+  const other = await from('192.0.2.2');
+  t.equal(other.status, 200);
+  t.match(await from('192.0.2.3'), { status: 503, headers: { 'retry-after': /^\d+$/ } });
+  first.leave();
+  await until('a place', async () => {
+    const next = await from('192.0.2.3');
+    return next.status === 200;
+  });
+  second.leave();
+  other.leave();
+});
+
+await t.test('a listener who does not read holds up nobody', async (t) => {
+  // 50 items make a state of 8 kB.
+  const items = Array.from({ length: 50 }, (_, n) => ({ ...oneItem(1_000), sku: n === 0 ? 'a' : `s${n}` }));
+  await createSale(client, 'live-slow', { items });
+  const { hostname, port } = new URL(gateway);
+  const heard = await listen(gateway, eventsOf('live-slow'));
+  t.teardown(() => {
+    heard.leave();
+  });
+  const asleep = connect(Number(port), hostname);
+  asleep.pause();
+  asleep.write(`GET ${eventsOf('live-slow')} HTTP/1.1\r\nhost: a\r\n\r\n`);
+  t.teardown(() => asleep.destroy());
+  for (let buyer = 0; buyer < 20; buyer += 1) {
+    await reserve('live-slow', `slow-${buyer}`);
+    await sleep(60);
+  }
+  await until('all of it', () => heard.events.at(-1)?.data.items?.[0]?.available === 980);
+  t.notOk(heard.hasEnded());
+});
+
+await t.test('a gateway that leaves ends its listeners, whole and spread', async (t) => {
+  const leaving = await client.stack.startProcess({
+    service: 'gateway',
+    name: 'gateway-leaving',
+    env: { DRAIN_MS: '1500' },
+  });
+  const all = await Promise.all(Array.from({ length: 20 }, () => listen(leaving.url, eventsOf('live-two'))));
+  await until('all have it', () => all.every(({ events }) => events.length === 1));
+  const stopping = leaving.child.stop();
+  await sleep(700);
+  const early = all.filter(({ hasEnded }) => hasEnded()).length;
+  t.ok(early > 0 && early < 20, `${early} of 20 were ended by then`);
+  await until('all were ended', () => all.every(({ hasEnded }) => hasEnded()));
+  for (const { rest } of all) t.match(rest.at(-1), /^retry: \d{4}$/);
+  await stopping;
+});
