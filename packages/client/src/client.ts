@@ -1,9 +1,11 @@
-import { follow, sleep, withJitter } from './follow.ts';
+import { follow, monotonicNow, sleep, withJitter } from './follow.ts';
 import type { Call, CallOptions, Connection, Followed } from './follow.ts';
 import { makeKey } from './key.ts';
+import { listen } from './live.ts';
+import type { LiveSourceClass } from './live.ts';
 import { onLeave } from './leave.ts';
 import type { Page } from './leave.ts';
-import type { Order, OrderPage, ReserveRequest, ReserveResult, Result, Sale } from './results.ts';
+import type { Order, OrderPage, ReserveRequest, ReserveResult, Result, Sale, SalePage } from './results.ts';
 import { createServerClock } from './server-clock.ts';
 import { fetchTransport } from './transport.ts';
 import type { CancelSignal, Transport } from './transport.ts';
@@ -12,6 +14,8 @@ const DEADLINE_MS = 30_000;
 /** A crowd that looks more often than this is load that sells nothing. */
 const WATCH_MIN_MS = 1_000;
 const WATCH_MS = 2_000;
+/** Whom the gateway has no place for asks again after this time. */
+const LIVE_PAUSE_MS = 30_000;
 const LEAVE_TIMEOUT_MS = 3_000;
 
 export interface ClientOptions {
@@ -21,14 +25,27 @@ export interface ClientOptions {
   token?: string | (() => string | Promise<string>);
   /** Default: `fetch`. */
   transport?: Transport;
+  /** Default: the platform's `EventSource`. Where there is none, and with null, a watch polls. */
+  eventSource?: LiveSourceClass | null;
   /** ms after which a call ends with what is known; default 30,000. */
   deadlineMs?: number;
 }
 
 export interface WatchOptions {
-  /** ms between looks, at least 1,000, to which jitter is added; default 2,000. */
+  /**
+   * ms between looks where the sale does not come live, at least 1,000, to which jitter is added;
+   * default 2,000.
+   */
   everyMs?: number;
   signal?: CancelSignal;
+}
+
+export interface SaleQuery {
+  state?: 'open' | 'scheduled' | 'paused' | 'closed';
+  /** Only sales that have this channel. */
+  channelId?: string;
+  /** Sales a page, 1 to 100; default 20. */
+  limit?: number;
 }
 
 export interface OrderQuery {
@@ -40,9 +57,12 @@ export interface OrderQuery {
 
 export interface Client {
   getSale(saleId: string, options?: CallOptions): Promise<Result<Sale, 'getSale'>>;
+  /** The sales, open ones first, page by page. */
+  listSales(query?: SaleQuery, options?: CallOptions): AsyncGenerator<Result<SalePage, 'listSales'>, void>;
   /**
-   * Looks at the sale until it is closed, and yields what changed. A failure is yielded where the sale
-   * cannot be read until the deadline; the watch goes on when the failure is retryable.
+   * Hears of the sale by `EventSource`, or looks at it where that is missing, full or broken, until it is
+   * closed, and yields what changed. A failure is yielded where the sale cannot be read until the deadline;
+   * the watch goes on when the failure is retryable.
    */
   watchSale(saleId: string, options?: WatchOptions): AsyncGenerator<Result<Sale, 'getSale'>, void>;
   /** @param options `key`: the key of an earlier call that ended in doubt; default: a new one. */
@@ -78,6 +98,7 @@ export function createClient({
   baseUrl,
   token,
   transport = fetchTransport,
+  eventSource = (globalThis as { EventSource?: LiveSourceClass }).EventSource ?? null,
   deadlineMs = DEADLINE_MS,
 }: ClientOptions): Client {
   if (transport === fetchTransport && typeof fetch === 'undefined') {
@@ -109,6 +130,21 @@ export function createClient({
   // The contract says which failures a call has; the casts stand for it.
   const call = <T>(method: Call['method'], path: string, options: CallOptions = {}): Promise<T> =>
     follow({ method, path, headers: {} }, connection, options) as Promise<unknown> as Promise<T>;
+  async function* pages<P extends { nextCursor?: string }, K extends 'listOrders' | 'listSales'>(
+    path: string,
+    query: object,
+    options: CallOptions,
+  ): AsyncGenerator<Result<P, K>, void> {
+    let cursor: string | undefined;
+    do {
+      const terms = Object.entries({ ...query, cursor })
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => `${name}=${part(String(value))}`);
+      const page = await call<Result<P, K>>('GET', `${path}?${terms.join('&')}`, options);
+      yield page;
+      cursor = page.ok ? page.value.nextCursor : undefined;
+    } while (cursor !== undefined);
+  }
   const orderPath = (orderId: string, verb = ''): string => `/v1/orders/${part(orderId)}${verb}`;
 
   return {
@@ -116,7 +152,20 @@ export function createClient({
 
     async *watchSale(saleId, { everyMs = WATCH_MS, signal } = {}) {
       let etag: string | null | undefined;
+      let liveFrom = 0;
       do {
+        if (eventSource !== null && monotonicNow() >= liveFrom) {
+          liveFrom = monotonicNow() + withJitter(LIVE_PAUSE_MS);
+          for await (const value of listen(eventSource, `${root}/v1/sales/${part(saleId)}/events`, signal)) {
+            // It was live: a connection that breaks may be made anew after one look.
+            if (value !== undefined) liveFrom = 0;
+            const seen = value ? { ok: true as const, value } : await look(saleId, signal ? { signal } : {});
+            if (signal?.aborted === true) return;
+            yield seen as Result<Sale, 'getSale'>;
+            if (seen.ok && (seen.value as Sale).state === 'closed') return;
+          }
+          etag = undefined;
+        }
         const found = await look(saleId, signal ? { signal } : {}, etag);
         if (signal?.aborted === true) return;
         if (!found.ok || found.value !== undefined) yield found as Result<Sale, 'getSale'>;
@@ -149,22 +198,8 @@ export function createClient({
 
     getOrder: (orderId, options) => call('GET', orderPath(orderId), options),
 
-    async *listOrders(query = {}, options = {}) {
-      let cursor: string | undefined;
-      do {
-        const terms = Object.entries({ ...query, cursor })
-          .filter(([, value]) => value !== undefined)
-          .map(([name, value]) => `${name}=${part(String(value))}`);
-        const page = await call<Result<OrderPage, 'listOrders'>>(
-          'GET',
-          `/v1/orders?${terms.join('&')}`,
-          options,
-        );
-        yield page;
-        cursor = page.ok ? page.value.nextCursor : undefined;
-      } while (cursor !== undefined);
-    },
-
+    listSales: (query = {}, options = {}) => pages('/v1/sales', query, options),
+    listOrders: (query = {}, options = {}) => pages('/v1/orders', query, options),
     cancel: (orderId, options) => call('POST', orderPath(orderId, '/cancel'), options),
     pay: (orderId, options) => call('POST', orderPath(orderId, '/pay'), options),
 

@@ -1,8 +1,9 @@
 /** `@seckill/client`: the public API for storefronts. */
 export { createClient } from './client.ts';
-export type { Client, ClientOptions, OrderQuery, WatchOptions } from './client.ts';
+export type { Client, ClientOptions, OrderQuery, SaleQuery, WatchOptions } from './client.ts';
 export type { CallOptions } from './follow.ts';
 export type { Page } from './leave.ts';
+export type { LiveSource, LiveSourceClass } from './live.ts';
 export type {
   AnyFailure,
   ClientCode,
@@ -19,6 +20,7 @@ export type {
   ReserveResult,
   Result,
   Sale,
+  SalePage,
   Success,
 } from './results.ts';
 export { fetchTransport, wxTransport } from './transport.ts';

@@ -3,6 +3,7 @@ import type { components, operations } from './openapi.ts';
 
 type Schemas = components['schemas'];
 export type Sale = Schemas['Sale'];
+export type SalePage = Schemas['SalePage'];
 export type Order = Schemas['Order'];
 export type OrderPage = Schemas['OrderPage'];
 export type Reservation = Schemas['Reservation'];

@@ -1,0 +1,79 @@
+/** The live sale over `EventSource`, where the platform has one. */
+import type { Sale } from './results.ts';
+import type { CancelSignal } from './transport.ts';
+
+/** What is needed of an EventSource. */
+export interface LiveSource {
+  addEventListener(type: string, listener: (event: { data: string }) => void): void;
+  close(): void;
+}
+export type LiveSourceClass = new (url: string) => LiveSource;
+
+/** A connection may die without a word. After this silence the sale is read once. */
+const SILENCE_MS = 30_000;
+
+/**
+ * Yields each state that comes, and undefined after a silence. Ends when the connection does: whoever listens
+ * decides when to try again, because browsers disagree about it.
+ */
+export async function* listen(
+  Source: LiveSourceClass,
+  url: string,
+  signal: CancelSignal | undefined,
+): AsyncGenerator<Sale | undefined, void> {
+  const source = new Source(url);
+  let sale: Sale | undefined;
+  const state = { isNew: false, hasEnded: false };
+  let wake = (): void => undefined;
+  const hear = (type: string, take: (data: string) => void): void => {
+    source.addEventListener(type, ({ data }) => {
+      try {
+        take(data);
+      } catch {
+        state.hasEnded = true;
+      }
+      wake();
+    });
+  };
+  hear('sale', (data) => {
+    sale = JSON.parse(data) as Sale;
+    state.isNew = true;
+  });
+  hear('counts', (data) => {
+    if (sale === undefined) return;
+    const { items, ...rest } = JSON.parse(data) as Pick<Sale, 'state' | 'version' | 'serverTime' | 'items'>;
+    const counts = new Map(items.map((item) => [item.sku, item]));
+    sale = { ...sale, ...rest, items: sale.items.map((item) => ({ ...item, ...counts.get(item.sku) })) };
+    state.isNew = true;
+  });
+  hear('error', () => {
+    state.hasEnded = true;
+  });
+  const stop = (): void => {
+    state.hasEnded = true;
+    wake();
+  };
+  signal?.addEventListener('abort', stop);
+  try {
+    while (signal?.aborted !== true) {
+      if (state.isNew) {
+        state.isNew = false;
+        yield sale;
+      } else if (state.hasEnded) return;
+      else {
+        // Nothing can come between the look above and this wait: events come in turns of their own.
+        const isSilent = await new Promise<boolean>((resolve) => {
+          const timer = setTimeout(resolve, SILENCE_MS, true);
+          wake = () => {
+            clearTimeout(timer);
+            resolve(false);
+          };
+        });
+        if (isSilent) yield undefined;
+      }
+    }
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    source.close();
+  }
+}
