@@ -90,6 +90,47 @@ await t.test('a sale is created once, repeated safely, and read with a tag', asy
   });
 });
 
+await t.test('what a shop shows of a sale, and keeps with it, comes back as it was sent', async (t) => {
+  const shown = {
+    title: { zh: '赣南脐橙', en: 'Gannan oranges' },
+    description: { zh: '产地直发', en: 'From the grower' },
+    image: 'https://cdn.example/oranges.webp?w=640',
+    metadata: { campaign: 7, tags: ['fruit', { a: null }], text: '"\\ \u2028 橙' },
+  };
+  const item = { sku: 'a', price: { amount: 100, currency: 'CNY' }, total: 10, ...shown };
+  const channel = { id: 'c', kind: 'community', title: shown.title, metadata: { tower: 3 } };
+  await createSale('shown', { ...shown, items: [item], channels: [channel] });
+  // By a call and from memory.
+  for (let n = 0; n < 3; n += 1) {
+    const { body } = await client.send({ path: '/v1/sales/shown?channel=c' });
+    t.match(body, shown);
+    t.strictSame((body['items'] as object[])[0], {
+      sku: 'a',
+      ...shown,
+      price: item.price,
+      total: 10,
+      available: 10,
+      held: 0,
+      paid: 0,
+      soldOut: 'no',
+    });
+    t.strictSame(body['channels'], [channel]);
+  }
+  for (const [field, changes] of [
+    ['metadata', { metadata: { a: 'x'.repeat(2_041) } }],
+    ['items.0.metadata', { items: [{ ...item, metadata: { a: '\0' } }] }],
+    ['channels.0.metadata', { channels: [{ ...channel, metadata: { a: [[[[[]]]]] } }] }],
+    ['title.zh', { title: { zh: '\u202e', en: 'x' } }],
+    ['title.en', { title: { zh: 'x' } }],
+    ['items.0.description.fr', { items: [{ ...item, description: { zh: 'x', en: 'x', fr: 'x' } }] }],
+    ['image', { image: 'http://cdn.example/a.png' }],
+  ] as const) {
+    const body = saleInput('refused', changes);
+    const answer = await client.send({ method: 'POST', path: '/v1/sales', token: admin, body });
+    t.match(answer, { status: 400, body: { code: 'invalid_request', field } }, field);
+  }
+});
+
 await t.test('a sale with 1,000 channels is small for a reader, and whole for an operator', async (t) => {
   const channels = Array.from({ length: 1_000 }, (_, index) => ({
     id: `group-${index}`,
@@ -178,6 +219,7 @@ await t.test('a reservation becomes an order, from the first moment on', async (
     ],
     channelId: 'c',
     ref: 'note-🍊',
+    metadata: { zebra: '"\\\n🍊', apple: { gift: true } },
   };
   const answer = await reserve('ordered', { body });
   t.equal(answer.status, 201);
@@ -187,6 +229,7 @@ await t.test('a reservation becomes an order, from the first moment on', async (
     status: 'pending',
     channelId: 'c',
     ref: 'note-🍊',
+    metadata: { zebra: '"\\\n🍊', apple: { gift: true } },
     amount: { amount: 450, currency: 'CNY' },
     lines: [
       { sku: 'b', quantity: 1, price: { amount: 250, currency: 'CNY' } },
@@ -213,6 +256,8 @@ await t.test('the same key gets the same bytes; another request under it is refu
   t.equal(second.headers['idempotent-replayed'], 'true');
   t.equal(first.headers['idempotent-replayed'], undefined);
   t.match(await reserve('repeated', { key, quantity: 2 }), { status: 422, body: { code: 'key_reused' } });
+  const withMetadata = { body: { lines: [{ sku: 'a', quantity: 1 }], metadata: {} } };
+  t.match(await reserve('repeated', { key, ...withMetadata }), { status: 422, body: { code: 'key_reused' } });
   const answers = await Promise.all(Array.from({ length: 200 }, () => reserve('repeated', { key })));
   t.same(new Set(answers.map(({ text }) => text)), new Set([first.text]));
   const sale = await client.send({ path: '/v1/sales/repeated', token: admin });
@@ -408,6 +453,28 @@ await t.test('bad input gets its code and changes nothing', async (t) => {
     ['NUL in ref', { body: { lines: [line], ref: 'a\u0000b' } }, 400, 'invalid_request', 'ref'],
     ['line feed in ref', { body: { lines: [line], ref: 'a\nb' } }, 400, 'invalid_request', 'ref'],
     ['ref too long', { body: { lines: [line], ref: 'r'.repeat(65) } }, 400, 'invalid_request', 'ref'],
+    [
+      'metadata of 2,049 bytes',
+      { body: { lines: [line], metadata: { a: 'x'.repeat(2_041) } } },
+      400,
+      'invalid_request',
+      'metadata',
+    ],
+    ['a list as metadata', { body: { lines: [line], metadata: [] } }, 400, 'invalid_request', 'metadata'],
+    [
+      'NUL in metadata',
+      { body: { lines: [line], metadata: { a: '\0' } } },
+      400,
+      'invalid_request',
+      'metadata',
+    ],
+    [
+      'a number in metadata that JSON does not keep',
+      { raw: '{"lines":[{"sku":"a","quantity":1}],"metadata":{"a":9007199254740993}}' },
+      400,
+      'invalid_request',
+      'metadata',
+    ],
     ['null for an optional field', { body: { lines: [line], ref: null } }, 400, 'invalid_request', 'ref'],
     [
       '__proto__',

@@ -416,6 +416,21 @@ export interface components {
       sku: string;
       quantity: number;
     };
+    LocalTitle:
+      | string
+      | {
+          zh: string;
+          en: string;
+        };
+    LocalDescription:
+      | string
+      | {
+          zh: string;
+          en: string;
+        };
+    Metadata: {
+      [key: string]: unknown;
+    };
     Money: {
       amount: number;
       currency: string;
@@ -426,6 +441,7 @@ export interface components {
       lines: components['schemas']['Line'][];
       channelId?: string;
       ref?: string;
+      metadata?: components['schemas']['Metadata'];
       status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
       amount: components['schemas']['Money'];
       reservedAt: string;
@@ -493,6 +509,7 @@ export interface components {
       lines: components['schemas']['Line'][];
       channelId?: string;
       ref?: string;
+      metadata?: components['schemas']['Metadata'];
       status: 'pending';
       amount: components['schemas']['Money'];
       reservedAt: string;
@@ -502,13 +519,17 @@ export interface components {
       lines: components['schemas']['LineInput'][];
       channelId?: string;
       ref?: string;
+      metadata?: components['schemas']['Metadata'];
     };
     RestockRequest: {
       quantity: number;
     };
     Sale: {
       id: string;
-      title: string;
+      title: components['schemas']['LocalTitle'];
+      description?: components['schemas']['LocalDescription'];
+      image?: string;
+      metadata?: components['schemas']['Metadata'];
       opensAt: string;
       closesAt: string;
       holdSeconds: number;
@@ -540,14 +561,18 @@ export interface components {
     SaleChannel: {
       id: string;
       kind: 'community' | 'content' | 'store' | 'platform';
-      title: string;
+      title: components['schemas']['LocalTitle'];
       partnerId?: string;
       pickupPointId?: string;
       cap?: number;
+      metadata?: components['schemas']['Metadata'];
     };
     SaleInput: {
       id?: string;
-      title: string;
+      title: components['schemas']['LocalTitle'];
+      description?: components['schemas']['LocalDescription'];
+      image?: string;
+      metadata?: components['schemas']['Metadata'];
       opensAt?: string;
       closesAt: string;
       holdSeconds?: number;
@@ -559,7 +584,10 @@ export interface components {
     };
     SaleItem: {
       sku: string;
-      title: string;
+      title: components['schemas']['LocalTitle'];
+      description?: components['schemas']['LocalDescription'];
+      image?: string;
+      metadata?: components['schemas']['Metadata'];
       price: components['schemas']['Price'];
       total: number;
       available: number;
@@ -569,7 +597,10 @@ export interface components {
     };
     SaleItemInput: {
       sku: string;
-      title: string;
+      title: components['schemas']['LocalTitle'];
+      description?: components['schemas']['LocalDescription'];
+      image?: string;
+      metadata?: components['schemas']['Metadata'];
       price: components['schemas']['Price'];
       total: number;
     };

@@ -8,6 +8,7 @@ export * from './ids.ts';
 export * from './instant.ts';
 export * from './limits.ts';
 export * from './messages.ts';
+export * from './metadata.ts';
 export * from './money.ts';
 export * from './order.ts';
 export * from './order-cursor.ts';

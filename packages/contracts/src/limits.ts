@@ -9,6 +9,14 @@ export const LIMITS = {
   reservationIdLengthMax: 128,
   refLengthMax: 64,
   titleLengthMax: 200,
+  descriptionLengthMax: 2_000,
+  imageLengthMax: 1_024,
+  /**
+   * UTF-8 bytes of `metadata` as compact JSON, and objects and lists within one another. A reservation's
+   * metadata is kept in Redis for as long as the hold's record, so it bounds memory.
+   */
+  metadataBytesMax: 2_048,
+  metadataDepthMax: 5,
   linesMax: 20,
   quantityMax: 100,
   itemsMax: 50,

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox';
 import { LIMITS } from './limits.ts';
+import { Metadata } from './metadata.ts';
 import { ChannelId, IdempotencyKey, ReservationId, SaleId, Sku, UserId } from './ids.ts';
 
 /** Kafka headers that every message carries. */
@@ -37,7 +38,7 @@ export const ReservationCreated = Type.Object(
     sequence: Type.Integer({ minimum: 1 }),
     userId: UserId,
     idempotencyKey: IdempotencyKey,
-    /** Fingerprint of the request: lines sorted by SKU, channel, ref; base64url. */
+    /** Fingerprint of the request: lines sorted by SKU, channel, ref, metadata; base64url. */
     fingerprint: Type.String({ pattern: '^[A-Za-z0-9_-]{16,64}$' }),
     lines: Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.linesMax }),
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
@@ -45,6 +46,7 @@ export const ReservationCreated = Type.Object(
     // Wider than the public pattern on purpose: what stock promised must be stored, whatever the edge allowed
     // that day.
     ref: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    metadata: Type.Optional(Metadata),
     reservedAt: Type.Integer({ minimum: 0 }),
     expiresAt: Type.Integer({ minimum: 0 }),
   },

@@ -3,6 +3,7 @@ import { ChannelId, ReservationId, SaleId } from './ids.ts';
 import { Instant } from './instant.ts';
 import { Money } from './money.ts';
 import { LIMITS } from './limits.ts';
+import { Metadata } from './metadata.ts';
 import { pageCursor, PageLimit } from './page.ts';
 import { Line, OrderStatus } from './reservation.ts';
 
@@ -12,6 +13,7 @@ export const Order = Type.Object({
   lines: Type.Array(Line),
   channelId: Type.Optional(ChannelId),
   ref: Type.Optional(Type.String()),
+  metadata: Type.Optional(Metadata),
   status: OrderStatus,
   amount: Money,
   reservedAt: Instant,

@@ -3,6 +3,7 @@ import { ChannelId, IdempotencyKey, ReservationId, SaleId, Sku, UserId } from '.
 import { Instant } from './instant.ts';
 import { LIMITS } from './limits.ts';
 import { Money } from './money.ts';
+import { Metadata } from './metadata.ts';
 import type { ReserveOutcome } from './outcomes.ts';
 import { plainText } from './text.ts';
 import { Traceparent } from './trace.ts';
@@ -22,6 +23,7 @@ export const ReserveRequest = Type.Object(
     lines: Type.Array(LineInput, { minItems: 1, maxItems: LIMITS.linesMax }),
     channelId: Type.Optional(ChannelId),
     ref: Type.Optional(Ref),
+    metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },
 );
@@ -36,6 +38,7 @@ export const ReserveItem = Type.Object(
     lines: Type.Array(LineInput, { minItems: 1, maxItems: LIMITS.linesMax }),
     channelId: Type.Optional(ChannelId),
     ref: Type.Optional(Ref),
+    metadata: Type.Optional(Metadata),
     /**
      * The trace of this request. Each item has its own, because a batch has many requests. The trace travels
      * on to the outbox and to Kafka.
@@ -62,6 +65,7 @@ export const Reservation = Type.Object({
   lines: Type.Array(Line),
   channelId: Type.Optional(ChannelId),
   ref: Type.Optional(Type.String()),
+  metadata: Type.Optional(Metadata),
   status: Type.Literal('pending'),
   amount: Money,
   reservedAt: Instant,

@@ -2,12 +2,16 @@ import { Type, type Static } from 'typebox';
 import { ControlVerb } from './control.ts';
 import { SaleId, Sku } from './ids.ts';
 import { Instant } from './instant.ts';
-import { SaleChannelInput, SaleItemInput } from './sale.ts';
+import { Metadata } from './metadata.ts';
+import { Description, ImageUrl, SaleChannelInput, SaleItemInput, Title } from './sale.ts';
 
 /** A sale as order keeps it: defaults filled in, instants normal. */
 export const SaleDefinition = Type.Object({
   id: SaleId,
-  title: Type.String(),
+  title: Title,
+  description: Type.Optional(Description),
+  image: Type.Optional(ImageUrl),
+  metadata: Type.Optional(Metadata),
   opensAt: Instant,
   closesAt: Instant,
   holdSeconds: Type.Integer(),

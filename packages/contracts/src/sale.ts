@@ -3,9 +3,27 @@ import { ChannelId, SaleId, Sku } from './ids.ts';
 import { Instant, InstantInput } from './instant.ts';
 import { LIMITS } from './limits.ts';
 import { Price } from './money.ts';
-import { plainText } from './text.ts';
+import { Metadata } from './metadata.ts';
+import { localText, plainText } from './text.ts';
 
-const Title = Type.String({ pattern: plainText(LIMITS.titleLengthMax) });
+export const Title = localText(LIMITS.titleLengthMax);
+export const Description = localText(LIMITS.descriptionLengthMax);
+/**
+ * The address of a picture. Pages of shops load it, so it is https, has no user or password in it, and none
+ * of the characters that end an attribute or a style.
+ */
+export const ImageUrl = Type.String({
+  maxLength: LIMITS.imageLengthMax,
+  pattern:
+    '^https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&*+,;=%-]*)?$',
+});
+
+/** What a page shows of a sale or an item, and what a shop keeps with it. */
+const SHOWN = {
+  description: Type.Optional(Description),
+  image: Type.Optional(ImageUrl),
+  metadata: Type.Optional(Metadata),
+};
 const OpaqueId = Type.String({ pattern: plainText(128) });
 
 export const ChannelKind = Type.Union([
@@ -19,6 +37,7 @@ export const SaleItemInput = Type.Object(
   {
     sku: Sku,
     title: Title,
+    ...SHOWN,
     price: Price,
     total: Type.Integer({ minimum: 0, maximum: LIMITS.totalMax }),
   },
@@ -35,6 +54,7 @@ export const SaleChannelInput = Type.Object(
     pickupPointId: Type.Optional(OpaqueId),
     /** The most units this channel may hold or buy; absent: no cap. */
     cap: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.totalMax })),
+    metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },
 );
@@ -45,6 +65,7 @@ export const SaleInput = Type.Object(
   {
     id: Type.Optional(SaleId),
     title: Title,
+    ...SHOWN,
     opensAt: Type.Optional(InstantInput),
     closesAt: InstantInput,
     holdSeconds: Type.Optional(
@@ -81,7 +102,8 @@ export type SoldOut = Static<typeof SoldOut>;
 
 export const SaleItem = Type.Object({
   sku: Sku,
-  title: Type.String(),
+  title: Title,
+  ...SHOWN,
   price: Price,
   total: Type.Integer(),
   available: Type.Integer(),
@@ -96,7 +118,8 @@ export const SaleItem = Type.Object({
  */
 export const Sale = Type.Object({
   id: SaleId,
-  title: Type.String(),
+  title: Title,
+  ...SHOWN,
   opensAt: Instant,
   closesAt: Instant,
   holdSeconds: Type.Integer(),

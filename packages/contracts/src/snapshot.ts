@@ -2,6 +2,7 @@ import { Type, type Static } from 'typebox';
 import type { ControlState } from './control.ts';
 import { ReservationId } from './ids.ts';
 import { LIMITS } from './limits.ts';
+import type { Metadata } from './metadata.ts';
 
 /** An order as load.lua needs it: the buyer's units and the first answer to the key. */
 export interface SnapshotOrder {
@@ -15,6 +16,7 @@ export interface SnapshotOrder {
   /** PostgreSQL writes the order as JSON, and null where there is none. */
   channelId?: string | null;
   ref?: string | null;
+  metadata?: Metadata | null;
   reservedAt: number;
   expiresAt: number;
   status: 'pending' | 'paid' | 'cancelled' | 'expired';

@@ -1,3 +1,5 @@
+import { Type } from 'typebox';
+
 /** A text in both languages of the API. */
 export interface Translation {
   en: string;
@@ -21,4 +23,13 @@ const VISIBLE_CHARACTER = '(?![\\p{Default_Ignorable_Code_Point}\\u2800])[\\p{L}
  */
 export function plainText(lengthMax: number): string {
   return `^(?=.*${VISIBLE_CHARACTER})${PLAIN_CHARACTER}{1,${lengthMax}}$`;
+}
+
+/**
+ * A text of a shop: one text for everyone, or one for each language of the API. It comes back in the form in
+ * which it was sent.
+ */
+export function localText(lengthMax: number) {
+  const text = Type.String({ pattern: plainText(lengthMax) });
+  return Type.Union([text, Type.Object({ zh: text, en: text }, { additionalProperties: false })]);
 }

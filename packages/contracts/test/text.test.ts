@@ -4,11 +4,11 @@ import t from 'tap';
 import { Compile } from 'typebox/compile';
 import { RefundDone, SaleInput, ReserveRequest } from '../src/index.ts';
 
-const titled = (title: string) => ({
+const titled = (title: unknown) => ({
   title,
   closesAt: '2030-01-01T00:00:00Z',
   items: [{ sku: 'a', title, price: { amount: 1, currency: 'CNY' }, total: 1 }],
-  channels: [{ id: 'c', kind: 'store', title, partnerId: title.slice(0, 100), pickupPointId: 'p' }],
+  channels: [{ id: 'c', kind: 'store', title, partnerId: String(title).slice(0, 100), pickupPointId: 'p' }],
 });
 const sale = Compile(SaleInput);
 const reservation = Compile(ReserveRequest);
@@ -97,4 +97,53 @@ await t.test('the length is counted in characters, and a long text costs no time
   const began = performance.now();
   acceptances(' '.repeat(100_000));
   t.ok(performance.now() - began < 500, 'a hundred thousand blanks');
+});
+
+await t.test('a title is one text, or one for each language, under the same rules', async (t) => {
+  const taken = [{ zh: '赣南脐橙', en: 'Oranges' }, 'Oranges'];
+  for (const title of taken) t.ok(sale.Check(titled(title)), JSON.stringify(title));
+  const bad = ['a\nb', 'a\u202eb', '\u3164', '', 'x'.repeat(201)];
+  const refused = [
+    ...bad.flatMap((text) => [{ zh: text, en: 'x' }, { zh: 'x', en: text }, text]),
+    { zh: 'x' },
+    { en: 'x' },
+    {},
+    { zh: 'x', en: 'x', fr: 'x' },
+    ['x', 'x'],
+    null,
+  ];
+  for (const title of refused) t.notOk(sale.Check(titled(title)), JSON.stringify(title));
+  const description = { zh: '果'.repeat(2_000), en: 'x' };
+  t.ok(sale.Check({ ...titled('x'), description }));
+  t.notOk(sale.Check({ ...titled('x'), description: { zh: `${description.zh}果`, en: 'x' } }));
+});
+
+await t.test('a picture has an https address that can stand in a page', async (t) => {
+  const withImage = (image: unknown) => sale.Check({ ...titled('x'), image });
+  const good = [
+    'https://cdn.example/a.webp',
+    'https://cdn.example:8443/%E6%A9%99/a.png?w=640&v=1#top',
+    'https://xn--fiq228c.example',
+    `https://a.example/${'x'.repeat(1_006)}`,
+  ];
+  for (const url of good) t.ok(withImage(url), url);
+  const bad = [
+    'http://cdn.example/a.webp',
+    'javascript:alert(1)',
+    'data:image/png;base64,AAAA',
+    '//cdn.example/a.png',
+    'https://',
+    'https:///a',
+    'https://user:password@cdn.example/a.png',
+    'https://cdn.example/a b.png',
+    'https://cdn.example/a.png"onerror="x',
+    "https://cdn.example/a.png');}",
+    'https://cdn.example/<x>',
+    'https://cdn.example/橙.png',
+    'https://cdn.example/a\nb',
+    'https://cdn.example\\@evil.example',
+    `https://a.example/${'x'.repeat(1_007)}`,
+    1,
+  ];
+  for (const url of bad) t.notOk(withImage(url), String(url));
 });

@@ -31,6 +31,7 @@ await t.test('a reservation takes the units, records the hold, and adds one outb
     channel: 'x',
     ref: 'note “8812”',
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    extra: '{"metadata":{"gift":true}}',
     lines: [
       ['a', 1],
       ['b', 2],
@@ -47,6 +48,7 @@ await t.test('a reservation takes the units, records the hold, and adds one outb
     currency: 'CNY',
     channelId: 'x',
     ref: 'note “8812”',
+    metadata: { gift: true },
     lines: [
       { sku: 'a', quantity: 1, price: 2_990 },
       { sku: 'b', quantity: 2, price: 10 },

@@ -141,6 +141,7 @@ await t.test(
         ],
       },
       { ...request, ref: 'x' },
+      { ...request, metadata: {} },
       withoutRef,
       withoutChannel,
     ];
@@ -172,6 +173,9 @@ await t.test('a malformed item is told its field, changes nothing and fails no n
     [{ ...good(), idempotencyKey: 'a\nb' }, 'idempotencyKey'],
     [{ ...good(), ref: 'a\nb' }, 'ref'],
     [{ ...good(), ref: 'a\0' }, 'ref'],
+    [{ ...good(), metadata: [] }, 'metadata'],
+    [{ ...good(), metadata: 'x' }, 'metadata'],
+    [{ ...good(), metadata: { a: 'x'.repeat(2_048) } }, 'metadata'],
     [{ ...good(), saleId: 'A:B' }, 'saleId'],
     [{ ...good(), traceparent: 'nonsense' }, 'traceparent'],
   ];

@@ -320,9 +320,9 @@ function validationProblem(
   validation: NonNullable<FastifyError['validation']>,
   context: string | undefined,
 ): Problem {
-  const first = validation[0];
-  const params: { missingProperty?: string; additionalProperty?: string; limit?: number; type?: string } =
-    first?.params ?? {};
+  // Of a choice between forms each form says what is wrong. The deepest word is of the form that was meant.
+  const [first] = [...validation].sort((one, other) => depthOf(other) - depthOf(one));
+  const params: SchemaParams = first?.params ?? {};
   const missing = params.missingProperty ?? params.additionalProperty;
   const path = [
     ...(first?.instancePath.split('/').slice(1) ?? []),
@@ -335,6 +335,21 @@ function validationProblem(
     type: params.type ?? '',
   });
   return new Problem('invalid_request', { detail, extra: { field } });
+}
+
+interface SchemaParams {
+  missingProperty?: string;
+  additionalProperty?: string;
+  limit?: number;
+  type?: string;
+}
+
+type SchemaError = NonNullable<FastifyError['validation']>[number];
+
+function depthOf({ instancePath, params }: SchemaError): number {
+  const { missingProperty, additionalProperty }: SchemaParams = params;
+  const member = missingProperty ?? additionalProperty;
+  return instancePath.split('/').length + (member === undefined ? 0 : 1);
 }
 
 function schemaDetail(keyword = ''): DetailKey {

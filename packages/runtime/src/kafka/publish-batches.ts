@@ -15,7 +15,7 @@ const RECORD_BYTES = 128;
 
 /**
  * Cuts what is to be published into parts, in order. A message larger than a part goes alone. One of our
- * messages is below 6 kB.
+ * messages is below 12 kB.
  */
 export function splitByBytes(messages: OutgoingMessage[], bytesMax = PUBLISH_BYTES_MAX): OutgoingMessage[][] {
   const parts: OutgoingMessage[][] = [];

@@ -50,7 +50,7 @@ local items, channels = {}, {}
 local index = FIRST_REQUEST
 while ARGV[index] do
   local userId, idempotencyKey, keyHash, random = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3]
-  local channelId, lineCount = ARGV[index + 4], tonumber(ARGV[index + 7])
+  local channelId, lineCount = ARGV[index + 4], tonumber(ARGV[index + 8])
   if
     not lineCount or lineCount < 1 or lineCount > LINES_MAX or #requests == REQUESTS_MAX
     or userId == '' or idempotencyKey == '' or #keyHash ~= 22 or #random ~= 16
@@ -65,7 +65,7 @@ while ARGV[index] do
     fields[place], fields[place + 1] = channelId .. ':cap', channelId .. ':units'
     fields[place + 2] = channelId .. ':units_paid'
   end
-  index = index + 8
+  index = index + 9
   for _ = 1, lineCount do
     local sku, quantity = ARGV[index], ARGV[index + 1]
     if not quantity or sku == '' or not string.match(quantity, '^[1-9]%d*$') then
@@ -147,7 +147,7 @@ local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + 4]
   local quantity, failed, unknown, short = 0, {}, nil, nil
   local isFinal, mayComeBack = true, true
-  for line = first + 8, first + 6 + 2 * ARGV[first + 7], 2 do
+  for line = first + 9, first + 7 + 2 * ARGV[first + 8], 2 do
     local sku, units = ARGV[line], tonumber(ARGV[line + 1])
     local item = items[sku]
     if not item.isKnown then
@@ -226,10 +226,13 @@ for number, first in ipairs(requests) do
     local facts = {
       userId, ARGV[first + 1], ARGV[first + 3], entryId, at, holdMs, currency, channelId, ARGV[first + 5],
     }
-    for line = first + 8, first + 6 + 2 * ARGV[first + 7], 2 do
+    for line = first + 9, first + 7 + 2 * ARGV[first + 8], 2 do
       local item, last = items[ARGV[line]], #facts
       facts[last + 1], facts[last + 2], facts[last + 3] = ARGV[line], ARGV[line + 1], item.price
       item.available, item.held, item.isChanged = item.available - ARGV[line + 1], item.held + ARGV[line + 1], true
+    end
+    if ARGV[first + 7] ~= '' then
+      facts[#facts + 1] = ARGV[first + 7]
     end
     local record = table.concat(facts, '\n')
     local last = #newHolds

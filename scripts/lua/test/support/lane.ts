@@ -29,6 +29,7 @@ export interface Request {
   random?: string;
   channel?: string;
   ref?: string;
+  extra?: string;
   traceparent?: string;
   lines?: [sku: string, quantity: number | string][];
   runId?: string;
@@ -159,8 +160,14 @@ export class TestLane {
         random = makeRandom(),
         lines = [['a', 1]],
       } = request;
-      const { keyHash = keyHashOf(user, key), channel = '', ref = '', traceparent = '' } = request;
-      return [user, key, keyHash, random, channel, ref, traceparent, lines.length, ...lines.flat()];
+      const {
+        keyHash = keyHashOf(user, key),
+        channel = '',
+        ref = '',
+        traceparent = '',
+        extra = '',
+      } = request;
+      return [user, key, keyHash, random, channel, ref, traceparent, extra, lines.length, ...lines.flat()];
     });
     return this.redis.reserve(scriptKeys('reserve', this.lane), runId, outboxCountMax, deadline, ...words);
   }

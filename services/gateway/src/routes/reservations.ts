@@ -1,4 +1,12 @@
-import { detailOf, ReserveRequest, SaleId, type BuyerAnswer, type ReserveItem } from '@seckill/contracts';
+import {
+  detailOf,
+  isFitMetadata,
+  LIMITS,
+  ReserveRequest,
+  SaleId,
+  type BuyerAnswer,
+  type ReserveItem,
+} from '@seckill/contracts';
 import { languageOf, Problem, retryAfterOf, tellLanguage, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
@@ -34,6 +42,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       const { userId } = request.identity;
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       refuseRepeatedSku(request.body);
+      refuseUnfitMetadata(request.body);
       const { traceparent } = traceOf(request);
       const item: ReserveItem = { saleId, userId, idempotencyKey, ...request.body };
       if (traceparent !== undefined) item.traceparent = traceparent;
@@ -89,6 +98,15 @@ function refuseRepeatedSku({ lines }: ReserveRequest): void {
     }
     seen.add(sku);
   }
+}
+
+function refuseUnfitMetadata({ metadata }: ReserveRequest): void {
+  if (metadata === undefined || isFitMetadata(metadata)) return;
+  const values = { field: 'metadata', max: LIMITS.metadataBytesMax, depth: LIMITS.metadataDepthMax };
+  throw new Problem('invalid_request', {
+    detail: detailOf('metadata_unfit', values),
+    extra: { field: 'metadata' },
+  });
 }
 
 function outcomeLabel(answer: BuyerAnswer): string {

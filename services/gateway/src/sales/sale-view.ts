@@ -12,21 +12,32 @@ export function viewSale({ definition, version }: SaleRecord, stock: StockState)
   return {
     id: definition.id,
     title: definition.title,
+    ...shownOf(definition),
     opensAt: definition.opensAt,
     closesAt: definition.closesAt,
     holdSeconds: definition.holdSeconds,
     ...(definition.limitPerBuyer === undefined ? {} : { limitPerBuyer: definition.limitPerBuyer }),
     ...(definition.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: definition.holdsPerBuyerMax }),
     ...(definition.rejoinSeconds === undefined ? {} : { rejoinSeconds: definition.rejoinSeconds }),
-    items: definition.items.map(({ sku, title, price, total }) => {
+    items: definition.items.map((item) => {
+      const { sku, title, price, total } = item;
       // Before the first load nothing can have been sold, so all of the total is available.
       const count = counts.get(sku) ?? { sku, total, available: total, held: 0, paid: 0 };
       const { available, held, paid } = count;
       const soldOut = soldOutOf(count, state);
-      return { sku, title, price, total: count.total, available, held, paid, soldOut };
+      return { sku, title, ...shownOf(item), price, total: count.total, available, held, paid, soldOut };
     }),
     state,
     version,
+  };
+}
+
+/** What the shop wants shown or kept, as it was sent; what is absent is left out. */
+function shownOf({ description, image, metadata }: Pick<SaleView, 'description' | 'image' | 'metadata'>) {
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(image === undefined ? {} : { image }),
+    ...(metadata === undefined ? {} : { metadata }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { BuyerAnswer, ReserveItem } from '@seckill/contracts';
+import { canonicalJson, type BuyerAnswer, type ReserveItem } from '@seckill/contracts';
 
 /**
  * Reservations that wait for stock. A repeat of one that comes meanwhile to the same gateway waits for the
@@ -29,7 +29,8 @@ export class KeysUnderWay {
 const keyOf = ({ saleId, userId, idempotencyKey }: ReserveItem) => `${saleId} ${userId} ${idempotencyKey}`;
 
 /** Equal for requests of one fingerprint. */
-function requestOf({ lines, channelId, ref }: ReserveItem): string {
+function requestOf({ lines, channelId, ref, metadata }: ReserveItem): string {
   const sorted = lines.map(({ sku, quantity }) => `${sku} ${quantity}`).sort();
-  return JSON.stringify([sorted, channelId, ref]);
+  const facts = JSON.stringify([sorted, channelId, ref]);
+  return metadata === undefined ? facts : facts + canonicalJson(metadata);
 }

@@ -36,3 +36,16 @@ await t.test('the oldest make room', async (t) => {
     Array.from({ length: 100 }, (_, index) => `r${index + 50}`),
   );
 });
+
+await t.test('metadata takes room as well, and gives it back', async (t) => {
+  const recent = new RecentReservations(5);
+  const metadata = { a: 'x'.repeat(2_000) };
+  recent.add(made('small', 'u1'));
+  recent.add({ ...made('large', 'u1'), metadata });
+  t.same(idsOf(recent, 'u1'), ['small', 'large']);
+  recent.add(made('next', 'u1'));
+  t.same(idsOf(recent, 'u1'), ['large', 'next'], 'a large one counts as four');
+  recent.forget('large');
+  for (const id of ['a', 'b', 'c', 'd']) recent.add(made(id, 'u1'));
+  t.same(idsOf(recent, 'u1'), ['next', 'a', 'b', 'c', 'd']);
+});

@@ -28,6 +28,7 @@ await t.test('the same request waits for the same answer, until there is one', a
     { lines: [{ sku: 'a', quantity: 1 }] },
     { ref: 'x' },
     { channelId: 'c' },
+    { metadata: {} },
   ]) {
     t.equal(keys.find(item(other)), undefined, JSON.stringify(other));
   }

@@ -4,6 +4,7 @@ import {
   LIMITS,
   parseOrderCursor,
   parseReservationId,
+  type Metadata,
   type Money,
   type Order,
   type OrderPage,
@@ -33,6 +34,7 @@ interface OrderRow {
   currency: string;
   channel_id: string | null;
   ref: string | null;
+  metadata: Metadata | null;
   status: OrderStatus;
   reserved_at: Date;
   expires_at: Date;
@@ -42,7 +44,7 @@ interface OrderRow {
   refund_due: Money | null;
 }
 
-const COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, status, reserved_at, expires_at,
+const COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, metadata, status, reserved_at, expires_at,
   paid_at, ended_at, pickup_code,
   (SELECT jsonb_build_object('amount', LEAST(sum(payments.amount), ${Number.MAX_SAFE_INTEGER}),
        'currency', payments.currency)
@@ -189,6 +191,7 @@ function toOrder(row: OrderRow): Order {
     })),
     ...(row.channel_id === null ? {} : { channelId: row.channel_id }),
     ...(row.ref === null ? {} : { ref: row.ref }),
+    ...(row.metadata === null ? {} : { metadata: row.metadata }),
     status: row.status,
     amount: { amount: Number(row.amount), currency },
     reservedAt: formatInstant(row.reserved_at),

@@ -77,7 +77,7 @@ async function readMembers(
     name: 'snapshot-page',
     text: `SELECT lane || '.' || epoch || '.' || sequence AS cursor, json_build_object(
         'reservationId', id, 'epoch', epoch, 'sequence', sequence, 'userId', user_id,
-        'idempotencyKey', idempotency_key, 'lines', lines, 'channelId', channel_id, 'ref', ref,
+        'idempotencyKey', idempotency_key, 'lines', lines, 'channelId', channel_id, 'ref', ref, 'metadata', metadata,
         'reservedAt', (date_part('epoch', reserved_at) * 1000)::bigint,
         'expiresAt', (date_part('epoch', expires_at) * 1000)::bigint, 'status', status,
         'endedAt', (date_part('epoch', ended_at) * 1000)::bigint)::text AS json

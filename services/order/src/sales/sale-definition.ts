@@ -1,12 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
+  canonicalJson,
   detailOf,
   formatInstant,
+  isFitMetadata,
   LIMITS,
   parseInstant,
   type ControlState,
   type ControlVerb,
   type DetailKey,
+  type Metadata,
   type SaleDefinition,
   type SaleInput,
 } from '@seckill/contracts';
@@ -15,7 +18,7 @@ import { invariant, Problem } from '@seckill/runtime';
 /** Every sale has one lane today. The number is fixed when the sale is created (D13). */
 export const LANES = 1;
 
-export function refuse(key: DetailKey, field: string, values?: { max: number }): never {
+export function refuse(key: DetailKey, field: string, values?: { max: number; depth?: number }): never {
   throw new Problem('invalid_request', { detail: detailOf(key, { field, ...values }), extra: { field } });
 }
 
@@ -34,18 +37,26 @@ export function checkSale(input: SaleInput): void {
     if (opensAt < 0) refuse('instant_too_early', 'opensAt');
     if (closesAt <= opensAt) refuse('closes_before_opening', 'closesAt');
   }
+  checkMetadata(input.metadata, 'metadata');
   const skus = new Set<string>();
   const currency = input.items[0]?.price.currency;
   for (const [index, item] of input.items.entries()) {
     if (skus.has(item.sku)) refuse('repeated', `items.${index}.sku`);
     if (item.price.currency !== currency) refuse('currency_mixed', `items.${index}.price.currency`);
+    checkMetadata(item.metadata, `items.${index}.metadata`);
     skus.add(item.sku);
   }
   const channels = new Set<string>();
   for (const [index, channel] of (input.channels ?? []).entries()) {
     if (channels.has(channel.id)) refuse('repeated', `channels.${index}.id`);
+    checkMetadata(channel.metadata, `channels.${index}.metadata`);
     channels.add(channel.id);
   }
+}
+
+function checkMetadata(metadata: Metadata | undefined, field: string): void {
+  if (metadata === undefined || isFitMetadata(metadata)) return;
+  refuse('metadata_unfit', field, { max: LIMITS.metadataBytesMax, depth: LIMITS.metadataDepthMax });
 }
 
 /**
@@ -54,15 +65,7 @@ export function checkSale(input: SaleInput): void {
  * channels does.
  */
 export function fingerprintOf(input: SaleInput): string {
-  return createHash('sha256').update(canonical(input)).digest('base64url');
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  members.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
+  return createHash('sha256').update(canonicalJson(input)).digest('base64url');
 }
 
 /** 48 bits are enough. The id of a sale is public, it only has to be free. */
@@ -78,6 +81,9 @@ export function defineSale(id: string, input: SaleInput, now: number): SaleDefin
   return {
     id,
     title: input.title,
+    ...(input.description === undefined ? {} : { description: input.description }),
+    ...(input.image === undefined ? {} : { image: input.image }),
+    ...(input.metadata === undefined ? {} : { metadata: input.metadata }),
     opensAt: formatInstant(opensAt),
     closesAt: formatInstant(closesAt),
     holdSeconds: input.holdSeconds ?? LIMITS.holdSecondsDefault,

@@ -36,6 +36,7 @@ await test('a batch becomes orders, a moved ledger and a stored offset', async (
       ],
       channelId: 'xhs',
       ref: 'note "8812", {a\\b} 橙',
+      metadata: { zebra: '"\\\n橙', apple: [1.5, null] },
     }),
   );
   await intake.handleBatch(toBatch(values), context);
@@ -51,7 +52,7 @@ await test('a batch becomes orders, a moved ledger and a stored offset', async (
   t.ok(seen.heartbeats >= 3, 'with a heartbeat after each');
   t.equal(await countOf(metrics.intakeMessages, 'stored'), 5);
   const { rows } = await pool.query(
-    `SELECT amount, currency, channel_id, ref, lines, status, user_id, idempotency_key, fingerprint,
+    `SELECT amount, currency, channel_id, ref, metadata::text, lines, status, user_id, idempotency_key, fingerprint,
        extract(epoch FROM reserved_at) * 1000 AS reserved, extract(epoch FROM expires_at) * 1000 AS expires
      FROM orders WHERE id = $1`,
     [values[1]?.reservationId],
@@ -62,6 +63,7 @@ await test('a batch becomes orders, a moved ledger and a stored offset', async (
     currency: 'CNY',
     channel_id: 'xhs',
     ref: values[1]?.ref,
+    metadata: JSON.stringify(values[1]?.metadata),
     lines: values[1]?.lines,
     status: 'pending',
     user_id: values[1]?.userId,

@@ -21,6 +21,7 @@ await test('an order reads as the contract says', async (t) => {
     ],
     channelId: 'xhs',
     ref: 'note-8812',
+    metadata: { zebra: 1, apple: { gift: true } },
   });
   const bare = makeReservation(saleId);
   await buildIntake(pool).intake.handleBatch(toBatch([full, bare]), makeContext().context);
@@ -35,6 +36,7 @@ await test('an order reads as the contract says', async (t) => {
     ],
     channelId: 'xhs',
     ref: 'note-8812',
+    metadata: { zebra: 1, apple: { gift: true } },
     status: 'pending',
     amount: { amount: 6_000, currency: 'CNY' },
     reservedAt: new Date(full.reservedAt).toISOString(),
@@ -42,7 +44,7 @@ await test('an order reads as the contract says', async (t) => {
   });
   const other = await call('GET', `/v1/orders/${bare.reservationId}`, { userId: bare.userId });
   t.notOk(
-    'channelId' in other.body || 'ref' in other.body || 'paidAt' in other.body,
+    'channelId' in other.body || 'ref' in other.body || 'metadata' in other.body || 'paidAt' in other.body,
     'what is absent is left out',
   );
 });

@@ -55,6 +55,7 @@ await test('a snapshot has every order that was not refused, as it was reserved'
     ],
     channelId: 'xhs',
     ref: 'note "1", 橙',
+    metadata: { zebra: '"\n橙', apple: [1.5, null] },
   });
   const [paid, cancelled, expired, refused] = [1, 2, 3, 4].map(() => makeReservation(saleId));
   await store(pool, [whole, paid, cancelled, expired, refused, makeReservation(neighbour)]);
@@ -87,6 +88,7 @@ await test('a snapshot has every order that was not refused, as it was reserved'
   const { saleId: _saleId, lane: _lane, currency: _currency, fingerprint: _fingerprint, ...expected } = whole;
   const found = orders.find(({ reservationId }) => reservationId === whole.reservationId);
   t.same(found, { ...expected, status: 'pending', endedAt: null } satisfies SnapshotOrder);
+  t.equal(JSON.stringify(found?.metadata), JSON.stringify(whole.metadata), 'a repeat gets the same bytes');
   const ended = orders.find(({ reservationId }) => reservationId === cancelled?.reservationId);
   t.equal(ended?.endedAt, 5_000, 'the buyer’s cool-down runs from here');
 });

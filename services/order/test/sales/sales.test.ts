@@ -22,7 +22,27 @@ await test('a sale is stored with its ledger, loaded by stock, and answered 201'
     limitPerBuyer: 2,
     holdsPerBuyerMax: 3,
     rejoinSeconds: 60,
-    channels: [{ id: 'xingfu-li', kind: 'community', title: '幸福里', partnerId: 'p-7', cap: 300 }],
+    title: { zh: '赣南脐橙', en: 'Oranges' },
+    description: '产地直发',
+    image: 'https://cdn.example/oranges.webp',
+    metadata: { campaign: 7, tags: ['fruit'] },
+    items: makeSaleInput().items.map((item) => ({
+      ...item,
+      title: { zh: '脐橙', en: 'Navel orange' },
+      description: { zh: '甜', en: 'Sweet' },
+      image: 'https://cdn.example/orange.webp',
+      metadata: { erp: 'A-1' },
+    })),
+    channels: [
+      {
+        id: 'xingfu-li',
+        kind: 'community',
+        title: '幸福里',
+        partnerId: 'p-7',
+        cap: 300,
+        metadata: { tower: 3 },
+      },
+    ],
   });
   const { status, body } = await call('POST', '/v1/sales', { body: input });
   t.equal(status, 201);
@@ -73,6 +93,8 @@ await test('the same id with the same body is 200, with another body 409', async
     { holdSeconds: 900 },
     { opensAt: asRecord(first.body).definition.opensAt },
     { limitPerBuyer: 1 },
+    { metadata: {} },
+    { description: 'x' },
     { items: input.items.flatMap((item) => [item, { ...item, sku: 'mango' }]) },
   ];
   for (const other of others) {

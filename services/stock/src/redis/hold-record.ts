@@ -2,6 +2,7 @@ import {
   formatInstant,
   formatReservationId,
   parseReservationId,
+  type Metadata,
   type OrderStatus,
   type Reservation,
   type ReservationCreated,
@@ -14,12 +15,13 @@ import { keyHashOf, splitSuffix } from './reservation-id.ts';
 
 /**
  * A reservation, as reserve.lua joins it with line feeds, which no field can hold: userId, idempotencyKey,
- * random, <epoch>-<sequence>, reservedAt, holdMs, currency, channelId, ref, then sku, quantity, price of each
- * line. The record says everything, so that the first answer can be given again and a hold can be published
- * again from the record alone. For one line, with a user of 16, a key of 36 and a channel of 5 characters,
- * the record is 124 bytes. With Redis' own 4 it fits into the 128 that jemalloc gives before 160. For that
- * reason the record has holdMs instead of expiresAt, and no fingerprint, which follows from the rest. The
- * sign between epoch and sequence tells how the hold ended: `-` while it lives.
+ * random, <epoch>-<sequence>, reservedAt, holdMs, currency, channelId, ref, then sku, quantity, price of
+ * each line, then extra, only when there is any. The record says everything, so that the first answer can be
+ * given again and a hold can be published again from the record alone. For one line, with a user of 16, a
+ * key of 36 and a channel of 5 characters, the record is 124 bytes. With Redis' own 4 it fits into the 128
+ * that jemalloc gives before 160. For that reason the record has holdMs instead of expiresAt, and no
+ * fingerprint, which follows from the rest. The sign between epoch and sequence tells how the hold ended:
+ * `-` while it lives.
  */
 export interface HoldRecord {
   userId: string;
@@ -36,6 +38,7 @@ export interface HoldRecord {
   currency: string;
   channelId?: string;
   ref?: string;
+  metadata?: Metadata;
   lines: { sku: string; quantity: number; price: number }[];
 }
 
@@ -52,6 +55,8 @@ export function parseRecord(text: string): HoldRecord {
     text.split('\n');
   invariant(userId && idempotencyKey && random && entryId, 'a record lacks a fact');
   invariant(currency && rest.length > 0, 'a record lacks a fact');
+  // Three words for each line. Most records have no extra, and no byte for it.
+  const extra = rest.length % 3 === 1 ? rest.pop() : undefined;
   invariant(rest.length % 3 === 0, 'a record breaks off within a line');
   const [, epoch, sign = '', sequence] = /^(\d+)([-pcer])(\d+)$/.exec(entryId) ?? [];
   const ended = ENDED.get(sign);
@@ -72,6 +77,7 @@ export function parseRecord(text: string): HoldRecord {
     currency,
     ...(channelId ? { channelId } : {}),
     ...(ref ? { ref } : {}),
+    ...(extra === undefined ? {} : parseExtra(extra)),
     lines,
   };
 }
@@ -91,8 +97,26 @@ export function formatRecord(record: HoldRecord): string {
     ...record.lines.flatMap(({ sku, quantity, price }) => [sku, quantity, price]),
   ];
   invariant(facts.length === FACTS + 3 * record.lines.length, 'a record has its facts in place');
+  const extra = formatExtra(record);
+  if (extra !== '') facts.push(extra);
   invariant(!facts.some((fact) => String(fact).includes('\n')), 'a fact holds a line feed');
   return facts.join('\n');
+}
+
+/** What few reservations have. */
+type Extra = Pick<HoldRecord, 'metadata'>;
+
+/** As JSON, which has no line feed; '' when there is nothing. */
+export function formatExtra({ metadata }: { [Name in keyof Extra]: Extra[Name] | undefined }): string {
+  return metadata === undefined ? '' : JSON.stringify({ metadata });
+}
+
+function parseExtra(text: string): Extra {
+  try {
+    return JSON.parse(text) as Extra;
+  } catch (error) {
+    throw new InvariantError('a record ends with what is no JSON', { cause: error });
+  }
 }
 
 function whole(text: string | undefined): number {
@@ -128,6 +152,7 @@ export function toReservation(lane: Lane, record: HoldRecord): Reservation {
     })),
     ...(record.channelId === undefined ? {} : { channelId: record.channelId }),
     ...(record.ref === undefined ? {} : { ref: record.ref }),
+    ...(record.metadata === undefined ? {} : { metadata: record.metadata }),
     status: 'pending',
     amount: { amount, currency },
     reservedAt: formatInstant(record.reservedAt),
@@ -171,7 +196,8 @@ export function toLoadArguments(orders: LoadOrder[]): (string | number)[] {
 
 /** @throws InvariantError when the order's id does not belong to its user and key. */
 export function toLoadOrder(order: SnapshotOrder, currency: string): LoadOrder {
-  const { userId, idempotencyKey, epoch, sequence, reservedAt, expiresAt, lines, channelId, ref } = order;
+  const { userId, idempotencyKey, epoch, sequence, reservedAt, expiresAt, lines, channelId, ref, metadata } =
+    order;
   const suffix = parseReservationId(order.reservationId)?.suffix;
   invariant(suffix !== undefined, 'a snapshot names orders by reservation id');
   const { random, keyHash } = splitSuffix(suffix);
@@ -196,6 +222,7 @@ export function toLoadOrder(order: SnapshotOrder, currency: string): LoadOrder {
       ...(order.status === 'pending' ? {} : { ended: order.status }),
       ...(typeof channelId === 'string' ? { channelId } : {}),
       ...(typeof ref === 'string' ? { ref } : {}),
+      ...(metadata ? { metadata } : {}),
     }),
     lines: lines.map(({ sku, quantity }) => ({ sku, quantity })),
   };

@@ -1,5 +1,6 @@
 import type { ReserveItem } from '@seckill/contracts';
 import { formatLane, type Lane } from '../redis/keys.ts';
+import { formatExtra } from '../redis/hold-record.ts';
 import { keyHashOf } from '../redis/reservation-id.ts';
 
 /**
@@ -39,9 +40,19 @@ export function splitIntoCalls(items: ReserveItem[], laneFor: (item: ReserveItem
  * makes them.
  */
 export function toReserveArguments(item: Omit<ReserveItem, 'saleId'>, random: string): (string | number)[] {
-  const { userId, idempotencyKey, channelId = '', ref = '', traceparent = '', lines } = item;
+  const { userId, idempotencyKey, channelId = '', ref = '', traceparent = '', lines, metadata } = item;
   const keyHash = keyHashOf(userId, idempotencyKey);
-  const words = [userId, idempotencyKey, keyHash, random, channelId, ref, traceparent, lines.length];
+  const words = [
+    userId,
+    idempotencyKey,
+    keyHash,
+    random,
+    channelId,
+    ref,
+    traceparent,
+    formatExtra({ metadata }),
+    lines.length,
+  ];
   for (const { sku, quantity } of lines) words.push(sku, quantity);
   return words;
 }

@@ -1,4 +1,4 @@
-import { LIMITS, ReserveItem, type ReserveAnswer } from '@seckill/contracts';
+import { isFitMetadata, LIMITS, ReserveItem, type ReserveAnswer } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -11,8 +11,8 @@ const reserveItem = Compile(ReserveItem);
  * on.
  */
 const ReserveBatch = Type.Array(Type.Unknown(), { minItems: 1, maxItems: LIMITS.reserveBatchMax });
-/** The longest valid item, with every character escaped, is about 3.3 kB. */
-const ITEM_BYTES_MAX = 4_096;
+/** The longest valid item, with every character escaped, is about 3.3 kB, and its metadata 2 kB. */
+const ITEM_BYTES_MAX = 6_144;
 
 export function reservationRoutes(
   app: Http,
@@ -46,6 +46,7 @@ function findOffence(item: unknown): string | undefined {
     const path = reserveItem.Errors(item)[0]?.instancePath ?? '';
     return path.split('/').slice(1).join('.') || 'item';
   }
+  if (item.metadata !== undefined && !isFitMetadata(item.metadata)) return 'metadata';
   const skus = item.lines.map(({ sku }) => sku);
   const twice = skus.findIndex((sku, index) => skus.indexOf(sku) < index);
   return twice === -1 ? undefined : `lines.${twice}.sku`;

@@ -7,6 +7,7 @@ import {
   parseReservationId,
   ReserveItem,
   UserId,
+  type Metadata,
   type SnapshotOrder,
 } from '@seckill/contracts';
 import { InvariantError } from '@seckill/runtime';
@@ -19,6 +20,7 @@ import {
   parseRecord,
   reservationIdOf,
   toLoadOrder,
+  toReservation,
   keyOf,
   type HoldRecord,
 } from '../../src/redis/hold-record.ts';
@@ -32,6 +34,8 @@ const visible = fc.string({
 });
 const whole = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const instant = fc.integer({ min: 0, max: 4_000_000_000_000 });
+/** As metadata comes to us: a parser knows no -0. */
+const throughJson = (value: Metadata) => JSON.parse(JSON.stringify(value)) as Metadata;
 const base = fc.record(
   {
     userId: visible,
@@ -43,6 +47,7 @@ const base = fc.record(
     holdMs: fc.integer({ min: 0, max: 86_400_000 }),
     currency: fc.constant('CNY'),
     channelId: fc.constantFrom('x', 'xingfu-li'),
+    metadata: fc.dictionary(fc.string(), fc.jsonValue(), { noNullPrototype: true }).map(throughJson),
     ref: fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/\p{Cc}/u.test(text)),
     lines: fc.array(fc.record({ sku: visible, quantity: whole, price: whole }, { noNullPrototype: true }), {
       minLength: 1,
@@ -96,6 +101,18 @@ await t.test('a record with a fact missing, broken or added is refused', async (
     t.throws(() => parseRecord(bad), InvariantError, bad);
   }
   t.throws(() => formatRecord({ ...parseRecord(good), ref: 'a\nb' }), InvariantError);
+  t.throws(() => parseRecord(`${good}\n{"metadata":`), InvariantError, 'half of the extra');
+  t.throws(() => parseRecord(`${good}\n{}\n{}`), InvariantError, 'two extras');
+});
+
+await t.test('metadata ends the record, and without it the record is what it was', async (t) => {
+  const bare = parseRecord('user\nkey\nrandom\n1-1\n1\n2\nCNY\n\n\na\n1\n5');
+  const metadata = { note: 'line\nfeed', b: 1, a: [true] };
+  t.equal(formatRecord(bare), 'user\nkey\nrandom\n1-1\n1\n2\nCNY\n\n\na\n1\n5');
+  t.equal(formatRecord({ ...bare, metadata }), `${formatRecord(bare)}\n${JSON.stringify({ metadata })}`);
+  const lane = { saleId: 's', lane: 0 };
+  t.notOk('metadata' in toReservation(lane, bare));
+  t.equal(JSON.stringify(toReservation(lane, { ...bare, metadata }).metadata), JSON.stringify(metadata));
 });
 
 await t.test(
@@ -180,6 +197,9 @@ await t.test(
     const others = [
       fingerprintOf({ lines, channelId: 'x' }),
       fingerprintOf({ lines, ref: 'x' }),
+      fingerprintOf({ lines, metadata: {} }),
+      fingerprintOf({ lines, metadata: { a: 1, b: 2 } }),
+      fingerprintOf({ lines, metadata: { a: 1, b: 3 } }),
       fingerprintOf({ lines: lines.slice(1) }),
       fingerprintOf({
         lines: [
@@ -188,7 +208,13 @@ await t.test(
         ],
       }),
     ];
-    t.equal(new Set([fingerprint, ...others]).size, 5);
+    t.equal(new Set([fingerprint, ...others]).size, 8);
+    t.equal(
+      fingerprintOf({ lines, metadata: { b: 2, a: 1 } }),
+      fingerprintOf({ lines, metadata: { a: 1, b: 2 } }),
+      'the order of members says nothing',
+    );
+    t.equal(fingerprint, 'RKrZZj8XnAIvrZzmfZVedo', 'as before there was metadata');
   },
 );
 

@@ -73,6 +73,7 @@ async function reserveLargest(): Promise<Lane> {
       idempotencyKey,
       channelId: channel,
       ref: '🍊'.repeat(LIMITS.refLengthMax),
+      metadata: { a: 'x'.repeat(LIMITS.metadataBytesMax - '{"a":""}'.length) },
       traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
       lines: items.map(({ sku }) => ({ sku, quantity: LIMITS.quantityMax })),
     };
