@@ -12,7 +12,7 @@ import type { SaleAnswer, SaleReading } from './sale-reading.ts';
 const SHARED_MS = 500;
 /** Pages that are kept, at most 100 sales each. Beyond this number the oldest is forgotten. */
 const PAGES_MAX = 100;
-/** Pages that are being made at a time. Each costs order a reading of all sales (12 ms for 10,000). */
+/** Pages that are being made at a time. Each costs order a reading of all sales (10 to 15 ms for 10,000). */
 const MAKINGS_MAX = 4;
 /** Sales of one page of which stock is asked at a time. */
 const LOOKS_TOGETHER = 8;
