@@ -3,6 +3,7 @@ import { runCommand, UsageError } from '@seckill/runtime';
 import { compare } from './compare/compare.ts';
 import { diff } from './compare/diff.ts';
 import { HELP } from './help.ts';
+import { idle } from './idle/idle.ts';
 import { OPTIONS, type BenchValues } from './options.ts';
 import { LOAD_SCENARIOS } from './scenarios/index.ts';
 import { runLoad } from './run/run-command.ts';
@@ -15,6 +16,7 @@ async function main(values: BenchValues, [command, ...rest]: string[]): Promise<
   if (command === 'diff') return diff(values, rest);
   if (rest.length > 0) throw new UsageError(`one scenario at a time, not also ${rest.join(' ')}`);
   if (command === 'compare') return compare(values);
+  if (command === 'idle') return idle(values);
   const scenario = LOAD_SCENARIOS.find(({ name }) => name === command);
   if (scenario === undefined) throw new UsageError(`there is no scenario "${command}"`);
   return runLoad(scenario, values);

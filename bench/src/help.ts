@@ -4,6 +4,7 @@ const scenarios = LOAD_SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(16)
 
 export const HELP = `npm run bench -- <scenario> [options]
 npm run bench -- compare [--rounds N] [--only NAMES] [--quick] [--json FILE]
+npm run bench -- idle [--quick] [--json FILE]
 npm run bench -- diff A.json B.json
 
 Loads the service, and proves in the same run that it did right: what was accepted is in Redis, Kafka and Postgres,
@@ -41,6 +42,9 @@ Output:
 compare alternates the product and the baselines on one machine and tells medians, ratios and CPU per request. It
 wants a quiet machine. About 25 minutes with the default of 5 rounds; --quick is a smoke of about 3 minutes whose
 figures mean nothing; --only takes names of figures, separated by commas, and runs what those need.
+
+idle counts what sales cost that nothing happens to, and how fast they are created: 500, then 10,000, which takes
+about five minutes. --quick stays at 500 and counts for 10 s.
 
 diff tells which measurements of two summaries differ (Mann-Whitney, bootstrap interval of the ratio of medians).
 `;

@@ -14,17 +14,21 @@
 local stateKey = KEYS[1]
 local runId, isForced = ARGV[1], ARGV[2] == '1'
 
+--- @include "now"
 --- @include "gateOf"
+--- @include "tellChange"
 
 local gate, openedRunId, epoch, fence =
   unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'fence'))
 local before = gateOf(gate, openedRunId, runId)
 if before == 'missing' then
   redis.call('HSET', stateKey, 'gate', 'rebuilding', 'epoch', '0', 'sequence', '0', 'fence', '1')
+  tellChange(stateKey, 'gate', now())
   return { before, 'rebuilding', 0, 1 }
 end
 if before == 'stale' or (before == 'open' and isForced) then
   redis.call('HSET', stateKey, 'gate', 'rebuilding')
+  tellChange(stateKey, 'gate', now())
   return { before, 'rebuilding', tonumber(epoch), redis.call('HINCRBY', stateKey, 'fence', 1) }
 end
 return { before, before, tonumber(epoch), tonumber(fence) }

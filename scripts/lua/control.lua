@@ -17,12 +17,14 @@
 local stateKey = KEYS[1]
 local runId, control = ARGV[1], cjson.decode(ARGV[2])
 
+--- @include "now"
 --- @include "whole"
 --- @include "gateOf"
 --- @include "readItems"
 --- @include "writeItems"
 --- @include "applyTotals"
 --- @include "writeControl"
+--- @include "tellChange"
 
 local gate, openedRunId, epoch, version, loaded, skus =
   unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'version', 'loaded', 'skus'))
@@ -53,4 +55,5 @@ end
 
 writeControl(stateKey, control)
 writeItems(stateKey, items)
+tellChange(stateKey, 'control', now())
 return { 'applied', verdict, tonumber(epoch), control.version }

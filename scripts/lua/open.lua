@@ -21,7 +21,9 @@
 local stateKey, outboxKey = KEYS[1], KEYS[2]
 local runId, epoch, sequence, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
+--- @include "now"
 --- @include "gateOf"
+--- @include "tellChange"
 
 local gate, openedRunId, laneEpoch, loaded, laneSequence, laneFence = unpack(
   redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded', 'sequence', 'fence')
@@ -48,4 +50,5 @@ if (laneFence or '0') ~= fence or laneSequence ~= sequence or redis.call('XLEN',
   return { 'changed' }
 end
 redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId, 'opened_sequence', laneSequence)
+tellChange(stateKey, 'gate', now())
 return { 'opened' }

@@ -59,6 +59,7 @@ local STATE_FIELDS = 12
 --- @include "gateOf"
 --- @include "parseBuyer"
 --- @include "formatBuyer"
+--- @include "tellChange"
 
 local function malformed()
   return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
@@ -343,4 +344,5 @@ end
 redis.call('HSET', stateKey, unpack(written))
 redis.call('HSET', buyersKey, unpack(newBuyers))
 redis.call('HSET', holdsKey, unpack(newHolds))
+tellChange(stateKey, 'reserved', at)
 return answers

@@ -17,6 +17,7 @@ local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[4], KEYS[5]
 local REST_MS = 24 * 60 * 60 * 1000
 
 --- @include "now"
+--- @include "tellChange"
 
 local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
 if not gate then
@@ -30,4 +31,5 @@ if redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0 then
 end
 -- UNLINK is used because a sale's keys may be 100 MB. Redis then frees them beside its work.
 redis.call('UNLINK', unpack(KEYS))
+tellChange(stateKey, 'gate', now())
 return { 'retired' }

@@ -30,6 +30,7 @@ local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 --- @include "now"
 --- @include "parseBuyer"
 --- @include "formatBuyer"
+--- @include "tellChange"
 
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
 if random == '' or not SIGNS[verdict] then
@@ -129,7 +130,8 @@ if isReturned then
 elseif verdict == 'refused' then
   buyer.holds = buyer.holds - 1
 end
-if verdict == 'refused' and gate == 'open' and epoch == reservedEpoch then
+local isClosed = verdict == 'refused' and gate == 'open' and epoch == reservedEpoch
+if isClosed then
   local last = #written
   written[last + 1], written[last + 2] = 'gate', 'rebuilding'
   -- A lane that an older build loaded has no fence.
@@ -147,4 +149,5 @@ if buyer.holds == 0 then
 else
   redis.call('HSET', buyersKey, userId, formatBuyer(buyer))
 end
+tellChange(stateKey, isClosed and 'gate' or 'settled', endedAt)
 return { 'settled', endedAt - reservedAt - holdMs }

@@ -116,7 +116,7 @@ function assemble(parts: {
 }): Target {
   const { kind, url, jwtSecret, info, urls, access } = parts;
   const sign = createTokenSigner(jwtSecret);
-  const http = new Pool(url, { connections: 8, pipelining: 1, headersTimeout: 15_000 });
+  const http = new Pool(url, { connections: 32, pipelining: 1, headersTimeout: 15_000 });
   const engines = urls === undefined ? undefined : new EngineReader(urls, access);
   return {
     kind,

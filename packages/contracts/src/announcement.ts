@@ -14,6 +14,56 @@ export function statesChannel(nodeId?: string): string {
   return nodeId === undefined ? STATES_CHANNEL : `${STATES_CHANNEL}:${nodeId}`;
 }
 
+/**
+ * Redis pub/sub channel of changes and heartbeats. Each script that changes a lane tells so here, in the same
+ * step as the change, and each stock process tells here that the Redis is the one it knows. Both take the
+ * same way in the same order: whoever hears a heartbeat has heard of every change before it on the same node.
+ */
+export const CHANGES_CHANNEL = 'seckill:changes';
+
+/** `reserved`: new entries in the outbox. `gate`: the lane was closed, opened or removed. */
+export type ChangeKind = 'reserved' | 'settled' | 'control' | 'gate';
+
+/** What a script tells of the lane that it changed. */
+export interface Change {
+  saleId: string;
+  lane: number;
+  what: ChangeKind;
+  /** Redis' clock, milliseconds since the epoch. */
+  at: number;
+}
+
+const CHANGE = /^([a-z0-9][a-z0-9-]{0,62}):(\d{1,4}) (reserved|settled|control|gate) (\d{1,15})$/;
+
+/** Undefined for what no script of ours says. */
+export function parseChange(text: string): Change | undefined {
+  const [, saleId, lane, what, at] = CHANGE.exec(text) ?? [];
+  if (saleId === undefined) return undefined;
+  return { saleId, lane: Number(lane), what: what as ChangeKind, at: Number(at) };
+}
+
+/** Between two heartbeats of a stock process on one Redis. A gateway believes nothing older than a second. */
+export const HEARTBEAT_MS = 250;
+
+/**
+ * What a stock process tells of a Redis that it serves. It vouches that this Redis was the one named until
+ * `now`. Without heartbeats, a gateway on a Redis that nobody sells from any more would hear of no change,
+ * and take that for "nothing has changed".
+ */
+export const Heartbeat = Type.Object(
+  {
+    /** What this Redis' clock showed at least when it was told; milliseconds since the epoch. */
+    now: Type.Integer({ minimum: 0 }),
+    /** Identity of the Redis, as the salt of an announcement. */
+    salt: Type.String({ maxLength: 128 }),
+    /** Node of a cluster, and what tells its slots from others: a lane may have left it with its slot. */
+    node: Type.Optional(Type.String({ maxLength: 64 })),
+    slots: Type.Optional(Type.String({ maxLength: 64 })),
+  },
+  { additionalProperties: false },
+);
+export type Heartbeat = Static<typeof Heartbeat>;
+
 /** Reservations in one announcement. A process that made more since its last one sends several. */
 export const ANNOUNCED_RESERVATIONS_MAX = 2_000;
 

@@ -68,7 +68,10 @@ await t.test('what the gateway says of a sold-out sale is what the script says',
         } = await readLaneState(redis, lane.runId, lane.lane);
         const announced = { ...state, ...lane.lane, salt: '', reservations: [] };
         const bounds = { earliest: state.now, latest: state.now };
-        const told = certainRejection(announced, new Set(['x', 'y']), item, bounds);
+        const told = certainRejection(announced, new Set(['x', 'y']), item, {
+          asOf: state.now,
+          bounds,
+        });
         const key = item.idempotencyKey;
         const answer = await lane.reserve({ user: item.userId, key, channel, lines });
         if (told === undefined) return;

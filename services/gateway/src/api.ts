@@ -128,14 +128,17 @@ function startMemory(
     logger,
     metrics,
   });
-  observeMemoryAge(registry, () => memory.oldestSeconds());
   const feeds = startStateFeeds(address, {
-    onAnnouncement: (announcement, time) => {
-      memory.learn(announcement, time);
+    onAnnouncement: (announcement, source) => {
+      memory.learn(announcement, source);
+    },
+    onChange: (change, source) => {
+      memory.noteChange(change, source);
     },
     logger,
     metrics,
   });
+  observeMemoryAge(registry, () => feeds.silentSeconds());
   lifecycle.onStop('states', async () => {
     feeds.close();
   });

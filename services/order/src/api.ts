@@ -76,6 +76,7 @@ export function assembleApi(deps: ApiDeps): Api {
     wake: (saleId) => {
       controlSync.wake(saleId);
     },
+    untilSent: (saleId, ms) => controlSync.untilSent(saleId, ms),
     clock: systemClock,
   });
   return {

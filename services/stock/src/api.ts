@@ -24,6 +24,7 @@ import { HighWaterMarks } from './recovery/high-water-marks.ts';
 import { LaneMonitor } from './recovery/lane-monitor.ts';
 import { LaneOpener, type LaneOpenerDeps } from './recovery/lane-opener.ts';
 import { createGateMetrics, type GateMetrics } from './recovery/metrics.ts';
+import type { ChangeFeed } from './change-feed.ts';
 import { createReadClocks } from './redis/clock.ts';
 import type { Connections } from './redis/connections.ts';
 import { createReserveMetrics } from './reserve/metrics.ts';
@@ -33,6 +34,11 @@ export interface ApiDeps {
   connections: Connections;
   orderClient: OrderClient;
   announcer: Announcer;
+  /**
+   * Tells which gates have changed. Without it a lane is looked at in its turn, or when it turns somebody
+   * away.
+   */
+  changes?: ChangeFeed;
   /** What the lane opener asks Kafka, and where it publishes holds again. */
   offsets: Pick<KafkaOffsets, 'readEnds'>;
   publisher: Publisher;
@@ -74,9 +80,20 @@ export function createApi(deps: ApiDeps): Api {
     gateMetrics.identified.inc({ found: isOther ? 'other' : 'same' });
     monitor.wake(connection, isOther);
   });
+  deps.changes?.listen({
+    onChange: (change) => {
+      if (change.what === 'gate') monitor.look(change);
+    },
+    onListening: () => {
+      monitor.lookAtAll();
+    },
+  });
   const reservations = new Reservations({
     connections,
     announcer,
+    onUnavailable: (lane) => {
+      monitor.look(lane);
+    },
     outboxCountMax: deps.outboxCountMax,
     marks,
     logger,
@@ -115,6 +132,7 @@ export function startApi(deps: StockDeps): Api {
     connections,
     orderClient,
     announcer,
+    changes: deps.changes,
     offsets,
     publisher: createPublisher(producer),
     auditReader: openAuditReader(deps).reader,

@@ -3,6 +3,7 @@ import type { Announcer } from './announce/announcer.ts';
 import type { FullStates } from './announce/full-state.ts';
 import type { AuditReader } from './audit/reader.ts';
 import type { ControlStates } from './recovery/control-state.ts';
+import type { LaneMonitor } from './recovery/lane-monitor.ts';
 import { auditRoute } from './routes/audit.ts';
 import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
@@ -17,6 +18,7 @@ export interface AppDeps {
     controlStates: ControlStates;
     announcer: Announcer;
     fullStates: FullStates;
+    monitor: LaneMonitor;
     readClock: () => Promise<number>;
     auditReader: Pick<AuditReader, 'read'>;
   };
@@ -32,7 +34,7 @@ export function createApp(deps: AppDeps): Http {
   const { api, tokens, logger } = deps;
   const app = createHttp({ logger, isReady: deps.isReady });
   if (api === undefined) return app;
-  const { reservations, controlStates, announcer, fullStates, readClock, auditReader } = api;
+  const { reservations, controlStates, announcer, fullStates, monitor, readClock, auditReader } = api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) deps.onInvariantBroken(error);
   });
@@ -47,6 +49,7 @@ export function createApp(deps: AppDeps): Http {
     controlStates,
     announcer,
     fullStates,
+    monitor,
     onReadRequest: isEither,
     onControlRequest: isOrder,
   });

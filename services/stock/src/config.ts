@@ -42,13 +42,18 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
      * harmless.
      */
     leaseMs: reader.integer('RELAY_LEASE_MS', { default: 2_000, min: 100, max: 600_000 }),
+    /**
+     * A lane with new entries is told of. The relay looks at all lanes, with two commands each, for what was
+     * not told, and for holds that nobody ended.
+     */
+    sweepMs: reader.integer('RELAY_SWEEP_MS', { default: 60_000, min: 10, max: 3_600_000 }),
     /** How long past its end a hold waits for its settlement before it is published again. */
     orphanGraceMs: reader.integer('ORPHAN_GRACE_MS', { default: 60_000, min: 0, max: 86_400_000 }),
     /** The same hold is published again at most once in this time. */
     orphanRepublishMs: reader.integer('ORPHAN_REPUBLISH_MS', { default: 60_000, min: 10, max: 86_400_000 }),
     /** Between two steps of 500 holds through one lane; 100,000 holds are looked through in 50 s. */
     orphanScanMs: reader.integer('ORPHAN_SCAN_MS', { default: 250, min: 10, max: 3_600_000 }),
-    retirePollMs: reader.integer('RETIRE_POLL_MS', { default: 60_000, min: 10, max: 86_400_000 }),
+    retirePollMs: reader.integer('RETIRE_POLL_MS', { default: 600_000, min: 10, max: 86_400_000 }),
     /** Settlements in one pipeline. */
     settleCountMax: reader.integer('SETTLER_BATCH_COUNT_MAX', { default: 256, min: 1, max: 10_000 }),
     /**

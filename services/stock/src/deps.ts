@@ -1,6 +1,7 @@
 import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
 import type { Announcer } from './announce/announcer.ts';
 import type { Config } from './config.ts';
+import type { ChangeFeed } from './change-feed.ts';
 import type { Connections } from './redis/connections.ts';
 
 /** What every role of one stock process is started with. */
@@ -10,5 +11,6 @@ export interface StockDeps {
   lifecycle: Lifecycle;
   connections: Connections;
   announcer: Announcer;
+  changes: ChangeFeed;
   registry: Registry;
 }

@@ -38,11 +38,34 @@ export function createKafkaOffsets(
     return offsets.map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }));
   }
 
+  async function readEndsOf(topic: Topic): Promise<KafkaEnds> {
+    const ends: string[] = [];
+    for (const { partition, high } of await readTopic(topic)) ends[partition] = String(high);
+    return ends;
+  }
+
+  /** By topic: the question under way, and the one that follows it for all who asked meanwhile. */
+  const questions = new Map<string, { running: Promise<KafkaEnds>; next?: Promise<KafkaEnds> }>();
+
+  function ask(topic: Topic): Promise<KafkaEnds> {
+    const running = readEndsOf(topic).finally(() => {
+      if (questions.get(topic.name)?.running === running) questions.delete(topic.name);
+    });
+    questions.set(topic.name, { running });
+    return running;
+  }
+
   return {
+    // The ends must be read after they were asked for (INV-2), so nobody shares a question that is under way.
+    // All who ask meanwhile share the next one: 32 sales that are created at once make two questions.
     async readEnds(topic = TOPICS.reservations) {
-      const ends: string[] = [];
-      for (const { partition, high } of await readTopic(topic)) ends[partition] = String(high);
-      return ends;
+      const question = questions.get(topic.name);
+      if (question === undefined) return ask(topic);
+      question.next ??= question.running.then(
+        () => ask(topic),
+        () => ask(topic),
+      );
+      return question.next;
     },
     async readLag(topic, groupId, ends) {
       const [partitions, answer] = await Promise.all([

@@ -4,6 +4,7 @@ import {
   createRegistry,
   Lifecycle,
   readConfigOrExit,
+  runRole,
   serveMetrics,
 } from '@seckill/runtime';
 import { createAnnouncer } from './announce/announcer.ts';
@@ -11,6 +12,7 @@ import { startApi } from './api.ts';
 import { createApp } from './app.ts';
 import { startAudit } from './audit/role.ts';
 import { readConfig, type Config } from './config.ts';
+import { ChangeFeed } from './change-feed.ts';
 import { Connections } from './redis/connections.ts';
 import type { StockDeps } from './deps.ts';
 import { startRelay } from './relay/role.ts';
@@ -35,11 +37,16 @@ async function start({ redis, kafka, host, metricsPort, roles }: Config): Promis
   const metrics = await serveMetrics(registry, { host, port: metricsPort });
   lifecycle.onStop('metrics', () => metrics.close());
   const announcer = createAnnouncer({ connections, logger, registry });
-  const deps: StockDeps = { config, logger, lifecycle, connections, announcer, registry };
+  const changes = new ChangeFeed(connections, logger);
+  const deps: StockDeps = { config, logger, lifecycle, connections, announcer, changes, registry };
   if (roles.includes('relay')) startRelay(deps);
   if (roles.includes('settler')) startSettler(deps);
   if (roles.includes('audit')) startAudit(deps);
   const api = roles.includes('http') ? startApi(deps) : undefined;
+  // The roles above listen.
+  if (roles.includes('relay') || roles.includes('http')) {
+    runRole(lifecycle, 'changes of the lanes', (signal) => changes.run(signal));
+  }
   const app = createApp({
     // Health is answered whatever the roles.
     ...(api === undefined ? {} : { api }),

@@ -39,7 +39,7 @@ export class OrderClient {
   readonly #upstream: Upstream;
 
   constructor(options: { url: string; token: string }) {
-    this.#upstream = new Upstream({ ...options, connections: 8, timeoutMs: 3_000 });
+    this.#upstream = new Upstream({ ...options, connections: 32, timeoutMs: 3_000 });
   }
 
   /** Every sale that stock must hold. */

@@ -1,6 +1,10 @@
 #!lua flags=allow-oom
 local stateKey = KEYS[1]
 local runId, isForced = ARGV[1], ARGV[2] == '1'
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
     return 'missing'
@@ -13,15 +17,20 @@ local function gateOf(gate, openedRunId, runId)
   end
   return 'open'
 end
+local function tellChange(stateKey, what, at)
+  redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
+end
 local gate, openedRunId, epoch, fence =
   unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'fence'))
 local before = gateOf(gate, openedRunId, runId)
 if before == 'missing' then
   redis.call('HSET', stateKey, 'gate', 'rebuilding', 'epoch', '0', 'sequence', '0', 'fence', '1')
+  tellChange(stateKey, 'gate', now())
   return { before, 'rebuilding', 0, 1 }
 end
 if before == 'stale' or (before == 'open' and isForced) then
   redis.call('HSET', stateKey, 'gate', 'rebuilding')
+  tellChange(stateKey, 'gate', now())
   return { before, 'rebuilding', tonumber(epoch), redis.call('HINCRBY', stateKey, 'fence', 1) }
 end
 return { before, before, tonumber(epoch), tonumber(fence) }

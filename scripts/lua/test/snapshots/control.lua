@@ -1,6 +1,10 @@
 #!lua flags=allow-oom
 local stateKey = KEYS[1]
 local runId, control = ARGV[1], cjson.decode(ARGV[2])
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local function whole(number)
   return string.format('%.0f', number)
 end
@@ -82,6 +86,9 @@ local function writeControl(stateKey, control)
     redis.call('HSETNX', stateKey, channel.id .. ':units_paid', '0')
   end
 end
+local function tellChange(stateKey, what, at)
+  redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
+end
 local gate, openedRunId, epoch, version, loaded, skus =
   unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'version', 'loaded', 'skus'))
 local verdict = gateOf(gate, openedRunId, runId)
@@ -109,4 +116,5 @@ if tooLow then
 end
 writeControl(stateKey, control)
 writeItems(stateKey, items)
+tellChange(stateKey, 'control', now())
 return { 'applied', verdict, tonumber(epoch), control.version }

@@ -1,6 +1,10 @@
 #!lua flags=allow-oom
 local stateKey, outboxKey = KEYS[1], KEYS[2]
 local runId, epoch, sequence, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
     return 'missing'
@@ -12,6 +16,9 @@ local function gateOf(gate, openedRunId, runId)
     return 'stale'
   end
   return 'open'
+end
+local function tellChange(stateKey, what, at)
+  redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
 local gate, openedRunId, laneEpoch, loaded, laneSequence, laneFence = unpack(
   redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'loaded', 'sequence', 'fence')
@@ -36,4 +43,5 @@ if (laneFence or '0') ~= fence or laneSequence ~= sequence or redis.call('XLEN',
   return { 'changed' }
 end
 redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId, 'opened_sequence', laneSequence)
+tellChange(stateKey, 'gate', now())
 return { 'opened' }

@@ -35,6 +35,9 @@ end
 local function formatBuyer(buyer)
   return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
 end
+local function tellChange(stateKey, what, at)
+  redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
+end
 local function malformed()
   return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
 end
@@ -282,4 +285,5 @@ end
 redis.call('HSET', stateKey, unpack(written))
 redis.call('HSET', buyersKey, unpack(newBuyers))
 redis.call('HSET', holdsKey, unpack(newHolds))
+tellChange(stateKey, 'reserved', at)
 return answers

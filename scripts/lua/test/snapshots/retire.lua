@@ -5,6 +5,9 @@ local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+local function tellChange(stateKey, what, at)
+  redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
+end
 local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
 if not gate then
   return { 'missing' }
@@ -16,4 +19,5 @@ if redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0 then
   return { 'busy' }
 end
 redis.call('UNLINK', unpack(KEYS))
+tellChange(stateKey, 'gate', now())
 return { 'retired' }

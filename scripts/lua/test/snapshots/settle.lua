@@ -21,6 +21,9 @@ end
 local function formatBuyer(buyer)
   return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
 end
+local function tellChange(stateKey, what, at)
+  redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
+end
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
 if random == '' or not SIGNS[verdict] then
   return redis.error_reply('SECKILL_SETTLE_ARGUMENTS malformed call')
@@ -104,7 +107,8 @@ if isReturned then
 elseif verdict == 'refused' then
   buyer.holds = buyer.holds - 1
 end
-if verdict == 'refused' and gate == 'open' and epoch == reservedEpoch then
+local isClosed = verdict == 'refused' and gate == 'open' and epoch == reservedEpoch
+if isClosed then
   local last = #written
   written[last + 1], written[last + 2] = 'gate', 'rebuilding'
   written[last + 3], written[last + 4] = 'fence', (tonumber(fence) or 0) + 1
@@ -120,4 +124,5 @@ if buyer.holds == 0 then
 else
   redis.call('HSET', buyersKey, userId, formatBuyer(buyer))
 end
+tellChange(stateKey, isClosed and 'gate' or 'settled', endedAt)
 return { 'settled', endedAt - reservedAt - holdMs }

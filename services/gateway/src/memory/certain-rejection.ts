@@ -14,25 +14,26 @@ const AGE_MS_MAX = 1_000;
 /** Redis tells whole milliseconds. A state that lies further in the future means that a clock was set. */
 const ROUNDING_MS = 2;
 
-/** Whether a state may be told. */
-export function isFresh({ now }: Pick<Announcement, 'now'>, { latest }: TimeBounds): boolean {
-  const age = latest - now;
+/** Whether a state may be told that was true at this instant of Redis' clock. */
+export function isFresh(asOf: number, { latest }: TimeBounds): boolean {
+  const age = latest - asOf;
   return age < AGE_MS_MAX && age >= -ROUNDING_MS;
 }
 
 /**
  * Tells how reserve.lua would reject this request, in its order of precedence, if that is certain, else
- * undefined. The function looks at no keys: the caller must know that this one has not reserved.
+ * undefined. `asOf`: the instant of Redis' clock at which the state was true. The function looks at no keys:
+ * the caller must know that this one has not reserved.
  */
 export function certainRejection(
   state: Announcement,
   channels: ReadonlySet<string>,
   item: Pick<ReserveItem, 'lines' | 'channelId'>,
-  bounds: TimeBounds,
+  { asOf, bounds }: { asOf: number; bounds: TimeBounds },
 ): CertainRejection | undefined {
   const { earliest, latest } = bounds;
-  if (!isFresh(state, bounds) || state.gate !== 'open') return undefined;
-  if (state.state === 'closed' || state.now >= state.closesAt) return { outcome: 'sale_closed' };
+  if (!isFresh(asOf, bounds) || state.gate !== 'open') return undefined;
+  if (state.state === 'closed' || asOf >= state.closesAt) return { outcome: 'sale_closed' };
   // The sale may be over by now.
   if (latest >= state.closesAt) return undefined;
   if (state.state === 'paused') return { outcome: 'sale_paused' };

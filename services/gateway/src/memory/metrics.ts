@@ -36,14 +36,14 @@ export function createMemoryMetrics(registry: Registry): MemoryMetrics {
   };
 }
 
-/** The age of the state that was heard longest ago, by Redis' clock; NaN while Redis' clock is not known. */
-export function observeMemoryAge(registry: Registry, oldestSeconds: () => number): void {
+/** How long stock has not vouched for the states; NaN while Redis cannot be heard. */
+export function observeMemoryAge(registry: Registry, silentSeconds: () => number): void {
   new Gauge({
     name: 'seckill_gateway_memory_oldest_state_seconds',
-    help: 'Age of the oldest remembered state; NaN while the clock of Redis is not known',
+    help: 'Time since the last heartbeat, which vouches for the remembered states; NaN while Redis cannot be heard',
     registers: [registry],
     collect() {
-      this.set(oldestSeconds());
+      this.set(silentSeconds());
     },
   });
 }

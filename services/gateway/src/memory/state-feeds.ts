@@ -4,13 +4,32 @@ import { startStateFeed, type StateFeed, type StateFeedDeps } from './state-feed
 /** A new primary is heard within this time. Until then stock answers for its sales. */
 const REFRESH_MS = 1_000;
 
+export interface StateFeeds {
+  /** As StateSource: of the Redis that was silent longest. NaN while none is known. */
+  silentSeconds(): number;
+  close(): void;
+}
+
 /** One feed, or one for each primary of a cluster. */
-export function startStateFeeds(address: RedisAddress, deps: StateFeedDeps): { close(): void } {
-  if (!address.isCluster) return startStateFeed(address, deps);
+export function startStateFeeds(address: RedisAddress, deps: StateFeedDeps): StateFeeds {
+  if (!address.isCluster) {
+    const feed = startStateFeed(address, deps);
+    return {
+      silentSeconds: () => feed.source.silentSeconds(performance.now()),
+      close() {
+        feed.close();
+      },
+    };
+  }
   const feeds = new Map<string, StateFeed>();
   const closing = new AbortController();
   void keepFeeds(address.url, feeds, deps, closing.signal);
   return {
+    silentSeconds() {
+      const now = performance.now();
+      const silences = [...feeds.values()].map(({ source }) => source.silentSeconds(now));
+      return silences.length === 0 ? Number.NaN : Math.max(...silences);
+    },
     close() {
       closing.abort();
       for (const feed of feeds.values()) feed.close();

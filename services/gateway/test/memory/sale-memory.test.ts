@@ -1,13 +1,13 @@
 // Goal: the gateway answers by itself exactly what docs/recovery.md allows and is silent in every doubt: each
 // condition is taken away by itself. Method: the memory's real code; announcements, whole states and both
 // clocks come from the test.
-import { type Announcement, type FullState, type ReserveItem } from '@seckill/contracts';
+import type { Announcement, Change, FullState, Heartbeat, ReserveItem } from '@seckill/contracts';
 import { createRegistry, saltedKeyHash } from '@seckill/runtime';
 import { pino } from 'pino';
 import t from 'tap';
 import { createMemoryMetrics } from '../../src/memory/metrics.ts';
-import { RedisTime } from '../../src/memory/redis-time.ts';
 import { SaleMemory } from '../../src/memory/sale-memory.ts';
+import { StateSource } from '../../src/memory/state-source.ts';
 
 /** Redis' clock when the test begins; ours shows 0 then. */
 const START = 1_800_000_000_000;
@@ -29,8 +29,10 @@ const reserved = (users: [number, string][], salt = SALT) =>
 
 function build() {
   let now = 0;
-  const time = new RedisTime();
+  const source = new StateSource();
+  const { time } = source;
   time.read(START, 0, 0);
+  source.begin(START - 1);
   const asked: string[] = [];
   const answers: ((full: FullState) => void)[] = [];
   const metrics = createMemoryMetrics(createRegistry());
@@ -67,7 +69,18 @@ function build() {
   });
   return {
     memory,
+    source,
     time,
+    /** Stock vouches for the Redis at this instant of its clock. */
+    beat: (patch: Partial<Heartbeat> = {}) => {
+      source.hear({ now: START + now, salt: SALT, ...patch });
+    },
+    /** A script has changed the sale now. */
+    change: (patch: Partial<Change> = {}) => {
+      const change = { saleId: 'oranges', lane: 0, what: 'settled' as const, at: START + now, ...patch };
+      source.note(change.at);
+      memory.noteChange(change, source);
+    },
     asked,
     announcement,
     advance: (ms: number) => {
@@ -80,7 +93,7 @@ function build() {
       now += ms;
     },
     hear: (patch: Partial<Announcement> = {}) => {
-      memory.learn(announcement(patch), time);
+      memory.learn(announcement(patch), source);
     },
     /** Stock answers the oldest question. */
     tellAll: async (patch: Partial<FullState> = {}, users: string[] | null = ['u1']) => {
@@ -229,11 +242,152 @@ await t.test('a state of a second ago is too old, whoever kept it', async (t) =>
   t.equal(ask(), undefined, 'or back: a state from the future proves that a reading is wrong');
 });
 
+await t.test(
+  'a sale that nothing happens to is answered as long as stock vouches for its Redis',
+  async (t) => {
+    const { ask, beat, advance } = await buildFilled();
+    for (let count = 0; count < 40; count += 1) {
+      advance(250);
+      beat();
+    }
+    t.same(ask(), soldOut, 'ten seconds without an announcement');
+    advance(999);
+    t.same(ask(), soldOut);
+    advance(1);
+    t.equal(ask(), undefined, 'no heartbeat for a second');
+    beat();
+    t.same(ask(), soldOut);
+    advance(1_000);
+    beat({ salt: 'another-redis' });
+    t.equal(ask(), undefined, 'another Redis is vouched for');
+    beat();
+    t.equal(ask(), undefined, 'and may have been told what this one was not');
+  },
+);
+
+await t.test('a change that is heard ends what was told before, a second later', async (t) => {
+  const { ask, beat, hear, change, advance } = await buildFilled();
+  advance(500);
+  beat();
+  change();
+  advance(500);
+  beat();
+  change({ what: 'reserved' });
+  advance(499);
+  beat();
+  t.same(ask(), soldOut, 'it was true 999 ms ago');
+  advance(1);
+  beat();
+  t.equal(ask(), undefined, 'the second change does not prolong it');
+  hear();
+  advance(5_000);
+  beat();
+  t.same(ask(), soldOut, 'announced after the changes');
+  change({ at: START });
+  advance(5_000);
+  beat();
+  t.same(ask(), soldOut, 'a change that the state has already');
+  change({ saleId: 'pears' });
+  advance(5_000);
+  beat();
+  t.same(ask(), soldOut, 'the change of another sale');
+});
+
+await t.test('an announcement that a change overtook is true for a second only', async (t) => {
+  const { ask, announcement, memory, beat, change, source, advance } = await buildFilled();
+  const early = announcement();
+  advance(100);
+  change();
+  memory.learn(early, source);
+  advance(899);
+  beat();
+  t.same(ask(), soldOut);
+  advance(1);
+  beat();
+  t.equal(ask(), undefined);
+  const again = announcement();
+  change();
+  memory.learn(again, source);
+  advance(1_000);
+  beat();
+  t.equal(ask(), undefined, 'in the same millisecond nobody knows which came first');
+});
+
+await t.test('after a break, and before stock was heard, nothing is taken for unchanged', async (t) => {
+  const { ask, beat, hear, announcement, memory, source, time, advance } = await buildFilled();
+  const before = announcement();
+  source.forget();
+  advance(500);
+  source.begin(START + 500);
+  beat();
+  advance(500);
+  beat();
+  t.equal(ask(), undefined, 'it may have changed during the break');
+  memory.learn(before, source);
+  t.equal(ask(), undefined, 'what was read before the break ended, too');
+  advance(1);
+  hear();
+  advance(5_000);
+  beat();
+  t.same(ask(), soldOut);
+  source.forget();
+  time.read(START + 6_001, 6_001, 6_001);
+  hear();
+  advance(1_000);
+  beat();
+  t.equal(ask(), undefined, 'Redis has not told the time since: changes may have been missed');
+});
+
+await t.test('a node whose slots change vouches for no state of before', async (t) => {
+  const { ask, beat, hear, advance } = await buildFilled();
+  beat({ node: 'n1', slots: 'a' });
+  advance(900);
+  beat({ node: 'n1', slots: 'a' });
+  t.same(ask(), soldOut);
+  beat({ node: 'n1', slots: 'b' });
+  advance(100);
+  t.equal(ask(), undefined);
+  advance(1);
+  hear();
+  advance(5_000);
+  beat({ node: 'n1', slots: 'b' });
+  t.same(ask(), soldOut);
+});
+
+await t.test('a sale that closes by its window is closed, though nobody announces it', async (t) => {
+  const { ask, beat, hear, advance } = await buildFilled();
+  hear({ closesAt: START + 5_000 });
+  advance(5_000);
+  beat({ now: START + 4_999 });
+  t.equal(ask(), undefined, 'the last look was before the end');
+  beat();
+  t.same(ask(), { outcome: 'sale_closed' });
+});
+
+await t.test('thousands of sales are remembered, and beyond the bound the newest', async (t) => {
+  const { memory, hear } = build();
+  const items = [{ sku: 'a', total: 5, available: 0, held: 1 }];
+  for (let index = 0; index <= 20_000; index += 1) hear({ saleId: `s-${index}`, items });
+  t.equal(memory.fresh('s-0'), undefined, 'the first is forgotten');
+  t.ok(memory.fresh('s-1'));
+  t.ok(memory.fresh('s-20000'));
+  hear({ saleId: 's-1', items });
+  hear({ saleId: 'new', items });
+  t.equal(memory.fresh('s-2'), undefined);
+  t.ok(memory.fresh('s-1'), 'announced again since');
+  const many = Array.from({ length: 50 }, (_, index) => ({ ...items[0], sku: `i-${index}` })) as typeof items;
+  for (let index = 0; index < 4_000; index += 1) hear({ saleId: `m-${index}`, items: many });
+  t.ok(memory.fresh('m-0'), '200,000 items');
+  t.equal(memory.fresh('s-20000'), undefined);
+  hear({ saleId: 'm-4000', items: many });
+  t.equal(memory.fresh('m-0'), undefined);
+});
+
 await t.test('a message that was delayed on its way is old when it comes', async (t) => {
-  const { ask, announcement, memory, advance, time } = await buildFilled();
+  const { ask, announcement, memory, advance, source } = await buildFilled();
   const early = announcement();
   advance(1_500);
-  memory.learn(early, time);
+  memory.learn(early, source);
   t.equal(ask(), undefined);
 });
 

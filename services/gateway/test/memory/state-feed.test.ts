@@ -1,7 +1,7 @@
 // Goal: the gateway hears the states with no more rights than the documentation gives it. Method: a real
 // Redis of the test's own, and the very ACL line of docs/operating/engines.md.
 import { readFileSync } from 'node:fs';
-import { STATES_CHANNEL, type Announcement } from '@seckill/contracts';
+import { CHANGES_CHANNEL, STATES_CHANNEL, type Announcement, type Change } from '@seckill/contracts';
 import { createRegistry } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
 import { untilWithin } from '@seckill/testing';
@@ -31,13 +31,20 @@ await t.test(
     url.username = 'gateway';
     url.password = 'pass';
     const heard: Announcement[] = [];
+    const changes: Change[] = [];
     const metrics = createMemoryMetrics(createRegistry());
     const logger = pino({ enabled: false });
     const feed = startStateFeed(
       { url: url.href, isCluster: false },
-      { onAnnouncement: (one) => heard.push(one), logger, metrics },
+      {
+        onAnnouncement: (one) => heard.push(one),
+        onChange: (one) => changes.push(one),
+        logger,
+        metrics,
+      },
     );
-    const { time } = feed;
+    const { source } = feed;
+    const { time } = source;
     t.teardown(() => {
       feed.close();
     });
@@ -75,10 +82,28 @@ await t.test(
       { labels: { result: 'heard' }, value: 1 },
     ]);
 
+    const at = Math.floor(now) + 10_000;
+    for (const text of [
+      's:0 sold 1',
+      's 1',
+      '{}',
+      `s:0 reserved ${at}`,
+      JSON.stringify({ now: at, salt: 'x' }),
+    ]) {
+      await admin.publish(CHANGES_CHANNEL, text);
+    }
+    await until('the heartbeat is heard', () => source.vouchedTo('x') !== undefined);
+    t.equal(source.vouchedTo('x'), at);
+    t.equal(source.vouchedTo('y'), undefined, 'of this Redis alone');
+    t.same(changes, [{ saleId: 's', lane: 0, what: 'reserved', at }], 'nothing else is a change');
+    const { session } = source;
+
     await admin.call('CLIENT', 'KILL', 'USER', 'gateway');
     await until('it is back', async () => {
       await admin.publish(STATES_CHANNEL, JSON.stringify(announcement));
       return heard.length > 1 && time.bounds(performance.now()) !== undefined;
     });
+    t.equal(source.vouchedTo('x'), undefined, 'nobody has vouched since');
+    t.ok(source.session > session, 'and changes may have been missed');
   },
 );

@@ -6,7 +6,7 @@ import { createRegistry, Problem } from '@seckill/runtime';
 import { pino } from 'pino';
 import t from 'tap';
 import { createMemoryMetrics } from '../../src/memory/metrics.ts';
-import { RedisTime } from '../../src/memory/redis-time.ts';
+import { StateSource } from '../../src/memory/state-source.ts';
 import { SaleMemory } from '../../src/memory/sale-memory.ts';
 import { createSaleReadMetrics } from '../../src/sales/metrics.ts';
 import { SaleReader } from '../../src/sales/sale-reader.ts';
@@ -44,7 +44,8 @@ function record(patch: Partial<SaleRecord> = {}, total = 10): SaleRecord {
 
 function build({ withMemory = true } = {}) {
   let now = 0;
-  const time = new RedisTime();
+  const source = new StateSource();
+  const { time } = source;
   time.read(START, 0, 0);
   const registry = createRegistry();
   const memory = new SaleMemory({
@@ -122,7 +123,7 @@ function build({ withMemory = true } = {}) {
           items: [{ sku: 'a', total, available, held }],
           ...patch,
         },
-        time,
+        source,
       );
     },
     read: async (channel?: string) => {

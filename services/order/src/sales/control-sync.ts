@@ -7,8 +7,12 @@ import type { StockClient } from '../stock-client.ts';
 
 /** How long a change made by another replica that died may wait; our own changes wake us at once. */
 const ROUND_MS = 500;
-/** A sale with 1,000 channels is about 60 kB. More at once would only queue up in stock. */
-export const CONTROL_SYNC_CONCURRENCY = 4;
+/**
+ * Each creation waits for Kafka, for PostgreSQL's disk and for Redis' disk, one after the other, and those
+ * take many at once as fast as one. A sale with 1,000 channels is about 60 kB, so this is 2 MB under way at
+ * most.
+ */
+export const CONTROL_SYNC_CONCURRENCY = 32;
 
 /**
  * Well below the 5 s that an operator's call waits, so that a call made after stock has come back is
@@ -45,6 +49,8 @@ export class ControlSync {
   readonly #inFlight = new Map<string, Promise<void>>();
   readonly #delays = new Map<string, Delay>();
   #wakeUp = new AbortController();
+  /** Who waits for the acknowledgement of a sale. */
+  readonly #waiting = new Map<string, Set<AbortController>>();
 
   constructor(deps: ControlSyncDeps) {
     this.#deps = deps;
@@ -55,6 +61,21 @@ export class ControlSync {
    */
   wake(saleId: string): void {
     if (!this.#inFlight.has(saleId) && !this.#delays.has(saleId)) this.#wakeUp.abort();
+  }
+
+  /**
+   * Waits until a call for this sale has ended here, at most so long. Another replica's calls end elsewhere.
+   */
+  async untilSent(saleId: string, ms: number): Promise<void> {
+    const ended = new AbortController();
+    const waiting = this.#waiting.get(saleId) ?? new Set();
+    this.#waiting.set(saleId, waiting.add(ended));
+    try {
+      await this.#deps.clock.sleep(ms, ended.signal);
+    } finally {
+      waiting.delete(ended);
+      if (waiting.size === 0 && this.#waiting.get(saleId) === waiting) this.#waiting.delete(saleId);
+    }
   }
 
   /** Ends when the signal aborts and the calls under way have ended. */
@@ -85,6 +106,7 @@ export class ControlSync {
       const call = this.#send(sale).finally(() => {
         this.#inFlight.delete(saleId);
         this.#wakeUp.abort();
+        for (const ended of this.#waiting.get(saleId) ?? []) ended.abort();
       });
       this.#inFlight.set(saleId, call);
     }

@@ -14,14 +14,21 @@ import type { Steering } from './steering.ts';
 
 /** An operator hears within 5 s whether stock has acknowledged the change (docs/http-api.md). */
 const ACKNOWLEDGE_WAIT_MS = 5_000;
-/** How often the wait looks: at most 100 reads by primary key for one call of an operator. */
-const ACKNOWLEDGE_POLL_MS = 50;
+/**
+ * How often the wait looks when nothing was heard: another replica's control sync may reach stock. Our own
+ * tells when a call has ended.
+ */
+const ACKNOWLEDGE_POLL_MS = 250;
 
 export interface SalesDeps {
   store: SaleStore;
   storeRestock: (restock: Restock) => Promise<RestockOutcome>;
   /** Starts a round of the control sync at once. */
   wake: (saleId: string) => void;
+  /**
+   * Waits until the control sync of this process has made a call for the sale, at most so many milliseconds.
+   */
+  untilSent: (saleId: string, ms: number) => Promise<void>;
   clock: Clock;
 }
 
@@ -30,12 +37,14 @@ export class Sales {
   readonly #store: SaleStore;
   readonly #storeRestock: SalesDeps['storeRestock'];
   readonly #wakeStock: (saleId: string) => void;
+  readonly #untilSent: SalesDeps['untilSent'];
   readonly #clock: Clock;
 
-  constructor({ store, storeRestock, wake, clock }: SalesDeps) {
+  constructor({ store, storeRestock, wake, untilSent, clock }: SalesDeps) {
     this.#store = store;
     this.#storeRestock = storeRestock;
     this.#wakeStock = wake;
+    this.#untilSent = untilSent;
     this.#clock = clock;
   }
 
@@ -140,7 +149,7 @@ export class Sales {
         throw new Problem('outcome_unknown', { detail: detailOf('change_unconfirmed') });
       }
       this.#wakeStock(saleId);
-      await this.#clock.sleep(ACKNOWLEDGE_POLL_MS);
+      await this.#untilSent(saleId, ACKNOWLEDGE_POLL_MS);
     }
   }
 

@@ -1,41 +1,62 @@
+import { createHash } from 'node:crypto';
 import {
   ANNOUNCED_RESERVATIONS_MAX,
+  CHANGES_CHANNEL,
+  HEARTBEAT_MS,
   statesChannel,
   type Announcement,
+  type Heartbeat,
   type ReserveAnswer,
 } from '@seckill/contracts';
-import { saltedKeyHash, systemClock, type Clock, type Logger, type Registry } from '@seckill/runtime';
+import {
+  saltedKeyHash,
+  systemClock,
+  type Clock,
+  type Logger,
+  type RedisNode,
+  type Registry,
+} from '@seckill/runtime';
+import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
 import { readLaneState, type LaneState } from '../redis/lane-state.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
-import { listLanes } from '../redis/lane-registry.ts';
 import { createAnnouncerMetrics, type AnnouncerMetrics } from './metrics.ts';
 import type { HoldRecord } from '../redis/hold-record.ts';
 
 export interface AnnouncerDeps {
-  connections: Pick<Connections, 'find'>;
-  lanes: () => Promise<Lane[]>;
+  connections: Pick<Connections, 'find' | 'all'>;
   clock: Clock;
   logger: Logger;
   metrics: AnnouncerMetrics;
 }
 
-const TICK_MS = 250;
 /**
  * The pause between two announcements of a lane. What changes in between goes with the next one, at most 40 a
  * second.
  */
 const PAUSE_MS = 25;
-/** A lane that has been over for a minute is announced every 10 s only: nobody is waiting for it any more. */
-const OVER_MS = 60_000;
-const OVER_TICKS = 40;
+/**
+ * The pause where nobody was told anything that has become untrue: a lane that sells is announced four times
+ * a second, and so is one that is asked for.
+ */
+const CALM_PAUSE_MS = 250;
 /**
  * The most reservations of a lane that are kept while Redis takes no announcements. What is dropped beyond
  * this number shows as a gap, and a gateway asks for the whole.
  */
 const RESERVATIONS_KEPT_MAX = 5 * ANNOUNCED_RESERVATIONS_MAX;
+/** Lanes of which the last announcement is remembered. One that is forgotten is announced once in vain. */
+const LANES_MAX = 10_000;
 
 type Reserved = Pick<HoldRecord, 'epoch' | 'sequence' | 'userId' | 'idempotencyKey'>;
+
+/** What a gateway answers by itself once it knows the lane. */
+const REMEMBERED_OUTCOMES: ReadonlySet<ReserveAnswer['outcome']> = new Set([
+  'sold_out',
+  'sale_closed',
+  'sale_paused',
+  'sale_not_open',
+]);
 
 /** What is to be announced of one lane. */
 interface Pending {
@@ -45,24 +66,27 @@ interface Pending {
   /** The state as it was announced last. */
   last?: LaneState;
   announcedAt: number;
-  /**
-   * An announcement that is under way or due. A change meanwhile sets `isDirty` and makes another one follow.
-   */
+  /** When the next announcement is due. Undefined: none is. */
+  dueAt?: number | undefined;
+  /** Aborted when the next announcement has become due earlier. */
+  sooner: AbortController;
+  /** Makes what is due, until nothing is. */
   running?: Promise<void>;
-  isDirty: boolean;
 }
 
 /**
- * Tells gateways what they may answer by themselves (docs/recovery.md). Each lane is announced every 250 ms,
- * and soon after an answer that contradicts what was told last. Every process of the role `http` announces,
- * because each knows only its own reservations. The settler announces units that came back.
+ * Tells gateways what they may answer by themselves (docs/recovery.md). A lane is announced when it changed
+ * through this process, and when somebody asks stock about it whom a gateway could have answered. A lane that
+ * nothing happens to is not announced. That nothing has happened is what the heartbeats tell, one for each
+ * Redis, together with the changes that the scripts themselves tell (tellChange.lua).
  */
 export class Announcer {
   readonly #deps: AnnouncerDeps;
   readonly #pending = new Map<string, Pending>();
-  /** The lanes as they were listed last. The node that keeps the list may be away while others sell. */
-  #lanes: Lane[] = [];
+  readonly #slots = new WeakMap<RedisNode, string>();
   #isFailing = false;
+  /** Lanes with reservations that Redis did not take. They are announced with the next heartbeat. */
+  readonly #unsent = new Set<Pending>();
 
   constructor(deps: AnnouncerDeps) {
     this.#deps = deps;
@@ -76,61 +100,109 @@ export class Announcer {
       const { reserved } = pending;
       if (reserved.length < RESERVATIONS_KEPT_MAX) reserved.push({ epoch, sequence, userId, idempotencyKey });
       // Units that came back are being bought: who was told "sold out" a moment ago may have them too.
-      if (lines.some(({ sku }) => availableOf(pending, sku) === 0)) this.announce(lane);
-    } else if (answer.outcome === 'sold_out') {
-      if (availableOf(this.#pendingOf(lane), answer.sku) !== answer.available) this.announce(lane);
+      const isUrgent = lines.some(({ sku }) => availableOf(pending, sku) === 0);
+      this.#schedule(pending, isUrgent ? PAUSE_MS : CALM_PAUSE_MS);
+    } else if (REMEMBERED_OUTCOMES.has(answer.outcome)) {
+      const pending = this.#pendingOf(lane);
+      const isUrgent = answer.outcome === 'sold_out' && availableOf(pending, answer.sku) !== answer.available;
+      this.#schedule(pending, isUrgent ? PAUSE_MS : CALM_PAUSE_MS);
     }
   }
 
   /** Announces the lane soon, together with what else changes until then. */
   announce(lane: Lane): void {
-    const pending = this.#pendingOf(lane);
-    pending.isDirty = true;
-    pending.running ??= this.#announceAll(pending);
+    this.#schedule(this.#pendingOf(lane), PAUSE_MS);
+  }
+
+  /** Announces the lane because somebody asked about it, at most four times a second. */
+  announceOnDemand(lane: Lane): void {
+    this.#schedule(this.#pendingOf(lane), CALM_PAUSE_MS);
   }
 
   /**
-   * Runs until the signal aborts, and announces once more then, so that nobody who reserved here stays
-   * unknown.
+   * Sends heartbeats until the signal aborts. Then announces once more, so that nobody who reserved here
+   * stays unknown.
    */
   async run(signal: AbortSignal): Promise<void> {
-    for (let tick = 0; !signal.aborted; tick += 1) {
-      await this.#tick(tick);
-      await this.#deps.clock.sleep(TICK_MS, signal);
+    while (!signal.aborted) {
+      await Promise.all(this.#deps.connections.all().map((connection) => this.#sendHeartbeat(connection)));
+      for (const pending of this.#unsent) this.#schedule(pending, CALM_PAUSE_MS);
+      this.#unsent.clear();
+      await this.#deps.clock.sleep(HEARTBEAT_MS, signal);
     }
-    for (const { lane, reserved } of this.#pending.values()) if (reserved.length > 0) this.announce(lane);
+    for (const pending of this.#pending.values()) if (pending.reserved.length > 0) this.#schedule(pending, 0);
     for (const { running } of this.#pending.values()) await running;
   }
 
-  async #tick(tick: number): Promise<void> {
+  async #sendHeartbeat(connection: Connection): Promise<void> {
+    const { redis, runId, node } = connection;
+    const now = connection.earliest(performance.now());
+    // Whoever does not know the Redis, or read its identity too long ago, vouches for nothing.
+    if (runId === undefined || now === undefined) return;
+    const heartbeat: Heartbeat = {
+      now,
+      salt: runId,
+      ...(node === undefined ? {} : { node: node.id, slots: this.#slotsOf(node) }),
+    };
     try {
-      this.#lanes = await this.#deps.lanes();
-      const names = new Set(this.#lanes.map(formatLane));
-      // Such a lane was retired. A lane that is just being created has reservations only once it is listed.
-      for (const [name, { reserved }] of this.#pending)
-        if (!names.has(name) && reserved.length === 0) this.#pending.delete(name);
+      await redis.publish(CHANGES_CHANNEL, JSON.stringify(heartbeat));
     } catch (error) {
       this.#fail(error);
     }
-    for (const lane of this.#lanes) {
-      if (!isLongOver(this.#pendingOf(lane).last) || tick % OVER_TICKS === 0) this.announce(lane);
-    }
+  }
+
+  #slotsOf(node: RedisNode): string {
+    const known = this.#slots.get(node);
+    if (known !== undefined) return known;
+    const text = JSON.stringify([node.slots, [...node.moving].sort((left, right) => left - right)]);
+    const slots = createHash('sha256').update(text).digest('base64url');
+    this.#slots.set(node, slots);
+    return slots;
   }
 
   #pendingOf(lane: Lane): Pending {
     const name = formatLane(lane);
     const known = this.#pending.get(name);
     if (known !== undefined) return known;
-    const pending: Pending = { lane, reserved: [], announcedAt: Number.NEGATIVE_INFINITY, isDirty: false };
+    if (this.#pending.size >= LANES_MAX) this.#forgetOne();
+    const pending: Pending = {
+      lane,
+      reserved: [],
+      announcedAt: Number.NEGATIVE_INFINITY,
+      sooner: new AbortController(),
+    };
     this.#pending.set(name, pending);
     return pending;
   }
 
+  /** The lane that came first among those with nothing to announce. */
+  #forgetOne(): void {
+    for (const [name, { running, reserved }] of this.#pending) {
+      if (running !== undefined || reserved.length > 0) continue;
+      this.#pending.delete(name);
+      return;
+    }
+  }
+
+  #schedule(pending: Pending, pauseMs: number): void {
+    const dueAt = Math.max(pending.announcedAt + pauseMs, this.#deps.clock.now());
+    if (pending.dueAt === undefined || dueAt < pending.dueAt) {
+      pending.dueAt = dueAt;
+      pending.sooner.abort();
+    }
+    pending.running ??= this.#announceAll(pending);
+  }
+
   async #announceAll(pending: Pending): Promise<void> {
     const { clock } = this.#deps;
-    while (pending.isDirty) {
-      await clock.sleep(Math.max(0, pending.announcedAt + PAUSE_MS - clock.now()));
-      pending.isDirty = false;
+    while (pending.dueAt !== undefined) {
+      const waitMs = pending.dueAt - clock.now();
+      if (waitMs > 0) {
+        pending.sooner = new AbortController();
+        await clock.sleep(waitMs, pending.sooner.signal);
+        continue;
+      }
+      pending.dueAt = undefined;
       pending.announcedAt = clock.now();
       try {
         await this.#announceOne(pending);
@@ -138,9 +210,11 @@ export class Announcer {
       } catch (error) {
         this.#fail(error);
       }
+      // Redis did not take them. Anything else that was not told is announced when somebody asks.
+      if (pending.reserved.length > 0) this.#unsent.add(pending);
     }
-    // This happens in the same tick as the last look at isDirty. A change in between would otherwise wait for
-    // the next tick.
+    // This happens in the same tick as the last look at dueAt. A change in between would otherwise wait for
+    // the next one.
     delete pending.running;
   }
 
@@ -187,15 +261,11 @@ export function createAnnouncer(deps: {
 }): Announcer {
   const { connections, clock = systemClock, logger, registry } = deps;
   const metrics = createAnnouncerMetrics(registry);
-  return new Announcer({ connections, lanes: () => listLanes(connections), clock, logger, metrics });
+  return new Announcer({ connections, clock, logger, metrics });
 }
 
 function availableOf({ last }: Pending, sku: string): number | undefined {
   return last?.items.find((item) => item.sku === sku)?.available;
-}
-
-function isLongOver(last: LaneState | undefined): boolean {
-  return last !== undefined && last.gate === 'open' && last.now >= last.closesAt + OVER_MS;
 }
 
 /** The salt is the identity of the Redis: whoever announces an open lane knows it, and no buyer does. */

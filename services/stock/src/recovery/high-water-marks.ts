@@ -34,10 +34,14 @@ export class HighWaterMarks {
   /**
    * As it is now. Taken before Redis is asked: what is acknowledged while its answer is on the way is not
    * missing in it (seen: an open, healthy lane was taken for one that went back, and closed for 3 s).
+   * @param lanes those that Redis is asked about
    */
-  copy(): HighWaterMarks {
+  copy(lanes: Lane[]): HighWaterMarks {
     const copy = new HighWaterMarks();
-    for (const [name, mark] of this.#marks) copy.#marks.set(name, mark);
+    for (const name of lanes.map(formatLane)) {
+      const mark = this.#marks.get(name);
+      if (mark !== undefined) copy.#marks.set(name, mark);
+    }
     return copy;
   }
 
@@ -49,9 +53,9 @@ export class HighWaterMarks {
     }
   }
 
-  keepOnly(lanes: Lane[]): void {
-    const names = new Set(lanes.map(formatLane));
-    for (const name of this.#marks.keys()) if (!names.has(name)) this.#marks.delete(name);
+  /** By name. */
+  keepOnly(lanes: ReadonlyMap<string, Lane>): void {
+    for (const name of this.#marks.keys()) if (!lanes.has(name)) this.#marks.delete(name);
   }
 }
 

@@ -5,7 +5,7 @@ import { closeLane } from '../redis/close-lane.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
-import { registerLanes } from '../redis/lane-registry.ts';
+import { countLanes, registerLanes } from '../redis/lane-registry.ts';
 import type { LaneState } from '../redis/lane-state.ts';
 import { HighWaterMarks } from './high-water-marks.ts';
 import { LaneError } from './lane-error.ts';
@@ -14,7 +14,7 @@ import type { GateMetrics } from './metrics.ts';
 
 export interface LaneMonitorDeps {
   opener: Pick<LaneOpener, 'open' | 'readState'>;
-  connections: Pick<Connections, 'find' | 'of' | 'isMoving' | 'registry'>;
+  connections: Pick<Connections, 'find' | 'of' | 'isMoving' | 'registry' | 'isCluster'>;
   orderClient: Pick<OrderClient, 'listSales'>;
   marks: HighWaterMarks;
   clock: Clock;
@@ -23,8 +23,19 @@ export interface LaneMonitorDeps {
   metrics: GateMetrics;
 }
 
-/** A lane that closed is noticed within this time. A look costs one inspect.lua a lane. */
+/**
+ * Between two rounds. A round looks at the lanes that are not known to be open under the Redis of now, and at
+ * a few others in turn. Looking at all lanes took 10 commands a second for each (500 idle sales).
+ */
 const WATCH_MS = 500;
+/**
+ * Every lane is looked at once in this time though nothing was told of it. The scripts tell every change of a
+ * gate, and who is turned away by a closed lane has it looked at. So this finds only a lane that was removed
+ * by hand and that nobody asks for. One lane a round also finds FLUSHALL, which takes all of them.
+ */
+const SWEEP_MS = 300_000;
+/** Lanes that are looked at together: 500 inspect.lua take Redis 15 ms. */
+const LOOK_LANES_MAX = 500;
 /** A new sale comes by its control state. The list finds what Redis lost without anyone telling. */
 const LIST_MS = 5_000;
 /**
@@ -33,22 +44,33 @@ const LIST_MS = 5_000;
 const OPENING_MAX = 4;
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 
-/** A lane as order listed it. */
+/** A lane as order listed it, and as it was seen last. */
 interface ListedLane extends Lane {
   mayRetire: boolean;
   /** The newest epoch of the sale. */
   saleEpoch: number;
+  /** The identity of the Redis under which it was seen open. Undefined: it must be looked at. */
+  goodUnder: string | undefined;
+  epoch: number;
+  isThere: boolean;
+  /** Rises whenever something is told of it. What was read before is no longer believed then. */
+  turn: number;
 }
 
 /**
  * Watches the gates of all lanes and opens those that closed: at start, under another Redis, at any other
- * time.
+ * time. A lane that was seen open stays open until a script closes it, and each script that does so says it,
+ * or until its Redis is another one. So what is seen open once is asked about again only then.
  */
 export class LaneMonitor {
   readonly #deps: LaneMonitorDeps;
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, { count: number; until: number }>();
-  #lanes: ListedLane[] = [];
+  #lanes = new Map<string, ListedLane>();
+  /** Where the sweep goes on. */
+  #swept = 0;
+  /** The list of lanes may lack some: it is to be written whole. */
+  #mustRegister = true;
   /** The marks as they stood when the Redis of the lane became another one. */
   readonly #marksBefore = new HighWaterMarks();
   #listedAt = Number.NEGATIVE_INFINITY;
@@ -79,13 +101,34 @@ export class LaneMonitor {
    * Looks at all lanes at once, because the Redis behind this connection was identified anew.
    * @param isOther another Redis, or another history, than before. Only then the marks of its lanes are kept
    * as they stand. The same Redis with the same history has all that it confirmed; if a lane lacks something
-   * all the same, every round sees that by the lane's sequence.
+   * all the same, the lane's sequence shows that.
    */
   wake(connection: Connection, isOther: boolean): void {
     const { marks, connections } = this.#deps;
     if (isOther) this.#marksBefore.take(marks, (lane) => connections.find(lane) === connection);
     this.#failures.clear();
     this.#listedAt = Number.NEGATIVE_INFINITY;
+    this.lookAtAll((lane) => connections.find(lane) === connection);
+  }
+
+  /** Looks at the lane at once: its gate has changed, or somebody was turned away there. */
+  look(lane: Lane): void {
+    const listed = this.#lanes.get(formatLane(lane));
+    if (listed === undefined) return;
+    listed.turn += 1;
+    if (listed.goodUnder === undefined) return;
+    listed.goodUnder = undefined;
+    this.#wake.abort();
+  }
+
+  /** Looks at all lanes at once: changes of gates may have been missed. */
+  lookAtAll(isMeant: (lane: Lane) => boolean = () => true): void {
+    for (const lane of this.#lanes.values()) {
+      if (!isMeant(lane)) continue;
+      lane.turn += 1;
+      lane.goodUnder = undefined;
+    }
+    this.#mustRegister = true;
     this.#wake.abort();
   }
 
@@ -108,7 +151,7 @@ export class LaneMonitor {
   }
 
   async #watch(broken: unknown[]): Promise<void> {
-    const { clock, marks, logger, metrics } = this.#deps;
+    const { clock, logger, metrics } = this.#deps;
     let isListed = false;
     try {
       isListed = await this.#list();
@@ -118,31 +161,95 @@ export class LaneMonitor {
       // hangs on the count.
       logger.warn({ err: error }, 'lane monitor: order does not list the sales');
     }
-    const marksNow = marks.copy();
     await this.#closeMoving();
-    const states = await this.#readStates();
-    let closed = 0;
-    for (const [index, lane] of this.#lanes.entries()) {
-      const state = states[index];
-      // The lane cannot be looked at, and does not sell.
-      if (state === undefined) {
-        if (!lane.mayRetire) closed += 1;
-        continue;
-      }
-      const isBehind = state.gate === 'open' && this.#isBehind(lane, state, marksNow);
-      if (state.gate === 'open' && !isBehind) continue;
-      // The relay has retired this lane.
-      if (state.gate === 'missing' && lane.mayRetire) continue;
-      closed += 1;
-      const name = formatLane(lane);
-      const isDue = (this.#failures.get(name)?.until ?? 0) <= clock.now();
-      if (isDue && !this.#running.has(name) && this.#running.size < OPENING_MAX) {
-        void this.#attempt(lane, isBehind ? state.epoch : 0, broken);
+    const { toLookAt, unreachable } = this.#choose();
+    let closed = unreachable;
+    for (let start = 0; start < toLookAt.length; start += LOOK_LANES_MAX) {
+      for (const closedLane of await this.#lookAt(toLookAt.slice(start, start + LOOK_LANES_MAX))) {
+        closed += 1;
+        const { lane, distrustedEpoch } = closedLane;
+        const name = formatLane(lane);
+        const isDue = (this.#failures.get(name)?.until ?? 0) <= clock.now();
+        if (isDue && !this.#running.has(name) && this.#running.size < OPENING_MAX) {
+          void this.#attempt(lane, distrustedEpoch, broken);
+        }
       }
     }
     metrics.closedLanes.set(closed);
-    const there = this.#lanes.filter((_lane, index) => (states[index]?.gate ?? 'missing') !== 'missing');
-    if (isListed) await registerLanes(this.#deps.connections, there);
+    if (isListed) await this.#register();
+  }
+
+  /** The lanes that are not known to be open, and the next few of the others. */
+  #choose(): { toLookAt: ListedLane[]; unreachable: number } {
+    const { connections } = this.#deps;
+    const toLookAt: ListedLane[] = [];
+    const sweptMax = Math.ceil((this.#lanes.size * WATCH_MS) / SWEEP_MS);
+    const sweptTo = this.#swept + sweptMax;
+    let unreachable = 0;
+    let index = 0;
+    for (const lane of this.#lanes.values()) {
+      const runId = connections.find(lane)?.runId;
+      const isGood = lane.goodUnder === runId && lane.epoch >= lane.saleEpoch;
+      const isSwept = index >= this.#swept && index < sweptTo;
+      // Nothing is sold while the Redis of the lane is not known.
+      if (runId === undefined) unreachable += lane.mayRetire ? 0 : 1;
+      else if (!isGood || isSwept) toLookAt.push(lane);
+      index += 1;
+    }
+    this.#swept = sweptTo >= this.#lanes.size ? 0 : sweptTo;
+    return { toLookAt, unreachable };
+  }
+
+  /** @returns the lanes that do not sell, or must not. */
+  async #lookAt(lanes: ListedLane[]): Promise<{ lane: ListedLane; distrustedEpoch: number }[]> {
+    const { connections, marks } = this.#deps;
+    // Taken before Redis is asked, all three.
+    const marksNow = marks.copy(lanes);
+    const turns = lanes.map(({ turn }) => turn);
+    const runIds = lanes.map((lane) => connections.find(lane)?.runId);
+    const states = await this.#readStates(lanes);
+    const closed: { lane: ListedLane; distrustedEpoch: number }[] = [];
+    for (const [index, lane] of lanes.entries()) {
+      const state = states[index];
+      const wasGood = lane.goodUnder !== undefined;
+      lane.goodUnder = undefined;
+      // The lane cannot be looked at, and does not sell.
+      if (state === undefined) {
+        if (!lane.mayRetire) closed.push({ lane, distrustedEpoch: 0 });
+        continue;
+      }
+      lane.epoch = state.epoch;
+      lane.isThere = state.gate !== 'missing';
+      const isBehind = state.gate === 'open' && this.#isBehind(lane, state, marksNow);
+      // The relay has retired this lane.
+      const isRetired = state.gate === 'missing' && lane.mayRetire;
+      if (isRetired) lane.epoch = lane.saleEpoch;
+      if ((state.gate === 'open' && !isBehind) || isRetired) {
+        if (lane.turn === turns[index]) lane.goodUnder = runIds[index];
+        continue;
+      }
+      closed.push({ lane, distrustedEpoch: isBehind ? state.epoch : 0 });
+      // Nobody told of it, so the other lanes of this Redis may have gone the same way.
+      if (wasGood && state.gate === 'missing') {
+        const connection = connections.find(lane);
+        this.lookAtAll((other) => connections.find(other) === connection);
+      }
+    }
+    return closed;
+  }
+
+  /**
+   * Puts the lanes that are there on the list, when the list is shorter than that or may be another one.
+   * Redis takes 5 ms to compare 10,000 names.
+   */
+  async #register(): Promise<void> {
+    const { connections } = this.#deps;
+    const there = [...this.#lanes.values()].filter(({ isThere }) => isThere);
+    if (!this.#mustRegister && (await countLanes(connections)) >= there.length) return;
+    for (let start = 0; start < there.length; start += LOOK_LANES_MAX) {
+      await registerLanes(connections, there.slice(start, start + LOOK_LANES_MAX));
+    }
+    this.#mustRegister = false;
   }
 
   /**
@@ -151,8 +258,10 @@ export class LaneMonitor {
    */
   async #closeMoving(): Promise<void> {
     const { connections, logger } = this.#deps;
-    for (const lane of this.#lanes) {
+    if (!connections.isCluster) return;
+    for (const lane of this.#lanes.values()) {
       if (!connections.isMoving(lane)) continue;
+      lane.goodUnder = undefined;
       try {
         await closeLane(connections, lane);
       } catch (error) {
@@ -167,9 +276,9 @@ export class LaneMonitor {
    * The state of each lane, undefined where Redis is away: a node that is away says nothing about the lanes
    * of others.
    */
-  async #readStates(): Promise<(LaneState | undefined)[]> {
+  async #readStates(lanes: ListedLane[]): Promise<(LaneState | undefined)[]> {
     const { opener, logger } = this.#deps;
-    const readings = await Promise.allSettled(this.#lanes.map((lane) => opener.readState(lane)));
+    const readings = await Promise.allSettled(lanes.map((lane) => opener.readState(lane)));
     const failed = readings.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
     const broken = failed.find((error) => error instanceof InvariantError);
     if (broken !== undefined) throw broken;
@@ -195,12 +304,18 @@ export class LaneMonitor {
     const { orderClient, clock, marks } = this.#deps;
     if (clock.now() - this.#listedAt < LIST_MS) return false;
     const sales = await orderClient.listSales();
-    this.#lanes = sales.flatMap(lanesOf);
+    const listed = new Map<string, ListedLane>();
+    for (const lane of sales.flatMap(lanesOf)) {
+      const name = formatLane(lane);
+      const known = this.#lanes.get(name);
+      const { mayRetire, saleEpoch } = lane;
+      listed.set(name, known === undefined ? lane : Object.assign(known, { mayRetire, saleEpoch }));
+    }
+    this.#lanes = listed;
     this.#listedAt = clock.now();
-    marks.keepOnly(this.#lanes);
-    this.#marksBefore.keepOnly(this.#lanes);
-    const names = new Set(this.#lanes.map(formatLane));
-    for (const name of this.#failures.keys()) if (!names.has(name)) this.#failures.delete(name);
+    marks.keepOnly(listed);
+    this.#marksBefore.keepOnly(listed);
+    for (const name of this.#failures.keys()) if (!listed.has(name)) this.#failures.delete(name);
     return true;
   }
 
@@ -231,5 +346,14 @@ export class LaneMonitor {
 }
 
 function lanesOf({ saleId, epoch, mayRetire, lanes }: SaleToLoad): ListedLane[] {
-  return Array.from({ length: lanes }, (_, lane) => ({ saleId, lane, mayRetire, saleEpoch: epoch }));
+  return Array.from({ length: lanes }, (_, lane) => ({
+    saleId,
+    lane,
+    mayRetire,
+    saleEpoch: epoch,
+    goodUnder: undefined,
+    epoch: 0,
+    isThere: false,
+    turn: 0,
+  }));
 }

@@ -93,7 +93,7 @@ export class LaneOpener {
   async #examine(lane: Lane, { isForced = false, distrustedEpoch = 0 }: OpenOptions): Promise<Examination> {
     // The marks are taken first: what is acknowledged while Redis' answer is on its way is not missing in the
     // answer.
-    const marks = this.#deps.marks.copy();
+    const marks = this.#deps.marks.copy([lane]);
     const state = await this.readState(lane);
     const isUnsound =
       isForced || !state.isLoaded || state.epoch <= distrustedEpoch || marks.isAhead(lane, state);

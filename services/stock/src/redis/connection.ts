@@ -95,6 +95,10 @@ export class Connection {
     return this.#isIdentified && this.#hasScript && isFresh ? this.#identity : undefined;
   }
 
+  get url(): string {
+    return this.#url;
+  }
+
   /** The identity as it was read last, also on a connection that has ended. */
   get lastIdentity(): string | undefined {
     return this.#identity;

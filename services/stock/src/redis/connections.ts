@@ -88,7 +88,7 @@ export class Connections {
 
   /** Undefined while nobody is known to serve the lane. */
   find(lane: Lane): Connection | undefined {
-    return this.#findTag(formatLane(lane));
+    return this.isCluster ? this.#findTag(formatLane(lane)) : this.#known.get(this.#url);
   }
 
   /** @throws UnservedError */

@@ -18,6 +18,11 @@ export async function listLanes({ registry }: Pick<Connections, 'registry'>): Pr
   });
 }
 
+/** How many are on the list. */
+export async function countLanes({ registry }: Pick<Connections, 'registry'>): Promise<number> {
+  return registry.redis.scard(LANES_KEY);
+}
+
 /** Puts lanes on the list, with one command. Redis writes nothing where no lane is missing. */
 export async function registerLanes(
   connections: Pick<Connections, 'registry'>,

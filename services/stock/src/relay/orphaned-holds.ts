@@ -41,8 +41,17 @@ export class OrphanScan {
     this.#lane = lane;
   }
 
-  /** Reads one page of holds. @throws ioredis', kafkajs' or PublishError: the page is read again then. */
-  async step(): Promise<void> {
+  /** Nothing is remembered of the lane. */
+  get isBlank(): boolean {
+    return this.#cursor === '0' && this.#published.size === 0;
+  }
+
+  /**
+   * Reads one page of holds.
+   * @returns whether it was the last page. @throws ioredis', kafkajs' or PublishError: the page is read again
+   * then.
+   */
+  async step(): Promise<boolean> {
     const { readHolds, publisher, metrics, logger } = this.#deps;
     const page = await readHolds(this.#lane, this.#cursor, PAGE_HOLDS);
     this.#forget(page.now);
@@ -54,6 +63,7 @@ export class OrphanScan {
       logger.warn({ ...this.#lane, count: messages.size }, 'holds without settlement were published again');
     }
     this.#cursor = page.cursor;
+    return this.#cursor === '0';
   }
 
   /** The holds by the hash of their key. */

@@ -27,6 +27,10 @@ export interface Outbox {
   lease(lane: Lane, token: string, leaseMs: number): Promise<boolean>;
   release(lane: Lane, token: string): Promise<void>;
   read(lane: Lane, countMax: number): Promise<OutboxReading>;
+  /** The number of all entries that wait. */
+  length(lane: Lane): Promise<number>;
+  /** Whether the lane has entries, or holds that may have to be looked through. */
+  isBusy(lane: Lane): Promise<boolean>;
   /** Removes everything up to this entry. False, and nothing removed, when the lease is not ours. */
   trim(lane: Lane, token: string, entryId: string): Promise<boolean>;
 }
@@ -53,6 +57,15 @@ export function createOutbox(connections: Pick<Connections, 'of'>): Outbox {
         length,
         now: toMilliseconds(time),
       };
+    },
+    async length(lane) {
+      return connections.of(lane).redis.xlen(laneKeys(lane).outbox);
+    },
+    async isBusy(lane) {
+      const { redis } = connections.of(lane);
+      const { outbox, holds } = laneKeys(lane);
+      const [entryCount, holdCount] = await Promise.all([redis.xlen(outbox), redis.hlen(holds)]);
+      return entryCount + holdCount > 0;
     },
     async trim(lane, token, entryId) {
       return (await connections.of(lane).redis.trim(scriptKeys('trim', lane), token, entryId)) >= 0;

@@ -8,6 +8,7 @@ import {
   type Publisher,
   splitByBytes,
 } from '@seckill/runtime';
+import type { ChangeFeed } from '../change-feed.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
 import { toMessage } from './reservation-message.ts';
 import type { RelayMetrics } from './metrics.ts';
@@ -29,15 +30,25 @@ export interface RelayDeps {
   token: string;
   leaseMs: number;
   batchCountMax: number;
-  /** What else is done for each lane, by the relay that has its lease. */
+  /** Tells which lanes have new entries. Without it they are found by the sweep. */
+  changes?: Pick<ChangeFeed, 'listen'>;
+  /** Between two looks at all lanes; milliseconds. */
+  sweepMs: number;
+  /** What else is done for a lane that has holds or entries, by the relay that has its lease. */
   chores: Chore[];
+  /** Removes a lane whose time is over. Asked for every lane, once in `retireMs` milliseconds. */
+  retire: (lane: Lane) => Promise<void>;
+  retireMs: number;
 }
 
 export interface Chore {
   name: string;
   everyMs: number;
-  /** Called once per lane. @returns the work itself, which is short and is repeated when it throws. */
-  prepare: (lane: Lane) => () => Promise<void>;
+  /**
+   * Called once per lane. @returns the work itself, which is short and is repeated when it throws. It tells
+   * whether it is through for now.
+   */
+  prepare: (lane: Lane) => () => Promise<boolean>;
 }
 
 /**
@@ -51,11 +62,16 @@ export interface Relay {
   run(signal: AbortSignal): Promise<void>;
 }
 
-const LANES_MS = 500;
-// An empty outbox is asked after 10 ms, later every 200 ms: an order reaches Postgres within a second, and an
-// idle sale costs five reads a second.
+/** After a look at the lanes that failed. */
+const RETRY_MS = 500;
+/** Lanes that are asked about together: two commands each, 1 ms of Redis' time. */
+const LOOK_LANES_MAX = 500;
+// The outbox of a lane that is awake is asked after 10 ms, later every 200 ms: an order reaches Postgres
+// within a second. A lane that has been empty for 2 s goes to sleep, and costs nothing until its next
+// reservation.
 const IDLE_MIN_MS = 10;
 const IDLE_MAX_MS = 200;
+const AWAKE_MS = 2_000;
 /**
  * The time between the starts of two passes that were not full. A pass costs Redis a write, Kafka a flush for
  * each partition and the intake a transaction, whatever it carries. An order is due in Postgres within a
@@ -66,18 +82,41 @@ const PACE_MS = 250;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
 const CHORE_RETRY_MS = 1_000;
 
-/** Brings the outboxes of all lanes to Kafka (D2, D3). */
+/**
+ * Brings the outboxes of all lanes to Kafka (D2, D3). A lane is awake while it has entries. The script that
+ * writes an entry wakes it, in every relay: one gets the lease, and the others stay until they see the outbox
+ * empty. What was missed while nobody listened is found by a look at all lanes, which also follows every new
+ * connection.
+ */
 export function createRelay(deps: RelayDeps): Relay {
   const { clock, logger } = deps;
+  const loops = new Map<string, LaneLoop>();
+  let start: ((lane: Lane) => LaneLoop) | undefined;
+  let lookAgain = new AbortController();
+  const wake = (lane: Lane): void => {
+    const name = formatLane(lane);
+    const loop = loops.get(name);
+    if (loop !== undefined) loop.relay.wake();
+    else if (start !== undefined) loops.set(name, start(lane));
+  };
+  deps.changes?.listen({
+    onChange: ({ saleId, lane, what }) => {
+      if (what === 'reserved') wake({ saleId, lane });
+    },
+    onListening: () => {
+      lookAgain.abort();
+    },
+  });
   return {
     async run(signal) {
       const broken = new AbortController();
       const stop = AbortSignal.any([signal, broken.signal]);
-      const loops = new Map<string, LaneLoop>();
       const failures: unknown[] = [];
-      const start = (lane: Lane): LaneLoop => {
+      start = (lane) => {
+        const name = formatLane(lane);
         const gone = new AbortController();
-        const ended = new LaneRelay(deps, lane)
+        const relay = new LaneRelay(deps, lane);
+        const ended = relay
           .run(AbortSignal.any([stop, gone.signal]))
           .catch((error: unknown) => {
             failures.push(error);
@@ -85,21 +124,35 @@ export function createRelay(deps: RelayDeps): Relay {
           })
           // The loop stays in the list until it has ended: two loops with one token would both believe they
           // hold the lease.
-          .finally(() => loops.delete(formatLane(lane)));
-        return { gone, ended };
+          .finally(() => {
+            loops.delete(name);
+            if (relay.isWoken && !stop.aborted && !gone.signal.aborted) wake(lane);
+          });
+        return { relay, gone, ended };
       };
+      let retiredAt = Number.NEGATIVE_INFINITY;
       while (!stop.aborted) {
+        lookAgain = new AbortController();
+        let pauseMs = deps.sweepMs;
         try {
-          const lanes = new Map((await deps.lanes()).map((lane) => [formatLane(lane), lane]));
-          for (const [name, lane] of lanes) if (!loops.has(name)) loops.set(name, start(lane));
+          const lanes = await deps.lanes();
+          if (!(await wakeBusy(deps, lanes, wake))) pauseMs = Math.min(pauseMs, RETRY_MS);
+          if (clock.now() - retiredAt >= deps.retireMs) {
+            retiredAt = clock.now();
+            await retireAll(deps, lanes, stop);
+          }
+          const names = new Set(lanes.map(formatLane));
           // These lanes were retired.
-          for (const [name, { gone }] of loops) if (!lanes.has(name)) gone.abort();
+          for (const [name, { gone }] of loops) if (!names.has(name)) gone.abort();
         } catch (error) {
           if (error instanceof InvariantError) throw error;
           logger.warn({ err: error }, 'relay cannot list the lanes');
+          pauseMs = Math.min(pauseMs, RETRY_MS);
         }
-        await clock.sleep(LANES_MS, stop);
+        const untilRetired = Math.max(0, retiredAt + deps.retireMs - clock.now());
+        await clock.sleep(Math.min(pauseMs, untilRetired), AbortSignal.any([stop, lookAgain.signal]));
       }
+      start = undefined;
       await Promise.all([...loops.values()].map(({ ended }) => ended));
       if (failures.length > 0) throw failures[0];
     },
@@ -107,9 +160,50 @@ export function createRelay(deps: RelayDeps): Relay {
 }
 
 interface LaneLoop {
+  relay: LaneRelay;
   /** Aborted when the lane is no longer on the list. */
   gone: AbortController;
   ended: Promise<void>;
+}
+
+/** Wakes the lanes that have entries or holds. @returns false when some could not be asked. */
+async function wakeBusy(
+  { outbox, logger }: RelayDeps,
+  lanes: Lane[],
+  wake: (lane: Lane) => void,
+): Promise<boolean> {
+  const failed: unknown[] = [];
+  for (let start = 0; start < lanes.length; start += LOOK_LANES_MAX) {
+    const asked = lanes.slice(start, start + LOOK_LANES_MAX);
+    const answers = await Promise.allSettled(asked.map((lane) => outbox.isBusy(lane)));
+    for (const [index, answer] of answers.entries()) {
+      const lane = asked[index];
+      if (answer.status === 'rejected') failed.push(answer.reason);
+      else if (answer.value && lane !== undefined) wake(lane);
+    }
+  }
+  if (failed.length > 0) {
+    logger.warn({ err: failed[0], count: failed.length }, 'relay: some lanes cannot be looked at');
+  }
+  return failed.length === 0;
+}
+
+/** A lane whose removal fails is asked again in the next round, and holds up no other. */
+async function retireAll(
+  { retire, logger, metrics }: RelayDeps,
+  lanes: Lane[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (let start = 0; start < lanes.length && !signal.aborted; start += LOOK_LANES_MAX) {
+    const answers = await Promise.allSettled(lanes.slice(start, start + LOOK_LANES_MAX).map(retire));
+    const failed = answers.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+    const broken = failed.find((error) => error instanceof InvariantError);
+    if (broken !== undefined) throw broken;
+    if (failed.length > 0) {
+      metrics.failures.inc();
+      logger.warn({ err: failed[0], count: failed.length }, 'relay: some lanes could not be retired');
+    }
+  }
 }
 
 /** The loop of one lane. Exported so that a test can take single passes. */
@@ -121,7 +215,15 @@ export class LaneRelay {
    * out.
    */
   #leasedAt = Number.NEGATIVE_INFINITY;
-  readonly #chores: { name: string; everyMs: number; work: () => Promise<void>; dueAt: number }[];
+  readonly #chores: {
+    name: string;
+    everyMs: number;
+    work: () => Promise<boolean>;
+    dueAt: number;
+    isThrough: boolean;
+  }[];
+  #isWoken = false;
+  #wakeUp = new AbortController();
 
   constructor(deps: RelayDeps, lane: Lane) {
     this.#deps = deps;
@@ -131,15 +233,33 @@ export class LaneRelay {
       everyMs,
       work: prepare(lane),
       dueAt: Number.NEGATIVE_INFINITY,
+      isThrough: false,
     }));
   }
 
+  /** New entries were told of, and no pass has looked since. */
+  get isWoken(): boolean {
+    return this.#isWoken;
+  }
+
+  wake(): void {
+    this.#isWoken = true;
+    this.#wakeUp.abort();
+  }
+
+  /** Ends when the signal aborts, or when nothing was to be done for a while. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, logger, metrics, random } = this.#deps;
     let idleMs = IDLE_MIN_MS;
     let failures = 0;
+    let busyAt = clock.now();
     while (!signal.aborted) {
       const startedAt = clock.now();
+      if (this.#isWoken) {
+        this.#isWoken = false;
+        busyAt = startedAt;
+        idleMs = IDLE_MIN_MS;
+      }
       try {
         const pass = await this.pass();
         failures = 0;
@@ -147,10 +267,17 @@ export class LaneRelay {
         if (pass === 'full') continue;
         if (pass === 'published') {
           idleMs = IDLE_MIN_MS;
+          busyAt = clock.now();
           await clock.sleep(Math.max(0, startedAt + PACE_MS - clock.now()), signal);
           continue;
         }
-        await clock.sleep(pass === 'leased' ? this.#deps.leaseMs / 2 : idleMs, signal);
+        if (await this.#isOver(pass, busyAt)) break;
+        if (pass === 'leased') {
+          await clock.sleep(this.#deps.leaseMs / 2, signal);
+          continue;
+        }
+        this.#wakeUp = new AbortController();
+        if (!this.isWoken) await clock.sleep(idleMs, AbortSignal.any([signal, this.#wakeUp.signal]));
         idleMs = Math.min(IDLE_MAX_MS, idleMs * 2);
       } catch (error) {
         if (error instanceof InvariantError) throw error;
@@ -168,13 +295,27 @@ export class LaneRelay {
     metrics.outboxOldestSeconds.remove(label);
   }
 
+  /**
+   * Whether the lane may go to sleep. Where another relay has the lease, it may when that one has published
+   * everything. If that one dies with entries, they wait for us.
+   */
+  async #isOver(pass: 'empty' | 'leased', busyAt: number): Promise<boolean> {
+    const { clock, outbox } = this.#deps;
+    if (clock.now() - busyAt < AWAKE_MS) return false;
+    const isThrough =
+      pass === 'leased'
+        ? (await outbox.length(this.#lane)) === 0
+        : this.#chores.every((chore) => chore.isThrough);
+    return isThrough && !this.#isWoken;
+  }
+
   /** A chore that fails waits, and delays no order. */
   async #doChores(): Promise<void> {
     const { clock, logger, metrics } = this.#deps;
     for (const chore of this.#chores) {
       if (clock.now() < chore.dueAt) continue;
       try {
-        await chore.work();
+        if (await chore.work()) chore.isThrough = true;
         chore.dueAt = clock.now() + chore.everyMs;
       } catch (error) {
         if (error instanceof InvariantError) throw error;

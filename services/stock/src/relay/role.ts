@@ -9,6 +9,7 @@ import {
   type Publisher,
 } from '@seckill/runtime';
 import type { StockDeps } from '../deps.ts';
+import { formatLane } from '../redis/keys.ts';
 import { listLanes } from '../redis/lane-registry.ts';
 import { createReadHolds } from '../redis/holds.ts';
 import { createRelayMetrics, type RelayMetrics } from './metrics.ts';
@@ -19,7 +20,7 @@ import { retireLane } from './retirement.ts';
 
 /** Starts the role `relay`: it brings the outbox of each lane to Kafka, and does the chores beside that. */
 export function startRelay(deps: StockDeps): void {
-  const { config, logger, lifecycle, connections, registry } = deps;
+  const { config, logger, lifecycle, connections, changes, registry } = deps;
   const log = logger.child({ role: 'relay' });
   const producer = createProducer(createKafka(config.kafka, 'seckill-stock-relay', log));
   const publisher = createPublisher(producer);
@@ -35,7 +36,11 @@ export function startRelay(deps: StockDeps): void {
     token: randomBytes(16).toString('base64url'),
     leaseMs: config.leaseMs,
     batchCountMax: config.batchCountMax,
+    changes,
+    sweepMs: config.sweepMs,
     chores: createChores(deps, publisher, metrics),
+    retire: (lane) => retireLane(connections, lane, { logger: log, metrics }),
+    retireMs: config.retirePollMs,
   });
   lifecycle.onStop('producer of relay', () => producer.disconnect());
   runRole(lifecycle, 'relay', async (signal) => {
@@ -58,19 +63,22 @@ function createChores(
     graceMs: config.orphanGraceMs,
     republishMs: config.orphanRepublishMs,
   };
+  // They outlive the loop of a lane, which ends when nothing happens: a hold that was published again waits.
+  const scans = new Map<string, OrphanScan>();
   return [
     {
       name: 'orphans',
       everyMs: config.orphanScanMs,
       prepare: (lane) => {
-        const scan = new OrphanScan(orphans, lane);
-        return () => scan.step();
+        const name = formatLane(lane);
+        const scan = scans.get(name) ?? new OrphanScan(orphans, lane);
+        return async () => {
+          scans.set(name, scan);
+          const isThrough = await scan.step();
+          if (scan.isBlank) scans.delete(name);
+          return isThrough;
+        };
       },
-    },
-    {
-      name: 'retirement',
-      everyMs: config.retirePollMs,
-      prepare: (lane) => () => retireLane(connections, lane, { logger: log, metrics }),
     },
   ];
 }

@@ -31,6 +31,8 @@ const OUTCOME_UNKNOWN: ReserveAnswer = { outcome: 'outcome_unknown' };
 export interface ReservationsDeps {
   connections: Pick<Connections, 'group' | 'of'>;
   announcer: Pick<Announcer, 'observe'>;
+  /** Called when a lane turned somebody away: it may be closed without anyone knowing. */
+  onUnavailable: (lane: Lane) => void;
   outboxCountMax: number;
   marks: HighWaterMarks;
   logger: Logger;
@@ -141,6 +143,7 @@ export class Reservations {
       // The mark is noted before the buyer hears, so that no reservation we acknowledged is forgotten.
       if (told.record !== undefined) this.#deps.marks.note(lane, told.record);
       this.#deps.announcer.observe(lane, told.answer, told.record);
+      if (told.answer.outcome === 'sale_unavailable') this.#deps.onUnavailable(lane);
       return told.answer;
     } catch (error) {
       if (!(error instanceof InvariantError)) throw error;

@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import type { Announcer } from '../announce/announcer.ts';
 import type { FullStates } from '../announce/full-state.ts';
 import type { ControlStates } from '../recovery/control-state.ts';
+import type { LaneMonitor } from '../recovery/lane-monitor.ts';
 import { orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
@@ -19,6 +20,7 @@ export function saleRoutes(
     controlStates: ControlStates;
     announcer: Announcer;
     fullStates: FullStates;
+    monitor: Pick<LaneMonitor, 'look'>;
     onReadRequest: CallerCheck;
     onControlRequest: CallerCheck;
   },
@@ -28,9 +30,15 @@ export function saleRoutes(
     { schema: { params: Params, querystring: StateQuery }, onRequest: deps.onReadRequest },
     async (request) => {
       const { saleId } = request.params;
-      const isFull = request.query.full !== undefined;
-      const reading = isFull ? deps.fullStates.read({ saleId, lane: 0 }) : deps.controlStates.read(saleId);
-      return orUnavailable<FullState | StockState>(reading, request.log);
+      const lane = { saleId, lane: 0 };
+      if (request.query.full !== undefined) {
+        return orUnavailable<FullState | StockState>(deps.fullStates.read(lane), request.log);
+      }
+      const state = await orUnavailable<FullState | StockState>(deps.controlStates.read(saleId), request.log);
+      // A gateway that asks does not know it. With the announcement none has to ask until something changes.
+      if (state.gate === 'open') deps.announcer.announceOnDemand(lane);
+      else deps.monitor.look(lane);
+      return state;
     },
   );
   app.put(

@@ -99,7 +99,10 @@ async function relay(saleId: string): Promise<void> {
       token: `relay-${Math.random()}`,
       leaseMs: 5_000,
       batchCountMax: 500,
+      sweepMs: 200,
       chores: [],
+      retire: async () => undefined,
+      retireMs: 60_000,
     },
     lane,
   );

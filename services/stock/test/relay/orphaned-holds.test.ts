@@ -205,7 +205,10 @@ function relayOptions(lane: Lane, chores: Chore[] = []): RelayDeps {
     token: `relay-${Math.random()}`,
     leaseMs: 5_000,
     batchCountMax: 500,
+    sweepMs: 200,
     chores,
+    retire: async () => undefined,
+    retireMs: 60_000,
   };
 }
 
@@ -229,6 +232,7 @@ await t.test(
         everyMs: 100,
         prepare: () => async () => {
           runs.good += 1;
+          return true;
         },
       },
     ];
@@ -263,6 +267,7 @@ await t.test('the relay process publishes orphans by itself', async (t) => {
     ROLES: 'relay',
     ORPHAN_GRACE_MS: '200',
     ORPHAN_SCAN_MS: '50',
+    RELAY_SWEEP_MS: '200',
   });
   const republished = () => received.of(saleId).filter(({ headers }) => headers[HEADERS.republished] === '1');
   await until(

@@ -114,7 +114,10 @@ await t.test('the relay publishes them in parts, in order, and empties the outbo
       token: 'parts',
       leaseMs: 5_000,
       batchCountMax: COUNT,
+      sweepMs: 200,
       chores: [],
+      retire: async () => undefined,
+      retireMs: 60_000,
     },
     lane,
   );

@@ -44,7 +44,10 @@ function relayOptions({ connections }: Built, lane: Lane, patch: Partial<RelayDe
     token: randomBytes(8).toString('hex'),
     leaseMs: 5_000,
     batchCountMax: 500,
+    sweepMs: 200,
     chores: [],
+    retire: async () => undefined,
+    retireMs: 60_000,
     ...options,
   } satisfies RelayDeps;
 }

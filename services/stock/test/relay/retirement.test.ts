@@ -140,13 +140,10 @@ await t.test(
       token: 'one',
       leaseMs: 1_000,
       batchCountMax: 500,
-      chores: [
-        {
-          name: 'retirement',
-          everyMs: 200,
-          prepare: (one) => () => retireLane(connections, one, { logger: silent, metrics }),
-        },
-      ],
+      sweepMs: 200,
+      chores: [],
+      retire: (one) => retireLane(connections, one, { logger: silent, metrics }),
+      retireMs: 200,
     }).run(stop.signal);
     const gauges = async (): Promise<string[]> => Object.keys(await valuesOf(metrics.outboxEntries));
     await until('it is retired', async () => !(await isThere(lane)) && !(await isListed(lane)));

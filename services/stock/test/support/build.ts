@@ -18,6 +18,7 @@ import { createApp } from '../../src/app.ts';
 import { AuditReader } from '../../src/audit/reader.ts';
 import type { Connection } from '../../src/redis/connection.ts';
 import { Connections } from '../../src/redis/connections.ts';
+import type { ChangeFeed } from '../../src/change-feed.ts';
 import type { OpeningStep } from '../../src/recovery/deps.ts';
 import { createReadHolds } from '../../src/redis/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/redis/keys.ts';
@@ -77,6 +78,8 @@ export async function build(
     logger?: Logger;
     onStep?: (step: OpeningStep) => void;
     clock?: Clock;
+    /** Gives what tells of changed gates; the test runs it. */
+    onConnected?: (connections: Connections) => ChangeFeed;
   } = {},
 ): Promise<Built> {
   const order = options.order ?? (await startOrderSide(t));
@@ -101,8 +104,10 @@ export async function build(
   const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silent;
   const registry = createRegistry();
+  const changes = options.onConnected?.(connections);
   const api = createApi({
     connections,
+    ...(changes === undefined ? {} : { changes }),
     announcer: createAnnouncer({ connections, clock, logger, registry }),
     orderClient,
     // Kafka is not what these tests are about: its ends are order's to compare, and order is a stand-in.
