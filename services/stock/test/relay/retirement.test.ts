@@ -16,7 +16,7 @@ import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay } from '../../src/relay/relay.ts';
 import { retireLane } from '../../src/relay/retirement.ts';
-import { build, makeControl, startRedis, until } from '../support/build.ts';
+import { build, item, makeControl, startRedis, until } from '../support/build.ts';
 import { openSale } from '../support/settling.ts';
 
 const engines = await startRedis(t);
@@ -152,6 +152,8 @@ await t.test(
     const sale = { ...built.order.controls.get(saleId), closesAt: 4_000_000_000_000 };
     built.order.controls.set(saleId, sale as never);
     await built.send('PUT', `/internal/sales/${saleId}`, { as: 'order', body: sale });
+    // A lane without entries and holds sleeps, and has no gauges.
+    await built.reserve(item(saleId, { lines: [{ sku: 'b', quantity: 1 }] }));
     await until('it is served again', async () => (await gauges()).includes(formatLane(lane)));
     stop.abort();
     await running;
