@@ -120,6 +120,8 @@ await t.test('first the whole sale, then counts, then what operators do, then th
   await until('a unit less', () => heard.events.at(-1)?.data.items?.[0]?.available === 1);
   t.equal(heard.events.at(-1)?.event, 'counts');
   t.notOk(heard.events.at(-1)?.data.title);
+  const countsOnly = ['available', 'held', 'paid', 'sku', 'soldOut', 'total'];
+  t.same(Object.keys(heard.events.at(-1)?.data.items?.[0] ?? {}).sort(), countsOnly);
   t.match(await reserve('live-one', 'two'), { status: 201 });
   await until('sold out', () => heard.events.at(-1)?.data.items?.[0]?.soldOut === 'held');
   t.match(await steer('live-one', 'pause'), { status: 200 });

@@ -1,4 +1,4 @@
-import { formatInstant } from '@seckill/contracts';
+import { formatInstant, type Sale, type SaleCounts } from '@seckill/contracts';
 import type { SaleReading } from '../sales/sale-reading.ts';
 
 /** A state of a sale as the events that tell of it, each serialised once. */
@@ -34,7 +34,7 @@ export class SaleState {
   get counts(): Buffer {
     if (this.#counts === undefined) {
       const { state, items } = this.#reading.view;
-      const counts = items.map(({ title: _title, price: _price, ...rest }) => rest);
+      const counts = items.map(toCounts);
       const body = { state, version: this.version, items: counts, serverTime: formatInstant(this.#now) };
       this.#counts = this.#format('counts', JSON.stringify(body));
     }
@@ -44,4 +44,15 @@ export class SaleState {
   #format(event: string, data: string): Buffer {
     return Buffer.from(`id: ${this.id}\nevent: ${event}\ndata: ${data}\n\n`);
   }
+}
+
+function toCounts({
+  sku,
+  total,
+  available,
+  held,
+  paid,
+  soldOut,
+}: Sale['items'][number]): SaleCounts['items'][number] {
+  return { sku, total, available, held, paid, soldOut };
 }
