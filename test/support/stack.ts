@@ -18,7 +18,7 @@ export interface Client {
   http: Pool;
   token(userId: string, isAdmin?: boolean): Promise<string>;
   send(request: {
-    method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+    method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
     path: string;
     token?: string;
     key?: string;

@@ -19,6 +19,7 @@ export * from './problems.ts';
 export * from './reservation.ts';
 export * from './sale.ts';
 export * from './sale-list.ts';
+export * from './sale-change.ts';
 export * from './sale-record.ts';
 export * from './snapshot.ts';
 export * from './text.ts';

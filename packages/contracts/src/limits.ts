@@ -17,6 +17,7 @@ export const LIMITS = {
    */
   metadataBytesMax: 2_048,
   metadataDepthMax: 5,
+  reasonLengthMax: 200,
   linesMax: 20,
   quantityMax: 100,
   itemsMax: 50,

@@ -107,6 +107,11 @@ export const PROBLEMS = {
     retryable: false,
     title: { en: 'The sale was changed meanwhile', zh: '场次已被修改' },
   },
+  not_changeable: {
+    status: 409,
+    retryable: false,
+    title: { en: 'This cannot be changed any more', zh: '此项已不可修改' },
+  },
   sale_exists: {
     status: 409,
     retryable: false,

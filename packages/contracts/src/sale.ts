@@ -81,9 +81,43 @@ export const SaleInput = Type.Object(
 );
 export type SaleInput = Static<typeof SaleInput>;
 
+/** Why an operator changes something. It is kept in the audit trail. */
+export const Reason = Type.String({ pattern: plainText(LIMITS.reasonLengthMax) });
+
+/** Body of an operator's call that needs no other: it may say why. */
+export const ReasonRequest = Type.Object({ reason: Type.Optional(Reason) }, { additionalProperties: false });
+export type ReasonRequest = Static<typeof ReasonRequest>;
+
+/**
+ * Body of `PATCH /v1/sales/:saleId`. What is absent stays. A channel that is named is given as a whole, and
+ * one that is not named stays.
+ */
+export const SalePatch = Type.Object(
+  {
+    title: Type.Optional(Title),
+    ...SHOWN,
+    opensAt: Type.Optional(InstantInput),
+    closesAt: Type.Optional(InstantInput),
+    holdSeconds: Type.Optional(
+      Type.Integer({ minimum: LIMITS.holdSecondsMin, maximum: LIMITS.holdSecondsMax }),
+    ),
+    /** `null`: no limit any more. */
+    limitPerBuyer: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1, maximum: LIMITS.totalMax }), Type.Null()]),
+    ),
+    channels: Type.Optional(Type.Array(SaleChannelInput, { maxItems: LIMITS.channelsMax })),
+    reason: Type.Optional(Reason),
+  },
+  { additionalProperties: false },
+);
+export type SalePatch = Static<typeof SalePatch>;
+
 /** Body of `POST /v1/sales/:saleId/items/:sku/restock`: units added to the total. */
 export const RestockRequest = Type.Object(
-  { quantity: Type.Integer({ minimum: 1, maximum: LIMITS.totalMax }) },
+  {
+    quantity: Type.Integer({ minimum: 1, maximum: LIMITS.totalMax }),
+    reason: Type.Optional(Reason),
+  },
   { additionalProperties: false },
 );
 export type RestockRequest = Static<typeof RestockRequest>;

@@ -12,8 +12,10 @@ import { Recovery } from './recovery/recovery.ts';
 import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
 import { ControlSync, CONTROL_SYNC_CONCURRENCY } from './sales/control-sync.ts';
 import { createSalesMetrics, type SalesMetrics } from './sales/metrics.ts';
+import { storeEdit } from './sales/edit-store.ts';
 import { storeRestock } from './sales/restock-store.ts';
 import { SaleList } from './sales/sale-list.ts';
+import { listChanges } from './sales/sale-changes.ts';
 import { SaleStore } from './sales/sale-store.ts';
 import { Sales } from './sales/sales.ts';
 import { createStockClient, type StockClient } from './stock-client.ts';
@@ -73,6 +75,8 @@ export function assembleApi(deps: ApiDeps): Api {
   const sales = new Sales({
     store,
     storeRestock: (restock) => storeRestock(pool, restock),
+    storeEdit: (edit) => storeEdit(pool, edit),
+    listChanges: (saleId, page) => listChanges(pool, saleId, page),
     wake: (saleId) => {
       controlSync.wake(saleId);
     },

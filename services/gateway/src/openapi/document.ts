@@ -186,7 +186,12 @@ function describeCall(route: Route, operation: Operation, docsBaseUrl: string): 
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
       ? {}
-      : { requestBody: { required: true, content: { 'application/json': { schema: toReference(body) } } } }),
+      : {
+          requestBody: {
+            required: operation.isBodyOptional !== true,
+            content: { 'application/json': { schema: toReference(body) } },
+          },
+        }),
     responses: { ...answersOf(operation), ...problemsOf(operation, body !== undefined, docsBaseUrl) },
   };
 }

@@ -11,6 +11,7 @@ import {
   Reservation,
   RESERVE_OUTCOMES,
   Sale,
+  SaleChangePage,
   SaleChannels,
   SalePage,
   type ProblemCode,
@@ -40,6 +41,8 @@ export interface Operation {
   headers?: readonly Header[];
   /** The body, where the route reads it byte by byte. */
   body?: TSchema;
+  /** The body may be left out. */
+  isBodyOptional?: boolean;
   /** Answers that are no problem, by status. */
   answers: Record<
     number,
@@ -114,7 +117,7 @@ export const OPERATIONS: Record<string, Operation> = {
     id: 'listChannels',
     tag: 'Sales',
     summary: 'List the channels of a sale',
-    description: 'All of them, up to 1,000. They never change.',
+    description: 'All of them, up to 1,000. A list that was changed has another tag.',
     who: 'all',
     headers: ['If-None-Match'],
     answers: {
@@ -138,12 +141,32 @@ export const OPERATIONS: Record<string, Operation> = {
     },
     problems: ['unauthenticated', 'sale_not_found', 'sale_unavailable'],
   },
+  'PATCH /v1/sales/:saleId': {
+    id: 'changeSale',
+    tag: 'Sales',
+    summary: 'Change a sale that is not over',
+    description:
+      'What is absent stays. `opensAt` can change before the opening; of a channel, title and cap can. Channels are added, never taken away. `"limitPerBuyer": null` takes the limit away.',
+    who: 'operator',
+    headers: ['If-Match'],
+    answers: STEERED,
+    problems: [...STEERING_PROBLEMS, 'not_changeable'],
+  },
+  'GET /v1/sales/:saleId/changes': {
+    id: 'listChanges',
+    tag: 'Sales',
+    summary: 'List what operators changed of a sale',
+    who: 'operator',
+    answers: { 200: { description: 'A page, newest first.', schema: SaleChangePage } },
+    problems: ['sale_not_found'],
+  },
   'POST /v1/sales/:saleId/pause': {
     id: 'pauseSale',
     tag: 'Sales',
     summary: 'Pause a sale',
     who: 'operator',
     headers: ['If-Match'],
+    isBodyOptional: true,
     answers: STEERED,
     problems: STEERING_PROBLEMS,
   },
@@ -153,6 +176,7 @@ export const OPERATIONS: Record<string, Operation> = {
     summary: 'Resume a paused sale',
     who: 'operator',
     headers: ['If-Match'],
+    isBodyOptional: true,
     answers: STEERED,
     problems: STEERING_PROBLEMS,
   },
@@ -162,6 +186,7 @@ export const OPERATIONS: Record<string, Operation> = {
     summary: 'Close a sale for ever',
     who: 'operator',
     headers: ['If-Match'],
+    isBodyOptional: true,
     answers: STEERED,
     problems: STEERING_PROBLEMS,
   },

@@ -22,8 +22,11 @@ const NAMED: Record<string, TSchema> = {
   RefundPage: contracts.RefundPage,
   Reservation: contracts.Reservation,
   ReserveRequest: contracts.ReserveRequest,
+  ReasonRequest: contracts.ReasonRequest,
   RestockRequest: contracts.RestockRequest,
   Sale: contracts.Sale,
+  SaleChange: contracts.SaleChange,
+  SaleChangePage: contracts.SaleChangePage,
   SaleChannels: contracts.SaleChannels,
   SaleCounts: contracts.SaleCounts,
   SaleChannel: contracts.SaleChannelInput,
@@ -31,6 +34,7 @@ const NAMED: Record<string, TSchema> = {
   SaleItem: contracts.SaleItem,
   SaleItemInput: contracts.SaleItemInput,
   SalePage: contracts.SalePage,
+  SalePatch: contracts.SalePatch,
 };
 
 type Json = Record<string, unknown>;

@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
 import { OrderList } from './order-list.ts';
 import { findOrder } from './order-search.ts';
+import { queryOf } from './query-text.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /**
@@ -39,8 +40,7 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
     { onRequest: authenticate, schema: { querystring: OrdersQuery } },
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
-      const question = request.url.indexOf('?');
-      const queryText = question === -1 ? '' : request.url.slice(question);
+      const queryText = queryOf(request.url);
       const { userId } = request.identity;
       return list.page({ query: request.query, queryText, userId, trace: traceOf(request) });
     },

@@ -4,6 +4,7 @@ import type { Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
+import { queryOf } from './query-text.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /**
@@ -110,9 +111,4 @@ function operatorRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): voi
       return order.finishRefund(request.params.refundId, request.body, traceOf(request));
     },
   );
-}
-
-function queryOf(url: string): string {
-  const question = url.indexOf('?');
-  return question === -1 ? '' : url.slice(question);
 }

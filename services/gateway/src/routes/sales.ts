@@ -1,14 +1,17 @@
 import {
+  ChangesQuery,
   ChannelId,
   LIMITS,
+  ReasonRequest,
   RestockRequest,
   SaleId,
   SaleInput,
   SalesQuery,
+  SalePatch,
   Sku,
   type SaleRecord,
 } from '@seckill/contracts';
-import { addVary, type Http } from '@seckill/runtime';
+import { addVary, optionalBody, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { acceptsGzip, COMPRESSED_FROM_LENGTH } from '../compression.ts';
@@ -20,6 +23,7 @@ import type { Steering } from '../upstream/order-client.ts';
 import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
 import { readIfMatch } from './if-match.ts';
+import { queryOf } from './query-text.ts';
 
 const Params = Type.Object({ saleId: SaleId });
 const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
@@ -40,7 +44,11 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     '/v1/sales',
     { onRequest: authenticateAdmin, bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
     async (request, reply) => {
-      const { isNew, record } = await order.createSale(request.body, traceOf(request));
+      const { isNew, record } = await order.createSale(
+        request.body,
+        request.identity.userId,
+        traceOf(request),
+      );
       reply.code(isNew ? 201 : 200);
       return sendChanged(request, reply, record);
     },
@@ -88,10 +96,15 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
   for (const verb of ['pause', 'resume', 'close'] as const) {
     app.post(
       `/v1/sales/:saleId/${verb}`,
-      { onRequest: authenticateAdmin, schema: { params: Params } },
+      {
+        onRequest: authenticateAdmin,
+        preValidation: optionalBody,
+        schema: { params: Params, body: ReasonRequest },
+      },
       async (request, reply) => {
         const { saleId } = request.params;
-        const record = await order.controlSale(saleId, verb, steeringOf(request), traceOf(request));
+        const steering = steeringOf(request, request.body.reason);
+        const record = await order.controlSale(saleId, verb, steering, traceOf(request));
         return sendChanged(request, reply, record);
       },
     );
@@ -102,9 +115,34 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     { onRequest: authenticateAdmin, schema: { params: ItemParams, body: RestockRequest } },
     async (request, reply) => {
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
-      const restock = { ...request.params, ...request.body, idempotencyKey };
-      const record = await order.restock(restock, steeringOf(request), traceOf(request));
+      const { quantity, reason } = request.body;
+      const restock = { ...request.params, quantity, idempotencyKey };
+      const record = await order.restock(restock, steeringOf(request, reason), traceOf(request));
       return sendChanged(request, reply, record);
+    },
+  );
+
+  app.patch(
+    '/v1/sales/:saleId',
+    {
+      onRequest: authenticateAdmin,
+      bodyLimit: LIMITS.saleBodyBytesMax,
+      schema: { params: Params, body: SalePatch },
+    },
+    async (request, reply) => {
+      const { reason, ...patch } = request.body;
+      const { saleId } = request.params;
+      const record = await order.patchSale(saleId, patch, steeringOf(request, reason), traceOf(request));
+      return sendChanged(request, reply, record);
+    },
+  );
+
+  app.get(
+    '/v1/sales/:saleId/changes',
+    { onRequest: authenticateAdmin, schema: { params: Params, querystring: ChangesQuery } },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store');
+      return order.changes(request.params.saleId, queryOf(request.url), traceOf(request));
     },
   );
 }
@@ -147,7 +185,12 @@ async function readsAsAdmin({ identifier }: RouteDeps, authorization: string | u
   return identity.isAdmin;
 }
 
-function steeringOf({ headers }: FastifyRequest): Steering {
+function steeringOf({ headers, identity }: FastifyRequest, reason?: string): Steering {
   const version = readIfMatch(headers['if-match']);
-  return { startedAt: performance.now(), ...(version === undefined ? {} : { version }) };
+  return {
+    startedAt: performance.now(),
+    by: identity.userId,
+    ...(version === undefined ? {} : { version }),
+    ...(reason === undefined ? {} : { reason }),
+  };
 }

@@ -44,7 +44,7 @@ export class SaleReading {
     const head = this.#head;
     if (channelId === undefined) return { etag: `W/"${head.tag}"`, head, tail: clockTail(now) };
     const channels = this.#channels(channelId).map(viewChannel);
-    // A channel never changes, so its id tells which text follows.
+    // The head has the version, and under one version a channel is the same.
     const etag = `W/"${head.tag}.${channelId}"`;
     return { etag, head, tail: `,"channels":${JSON.stringify(channels)}${clockTail(now)}` };
   }
@@ -62,7 +62,7 @@ export class SaleReading {
   }
 }
 
-/** The list of a sale's channels, as everyone may read it. It never changes. */
+/** The list of a sale's channels, as everyone may read it. */
 export function listChannels({ definition }: SaleRecord): SaleAnswer {
   const list: SaleChannels = { channels: definition.channels.map(viewChannel) };
   const head = new TextHead(openText(list));

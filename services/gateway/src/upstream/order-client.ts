@@ -8,7 +8,9 @@ import type {
   Refund,
   RefundDone,
   RefundPage,
+  SaleChangePage,
   SaleInput,
+  SalePatch,
   SaleRecord,
   SaleRecordPage,
 } from '@seckill/contracts';
@@ -31,8 +33,11 @@ export interface Restock {
   idempotencyKey: string;
 }
 
-/** What an operator's change depends on. */
+/** Who changes a sale, why, and what the change depends on. */
 export interface Steering {
+  /** The operator's user id. */
+  by: string;
+  reason?: string;
   /** When the gateway took it up, by our monotonic clock. */
   startedAt: number;
   /** `If-Match`. */
@@ -40,11 +45,13 @@ export interface Steering {
 }
 
 export interface OrderClient {
-  createSale(input: SaleInput, trace: Trace): Promise<{ isNew: boolean; record: SaleRecord }>;
+  createSale(input: SaleInput, by: string, trace: Trace): Promise<{ isNew: boolean; record: SaleRecord }>;
   sale(saleId: string, trace: Trace): Promise<SaleRecord>;
   sales(query: string, trace: Trace): Promise<SaleRecordPage>;
   controlSale(saleId: string, verb: SaleVerb, steering: Steering, trace: Trace): Promise<SaleRecord>;
+  patchSale(saleId: string, patch: SalePatch, steering: Steering, trace: Trace): Promise<SaleRecord>;
   restock(restock: Restock, steering: Steering, trace: Trace): Promise<SaleRecord>;
+  changes(saleId: string, query: string, trace: Trace): Promise<SaleChangePage>;
   /** Undefined when order knows no such order of this user. */
   order(orderId: string, userId: string, trace: Trace): Promise<Order | undefined>;
   orders(query: string, userId: string, trace: Trace): Promise<OrderPage>;
@@ -94,7 +101,11 @@ export function createOrderClient(upstream: Upstream): OrderClient {
    * Sends an operator's change with its deadline, an instant of Postgres' clock. The clock is read first. It
    * shows more by the time that we hear of it, so the deadline is never later than was meant.
    */
-  async function decide(request: UpstreamCall, { startedAt, version }: Steering, trace: Trace) {
+  async function decide(
+    request: UpstreamCall & { body?: object },
+    { startedAt, version, by, reason }: Steering,
+    trace: Trace,
+  ) {
     const { now } = expectBody(await call({ method: 'GET', path: '/v1/clock' }, trace)) as { now: number };
     const deadline = Math.floor(now + DECISION_MS - (performance.now() - startedAt));
     const headers = {
@@ -102,15 +113,17 @@ export function createOrderClient(upstream: Upstream): OrderClient {
       'x-deadline': String(deadline),
       ...(version === undefined ? {} : { 'if-match': `"${version}"` }),
     };
-    return call({ ...request, headers, timeoutMs: CONFIRMED_CHANGE_MS }, trace);
+    const body = { ...request.body, ...(reason === undefined ? {} : { reason }) };
+    return call({ ...request, body, headers, timeoutMs: CONFIRMED_CHANGE_MS }, trace, by);
   }
   const salePath = (saleId: string) => `/v1/sales/${encodeURIComponent(saleId)}`;
 
   return {
-    async createSale(input, trace) {
+    async createSale(input, by, trace) {
       const answer = await call(
         { method: 'POST', path: '/v1/sales', body: input, timeoutMs: CONFIRMED_CHANGE_MS },
         trace,
+        by,
       );
       return { isNew: answer.status === 201, record: expectBody(answer) as SaleRecord };
     },
@@ -123,6 +136,14 @@ export function createOrderClient(upstream: Upstream): OrderClient {
     async controlSale(saleId, verb, steering, trace) {
       const path = `${salePath(saleId)}/${verb}`;
       return expectBody(await decide({ method: 'POST', path }, steering, trace)) as SaleRecord;
+    },
+    async patchSale(saleId, patch, steering, trace) {
+      const request = { method: 'PATCH', path: salePath(saleId), body: patch } as const;
+      return expectBody(await decide(request, steering, trace)) as SaleRecord;
+    },
+    async changes(saleId, query, trace) {
+      const path = `${salePath(saleId)}/changes${query}`;
+      return expectBody(await call({ method: 'GET', path }, trace)) as SaleChangePage;
     },
     async restock({ saleId, sku, quantity, idempotencyKey }, steering, trace) {
       const path = `${salePath(saleId)}/items/${encodeURIComponent(sku)}/restock`;

@@ -11,7 +11,7 @@ import { startGateway, tokenOf } from '../support/gateway.ts';
 const ORDER_ID = 'oranges.0.abcdefghijklmnopqrstuv';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-/** Every route that takes no body. */
+/** Every route that takes no body, and those that take a reason at most. */
 const BODILESS: ['GET' | 'POST', string][] = [
   ['POST', `/v1/orders/${ORDER_ID}/cancel`],
   ['POST', `/v1/orders/${ORDER_ID}/pay`],

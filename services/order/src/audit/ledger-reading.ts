@@ -1,5 +1,6 @@
-import { TOPICS, type LedgerReading, type SaleDefinition } from '@seckill/contracts';
+import { TOPICS, type LedgerReading } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import type { SaleLimits } from '../sales/sale-store.ts';
 
 /** INV-5: units are for sale again within 2 s of the end of their hold. */
 const OVERDUE_MS = 2_000;
@@ -29,7 +30,7 @@ export class LedgerReader {
         saleId,
         now: sale.now,
         epoch: sale.epoch,
-        ...(await readUnits(client, saleId, sale.definition)),
+        ...(await readUnits(client, saleId, sale.limits)),
         lanes: await readLanes(client, saleId, sale),
         ...(await readRest(client, saleId, this.#overdueMs)),
         stored: await readStored(client),
@@ -39,7 +40,8 @@ export class LedgerReader {
 }
 
 interface Sale {
-  definition: SaleDefinition;
+  /** The loosest that the sale ever had: a buyer may have more than a limit of now (INV-6). */
+  limits: SaleLimits;
   lanes: number;
   epoch: number;
   now: number;
@@ -47,19 +49,23 @@ interface Sale {
 
 async function readSale(client: PoolClient, saleId: string): Promise<Sale | undefined> {
   const { rows } = await client.query<{
-    definition: SaleDefinition;
+    limits: SaleLimits;
     lanes: number;
     epoch: string;
     now: Date;
-  }>('SELECT definition, lanes, epoch, clock_timestamp() AS now FROM sales WHERE id = $1', [saleId]);
+  }>(
+    `SELECT COALESCE(loosest_limits, definition) AS limits, lanes, epoch, clock_timestamp() AS now
+     FROM sales WHERE id = $1`,
+    [saleId],
+  );
   return rows[0] && { ...rows[0], epoch: Number(rows[0].epoch), now: rows[0].now.getTime() };
 }
 
 type Units = Pick<LedgerReading, 'items' | 'overLimit' | 'overCap'>;
 
 /** The lines of 100,000 orders are unfolded once: it is most of what a reading costs. */
-async function readUnits(client: PoolClient, saleId: string, definition: SaleDefinition): Promise<Units> {
-  const capped = definition.channels.filter(({ cap }) => cap !== undefined);
+async function readUnits(client: PoolClient, saleId: string, limits: SaleLimits): Promise<Units> {
+  const capped = limits.channels.filter(({ cap }) => cap !== undefined);
   const { rows } = await client.query<{
     items: LedgerReading['items'];
     over_limit: string;
@@ -83,7 +89,7 @@ async function readUnits(client: PoolClient, saleId: string, definition: SaleDef
          JOIN (SELECT channel_id, sum(quantity) AS units FROM live GROUP BY channel_id) AS sold
            ON sold.channel_id = channel.id AND units > cap) AS over_cap`,
     // Without a limit nobody exceeds it: nothing is greater than null.
-    [saleId, definition.limitPerBuyer ?? null, capped.map(({ id }) => id), capped.map(({ cap }) => cap)],
+    [saleId, limits.limitPerBuyer ?? null, capped.map(({ id }) => id), capped.map(({ cap }) => cap)],
   );
   const [units] = rows;
   invariant(units !== undefined, 'an aggregate answers one row');

@@ -50,13 +50,13 @@ export async function readAllowances(
 async function readBuyers(client: PoolClient, ids: string[]): Promise<AllowanceRow[]> {
   const { rows } = await client.query<AllowanceRow>(
     `SELECT wanted.sale_id, wanted.user_id AS taker,
-       (sales.definition ->> 'limitPerBuyer')::bigint - COALESCE((
+       (COALESCE(sales.loosest_limits, sales.definition) ->> 'limitPerBuyer')::bigint - COALESCE((
          SELECT sum((line ->> 'quantity')::bigint) FROM orders, jsonb_array_elements(orders.lines) AS line
          WHERE orders.sale_id = wanted.sale_id AND orders.user_id = wanted.user_id
            AND orders.status IN ('pending', 'paid') AND orders.id <> ALL ($1::text[])), 0) AS units_left
      FROM (SELECT DISTINCT sale_id, user_id FROM orders WHERE id = ANY ($1)) AS wanted
      JOIN sales ON sales.id = wanted.sale_id
-     WHERE sales.definition ? 'limitPerBuyer'`,
+     WHERE COALESCE(sales.loosest_limits, sales.definition) ? 'limitPerBuyer'`,
     [ids],
   );
   return rows;
@@ -75,7 +75,7 @@ async function readChannels(client: PoolClient, ids: string[]): Promise<Allowanc
            AND orders.status IN ('pending', 'paid') AND orders.id <> ALL ($1::text[])), 0) AS units_left
      FROM (SELECT DISTINCT sale_id, channel_id FROM orders WHERE id = ANY ($1)) AS wanted
      JOIN sales ON sales.id = wanted.sale_id,
-       jsonb_array_elements(sales.definition -> 'channels') AS channel
+       jsonb_array_elements(COALESCE(sales.loosest_limits, sales.definition) -> 'channels') AS channel
      WHERE channel ->> 'id' = wanted.channel_id AND channel ? 'cap'`,
     [ids],
   );

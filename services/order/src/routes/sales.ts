@@ -1,20 +1,24 @@
 import {
+  ChangesQuery,
   IdempotencyKey,
   LIMITS,
+  ReasonRequest,
   RestockRequest,
   SaleId,
   SaleInput,
   SalesQuery,
+  SalePatch,
   Sku,
+  UserId,
   type ControlVerb,
 } from '@seckill/contracts';
-import type { Http } from '@seckill/runtime';
+import { optionalBody, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { refuse } from '../sales/sale-definition.ts';
 import type { SaleList } from '../sales/sale-list.ts';
 import type { Sales } from '../sales/sales.ts';
-import type { Steering } from '../sales/steering.ts';
+import type { Operator, Steering } from '../sales/steering.ts';
 
 const SaleParams = Type.Object({ saleId: SaleId });
 const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
@@ -23,6 +27,7 @@ const ListQuery = Type.Object(
   { additionalProperties: false },
 );
 const idempotencyKey = Compile(IdempotencyKey);
+const userId = Compile(UserId);
 
 const VERBS: { path: string; state: ControlVerb }[] = [
   { path: 'pause', state: 'paused' },
@@ -30,10 +35,19 @@ const VERBS: { path: string; state: ControlVerb }[] = [
   { path: 'close', state: 'closed' },
 ];
 
+type Headers = Record<string, string | string[] | undefined>;
+
+/** Who changes something, as the gateway tells. */
+function readOperator(headers: Headers, reason?: string): Operator {
+  const by = headers['x-user-id'];
+  if (by !== undefined && !userId.Check(by)) refuse('missing_or_malformed', 'x-user-id');
+  return { ...(by === undefined ? {} : { by }), ...(reason === undefined ? {} : { reason }) };
+}
+
 /** The gateway has checked what the operator sent, and adds the deadline. */
-function readSteering(headers: Record<string, string | string[] | undefined>): Steering {
+function readSteering(headers: Headers, reason: string | undefined): Steering {
   const { 'if-match': ifMatch, 'x-deadline': deadline } = headers;
-  const steering: Steering = {};
+  const steering: Steering = readOperator(headers, reason);
   if (ifMatch !== undefined) {
     const version = /^"([1-9]\d{0,14})"$/.exec(String(ifMatch))?.[1];
     steering.version = Number(version ?? refuse('missing_or_malformed', 'if-match'));
@@ -50,8 +64,8 @@ export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
   app.post(
     '/v1/sales',
     { bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
-    async ({ body }, reply) => {
-      const { isNew, record } = await sales.create(body);
+    async ({ body, headers }, reply) => {
+      const { isNew, record } = await sales.create(body, readOperator(headers));
       return reply.code(isNew ? 201 : 200).send(record);
     },
   );
@@ -72,8 +86,11 @@ export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
   );
 
   for (const { path, state } of VERBS) {
-    app.post(`/v1/sales/:saleId/${path}`, { schema: { params: SaleParams } }, async ({ params, headers }) =>
-      sales.change(params.saleId, state, readSteering(headers)),
+    app.post(
+      `/v1/sales/:saleId/${path}`,
+      { preValidation: optionalBody, schema: { params: SaleParams, body: ReasonRequest } },
+      async ({ params, body, headers }) =>
+        sales.change(params.saleId, state, readSteering(headers, body.reason)),
     );
   }
 
@@ -83,7 +100,21 @@ export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
     async ({ params, body, headers }) => {
       const key = headers['idempotency-key'];
       if (!idempotencyKey.Check(key)) refuse('missing_or_malformed', 'idempotency-key');
-      return sales.restock({ ...params, ...body, idempotencyKey: key, ...readSteering(headers) });
+      const { quantity, reason } = body;
+      return sales.restock({ ...params, quantity, idempotencyKey: key, ...readSteering(headers, reason) });
     },
+  );
+
+  app.patch(
+    '/v1/sales/:saleId',
+    { bodyLimit: LIMITS.saleBodyBytesMax, schema: { params: SaleParams, body: SalePatch } },
+    async ({ params, body, headers }) => sales.patch(params.saleId, body, readSteering(headers, body.reason)),
+  );
+
+  app.get(
+    '/v1/sales/:saleId/changes',
+    { schema: { params: SaleParams, querystring: ChangesQuery } },
+    async ({ params, query: { limit, ...rest } }) =>
+      sales.listChanges(params.saleId, { ...(limit === undefined ? {} : { limit: Number(limit) }), ...rest }),
   );
 }

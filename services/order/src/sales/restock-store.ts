@@ -1,6 +1,7 @@
 import { LIMITS, type SaleDefinition } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { lockSale } from './sale-store.ts';
+import { writeChange } from './sale-changes.ts';
+import { lockSale, type StoredSale } from './sale-store.ts';
 import { inTime, type Steering } from './steering.ts';
 
 export interface Restock extends Steering {
@@ -44,7 +45,7 @@ export async function storeRestock(pool: Pool, restock: Restock): Promise<Restoc
     item.total += restock.quantity;
     if (item.total > LIMITS.totalMax) return 'total_too_high';
     if (!(await isInTime(client, restock))) return 'late';
-    await writeRestock(client, restock, sale.definition);
+    await writeRestock(client, restock, sale);
     return 'restocked';
   });
 }
@@ -68,8 +69,14 @@ async function readRestock(
   return rows[0] && { sku: rows[0].sku, quantity: Number(rows[0].quantity) };
 }
 
-async function writeRestock(client: PoolClient, restock: Restock, definition: SaleDefinition): Promise<void> {
+/** @param sale with the total that the item has from now on. */
+async function writeRestock(
+  client: PoolClient,
+  restock: Restock,
+  { definition, version }: StoredSale,
+): Promise<void> {
   const { saleId, sku, quantity, idempotencyKey } = restock;
+  const total = totalOf(definition, sku);
   await client.query(
     'INSERT INTO restocks (sale_id, idempotency_key, sku, quantity) VALUES ($1, $2, $3, $4)',
     [saleId, idempotencyKey, sku, quantity],
@@ -78,10 +85,25 @@ async function writeRestock(client: PoolClient, restock: Restock, definition: Sa
     saleId,
     JSON.stringify(definition),
   ]);
+  await writeChange(
+    client,
+    {
+      saleId,
+      version: version + 1,
+      action: 'restock',
+      before: { sku, total: total - quantity },
+      after: { sku, total },
+    },
+    restock,
+  );
   // Last, because the intake waits for this row.
   await client.query('UPDATE ledger SET total = total + $3 WHERE sale_id = $1 AND sku = $2', [
     saleId,
     sku,
     quantity,
   ]);
+}
+
+function totalOf({ items }: SaleDefinition, sku: string): number {
+  return items.find((item) => item.sku === sku)?.total ?? 0;
 }

@@ -54,7 +54,8 @@ export function checkSale(input: SaleInput): void {
   }
 }
 
-function checkMetadata(metadata: Metadata | undefined, field: string): void {
+/** @throws Problem `invalid_request` */
+export function checkMetadata(metadata: Metadata | undefined, field: string): void {
   if (metadata === undefined || isFitMetadata(metadata)) return;
   refuse('metadata_unfit', field, { max: LIMITS.metadataBytesMax, depth: LIMITS.metadataDepthMax });
 }

@@ -1,5 +1,6 @@
 import type { ControlVerb, SaleDefinition, SaleToLoad } from '@seckill/contracts';
-import { inTime, type Steering } from './steering.ts';
+import { ACTION_OF, writeChange } from './sale-changes.ts';
+import { inTime, type Operator, type Steering } from './steering.ts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 
 export interface StoredSale {
@@ -17,6 +18,14 @@ export interface StoredSale {
   /** `closesAt` has passed, by Postgres' clock. */
   isOver: boolean;
   isRetired: boolean;
+  /** The loosest limits that the sale ever had. Absent: those of the definition. */
+  loosestLimits?: SaleLimits;
+}
+
+/** The limits of a definition, and no more of it. */
+export interface SaleLimits {
+  limitPerBuyer?: number;
+  channels: { id: string; cap?: number }[];
 }
 
 /** A sale as a change by hand found it. */
@@ -40,12 +49,13 @@ export interface NewSale {
   lanes: number;
 }
 
-const COLUMNS = `definition, fingerprint, lanes, epoch, opened_epoch, version, acknowledged_version, state,
+const COLUMNS = `definition, loosest_limits, fingerprint, lanes, epoch, opened_epoch, version, acknowledged_version, state,
   (SELECT max(doubts.epoch) FROM doubts WHERE doubts.sale_id = sales.id) AS distrusted_epoch,
   closes_at <= clock_timestamp() AS is_over, retired_at IS NOT NULL AS is_retired`;
 
 interface SaleRow {
   definition: SaleDefinition;
+  loosest_limits: SaleLimits | null;
   fingerprint: string;
   lanes: number;
   epoch: string;
@@ -82,11 +92,11 @@ export class SaleStore {
   }
 
   /**
-   * Stores sale and ledger in one transaction. The ledger's totals come from the definition, never through
-   * Redis (D4).
+   * Stores sale, ledger and the first row of the audit trail in one transaction. The ledger's totals come
+   * from the definition, never through Redis (D4).
    * @returns false when the id is taken.
    */
-  async insert(sale: NewSale): Promise<boolean> {
+  async insert(sale: NewSale, operator: Operator = {}): Promise<boolean> {
     return transaction(this.#pool, async (client) => {
       const { id, opensAt, closesAt } = sale.definition;
       const { rowCount } = await client.query(
@@ -95,6 +105,14 @@ export class SaleStore {
         [id, JSON.stringify(sale.definition), sale.fingerprint, sale.lanes, opensAt, closesAt],
       );
       if (rowCount !== 1) return false;
+      const created = {
+        saleId: id,
+        version: 1,
+        action: 'create',
+        before: {},
+        after: sale.definition,
+      } as const;
+      await writeChange(client, created, operator);
       await insertLedger(client, sale.definition);
       return true;
     });
@@ -105,12 +123,13 @@ export class SaleStore {
    * sale that is over can still be closed, but neither paused nor resumed. The row is locked before version
    * and deadline are judged: a statement that waited for the lock would otherwise be judged by the time at
    * which it began to wait.
+   * The audit trail gets its row in the same statement.
    * @returns what it was decided on; undefined when there is no such sale.
    */
   async change(
     saleId: string,
     state: ControlVerb,
-    { version, deadline }: Steering = {},
+    { version, deadline, by, reason }: Steering = {},
   ): Promise<Decision | undefined> {
     const { rows } = await this.#pool.query<DecisionRow>(
       `WITH locked AS MATERIALIZED (
@@ -119,12 +138,17 @@ export class SaleStore {
          SELECT id, state, version, closes_at <= clock_timestamp() AS is_over, ${inTime('$4')} AS is_in_time
          FROM locked),
        changed AS (
-         UPDATE sales SET state = $2, state_at = clock_timestamp(), version = judged.version + 1 FROM judged
+         UPDATE sales
+         SET state = $2::text, state_at = clock_timestamp(), version = judged.version + 1 FROM judged
          WHERE sales.id = judged.id AND judged.state <> $2 AND judged.state <> 'closed'
            AND ($2 = 'closed' OR NOT is_over) AND ($3::bigint IS NULL OR judged.version = $3) AND is_in_time
-         RETURNING sales.id)
+         RETURNING sales.id, sales.version, judged.state AS before),
+       told AS (
+         INSERT INTO sale_changes (sale_id, version, by, action, reason, before, after)
+         SELECT id, version, $5, $6, $7, jsonb_build_object('state', before), jsonb_build_object('state', $2::text)
+         FROM changed)
        SELECT state, version, is_over, EXISTS (SELECT FROM changed) AS is_changed FROM judged`,
-      [saleId, state, version ?? null, deadline ?? null],
+      [saleId, state, version ?? null, deadline ?? null, by ?? null, ACTION_OF[state], reason ?? null],
     );
     return rows[0] && toDecision(rows[0]);
   }
@@ -263,5 +287,6 @@ function toSale(row: SaleRow): StoredSale {
     state: row.state,
     isOver: row.is_over,
     isRetired: row.is_retired,
+    ...(row.loosest_limits === null ? {} : { loosestLimits: row.loosest_limits }),
   };
 }

@@ -2,15 +2,19 @@ import {
   detailOf,
   LIMITS,
   type ControlVerb,
+  type SaleChangePage,
   type SaleInput,
+  type SalePatch,
   type SaleRecord,
   type SaleToLoad,
 } from '@seckill/contracts';
 import { invariant, Problem, type Clock } from '@seckill/runtime';
+import type { Edit, EditOutcome } from './edit-store.ts';
 import type { Restock, RestockOutcome } from './restock-store.ts';
 import { checkSale, defineSale, fingerprintOf, LANES, makeSaleId, refuse } from './sale-definition.ts';
+import { patchDefinition } from './sale-patch.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
-import type { Steering } from './steering.ts';
+import type { Operator, Steering } from './steering.ts';
 
 /** An operator hears within 5 s whether stock has acknowledged the change (docs/http-api.md). */
 const ACKNOWLEDGE_WAIT_MS = 5_000;
@@ -23,6 +27,8 @@ const ACKNOWLEDGE_POLL_MS = 250;
 export interface SalesDeps {
   store: SaleStore;
   storeRestock: (restock: Restock) => Promise<RestockOutcome>;
+  storeEdit: (edit: Edit) => Promise<EditOutcome>;
+  listChanges: (saleId: string, page: { limit?: number; cursor?: string }) => Promise<SaleChangePage>;
   /** Starts a round of the control sync at once. */
   wake: (saleId: string) => void;
   /**
@@ -36,13 +42,17 @@ export interface SalesDeps {
 export class Sales {
   readonly #store: SaleStore;
   readonly #storeRestock: SalesDeps['storeRestock'];
+  readonly #storeEdit: SalesDeps['storeEdit'];
+  readonly #listChanges: SalesDeps['listChanges'];
   readonly #wakeStock: (saleId: string) => void;
   readonly #untilSent: SalesDeps['untilSent'];
   readonly #clock: Clock;
 
-  constructor({ store, storeRestock, wake, untilSent, clock }: SalesDeps) {
+  constructor({ store, storeRestock, storeEdit, listChanges, wake, untilSent, clock }: SalesDeps) {
     this.#store = store;
     this.#storeRestock = storeRestock;
+    this.#storeEdit = storeEdit;
+    this.#listChanges = listChanges;
     this.#wakeStock = wake;
     this.#untilSent = untilSent;
     this.#clock = clock;
@@ -63,13 +73,13 @@ export class Sales {
    * @throws Problem `invalid_request`, `sale_exists`, or `outcome_unknown` when stock has not acknowledged in
    * time.
    */
-  async create(input: SaleInput): Promise<{ isNew: boolean; record: SaleRecord }> {
+  async create(input: SaleInput, operator: Operator = {}): Promise<{ isNew: boolean; record: SaleRecord }> {
     checkSale(input);
     const id = input.id ?? makeSaleId();
     const fingerprint = fingerprintOf(input);
     // The sale is looked up first, because a repeat stays a repeat after the sale has closed.
     const known = await this.#store.read(id);
-    const isNew = known === undefined && (await this.#insert(id, fingerprint, input));
+    const isNew = known === undefined && (await this.#insert(id, fingerprint, input, operator));
     if (!isNew) {
       const other = known ?? (await this.#find(id));
       if (other.fingerprint !== fingerprint) throw new Problem('sale_exists', { extra: { saleId: id } });
@@ -115,16 +125,50 @@ export class Sales {
     return this.#acknowledged(restock.saleId);
   }
 
+  /**
+   * Changes what a patch names; a repeat changes nothing.
+   * @throws Problem `sale_not_found`, `version_conflict`, `sale_closed`, `invalid_request`, `not_changeable`
+   * with the field, `overloaded` when the deadline has passed, or `outcome_unknown` when stock has not
+   * acknowledged in time.
+   */
+  async patch(saleId: string, patch: SalePatch, steering: Steering = {}): Promise<SaleRecord> {
+    return this.#edit({
+      saleId,
+      action: 'change',
+      ...steering,
+      edit: ({ definition }, now) => patchDefinition(definition, patch, now),
+    });
+  }
+
+  /**
+   * What operators changed, newest first.
+   * @throws Problem `sale_not_found`; `invalid_request` when the cursor is not one of ours.
+   */
+  async listChanges(saleId: string, page: { limit?: number; cursor?: string }): Promise<SaleChangePage> {
+    const changes = await this.#listChanges(saleId, page);
+    // A sale of before the audit trail has no row.
+    if (changes.data.length === 0) await this.#find(saleId);
+    return changes;
+  }
+
+  async #edit(edit: Edit): Promise<SaleRecord> {
+    const outcome = await this.#storeEdit(edit);
+    if (outcome === 'version_conflict') throw versionConflict((await this.#find(edit.saleId)).version);
+    if (outcome === 'late') throw new Problem('overloaded');
+    if (outcome !== 'edited' && outcome !== 'unchanged') throw new Problem(outcome);
+    return this.#acknowledged(edit.saleId);
+  }
+
   /** Every sale that stock must hold. */
   async listToLoad(): Promise<SaleToLoad[]> {
     return this.#store.listToLoad();
   }
 
-  async #insert(id: string, fingerprint: string, input: SaleInput): Promise<boolean> {
+  async #insert(id: string, fingerprint: string, input: SaleInput, operator: Operator): Promise<boolean> {
     const now = await this.#store.readNow();
     const definition = defineSale(id, input, now);
     if (Date.parse(definition.closesAt) <= now) refuse('instant_passed', 'closesAt');
-    return this.#store.insert({ definition, fingerprint, lanes: LANES });
+    return this.#store.insert({ definition, fingerprint, lanes: LANES }, operator);
   }
 
   async #find(saleId: string): Promise<StoredSale> {

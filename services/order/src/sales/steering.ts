@@ -1,5 +1,12 @@
+/** Who changes a sale, and why. It is kept in the audit trail. */
+export interface Operator {
+  /** The user id. An older gateway does not tell it. */
+  by?: string;
+  reason?: string;
+}
+
 /** Under which conditions an operator's change is made. */
-export interface Steering {
+export interface Steering extends Operator {
   /** The version that the operator saw, `If-Match`. Another means that somebody changed the sale since. */
   version?: number;
   /**

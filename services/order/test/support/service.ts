@@ -18,7 +18,7 @@ export interface Service {
   metrics: TestMetrics;
   /** A call of the gateway, or of stock for internal paths, unless another token is given. */
   call: (
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'PATCH',
     path: string,
     options?: {
       body?: unknown;

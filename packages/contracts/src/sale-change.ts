@@ -1,0 +1,44 @@
+import { Type, type Static } from 'typebox';
+import { UserId } from './ids.ts';
+import { Instant } from './instant.ts';
+import { pageCursor, PageLimit } from './page.ts';
+
+export const SaleAction = Type.Union([
+  Type.Literal('create'),
+  Type.Literal('change'),
+  Type.Literal('pause'),
+  Type.Literal('resume'),
+  Type.Literal('close'),
+  Type.Literal('restock'),
+]);
+export type SaleAction = Static<typeof SaleAction>;
+
+const Values = Type.Record(Type.String(), Type.Unknown());
+
+/** What an operator did with a sale. */
+export const SaleChange = Type.Object({
+  at: Instant,
+  /** The operator's user id; absent where an older gateway did not tell it. */
+  by: Type.Optional(UserId),
+  action: SaleAction,
+  reason: Type.Optional(Type.String()),
+  /** The values that were changed, as they were. */
+  before: Values,
+  /** The same values, as they are since. */
+  after: Values,
+  /** The version that the change made. */
+  version: Type.Integer({ minimum: 1 }),
+});
+export type SaleChange = Static<typeof SaleChange>;
+
+/** The query of the list of changes. */
+export const ChangesQuery = Type.Object(
+  { limit: Type.Optional(PageLimit), cursor: Type.Optional(pageCursor(18)) },
+  { additionalProperties: false },
+);
+
+export const SaleChangePage = Type.Object({
+  data: Type.Array(SaleChange),
+  nextCursor: Type.Optional(Type.String()),
+});
+export type SaleChangePage = Static<typeof SaleChangePage>;
