@@ -1,0 +1,66 @@
+// Goal: what an operator changes of an open sale holds for the next buyer, through the whole system.
+// Method: the real system; PATCH and the audit trail as an operator calls them, reservations as buyers do.
+import t from 'tap';
+import { buildStack, createSale, oneItem } from '../support/stack.ts';
+
+const client = await buildStack(t, 'steering');
+
+await t.test(
+  'a changed hold, limit and cap hold for the next buyer; the trail tells who and why',
+  async (t) => {
+    const saleId = 'steered';
+    const channel = { id: 'x', kind: 'store', title: 'X', cap: 9 };
+    await createSale(client, saleId, { items: [oneItem(50)], limitPerBuyer: 5, channels: [channel] });
+    const operator = await client.token('operator', true);
+    const path = `/v1/sales/${saleId}`;
+    const reserve = async (user: string, quantity: number, channelId?: string) =>
+      client.send({
+        method: 'POST',
+        path: `${path}/reservations`,
+        token: await client.token(user),
+        key: `${user}-${quantity}-${channelId ?? ''}`,
+        body: { lines: [{ sku: 'a', quantity }], ...(channelId === undefined ? {} : { channelId }) },
+      });
+    t.equal((await reserve('u1', 4)).status, 201);
+    const patch = (body: object, headers: Record<string, string> = {}) =>
+      client.send({ method: 'PATCH', path, token: operator, body, headers });
+    const wanted = { holdSeconds: 60, limitPerBuyer: 2, channels: [{ ...channel, cap: 1 }] };
+    const changed = await patch({ ...wanted, reason: 'few are left' }, { 'if-match': '"1"' });
+    t.match(changed, { status: 200, body: { version: 2, limitPerBuyer: 2, holdSeconds: 60 } });
+    t.match(await patch({ title: 'x' }, { 'if-match': '"1"' }), { status: 412 });
+    t.match(await reserve('u2', 3), { status: 409, body: { code: 'limit_reached', limit: 2 } });
+    t.match(await reserve('u2', 2, 'x'), { status: 409, body: { code: 'channel_full', cap: 1 } });
+    const { status, body } = await reserve('u2', 1, 'x');
+    t.equal(status, 201);
+    t.equal(Date.parse(String(body['expiresAt'])) - Date.parse(String(body['reservedAt'])), 60_000);
+    t.match(await patch({ opensAt: '2098-01-01T00:00:00Z' }), {
+      status: 409,
+      body: { code: 'not_changeable', field: 'opensAt' },
+    });
+    const pause = {
+      method: 'POST',
+      path: `${path}/pause`,
+      token: operator,
+      body: { reason: 'rain' },
+    } as const;
+    t.equal((await client.send(pause)).status, 200);
+    t.match(await reserve('u3', 1), { status: 409, body: { code: 'sale_paused' } });
+    const trail = await client.send({ path: `${path}/changes`, token: operator });
+    t.match(trail.body, {
+      data: [
+        { by: 'operator', action: 'pause', reason: 'rain', version: 3 },
+        {
+          by: 'operator',
+          action: 'change',
+          reason: 'few are left',
+          before: { limitPerBuyer: 5 },
+          version: 2,
+        },
+        { by: 'operator', action: 'create', version: 1 },
+      ],
+    });
+    const stranger = await client.token('u1');
+    t.equal((await client.send({ path: `${path}/changes`, token: stranger })).status, 403);
+    t.equal((await client.send({ method: 'PATCH', path, token: stranger, body: {} })).status, 403);
+  },
+);
