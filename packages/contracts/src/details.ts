@@ -78,6 +78,16 @@ export const DETAILS = {
   },
   not_of_sale: { en: '{field}: is not of this sale', zh: '{field}:不属于该场次' },
   differs_from_path: { en: '{field}: differs from the path', zh: '{field}:与路径不一致' },
+  url_malformed: { en: '{field}: is no address', zh: '{field}:不是合法的地址' },
+  url_not_https: { en: '{field}: must begin with https://', zh: '{field}:须以 https:// 开头' },
+  url_with_password: {
+    en: '{field}: must not carry a user or password',
+    zh: '{field}:不得包含用户名或密码',
+  },
+  url_not_public: {
+    en: '{field}: is no address on the internet',
+    zh: '{field}:不是公网地址',
+  },
   missing_or_malformed: { en: '{field}: is missing or malformed', zh: '{field}:缺失或格式错误' },
 
   // What a schema finds, by the keyword of JSON Schema.

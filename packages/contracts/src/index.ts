@@ -25,3 +25,4 @@ export * from './snapshot.ts';
 export * from './text.ts';
 export * from './topics.ts';
 export * from './trace.ts';
+export * from './webhook.ts';

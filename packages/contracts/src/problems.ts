@@ -101,6 +101,21 @@ export const PROBLEMS = {
     retryable: false,
     title: { en: 'Notice still not understood', zh: '通知仍无法识别' },
   },
+  webhook_endpoint_not_found: {
+    status: 404,
+    retryable: false,
+    title: { en: 'No such webhook endpoint', zh: 'Webhook 端点不存在' },
+  },
+  webhook_endpoints_full: {
+    status: 409,
+    retryable: false,
+    title: { en: 'No more webhook endpoints', zh: 'Webhook 端点已达上限' },
+  },
+  webhook_delivery_not_found: {
+    status: 404,
+    retryable: false,
+    title: { en: 'No such delivery', zh: '投递记录不存在' },
+  },
   bad_signature: { status: 401, retryable: false, title: { en: 'Bad signature', zh: '签名无效' } },
   version_conflict: {
     status: 412,

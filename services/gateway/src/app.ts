@@ -14,6 +14,7 @@ import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleEventsRoute } from './routes/sale-events.ts';
 import { saleRoutes } from './routes/sales.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { refuseUnknownInput } from './routes/strict-input.ts';
 import { shedLoad } from './limits/shedding.ts';
 
@@ -63,6 +64,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   reservationRoutes(app, routeDeps);
   orderRoutes(app, routeDeps);
   paymentRoutes(app, routeDeps);
+  webhookRoutes(app, routeDeps);
   // As a plugin, because the plugins before have registered all of their routes by then.
   await app.register((scope) => contractRoutes(scope, routeDeps, routes));
   return app;

@@ -18,6 +18,8 @@ import { SaleList } from './sales/sale-list.ts';
 import { listChanges } from './sales/sale-changes.ts';
 import { SaleStore } from './sales/sale-store.ts';
 import { Sales } from './sales/sales.ts';
+import { WebhookDeliveries } from './webhooks/deliveries.ts';
+import { WebhookEndpoints } from './webhooks/endpoints.ts';
 import { createStockClient, type StockClient } from './stock-client.ts';
 
 /** Starts the role `http`. @returns everything behind its routes. */
@@ -40,6 +42,7 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
     wake,
     graceMs: config.expiryGraceMs,
     isSandbox: config.payments === 'sandbox',
+    webhookAllowPrivate: config.webhookAllowPrivate,
   };
   runClockSkew(deps);
   return assembleApi(deps);
@@ -57,11 +60,13 @@ export interface ApiDeps {
   graceMs: number;
   /** `PAYMENTS=sandbox`: buyers pay without a provider. */
   isSandbox: boolean;
+  /** `WEBHOOK_ALLOW_PRIVATE` */
+  webhookAllowPrivate: boolean;
 }
 
 /** Everything behind the routes, with the control sync running; tests use it too. */
 export function assembleApi(deps: ApiDeps): Api {
-  const { pool, stock, logger, lifecycle, metrics, wake, graceMs, isSandbox } = deps;
+  const { pool, stock, logger, lifecycle, metrics, wake, graceMs, isSandbox, webhookAllowPrivate } = deps;
   const store = new SaleStore(pool);
   const controlSync = new ControlSync({
     store,
@@ -91,6 +96,10 @@ export function assembleApi(deps: ApiDeps): Api {
     orders: new Orders({ pool, wake, logger, metrics }),
     notices: new Notices({ pool, logger, metrics, payments: new Payments({ pool, wake, logger, metrics }) }),
     refunds: new Refunds(pool),
+    webhooks: {
+      endpoints: new WebhookEndpoints(pool, webhookAllowPrivate),
+      deliveries: new WebhookDeliveries(pool),
+    },
     isSandbox,
   };
 }

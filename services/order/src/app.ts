@@ -17,6 +17,7 @@ import { ordersRoutes } from './routes/orders.ts';
 import { paymentsRoutes } from './routes/payments.ts';
 import { salesRoutes } from './routes/sales.ts';
 import type { SaleList } from './sales/sale-list.ts';
+import { webhooksRoutes, type WebhookDeps } from './routes/webhooks.ts';
 import type { Sales } from './sales/sales.ts';
 
 export interface Api {
@@ -27,6 +28,7 @@ export interface Api {
   orders: Orders;
   notices: Notices;
   refunds: Refunds;
+  webhooks: WebhookDeps;
   /** `PAYMENTS=sandbox`: buyers pay without a provider. */
   isSandbox: boolean;
 }
@@ -43,7 +45,7 @@ export interface AppDeps {
 export function createApp({ logger, isReady, tokens, api }: AppDeps): Http {
   const app = createHttp({ logger, isReady });
   if (api === undefined) return app;
-  const { sales, saleList, recovery, ledger, orders, notices, refunds, isSandbox } = api;
+  const { sales, saleList, recovery, ledger, orders, notices, refunds, webhooks, isSandbox } = api;
 
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['gateway']));
@@ -51,6 +53,7 @@ export function createApp({ logger, isReady, tokens, api }: AppDeps): Http {
     salesRoutes(scope, sales, saleList);
     ordersRoutes(scope, orders, isSandbox);
     paymentsRoutes(scope, { notices, refunds });
+    webhooksRoutes(scope, webhooks);
   });
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['stock']));

@@ -32,6 +32,11 @@ export function createExpiryPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 1 });
 }
 
+/** One looks for what is due, the others store the ends of attempts. */
+export function createWebhooksPool(url: string, logger: Logger): Pool {
+  return createPool(url, logger, { max: 3 });
+}
+
 /**
  * One for the batch that waits for Kafka, one for housekeeping. The wait is longer than kafkajs tries one
  * publish (10 s a request, six of them): a session that ended before would leave what Kafka confirmed

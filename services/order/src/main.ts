@@ -15,6 +15,7 @@ import { startExpiry } from './expiry/role.ts';
 import { startIntake } from './intake/role.ts';
 import { createSharedMetrics } from './metrics.ts';
 import { startRelay } from './relay/role.ts';
+import { startWebhooks } from './webhooks/role.ts';
 
 /** Opened first, closed last: what a role uses must outlive it. */
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Promise<void> {
@@ -30,6 +31,7 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
   const api = config.roles.includes('http') ? startApi(deps) : undefined;
   if (config.roles.includes('intake')) startIntake(deps);
   if (config.roles.includes('expiry')) startExpiry(deps);
+  if (config.roles.includes('webhooks')) startWebhooks(deps);
 
   const app = createApp({
     logger,

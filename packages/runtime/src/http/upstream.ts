@@ -20,7 +20,7 @@ export interface UpstreamAnswer {
 }
 
 export interface UpstreamCall {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;
   /** JSON, or bytes that are sent as they are. */
   body?: unknown;

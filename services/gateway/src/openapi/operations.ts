@@ -14,6 +14,10 @@ import {
   SaleChangePage,
   SaleChannels,
   SalePage,
+  WebhookDelivery,
+  WebhookDeliveryPage,
+  WebhookEndpoint,
+  WebhookEndpointPage,
   type ProblemCode,
 } from '@seckill/contracts';
 import { Type, type TSchema } from 'typebox';
@@ -33,7 +37,7 @@ type Header =
 export interface Operation {
   /** Names the method of a generated client. */
   id: string;
-  tag: 'Sales' | 'Reservations' | 'Orders' | 'Payments' | 'Operations' | 'Health' | 'Contract';
+  tag: 'Sales' | 'Reservations' | 'Orders' | 'Payments' | 'Webhooks' | 'Operations' | 'Health' | 'Contract';
   summary: string;
   description?: string;
   who: 'all' | 'user' | 'operator' | 'provider';
@@ -313,6 +317,72 @@ export const OPERATIONS: Record<string, Operation> = {
     who: 'operator',
     answers: { 200: { description: 'The refund, done. A repeat answers the same.', schema: Refund } },
     problems: ['refund_not_found', 'refund_done', 'outcome_unknown'],
+  },
+  'POST /v1/webhook-endpoints': {
+    id: 'createWebhookEndpoint',
+    tag: 'Webhooks',
+    summary: 'Have a shop’s own system told of events',
+    description: 'The answer has the secret, which no other call answers again.',
+    who: 'operator',
+    answers: { 201: { description: 'The endpoint with its secret.', schema: WebhookEndpoint } },
+    problems: ['webhook_endpoints_full', 'outcome_unknown'],
+  },
+  'GET /v1/webhook-endpoints': {
+    id: 'listWebhookEndpoints',
+    tag: 'Webhooks',
+    summary: 'List endpoints, oldest first',
+    who: 'operator',
+    answers: { 200: { description: 'A page.', schema: WebhookEndpointPage } },
+    problems: [],
+  },
+  'GET /v1/webhook-endpoints/:endpointId': {
+    id: 'getWebhookEndpoint',
+    tag: 'Webhooks',
+    summary: 'Read an endpoint',
+    who: 'operator',
+    answers: { 200: { description: 'The endpoint, without its secret.', schema: WebhookEndpoint } },
+    problems: ['webhook_endpoint_not_found'],
+  },
+  'PATCH /v1/webhook-endpoints/:endpointId': {
+    id: 'changeWebhookEndpoint',
+    tag: 'Webhooks',
+    summary: 'Change, pause or enable an endpoint',
+    who: 'operator',
+    answers: { 200: { description: 'The endpoint.', schema: WebhookEndpoint } },
+    problems: ['webhook_endpoint_not_found', 'outcome_unknown'],
+  },
+  'DELETE /v1/webhook-endpoints/:endpointId': {
+    id: 'deleteWebhookEndpoint',
+    tag: 'Webhooks',
+    summary: 'Remove an endpoint and what waits for it',
+    who: 'operator',
+    answers: { 204: { description: 'It is gone.' } },
+    problems: ['webhook_endpoint_not_found', 'outcome_unknown'],
+  },
+  'POST /v1/webhook-endpoints/:endpointId/rotate': {
+    id: 'rotateWebhookSecret',
+    tag: 'Webhooks',
+    summary: 'Give an endpoint a new secret',
+    description: 'The old one signs along for 24 hours.',
+    who: 'operator',
+    answers: { 200: { description: 'The endpoint with its new secret.', schema: WebhookEndpoint } },
+    problems: ['webhook_endpoint_not_found', 'outcome_unknown'],
+  },
+  'GET /v1/webhook-endpoints/:endpointId/deliveries': {
+    id: 'listWebhookDeliveries',
+    tag: 'Webhooks',
+    summary: 'List what an endpoint was told and is to be told, newest first',
+    who: 'operator',
+    answers: { 200: { description: 'A page.', schema: WebhookDeliveryPage } },
+    problems: ['webhook_endpoint_not_found'],
+  },
+  'POST /v1/webhook-endpoints/:endpointId/deliveries/:deliveryId/replay': {
+    id: 'replayWebhookDelivery',
+    tag: 'Webhooks',
+    summary: 'Send an event once more',
+    who: 'operator',
+    answers: { 200: { description: 'The delivery, pending.', schema: WebhookDelivery } },
+    problems: ['webhook_endpoint_not_found', 'webhook_delivery_not_found', 'outcome_unknown'],
   },
   'GET /livez': {
     id: 'isAlive',

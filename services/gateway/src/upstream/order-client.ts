@@ -13,6 +13,8 @@ import type {
   SalePatch,
   SaleRecord,
   SaleRecordPage,
+  WebhookEndpoint,
+  WebhookEndpointInput,
 } from '@seckill/contracts';
 import {
   Problem,
@@ -63,6 +65,9 @@ export interface OrderClient {
   replayNotice(noticeId: string, trace: Trace): Promise<KeptNotice>;
   refunds(query: string, trace: Trace): Promise<RefundPage>;
   finishRefund(refundId: string, done: RefundDone, trace: Trace): Promise<Refund>;
+  createWebhookEndpoint(input: WebhookEndpointInput, trace: Trace): Promise<WebhookEndpoint>;
+  /** Any other call about webhooks: order's answer is the caller's. */
+  webhooks(request: UpstreamCall, trace: Trace): Promise<unknown>;
 }
 
 /**
@@ -179,6 +184,13 @@ export function createOrderClient(upstream: Upstream): OrderClient {
     async finishRefund(refundId, done, trace) {
       const path = `/v1/refunds/${encodeURIComponent(refundId)}/done`;
       return expectBody(await call({ method: 'POST', path, body: done }, trace)) as Refund;
+    },
+    async createWebhookEndpoint(input, trace) {
+      const request = { method: 'POST' as const, path: '/v1/webhook-endpoints', body: input };
+      return expectBody(await call(request, trace)) as WebhookEndpoint;
+    },
+    async webhooks(request, trace) {
+      return expectBody(await call(request, trace));
     },
     async orders(query, userId, trace) {
       const answer = await call({ method: 'GET', path: `/v1/orders${query}` }, trace, userId);

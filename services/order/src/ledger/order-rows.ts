@@ -1,4 +1,5 @@
 import { invariant, type PoolClient } from '@seckill/runtime';
+import { keepEvents } from './order-events.ts';
 import type { Reserved } from './reservation-message.ts';
 
 /**
@@ -101,6 +102,7 @@ export async function storeClashes(client: PoolClient, rest: Reserved[]): Promis
     const orders = rest.filter(({ reservationId }) => refusals.get(reservationId) === refusal);
     for (const id of await insertOrders(client, orders, refusal)) stored.push({ id, refusal });
   }
+  await tellRefused(client, stored);
   return stored;
 }
 
@@ -110,5 +112,14 @@ export async function refuseOrders(client: PoolClient, refused: RefusedOrder[]):
     `UPDATE orders SET status = 'refused', refusal = refused.refusal, ended_at = now()
      FROM unnest($1::text[], $2::text[]) AS refused (id, refusal) WHERE orders.id = refused.id`,
     [refused.map(({ id }) => id), refused.map(({ refusal }) => refusal)],
+  );
+  await tellRefused(client, refused);
+}
+
+async function tellRefused(client: PoolClient, refused: RefusedOrder[]): Promise<void> {
+  await keepEvents(
+    client,
+    'order.refused',
+    refused.map(({ id }) => id),
   );
 }

@@ -1,5 +1,6 @@
 import { invariant, type PoolClient } from '@seckill/runtime';
 import { lockLedger, moveLedger, sumUnits } from './ledger.ts';
+import { keepEvents } from './order-events.ts';
 import { claimPickupCodes } from './pickup-codes.ts';
 import { writeSettlements, type Ended, type Verdict } from '../relay/outbox.ts';
 
@@ -96,6 +97,11 @@ async function finish(client: PoolClient, rows: EndedRow[], verdict: Verdict): P
   const ended = rows.map(toEnded);
   if (verdict !== 'paid') await giveBack(client, ended);
   await writeSettlements(client, ended, verdict);
+  await keepEvents(
+    client,
+    `order.${verdict}`,
+    ended.map(({ id }) => id),
+  );
   return ended;
 }
 

@@ -179,6 +179,19 @@ export class Orders {
   }
 }
 
+/** Orders as webhooks tell of them, by id: with the user, whom the receiver serves. */
+export async function readOrders(
+  client: PoolClient,
+  ids: string[],
+): Promise<[string, Order & { userId: string }][]> {
+  if (ids.length === 0) return [];
+  const { rows } = await client.query<OrderRow & { user_id: string }>(
+    `SELECT user_id, ${COLUMNS} FROM orders WHERE id = ANY ($1::text[])`,
+    [ids],
+  );
+  return rows.map((row) => [row.id, { ...toOrder(row), userId: row.user_id }]);
+}
+
 function toOrder(row: OrderRow): Order {
   const { currency } = row;
   return {

@@ -18,7 +18,7 @@ export interface Service {
   metrics: TestMetrics;
   /** A call of the gateway, or of stock for internal paths, unless another token is given. */
   call: (
-    method: 'GET' | 'POST' | 'PATCH',
+    method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
     path: string,
     options?: {
       body?: unknown;
@@ -34,7 +34,7 @@ export async function createService(
   t: Test,
   pool: Pool,
   stockUrl: string,
-  options: { isSandbox?: boolean } = {},
+  options: { isSandbox?: boolean; webhookAllowPrivate?: boolean } = {},
 ): Promise<Service> {
   const stock = createStockClient({ url: stockUrl, token: TOKENS.order, connections: 4 });
   const metrics = createTestMetrics();
@@ -53,6 +53,7 @@ export async function createService(
     wake: () => undefined,
     graceMs: 500,
     isSandbox: options.isSandbox ?? true,
+    webhookAllowPrivate: options.webhookAllowPrivate ?? false,
   });
   const app = createApp({ logger: silent, isReady: () => true, tokens: TOKENS, api });
   t.teardown(async () => {
@@ -78,7 +79,7 @@ export async function createService(
         },
         ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
       });
-      return { status: response.statusCode, body: response.json() };
+      return { status: response.statusCode, body: response.body === '' ? {} : response.json() };
     },
   };
 }

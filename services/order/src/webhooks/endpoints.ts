@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto';
+import {
+  formatInstant,
+  WEBHOOK_LIMITS,
+  type WebhookEndpoint,
+  type WebhookEndpointInput,
+  type WebhookEndpointPage,
+  type WebhookEndpointPatch,
+  type WebhookEvent,
+} from '@seckill/contracts';
+import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../payments/page-cursor.ts';
+import { parseEndpointUrl } from './addresses.ts';
+import { formatSecret } from './signing.ts';
+
+/** Standard Webhooks asks for 24 to 64 bytes. */
+const SECRET_BYTES = 32;
+/** How long the old secret signs along after a rotation. */
+const OLD_SECRET_HOURS = 24;
+/** Orders all calls that count endpoints. */
+const COUNT_LOCK = 7_305_441;
+
+interface EndpointRow {
+  id: string;
+  /** For the cursor, which orders by time. */
+  number: string;
+  url: string;
+  events: WebhookEvent[];
+  state: WebhookEndpoint['state'];
+  created_at: Date;
+  created_us: string;
+}
+
+const COLUMNS = `id, url, events, state, created_at, ${microsecondsOf('created_at')} AS created_us`;
+
+/** Where shops want to be told. */
+export class WebhookEndpoints {
+  readonly #pool: Pool;
+  readonly #isPrivateAllowed: boolean;
+
+  /** @param isPrivateAllowed `WEBHOOK_ALLOW_PRIVATE` */
+  constructor(pool: Pool, isPrivateAllowed: boolean) {
+    this.#pool = pool;
+    this.#isPrivateAllowed = isPrivateAllowed;
+  }
+
+  /**
+   * @returns the endpoint with its secret, which no other call answers again.
+   * @throws Problem `invalid_request` for an address that is not called; `webhook_endpoints_full`
+   */
+  async create({ url, events }: WebhookEndpointInput): Promise<WebhookEndpoint> {
+    const { href } = parseEndpointUrl(url, this.#isPrivateAllowed);
+    const secret = randomBytes(SECRET_BYTES);
+    return transaction(this.#pool, async (client) => {
+      await client.query('SELECT pg_advisory_xact_lock($1)', [COUNT_LOCK]);
+      const { rows } = await client.query<EndpointRow>(
+        `INSERT INTO webhook_endpoints (id, url, events, secret)
+         SELECT $1, $2, $3, $4 WHERE (SELECT count(*) FROM webhook_endpoints) < $5
+         RETURNING ${COLUMNS}`,
+        [`whe_${randomBytes(12).toString('hex')}`, href, events, secret, WEBHOOK_LIMITS.endpointsMax],
+      );
+      const [row] = rows;
+      if (row === undefined) {
+        throw new Problem('webhook_endpoints_full', { extra: { max: WEBHOOK_LIMITS.endpointsMax } });
+      }
+      return { ...toEndpoint(row), secret: formatSecret(secret) };
+    });
+  }
+
+  /** @throws Problem `webhook_endpoint_not_found` */
+  async read(id: string): Promise<WebhookEndpoint> {
+    const { rows } = await this.#pool.query<EndpointRow>(
+      `SELECT ${COLUMNS} FROM webhook_endpoints WHERE id = $1`,
+      [id],
+    );
+    return toEndpoint(found(rows));
+  }
+
+  /**
+   * The oldest first.
+   * @throws Problem `invalid_request` when the cursor is not one of ours.
+   */
+  async list({
+    limit,
+    cursor,
+  }: {
+    limit: number;
+    cursor?: string | undefined;
+  }): Promise<WebhookEndpointPage> {
+    const after = cursor === undefined ? undefined : parsePageCursor(cursor);
+    // The ids are no numbers, so the cursor counts the endpoints of one microsecond.
+    const { rows } = await this.#pool.query<EndpointRow>(
+      `SELECT * FROM (SELECT ${COLUMNS}, created_at AS at,
+           row_number() OVER (PARTITION BY created_at ORDER BY id) AS number FROM webhook_endpoints) AS endpoints
+       WHERE $1::bigint IS NULL OR (at, number) > (${instantOf('$1')}, $2::bigint)
+       ORDER BY at, number LIMIT $3`,
+      [after?.at ?? null, after?.id ?? null, limit + 1],
+    );
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      data: page.map(toEndpoint),
+      ...(rows.length > limit && last !== undefined
+        ? { nextCursor: formatPageCursor({ at: last.created_us, id: last.number }) }
+        : {}),
+    };
+  }
+
+  /**
+   * Changes what is named. What waits for a paused endpoint is sent once it is enabled again.
+   * @throws Problem `webhook_endpoint_not_found`; `invalid_request` for an address that is not called.
+   */
+  async change(id: string, { url, events, state }: WebhookEndpointPatch): Promise<WebhookEndpoint> {
+    const href = url === undefined ? null : parseEndpointUrl(url, this.#isPrivateAllowed).href;
+    const { rows } = await this.#pool.query<EndpointRow>(
+      `UPDATE webhook_endpoints
+       SET url = COALESCE($2, url), events = COALESCE($3, events), state = COALESCE($4, state)
+       WHERE id = $1 RETURNING ${COLUMNS}`,
+      [id, href, events ?? null, state ?? null],
+    );
+    return toEndpoint(found(rows));
+  }
+
+  /**
+   * Removes the endpoint and what waits for it. An attempt that is under way goes on.
+   * @throws Problem `webhook_endpoint_not_found`
+   */
+  async remove(id: string): Promise<void> {
+    await transaction(this.#pool, async (client) => {
+      const { rowCount } = await client.query('DELETE FROM webhook_endpoints WHERE id = $1', [id]);
+      if (rowCount === 0) throw new Problem('webhook_endpoint_not_found');
+      await client.query('DELETE FROM webhook_deliveries WHERE endpoint_id = $1', [id]);
+    });
+  }
+
+  /**
+   * Gives the endpoint a new secret. The old one signs along for a day.
+   * @returns the endpoint with its new secret.
+   * @throws Problem `webhook_endpoint_not_found`
+   */
+  async rotate(id: string): Promise<WebhookEndpoint> {
+    const secret = randomBytes(SECRET_BYTES);
+    return transaction(this.#pool, async (client) => {
+      const row = found(await replaceSecret(client, id, secret));
+      return { ...toEndpoint(row), secret: formatSecret(secret) };
+    });
+  }
+}
+
+async function replaceSecret(client: PoolClient, id: string, secret: Buffer): Promise<EndpointRow[]> {
+  const { rows } = await client.query<EndpointRow>(
+    `UPDATE webhook_endpoints SET old_secret = secret, secret = $2,
+       old_secret_until = clock_timestamp() + make_interval(hours => $3)
+     WHERE id = $1 RETURNING ${COLUMNS}`,
+    [id, secret, OLD_SECRET_HOURS],
+  );
+  invariant(rows.length <= 1, `several endpoints have the id ${id}`);
+  return rows;
+}
+
+function found(rows: EndpointRow[]): EndpointRow {
+  if (rows[0] === undefined) throw new Problem('webhook_endpoint_not_found');
+  return rows[0];
+}
+
+function toEndpoint({ id, url, events, state, created_at }: EndpointRow): WebhookEndpoint {
+  return { id, url, events, state, createdAt: formatInstant(created_at) };
+}
