@@ -158,7 +158,7 @@ async function finish(
   { isDelivered, isGone, status, error, retryAfterSeconds = 0 }: Outcome,
   pauseSeconds: number,
 ): Promise<'delivered' | 'retried' | 'given_up' | 'gone'> {
-  // The endpoint first: attempts that end at the same time with the same answer would else wait for each other.
+  // The endpoint first: attempts that end at the same time and alike would else wait for each other.
   if (isGone) {
     await client.query(`UPDATE webhook_endpoints SET state = 'disabled' WHERE id = $1`, [endpointId]);
   }
