@@ -2,8 +2,8 @@ import { OrdersQuery, parseReservationId } from '@seckill/contracts';
 import { Problem, systemClock, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
-import { OrderList } from './order-list.ts';
-import { findOrder } from './order-search.ts';
+import { OrderList } from '../orders/order-list.ts';
+import { findOrder } from '../orders/order-search.ts';
 import { queryOf } from './query-text.ts';
 import { traceOf } from '../upstream/trace.ts';
 
