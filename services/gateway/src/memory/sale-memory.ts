@@ -22,7 +22,7 @@ export interface SaleMemoryDeps {
 
 /**
  * Beyond these bounds the sale that was announced longest ago is forgotten. Stock answers for it until it is
- * announced again. 20,000 sales of one item take 23 MB, 4,000 of 50 items as much (measured).
+ * announced again. 20,000 sales of one item take 23 MB (measured).
  */
 const SALES_MAX = 20_000;
 const ITEMS_MAX = 200_000;

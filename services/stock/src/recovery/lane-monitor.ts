@@ -34,7 +34,7 @@ const WATCH_MS = 500;
  * by hand and that nobody asks for. One lane a round also finds FLUSHALL, which takes all of them.
  */
 const SWEEP_MS = 300_000;
-/** Lanes that are looked at together: 500 inspect.lua take Redis 15 ms. */
+/** Lanes that are looked at together. */
 const LOOK_LANES_MAX = 500;
 /** A new sale comes by its control state. The list finds what Redis lost without anyone telling. */
 const LIST_MS = 5_000;
@@ -240,7 +240,6 @@ export class LaneMonitor {
 
   /**
    * Puts the lanes that are there on the list, when the list is shorter than that or may be another one.
-   * Redis takes 5 ms to compare 10,000 names.
    */
   async #register(): Promise<void> {
     const { connections } = this.#deps;

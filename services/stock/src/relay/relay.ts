@@ -64,7 +64,7 @@ export interface Relay {
 
 /** After a look at the lanes that failed. */
 const RETRY_MS = 500;
-/** Lanes that are asked about together: two commands each, 1 ms of Redis' time. */
+/** Lanes that are asked about together, with two commands each. */
 const LOOK_LANES_MAX = 500;
 // The outbox of a lane that is awake is asked after 10 ms, later every 200 ms: an order reaches Postgres
 // within a second. A lane that has been empty for 2 s goes to sleep, and costs nothing until its next
