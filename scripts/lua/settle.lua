@@ -13,23 +13,29 @@
 --                   returns. Redis sold what does not exist: the units stay in held, where the difference
 --                   to Postgres can be seen, until the lane is rebuilt. The gate closes here, unless the lane
 --                   was loaded anew since the reservation
+-- ARGV[4] retake    '<epoch>-<sequence>' of the hold that was taken again for late money (retake.lua);
+--                   '' = the first hold of the order. A settlement of one never ends the other, however
+--                   late it comes
 --
 -- Answers:
 --   settled, milliseconds since the hold's end by Redis' clock (negative: before it)
---   absent                  no such hold or lane: settled before, or lost; nothing was written (INV-5)
+--   absent                  no such hold or lane: settled before, lost, or taken again since; nothing was
+--                           written (INV-5)
 -- Errors (nothing written): SECKILL_SETTLE_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the hold
 
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
-local random, keyHash, verdict = ARGV[1], ARGV[2], ARGV[3]
+local random, keyHash, verdict, retake = ARGV[1], ARGV[2], ARGV[3], ARGV[4] or ''
 local FIRST_LINE = 10
 local STATE_FIELDS = 5
--- What stands between epoch and sequence in the record of a hold that has ended, where a live one has `-`. A
+-- What stands between epoch and sequence in the record of a hold that has ended, where a live one has `-`, or
+-- `t` if it was taken again. A
 -- byte more would make many records 32 bytes longer (services/stock/src/redis/hold-record.ts).
 local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 
 --- @include "now"
 --- @include "parseBuyer"
 --- @include "formatBuyer"
+--- @include "lastLineOf"
 --- @include "tellChange"
 
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
@@ -52,7 +58,8 @@ for fact in string.gmatch(record .. '\n', '([^\n]*)\n') do
   facts[#facts + 1] = fact
 end
 local userId, reservedAt, holdMs, channelId = facts[1], tonumber(facts[5] or ''), tonumber(facts[6] or ''), facts[8]
-if not reservedAt or not holdMs or #facts < FIRST_LINE + 2 or (#facts + 1 - FIRST_LINE) % 3 ~= 0 then
+local lastLine = lastLineOf(facts, FIRST_LINE)
+if not reservedAt or not holdMs or not lastLine then
   return broken('record of a hold')
 end
 -- This is another reservation under the same key. The one that is meant was lost with an earlier state of the
@@ -60,15 +67,19 @@ end
 if facts[3] ~= random then
   return { 'absent' }
 end
-local reservedEpoch, reservedSequence = string.match(facts[4], '^(%d+)%-(%d+)$')
+local reservedEpoch, sign, reservedSequence = string.match(facts[4], '^(%d+)([-t])(%d+)$')
 if not reservedEpoch then
   return broken('record of a hold')
+end
+-- INV-5: the settlement that ended the first hold may come again after the units were taken again.
+if retake ~= (sign == 't' and reservedEpoch .. '-' .. reservedSequence or '') then
+  return { 'absent' }
 end
 
 local target = isReturned and ':available' or ':paid'
 local quantity, unitsOf, skus = 0, {}, {}
 local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid' }
-for index = FIRST_LINE, #facts, 3 do
+for index = FIRST_LINE, lastLine, 3 do
   local sku, units = facts[index], tonumber(facts[index + 1])
   if not units then
     return broken('line of a hold')
@@ -127,7 +138,8 @@ if isReturned then
   -- PostgreSQL knows the same instant of a hold that expired, and that of the cancel itself, which is a
   -- little earlier. A rebuild makes no cool-down longer, but for the skew of the clocks.
   buyer.endedAt = math.max(buyer.endedAt, verdict == 'expired' and reservedAt + holdMs or endedAt)
-elseif verdict == 'refused' then
+elseif verdict == 'refused' and sign == '-' then
+  -- The first hold of an order that was taken again did live: it goes on counting.
   buyer.holds = buyer.holds - 1
 end
 local isClosed = verdict == 'refused' and gate == 'open' and epoch == reservedEpoch

@@ -20,6 +20,8 @@ export interface SaleReading {
   lane: RedisLane;
   ledger: LedgerRow[];
   orders: OrderRow[];
+  /** Sequences at which late money took units again, `<epoch>-<sequence>`. */
+  retakes: string[];
   payments: PaymentRow[];
 }
 
@@ -42,6 +44,7 @@ export async function readAll(engines: EngineReader, saleIds: string[]): Promise
       lane: await engines.lane(saleId),
       ledger: await engines.ledger(saleId),
       orders: await engines.orders(saleId),
+      retakes: await engines.retakes(saleId),
       payments: await engines.payments(saleId),
     })),
   );
@@ -184,7 +187,11 @@ function judgeTotals({ ledger, lane, orders, definition }: SaleReading, report: 
   }
 }
 
-function judgePromises({ definition, lane, orders }: SaleReading, history: History, report: Report): void {
+function judgePromises(
+  { definition, lane, orders, retakes }: SaleReading,
+  history: History,
+  report: Report,
+): void {
   const rows = new Map(orders.map((row) => [row.id, row]));
   for (const { reservation, idempotencyKey } of history.promised.values()) {
     if (reservation.saleId !== definition.id) continue;
@@ -197,9 +204,10 @@ function judgePromises({ definition, lane, orders }: SaleReading, history: Histo
   }
   // Every sequence of the epoch has its row, promised or not. A gap is a reservation that got lost on its
   // way.
-  const sequences = new Set(orders.filter(({ epoch }) => epoch === lane.epoch).map((row) => row.sequence));
+  const stored = new Set([...orders.map(({ epoch, sequence }) => `${epoch}-${sequence}`), ...retakes]);
   for (let sequence = 1; sequence <= lane.sequence; sequence += 1) {
-    if (!sequences.has(sequence)) report('INV-2', `sequence ${lane.epoch}-${sequence} has no row`);
+    const name = `${lane.epoch}-${sequence}`;
+    if (!stored.has(name)) report('INV-2', `sequence ${name} has no row`);
   }
 }
 

@@ -53,7 +53,7 @@ export interface OrderRow {
 
 export interface PaymentRow {
   order_id: string;
-  result: 'paid' | 'refund_due' | 'recorded';
+  result: 'paid' | 'refund_due' | 'recorded' | 'retaking';
 }
 
 export interface LedgerRow {
@@ -128,6 +128,14 @@ export class EngineReader {
       [saleId],
     );
     return rows;
+  }
+
+  async retakes(saleId: string): Promise<string[]> {
+    const { rows } = await this.#postgres.query<{ retake: string }>(
+      `SELECT epoch || '-' || sequence AS retake FROM retakes WHERE sale_id = $1`,
+      [saleId],
+    );
+    return rows.map(({ retake }) => retake);
   }
 
   /**

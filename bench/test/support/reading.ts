@@ -63,6 +63,7 @@ export function consistentReading(): Facts {
       keys: 4,
     },
     ledger: [{ sku: 'a', total: 3, sold: 3 }],
+    retakes: [],
     payments: [
       { order_id: 's.0.random-of-order-1', result: 'paid' },
       { order_id: 's.0.random-of-order-4', result: 'refund_due' },

@@ -636,6 +636,7 @@ export interface components {
       limitPerBuyer?: number;
       holdsPerBuyerMax?: number;
       rejoinSeconds?: number;
+      lateMoney?: 'refund' | 'retake';
       items: components['schemas']['SaleItem'][];
       channels?: components['schemas']['SaleChannel'][];
       state: 'loading' | 'scheduled' | 'open' | 'paused' | 'closed';
@@ -696,6 +697,7 @@ export interface components {
       limitPerBuyer?: number;
       holdsPerBuyerMax?: number;
       rejoinSeconds?: number;
+      lateMoney?: 'refund' | 'retake';
       items: components['schemas']['SaleItemInput'][];
       channels?: components['schemas']['SaleChannel'][];
     };

@@ -17,6 +17,7 @@ export * from './page.ts';
 export * from './payment.ts';
 export * from './problems.ts';
 export * from './reservation.ts';
+export * from './retake.ts';
 export * from './sale.ts';
 export * from './sale-list.ts';
 export * from './sale-change.ts';

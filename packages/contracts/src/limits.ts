@@ -53,6 +53,8 @@ export const LIMITS = {
    * Orders in one page of a snapshot, and holds in one question for verdicts: about 200 kB.
    */
   rebuildPageMax: 500,
+  /** Orders in one call from order to stock that take their units again: 2 ms of Redis' time. */
+  retakeBatchMax: 100,
   /** Orders among which one question looks for ends: 0.3 µs of Postgres' time each. */
   endedScanMax: 20_000,
 } as const;

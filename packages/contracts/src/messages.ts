@@ -15,6 +15,9 @@ export const HEADERS = {
   republished: 'republished',
 } as const;
 
+/** `<epoch>-<sequence>` of a hold that was taken again for late money. */
+export const RetakeName = Type.String({ pattern: '^\\d{1,15}-\\d{1,15}$' });
+
 const MessageLine = Type.Object(
   {
     sku: Sku,
@@ -49,6 +52,11 @@ export const ReservationCreated = Type.Object(
     metadata: Type.Optional(Metadata),
     reservedAt: Type.Integer({ minimum: 0 }),
     expiresAt: Type.Integer({ minimum: 0 }),
+    /**
+     * The units of an expired order were taken again, because its money came late: epoch and sequence are
+     * those of the retake, everything else is the reservation's (D53).
+     */
+    isRetake: Type.Optional(Type.Literal(true)),
   },
   { additionalProperties: false },
 );
@@ -68,6 +76,8 @@ export const ReservationSettled = Type.Object(
       Type.Literal('expired'),
       Type.Literal('refused'),
     ]),
+    /** The hold that ends; absent: the first one of the order. */
+    retake: Type.Optional(RetakeName),
   },
   { additionalProperties: false },
 );

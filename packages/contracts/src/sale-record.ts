@@ -3,7 +3,7 @@ import { ControlVerb } from './control.ts';
 import { SaleId, Sku } from './ids.ts';
 import { Instant } from './instant.ts';
 import { Metadata } from './metadata.ts';
-import { Description, ImageUrl, SaleChannelInput, SaleItemInput, Title } from './sale.ts';
+import { Description, ImageUrl, LateMoney, SaleChannelInput, SaleItemInput, Title } from './sale.ts';
 
 /** A sale as order keeps it: defaults filled in, instants normal. */
 export const SaleDefinition = Type.Object({
@@ -18,6 +18,8 @@ export const SaleDefinition = Type.Object({
   limitPerBuyer: Type.Optional(Type.Integer()),
   holdsPerBuyerMax: Type.Optional(Type.Integer()),
   rejoinSeconds: Type.Optional(Type.Integer()),
+  /** Absent: `refund`. */
+  lateMoney: Type.Optional(LateMoney),
   items: Type.Array(SaleItemInput),
   channels: Type.Array(SaleChannelInput),
 });

@@ -60,6 +60,12 @@ export const SaleChannelInput = Type.Object(
 );
 export type SaleChannelInput = Static<typeof SaleChannelInput>;
 
+/**
+ * What becomes of money that comes after the hold has expired. `refund`: it is due for refund. `retake`: the
+ * units are taken again when they are there, and else it is due for refund.
+ */
+export const LateMoney = Type.Union([Type.Literal('refund'), Type.Literal('retake')]);
+
 /** What an admin sends. */
 export const SaleInput = Type.Object(
   {
@@ -74,6 +80,8 @@ export const SaleInput = Type.Object(
     limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.totalMax })),
     holdsPerBuyerMax: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.holdsPerBuyerMax })),
     rejoinSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.rejoinSecondsMax })),
+    /** Absent: `refund`. */
+    lateMoney: Type.Optional(LateMoney),
     items: Type.Array(SaleItemInput, { minItems: 1, maxItems: LIMITS.itemsMax }),
     channels: Type.Optional(Type.Array(SaleChannelInput, { maxItems: LIMITS.channelsMax })),
   },
@@ -160,6 +168,8 @@ export const Sale = Type.Object({
   limitPerBuyer: Type.Optional(Type.Integer()),
   holdsPerBuyerMax: Type.Optional(Type.Integer()),
   rejoinSeconds: Type.Optional(Type.Integer()),
+  /** For operators only. */
+  lateMoney: Type.Optional(LateMoney),
   items: Type.Array(SaleItem),
   channels: Type.Optional(Type.Array(SaleChannelInput)),
   state: SaleState,

@@ -2,6 +2,7 @@ import { Type, type Static } from 'typebox';
 import type { ControlState } from './control.ts';
 import { ReservationId } from './ids.ts';
 import { LIMITS } from './limits.ts';
+import { RetakeName } from './messages.ts';
 import type { Metadata } from './metadata.ts';
 
 /** An order as load.lua needs it: the buyer's units and the first answer to the key. */
@@ -112,7 +113,14 @@ export const VerdictsRequest = Type.Object(
   {
     /** As in SnapshotRequest. When absent, the answer is what Postgres has now. */
     ends: Type.Optional(KafkaEnds),
-    reservationIds: Type.Array(ReservationId, { minItems: 1, maxItems: LIMITS.rebuildPageMax }),
+    reservationIds: Type.Array(ReservationId, { maxItems: LIMITS.rebuildPageMax }),
+    /** Holds that were taken again. Their retakes are judged, not their orders. */
+    retakes: Type.Optional(
+      Type.Array(
+        Type.Object({ reservationId: ReservationId, retake: RetakeName }, { additionalProperties: false }),
+        { maxItems: LIMITS.rebuildPageMax },
+      ),
+    ),
   },
   { additionalProperties: false },
 );
@@ -121,8 +129,13 @@ export type VerdictsRequest = Static<typeof VerdictsRequest>;
 /** Answer of `POST /internal/sales/:saleId/verdicts`. A reservation in neither list is a pending order. */
 export interface Verdicts {
   /** What Postgres decided, for good. */
-  ended: { reservationId: string; verdict: 'paid' | 'cancelled' | 'expired' | 'refused' }[];
-  /** Postgres has no such order. */
+  ended: {
+    reservationId: string;
+    verdict: 'paid' | 'cancelled' | 'expired' | 'refused';
+    /** Of a hold that was taken again. */
+    retake?: string;
+  }[];
+  /** Postgres has no such order, or no such retake of it. */
   unknown: string[];
 }
 

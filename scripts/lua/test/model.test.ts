@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import t from 'tap';
-import { parseRecord } from '../../../services/stock/src/redis/hold-record.ts';
+import { parseRecord, retakeOf } from '../../../services/stock/src/redis/hold-record.ts';
 import type { ScriptAnswer } from '../../../services/stock/src/redis/scripts.ts';
 import {
   connect,
@@ -36,6 +36,8 @@ const SOMETIMES = [
   'rebuild',
   'settled',
   'absent',
+  'retaken',
+  'repeated',
 ];
 const HISTORY_MAX = 60;
 const CREATED_AT = 1_000;
@@ -92,10 +94,18 @@ const settleStep = fc.record({
   /** Which order, counted round; beyond all of them: one that Redis does not know. */
   index: fc.integer({ min: 0, max: 4 }),
   verdict: mostly('expired' as const, 'paid' as const, 'cancelled' as const, 'refused' as const),
+  /** Of the first hold, though the units may have been taken again since: it comes late, or once more. */
+  isOld: fc.constantFrom(false, false, true),
+});
+const retakeStep = fc.record({
+  kind: fc.constant('retake' as const),
+  index: fc.integer({ min: 0, max: 4 }),
+  outboxCountMax: fc.constantFrom(1_000, 1_000, 1_000, 3),
 });
 const step = fc.oneof(
   { weight: 24, arbitrary: reserveStep },
   { weight: 12, arbitrary: settleStep },
+  { weight: 8, arbitrary: retakeStep },
   { weight: 3, arbitrary: controlStep },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('close' as const), isForced: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('open' as const) }) },
@@ -190,11 +200,17 @@ function readBuyer(text: string) {
 function readRecords(hash: Record<string, string>): ReturnType<Model['view']>['keys'] {
   return Object.fromEntries(
     Object.entries(hash).map(([keyHash, text]) => {
-      const { userId, idempotencyKey, random, epoch, sequence, lines, ended, ...rest } = parseRecord(text);
+      const record = parseRecord(text);
+      const { userId, idempotencyKey, random, epoch, sequence, lines, ended, isRetake, ...rest } = record;
       const { reservedAt, expiresAt, channelId = '', ref = '' } = rest;
       const facts = { random, entry: `${epoch}-${sequence}`, holdMs: expiresAt - reservedAt, lines };
       const status = ended ?? 'pending';
-      return [keyHash, { user: userId, key: idempotencyKey, ...facts, channel: channelId, ref, status }];
+      const living = isRetake === true ? 2 : 1;
+      const lives = ended === undefined ? living : 0;
+      return [
+        keyHash,
+        { user: userId, key: idempotencyKey, ...facts, channel: channelId, ref, status, lives },
+      ];
     }),
   );
 }
@@ -231,8 +247,17 @@ class History {
       case 'settle': {
         const order = model.orders[taken.index];
         const random = order === undefined ? 'unknown'.padEnd(16, '_') : order.random;
-        const [result] = await lane.settle(suffixOf({ ...order, random }), taken.verdict);
-        return { actual: [result], expected: model.settle(random, taken.verdict) };
+        const retake = order?.isRetake === true && !taken.isOld ? order.entry : undefined;
+        const [result] = await lane.settle(suffixOf({ ...order, random }), taken.verdict, retake);
+        return { actual: [result], expected: model.settle(random, taken.verdict, retake) };
+      }
+      case 'retake': {
+        const { index, outboxCountMax } = taken;
+        const order = model.orders[index];
+        const random = order === undefined ? 'unknown'.padEnd(16, '_') : order.random;
+        const [outcome, text] = await lane.retake(suffixOf({ ...order, random }), { outboxCountMax });
+        const named = text === undefined ? [] : [retakeOf(parseRecord(String(text)))];
+        return { actual: [outcome, ...named], expected: model.retake(random, outboxCountMax) };
       }
       case 'control': {
         const control: ModelControl = { ...taken, version: Math.max(1, model.control.version + taken.step) };
@@ -268,7 +293,8 @@ class History {
     }
     const orders = model.orders.map(({ user, key, random, channel, ref, holdMs, status, ...order }) => {
       if (status === 'refused') throw new Error('a snapshot has no refused orders');
-      const [epochOf, sequence] = order.entry.split('-').map(Number);
+      // Order keeps the first epoch and sequence, whatever was taken again.
+      const [epochOf, sequence] = order.firstEntry.split('-').map(Number);
       return lane.order({
         random,
         epoch: epochOf ?? 0,
@@ -337,7 +363,7 @@ await t.test('random histories give the answers and the state of the model', asy
 /** What is counted of a step. */
 function toNames({ kind }: Step, expected: unknown): string[] {
   if (kind === 'reserve') return (expected as unknown[][]).map(([outcome]) => String(outcome));
-  return kind === 'settle' ? [String((expected as unknown[])[0])] : [kind];
+  return kind === 'settle' || kind === 'retake' ? [String((expected as unknown[])[0])] : [kind];
 }
 
 function seedOf(text: string | undefined): { seed?: number } {

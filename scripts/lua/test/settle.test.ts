@@ -72,6 +72,20 @@ for (const verdict of ['cancelled', 'expired'] as const) {
   });
 }
 
+await t.test('a hold with metadata ends like any other, and keeps it', async (t) => {
+  for (const verdict of VERDICTS) {
+    const lane = await openLane(t, {}, [], redis);
+    const suffix = await hold(lane, { ...BASKET, extra: '{"metadata":{"table":"7"}}' });
+    await settleOnce(t, lane, suffix, verdict);
+    t.match(parseRecord((await redis.hget(lane.keys.keys, keyHash)) ?? ''), {
+      ended: verdict,
+      metadata: { table: '7' },
+      lines: [{ sku: 'a' }, { sku: 'b' }],
+    });
+    if (verdict === 'expired') t.equal(await lane.takeAgain(suffix), '1-2', 'and is taken again with it');
+  }
+});
+
 await t.test('refused returns nothing for sale; the units stay in held until the rebuild', async (t) => {
   const lane = await openLane(t, { limitPerBuyer: 3 }, [], redis);
   await settleOnce(t, lane, await hold(lane), 'refused');

@@ -2,6 +2,8 @@ import { runRole, systemClock, type Lifecycle, type Logger, type Pool } from '@s
 import type { Api } from './app.ts';
 import { LedgerReader } from './audit/ledger-reading.ts';
 import { createHttpPool } from './database.ts';
+import { createLateMoneyStore } from './late-money/late-money-store.ts';
+import { LateMoney } from './late-money/late-money.ts';
 import type { OrderDeps } from './deps.ts';
 import { Orders } from './orders/orders.ts';
 import { Notices } from './payments/notices.ts';
@@ -29,8 +31,8 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
   const stock = createStockClient({
     url: config.stockUrl,
     token: config.orderToken,
-    // And one for the clock, which must not wait behind a load.
-    connections: CONTROL_SYNC_CONCURRENCY + 1,
+    // And one each for the clock and for late money, which must not wait behind a load.
+    connections: CONTROL_SYNC_CONCURRENCY + 2,
   });
   lifecycle.onStop('stock client', () => stock.close());
   const deps: ApiDeps = {
@@ -88,13 +90,30 @@ export function assembleApi(deps: ApiDeps): Api {
     untilSent: (saleId, ms) => controlSync.untilSent(saleId, ms),
     clock: systemClock,
   });
+  const lateMoney = new LateMoney({
+    store: createLateMoneyStore(pool),
+    stock,
+    clock: systemClock,
+    logger: logger.child({ part: 'late money' }),
+    metrics,
+  });
+  runRole(lifecycle, 'late money', (signal) => lateMoney.run(signal));
+  const payments = new Payments({
+    pool,
+    wake,
+    wakeLateMoney: () => {
+      lateMoney.wake();
+    },
+    logger,
+    metrics,
+  });
   return {
     sales,
     saleList: new SaleList(pool),
     recovery: new Recovery({ pool, store, clock: systemClock }),
     ledger: new LedgerReader(pool, { graceMs }),
     orders: new Orders({ pool, wake, logger, metrics }),
-    notices: new Notices({ pool, logger, metrics, payments: new Payments({ pool, wake, logger, metrics }) }),
+    notices: new Notices({ pool, logger, metrics, payments }),
     refunds: new Refunds(pool),
     webhooks: {
       endpoints: new WebhookEndpoints(pool, webhookAllowPrivate),

@@ -26,6 +26,12 @@ export function createSharedMetrics(registry: Registry) {
       labelNames: ['reason'] as const,
       registers,
     }),
+    lateMoney: new Counter({
+      name: 'seckill_order_late_money_total',
+      help: 'Expired orders whose late money asked for their units again, by result: paid, refunded, given_up',
+      labelNames: ['result'] as const,
+      registers,
+    }),
     ordersEnded: new Counter({
       name: 'seckill_order_orders_ended_total',
       help: 'Orders ended, by verdict: paid, cancelled, expired, refused',

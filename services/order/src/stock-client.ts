@@ -1,4 +1,9 @@
-import { ControlAcknowledgement, type ControlState } from '@seckill/contracts';
+import {
+  ControlAcknowledgement,
+  RetakeAnswers,
+  type ControlState,
+  type RetakeAnswer,
+} from '@seckill/contracts';
 import { Upstream } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -6,6 +11,9 @@ import { Compile } from 'typebox/compile';
 const acknowledgement = Compile(ControlAcknowledgement);
 /** Stock loads the sale within this call, and calls us back for it. An admin waits 5 s in all. */
 const CONTROL_MS = 4_000;
+const retakeAnswers = Compile(RetakeAnswers);
+/** One script for each order. What is not answered is asked again. */
+const RETAKE_MS = 2_000;
 const clockAnswer = Compile(Type.Object({ now: Type.Integer({ minimum: 0 }) }));
 /** A later answer tells nothing, because the measurement is uncertain by half of what it took. */
 const CLOCK_MS = 1_000;
@@ -31,6 +39,12 @@ export interface StockClient {
    * @throws UpstreamError when there is no answer, StockError when it is not the one expected.
    */
   readClock(): Promise<number>;
+  /**
+   * Takes the units of expired orders again (D53). A repeat takes nothing twice.
+   * @returns one answer for each, in order.
+   * @throws UpstreamError when there is no answer, StockError when it is not the one expected.
+   */
+  retake(reservationIds: string[]): Promise<RetakeAnswer[]>;
   close(): Promise<void>;
 }
 
@@ -55,6 +69,17 @@ export function createStockClient(options: { url: string; token: string; connect
       if (status !== 200 || !clockAnswer.Check(body))
         throw new StockError(status, 'the question for its clock');
       return body.now;
+    },
+    async retake(reservationIds) {
+      const { status, body } = await upstream.call({
+        method: 'POST',
+        path: '/internal/retakes',
+        body: { reservationIds },
+        timeoutMs: RETAKE_MS,
+      });
+      if (status !== 200 || !retakeAnswers.Check(body) || body.length !== reservationIds.length)
+        throw new StockError(status, 'retakes');
+      return body;
     },
     close: () => upstream.close(),
   };

@@ -29,6 +29,7 @@ import { createReadClocks } from './redis/clock.ts';
 import type { Connections } from './redis/connections.ts';
 import { createReserveMetrics } from './reserve/metrics.ts';
 import { Reservations } from './reserve/reservations.ts';
+import { Retakes } from './reserve/retakes.ts';
 
 export interface ApiDeps {
   connections: Connections;
@@ -100,8 +101,10 @@ export function createApi(deps: ApiDeps): Api {
     metrics: createReserveMetrics(registry),
     onInvariantBroken: deps.onInvariantBroken,
   });
+  const { outboxCountMax } = deps;
   return {
     reservations,
+    retakes: new Retakes({ connections, announcer, outboxCountMax, marks, logger }),
     controlStates: new ControlStates({ connections, opener, monitor, logger }),
     announcer,
     fullStates: new FullStates(connections),

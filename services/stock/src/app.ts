@@ -8,13 +8,16 @@ import { auditRoute } from './routes/audit.ts';
 import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { reservationRoutes } from './routes/reservations.ts';
+import { retakeRoutes } from './routes/retakes.ts';
 import { saleRoutes } from './routes/sales.ts';
 import type { Reservations } from './reserve/reservations.ts';
+import type { Retakes } from './reserve/retakes.ts';
 
 export interface AppDeps {
   /** Absent where the `http` role does not run: then only health is answered. */
   api?: {
     reservations: Reservations;
+    retakes: Retakes;
     controlStates: ControlStates;
     announcer: Announcer;
     fullStates: FullStates;
@@ -34,7 +37,8 @@ export function createApp(deps: AppDeps): Http {
   const { api, tokens, logger } = deps;
   const app = createHttp({ logger, isReady: deps.isReady });
   if (api === undefined) return app;
-  const { reservations, controlStates, announcer, fullStates, monitor, readClock, auditReader } = api;
+  const { reservations, retakes, controlStates, announcer, fullStates, monitor, readClock, auditReader } =
+    api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) deps.onInvariantBroken(error);
   });
@@ -42,6 +46,7 @@ export function createApp(deps: AppDeps): Http {
   const isOrder = requireCaller(tokens, ['order']);
   const isEither = requireCaller(tokens, ['gateway', 'order']);
   reservationRoutes(app, { reservations, onRequest: isGateway });
+  retakeRoutes(app, { retakes, onRequest: isOrder });
   holdRoutes(app, { reservations, onRequest: isEither });
   clockRoute(app, { readClock, onRequest: isOrder });
   auditRoute(app, { reader: auditReader, onRequest: isGateway });

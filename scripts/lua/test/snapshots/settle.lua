@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
-local random, keyHash, verdict = ARGV[1], ARGV[2], ARGV[3]
+local random, keyHash, verdict, retake = ARGV[1], ARGV[2], ARGV[3], ARGV[4] or ''
 local FIRST_LINE = 10
 local STATE_FIELDS = 5
 local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
@@ -21,6 +21,15 @@ end
 local function formatBuyer(buyer)
   return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
 end
+local function lastLineOf(facts, firstLine)
+  local words = #facts + 1 - firstLine
+  local lines = math.floor(words / 3)
+  local isExtra = words % 3 == 1 and string.sub(facts[#facts], 1, 1) == '{'
+  if lines < 1 or (words % 3 ~= 0 and not isExtra) then
+    return nil
+  end
+  return firstLine + 3 * (lines - 1)
+end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
@@ -40,20 +49,24 @@ for fact in string.gmatch(record .. '\n', '([^\n]*)\n') do
   facts[#facts + 1] = fact
 end
 local userId, reservedAt, holdMs, channelId = facts[1], tonumber(facts[5] or ''), tonumber(facts[6] or ''), facts[8]
-if not reservedAt or not holdMs or #facts < FIRST_LINE + 2 or (#facts + 1 - FIRST_LINE) % 3 ~= 0 then
+local lastLine = lastLineOf(facts, FIRST_LINE)
+if not reservedAt or not holdMs or not lastLine then
   return broken('record of a hold')
 end
 if facts[3] ~= random then
   return { 'absent' }
 end
-local reservedEpoch, reservedSequence = string.match(facts[4], '^(%d+)%-(%d+)$')
+local reservedEpoch, sign, reservedSequence = string.match(facts[4], '^(%d+)([-t])(%d+)$')
 if not reservedEpoch then
   return broken('record of a hold')
+end
+if retake ~= (sign == 't' and reservedEpoch .. '-' .. reservedSequence or '') then
+  return { 'absent' }
 end
 local target = isReturned and ':available' or ':paid'
 local quantity, unitsOf, skus = 0, {}, {}
 local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid' }
-for index = FIRST_LINE, #facts, 3 do
+for index = FIRST_LINE, lastLine, 3 do
   local sku, units = facts[index], tonumber(facts[index + 1])
   if not units then
     return broken('line of a hold')
@@ -104,7 +117,7 @@ end
 local endedAt = now()
 if isReturned then
   buyer.endedAt = math.max(buyer.endedAt, verdict == 'expired' and reservedAt + holdMs or endedAt)
-elseif verdict == 'refused' then
+elseif verdict == 'refused' and sign == '-' then
   buyer.holds = buyer.holds - 1
 end
 local isClosed = verdict == 'refused' and gate == 'open' and epoch == reservedEpoch

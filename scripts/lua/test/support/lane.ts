@@ -10,6 +10,7 @@ import {
 import {
   parseRecord,
   reservationIdOf,
+  retakeOf,
   toLoadArguments,
   toLoadOrder,
 } from '../../../../services/stock/src/redis/hold-record.ts';
@@ -220,9 +221,25 @@ export class TestLane {
     return this.redis.inspect(scriptKeys('inspect', this.lane), runId);
   }
 
-  settle(suffix: string, verdict: string): Promise<ScriptAnswer> {
+  /** @param retake names a hold that was taken again. */
+  settle(suffix: string, verdict: string, retake = ''): Promise<ScriptAnswer> {
     const { random, keyHash } = splitSuffix(suffix);
-    return this.redis.settle(scriptKeys('settle', this.lane), random, keyHash, verdict);
+    return this.redis.settle(scriptKeys('settle', this.lane), random, keyHash, verdict, retake);
+  }
+
+  retake(
+    suffix: string,
+    { runId = this.runId, outboxCountMax = 1_000_000 }: Pick<Request, 'runId' | 'outboxCountMax'> = {},
+  ): Promise<ScriptAnswer> {
+    const { random, keyHash } = splitSuffix(suffix);
+    return this.redis.retake(scriptKeys('retake', this.lane), runId, outboxCountMax, random, keyHash);
+  }
+
+  /** Takes the units of an expired hold again. @returns the name of the retake. */
+  async takeAgain(suffix: string): Promise<string> {
+    const [outcome, text] = await this.retake(suffix);
+    if (outcome !== 'retaken') throw new Error(String(outcome));
+    return retakeOf(parseRecord(String(text))) ?? '';
   }
 
   /** Reserves. @returns the end of its id. @throws when it is refused. */

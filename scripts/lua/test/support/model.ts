@@ -18,6 +18,12 @@ export interface ModelOrder {
   isLoaded: boolean;
   /** It ended unpaid, and not long ago. */
   isRecent: boolean;
+  /** It ended unpaid at some time since the last load. */
+  hasEnded: boolean;
+  /** The hold was taken again, under `entry`. */
+  isRetake: boolean;
+  /** As the order keeps it, whatever was taken again. */
+  firstEntry: string;
 }
 
 export interface ModelControl {
@@ -155,8 +161,11 @@ export class Model {
     return undefined;
   }
 
+  /** A refused order never was a hold, but one that was taken again had been one before. */
   holdsOf(user: string): number {
-    return this.orders.filter((order) => order.user === user && order.status !== 'refused').length;
+    return this.orders.filter(
+      (order) => order.user === user && (order.status !== 'refused' || order.isRetake),
+    ).length;
   }
 
   take(request: ModelRequest): unknown[] {
@@ -177,6 +186,9 @@ export class Model {
       status: 'pending',
       isLoaded: false,
       isRecent: false,
+      hasEnded: false,
+      isRetake: false,
+      firstEntry: entry,
     });
     this.outbox.push(entry);
     return ['reserved', random, 'pending'];
@@ -195,16 +207,46 @@ export class Model {
   }
 
   /** Whatever the gate, the state and the window: a hold ends once. */
-  settle(random: string, verdict: 'paid' | 'cancelled' | 'expired' | 'refused'): unknown[] {
+  settle(
+    random: string,
+    verdict: 'paid' | 'cancelled' | 'expired' | 'refused',
+    retake: string | undefined,
+  ): unknown[] {
     const order = this.orders.find((one) => one.random === random);
     if (order?.status !== 'pending') return ['absent'];
+    // A settlement ends the hold that it names, and no other of the same order.
+    if ((order.isRetake ? order.entry : undefined) !== retake) return ['absent'];
     order.status = verdict;
+    const isUnpaid = verdict === 'cancelled' || verdict === 'expired';
     // A hold that expires ended when its time was over, however late that is noted.
-    order.isRecent = verdict === 'cancelled' || (verdict === 'expired' && !order.isLoaded);
+    if (isUnpaid) order.isRecent ||= verdict === 'cancelled' || !order.isLoaded;
+    order.hasEnded ||= isUnpaid;
     // Redis sold what does not exist: nobody buys until the lane is rebuilt, unless it was since.
     if (verdict === 'refused' && order.entry.startsWith(`${this.epoch}-`) && this.gate === 'open')
       this.close(true);
     return ['settled'];
+  }
+
+  /** Late money: what expired lives again if units, limit and cap allow it, whatever the sale's state. */
+  retake(random: string, outboxCountMax: number): unknown[] {
+    if (this.gate !== 'open') return ['sale_unavailable'];
+    const order = this.orders.find((one) => one.random === random);
+    if (order?.status === 'pending') return [order.isRetake ? 'repeated' : 'unsettled'];
+    if (order?.status === 'paid') return ['paid'];
+    if (order?.status !== 'expired') return ['not_expired'];
+    const { limit = Infinity, caps } = this.control;
+    const quantity = order.lines.reduce((sum, line) => sum + line.quantity, 0);
+    if (order.lines.some((line) => this.available(line.sku) < line.quantity)) return ['sold_out'];
+    if (this.units(({ user }) => user === order.user) + quantity > limit) return ['limit_reached'];
+    const cap = (order.channel === '' ? undefined : caps[order.channel]) ?? Infinity;
+    if (this.units(({ channel }) => channel === order.channel) + quantity > cap) return ['channel_full'];
+    if (this.outbox.length >= outboxCountMax) return ['overloaded'];
+    this.sequence += 1;
+    order.status = 'pending';
+    order.isRetake = true;
+    order.entry = `${this.epoch}-${this.sequence}`;
+    this.outbox.push(order.entry);
+    return ['retaken', order.entry];
   }
 
   close(isForced: boolean): unknown[] {
@@ -226,23 +268,32 @@ export class Model {
   rebuild(end: (index: number) => ModelOrder['status']): boolean {
     if (this.outbox.length > 0) return false;
     this.orders = this.orders
-      .filter(({ status }) => status !== 'refused')
+      .filter(({ status, isRetake }) => status !== 'refused' || isRetake)
       .map((order, index) => ({
         ...order,
-        status: order.status === 'pending' ? end(index) : order.status,
+        status: this.#endOf(order, end(index)),
+        entry: order.firstEntry,
+        isRetake: false,
         isLoaded: true,
         isRecent: false,
-      }));
+      }))
+      .map((order) => ({ ...order, hasEnded: order.status === 'cancelled' || order.status === 'expired' }));
     this.epoch += 1;
     this.sequence = 0;
     return true;
+  }
+
+  /** What order knows: an order whose units were taken again is paid, or it has expired as before. */
+  #endOf({ status, isRetake }: ModelOrder, end: ModelOrder['status']): ModelOrder['status'] {
+    if (status === 'refused') return 'expired';
+    if (status !== 'pending') return status;
+    return isRetake && end !== 'paid' ? 'expired' : end;
   }
 
   /** Everything that Redis must hold, in the shape of `readState` of model.test.ts. */
   view() {
     const { control, orders } = this;
     const users = [...new Set(orders.map(({ user }) => user))].filter((user) => this.holdsOf(user) > 0);
-    const unpaid = new Set(['cancelled', 'expired']);
     return {
       gate: this.gate,
       epoch: this.epoch,
@@ -271,7 +322,7 @@ export class Model {
             units: this.units(({ user }) => user === name),
             paid: this.units(({ user }) => user === name, undefined, 'paid'),
             holds: this.holdsOf(name),
-            hasEnded: orders.some(({ user, status }) => user === name && unpaid.has(status)),
+            hasEnded: orders.some(({ user, hasEnded }) => user === name && hasEnded),
           },
         ]),
       ),
@@ -292,11 +343,16 @@ export class Model {
   }
 }
 
+function livesOf(status: ModelOrder['status'], isRetake: boolean): number {
+  if (status !== 'pending') return 0;
+  return isRetake ? 2 : 1;
+}
+
 function viewRecords(orders: ModelOrder[]) {
   return Object.fromEntries(
-    orders.map(({ user, key, random, entry, holdMs, channel, ref, lines, status }) => [
+    orders.map(({ user, key, random, entry, holdMs, channel, ref, lines, status, isRetake }) => [
       keyHashOf(user, key),
-      { user, key, random, entry, holdMs, channel, ref, lines, status },
+      { user, key, random, entry, holdMs, channel, ref, lines, status, lives: livesOf(status, isRetake) },
     ]),
   );
 }

@@ -49,9 +49,13 @@ export class SaleReading {
     return { etag, head, tail: `,"channels":${JSON.stringify(channels)}${clockTail(now)}` };
   }
 
-  /** What operators read: every channel, with partner and cap, or the one that is asked for. */
+  /**
+   * What operators read: what becomes of late money, and every channel, with partner and cap, or the one that
+   * is asked for.
+   */
   operatorAnswer(channelId?: string): SaleAnswer {
-    const view = { ...viewSale(this.record, this.state), channels: this.#channels(channelId) };
+    const { lateMoney = 'refund' } = this.record.definition;
+    const view = { ...viewSale(this.record, this.state), lateMoney, channels: this.#channels(channelId) };
     const head = new TextHead(openText(view));
     return { etag: `W/"${head.tag}"`, head, tail: clockTail(this.state.now) };
   }

@@ -108,7 +108,10 @@ async function readLanes(
      FROM generate_series(0, $2::integer - 1) AS lane
      LEFT JOIN (
        SELECT lane, epoch, max(sequence) AS highest, count(DISTINCT sequence) AS stored
-       FROM orders WHERE sale_id = $1 GROUP BY lane, epoch) AS made ON made.lane = lane.lane
+       FROM (
+         SELECT lane, epoch, sequence FROM orders WHERE sale_id = $1
+         UNION ALL SELECT lane, epoch, sequence FROM retakes WHERE sale_id = $1) AS taken
+       GROUP BY lane, epoch) AS made ON made.lane = lane.lane
      GROUP BY lane.lane ORDER BY lane.lane`,
     [saleId, sale.lanes, sale.epoch],
   );

@@ -126,8 +126,10 @@ async function main(values: Given, words: string[]): Promise<undefined> {
   const work = readWork(values, words);
   const logger = createLogger('notices', 'silent');
   const pool = createPool(findEngines(values.name).databaseUrl(), logger, { max: 2 });
-  // The relay of a running service finds by itself what a replay leaves in the outbox.
-  const deps = { pool, wake: () => undefined, logger, metrics: createSharedMetrics(createRegistry()) };
+  // A running service finds by itself what a replay leaves in the outbox, and late money.
+  const wake = () => undefined;
+  const metrics = createSharedMetrics(createRegistry());
+  const deps = { pool, wake, wakeLateMoney: wake, logger, metrics };
   try {
     await work(new Notices({ ...deps, payments: new Payments(deps) }));
   } catch (error) {

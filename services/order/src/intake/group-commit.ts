@@ -15,6 +15,7 @@ const NOTHING: Stored = {
   refused: [],
   applied: [],
   settledAgain: 0,
+  retakes: { paid: 0, returned: 0, refused: [] },
   distrusted: [],
 };
 

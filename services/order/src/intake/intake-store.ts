@@ -1,6 +1,7 @@
 import { invariant, InvariantError, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { insertOrders, storeClashes, type RefusedOrder } from '../ledger/order-rows.ts';
 import type { Reserved } from '../ledger/reservation-message.ts';
+import { endRetakes, settleRetakesAgain, storeRetakes } from '../late-money/retake-store.ts';
 import { sell, UnjudgedSalesError } from '../ledger/selling.ts';
 import { settleAgain } from '../ledger/settlement.ts';
 import { payNewOrders, shareEarlyNoticeLock } from '../payments/payment-store.ts';
@@ -24,6 +25,8 @@ export interface Stored {
   applied: Applied[];
   /** Ended orders whose settlement goes out again. */
   settledAgain: number;
+  /** Orders that had expired and are paid by late money, and retakes whose units go back or do not exist. */
+  retakes: { paid: number; returned: number; refused: RefusedOrder[] };
   /** Epochs that are distrusted from now on. */
   distrusted: DistrustedEpoch[];
 }
@@ -102,15 +105,26 @@ async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<
   await shareEarlyNoticeLock(client);
   await assertStored(client, chunks);
   const reserved = chunks.flatMap((chunk) => chunk.reserved);
-  const unique = [...new Map(reserved.map((one) => [one.reservationId, one])).values()];
+  const unique = uniqueBy(
+    reserved.filter(({ isRetake }) => isRetake !== true),
+    ({ reservationId }) => reservationId,
+  );
+  const retakes = uniqueBy(
+    reserved.filter(({ isRetake }) => isRetake === true),
+    ({ reservationId, epoch, sequence }) => `${reservationId} ${epoch}-${sequence}`,
+  );
   const insertedIds = await insertOrders(client, unique);
   const inserted = unique.filter(({ reservationId }) => insertedIds.has(reservationId));
   const rest = unique.filter(({ reservationId }) => !insertedIds.has(reservationId));
   const clashes = await storeClashes(client, rest);
-  const sold = await sell(client, inserted, wholeSales);
+  const found = await storeRetakes(client, retakes);
+  const sold = await sell(client, { inserted, retakes: found.payable }, wholeSales);
   const refused = [...clashes, ...sold.refused];
   await settleRefused(client, unique, refused);
-  const settledAgain = await settleRepublished(client, rest, clashes);
+  const ended = await endRetakes(client, found, sold.retakes);
+  const repeated = found.known.filter(({ isRepublished }) => isRepublished);
+  const settledAgain =
+    (await settleRepublished(client, rest, clashes)) + (await settleRetakesAgain(client, repeated));
   // Expiry sees the orders only after this transaction. A payment that was here first wins therefore.
   const newIds = new Set([...insertedIds, ...clashes.map(({ id }) => id)]);
   const newOrders = unique.filter(({ reservationId }) => newIds.has(reservationId));
@@ -118,15 +132,23 @@ async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<
     client,
     newOrders.map(({ reservationId, amount }) => ({ id: reservationId, amount })),
   );
-  const contradicted = await findContradictedEpochs(client, unique, refused);
+  const contradicted = await findContradictedEpochs(client, [
+    ...selectRefused(unique, refused).map(({ saleId }) => ({ saleId })),
+    ...ended.refused,
+  ]);
   const distrusted = await distrustEpochs(client, [...sold.late, ...contradicted]);
   await writeOffsets(client, chunks);
   return {
     stored: inserted.length - sold.refused.length,
-    duplicates: reserved.length - inserted.length - clashes.length,
+    duplicates: reserved.length - inserted.length - clashes.length - retakes.length + found.known.length,
     refused,
-    applied,
+    applied: [...applied, ...ended.applied],
     settledAgain,
+    retakes: {
+      paid: ended.paidIds.length,
+      returned: ended.returned.length,
+      refused: toRefusals(ended.refused, found.forked),
+    },
     distrusted,
   };
 }
@@ -167,15 +189,31 @@ async function settleRepublished(
  */
 async function findContradictedEpochs(
   client: PoolClient,
-  orders: Reserved[],
-  refused: RefusedOrder[],
+  refused: { saleId: string; epoch?: number }[],
 ): Promise<DistrustedEpoch[]> {
   if (refused.length === 0) return [];
   const { rows } = await client.query<{ id: string; epoch: string }>(
     'SELECT id, epoch FROM sales WHERE id = ANY ($1::text[])',
-    [selectRefused(orders, refused).map(({ saleId }) => saleId)],
+    [refused.map(({ saleId }) => saleId)],
   );
-  return rows.map(({ id, epoch }) => ({ saleId: id, epoch: Number(epoch), reason: 'refused' }));
+  // A forked retake is not stored. When its message comes again, a later epoch has nothing to do with it.
+  return rows
+    .filter(({ id, epoch }) =>
+      refused.some((one) => one.saleId === id && (one.epoch ?? Number(epoch)) === Number(epoch)),
+    )
+    .map(({ id, epoch }) => ({ saleId: id, epoch: Number(epoch), reason: 'refused' }));
+}
+
+function uniqueBy(reserved: Reserved[], key: (one: Reserved) => string): Reserved[] {
+  return [...new Map(reserved.map((one) => [key(one), one])).values()];
+}
+
+/** The order of a refused retake has expired, as before. What is counted is that Redis contradicts us. */
+function toRefusals(refused: Reserved[], forked: Reserved[]): RefusedOrder[] {
+  return refused.map((one) => ({
+    id: one.reservationId,
+    refusal: forked.includes(one) ? 'sequence_fork' : 'ledger',
+  }));
 }
 
 function selectRefused(orders: Reserved[], refused: RefusedOrder[]): Reserved[] {

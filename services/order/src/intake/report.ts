@@ -5,7 +5,7 @@ import type { Stored } from './intake-store.ts';
 
 /** Counts and logs what a transaction did, and wakes the relay when it wrote settlements. */
 export function reportStored(
-  { stored, duplicates, refused, applied, settledAgain, distrusted }: Stored,
+  { stored, duplicates, refused, applied, settledAgain, retakes, distrusted }: Stored,
   deps: Pick<IntakeDeps, 'logger' | 'metrics' | 'wake'>,
 ): void {
   const { logger, metrics, wake } = deps;
@@ -16,7 +16,13 @@ export function reportStored(
   metrics.settlementsRepeated.inc(settledAgain);
   report(applied, deps);
   reportDistrusted(distrusted, deps);
-  if (refused.length > 0 || settledAgain > 0) wake();
+  metrics.lateMoney.inc({ result: 'paid' }, retakes.paid);
+  metrics.lateMoney.inc({ result: 'refunded' }, retakes.refused.length);
+  if (refused.length + retakes.refused.length + retakes.returned + settledAgain > 0) wake();
+  for (const { id, refusal } of retakes.refused) {
+    metrics.intakeAlarms.inc({ reason: refusal });
+    logger.error({ orderId: id, refusal }, 'intake: retake refused, Redis promised what it did not have');
+  }
   for (const { id, refusal } of refused) {
     metrics.intakeAlarms.inc({ reason: refusal });
     logger.error({ orderId: id, refusal }, 'intake: order refused, Redis promised what it did not have');

@@ -15,7 +15,7 @@ export interface RefusedOrder {
 
 /**
  * Inserts orders in the order of their ids, as every transaction takes orders (docs/recovery.md,
- * "Intake").
+ * "Intake"). An order whose sequence a retake has is a fork, and is left to `storeClashes`.
  * @returns the ids that were not known before. Only these may count (D3).
  */
 export async function insertOrders(
@@ -36,6 +36,9 @@ export async function insertOrders(
        $17::text[])
        AS message (id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines, amount,
          currency, channel_id, ref, reserved_ms, expires_ms, metadata)
+     WHERE $16 IS NOT NULL OR NOT EXISTS (
+       SELECT FROM retakes WHERE retakes.sale_id = message.sale_id AND retakes.lane = message.lane
+         AND retakes.epoch = message.epoch AND retakes.sequence = message.sequence)
      ORDER BY id COLLATE "C"
      ON CONFLICT DO NOTHING
      RETURNING id`,
@@ -75,7 +78,9 @@ export async function storeClashes(client: PoolClient, rest: Reserved[]): Promis
        EXISTS (SELECT FROM orders WHERE orders.id = message.id) AS is_known,
        EXISTS (SELECT FROM orders WHERE orders.sale_id = message.sale_id AND orders.lane = message.lane
          AND orders.epoch = message.epoch AND orders.sequence = message.sequence
-         AND orders.status <> 'refused') AS is_fork,
+         AND orders.status <> 'refused')
+       OR EXISTS (SELECT FROM retakes WHERE retakes.sale_id = message.sale_id AND retakes.lane = message.lane
+         AND retakes.epoch = message.epoch AND retakes.sequence = message.sequence) AS is_fork,
        EXISTS (SELECT FROM orders WHERE orders.sale_id = message.sale_id AND orders.user_id = message.user_id
          AND orders.idempotency_key = message.idempotency_key AND orders.status <> 'refused') AS is_clash
      FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])

@@ -33,28 +33,64 @@ export interface Sold {
   refused: RefusedOrder[];
   /** The epochs whose snapshot lacks an order of these, which came late from an older epoch. */
   late: DistrustedEpoch[];
+  /** By reservation id, what became of the retakes that were to be sold. */
+  retakes: Map<string, RetakeSale>;
 }
 
 /**
- * Moves the ledger by what was really inserted (INV-1, D4).
+ * `sold`: the ledger has the units. `refused`: Redis promised what the ledger does not have. `outdated`: the
+ * retake was made before the newest snapshot, which has the order as expired, or Redis does not know all of
+ * the buyer's orders; it may be asked for again.
+ */
+export type RetakeSale = 'sold' | 'refused' | 'outdated';
+
+/**
+ * Moves the ledger by what was really inserted, and by what was taken again for late money (INV-1, D4).
+ * @param retakes at most one for each order, which the caller has locked and found expired.
  * @param wholeSales sales whose ledger is to be locked whole.
  * @throws UnjudgedSalesError when the ledger of another sale must be locked whole; DataError as `admit`.
  */
 export async function sell(
   client: PoolClient,
-  inserted: Reserved[],
+  { inserted, retakes }: { inserted: Reserved[]; retakes: Reserved[] },
   wholeSales: ReadonlySet<string>,
 ): Promise<Sold> {
-  if (inserted.length === 0) return { refused: [], late: [] };
-  const rows = await lockLedger(client, await findKeys(client, inserted, wholeSales));
+  if (inserted.length + retakes.length === 0) return { refused: [], late: [], retakes: new Map() };
+  const rows = await lockLedger(client, await findKeys(client, [...inserted, ...retakes], wholeSales));
   const late = findLateEpochs(inserted, rows);
   const unjudged = findUnjudged(inserted, rows, late);
   assertWhole(unjudged, wholeSales);
   await markIncompleteEpochs(client, late);
-  const { moves, refused } = admit(inserted, rows, await readAllowances(client, unjudged));
+  const current = findCurrent(retakes, rows, late);
+  const allowances = await readAllowances(client, unjudged);
+  const { moves, refused: all } = admit([...inserted, ...current], rows, allowances);
+  const judged = judgeRetakes(retakes, current, all);
+  const refused = all.filter(({ id }) => !judged.has(id));
   await refuseOrders(client, refused);
   await moveLedger(client, moves);
-  return { refused, late };
+  return { refused, late, retakes: judged };
+}
+
+/**
+ * A retake counts only under the newest epoch, and while that epoch knows every order: so a snapshot has an
+ * order either as expired, or as paid, and Redis has judged the limits (INV-6).
+ */
+function findCurrent(retakes: Reserved[], rows: LedgerRow[], late: DistrustedEpoch[]): Reserved[] {
+  const epochs = new Map(rows.map(({ saleId, epoch }) => [saleId, epoch]));
+  const incomplete = rows.filter(({ isEpochIncomplete }) => isEpochIncomplete);
+  const saleIds = new Set([...incomplete, ...late].map(({ saleId }) => saleId));
+  return retakes.filter(({ saleId, epoch }) => epochs.get(saleId) === epoch && !saleIds.has(saleId));
+}
+
+function judgeRetakes(retakes: Reserved[], current: Reserved[], refused: RefusedOrder[]): Sold['retakes'] {
+  const isCurrent = new Set(current.map(({ reservationId }) => reservationId));
+  const isRefused = new Set(refused.map(({ id }) => id));
+  return new Map(
+    retakes.map(({ reservationId: id }) => {
+      if (!isCurrent.has(id)) return [id, 'outdated'];
+      return [id, isRefused.has(id) ? 'refused' : 'sold'];
+    }),
+  );
 }
 
 /** Names the rows that these orders move. Of the whole sales it names all rows. */

@@ -42,6 +42,24 @@ export async function endOrders(
   return finish(client, rows, verdict);
 }
 
+/**
+ * Pays orders that had expired, and whose units were taken again. The caller holds their rows, has moved the
+ * ledger and settles the holds.
+ */
+export async function payExpired(client: PoolClient, orderIds: string[]): Promise<void> {
+  if (orderIds.length === 0) return;
+  const codes = await claimPickupCodes(client, orderIds);
+  const { rowCount } = await client.query(
+    `UPDATE orders SET status = 'paid', pickup_code = paying.pickup_code, paid_at = clock_timestamp(),
+       ended_at = NULL
+     FROM unnest($1::text[], $2::text[]) AS paying (id, pickup_code)
+     WHERE orders.id = paying.id AND orders.status = 'expired'`,
+    [orderIds, orderIds.map((id) => codes.get(id) ?? null)],
+  );
+  invariant(rowCount === orderIds.length, 'an expired order changed under its lock');
+  await keepEvents(client, 'order.paid', orderIds);
+}
+
 export interface Expired {
   ended: number;
   /**

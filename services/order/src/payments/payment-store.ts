@@ -80,7 +80,7 @@ interface PaymentRow {
 }
 
 interface StoredRow extends PaymentRow {
-  result: 'paid' | 'refund_due' | 'recorded';
+  result: 'paid' | 'refund_due' | 'recorded' | 'retaking';
   refund_reason: RefundReason | null;
 }
 
@@ -114,13 +114,14 @@ async function storeNotices(client: PoolClient, notices: Notice[]): Promise<Appl
 /** As an earlier notice left it. */
 function toApplication({ result, refund_reason: reason }: StoredRow): Application {
   if (reason !== null) return { result: 'refund_due', isNew: false, reason };
-  return result === 'paid' ? { result, isNew: false } : { result: 'recorded' };
+  return result === 'paid' || result === 'retaking' ? { result, isNew: false } : { result: 'recorded' };
 }
 
 interface UnappliedRow extends PaymentRow {
   order_status: OrderStatus;
   order_amount: string;
   order_currency: string;
+  may_retake: boolean;
 }
 
 /**
@@ -131,8 +132,9 @@ export async function applyEarlyNotices(client: PoolClient, orderIds: string[]):
   if (orderIds.length === 0) return [];
   const { rows } = await client.query<UnappliedRow>(
     `SELECT payment_id, order_id, payments.amount, payments.currency, orders.status AS order_status,
-       orders.amount AS order_amount, orders.currency AS order_currency
-     FROM payments JOIN orders ON orders.id = payments.order_id
+       orders.amount AS order_amount, orders.currency AS order_currency,
+       COALESCE(sales.definition ->> 'lateMoney' = 'retake', false) AND sales.retired_at IS NULL AS may_retake
+     FROM payments JOIN orders ON orders.id = payments.order_id JOIN sales ON sales.id = orders.sale_id
      WHERE payments.result = 'recorded' AND payments.order_id = ANY ($1::text[])
      ORDER BY received_at, payment_id, order_id, payments.amount, payments.currency
      FOR UPDATE OF payments`,
@@ -142,7 +144,12 @@ export async function applyEarlyNotices(client: PoolClient, orderIds: string[]):
   const applied = applyPayments(
     rows.map((row) => ({
       ...toPayment(row),
-      order: { status: row.order_status, amount: Number(row.order_amount), currency: row.order_currency },
+      order: {
+        status: row.order_status,
+        amount: Number(row.order_amount),
+        currency: row.order_currency,
+        mayRetake: row.may_retake,
+      },
     })),
   );
   const paid = applied.filter(({ application }) => application.result === 'paid');
@@ -190,6 +197,39 @@ export async function payNewOrders(
     rows.map(({ id }) => id),
   );
   return [...applied, ...confirmed];
+}
+
+/**
+ * Decides about the late money of orders whose rows the caller holds. The oldest payment of an order that is
+ * paid pays it, and the rest is due for refund.
+ * @param paidIds orders that are paid by it; of all others no payment buys anything.
+ */
+export async function applyLateMoney(
+  client: PoolClient,
+  orderIds: string[],
+  paidIds: ReadonlySet<string>,
+): Promise<Applied[]> {
+  if (orderIds.length === 0) return [];
+  const { rows } = await client.query<PaymentRow>(
+    `SELECT payment_id, order_id, amount, currency FROM payments
+     WHERE result = 'retaking' AND order_id = ANY ($1::text[])
+     ORDER BY received_at, payment_id, order_id FOR UPDATE`,
+    [orderIds],
+  );
+  const paid = new Set<string>();
+  const applied = rows.map((row): Applied => {
+    const payment = toPayment(row);
+    const { orderId } = payment;
+    if (!paidIds.has(orderId) || paid.has(orderId)) {
+      const reason = paid.has(orderId) ? 'second_payment' : 'order_ended';
+      return { ...payment, application: { result: 'refund_due', isNew: true, reason } };
+    }
+    paid.add(orderId);
+    return { ...payment, application: { result: 'paid', isNew: true } };
+  });
+  invariant(paid.size === paidIds.size, 'late money vanished under the lock of its order');
+  await updatePayments(client, applied);
+  return applied;
 }
 
 async function updatePayments(client: PoolClient, applied: Applied[]): Promise<void> {

@@ -20,6 +20,8 @@ export interface Notice extends Payment {
 export type Application =
   | { result: 'recorded' }
   | { result: 'paid'; isNew: boolean }
+  /** The order has expired, and Redis is asked for its units once more (D53). */
+  | { result: 'retaking'; isNew: boolean }
   | { result: 'refund_due'; isNew: boolean; reason: RefundReason };
 
 export interface Applied extends Payment {
@@ -31,7 +33,13 @@ export const identify = ({ paymentId, orderId, amount, currency }: Payment) =>
 
 /** A payment and the order it names. */
 export interface Claim extends Payment {
-  order: { status: OrderStatus; amount: number; currency: string };
+  order: {
+    status: OrderStatus;
+    amount: number;
+    currency: string;
+    /** Late money of this order's sale may take the units again. */
+    mayRetake: boolean;
+  };
 }
 
 /**
@@ -47,7 +55,9 @@ export function applyPayments(claims: Claim[]): Applied[] {
     let reason: RefundReason | undefined;
     if (payment.amount !== order.amount || payment.currency !== order.currency) reason = 'wrong_amount';
     else if (status === 'paid') reason = 'second_payment';
-    else if (status !== 'pending') reason = 'order_ended';
+    else if (status === 'expired' && order.mayRetake) {
+      return { ...payment, application: { result: 'retaking', isNew: true } };
+    } else if (status !== 'pending') reason = 'order_ended';
     if (reason !== undefined) {
       return { ...payment, application: { result: 'refund_due', isNew: true, reason } };
     }

@@ -9,6 +9,8 @@ export interface PaymentsDeps {
   pool: Pool;
   /** Tells the relay that there is something to publish. */
   wake: () => void;
+  /** Tells that money came late, and may take the units of its order again. */
+  wakeLateMoney: () => void;
   logger: Logger;
   metrics: SharedMetrics;
 }
@@ -38,8 +40,8 @@ export class Payments {
     const notice: Notice = { orderId, paymentId, ...data.amount, providerTimestamp: timestamp };
     const application = await this.#apply(notice);
     report([{ ...notice, application }], this.#deps);
-    const isRepeat = application.result === 'paid' && !application.isNew;
-    const result = isRepeat ? 'already_paid' : application.result;
+    if (application.result === 'retaking') this.#deps.wakeLateMoney();
+    const result = toResult(application);
     this.#deps.metrics.payments.inc({ result });
     return result;
   }
@@ -57,6 +59,12 @@ export class Payments {
   }
 }
 
+/** For the provider the money is recorded until it is known what it buys. */
+function toResult(application: Application): PaymentResult {
+  if (application.result === 'retaking') return 'recorded';
+  return application.result === 'paid' && !application.isNew ? 'already_paid' : application.result;
+}
+
 /**
  * Counts what was decided just now, and wakes the relay. Money that buys nothing is for a person to give
  * back. It is never dropped, and never silent (D7).
@@ -66,7 +74,8 @@ export function report(
   { wake, logger, metrics }: Pick<PaymentsDeps, 'wake' | 'logger' | 'metrics'>,
 ): void {
   for (const { orderId, paymentId, application } of applied) {
-    if (application.result === 'recorded' || !application.isNew) continue;
+    if (application.result === 'recorded' || application.result === 'retaking') continue;
+    if (!application.isNew) continue;
     if (application.result === 'paid') {
       metrics.ordersEnded.inc({ verdict: 'paid' });
       wake();

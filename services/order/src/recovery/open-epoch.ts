@@ -55,8 +55,8 @@ async function isDistrusted(client: PoolClient, saleId: string, epoch: number): 
 }
 
 /**
- * Reads the last reservation stored for a lane. A refused one counts too: Redis made it all the same. 0:
- * none.
+ * Reads the last reservation or retake stored for a lane. A refused one counts too: Redis made it all the
+ * same. 0: none.
  */
 async function readHighest(
   client: PoolClient,
@@ -68,6 +68,9 @@ async function readHighest(
       ORDER BY epoch DESC, sequence DESC LIMIT 1)
      UNION ALL
      (SELECT epoch, sequence FROM orders WHERE sale_id = $1 AND lane = $2 AND status = 'refused'
+      ORDER BY epoch DESC, sequence DESC LIMIT 1)
+     UNION ALL
+     (SELECT epoch, sequence FROM retakes WHERE sale_id = $1 AND lane = $2
       ORDER BY epoch DESC, sequence DESC LIMIT 1)
      ORDER BY epoch DESC, sequence DESC LIMIT 1`,
     [saleId, lane],

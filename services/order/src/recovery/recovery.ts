@@ -13,6 +13,7 @@ import {
   type VerdictsRequest,
 } from '@seckill/contracts';
 import { Problem, type Clock, type Pool } from '@seckill/runtime';
+import { keyOf, readRetakes } from '../late-money/retake-store.ts';
 import { openEpoch } from './open-epoch.ts';
 import { refuse } from '../sales/sale-definition.ts';
 import type { SaleStore } from '../sales/sale-store.ts';
@@ -73,8 +74,12 @@ export class Recovery {
    * @throws Problem `sale_not_found`, `invalid_request` when an id belongs to another sale,
    * `sale_unavailable` as above.
    */
-  async readVerdicts(saleId: string, { reservationIds, ends }: VerdictsRequest): Promise<Verdicts> {
-    if (reservationIds.some((id) => parseReservationId(id)?.saleId !== saleId)) {
+  async readVerdicts(
+    saleId: string,
+    { reservationIds, retakes = [], ends }: VerdictsRequest,
+  ): Promise<Verdicts> {
+    const asked = [...reservationIds, ...retakes.map(({ reservationId }) => reservationId)];
+    if (asked.some((id) => parseReservationId(id)?.saleId !== saleId)) {
       refuse('not_of_sale', 'reservationIds');
     }
     if ((await this.#deps.store.read(saleId)) === undefined) throw toProblem('sale_not_found');
@@ -84,11 +89,23 @@ export class Recovery {
       status: 'pending' | Verdicts['ended'][number]['verdict'];
     }>('SELECT id, status FROM orders WHERE id = ANY ($1::text[])', [reservationIds]);
     const known = new Set(rows.map(({ id }) => id));
+    const ofRetakes = await readRetakes(this.#deps.pool, retakes);
+    const verdictOf = ({ reservationId, retake }: (typeof retakes)[number]) =>
+      ofRetakes.get(keyOf(reservationId, retake));
     return {
-      ended: rows.flatMap(({ id, status }) =>
-        status === 'pending' ? [] : [{ reservationId: id, verdict: status }],
-      ),
-      unknown: reservationIds.filter((id) => !known.has(id)),
+      ended: [
+        ...rows.flatMap(({ id, status }) =>
+          status === 'pending' ? [] : [{ reservationId: id, verdict: status }],
+        ),
+        ...retakes.flatMap((one) => {
+          const verdict = verdictOf(one);
+          return verdict === undefined ? [] : [{ ...one, verdict }];
+        }),
+      ],
+      unknown: [
+        ...reservationIds.filter((id) => !known.has(id)),
+        ...retakes.filter((one) => verdictOf(one) === undefined).map(({ reservationId }) => reservationId),
+      ],
     };
   }
 

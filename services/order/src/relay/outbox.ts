@@ -9,6 +9,8 @@ export interface Ended {
   saleId: string;
   lane: number;
   lines: ReservationSettled['lines'];
+  /** `<epoch>-<sequence>` of a hold that was taken again; absent: the first hold of the order. */
+  retake?: string;
 }
 
 const HEADERS_OF_SETTLED = JSON.stringify({
@@ -22,8 +24,8 @@ const HEADERS_OF_SETTLED = JSON.stringify({
  */
 export async function writeSettlements(client: PoolClient, ended: Ended[], verdict: Verdict): Promise<void> {
   if (ended.length === 0) return;
-  const values = ended.map(({ id, saleId, lane, lines }) => {
-    const settled: ReservationSettled = { reservationId: id, saleId, lane, lines, verdict };
+  const values = ended.map(({ id, ...facts }) => {
+    const settled: ReservationSettled = { reservationId: id, ...facts, verdict };
     return JSON.stringify(settled);
   });
   await client.query(

@@ -91,6 +91,7 @@ export function defineSale(id: string, input: SaleInput, now: number): SaleDefin
     ...(input.limitPerBuyer === undefined ? {} : { limitPerBuyer: input.limitPerBuyer }),
     ...(input.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: input.holdsPerBuyerMax }),
     ...(input.rejoinSeconds === undefined ? {} : { rejoinSeconds: input.rejoinSeconds }),
+    ...(input.lateMoney === undefined ? {} : { lateMoney: input.lateMoney }),
     items: input.items,
     channels: input.channels ?? [],
   };

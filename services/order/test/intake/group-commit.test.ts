@@ -128,7 +128,15 @@ await test('when Postgres is away all hear of it, and can come again', async (t)
       storeChunks: async (chunks) => {
         if (isAway) throw new Error('Connection terminated unexpectedly');
         const stored = chunks.reduce((sum, { reserved }) => sum + reserved.length, 0);
-        return { stored, duplicates: 0, refused: [], applied: [], settledAgain: 0, distrusted: [] };
+        return {
+          stored,
+          duplicates: 0,
+          refused: [],
+          applied: [],
+          settledAgain: 0,
+          retakes: { paid: 0, returned: 0, refused: [] },
+          distrusted: [],
+        };
       },
     },
     100,

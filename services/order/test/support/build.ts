@@ -64,12 +64,15 @@ export function buildIntake(
 /** Whatever ends an order on behalf of a person, on a real Postgres. */
 export function buildEnds(pool: Pool) {
   const metrics = createTestMetrics();
-  const seen = { wakes: 0 };
+  const seen = { wakes: 0, lateMoneyWakes: 0 };
   const wake = () => {
     seen.wakes += 1;
   };
   const deps = { pool, wake, logger: silent, metrics };
-  const payments = new Payments(deps);
+  const wakeLateMoney = () => {
+    seen.lateMoneyWakes += 1;
+  };
+  const payments = new Payments({ ...deps, wakeLateMoney });
   const notices = new Notices({ ...deps, payments });
   return { orders: new Orders(deps), payments, notices, metrics, seen };
 }

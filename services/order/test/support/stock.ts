@@ -3,7 +3,7 @@
 // decide when it answers, late, wrongly, or not at all. Both together are tested in test/.
 import { createServer } from 'node:http';
 import { once } from 'node:events';
-import type { ControlState, Snapshot } from '@seckill/contracts';
+import type { ControlState, RetakeAnswer, RetakeRequest, Snapshot } from '@seckill/contracts';
 import { Upstream } from '@seckill/runtime';
 import type { Test } from 'tap';
 
@@ -28,6 +28,8 @@ export interface Stock {
   clockAheadMs: number;
   /** How often it was asked for its clock. */
   clockReads: number;
+  /** What it says of expired orders whose money came; of others that it cannot be said yet. */
+  retakes: Map<string, RetakeAnswer>;
   /**
    * Order's address, to be called back for the load of a sale that is new or distrusted, as by the real
    * stock; undefined: load without.
@@ -49,6 +51,7 @@ export async function createStock(t: Test): Promise<Stock> {
     delayMs: 0,
     clockAheadMs: 0,
     clockReads: 0,
+    retakes: new Map(),
     orderUrl: undefined,
     async up() {
       server = createServer((request, response) => {
@@ -59,6 +62,12 @@ export async function createStock(t: Test): Promise<Stock> {
           if (isOrder && request.method === 'GET' && request.url === '/internal/clock') {
             stock.clockReads += 1;
             return void response.end(JSON.stringify({ now: Date.now() + stock.clockAheadMs }));
+          }
+          if (isOrder && request.method === 'POST' && request.url === '/internal/retakes') {
+            const { reservationIds } = JSON.parse(Buffer.concat(chunks).toString()) as RetakeRequest;
+            const later: RetakeAnswer = { result: 'later', reason: 'unsettled' };
+            const answers = reservationIds.map((id) => stock.retakes.get(id) ?? later);
+            return void response.end(JSON.stringify(answers));
           }
           const isControl = request.method === 'PUT' && request.url?.startsWith('/internal/sales/') === true;
           if (!isOrder || !isControl) return void response.writeHead(isOrder ? 404 : 403).end();

@@ -95,18 +95,23 @@ export class Announcer {
   /** Looks at each answer, and at the record of a new reservation. */
   observe(lane: Lane, answer: ReserveAnswer, record?: HoldRecord): void {
     if (record !== undefined) {
-      const { epoch, sequence, userId, idempotencyKey, lines } = record;
-      const pending = this.#pendingOf(lane);
-      const { reserved } = pending;
-      if (reserved.length < RESERVATIONS_KEPT_MAX) reserved.push({ epoch, sequence, userId, idempotencyKey });
-      // Units that came back are being bought: who was told "sold out" a moment ago may have them too.
-      const isUrgent = lines.some(({ sku }) => availableOf(pending, sku) === 0);
-      this.#schedule(pending, isUrgent ? PAUSE_MS : CALM_PAUSE_MS);
+      this.observeTaken(lane, record);
     } else if (REMEMBERED_OUTCOMES.has(answer.outcome)) {
       const pending = this.#pendingOf(lane);
       const isUrgent = answer.outcome === 'sold_out' && availableOf(pending, answer.sku) !== answer.available;
       this.#schedule(pending, isUrgent ? PAUSE_MS : CALM_PAUSE_MS);
     }
+  }
+
+  /** Every sequence of a lane is announced, or gateways would take it for a gap. */
+  observeTaken(lane: Lane, record: HoldRecord): void {
+    const { epoch, sequence, userId, idempotencyKey, lines } = record;
+    const pending = this.#pendingOf(lane);
+    const { reserved } = pending;
+    if (reserved.length < RESERVATIONS_KEPT_MAX) reserved.push({ epoch, sequence, userId, idempotencyKey });
+    // Units that came back are being bought: who was told "sold out" a moment ago may have them too.
+    const isUrgent = lines.some(({ sku }) => availableOf(pending, sku) === 0);
+    this.#schedule(pending, isUrgent ? PAUSE_MS : CALM_PAUSE_MS);
   }
 
   /** Announces the lane soon, together with what else changes until then. */

@@ -1,6 +1,12 @@
-import { LIMITS, type KafkaEnds, type SnapshotHorizon, type Verdicts } from '@seckill/contracts';
+import {
+  LIMITS,
+  type KafkaEnds,
+  type SnapshotHorizon,
+  type Verdicts,
+  type VerdictsRequest,
+} from '@seckill/contracts';
 import { invariant } from '@seckill/runtime';
-import { reservationIdOf, type HoldRecord } from '../redis/hold-record.ts';
+import { reservationIdOf, retakeOf, type HoldRecord } from '../redis/hold-record.ts';
 import type { StoredHold } from '../redis/holds.ts';
 import type { Lane } from '../redis/keys.ts';
 import { readHold, republish, toRepublished } from '../relay/republish.ts';
@@ -82,11 +88,23 @@ async function settlePage(
   const records = readRecords(deps, lane, holds);
   const areAllRead = records.size === holds.length;
   if (records.size === 0) return areAllRead;
-  const request = { reservationIds: [...records.keys()], ...(ends && { ends }) };
+  const request = { ...toQuestion(records), ...(ends && { ends }) };
   const { ended, unknown } = await deps.orderClient.readVerdicts(lane.saleId, request);
   const areAllSettled = await settleEnded(deps, lane, ended);
   await publishUnknown(deps, lane, records, unknown);
   return areAllRead && areAllSettled;
+}
+
+/** A hold that was taken again is asked about by its retake: its order had ended before. */
+function toQuestion(records: Map<string, HoldRecord>): Pick<VerdictsRequest, 'reservationIds' | 'retakes'> {
+  const reservationIds: string[] = [];
+  const retakes: { reservationId: string; retake: string }[] = [];
+  for (const [reservationId, record] of records) {
+    const retake = retakeOf(record);
+    if (retake === undefined) reservationIds.push(reservationId);
+    else retakes.push({ reservationId, retake });
+  }
+  return { reservationIds, ...(retakes.length === 0 ? {} : { retakes }) };
 }
 
 /** By reservation id. */

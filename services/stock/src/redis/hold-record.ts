@@ -21,7 +21,7 @@ import { keyHashOf, splitSuffix } from './reservation-id.ts';
  * key of 36 and a channel of 5 characters, the record is 124 bytes. With Redis' own 4 it fits into the 128
  * that jemalloc gives before 160. For that reason the record has holdMs instead of expiresAt, and no
  * fingerprint, which follows from the rest. The sign between epoch and sequence tells how the hold ended:
- * `-` while it lives.
+ * `-` while it lives, `t` while it lives once more because late money took the units again.
  */
 export interface HoldRecord {
   userId: string;
@@ -32,6 +32,8 @@ export interface HoldRecord {
   sequence: number;
   /** How the hold ended; absent while it lives. */
   ended?: EndedStatus;
+  /** The hold expired before, and lives again under this epoch and sequence (retake.lua). */
+  isRetake?: true;
   /** Milliseconds since the epoch, by Redis' clock. */
   reservedAt: number;
   expiresAt: number;
@@ -58,7 +60,7 @@ export function parseRecord(text: string): HoldRecord {
   // Three words for each line. Most records have no extra, and no byte for it.
   const extra = rest.length % 3 === 1 ? rest.pop() : undefined;
   invariant(rest.length % 3 === 0, 'a record breaks off within a line');
-  const [, epoch, sign = '', sequence] = /^(\d+)([-pcer])(\d+)$/.exec(entryId) ?? [];
+  const [, epoch, sign = '', sequence] = /^(\d+)([-tpcer])(\d+)$/.exec(entryId) ?? [];
   const ended = ENDED.get(sign);
   const lines: HoldRecord['lines'] = [];
   for (let index = 0; index < rest.length; index += 3) {
@@ -72,6 +74,7 @@ export function parseRecord(text: string): HoldRecord {
     epoch: whole(epoch),
     sequence: whole(sequence),
     ...(ended === undefined ? {} : { ended }),
+    ...(sign === 't' ? { isRetake: true as const } : {}),
     reservedAt: from,
     expiresAt: from + whole(holdMs),
     currency,
@@ -82,7 +85,9 @@ export function parseRecord(text: string): HoldRecord {
   };
 }
 
-/** The inverse of `parseRecord`, for orders of a snapshot. */
+/**
+ * The inverse of `parseRecord`, for orders of a snapshot. No retake is among them: it is paid when stored.
+ */
 export function formatRecord(record: HoldRecord): string {
   const facts = [
     record.userId,
@@ -137,6 +142,11 @@ export function reservationIdOf(
   return formatReservationId({ saleId, lane, suffix: random + keyHashOf(userId, idempotencyKey) });
 }
 
+/** Names a hold that was taken again, as its settlement does; undefined for the first hold of an order. */
+export function retakeOf({ isRetake, epoch, sequence }: HoldRecord): string | undefined {
+  return isRetake === true ? `${epoch}-${sequence}` : undefined;
+}
+
 /** Properties stand in the order of the contract: a repeat gets the same bytes (INV-4). */
 export function toReservation(lane: Lane, record: HoldRecord): Reservation {
   const { currency } = record;
@@ -161,13 +171,14 @@ export function toReservation(lane: Lane, record: HoldRecord): Reservation {
 }
 
 export function toReservationCreated(lane: Lane, record: HoldRecord): ReservationCreated {
-  const { random: _random, ended: _ended, ...facts } = record;
+  const { random: _random, ended: _ended, isRetake, ...facts } = record;
   return {
     reservationId: reservationIdOf(lane, record),
     saleId: lane.saleId,
     lane: lane.lane,
     fingerprint: fingerprintOf(record),
     ...facts,
+    ...(isRetake === undefined ? {} : { isRetake }),
   };
 }
 

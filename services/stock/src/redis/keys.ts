@@ -64,6 +64,7 @@ export const SCRIPT_PARTS = {
   control: ['state'],
   inspect: ['state', 'outbox'],
   settle: ['state', 'buyers', 'keys', 'holds'],
+  retake: ['state', 'buyers', 'keys', 'holds', 'outbox'],
   retire: ['state', 'buyers', 'keys', 'holds', 'outbox'],
   trim: ['lease', 'outbox'],
   lease: ['lease'],

@@ -36,7 +36,21 @@ declare module 'ioredis' {
     close(keys: string[], runId: string, force: '0' | '1'): Result<ScriptAnswer, Context>;
     control(keys: string[], runId: string, control: string): Result<ScriptAnswer, Context>;
     inspect(keys: string[], runId: string): Result<ScriptAnswer, Context>;
-    settle(keys: string[], random: string, keyHash: string, verdict: string): Result<ScriptAnswer, Context>;
+    /** @param retake `<epoch>-<sequence>` of a hold that was taken again; '': the first hold. */
+    settle(
+      keys: string[],
+      random: string,
+      keyHash: string,
+      verdict: string,
+      retake: string,
+    ): Result<ScriptAnswer, Context>;
+    retake(
+      keys: string[],
+      runId: string,
+      outboxCountMax: number,
+      random: string,
+      keyHash: string,
+    ): Result<ScriptAnswer, Context>;
     retire(keys: string[]): Result<ScriptAnswer, Context>;
     trim(keys: string[], token: string, entryId: string): Result<number, Context>;
     lease(keys: string[], token: string, leaseMs: number): Result<number, Context>;
@@ -96,6 +110,8 @@ export function defineScripts(redis: Redis): void {
  * process are replaced.
  */
 const reserveSource = buildScript('reserve');
+/** Sent whole, because it is rare: a Redis that does not know the script would be a case more. */
+export const RETAKE_SOURCE = buildScript('retake');
 export const RESERVE_SCRIPT = {
   source: reserveSource,
   hash: createHash('sha1').update(reserveSource).digest('hex'),

@@ -1,5 +1,6 @@
 import { HEADERS } from '@seckill/contracts';
 import type { Logger, OutgoingMessage, Publisher } from '@seckill/runtime';
+import { retakeOf, type HoldRecord } from '../redis/hold-record.ts';
 import type { HoldPage, ReadHolds, StoredHold } from '../redis/holds.ts';
 import type { Lane } from '../redis/keys.ts';
 import type { RelayMetrics } from './metrics.ts';
@@ -35,6 +36,8 @@ export class OrphanScan {
   #cursor = '0';
   /** When each hold was published again, by Redis' clock. The oldest stands first. */
   readonly #published = new Map<string, number>();
+  /** When each retake was seen first, by its hash and name. Its hold is past its end from the beginning. */
+  readonly #retakes = new Map<string, number>();
 
   constructor(deps: OrphanScanDeps, lane: Lane) {
     this.#deps = deps;
@@ -43,7 +46,7 @@ export class OrphanScan {
 
   /** Nothing is remembered of the lane. */
   get isBlank(): boolean {
-    return this.#cursor === '0' && this.#published.size === 0;
+    return this.#cursor === '0' && this.#published.size + this.#retakes.size === 0;
   }
 
   /**
@@ -87,12 +90,27 @@ export class OrphanScan {
     const { logger, graceMs } = this.#deps;
     const record = readHold(this.#lane, hold, logger);
     if (record === undefined) return 'broken';
-    if (now < record.expiresAt + graceMs) return 'early';
+    const waitsSince = record.isRetake === true ? this.#seenAt(hold, record, now) : record.expiresAt;
+    if (now < waitsSince + graceMs) return 'early';
     const message = toRepublished(this.#lane, record, logger);
     return message === undefined ? 'broken' : { ...message, headers: { [HEADERS.republished]: '1' } };
   }
 
+  #seenAt({ keyHash }: StoredHold, record: HoldRecord, now: number): number {
+    const name = `${keyHash} ${retakeOf(record) ?? ''}`;
+    const seenAt = this.#retakes.get(name);
+    if (seenAt !== undefined) return seenAt;
+    // Whoever is forgotten is published later, or once more, and both do no harm.
+    if (this.#retakes.size >= REMEMBERED_MAX) this.#retakes.clear();
+    this.#retakes.set(name, now);
+    return now;
+  }
+
   #forget(now: number): void {
+    const { graceMs, republishMs } = this.#deps;
+    for (const [name, seenAt] of this.#retakes) {
+      if (now - seenAt > 2 * (graceMs + republishMs)) this.#retakes.delete(name);
+    }
     for (const [keyHash, at] of this.#published) {
       if (at <= now && now - at < this.#deps.republishMs) break;
       this.#published.delete(keyHash);

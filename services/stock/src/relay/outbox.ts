@@ -9,6 +9,8 @@ export interface OutboxEntry {
   id: string;
   record: string;
   traceparent?: string;
+  /** When the units were taken again, by Redis' clock; absent of a reservation, whose record tells. */
+  retakenAt?: number;
 }
 
 export interface OutboxReading {
@@ -80,6 +82,12 @@ function toEntry(id: string, fields: string[]): OutboxEntry {
   }
   const record = byName.get('record');
   const traceparent = byName.get('traceparent');
+  const retakenAt = byName.get('at');
   invariant(record, `outbox entry ${id} has no record`);
-  return { id, record, ...(traceparent === undefined ? {} : { traceparent }) };
+  return {
+    id,
+    record,
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(retakenAt === undefined ? {} : { retakenAt: Number(retakenAt) }),
+  };
 }

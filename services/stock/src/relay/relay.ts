@@ -376,7 +376,9 @@ export class LaneRelay {
     metrics.outboxEntries.set(label, length);
     metrics.outboxOldestSeconds.set(
       label,
-      oldest === undefined ? 0 : Math.max(0, now - parseRecord(oldest.record).reservedAt) / 1_000,
+      oldest === undefined
+        ? 0
+        : Math.max(0, now - (oldest.retakenAt ?? parseRecord(oldest.record).reservedAt)) / 1_000,
     );
   }
 }

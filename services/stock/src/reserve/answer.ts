@@ -24,7 +24,8 @@ export function toTold(lane: Lane, item: ReserveItem, answer: ScriptAnswer): Tol
   if (outcome === 'known' && !isSameRequest(record, item)) return { answer: { outcome: 'key_reused' } };
   const reservation = toReservation(lane, record);
   if (outcome === 'known') {
-    const orderStatus = record.ended ?? 'pending';
+    // Whether late money pays the order is decided in Postgres. Until then the order has expired.
+    const orderStatus = record.ended ?? (record.isRetake === true ? 'expired' : 'pending');
     return { answer: { outcome: 'reserved', replayed: true, reservation, orderStatus } };
   }
   return { answer: { outcome, replayed: false, reservation }, record };

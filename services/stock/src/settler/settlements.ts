@@ -17,10 +17,10 @@ export type SettleAnswer =
   | { result: 'broken'; error: Error }
   | { result: 'unanswered'; error: Error };
 
+export type Settlement = Pick<ReservationSettled, 'reservationId' | 'verdict' | 'retake'>;
+
 /** Applies settlements to Redis. Each gets one answer, in order. The failure of one never throws. */
-export type Settle = (
-  settlements: Pick<ReservationSettled, 'reservationId' | 'verdict'>[],
-) => Promise<SettleAnswer[]>;
+export type Settle = (settlements: Settlement[]) => Promise<SettleAnswer[]>;
 
 /**
  * Whether the error is our script's own word, or an error of its code or its keys' types: then this lane is
@@ -31,10 +31,10 @@ const BROKEN = /^(SECKILL_|WRONGTYPE |ERR user_script)/;
 
 export function createSettle(connections: Pick<Connections, 'group'>): Settle {
   return async (settlements) => {
-    const items = settlements.map(({ reservationId, verdict }) => {
+    const items = settlements.map(({ reservationId, verdict, retake = '' }) => {
       const id = parseReservationId(reservationId);
       invariant(id !== undefined, 'a settlement names a reservation');
-      return { ...id, verdict };
+      return { ...id, verdict, retake };
     });
     const answers: SettleAnswer[] = [];
     const groups = [...connections.group(items, (item) => item)];
@@ -53,7 +53,7 @@ export function createSettle(connections: Pick<Connections, 'group'>): Settle {
 
 async function settleBatch(
   connection: Connection | undefined,
-  items: (Lane & { suffix: string; verdict: ReservationSettled['verdict'] })[],
+  items: (Lane & { suffix: string; verdict: ReservationSettled['verdict']; retake: string })[],
 ): Promise<SettleAnswer[]> {
   if (connection === undefined) {
     const error = new UnservedError('no node of Redis is known to serve this lane');
@@ -62,7 +62,7 @@ async function settleBatch(
   const pipeline = connection.redis.pipeline();
   for (const item of items) {
     const { random, keyHash } = splitSuffix(item.suffix);
-    pipeline.settle(scriptKeys('settle', item), random, keyHash, item.verdict);
+    pipeline.settle(scriptKeys('settle', item), random, keyHash, item.verdict, item.retake);
   }
   const results = await pipeline.exec();
   return items.map((_item, index) => {

@@ -123,7 +123,8 @@ export class Settler {
     return broken;
   }
 
-  #observe({ reservationId, saleId, lane, verdict }: ReservationSettled, answer: SettleAnswer): void {
+  #observe(settled: ReservationSettled, answer: SettleAnswer): void {
+    const { reservationId, saleId, lane, verdict, retake } = settled;
     const { logger, metrics } = this.#deps;
     if (answer.result === 'broken') {
       metrics.settlements.inc({ verdict, result: 'dead_letter' });
@@ -137,7 +138,8 @@ export class Settler {
     metrics.settlements.inc({ verdict, result: answer.result });
     if (answer.result !== 'settled') return;
     if (verdict === 'cancelled' || verdict === 'expired') this.#deps.onReturned({ saleId, lane });
-    if (verdict === 'expired') {
+    // A hold that was taken again is past its end from the first moment on.
+    if (verdict === 'expired' && retake === undefined) {
       metrics.returnSeconds.observe(Math.max(0, answer.delayMs) / 1_000);
     }
   }

@@ -161,8 +161,8 @@ await t.test('every script that changes a lane tells so, with the instant of Red
   await hand({ ...sale, version: 2, state: 'paused' });
   const suffix = answer?.outcome === 'reserved' ? (answer.reservation.id.split('.')[2] ?? '') : '';
   const { random, keyHash } = splitSuffix(suffix);
-  await connection.redis.settle(scriptKeys('settle', lane), random, keyHash, 'cancelled');
-  await connection.redis.settle(scriptKeys('settle', lane), random, keyHash, 'cancelled');
+  await connection.redis.settle(scriptKeys('settle', lane), random, keyHash, 'cancelled', '');
+  await connection.redis.settle(scriptKeys('settle', lane), random, keyHash, 'cancelled', '');
   await connection.redis.close(scriptKeys('close', lane), connection.runId ?? '', '1');
   await until('the last', () => told().length >= 6);
   t.same(told().slice(2), ['reserved', 'control', 'settled', 'gate'], 'a "no" and a repeat change nothing');

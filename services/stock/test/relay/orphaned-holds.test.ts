@@ -85,6 +85,27 @@ await t.test(
   },
 );
 
+await t.test(
+  'units taken again for late money have the grace from then on, though their hold is long over',
+  async (t) => {
+    const saleId = await openSale(built, { holdMs: HOLD_MS });
+    const lane = { saleId, lane: 0 };
+    const [reservation] = await reserveMany(built, saleId, 1);
+    const id = reservation?.id ?? '';
+    await createSettle(built.connections)([{ reservationId: id, verdict: 'expired' }]);
+    await delay(HOLD_MS * 2);
+    t.match(await built.retakes.retake([id]), [{ result: 'taken' }]);
+    const { scan, metrics } = makeScan(lane, { graceMs: 300 });
+    await scan.step();
+    t.equal(await publishedCount({ scan, metrics }), 0, 'its settlement is on its way');
+    await delay(400);
+    await scan.step();
+    t.equal(await publishedCount({ scan, metrics }), 1, 'nobody ended it');
+    await until('the message is there', () => received.of(saleId).length === 1);
+    t.match(received.of(saleId)[0]?.headers, { [HEADERS.republished]: '1' });
+  },
+);
+
 await t.test('before its end, and after its settlement, a hold is left alone', async (t) => {
   const saleId = await openSale(built, { holdMs: 60_000 });
   const lane = { saleId, lane: 0 };

@@ -41,6 +41,8 @@ export class OrderSide {
   /** What it decided, by reservation id; what is neither here nor in `unknown` is pending. */
   ended = new Map<string, Verdicts['ended'][number]['verdict']>();
   unknown = new Set<string>();
+  /** What it decided about retakes, by `<reservation id> <retake>`; no other is known. */
+  endedRetakes = new Map<string, Verdicts['ended'][number]['verdict']>();
   /** Sales that are long over. */
   retiring = new Set<string>();
   /** Runs before a snapshot is answered. */
@@ -93,12 +95,25 @@ export class OrderSide {
     return { status: 200, body: { epoch, granted, ...(granted ? {} : { refusal: this.refusal }) } };
   }
 
-  #judge({ reservationIds }: VerdictsRequest): Verdicts {
-    const ended = reservationIds.flatMap((reservationId) => {
+  #judge({ reservationIds, retakes = [] }: VerdictsRequest): Verdicts {
+    const verdictOf = ({ reservationId, retake }: (typeof retakes)[number]) =>
+      this.endedRetakes.get(`${reservationId} ${retake}`);
+    const ended: Verdicts['ended'] = reservationIds.flatMap((reservationId) => {
       const verdict = this.ended.get(reservationId);
       return verdict === undefined ? [] : [{ reservationId, verdict }];
     });
-    return { ended, unknown: reservationIds.filter((id) => this.unknown.has(id)) };
+    for (const one of retakes) {
+      const verdict = verdictOf(one);
+      if (verdict !== undefined) ended.push({ ...one, verdict });
+    }
+    const unknown = retakes.filter((one) => verdictOf(one) === undefined);
+    return {
+      ended,
+      unknown: [
+        ...reservationIds.filter((id) => this.unknown.has(id)),
+        ...unknown.map(({ reservationId }) => reservationId),
+      ],
+    };
   }
 
   /** All that it decided, as if all had ended since the snapshot. */

@@ -1,0 +1,163 @@
+#!lua
+local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
+local random, keyHash = ARGV[3], ARGV[4]
+local FIRST_LINE = 10
+local STATE_FIELDS = 5
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function gateOf(gate, openedRunId, runId)
+  if not gate then
+    return 'missing'
+  end
+  if gate ~= 'open' then
+    return 'rebuilding'
+  end
+  if openedRunId ~= runId then
+    return 'stale'
+  end
+  return 'open'
+end
+local function parseBuyer(text)
+  if not text then
+    return { units = 0, paid = 0, holds = 0, endedAt = 0 }
+  end
+  local units, paid, holds, endedAt = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  if not units then
+    return nil
+  end
+  return { units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt) }
+end
+local function formatBuyer(buyer)
+  return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+end
+local function lastLineOf(facts, firstLine)
+  local words = #facts + 1 - firstLine
+  local lines = math.floor(words / 3)
+  local isExtra = words % 3 == 1 and string.sub(facts[#facts], 1, 1) == '{'
+  if lines < 1 or (words % 3 ~= 0 and not isExtra) then
+    return nil
+  end
+  return firstLine + 3 * (lines - 1)
+end
+local function tellChange(stateKey, what, at)
+  redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
+end
+if runId == '' or not outboxCountMax or random == '' or not keyHash or keyHash == '' then
+  return redis.error_reply('SECKILL_RETAKE_ARGUMENTS malformed call')
+end
+local function broken(what)
+  return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
+end
+local function count(text)
+  return tonumber(string.match(text or '', '^%d+$'))
+end
+local function read(record)
+  local facts = {}
+  for fact in string.gmatch(record .. '\n', '([^\n]*)\n') do
+    facts[#facts + 1] = fact
+  end
+  return facts, string.match(facts[4] or '', '^%d+([-tpcer])%d+$')
+end
+local gate, openedRunId = unpack(redis.call('HMGET', stateKey, 'gate', 'run_id'))
+if gateOf(gate, openedRunId, runId) ~= 'open' then
+  return { 'sale_unavailable' }
+end
+local live = redis.call('HGET', holdsKey, keyHash)
+if live then
+  local facts, sign = read(live)
+  if not sign then
+    return broken('record of a hold')
+  end
+  if facts[3] ~= random then
+    return { 'not_expired' }
+  end
+  return { sign == 't' and 'repeated' or 'unsettled' }
+end
+local ended = redis.call('HGET', keysKey, keyHash)
+if not ended then
+  return { 'not_expired' }
+end
+local facts, sign = read(ended)
+local lastLine = lastLineOf(facts, FIRST_LINE)
+if not sign or not lastLine then
+  return broken('record of a hold')
+end
+if facts[3] ~= random then
+  return { 'not_expired' }
+end
+if sign ~= 'e' then
+  return { sign == 'p' and 'paid' or 'not_expired' }
+end
+local userId, channelId = facts[1], facts[8]
+local fields = { 'epoch', 'sequence', 'limit', channelId .. ':cap', channelId .. ':units' }
+local quantity, unitsOf, skus = 0, {}, {}
+for index = FIRST_LINE, lastLine, 3 do
+  local sku, units = facts[index], count(facts[index + 1])
+  if not units then
+    return broken('line of a hold')
+  end
+  if not unitsOf[sku] then
+    skus[#skus + 1] = sku
+    fields[#fields + 1] = sku .. ':available'
+    fields[#fields + 1] = sku .. ':held'
+  end
+  unitsOf[sku] = (unitsOf[sku] or 0) + units
+  quantity = quantity + units
+end
+local lane = redis.call('HMGET', stateKey, unpack(fields))
+local epoch, sequence, limit = lane[1], count(lane[2]), lane[3]
+local written, isShort = {}, false
+for index, sku in ipairs(skus) do
+  local place = STATE_FIELDS + 2 * index - 1
+  local available, held, units = count(lane[place]), count(lane[place + 1]), unitsOf[sku]
+  if not available or not held then
+    return broken('counts of an item')
+  end
+  isShort = isShort or available < units
+  local last = #written
+  written[last + 1], written[last + 2] = fields[place], available - units
+  written[last + 3], written[last + 4] = fields[place + 1], held + units
+end
+if isShort then
+  return { 'sold_out' }
+end
+local buyer, limitUnits = parseBuyer(redis.call('HGET', buyersKey, userId)), count(limit)
+if not buyer or not sequence or (not limitUnits and limit ~= '') then
+  return broken('units or limit of a buyer')
+end
+if limitUnits and buyer.units + quantity > limitUnits then
+  return { 'limit_reached' }
+end
+if channelId ~= '' then
+  local cap, units = count(lane[4]), count(lane[5])
+  if not units or (not cap and lane[4] ~= '') then
+    return broken('units or cap of a channel')
+  end
+  if cap and units + quantity > cap then
+    return { 'channel_full' }
+  end
+  local last = #written
+  written[last + 1], written[last + 2] = fields[5], units + quantity
+end
+if redis.call('XLEN', outboxKey) >= outboxCountMax then
+  return { 'overloaded' }
+end
+sequence = sequence + 1
+facts[4] = epoch .. 't' .. sequence
+local record, at = table.concat(facts, '\n'), now()
+local added = redis.pcall('XADD', outboxKey, epoch .. '-' .. sequence, 'record', record, 'at', at)
+if type(added) == 'table' and added.err then
+  return added
+end
+written[#written + 1] = 'sequence'
+written[#written + 1] = sequence
+redis.call('HSET', stateKey, unpack(written))
+buyer.units = buyer.units + quantity
+redis.call('HSET', buyersKey, userId, formatBuyer(buyer))
+redis.call('HDEL', keysKey, keyHash)
+redis.call('HSET', holdsKey, keyHash, record)
+tellChange(stateKey, 'reserved', at)
+return { 'retaken', record }
