@@ -1,5 +1,5 @@
 #!lua
--- Takes the units of a hold that expired once more, for the same order, because its money came late (D53).
+-- Takes the units of a hold that expired once more, for the same order, because its money came late (D58).
 -- Whoever calls this may repeat it: the hold stands there after the first call. Only what a payment needs is
 -- asked for, units, limit and cap. Neither pause, window, cool-down nor number of holds matter, because the
 -- buyer reserved in time and pays. The hold gets a sequence of its own, which names this retake: a

@@ -54,7 +54,7 @@ export const ReservationCreated = Type.Object(
     expiresAt: Type.Integer({ minimum: 0 }),
     /**
      * The units of an expired order were taken again, because its money came late: epoch and sequence are
-     * those of the retake, everything else is the reservation's (D53).
+     * those of the retake, everything else is the reservation's (D58).
      */
     isRetake: Type.Optional(Type.Literal(true)),
   },

@@ -40,7 +40,7 @@ export interface StockClient {
    */
   readClock(): Promise<number>;
   /**
-   * Takes the units of expired orders again (D53). A repeat takes nothing twice.
+   * Takes the units of expired orders again (D58). A repeat takes nothing twice.
    * @returns one answer for each, in order.
    * @throws UpstreamError when there is no answer, StockError when it is not the one expected.
    */

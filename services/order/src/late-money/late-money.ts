@@ -41,7 +41,7 @@ const GIVE_UP_SECONDS = 300;
 const BACKOFF = { baseMs: 100, capMs: 2_000 };
 
 /**
- * Asks stock for the units of expired orders whose money came late (D53). What waits stands in Postgres, so
+ * Asks stock for the units of expired orders whose money came late (D58). What waits stands in Postgres, so
  * this goes on after a restart. Every replica asks: the hold stands there after the first call, and the order
  * is decided under the lock of its row.
  */

@@ -20,7 +20,7 @@ export interface Notice extends Payment {
 export type Application =
   | { result: 'recorded' }
   | { result: 'paid'; isNew: boolean }
-  /** The order has expired, and Redis is asked for its units once more (D53). */
+  /** The order has expired, and Redis is asked for its units once more (D58). */
   | { result: 'retaking'; isNew: boolean }
   | { result: 'refund_due'; isNew: boolean; reason: RefundReason };
 

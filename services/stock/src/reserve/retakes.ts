@@ -36,7 +36,7 @@ const UNSERVED: RetakeAnswer = { result: 'later', reason: 'sale_unavailable' };
 
 type Item = Lane & { suffix: string };
 
-/** Takes the units of expired orders again, for money that came late (D53). */
+/** Takes the units of expired orders again, for money that came late (D58). */
 export class Retakes {
   readonly #deps: RetakesDeps;
 
