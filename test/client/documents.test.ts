@@ -135,6 +135,7 @@ async function walkApi(t: Test): Promise<string[]> {
   // Both engines have the payment before the audit is asked.
   await pause(1_500);
   answers.push(await get('/v1/sales/pears-4'), await get('/v1/sales/pears-4/audit', admin));
+  answers.push(await get('/v1/sales/pears-4/changes?limit=1', admin));
   return answers;
 }
 

@@ -195,7 +195,7 @@ await t.test('bounds of the process and of an address; a place comes back', asyn
     // Listeners are no requests in flight.
     HTTP_REQUESTS_COUNT_MAX: '2',
   };
-  const tight = await client.stack.startProcess({ service: 'gateway', name: 'gateway-tight', env });
+  const tight = await client.stack.startProcess({ service: 'gateway', name: 'gateway-few', env });
   const from = (address: string) =>
     listen(tight.url, eventsOf('live-two'), { 'x-forwarded-for': address, origin: 'https://shop.example' });
   const first = await from('192.0.2.1');

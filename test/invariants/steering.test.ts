@@ -8,7 +8,7 @@ const client = await buildStack(t, 'steering');
 await t.test(
   'a changed hold, limit and cap hold for the next buyer; the trail tells who and why',
   async (t) => {
-    const saleId = 'steered';
+    const saleId = 'patched';
     const channel = { id: 'x', kind: 'store', title: 'X', cap: 9 };
     await createSale(client, saleId, { items: [oneItem(50)], limitPerBuyer: 5, channels: [channel] });
     const operator = await client.token('operator', true);
