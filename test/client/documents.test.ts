@@ -27,7 +27,7 @@ function normalize(text: string): string {
       .replaceAll(/(?!2030)20\d\d-[\d-]+T[\d:.]+Z/g, 'INSTANT')
       .replaceAll(/"pickupCode":"\d+"/g, '"pickupCode":"CODE"')
       // Refunds and notices are numbered; the bytes of a notice name an order.
-      .replaceAll(/"id":"\d+"/g, '"id":"NUMBER"')
+      .replaceAll(/"(id|nextCursor)":"\d+"/g, '"$1":"NUMBER"')
       .replaceAll(/"body":"[\w+/=]+"/g, '"body":"BYTES"')
   );
 }

@@ -79,6 +79,7 @@ export class Recovery {
     { reservationIds, retakes = [], ends }: VerdictsRequest,
   ): Promise<Verdicts> {
     const asked = [...reservationIds, ...retakes.map(({ reservationId }) => reservationId)];
+    if (asked.length === 0) refuse('missing_or_malformed', 'reservationIds');
     if (asked.some((id) => parseReservationId(id)?.saleId !== saleId)) {
       refuse('not_of_sale', 'reservationIds');
     }
