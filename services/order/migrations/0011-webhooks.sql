@@ -1,5 +1,5 @@
 -- Outgoing webhooks: where shops want to be told, and what they were told. The tables are new; sales get two
--- marks, which takes a moment for each thousand of them.
+-- marks: whoever reads or changes a sale waits while all of them are written.
 
 CREATE TABLE webhook_endpoints (
   id text COLLATE "C" PRIMARY KEY,
@@ -45,6 +45,7 @@ CREATE UNIQUE INDEX webhook_deliveries_by_webhook_id ON webhook_deliveries (webh
 CREATE INDEX webhook_deliveries_by_due ON webhook_deliveries (endpoint_id, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_by_subject ON webhook_deliveries (endpoint_id, subject, id) WHERE state = 'pending';
 -- Lists of an endpoint, newest first.
+CREATE INDEX webhook_deliveries_by_give_up ON webhook_deliveries (give_up_at) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (endpoint_id, id);
 CREATE INDEX webhook_deliveries_by_end ON webhook_deliveries (ended_at) WHERE state <> 'pending';
 

@@ -1,5 +1,6 @@
 -- Late money may take the units of its expired order again. Locks: payments is locked while all its rows are
--- read for the new constraint and index; notices wait for that, or are sent again.
+-- read for the new constraint and index; notices and the
+-- intake wait for that. With tens of millions of payments do it in a time without a sale.
 
 -- Each time that Redis took the units of an expired order again, by the sequence that it took for that: the
 -- sequences of a lane are these and those of its orders. No foreign key to orders: a message that names an

@@ -29,6 +29,7 @@ import { createReadClocks } from './redis/clock.ts';
 import type { Connections } from './redis/connections.ts';
 import { createReserveMetrics } from './reserve/metrics.ts';
 import { Reservations } from './reserve/reservations.ts';
+import type { Lane } from './redis/keys.ts';
 import { Retakes } from './reserve/retakes.ts';
 
 export interface ApiDeps {
@@ -89,12 +90,13 @@ export function createApi(deps: ApiDeps): Api {
       monitor.lookAtAll();
     },
   });
+  const onUnavailable = (lane: Lane): void => {
+    monitor.look(lane);
+  };
   const reservations = new Reservations({
     connections,
     announcer,
-    onUnavailable: (lane) => {
-      monitor.look(lane);
-    },
+    onUnavailable,
     outboxCountMax: deps.outboxCountMax,
     marks,
     logger,
@@ -104,7 +106,7 @@ export function createApi(deps: ApiDeps): Api {
   const { outboxCountMax } = deps;
   return {
     reservations,
-    retakes: new Retakes({ connections, announcer, outboxCountMax, marks, logger }),
+    retakes: new Retakes({ connections, announcer, outboxCountMax, marks, onUnavailable, logger }),
     controlStates: new ControlStates({ connections, opener, monitor, logger }),
     announcer,
     fullStates: new FullStates(connections),

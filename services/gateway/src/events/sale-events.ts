@@ -9,7 +9,7 @@ import { LOOK_MS, SaleFeed } from './sale-feed.ts';
 import { SaleState } from './sale-state.ts';
 
 export interface SaleEventsDeps {
-  reader: Pick<SaleReader, 'watch'>;
+  reader: Pick<SaleReader, 'isRemembered' | 'watch'>;
   isReady: () => boolean;
   /** Milliseconds, monotonic. */
   now: () => number;
@@ -106,19 +106,21 @@ export class SaleEvents {
   #tick(): void {
     if (!this.#deps.isReady()) this.#endSome();
     const now = this.#deps.now();
-    for (const [saleId, feed] of this.#feeds) {
-      if (feed.isBusy || feed.dueAt > now + 1 || this.#calls >= CALLS_MAX) continue;
-      void this.#look(saleId, feed);
+    const due = [...this.#feeds].filter(([, feed]) => !feed.isBusy && feed.dueAt <= now + 1);
+    // Who has waited longest calls first, or the same few would take all calls.
+    for (const [saleId, feed] of due.sort(([, one], [, other]) => one.dueAt - other.dueAt)) {
+      const isCall = !this.#deps.reader.isRemembered(saleId);
+      if (!isCall || this.#calls < CALLS_MAX) void this.#look(saleId, feed, isCall);
     }
     if (this.#feeds.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  async #look(saleId: string, feed: SaleFeed): Promise<void> {
+  async #look(saleId: string, feed: SaleFeed, isCall: boolean): Promise<void> {
     feed.isBusy = true;
-    this.#calls += 1;
-    let hasCounted = true;
+    if (isCall) this.#calls += 1;
+    let hasCounted = isCall;
     const discount = (): void => {
       if (hasCounted) this.#calls -= 1;
       hasCounted = false;

@@ -39,6 +39,11 @@ export class SaleFeed {
       await this.#sendAll(bytes, state.id);
     } else if (startedAt - this.#toldAt >= HEARTBEAT_MS) {
       await this.#sendAll(HEARTBEAT, undefined);
+    } else if (state !== undefined) {
+      // Who joined by a call that was overtaken has an older state than the others.
+      for (const listener of [...this.listeners]) {
+        if (listener.tag !== state.id && listener.send(state.whole)) listener.tag = state.id;
+      }
     }
     if (state?.isClosed === true) {
       for (const listener of this.listeners) listener.end('closed', CLOSED_RETRY_MS);

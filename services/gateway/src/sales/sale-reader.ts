@@ -62,6 +62,11 @@ export class SaleReader {
     return reading.publicAnswer(now, channelId);
   }
 
+  /** Whether the sale would be read without a call now. */
+  isRemembered(saleId: string): boolean {
+    return this.#recall(saleId) !== undefined;
+  }
+
   /**
    * The sale with Redis' clock, and whether that took no call.
    * @throws Problem as `ask`

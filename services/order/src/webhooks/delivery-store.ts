@@ -40,6 +40,8 @@ export interface DeliveryStore {
   ): Promise<'delivered' | 'retried' | 'given_up' | 'gone'>;
   /** Gives back an attempt that was broken off. */
   release(claim: Claim): Promise<void>;
+  /** Ends what waited for three days, and what waits for a disabled endpoint. @returns how many. */
+  giveUp(limit: number): Promise<number>;
   removeOld(limit: number): Promise<number>;
   readBacklog(): Promise<DeliveryBacklog>;
 }
@@ -85,11 +87,28 @@ export function createDeliveryStore(pool: Pool): DeliveryStore {
         [id, attempts],
       );
     },
+    giveUp: async (limit) => {
+      const { rowCount } = await pool.query(
+        `WITH late AS MATERIALIZED (
+           SELECT id FROM webhook_deliveries WHERE state = 'pending' AND give_up_at < now()
+           LIMIT $1 FOR UPDATE SKIP LOCKED),
+         unwanted AS MATERIALIZED (
+           SELECT id FROM webhook_deliveries WHERE state = 'pending'
+             AND endpoint_id IN (SELECT id FROM webhook_endpoints WHERE state = 'disabled')
+           LIMIT $1 FOR UPDATE SKIP LOCKED)
+         UPDATE webhook_deliveries SET state = 'failed', ended_at = clock_timestamp(),
+           last_error = COALESCE(last_error, 'not told in time')
+         WHERE id IN (SELECT id FROM late UNION SELECT id FROM unwanted)`,
+        [limit],
+      );
+      return rowCount ?? 0;
+    },
     removeOld: async (limit) => {
       const { rowCount } = await pool.query(
         `DELETE FROM webhook_deliveries WHERE id IN (
            SELECT id FROM webhook_deliveries
-           WHERE state <> 'pending' AND ended_at < now() - make_interval(days => $1) LIMIT $2)`,
+           WHERE state <> 'pending' AND ended_at < now() - make_interval(days => $1)
+           LIMIT $2 FOR UPDATE SKIP LOCKED)`,
         [KEEP_DAYS, limit],
       );
       return rowCount ?? 0;
@@ -180,15 +199,7 @@ async function finish(
       Math.max(pauseSeconds, retryAfterSeconds),
     ],
   );
-  if (isGone) {
-    await client.query(
-      `UPDATE webhook_deliveries SET state = 'failed', ended_at = clock_timestamp(),
-         last_error = 'the endpoint answered 410 to another event'
-       WHERE endpoint_id = $1 AND state = 'pending'`,
-      [endpointId],
-    );
-    return 'gone';
-  }
+  if (isGone) return 'gone';
   if (isDelivered) return 'delivered';
   return rows[0]?.state === 'failed' ? 'given_up' : 'retried';
 }

@@ -24,7 +24,9 @@ const IDLE_MIN_MS = 20;
 const IDLE_MAX_MS = 250;
 const SALES_EVERY_MS = 1_000;
 const TEND_EVERY_MS = 5_000;
-const REMOVE_COUNT_MAX = 1_000;
+/** Rows of one statement, which takes some milliseconds, and statements of one look. */
+const TEND_COUNT_MAX = 1_000;
+const TEND_ROUNDS_MAX = 20;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
 
 /** Tells endpoints what happened, at least once. Several may run. */
@@ -111,7 +113,8 @@ export class Dispatcher {
     } catch (error) {
       if (!signal.aborted)
         logger.warn({ err: error, ...log }, 'webhooks: the end of an attempt is not stored');
-      await store.release(claim).catch(() => undefined);
+      // Otherwise the rest of the lease is the pause: an end that cannot be stored is not tried in a circle.
+      if (signal.aborted) await store.release(claim).catch(() => undefined);
     }
   }
 
@@ -122,6 +125,14 @@ export class Dispatcher {
     const { pending, oldestSeconds } = await store.readBacklog();
     metrics.webhooksPending.set(pending);
     metrics.webhooksOldestSeconds.set(oldestSeconds);
-    await store.removeOld(REMOVE_COUNT_MAX);
+    await repeat((limit) => store.giveUp(limit));
+    await repeat((limit) => store.removeOld(limit));
+  }
+}
+
+/** Statement by statement, until there is no more or enough was done for now. */
+async function repeat(work: (limit: number) => Promise<number>): Promise<void> {
+  for (let round = 0; round < TEND_ROUNDS_MAX; round += 1) {
+    if ((await work(TEND_COUNT_MAX)) < TEND_COUNT_MAX) return;
   }
 }

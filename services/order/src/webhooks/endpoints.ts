@@ -17,6 +17,7 @@ import { formatSecret } from './signing.ts';
 const SECRET_BYTES = 32;
 /** How long the old secret signs along after a rotation. */
 const OLD_SECRET_HOURS = 24;
+const REMOVE_COUNT = 10_000;
 /** Orders all calls that count endpoints. */
 const COUNT_LOCK = 7_305_441;
 
@@ -126,11 +127,18 @@ export class WebhookEndpoints {
    * @throws Problem `webhook_endpoint_not_found`
    */
   async remove(id: string): Promise<void> {
-    await transaction(this.#pool, async (client) => {
-      const { rowCount } = await client.query('DELETE FROM webhook_endpoints WHERE id = $1', [id]);
-      if (rowCount === 0) throw new Problem('webhook_endpoint_not_found');
-      await client.query('DELETE FROM webhook_deliveries WHERE endpoint_id = $1', [id]);
-    });
+    const { rowCount } = await this.#pool.query('DELETE FROM webhook_endpoints WHERE id = $1', [id]);
+    if (rowCount === 0) throw new Problem('webhook_endpoint_not_found');
+    // In parts, because a statement may take 5 s. What a crash leaves is given up after three days.
+    for (let removed = REMOVE_COUNT; removed === REMOVE_COUNT;) {
+      const rows = await this.#pool.query(
+        `DELETE FROM webhook_deliveries WHERE id IN (
+           SELECT id FROM webhook_deliveries WHERE endpoint_id = $1 LIMIT ${REMOVE_COUNT}
+           FOR UPDATE SKIP LOCKED)`,
+        [id],
+      );
+      removed = rows.rowCount ?? 0;
+    }
   }
 
   /**

@@ -14,6 +14,8 @@ export interface RetakesDeps {
   announcer: Pick<Announcer, 'observeTaken'>;
   outboxCountMax: number;
   marks: Pick<HighWaterMarks, 'note'>;
+  /** The lane turned an order away: it may be gone. */
+  onUnavailable: (lane: Lane) => void;
   logger: Logger;
 }
 
@@ -87,6 +89,7 @@ export class Retakes {
   }
 
   #read({ saleId, lane }: Item, [reason, record]: ScriptAnswer): RetakeAnswer {
+    if (reason === 'sale_unavailable') this.#deps.onUnavailable({ saleId, lane });
     const result = RESULTS[String(reason)];
     if (result === undefined) throw new InvariantError(`retake.lua answered ${String(reason)}`);
     if (reason === 'retaken') {
