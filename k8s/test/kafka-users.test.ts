@@ -63,7 +63,7 @@ await test('every deployment gets ready with the secrets that it mounts', async 
   const deployments = workloadsOf(resources).filter(
     ({ main, kind }) => main.name === 'seckill' && kind !== 'Job',
   );
-  t.equal(deployments.length, 9);
+  t.equal(deployments.length, 10);
   // A first look at the sale without waiting for half a minute.
   const quick = { AUDIT_INTERVAL_MS: '500' };
   for (const workload of deployments) pods.set(workload.name, await startPod(node, workload, quick));
