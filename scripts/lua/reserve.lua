@@ -31,6 +31,7 @@
 --   sale_not_open, opensAt, milliseconds until then
 --   sku_not_found, sku; then of each line that fails: sku, code, available ('' of an unknown SKU)
 --   channel_not_found
+--   item_paused, sku; then each line that fails, as above
 --   sold_out, sku, available, final, retryable; then each line that fails, as above
 --   limit_reached, limit, units the buyer holds or paid, retryable
 --   holds_exceeded, holdsMax
@@ -53,7 +54,7 @@ local FIRST_REQUEST = 4
 -- 5,324 fields of 8,000.
 local REQUESTS_MAX = 64
 local LINES_MAX = 20
-local STATE_FIELDS = 12
+local STATE_FIELDS = 13
 
 --- @include "now"
 --- @include "gateOf"
@@ -71,7 +72,7 @@ end
 
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
-  'holds_max', 'rejoin_ms',
+  'holds_max', 'rejoin_ms', 'paused_skus',
 }
 local requests, userIds, keyHashes = {}, {}, {}
 -- Items by SKU and channels by id. Each stands here once, however many requests name it, with the place of
@@ -126,7 +127,8 @@ if room <= 0 then
 end
 
 local lane = redis.call('HMGET', stateKey, unpack(fields))
-local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs =
+local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs,
+  pausedSkus =
   unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
@@ -146,8 +148,11 @@ local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
 
-for _, item in pairs(items) do
+-- A lane that an older build loaded has no such field.
+pausedSkus = pausedSkus and pausedSkus ~= '' and ' ' .. pausedSkus .. ' '
+for sku, item in pairs(items) do
   local place = item.place
+  item.isPaused = pausedSkus and string.find(pausedSkus, ' ' .. sku .. ' ', 1, true) ~= nil
   item.isKnown = lane[place] ~= false
   item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
   item.total = count(lane[place + 3])
@@ -196,7 +201,7 @@ end
 -- the channel already have the units, and the caller takes them from the items.
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + 4]
-  local quantity, failed, unknown, short = 0, {}, nil, nil
+  local quantity, failed, unknown, paused, short = 0, {}, nil, nil, nil
   -- All units of every line are paid; no line asks for more than could come back.
   local isFinal, mayComeBack = true, true
   for line = first + 9, first + 7 + 2 * ARGV[first + 8], 2 do
@@ -208,8 +213,11 @@ local function judge(number, first)
     elseif item.isBroken then
       return broken('counts of an item')
     else
-      -- INV-1
-      if item.available < units then
+      if item.isPaused then
+        failed[#failed + 1] = { sku = sku, code = 'item_paused', available = item.available }
+        paused = paused or sku
+      elseif item.available < units then
+        -- INV-1
         failed[#failed + 1] = { sku = sku, code = 'sold_out', available = item.available }
         short = short or failed[#failed]
       end
@@ -225,6 +233,9 @@ local function judge(number, first)
   local channel = channels[channelId]
   if channel and not channel.cap then
     return { 'channel_not_found' }
+  end
+  if paused then
+    return withLines({ 'item_paused', paused }, failed)
   end
   local cap = channel and channel.capUnits
   if short then

@@ -64,3 +64,44 @@ await t.test(
     t.equal((await client.send({ method: 'PATCH', path, token: stranger, body: {} })).status, 403);
   },
 );
+
+await t.test('a paused item is refused at once, the other item goes on, and it sells again', async (t) => {
+  const saleId = 'item-paused';
+  await createSale(client, saleId, { items: [oneItem(1), { ...oneItem(5), sku: 'b' }] });
+  const operator = await client.token('operator', true);
+  const buyer = await client.token('u1');
+  const path = `/v1/sales/${saleId}`;
+  const reserve = (key: string, ...skus: string[]) => {
+    const lines = skus.map((sku) => ({ sku, quantity: 1 }));
+    return client.send({ method: 'POST', path: `${path}/reservations`, token: buyer, key, body: { lines } });
+  };
+  const act = (verb: string, token = operator) =>
+    client.send({ method: 'POST', path: `${path}/items/b/${verb}`, token });
+  t.equal((await act('pause', buyer)).status, 403);
+  const { status, body } = await act('pause');
+  t.equal(status, 200);
+  const [, shown] = body['items'] as object[];
+  t.match(shown, { sku: 'b', paused: true, available: 5, soldOut: 'no' });
+  t.equal((await reserve('last', 'a')).status, 201);
+  // By stock first, and from the gateway's memory soon after.
+  for (let repeat = 0; repeat < 20; repeat += 1) {
+    const answer = await reserve(`both-${repeat}`, 'a', 'b');
+    t.match((answer.body['lines'] as object[]).at(-1), { sku: 'b', code: 'item_paused', available: 5 });
+    t.match(answer, {
+      status: 409,
+      headers: { 'retry-after': '5' },
+      body: {
+        code: 'item_paused',
+        retryable: true,
+        sku: 'b',
+      },
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const read = await client.send({ path });
+  t.match((read.body['items'] as object[])[1], { paused: true }, 'every buyer sees it');
+  t.equal((await act('resume')).status, 200);
+  t.equal((await reserve('again', 'b')).status, 201, 'its own gateway knows at once');
+  const { body: last } = await client.send({ path });
+  t.notOk((last['items'] as object[]).some((item) => 'paused' in item));
+});

@@ -92,6 +92,7 @@ export const Announcement = Type.Object(
         total: Type.Integer({ minimum: 0 }),
         available: Type.Integer({ minimum: 0 }),
         held: Type.Integer({ minimum: 0 }),
+        paused: Type.Optional(Type.Literal(true)),
       }),
       { maxItems: LIMITS.itemsMax },
     ),

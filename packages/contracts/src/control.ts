@@ -35,7 +35,13 @@ export const ControlState = Type.Object(
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
     items: Type.Array(
       Type.Object(
-        { sku: Sku, price: Type.Integer({ minimum: 0 }), total: Type.Integer({ minimum: 0 }) },
+        {
+          sku: Sku,
+          price: Type.Integer({ minimum: 0 }),
+          total: Type.Integer({ minimum: 0 }),
+          /** Nobody reserves it until an operator resumes it; absent: it sells. */
+          paused: Type.Optional(Type.Literal(true)),
+        },
         { additionalProperties: false },
       ),
     ),
@@ -94,6 +100,7 @@ export const StockState = Type.Object({
       available: Type.Integer(),
       held: Type.Integer(),
       paid: Type.Integer(),
+      paused: Type.Optional(Type.Literal(true)),
     }),
   ),
 });

@@ -10,6 +10,8 @@ export const SaleAction = Type.Union([
   Type.Literal('resume'),
   Type.Literal('close'),
   Type.Literal('restock'),
+  Type.Literal('pause_item'),
+  Type.Literal('resume_item'),
 ]);
 export type SaleAction = Static<typeof SaleAction>;
 

@@ -5,6 +5,12 @@ import { Instant } from './instant.ts';
 import { Metadata } from './metadata.ts';
 import { Description, ImageUrl, LateMoney, SaleChannelInput, SaleItemInput, Title } from './sale.ts';
 
+/** An item as order keeps it: what was sent, and what operators decided since. */
+const StoredItem = Type.Object({
+  ...SaleItemInput.properties,
+  paused: Type.Optional(Type.Literal(true)),
+});
+
 /** A sale as order keeps it: defaults filled in, instants normal. */
 export const SaleDefinition = Type.Object({
   id: SaleId,
@@ -20,7 +26,7 @@ export const SaleDefinition = Type.Object({
   rejoinSeconds: Type.Optional(Type.Integer()),
   /** Absent: `refund`. */
   lateMoney: Type.Optional(LateMoney),
-  items: Type.Array(SaleItemInput),
+  items: Type.Array(StoredItem),
   channels: Type.Array(SaleChannelInput),
 });
 export type SaleDefinition = Static<typeof SaleDefinition>;

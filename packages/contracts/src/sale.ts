@@ -152,6 +152,8 @@ export const SaleItem = Type.Object({
   held: Type.Integer(),
   paid: Type.Integer(),
   soldOut: SoldOut,
+  /** An operator paused it: it cannot be reserved now. Absent: it is not. */
+  paused: Type.Optional(Type.Boolean()),
 });
 
 /**

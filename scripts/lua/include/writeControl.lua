@@ -1,8 +1,14 @@
--- Writes what order decided: state, window, limits, caps. The counts of items and channels are written
--- elsewhere.
+-- Writes what order decided: state, window, limits, caps, paused items. The counts of items and channels
+-- are written elsewhere.
 ---@param stateKey string
 ---@param control table ControlState of packages/contracts
 local function writeControl(stateKey, control)
+  local pausedSkus = {}
+  for _, item in ipairs(control.items) do
+    if item.paused then
+      pausedSkus[#pausedSkus + 1] = item.sku
+    end
+  end
   local capMin
   for _, channel in ipairs(control.channels) do
     if channel.cap and (not capMin or channel.cap < capMin) then
@@ -19,6 +25,7 @@ local function writeControl(stateKey, control)
     'limit', control.limitPerBuyer and whole(control.limitPerBuyer) or '',
     'holds_max', control.holdsPerBuyerMax and whole(control.holdsPerBuyerMax) or '',
     'rejoin_ms', control.rejoinMs and whole(control.rejoinMs) or '',
+    'paused_skus', table.concat(pausedSkus, ' '),
     'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )

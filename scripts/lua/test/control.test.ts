@@ -75,6 +75,30 @@ await t.test('window, limit, hold, price, new items and new channels come with a
   t.equal((await lane.reserve({ channel: 'new', lines: [['c', 2]] }))[0], 'reserved');
 });
 
+await t.test('a paused item is refused by its line, the other items go on, and it sells again', async (t) => {
+  const [a, b] = items(3);
+  const paused = [
+    { ...a, sku: 'a', price: 2_990, total: 3, paused: true as const },
+    { ...b, sku: 'b', price: 10, total: 100 },
+  ];
+  const lane = await openLane(t, { items: paused }, [], redis);
+  t.equal((await lane.inspect())[14], 'a', 'it comes with the load');
+  t.same(await lane.reserve(), ['item_paused', 'a', 'a', 'item_paused', 3]);
+  const both = await lane.reserve({
+    lines: [
+      ['b', 101],
+      ['a', 4],
+    ],
+  });
+  t.same(both, ['item_paused', 'a', 'b', 'sold_out', 100, 'a', 'item_paused', 3], 'each line says why');
+  t.equal((await lane.reserve({ lines: [['b', 1]] }))[0], 'reserved');
+  await lane.control({ version: 2 });
+  t.equal((await lane.reserve())[0], 'reserved', 'resumed');
+  await lane.control({ version: 3, items: paused });
+  await lane.redis.hdel(lane.keys.state, 'paused_skus');
+  t.equal((await lane.reserve())[0], 'reserved', 'a lane of an older build has no such field');
+});
+
 await t.test('control works under any gate of a loaded lane, and tells the gate', async (t) => {
   const lane = await makeLane(t, redis);
   t.same(await lane.control({ version: 2 }), ['missing']);
@@ -106,8 +130,8 @@ await t.test('inspect tells a missing, a half-loaded, an open and a stale lane a
   await lane.reserve({ lines: [['a', 2]] });
   const answer = await lane.inspect();
   t.match(answer, ['open', Number, 2, 1, 1, 1, 'open', PAST, FUTURE, 1, 1, 0]);
-  t.same(answer.slice(12, 14), ['', '50'], 'no limit, and the lowest cap');
-  const counts = answer.slice(14);
+  t.same(answer.slice(12, 15), ['', '50', ''], 'no limit, the lowest cap, and no paused item');
+  const counts = answer.slice(15);
   t.equal(counts.length, 10);
   const index = counts.indexOf('a');
   t.same(counts.slice(index, index + 5), ['a', 3, 1, 2, 0]);

@@ -32,6 +32,7 @@ const SOMETIMES = [
   'holds_exceeded',
   'rejoin_later',
   'channel_full',
+  'item_paused',
   'late',
   'rebuild',
   'settled',
@@ -83,6 +84,7 @@ const controlStep = fc.record({
   limit: fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
   holdsMax: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
   hasRejoin: fc.constantFrom(false, false, true),
+  paused: mostly<string[]>([], ['a'], ['b'], ['a', 'b']),
   totals: fc.record({ a: fc.integer({ min: 0, max: 12 }), b: fc.integer({ min: 2, max: 20 }) }),
   caps: fc.record(
     { x: fc.option(fc.integer({ min: 0, max: 6 }), { nil: undefined }), y: fc.constant(undefined) },
@@ -142,7 +144,12 @@ function toPatch(control: ModelControl): ControlPatch {
     limitPerBuyer: control.limit,
     holdsPerBuyerMax: control.holdsMax,
     rejoinMs: control.hasRejoin ? REJOIN_MS : undefined,
-    items: Object.entries(control.totals).map(([sku, total]) => ({ sku, total, price: priceOf(sku) })),
+    items: Object.entries(control.totals).map(([sku, total]) => ({
+      sku,
+      total,
+      price: priceOf(sku),
+      ...(control.paused.includes(sku) ? { paused: true as const } : {}),
+    })),
     channels: Object.entries(control.caps).map(([id, cap]) => (cap === undefined ? { id } : { id, cap })),
   };
 }
@@ -183,6 +190,7 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
     state: state['state'] as ModelControl['state'],
     limit: state['limit'] === '' ? undefined : Number(state['limit']),
     holdsMax: state['holds_max'] === '' ? undefined : Number(state['holds_max']),
+    paused: state['paused_skus'] ?? 'none',
     items: group(['total', 'available', 'held', 'paid', 'price']) as ReturnType<Model['view']>['items'],
     buyers: Object.fromEntries(Object.entries(buyers).map(([user, text]) => [user, readBuyer(text)])),
     channels: group(['cap', 'units', 'units_paid']) as ReturnType<Model['view']>['channels'],
@@ -331,6 +339,7 @@ await t.test('random histories give the answers and the state of the model', asy
     limit: 6,
     holdsMax: 3,
     hasRejoin: false,
+    paused: [],
     totals: { a: 6, b: 12 },
     caps: { x: 5, y: undefined },
   };

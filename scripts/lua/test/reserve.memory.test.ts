@@ -12,10 +12,12 @@ import { connect, openLane } from './support/lane.ts';
 const redis = await connect(t);
 const RUNS = campaign({ short: 150, full: 2_000 });
 
+const mostlyNot = fc.constantFrom(false, false, false, true);
 const counts = fc.record({
   available: fc.constantFrom(0, 0, 0, 1, 2),
   held: fc.constantFrom(0, 0, 1, 3),
   paid: fc.constantFrom(0, 1),
+  isPaused: mostlyNot,
 });
 const cap = fc.constantFrom(undefined, 0, 1, 3);
 const request = fc.record({
@@ -27,7 +29,7 @@ const request = fc.record({
   channel: fc.constantFrom('', 'x', 'y'),
 });
 
-await t.test('what the gateway says of a sold-out sale is what the script says', async (t) => {
+await t.test('what the gateway says of sold-out and paused items is what the script says', async (t) => {
   const lane = await openLane(t, {}, [], redis);
   let version = 1;
   let certain = 0;
@@ -44,9 +46,9 @@ await t.test('what the gateway says of a sold-out sale is what the script says',
           { id: 'y', ...(y === undefined ? {} : { cap: y }) },
         ];
         const items = [];
-        for (const [sku, item] of Object.entries({ a, b })) {
+        for (const [sku, { isPaused, ...item }] of Object.entries({ a, b })) {
           const total = item.available + item.held + item.paid;
-          items.push({ sku, price: 1, total });
+          items.push({ sku, price: 1, total, ...(isPaused ? { paused: true as const } : {}) });
           const fields = Object.entries({ ...item, total }).flatMap(([name, units]) => [
             `${sku}:${name}`,
             units,

@@ -42,6 +42,16 @@ const OUTCOMES: Outcome[] = [
     answer: 'channel_not_found',
     patch: ({ request }) => (request.channel = 'zz'),
   },
+  {
+    name: 'item_paused',
+    answer: 'item_paused',
+    patch: ({ control }) => {
+      control.items = [
+        { sku: 'a', price: 2_990, total: 3 },
+        { sku: 'b', price: 10, total: 100, paused: true },
+      ];
+    },
+  },
   { name: 'sold_out', answer: 'sold_out', patch: ({ request }) => request.lines.push(['a', 4]) },
   { name: 'limit_reached', answer: 'limit_reached', patch: ({ control }) => (control.limitPerBuyer = 1) },
   {

@@ -13,7 +13,13 @@ export const UNKNOWN_WAIT_SECONDS = 2;
  * How long to wait where nobody knows how long it takes. A cancelled hold is settled within a second, but
  * nobody knows whether one will be cancelled, paid or expire.
  */
-const RETRY_AFTER_SECONDS = { sale_paused: 5, sold_out: 2, limit_reached: 1, channel_full: 2 };
+const RETRY_AFTER_SECONDS = {
+  sale_paused: 5,
+  item_paused: 5,
+  sold_out: 2,
+  limit_reached: 1,
+  channel_full: 2,
+};
 
 /** A rejected reservation as the error that the contract names, with its extra fields. */
 export function rejectionProblem(rejection: Rejection): Problem {
@@ -43,6 +49,8 @@ export function rejectionProblem(rejection: Rejection): Problem {
       });
     case 'sale_paused':
       return new Problem(outcome, { retryAfterSeconds: RETRY_AFTER_SECONDS.sale_paused });
+    case 'item_paused':
+      return new Problem(outcome, { extra: rest, retryAfterSeconds: RETRY_AFTER_SECONDS.item_paused });
     case 'sold_out':
     case 'limit_reached':
     case 'channel_full':

@@ -47,6 +47,12 @@ local function applyTotals(items, controlItems)
   end
 end
 local function writeControl(stateKey, control)
+  local pausedSkus = {}
+  for _, item in ipairs(control.items) do
+    if item.paused then
+      pausedSkus[#pausedSkus + 1] = item.sku
+    end
+  end
   local capMin
   for _, channel in ipairs(control.channels) do
     if channel.cap and (not capMin or channel.cap < capMin) then
@@ -63,6 +69,7 @@ local function writeControl(stateKey, control)
     'limit', control.limitPerBuyer and whole(control.limitPerBuyer) or '',
     'holds_max', control.holdsPerBuyerMax and whole(control.holdsPerBuyerMax) or '',
     'rejoin_ms', control.rejoinMs and whole(control.rejoinMs) or '',
+    'paused_skus', table.concat(pausedSkus, ' '),
     'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )

@@ -5,7 +5,7 @@ local deadline = tonumber(string.match(ARGV[3] or '', '^%d+$'))
 local FIRST_REQUEST = 4
 local REQUESTS_MAX = 64
 local LINES_MAX = 20
-local STATE_FIELDS = 12
+local STATE_FIELDS = 13
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -46,7 +46,7 @@ if not outboxCountMax or not deadline or runId == '' or not ARGV[FIRST_REQUEST] 
 end
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
-  'holds_max', 'rejoin_ms',
+  'holds_max', 'rejoin_ms', 'paused_skus',
 }
 local requests, userIds, keyHashes = {}, {}, {}
 local items, channels = {}, {}
@@ -97,7 +97,8 @@ if room <= 0 then
   return answers
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
-local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs =
+local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs,
+  pausedSkus =
   unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
@@ -112,8 +113,10 @@ end
 local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call('HMGET', keysKey, unpack(keyHashes))
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
-for _, item in pairs(items) do
+pausedSkus = pausedSkus and pausedSkus ~= '' and ' ' .. pausedSkus .. ' '
+for sku, item in pairs(items) do
   local place = item.place
+  item.isPaused = pausedSkus and string.find(pausedSkus, ' ' .. sku .. ' ', 1, true) ~= nil
   item.isKnown = lane[place] ~= false
   item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
   item.total = count(lane[place + 3])
@@ -148,7 +151,7 @@ local function withLines(answer, failed)
 end
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + 4]
-  local quantity, failed, unknown, short = 0, {}, nil, nil
+  local quantity, failed, unknown, paused, short = 0, {}, nil, nil, nil
   local isFinal, mayComeBack = true, true
   for line = first + 9, first + 7 + 2 * ARGV[first + 8], 2 do
     local sku, units = ARGV[line], tonumber(ARGV[line + 1])
@@ -159,7 +162,10 @@ local function judge(number, first)
     elseif item.isBroken then
       return broken('counts of an item')
     else
-      if item.available < units then
+      if item.isPaused then
+        failed[#failed + 1] = { sku = sku, code = 'item_paused', available = item.available }
+        paused = paused or sku
+      elseif item.available < units then
         failed[#failed + 1] = { sku = sku, code = 'sold_out', available = item.available }
         short = short or failed[#failed]
       end
@@ -174,6 +180,9 @@ local function judge(number, first)
   local channel = channels[channelId]
   if channel and not channel.cap then
     return { 'channel_not_found' }
+  end
+  if paused then
+    return withLines({ 'item_paused', paused }, failed)
   end
   local cap = channel and channel.capUnits
   if short then

@@ -35,6 +35,8 @@ export interface ModelControl {
   holdsMax: number | undefined;
   /** Longer than a test takes, and shorter than the time since the instants of a snapshot. */
   hasRejoin: boolean;
+  /** SKUs, in the order of `totals`. */
+  paused: string[];
   totals: Record<string, number>;
   caps: Record<string, number | undefined>;
 }
@@ -107,6 +109,8 @@ export class Model {
     const unknown = request.lines.find(([sku]) => !(sku in control.totals));
     if (unknown !== undefined) return ['sku_not_found', unknown[0], ...this.failed(request)];
     if (request.channel !== '' && !(request.channel in control.caps)) return ['channel_not_found'];
+    const paused = request.lines.find(([sku]) => control.paused.includes(sku));
+    if (paused !== undefined) return ['item_paused', paused[0], ...this.failed(request)];
     const [sku] = this.failed(request);
     const flag = (is: boolean) => (is ? 1 : 0);
     if (sku !== undefined) {
@@ -120,6 +124,7 @@ export class Model {
   failed({ lines }: ModelRequest): (string | number)[] {
     return lines.flatMap(([sku, quantity]) => {
       if (!(sku in this.control.totals)) return [sku, 'sku_not_found', ''];
+      if (this.control.paused.includes(sku)) return [sku, 'item_paused', this.available(sku)];
       return this.available(sku) < quantity ? [sku, 'sold_out', this.available(sku)] : [];
     });
   }
@@ -303,6 +308,7 @@ export class Model {
       state: control.state,
       limit: control.limit,
       holdsMax: control.holdsMax,
+      paused: control.paused.join(' '),
       items: Object.fromEntries(
         Object.entries(control.totals).map(([sku, total]) => [
           sku,

@@ -3,7 +3,7 @@ import type { TimeBounds } from './redis-time.ts';
 
 export type CertainRejection = Extract<
   ReserveAnswer,
-  { outcome: 'sale_closed' | 'sale_paused' | 'sale_not_open' | 'sold_out' }
+  { outcome: 'sale_closed' | 'sale_paused' | 'sale_not_open' | 'item_paused' | 'sold_out' }
 >;
 
 /**
@@ -43,10 +43,10 @@ export function certainRejection(
     return { outcome: 'sale_not_open', opensAt: formatInstant(state.opensAt), waitMs };
   }
   if (earliest < state.opensAt) return undefined;
-  return soldOut(state, channels, item);
+  return notForSale(state, channels, item);
 }
 
-function soldOut(
+function notForSale(
   { items, limitPerBuyer, capMin }: Announcement,
   channels: ReadonlySet<string>,
   { lines: asked, channelId }: Pick<ReserveItem, 'lines' | 'channelId'>,
@@ -58,7 +58,14 @@ function soldOut(
   // An unknown SKU or channel comes first, and may be known by now. Stock tells.
   if (found.length < asked.length) return undefined;
   if (channelId !== undefined && !channels.has(channelId)) return undefined;
-  const failed = found.filter(({ available, quantity }) => available < quantity);
+  const failed = found.filter(({ paused, available, quantity }) => paused === true || available < quantity);
+  const lines = failed.map(({ sku, paused, available }) => ({
+    sku,
+    code: paused === true ? ('item_paused' as const) : ('sold_out' as const),
+    available,
+  }));
+  const paused = failed.find((line) => line.paused === true);
+  if (paused !== undefined) return { outcome: 'item_paused', sku: paused.sku, lines };
   const [short] = failed;
   if (short === undefined) return undefined;
   const units = found.reduce((sum, { quantity }) => sum + quantity, 0);
@@ -69,6 +76,5 @@ function soldOut(
   const retryable =
     (limitPerBuyer === undefined || units <= limitPerBuyer) &&
     found.every(({ total, available, held, quantity }) => total === 0 || available + held >= quantity);
-  const lines = failed.map(({ sku, available }) => ({ sku, code: 'sold_out' as const, available }));
   return { outcome: 'sold_out', sku, available, final, retryable, lines };
 }

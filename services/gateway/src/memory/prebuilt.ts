@@ -64,6 +64,7 @@ export class PrebuiltRejections {
 
 function describe(rejection: CertainRejection): string {
   switch (rejection.outcome) {
+    case 'item_paused':
     case 'sold_out':
       return JSON.stringify(rejection);
     case 'sale_not_open':

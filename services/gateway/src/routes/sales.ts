@@ -110,6 +110,22 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     );
   }
 
+  for (const verb of ['pause', 'resume'] as const) {
+    app.post(
+      `/v1/sales/:saleId/items/:sku/${verb}`,
+      {
+        onRequest: authenticateAdmin,
+        preValidation: optionalBody,
+        schema: { params: ItemParams, body: ReasonRequest },
+      },
+      async (request, reply) => {
+        const steering = steeringOf(request, request.body.reason);
+        const record = await order.controlItem(request.params, verb, steering, traceOf(request));
+        return sendChanged(request, reply, record);
+      },
+    );
+  }
+
   app.post(
     '/v1/sales/:saleId/items/:sku/restock',
     { onRequest: authenticateAdmin, schema: { params: ItemParams, body: RestockRequest } },

@@ -20,12 +20,23 @@ export function viewSale({ definition, version }: SaleRecord, stock: StockState)
     ...(definition.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: definition.holdsPerBuyerMax }),
     ...(definition.rejoinSeconds === undefined ? {} : { rejoinSeconds: definition.rejoinSeconds }),
     items: definition.items.map((item) => {
-      const { sku, title, price, total } = item;
+      const { sku, title, price, total, paused } = item;
       // Before the first load nothing can have been sold, so all of the total is available.
       const count = counts.get(sku) ?? { sku, total, available: total, held: 0, paid: 0 };
       const { available, held, paid } = count;
       const soldOut = soldOutOf(count, state);
-      return { sku, title, ...shownOf(item), price, total: count.total, available, held, paid, soldOut };
+      const view = {
+        sku,
+        title,
+        ...shownOf(item),
+        price,
+        total: count.total,
+        available,
+        held,
+        paid,
+        soldOut,
+      };
+      return paused === true ? { ...view, paused } : view;
     }),
     state,
     version,

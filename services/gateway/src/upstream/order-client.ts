@@ -28,9 +28,14 @@ import { expectBody } from './upstream-answer.ts';
 
 export type SaleVerb = 'pause' | 'resume' | 'close';
 
-export interface Restock {
+export type ItemVerb = 'pause' | 'resume';
+
+export interface ItemPath {
   saleId: string;
   sku: string;
+}
+
+export interface Restock extends ItemPath {
   quantity: number;
   idempotencyKey: string;
 }
@@ -52,6 +57,7 @@ export interface OrderClient {
   sales(query: string, trace: Trace): Promise<SaleRecordPage>;
   controlSale(saleId: string, verb: SaleVerb, steering: Steering, trace: Trace): Promise<SaleRecord>;
   patchSale(saleId: string, patch: SalePatch, steering: Steering, trace: Trace): Promise<SaleRecord>;
+  controlItem(item: ItemPath, verb: ItemVerb, steering: Steering, trace: Trace): Promise<SaleRecord>;
   restock(restock: Restock, steering: Steering, trace: Trace): Promise<SaleRecord>;
   changes(saleId: string, query: string, trace: Trace): Promise<SaleChangePage>;
   /** Undefined when order knows no such order of this user. */
@@ -122,6 +128,7 @@ export function createOrderClient(upstream: Upstream): OrderClient {
     return call({ ...request, body, headers, timeoutMs: CONFIRMED_CHANGE_MS }, trace, by);
   }
   const salePath = (saleId: string) => `/v1/sales/${encodeURIComponent(saleId)}`;
+  const itemPath = ({ saleId, sku }: ItemPath) => `${salePath(saleId)}/items/${encodeURIComponent(sku)}`;
 
   return {
     async createSale(input, by, trace) {
@@ -150,8 +157,12 @@ export function createOrderClient(upstream: Upstream): OrderClient {
       const path = `${salePath(saleId)}/changes${query}`;
       return expectBody(await call({ method: 'GET', path }, trace)) as SaleChangePage;
     },
-    async restock({ saleId, sku, quantity, idempotencyKey }, steering, trace) {
-      const path = `${salePath(saleId)}/items/${encodeURIComponent(sku)}/restock`;
+    async controlItem(item, verb, steering, trace) {
+      const path = `${itemPath(item)}/${verb}`;
+      return expectBody(await decide({ method: 'POST', path }, steering, trace)) as SaleRecord;
+    },
+    async restock({ quantity, idempotencyKey, ...item }, steering, trace) {
+      const path = `${itemPath(item)}/restock`;
       const headers = { 'idempotency-key': idempotencyKey };
       const answer = await decide({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
       return expectBody(answer) as SaleRecord;

@@ -165,6 +165,28 @@ await t.test('sold out is decided per request, for the first line that is short'
   t.equal(ask({ channelId: 'y' }), undefined, 'so does an unknown channel');
 });
 
+await t.test('a paused item comes before sold out, and each line says why it fails', async (t) => {
+  const { ask, hear } = await buildFilled();
+  const items = [
+    { sku: 'a', total: 1, available: 0, held: 1 },
+    { sku: 'b', total: 2, available: 1, held: 1, paused: true as const },
+  ];
+  hear({ items });
+  const paused = { sku: 'b', code: 'item_paused', available: 1 };
+  const both = [
+    { sku: 'a', quantity: 1 },
+    { sku: 'b', quantity: 1 },
+  ];
+  t.same(ask({ lines: both }), {
+    outcome: 'item_paused',
+    sku: 'b',
+    lines: [{ sku: 'a', code: 'sold_out', available: 0 }, paused],
+  });
+  t.same(ask({ lines: both.slice(1) }), { outcome: 'item_paused', sku: 'b', lines: [paused] });
+  t.same(ask(), soldOut, 'the other items are as they were');
+  t.equal(ask({ lines: both, channelId: 'y' }), undefined, 'an unknown channel comes first, and stock tells');
+});
+
 await t.test('what the limit or a cap can never give does not come back', async (t) => {
   const { ask, hear } = await buildFilled();
   const two = {

@@ -35,6 +35,11 @@ const VERBS: { path: string; state: ControlVerb }[] = [
   { path: 'close', state: 'closed' },
 ];
 
+const ITEM_VERBS = [
+  { path: 'pause', isPaused: true },
+  { path: 'resume', isPaused: false },
+] as const;
+
 type Headers = Record<string, string | string[] | undefined>;
 
 /** Who changes something, as the gateway tells. */
@@ -91,6 +96,15 @@ export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
       { preValidation: optionalBody, schema: { params: SaleParams, body: ReasonRequest } },
       async ({ params, body, headers }) =>
         sales.change(params.saleId, state, readSteering(headers, body.reason)),
+    );
+  }
+
+  for (const { path, isPaused } of ITEM_VERBS) {
+    app.post(
+      `/v1/sales/:saleId/items/:sku/${path}`,
+      { preValidation: optionalBody, schema: { params: ItemParams, body: ReasonRequest } },
+      async ({ params, body, headers }) =>
+        sales.changeItem({ ...params, isPaused }, readSteering(headers, body.reason)),
     );
   }
 

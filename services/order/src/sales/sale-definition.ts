@@ -126,7 +126,12 @@ export function controlStateOf(sale: {
     ...(definition.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: definition.holdsPerBuyerMax }),
     ...(definition.rejoinSeconds === undefined ? {} : { rejoinMs: definition.rejoinSeconds * 1_000 }),
     currency,
-    items: definition.items.map(({ sku, price, total }) => ({ sku, price: price.amount, total })),
+    items: definition.items.map(({ sku, price, total, paused }) => ({
+      sku,
+      price: price.amount,
+      total,
+      ...(paused === true ? { paused } : {}),
+    })),
     channels: definition.channels.map(({ id, cap }) => ({ id, ...(cap === undefined ? {} : { cap }) })),
   };
 }

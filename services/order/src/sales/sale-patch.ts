@@ -55,6 +55,23 @@ export function patchDefinition(definition: SaleDefinition, patch: SalePatch, no
   return { definition: edited, ...differences(definition, edited) };
 }
 
+/** Pauses or resumes one item. @throws Problem `sku_not_found` */
+export function pauseItem(definition: SaleDefinition, sku: string, isPaused: boolean): Edited {
+  const found = definition.items.find((item) => item.sku === sku);
+  if (found === undefined) throw new Problem('sku_not_found', { extra: { sku } });
+  const { paused: wasPaused = false, ...item } = found;
+  if (wasPaused === isPaused) return { definition, before: {}, after: {} };
+  const items = definition.items.map((one) => {
+    if (one !== found) return one;
+    return isPaused ? { ...item, paused: true as const } : item;
+  });
+  return {
+    definition: { ...definition, items },
+    before: { sku, paused: wasPaused },
+    after: { sku, paused: isPaused },
+  };
+}
+
 function patchInstant(field: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const instant = parseInstant(text) ?? refuse('instant_unreal', field);

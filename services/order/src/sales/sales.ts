@@ -12,7 +12,7 @@ import { invariant, Problem, type Clock } from '@seckill/runtime';
 import type { Edit, EditOutcome } from './edit-store.ts';
 import type { Restock, RestockOutcome } from './restock-store.ts';
 import { checkSale, defineSale, fingerprintOf, LANES, makeSaleId, refuse } from './sale-definition.ts';
-import { patchDefinition } from './sale-patch.ts';
+import { patchDefinition, pauseItem } from './sale-patch.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
 import type { Operator, Steering } from './steering.ts';
 
@@ -137,6 +137,22 @@ export class Sales {
       action: 'change',
       ...steering,
       edit: ({ definition }, now) => patchDefinition(definition, patch, now),
+    });
+  }
+
+  /**
+   * Pauses or resumes one item; a repeat changes nothing.
+   * @throws Problem `sku_not_found`, or as `patch`.
+   */
+  async changeItem(
+    { saleId, sku, isPaused }: { saleId: string; sku: string; isPaused: boolean },
+    steering: Steering = {},
+  ): Promise<SaleRecord> {
+    return this.#edit({
+      saleId,
+      action: isPaused ? 'pause_item' : 'resume_item',
+      ...steering,
+      edit: ({ definition }) => pauseItem(definition, sku, isPaused),
     });
   }
 

@@ -17,11 +17,11 @@ async function build(t: Test) {
   const path = `/v1/sales/${definition.id}`;
   const list = async (query = '') =>
     (await call('GET', `${path}/changes${query}`)).body as unknown as SaleChangePage;
-  return { pool, call, path, list, definition };
+  return { pool, stock, call, path, list, definition };
 }
 
 await test('who, what and why of each change, and nothing of what changed nothing', async (t) => {
-  const { pool, call, path, list, definition } = await build(t);
+  const { pool, stock, call, path, list, definition } = await build(t);
   const act = (verb: string, body?: object, headers: Record<string, string> = {}) =>
     call('POST', `${path}/${verb}`, { userId: 'ben', headers, ...(body === undefined ? {} : { body }) });
   t.equal((await act('pause', { reason: 'the truck is late' })).status, 200);
@@ -34,6 +34,23 @@ await test('who, what and why of each change, and nothing of what changed nothin
   }
   t.equal((await act('items/pear/restock', { quantity: 5 }, { 'idempotency-key': 'x' })).status, 404);
   t.equal((await act('pause', undefined, { 'x-deadline': '1' })).status, 503, 'too late');
+  t.equal((await act('items/pear/pause')).status, 404);
+  const rotten = { reason: 'rotten?' };
+  t.match(await act('items/orange/pause', rotten, { 'if-match': '"4"' }), {
+    status: 200,
+    body: { version: 5 },
+  });
+  t.match(await act('items/orange/pause', rotten, { 'if-match': '"4"' }), {
+    status: 200,
+    body: { version: 5 },
+  });
+  t.match(await act('items/orange/resume', {}, { 'if-match': '"4"' }), { status: 412, body: { version: 5 } });
+  t.match(stock.applied.get(definition.id)?.items, [{ sku: 'orange', paused: true }]);
+  t.match(await act('items/orange/resume'), {
+    status: 200,
+    body: { version: 6, definition: { items: [{ sku: 'orange' }] } },
+  });
+  t.notOk(stock.applied.get(definition.id)?.items.some((item) => 'paused' in item));
   t.equal((await act('close', { reason: '收摊' })).status, 200);
   t.equal((await act('resume', { reason: 'no' })).status, 410);
 
@@ -47,6 +64,21 @@ await test('who, what and why of each change, and nothing of what changed nothin
       reason: '收摊',
       before: { state: 'open' },
       after: { state: 'closed' },
+      version: 7,
+    },
+    {
+      by: 'ben',
+      action: 'resume_item',
+      before: { sku: 'orange', paused: true },
+      after: { sku: 'orange', paused: false },
+      version: 6,
+    },
+    {
+      by: 'ben',
+      action: 'pause_item',
+      reason: 'rotten?',
+      before: { sku: 'orange', paused: false },
+      after: { sku: 'orange', paused: true },
       version: 5,
     },
     {
@@ -75,7 +107,7 @@ await test('who, what and why of each change, and nothing of what changed nothin
     'newest first',
   );
   const { rows } = await pool.query<{ version: string }>('SELECT version FROM sales');
-  t.equal(rows[0]?.version, '5', 'a row for each version');
+  t.equal(rows[0]?.version, '7', 'a row for each version');
 });
 
 await test('of operators who race with one version exactly one decides', async (t) => {

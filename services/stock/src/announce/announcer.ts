@@ -53,6 +53,7 @@ type Reserved = Pick<HoldRecord, 'epoch' | 'sequence' | 'userId' | 'idempotencyK
 /** What a gateway answers by itself once it knows the lane. */
 const REMEMBERED_OUTCOMES: ReadonlySet<ReserveAnswer['outcome']> = new Set([
   'sold_out',
+  'item_paused',
   'sale_closed',
   'sale_paused',
   'sale_not_open',
@@ -286,7 +287,7 @@ function toAnnouncement(
     ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }),
     ...(capMin === undefined ? {} : { capMin }),
   };
-  const items = laneState.items.map(({ sku, total, available, held }) => ({ sku, total, available, held }));
+  const items = laneState.items.map(({ paid: _paid, ...item }) => item);
   const reservations = reserved.flatMap(({ sequence, userId, idempotencyKey }) => [
     sequence,
     saltedKeyHash(salt, userId, idempotencyKey),

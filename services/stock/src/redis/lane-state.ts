@@ -20,7 +20,7 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
   capMin?: number;
 }
 
-const FACTS = 14;
+const FACTS = 15;
 const ITEM_FACTS = 5;
 
 /** @throws ioredis' error; InvariantError as `parseLaneState`. */
@@ -39,7 +39,7 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
   if (gate === 'missing') return { ...MISSING, gate, now };
   const [, , epoch, version, sequence, loaded, state, opensAt, closesAt, outbox, fence, openedSequence] =
     answer;
-  const [limit, capMin] = answer.slice(FACTS - 2);
+  const [limit, capMin, paused] = answer.slice(FACTS - 3);
   return {
     gate,
     now,
@@ -55,12 +55,12 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
     openedSequence: Number(openedSequence),
     ...(limit === '' ? {} : { limitPerBuyer: Number(limit) }),
     ...(capMin === '' ? {} : { capMin: Number(capMin) }),
-    items: parseItems(answer.slice(FACTS)),
+    items: parseItems(answer.slice(FACTS), new Set(String(paused).split(' '))),
   };
 }
 
 /** By SKU, so that two readings of the same lane are equal. */
-function parseItems(facts: ScriptAnswer): StockState['items'] {
+function parseItems(facts: ScriptAnswer, paused: ReadonlySet<string>): StockState['items'] {
   invariant(facts.length % ITEM_FACTS === 0, 'inspect.lua answers whole items');
   const items: StockState['items'] = [];
   for (let index = 0; index < facts.length; index += ITEM_FACTS) {
@@ -71,6 +71,7 @@ function parseItems(facts: ScriptAnswer): StockState['items'] {
       available: Number(available),
       held: Number(held),
       paid: Number(paid),
+      ...(paused.has(String(sku)) ? { paused: true as const } : {}),
     });
   }
   return items.sort((left, right) => (left.sku < right.sku ? -1 : 1));

@@ -44,6 +44,7 @@ function toRejection([outcome, ...facts]: ScriptAnswer): ReserveAnswer {
     case 'sale_not_open':
       return { outcome, opensAt: formatInstant(Number(first)), waitMs: Number(second) };
     case 'sku_not_found':
+    case 'item_paused':
       return { outcome, sku: String(first), lines: toFailedLines(facts.slice(1)) };
     case 'sold_out': {
       const told = { sku: String(first), available: Number(second) };
