@@ -97,6 +97,38 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/v1/sales/{saleId}/items/{sku}/pause': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post: operations['pauseItem'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/v1/sales/{saleId}/items/{sku}/resume': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post: operations['resumeItem'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/v1/sales/{saleId}/items/{sku}/restock': {
     parameters: {
       query?: never;
@@ -235,6 +267,22 @@ export interface paths {
     get?: never;
     put?: never;
     post: operations['payOrder'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/v1/sales/{saleId}/orders': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get: operations['listSaleOrders'];
+    put?: never;
+    post?: never;
     delete?: never;
     options?: never;
     head?: never;
@@ -534,6 +582,7 @@ export interface components {
     Order: {
       id: string;
       saleId: string;
+      userId?: string;
       lines: components['schemas']['Line'][];
       channelId?: string;
       ref?: string;
@@ -546,6 +595,19 @@ export interface components {
       endedAt?: string;
       pickupCode?: string;
       refundDue?: components['schemas']['Money'];
+      payments?: {
+        paymentId: string;
+        amount: components['schemas']['Money'];
+        result: 'paid' | 'refund_due' | 'recorded';
+        reason?:
+          | 'wrong_amount'
+          | 'order_ended'
+          | 'second_payment'
+          | 'other_order'
+          | 'unknown_order'
+          | 'order_missing';
+        at: string;
+      }[];
     };
     OrderPage: {
       data: components['schemas']['Order'][];
@@ -646,7 +708,16 @@ export interface components {
     SaleChange: {
       at: string;
       by?: string;
-      action: 'create' | 'change' | 'pause' | 'resume' | 'close' | 'restock';
+      action:
+        | 'create'
+        | 'change'
+        | 'pause'
+        | 'resume'
+        | 'close'
+        | 'restock'
+        | 'pause_item'
+        | 'resume_item'
+        | 'cancel_order';
       reason?: string;
       before: {
         [key: string]: unknown;
@@ -713,6 +784,7 @@ export interface components {
       held: number;
       paid: number;
       soldOut: 'no' | 'held' | 'final';
+      paused?: boolean;
     };
     SaleItemInput: {
       sku: string;
@@ -761,6 +833,7 @@ export interface components {
         | 'sale_not_open'
         | 'sku_not_found'
         | 'channel_not_found'
+        | 'item_paused'
         | 'sold_out'
         | 'limit_reached'
         | 'holds_exceeded'
@@ -1759,6 +1832,288 @@ export interface operations {
       };
     };
   };
+  pauseItem: {
+    parameters: {
+      query?: never;
+      header?: {
+        'If-Match'?: string;
+      };
+      path: {
+        saleId: string;
+        sku: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        'application/json': components['schemas']['ReasonRequest'];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          ETag: components['headers']['ETag'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Sale'];
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_not_found' | 'sku_not_found';
+          };
+        };
+      };
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_closed';
+          };
+        };
+      };
+      412: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'version_conflict';
+          };
+        };
+      };
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'body_too_large';
+          };
+        };
+      };
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unsupported_media_type';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_unavailable' | 'outcome_unknown' | 'overloaded';
+          };
+        };
+      };
+    };
+  };
+  resumeItem: {
+    parameters: {
+      query?: never;
+      header?: {
+        'If-Match'?: string;
+      };
+      path: {
+        saleId: string;
+        sku: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        'application/json': components['schemas']['ReasonRequest'];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          ETag: components['headers']['ETag'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Sale'];
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_not_found' | 'sku_not_found';
+          };
+        };
+      };
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_closed';
+          };
+        };
+      };
+      412: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'version_conflict';
+          };
+        };
+      };
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'body_too_large';
+          };
+        };
+      };
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unsupported_media_type';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_unavailable' | 'outcome_unknown' | 'overloaded';
+          };
+        };
+      };
+    };
+  };
   restockItem: {
     parameters: {
       query?: never;
@@ -2266,6 +2621,7 @@ export interface operations {
             code?:
               | 'sale_paused'
               | 'sale_not_open'
+              | 'item_paused'
               | 'sold_out'
               | 'limit_reached'
               | 'holds_exceeded'
@@ -2516,7 +2872,11 @@ export interface operations {
       };
       cookie?: never;
     };
-    requestBody?: never;
+    requestBody?: {
+      content: {
+        'application/json': components['schemas']['ReasonRequest'];
+      };
+    };
     responses: {
       200: {
         headers: {
@@ -2563,6 +2923,26 @@ export interface operations {
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
             code?: 'order_not_pending';
+          };
+        };
+      };
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'body_too_large';
+          };
+        };
+      };
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unsupported_media_type';
           };
         };
       };
@@ -2688,6 +3068,107 @@ export interface operations {
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
             code?: 'order_not_ready' | 'sale_unavailable' | 'outcome_unknown' | 'overloaded';
+          };
+        };
+      };
+    };
+  };
+  listSaleOrders: {
+    parameters: {
+      query?: {
+        status?: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
+        userId?: string;
+        channelId?: string;
+        sku?: string;
+        since?: string;
+        limit?: string;
+        cursor?: string;
+      };
+      header?: never;
+      path: {
+        saleId: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['OrderPage'];
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_not_found';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'overloaded';
           };
         };
       };

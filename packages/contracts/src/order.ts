@@ -1,15 +1,31 @@
 import { Type, type Static } from 'typebox';
-import { ChannelId, ReservationId, SaleId } from './ids.ts';
-import { Instant } from './instant.ts';
+import { ChannelId, ReservationId, SaleId, Sku, UserId } from './ids.ts';
+import { Instant, InstantInput } from './instant.ts';
 import { Money } from './money.ts';
 import { LIMITS } from './limits.ts';
 import { Metadata } from './metadata.ts';
 import { pageCursor, PageLimit } from './page.ts';
+import { RefundReason } from './payment.ts';
 import { Line, OrderStatus } from './reservation.ts';
+
+/** What a payment for an order did; for operators. */
+export const OrderPayment = Type.Object({
+  paymentId: Type.String(),
+  amount: Money,
+  /** `recorded`: what it buys is not decided yet. */
+  result: Type.Union([Type.Literal('paid'), Type.Literal('refund_due'), Type.Literal('recorded')]),
+  /** Why the money is to be given back. */
+  reason: Type.Optional(RefundReason),
+  /** Since when the result is so. */
+  at: Instant,
+});
+export type OrderPayment = Static<typeof OrderPayment>;
 
 export const Order = Type.Object({
   id: ReservationId,
   saleId: SaleId,
+  /** For operators. */
+  userId: Type.Optional(UserId),
   lines: Type.Array(Line),
   channelId: Type.Optional(ChannelId),
   ref: Type.Optional(Type.String()),
@@ -26,6 +42,8 @@ export const Order = Type.Object({
    * currencies, this shows only the order's own. Each payment by itself is in the list of refunds.
    */
   refundDue: Type.Optional(Money),
+  /** For operators: every payment that named the order, the first one first. */
+  payments: Type.Optional(Type.Array(OrderPayment)),
 });
 export type Order = Static<typeof Order>;
 
@@ -39,6 +57,23 @@ export const OrdersQuery = Type.Object(
   },
   { additionalProperties: false },
 );
+
+/** The query of the list of a sale's orders, for operators. */
+export const SaleOrdersQuery = Type.Object(
+  {
+    status: Type.Optional(OrderStatus),
+    userId: Type.Optional(UserId),
+    channelId: Type.Optional(ChannelId),
+    /** Orders with a line of this item. */
+    sku: Type.Optional(Sku),
+    /** Reserved from then on. */
+    since: Type.Optional(InstantInput),
+    limit: Type.Optional(PageLimit),
+    cursor: Type.Optional(pageCursor(4 * LIMITS.reservationIdLengthMax)),
+  },
+  { additionalProperties: false },
+);
+export type SaleOrdersQuery = Static<typeof SaleOrdersQuery>;
 
 export const OrderPage = Type.Object({
   data: Type.Array(Order),

@@ -12,12 +12,13 @@ export const SaleAction = Type.Union([
   Type.Literal('restock'),
   Type.Literal('pause_item'),
   Type.Literal('resume_item'),
+  Type.Literal('cancel_order'),
 ]);
 export type SaleAction = Static<typeof SaleAction>;
 
 const Values = Type.Record(Type.String(), Type.Unknown());
 
-/** What an operator did with a sale. */
+/** What an operator did with a sale, or with an order of it. */
 export const SaleChange = Type.Object({
   at: Instant,
   /** The operator's user id; absent where an older gateway did not tell it. */
@@ -28,7 +29,7 @@ export const SaleChange = Type.Object({
   before: Values,
   /** The same values, as they are since. */
   after: Values,
-  /** The version that the change made. */
+  /** The version that the change made. What is done with an order makes none, and names that of the sale. */
   version: Type.Integer({ minimum: 1 }),
 });
 export type SaleChange = Static<typeof SaleChange>;

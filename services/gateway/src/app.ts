@@ -9,6 +9,7 @@ import { logRequests } from './request-log.ts';
 import { collectRoutes } from './openapi/document.ts';
 import { auditRoute } from './routes/audit.ts';
 import { contractRoutes } from './routes/contract.ts';
+import { operatorOrderRoutes } from './routes/operators/orders.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
@@ -63,6 +64,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   auditRoute(app, routeDeps);
   reservationRoutes(app, routeDeps);
   orderRoutes(app, routeDeps);
+  operatorOrderRoutes(app, routeDeps);
   paymentRoutes(app, routeDeps);
   webhookRoutes(app, routeDeps);
   // As a plugin, because the plugins before have registered all of their routes by then.

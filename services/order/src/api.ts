@@ -5,6 +5,7 @@ import { createHttpPool } from './database.ts';
 import { createLateMoneyStore } from './late-money/late-money-store.ts';
 import { LateMoney } from './late-money/late-money.ts';
 import type { OrderDeps } from './deps.ts';
+import { OperatorOrders } from './orders/operator-orders.ts';
 import { Orders } from './orders/orders.ts';
 import { Notices } from './payments/notices.ts';
 import { Payments } from './payments/payments.ts';
@@ -113,6 +114,7 @@ export function assembleApi(deps: ApiDeps): Api {
     recovery: new Recovery({ pool, store, clock: systemClock }),
     ledger: new LedgerReader(pool, { graceMs }),
     orders: new Orders({ pool, wake, logger, metrics }),
+    operatorOrders: new OperatorOrders({ pool, wake, logger, metrics }),
     notices: new Notices({ pool, logger, metrics, payments }),
     refunds: new Refunds(pool),
     webhooks: {

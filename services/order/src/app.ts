@@ -8,11 +8,13 @@ import {
 } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import type { LedgerReader } from './audit/ledger-reading.ts';
+import type { OperatorOrders } from './orders/operator-orders.ts';
 import type { Orders } from './orders/orders.ts';
 import type { Notices } from './payments/notices.ts';
 import type { Refunds } from './payments/refunds.ts';
 import type { Recovery } from './recovery/recovery.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';
+import { operatorOrdersRoutes } from './routes/operator-orders.ts';
 import { ordersRoutes } from './routes/orders.ts';
 import { paymentsRoutes } from './routes/payments.ts';
 import { salesRoutes } from './routes/sales.ts';
@@ -26,6 +28,7 @@ export interface Api {
   recovery: Recovery;
   ledger: LedgerReader;
   orders: Orders;
+  operatorOrders: OperatorOrders;
   notices: Notices;
   refunds: Refunds;
   webhooks: WebhookDeps;
@@ -45,13 +48,15 @@ export interface AppDeps {
 export function createApp({ logger, isReady, tokens, api }: AppDeps): Http {
   const app = createHttp({ logger, isReady });
   if (api === undefined) return app;
-  const { sales, saleList, recovery, ledger, orders, notices, refunds, webhooks, isSandbox } = api;
+  const { sales, saleList, recovery, ledger, orders, operatorOrders, notices, refunds, webhooks, isSandbox } =
+    api;
 
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['gateway']));
     scope.setErrorHandler(translate);
     salesRoutes(scope, sales, saleList);
     ordersRoutes(scope, orders, isSandbox);
+    operatorOrdersRoutes(scope, operatorOrders);
     paymentsRoutes(scope, { notices, refunds });
     webhooksRoutes(scope, webhooks);
   });

@@ -254,6 +254,7 @@ export const OPERATIONS: Record<string, Operation> = {
     id: 'getOrder',
     tag: 'Orders',
     summary: 'Read an order of one’s own',
+    description: 'Operators read every order, with its buyer and payments.',
     who: 'user',
     answers: { 200: { description: 'The order, from the hold while its row is on its way.', schema: Order } },
     problems: ['order_not_found', 'order_not_ready', 'sale_unavailable'],
@@ -266,11 +267,24 @@ export const OPERATIONS: Record<string, Operation> = {
     answers: { 200: { description: 'A page.', schema: OrderPage } },
     problems: [],
   },
+  'GET /v1/sales/:saleId/orders': {
+    id: 'listSaleOrders',
+    tag: 'Orders',
+    summary: 'List the orders of a sale',
+    description:
+      'Newest first, with their buyers and payments. With `sku` a page may be short, even empty, and yet have a `nextCursor`.',
+    who: 'operator',
+    answers: { 200: { description: 'A page.', schema: OrderPage } },
+    problems: ['sale_not_found'],
+  },
   'POST /v1/orders/:orderId/cancel': {
     id: 'cancelOrder',
     tag: 'Orders',
     summary: 'Give an unpaid order back',
+    description:
+      'Owners send no body. An operator cancels any order with a `reason`, which is kept in the audit trail.',
     who: 'user',
+    isBodyOptional: true,
     answers: { 200: { description: 'The order, cancelled. A repeat answers the same.', schema: Order } },
     problems: [
       'order_not_found',

@@ -5,7 +5,8 @@ import type { Trace } from '../upstream/trace.ts';
 
 interface Wanted {
   orderId: string;
-  userId: string;
+  /** Absent: an operator wants it, whoever owns it. */
+  userId?: string | undefined;
   trace: Trace;
 }
 
@@ -27,8 +28,12 @@ export async function findUnstored(deps: RouteDeps, { orderId, userId, trace }: 
   const saleId = parseReservationId(orderId)?.saleId;
   if (saleId === undefined) throw new Problem('order_not_found');
   const hold = await stock.hold(orderId, trace);
-  if (hold?.userId === userId) return orderFromHold(hold.reservation);
-  if (hold !== undefined) throw new Problem('order_not_found');
+  if (hold !== undefined) {
+    // Nobody has paid for it yet.
+    if (userId === undefined) return { ...hold.reservation, payments: [] };
+    if (hold.userId === userId) return orderFromHold(hold.reservation);
+    throw new Problem('order_not_found');
+  }
   // This is asked before the row is looked for again: once the lane is open, everything that was promised is
   // stored.
   const canTell = await canStockTell(deps, saleId, trace);

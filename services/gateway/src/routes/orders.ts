@@ -1,5 +1,6 @@
-import { OrdersQuery, parseReservationId } from '@seckill/contracts';
-import { Problem, systemClock, type Http } from '@seckill/runtime';
+import { detailOf, OrdersQuery, parseReservationId, ReasonRequest, type Order } from '@seckill/contracts';
+import { optionalBody, Problem, systemClock, type Http } from '@seckill/runtime';
+import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
 import { OrderList } from '../orders/order-list.ts';
@@ -30,9 +31,9 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
 
   app.get('/v1/orders/:orderId', owned, async (request, reply) => {
     const { orderId } = request.params;
-    const { userId } = request.identity;
+    const { userId, isAdmin } = request.identity;
     reply.header('cache-control', 'no-store');
-    return findOrder(deps, { orderId, userId, trace: traceOf(request) });
+    return findOrder(deps, { orderId, userId: isAdmin ? undefined : userId, trace: traceOf(request) });
   });
 
   app.get(
@@ -47,36 +48,87 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
   );
 
   let waiters = 0;
-  const verbs = isSandbox ? (['cancel', 'pay'] as const) : (['cancel'] as const);
-  for (const verb of verbs) {
-    app.post(`/v1/orders/:orderId/${verb}`, owned, async (request, reply) => {
-      const { orderId } = request.params;
-      const { userId } = request.identity;
-      reply.header('cache-control', 'no-store');
-      if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
-      const trace = traceOf(request);
-      const ended = await order.endOrder(orderId, verb, userId, trace);
-      if (ended !== undefined) {
-        deps.recent.forget(orderId);
-        return ended;
-      }
-      // This throws `order_not_found`. When it does not, the buyer was promised this order, and its row is on
-      // the way.
-      await findOrder(deps, { orderId, userId, trace });
-      if (waiters >= ROW_WAITERS_MAX) throw new Problem('order_not_ready');
-      waiters += 1;
-      try {
-        const isGone = () => request.raw.socket.destroyed || !deps.isReady();
-        const isThere = async () => (await order.order(orderId, userId, trace)) !== undefined;
-        if (!(await waitForRow(isThere, isGone))) throw new Problem('order_not_ready');
-      } finally {
-        waiters -= 1;
-      }
-      const endedNow = await order.endOrder(orderId, verb, userId, trace);
-      if (endedNow === undefined) throw new Problem('order_not_ready');
-      return endedNow;
-    });
+
+  /**
+   * Ends an order once its row is there.
+   * @param owner undefined: an operator ends it.
+   * @param endRow undefined when there is no such row (yet).
+   */
+  async function end(
+    request: FastifyRequest,
+    orderId: string,
+    owner: string | undefined,
+    endRow: () => Promise<Order | undefined>,
+  ): Promise<Order> {
+    if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
+    const trace = traceOf(request);
+    const ended = await endRow();
+    if (ended !== undefined) {
+      deps.recent.forget(orderId);
+      return ended;
+    }
+    // This throws `order_not_found`. When it does not, the buyer was promised this order, and its row is on
+    // the way.
+    await findOrder(deps, { orderId, userId: owner, trace });
+    if (waiters >= ROW_WAITERS_MAX) throw new Problem('order_not_ready');
+    waiters += 1;
+    try {
+      const isGone = () => request.raw.socket.destroyed || !deps.isReady();
+      const isThere = async () => (await order.order(orderId, owner, trace)) !== undefined;
+      if (!(await waitForRow(isThere, isGone))) throw new Problem('order_not_ready');
+    } finally {
+      waiters -= 1;
+    }
+    const endedNow = await endRow();
+    if (endedNow === undefined) throw new Problem('order_not_ready');
+    return endedNow;
   }
+
+  app.post(
+    '/v1/orders/:orderId/cancel',
+    {
+      onRequest: authenticate,
+      preValidation: optionalBody,
+      schema: { params: Params, body: ReasonRequest },
+    },
+    async (request, reply) => {
+      const { orderId } = request.params;
+      const { userId, isAdmin } = request.identity;
+      const { reason } = request.body;
+      reply.header('cache-control', 'no-store');
+      const trace = traceOf(request);
+      if (reason !== undefined) {
+        if (!isAdmin) refuseField('body_unexpected');
+        return end(request, orderId, undefined, () =>
+          order.cancelAsOperator(orderId, { by: userId, reason }, trace),
+        );
+      }
+      try {
+        return await end(request, orderId, userId, () => order.endOrder(orderId, 'cancel', userId, trace));
+      } catch (error) {
+        // The order of somebody else, which an operator cancels with a reason only.
+        if (isAdmin && error instanceof Problem && error.code === 'order_not_found') {
+          await findOrder(deps, { orderId, trace });
+          refuseField('schema_required');
+        }
+        throw error;
+      }
+    },
+  );
+
+  if (!isSandbox) return;
+  app.post('/v1/orders/:orderId/pay', owned, async (request, reply) => {
+    const { orderId } = request.params;
+    const { userId } = request.identity;
+    reply.header('cache-control', 'no-store');
+    const trace = traceOf(request);
+    return end(request, orderId, userId, () => order.endOrder(orderId, 'pay', userId, trace));
+  });
+}
+
+function refuseField(detail: 'body_unexpected' | 'schema_required'): never {
+  const field = 'reason';
+  throw new Problem('invalid_request', { detail: detailOf(detail, { field }), extra: { field } });
 }
 
 /**

@@ -1,20 +1,21 @@
-import type {
-  Order,
-  OrderPage,
-  KeptNotice,
-  KeptNoticePage,
-  PaymentAnswer,
-  ProblemDocument,
-  Refund,
-  RefundDone,
-  RefundPage,
-  SaleChangePage,
-  SaleInput,
-  SalePatch,
-  SaleRecord,
-  SaleRecordPage,
-  WebhookEndpoint,
-  WebhookEndpointInput,
+import {
+  parseReservationId,
+  type Order,
+  type OrderPage,
+  type KeptNotice,
+  type KeptNoticePage,
+  type PaymentAnswer,
+  type ProblemDocument,
+  type Refund,
+  type RefundDone,
+  type RefundPage,
+  type SaleChangePage,
+  type SaleInput,
+  type SalePatch,
+  type SaleRecord,
+  type SaleRecordPage,
+  type WebhookEndpoint,
+  type WebhookEndpointInput,
 } from '@seckill/contracts';
 import {
   Problem,
@@ -60,11 +61,22 @@ export interface OrderClient {
   controlItem(item: ItemPath, verb: ItemVerb, steering: Steering, trace: Trace): Promise<SaleRecord>;
   restock(restock: Restock, steering: Steering, trace: Trace): Promise<SaleRecord>;
   changes(saleId: string, query: string, trace: Trace): Promise<SaleChangePage>;
-  /** Undefined when order knows no such order of this user. */
-  order(orderId: string, userId: string, trace: Trace): Promise<Order | undefined>;
+  /**
+   * As the user sees it, or without one as operators do. Undefined when order knows no such order (of this
+   * user).
+   */
+  order(orderId: string, userId: string | undefined, trace: Trace): Promise<Order | undefined>;
+  /** The orders of a sale, for operators. */
+  saleOrders(saleId: string, query: string, trace: Trace): Promise<OrderPage>;
   orders(query: string, userId: string, trace: Trace): Promise<OrderPage>;
   /** Undefined when order knows no such order of this user (yet). */
   endOrder(orderId: string, verb: 'cancel' | 'pay', userId: string, trace: Trace): Promise<Order | undefined>;
+  /** Cancels as an operator. Undefined when order knows no such order (yet). */
+  cancelAsOperator(
+    orderId: string,
+    operator: Pick<Steering, 'by' | 'reason'>,
+    trace: Trace,
+  ): Promise<Order | undefined>;
   /** The bytes as the provider signed them: order reads them, and keeps what it does not understand. */
   notifyPayment(notice: { webhookId: string; bytes: Buffer }, trace: Trace): Promise<PaymentAnswer>;
   notices(query: string, trace: Trace): Promise<KeptNoticePage>;
@@ -129,6 +141,9 @@ export function createOrderClient(upstream: Upstream): OrderClient {
   }
   const salePath = (saleId: string) => `/v1/sales/${encodeURIComponent(saleId)}`;
   const itemPath = ({ saleId, sku }: ItemPath) => `${salePath(saleId)}/items/${encodeURIComponent(sku)}`;
+  /** Operators' calls name the sale of the order. */
+  const operatorPath = (orderId: string) =>
+    `${salePath(parseReservationId(orderId)?.saleId ?? '')}/orders/${encodeURIComponent(orderId)}`;
 
   return {
     async createSale(input, by, trace) {
@@ -168,13 +183,23 @@ export function createOrderClient(upstream: Upstream): OrderClient {
       return expectBody(answer) as SaleRecord;
     },
     async order(orderId, userId, trace) {
-      const path = `/v1/orders/${encodeURIComponent(orderId)}`;
+      const path = userId === undefined ? operatorPath(orderId) : `/v1/orders/${encodeURIComponent(orderId)}`;
       const answer = await call({ method: 'GET', path }, trace, userId);
       return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
     },
     async endOrder(orderId, verb, userId, trace) {
       const path = `/v1/orders/${encodeURIComponent(orderId)}/${verb}`;
       const answer = await call({ method: 'POST', path }, trace, userId);
+      return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
+    },
+    async saleOrders(saleId, query, trace) {
+      const path = `${salePath(saleId)}/orders${query}`;
+      return expectBody(await call({ method: 'GET', path }, trace)) as OrderPage;
+    },
+    async cancelAsOperator(orderId, { by, reason }, trace) {
+      const body = reason === undefined ? {} : { reason };
+      const path = `${operatorPath(orderId)}/cancel`;
+      const answer = await call({ method: 'POST', path, body }, trace, by);
       return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
     },
     async notifyPayment({ webhookId, bytes }, trace) {

@@ -1,11 +1,8 @@
 import {
-  formatInstant,
   formatOrderCursor,
   LIMITS,
   parseOrderCursor,
   parseReservationId,
-  type Metadata,
-  type Money,
   type Order,
   type OrderPage,
   type OrderStatus,
@@ -17,6 +14,7 @@ import type { Applied } from '../payments/payment.ts';
 import { report } from '../payments/payments.ts';
 import { refuse } from '../sales/sale-definition.ts';
 import { endOrders } from '../ledger/settlement.ts';
+import { ORDER_COLUMNS, toOrder, type OrderRow } from './order-row.ts';
 
 export interface OrderQuery {
   userId: string;
@@ -25,33 +23,6 @@ export interface OrderQuery {
   limit?: number;
   cursor?: string;
 }
-
-interface OrderRow {
-  id: string;
-  sale_id: string;
-  lines: { sku: string; quantity: number; price: number }[];
-  amount: string;
-  currency: string;
-  channel_id: string | null;
-  ref: string | null;
-  metadata: Metadata | null;
-  status: OrderStatus;
-  reserved_at: Date;
-  expires_at: Date;
-  paid_at: Date | null;
-  ended_at: Date | null;
-  pickup_code: string | null;
-  refund_due: Money | null;
-}
-
-const COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, metadata, status, reserved_at, expires_at,
-  paid_at, ended_at, pickup_code,
-  (SELECT jsonb_build_object('amount', LEAST(sum(payments.amount), ${Number.MAX_SAFE_INTEGER}),
-       'currency', payments.currency)
-     FROM payments
-     WHERE payments.order_id = orders.id AND result = 'refund_due' AND refunded_at IS NULL
-     GROUP BY payments.currency HAVING sum(payments.amount) > 0
-     ORDER BY payments.currency <> orders.currency, payments.currency LIMIT 1) AS refund_due`;
 
 export interface OrdersDeps {
   pool: Pool;
@@ -78,7 +49,7 @@ export class Orders {
     // What is not one of our ids is stored nowhere. Postgres would even refuse some of it (NUL).
     if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
     const { rows } = await this.#pool.query<OrderRow>(
-      `SELECT ${COLUMNS} FROM orders WHERE id = $1 AND user_id = $2`,
+      `SELECT ${ORDER_COLUMNS} FROM orders WHERE id = $1 AND user_id = $2`,
       [orderId, userId],
     );
     if (rows[0] === undefined) throw new Problem('order_not_found');
@@ -131,7 +102,7 @@ export class Orders {
   ): Promise<{ order: Order; isNew: boolean }> {
     if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
     return transaction(this.#pool, async (client) => {
-      const read = `SELECT ${COLUMNS} FROM orders WHERE id = $1 AND user_id = $2 FOR UPDATE`;
+      const read = `SELECT ${ORDER_COLUMNS} FROM orders WHERE id = $1 AND user_id = $2 FOR UPDATE`;
       const [row] = (await client.query<OrderRow>(read, [orderId, userId])).rows;
       if (row === undefined) throw new Problem('order_not_found');
       if (row.status === wanted) return { order: toOrder(row), isNew: false };
@@ -160,7 +131,7 @@ export class Orders {
     const after =
       cursor === undefined ? undefined : (parseOrderCursor(cursor) ?? refuse('cursor_foreign', 'cursor'));
     const { rows } = await this.#pool.query<OrderRow>(
-      `SELECT ${COLUMNS} FROM orders
+      `SELECT ${ORDER_COLUMNS} FROM orders
        WHERE user_id = $1
          AND ($2::text IS NULL OR sale_id = $2)
          AND ($3::text IS NULL OR status = $3)
@@ -177,41 +148,4 @@ export class Orders {
       ...(rows.length > limit && last !== undefined ? { nextCursor: formatOrderCursor(last) } : {}),
     };
   }
-}
-
-/** Orders as webhooks tell of them, by id: with the user, whom the receiver serves. */
-export async function readOrders(
-  client: PoolClient,
-  ids: string[],
-): Promise<[string, Order & { userId: string }][]> {
-  if (ids.length === 0) return [];
-  const { rows } = await client.query<OrderRow & { user_id: string }>(
-    `SELECT user_id, ${COLUMNS} FROM orders WHERE id = ANY ($1::text[])`,
-    [ids],
-  );
-  return rows.map((row) => [row.id, { ...toOrder(row), userId: row.user_id }]);
-}
-
-function toOrder(row: OrderRow): Order {
-  const { currency } = row;
-  return {
-    id: row.id,
-    saleId: row.sale_id,
-    lines: row.lines.map(({ sku, quantity, price }) => ({
-      sku,
-      quantity,
-      price: { amount: price, currency },
-    })),
-    ...(row.channel_id === null ? {} : { channelId: row.channel_id }),
-    ...(row.ref === null ? {} : { ref: row.ref }),
-    ...(row.metadata === null ? {} : { metadata: row.metadata }),
-    status: row.status,
-    amount: { amount: Number(row.amount), currency },
-    reservedAt: formatInstant(row.reserved_at),
-    expiresAt: formatInstant(row.expires_at),
-    ...(row.paid_at === null ? {} : { paidAt: formatInstant(row.paid_at) }),
-    ...(row.ended_at === null ? {} : { endedAt: formatInstant(row.ended_at) }),
-    ...(row.pickup_code === null ? {} : { pickupCode: row.pickup_code }),
-    ...(row.refund_due === null ? {} : { refundDue: row.refund_due }),
-  };
 }

@@ -1,9 +1,9 @@
-import { LIMITS, NoticesQuery, parseInstant, RefundDone, RefundsQuery } from '@seckill/contracts';
+import { LIMITS, NoticesQuery, RefundDone, RefundsQuery } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Notices } from '../payments/notices.ts';
 import type { Refunds } from '../payments/refunds.ts';
-import { refuse } from '../sales/sale-definition.ts';
+import { instantOf } from './query-values.ts';
 
 const limitOf = (limit: string | undefined) =>
   limit === undefined ? LIMITS.ordersPageDefault : Number(limit);
@@ -52,9 +52,4 @@ export function paymentsRoutes(
     { schema: { params: Type.Object({ refundId: Type.String() }), body: RefundDone } },
     async ({ params, body }) => refunds.done(params.refundId, body.reference),
   );
-}
-
-function instantOf(field: string, text: string | undefined): Date | undefined {
-  if (text === undefined) return undefined;
-  return new Date(parseInstant(text) ?? refuse('instant_unreal', field));
 }

@@ -43,7 +43,7 @@ const ITEM_VERBS = [
 type Headers = Record<string, string | string[] | undefined>;
 
 /** Who changes something, as the gateway tells. */
-function readOperator(headers: Headers, reason?: string): Operator {
+export function readOperator(headers: Headers, reason?: string): Operator {
   const by = headers['x-user-id'];
   if (by !== undefined && !userId.Check(by)) refuse('missing_or_malformed', 'x-user-id');
   return { ...(by === undefined ? {} : { by }), ...(reason === undefined ? {} : { reason }) };

@@ -1,6 +1,6 @@
 import { formatInstant, type SaleDefinition, type WebhookEvent } from '@seckill/contracts';
 import type { PoolClient } from '@seckill/runtime';
-import { readOrders } from '../orders/orders.ts';
+import { readOrders } from '../orders/order-row.ts';
 
 /** An event that has no body yet. */
 export interface Unrendered {

@@ -1,0 +1,169 @@
+import {
+  formatOrderCursor,
+  LIMITS,
+  parseOrderCursor,
+  parseReservationId,
+  type Order,
+  type OrderPage,
+  type OrderStatus,
+} from '@seckill/contracts';
+import { invariant, Problem, transaction, type Pool } from '@seckill/runtime';
+import { endOrders } from '../ledger/settlement.ts';
+import { writeChange } from '../sales/sale-changes.ts';
+import { refuse } from '../sales/sale-definition.ts';
+import type { Operator } from '../sales/steering.ts';
+import { readOperatorOrders } from './order-row.ts';
+import type { OrdersDeps } from './orders.ts';
+
+export interface SaleOrdersQuery {
+  status?: OrderStatus;
+  userId?: string;
+  channelId?: string;
+  sku?: string;
+  /** Reserved from then on. */
+  since?: Date;
+  limit?: number;
+  cursor?: string;
+}
+
+const STATUSES: readonly OrderStatus[] = ['pending', 'paid', 'cancelled', 'expired', 'refused'];
+/**
+ * No index leads to the orders with a line of an item. A page by `sku` looks at these many at most, in parts,
+ * and goes on with the next page: 20 ms of a million orders.
+ */
+const LOOKED_AT_MAX = 2_000;
+const LOOKED_AT_ONCE = 500;
+
+/** The orders of a sale, as operators see them. Their routes name the sale of the order. */
+export class OperatorOrders {
+  readonly #deps: OrdersDeps;
+
+  constructor(deps: OrdersDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws Problem `order_not_found` */
+  async read(saleId: string, orderId: string): Promise<Order> {
+    return readOne(this.#deps.pool, saleId, orderId);
+  }
+
+  /**
+   * Lists the newest first. A page continues after the last order looked at: what is stored meanwhile neither
+   * repeats nor hides an order.
+   * @returns with `sku`, a page may be short and yet have a `nextCursor`.
+   * @throws Problem `sale_not_found`; `invalid_request` when the cursor is not one of ours.
+   */
+  async list(saleId: string, query: SaleOrdersQuery): Promise<OrderPage> {
+    const { sku, limit = LIMITS.ordersPageDefault, cursor } = query;
+    const { pool } = this.#deps;
+    const { rowCount } = await pool.query('SELECT FROM sales WHERE id = $1', [saleId]);
+    if (rowCount === 0) throw new Problem('sale_not_found');
+    if (sku === undefined) return this.#page(saleId, query, limit);
+    const data: Order[] = [];
+    let nextCursor = cursor;
+    for (let lookedAt = 0; lookedAt < LOOKED_AT_MAX; lookedAt += LOOKED_AT_ONCE) {
+      const from = nextCursor === undefined ? {} : { cursor: nextCursor };
+      const page = await this.#page(saleId, { ...query, ...from }, LOOKED_AT_ONCE);
+      const found = page.data.filter(({ lines }) => lines.some((line) => line.sku === sku));
+      data.push(...found.slice(0, limit - data.length));
+      nextCursor = page.nextCursor;
+      const last = data.at(-1);
+      const hasMore = nextCursor !== undefined || found.at(-1)?.id !== last?.id;
+      if (data.length === limit && last !== undefined) {
+        return { data, ...(hasMore ? { nextCursor: formatOrderCursor(last) } : {}) };
+      }
+      if (nextCursor === undefined) return { data };
+    }
+    invariant(nextCursor !== undefined, 'a list that ends has ended above');
+    return { data, nextCursor };
+  }
+
+  /**
+   * Each status has its part of an index, in the order of the list, so a page reads as many rows as it shows
+   * of each status, and not those of the others.
+   */
+  async #page(saleId: string, query: SaleOrdersQuery, limit: number): Promise<OrderPage> {
+    const { status, userId, channelId, since, cursor } = query;
+    const after =
+      cursor === undefined ? undefined : (parseOrderCursor(cursor) ?? refuse('cursor_foreign', 'cursor'));
+    const parts = (status === undefined ? STATUSES : [status]).map(
+      (one) => `(SELECT * FROM orders WHERE sale_id = $1 AND status = '${one}'
+        AND ($2::text IS NULL OR user_id = $2) AND ($3::text IS NULL OR channel_id = $3)
+        AND ($4::timestamptz IS NULL OR reserved_at >= $4)
+        AND ($5::timestamptz IS NULL OR (reserved_at, id) < ($5, $6::text))
+        ORDER BY reserved_at DESC, id DESC LIMIT $7)`,
+    );
+    const orders = await readOperatorOrders(
+      this.#deps.pool,
+      `(${parts.join(' UNION ALL ')}) AS orders ORDER BY reserved_at DESC, id DESC LIMIT $7`,
+      [
+        saleId,
+        userId ?? null,
+        channelId ?? null,
+        since ?? null,
+        after?.reservedAt ?? null,
+        after?.id ?? null,
+        // One more than asked tells whether there is another page.
+        limit + 1,
+      ],
+    );
+    const data = orders.slice(0, limit);
+    const last = data.at(-1);
+    return {
+      data,
+      ...(orders.length > limit && last !== undefined ? { nextCursor: formatOrderCursor(last) } : {}),
+    };
+  }
+
+  /**
+   * Gives up an order for its buyer. The units are for sale again; who did it and why stands in the audit
+   * trail of the sale. A repeat changes nothing.
+   * @throws Problem `order_not_found`; `order_not_pending` when it ended otherwise.
+   */
+  async cancel(saleId: string, orderId: string, operator: Operator): Promise<Order> {
+    const { pool, metrics, wake } = this.#deps;
+    const isNew = await transaction(pool, async (client) => {
+      // The sale comes before orders and ledger, as everywhere; the row of the trail refers to it.
+      const [sale] = (
+        await client.query<{ version: string }>('SELECT version FROM sales WHERE id = $1 FOR KEY SHARE', [
+          saleId,
+        ])
+      ).rows;
+      const [row] = (
+        await client.query<{ status: OrderStatus }>(
+          'SELECT status FROM orders WHERE id = $1 AND sale_id = $2 FOR UPDATE',
+          [orderId, saleId],
+        )
+      ).rows;
+      if (sale === undefined || row === undefined) throw new Problem('order_not_found');
+      if (row.status === 'cancelled') return false;
+      if (row.status !== 'pending') {
+        throw new Problem('order_not_pending', { extra: { orderStatus: row.status } });
+      }
+      const ended = await endOrders(client, [orderId], 'cancelled');
+      invariant(ended.length === 1, `order ${orderId} ended under its lock`);
+      const change = {
+        saleId,
+        version: Number(sale.version),
+        action: 'cancel_order' as const,
+        before: { orderId, status: row.status },
+        after: { orderId, status: 'cancelled' },
+      };
+      await writeChange(client, change, operator);
+      return true;
+    });
+    if (isNew) {
+      metrics.ordersEnded.inc({ verdict: 'cancelled' });
+      wake();
+    }
+    return readOne(pool, saleId, orderId);
+  }
+}
+
+async function readOne(pool: Pool, saleId: string, orderId: string): Promise<Order> {
+  // What is not one of our ids is stored nowhere. Postgres would even refuse some of it (NUL).
+  if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
+  const [order] = await readOperatorOrders(pool, 'orders WHERE id = $1 AND sale_id = $2', [orderId, saleId]);
+  if (order === undefined) throw new Problem('order_not_found');
+  return order;
+}

@@ -1,0 +1,125 @@
+import {
+  formatInstant,
+  type Metadata,
+  type Money,
+  type Order,
+  type OrderPayment,
+  type OrderStatus,
+} from '@seckill/contracts';
+import type { PoolClient } from '@seckill/runtime';
+
+export interface OrderRow {
+  id: string;
+  sale_id: string;
+  lines: { sku: string; quantity: number; price: number }[];
+  amount: string;
+  currency: string;
+  channel_id: string | null;
+  ref: string | null;
+  metadata: Metadata | null;
+  status: OrderStatus;
+  reserved_at: Date;
+  expires_at: Date;
+  paid_at: Date | null;
+  ended_at: Date | null;
+  pickup_code: string | null;
+  refund_due: Money | null;
+}
+
+export const ORDER_COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, metadata, status, reserved_at, expires_at,
+  paid_at, ended_at, pickup_code,
+  (SELECT jsonb_build_object('amount', LEAST(sum(payments.amount), ${Number.MAX_SAFE_INTEGER}),
+       'currency', payments.currency)
+     FROM payments
+     WHERE payments.order_id = orders.id AND result = 'refund_due' AND refunded_at IS NULL
+     GROUP BY payments.currency HAVING sum(payments.amount) > 0
+     ORDER BY payments.currency <> orders.currency, payments.currency LIMIT 1) AS refund_due`;
+
+/** What only operators see of an order. */
+interface OperatorRow extends OrderRow {
+  user_id: string;
+  payments: {
+    payment_id: string;
+    amount: number;
+    currency: string;
+    result: OrderPayment['result'] | 'retaking';
+    reason: OrderPayment['reason'] | null;
+    at_ms: number;
+  }[];
+}
+
+/** Payments of one order come from as many notices as a provider sends: more than these nobody reads. */
+const PAYMENTS_MAX = 100;
+
+const OPERATOR_COLUMNS = `user_id, ${ORDER_COLUMNS},
+  (SELECT COALESCE(jsonb_agg(jsonb_build_object('payment_id', payment_id, 'amount', payment.amount,
+       'currency', payment.currency, 'result', result, 'reason', refund_reason,
+       'at_ms', floor(extract(epoch FROM result_at) * 1000)) ORDER BY received_at, payment.id), '[]')
+     FROM (SELECT * FROM payments WHERE payments.order_id = orders.id
+       ORDER BY received_at, payments.id LIMIT ${PAYMENTS_MAX}) AS payment) AS payments`;
+
+/** @param from what stands behind FROM; its rows are those of `orders`, under this name. */
+export async function readOperatorOrders(
+  client: Pick<PoolClient, 'query'>,
+  from: string,
+  values: unknown[],
+): Promise<Order[]> {
+  const { rows } = await client.query<OperatorRow>(`SELECT ${OPERATOR_COLUMNS} FROM ${from}`, values);
+  return rows.map(toOperatorOrder);
+}
+
+function toOperatorOrder(row: OperatorRow): Order {
+  const { id, saleId, ...order } = toOrder(row);
+  return {
+    id,
+    saleId,
+    userId: row.user_id,
+    ...order,
+    payments: row.payments.map(({ payment_id, amount, currency, result, reason, at_ms }) => ({
+      paymentId: payment_id,
+      amount: { amount, currency },
+      // Until it is known what the money buys, it is recorded.
+      result: result === 'retaking' ? 'recorded' : result,
+      ...(reason === null || reason === undefined ? {} : { reason }),
+      at: formatInstant(at_ms),
+    })),
+  };
+}
+
+/** Orders as webhooks tell of them, by id: with the user, whom the receiver serves. */
+export async function readOrders(
+  client: PoolClient,
+  ids: string[],
+): Promise<[string, Order & { userId: string }][]> {
+  if (ids.length === 0) return [];
+  const { rows } = await client.query<OrderRow & { user_id: string }>(
+    `SELECT user_id, ${ORDER_COLUMNS} FROM orders WHERE id = ANY ($1::text[])`,
+    [ids],
+  );
+  return rows.map((row) => [row.id, { ...toOrder(row), userId: row.user_id }]);
+}
+
+/** As its owner sees it. */
+export function toOrder(row: OrderRow): Order {
+  const { currency } = row;
+  return {
+    id: row.id,
+    saleId: row.sale_id,
+    lines: row.lines.map(({ sku, quantity, price }) => ({
+      sku,
+      quantity,
+      price: { amount: price, currency },
+    })),
+    ...(row.channel_id === null ? {} : { channelId: row.channel_id }),
+    ...(row.ref === null ? {} : { ref: row.ref }),
+    ...(row.metadata === null ? {} : { metadata: row.metadata }),
+    status: row.status,
+    amount: { amount: Number(row.amount), currency },
+    reservedAt: formatInstant(row.reserved_at),
+    expiresAt: formatInstant(row.expires_at),
+    ...(row.paid_at === null ? {} : { paidAt: formatInstant(row.paid_at) }),
+    ...(row.ended_at === null ? {} : { endedAt: formatInstant(row.ended_at) }),
+    ...(row.pickup_code === null ? {} : { pickupCode: row.pickup_code }),
+    ...(row.refund_due === null ? {} : { refundDue: row.refund_due }),
+  };
+}

@@ -1,0 +1,36 @@
+import { ReasonRequest, SaleId, SaleOrdersQuery } from '@seckill/contracts';
+import { optionalBody, type Http } from '@seckill/runtime';
+import { Type } from 'typebox';
+import type { OperatorOrders } from '../orders/operator-orders.ts';
+import { instantOf } from './query-values.ts';
+import { readOperator } from './sales.ts';
+
+const SaleParams = Type.Object({ saleId: SaleId });
+const OrderParams = Type.Object({ saleId: SaleId, orderId: Type.String() });
+
+/** For the gateway, which has checked that an operator asks. The sale is that of the order's id. */
+export function operatorOrdersRoutes(app: Http, orders: OperatorOrders): void {
+  app.get(
+    '/v1/sales/:saleId/orders',
+    { schema: { params: SaleParams, querystring: SaleOrdersQuery } },
+    async ({ params, query: { limit, since, ...rest } }) => {
+      const from = instantOf('since', since);
+      return orders.list(params.saleId, {
+        ...rest,
+        ...(from === undefined ? {} : { since: from }),
+        ...(limit === undefined ? {} : { limit: Number(limit) }),
+      });
+    },
+  );
+
+  app.get('/v1/sales/:saleId/orders/:orderId', { schema: { params: OrderParams } }, async ({ params }) =>
+    orders.read(params.saleId, params.orderId),
+  );
+
+  app.post(
+    '/v1/sales/:saleId/orders/:orderId/cancel',
+    { preValidation: optionalBody, schema: { params: OrderParams, body: ReasonRequest } },
+    async ({ params: { saleId, orderId }, body, headers }) =>
+      orders.cancel(saleId, orderId, readOperator(headers, body.reason)),
+  );
+}
