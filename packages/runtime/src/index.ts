@@ -30,4 +30,5 @@ export * from './redis-node.ts';
 export * from './role.ts';
 export * from './salted-key-hash.ts';
 export * from './redis.ts';
+export * from './http/request-seconds.ts';
 export * from './http/upstream.ts';

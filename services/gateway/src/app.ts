@@ -1,5 +1,5 @@
 import { detailOf } from '@seckill/contracts';
-import { createHttp, Problem, type Http } from '@seckill/runtime';
+import { createHttp, observeRequests, Problem, type Http } from '@seckill/runtime';
 import { compressAnswers } from './compression.ts';
 import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
@@ -28,7 +28,8 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
 
   answerSafely(app);
   compressAnswers(app);
-  logRequests(app, deps.metrics);
+  logRequests(app);
+  observeRequests(app, deps.metrics.requestSeconds);
   refuseUnknownInput(app);
   const admission = await createAdmission(app, deps.admission);
   const admit: Authenticate = (request, reply) => admission.admitAddress(request, reply);

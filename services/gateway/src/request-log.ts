@@ -1,5 +1,4 @@
 import type { Http } from '@seckill/runtime';
-import type { GatewayMetrics } from './metrics.ts';
 
 /**
  * Of what a crowd hears of a route under one status, the first is logged and then one in this many, with the
@@ -12,8 +11,6 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Pages ask this again and again, so its good answers are as many as rejections. */
     isPolled?: boolean;
-    /** The answer goes on for as long as the reader likes: its length tells nothing. */
-    isStream?: boolean;
   }
 }
 
@@ -22,15 +19,12 @@ declare module 'fastify' {
  * it. The line does not tell who asked. A crowd that hears "sold out", or that looks at the sale, must not
  * become a flood of log lines.
  */
-export function logRequests(app: Http, metrics: Pick<GatewayMetrics, 'requestSeconds'>): void {
+export function logRequests(app: Http): void {
   // The routes and the statuses there are bound this map.
   const counts = new Map<string, number>();
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { statusCode: status, elapsedTime: ms } = reply;
-    const isStream = request.routeOptions.config.isStream === true && status === 200;
-    if (!isStream)
-      metrics.requestSeconds.observe({ method: request.method, route, status: String(status) }, ms / 1_000);
     const line = { method: request.method, route, status, ms: Math.round(ms) };
     const isRejection = status >= 400 && status !== 500;
     const isOneOfMany = isRejection || (status < 400 && request.routeOptions.config.isPolled === true);

@@ -28,6 +28,7 @@ import { createStockClient, type StockClient } from './stock-client.ts';
 /** Starts the role `http`. @returns everything behind its routes. */
 export function startApi({ config, logger, lifecycle, registry, metrics, wake }: OrderDeps): Api {
   const pool = createHttpPool(config.databaseUrl, logger);
+  metrics.observePool('http', pool);
   lifecycle.onStop('postgres of http', () => pool.end());
   const stock = createStockClient({
     url: config.stockUrl,

@@ -1,10 +1,12 @@
 import {
   classifyPostgresError,
   createHttp,
+  observeRequests,
   Problem,
   requireCaller,
   type Http,
   type Logger,
+  type RequestSeconds,
 } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import type { LedgerReader } from './audit/ledger-reading.ts';
@@ -39,14 +41,16 @@ export interface Api {
 export interface AppDeps {
   logger: Logger;
   isReady: () => boolean;
+  requestSeconds: RequestSeconds;
   tokens: { gateway: string; stock: string };
   /** Absent where the `http` role does not run: then only health is answered. */
   api?: Api;
 }
 
 /** Assembles and never listens. */
-export function createApp({ logger, isReady, tokens, api }: AppDeps): Http {
+export function createApp({ logger, isReady, requestSeconds, tokens, api }: AppDeps): Http {
   const app = createHttp({ logger, isReady });
+  observeRequests(app, requestSeconds);
   if (api === undefined) return app;
   const { sales, saleList, recovery, ledger, orders, operatorOrders, notices, refunds, webhooks, isSandbox } =
     api;

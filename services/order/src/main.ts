@@ -36,6 +36,7 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
   const app = createApp({
     logger,
     isReady: () => lifecycle.isReady,
+    requestSeconds: metrics.requestSeconds,
     tokens: { gateway: config.gatewayToken, stock: config.stockToken },
     // Health is answered whatever the roles.
     ...(api === undefined ? {} : { api }),

@@ -1,4 +1,12 @@
-import { createHttp, InvariantError, requireCaller, type Http, type Logger } from '@seckill/runtime';
+import {
+  createHttp,
+  InvariantError,
+  observeRequests,
+  requireCaller,
+  type Http,
+  type Logger,
+  type RequestSeconds,
+} from '@seckill/runtime';
 import type { Announcer } from './announce/announcer.ts';
 import type { FullStates } from './announce/full-state.ts';
 import type { AuditReader } from './audit/reader.ts';
@@ -27,6 +35,7 @@ export interface AppDeps {
   };
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
+  requestSeconds: RequestSeconds;
   /** Our own bug was met: the process must end (D14). */
   onInvariantBroken: (error: InvariantError) => void;
   logger: Logger;
@@ -36,6 +45,7 @@ export interface AppDeps {
 export function createApp(deps: AppDeps): Http {
   const { api, tokens, logger } = deps;
   const app = createHttp({ logger, isReady: deps.isReady });
+  observeRequests(app, deps.requestSeconds);
   if (api === undefined) return app;
   const { reservations, retakes, controlStates, announcer, fullStates, monitor, readClock, auditReader } =
     api;

@@ -13,6 +13,7 @@ import { createApp } from './app.ts';
 import { startAudit } from './audit/role.ts';
 import { readConfig, type Config } from './config.ts';
 import { ChangeFeed } from './change-feed.ts';
+import { createMetrics } from './metrics.ts';
 import { Connections } from './redis/connections.ts';
 import type { StockDeps } from './deps.ts';
 import { startRelay } from './relay/role.ts';
@@ -36,6 +37,7 @@ async function start({ redis, kafka, host, metricsPort, roles }: Config): Promis
   await connections.start();
   const metrics = await serveMetrics(registry, { host, port: metricsPort });
   lifecycle.onStop('metrics', () => metrics.close());
+  const { requestSeconds } = createMetrics(registry, connections);
   const announcer = createAnnouncer({ connections, logger, registry });
   const changes = new ChangeFeed(connections, logger);
   const deps: StockDeps = { config, logger, lifecycle, connections, announcer, changes, registry };
@@ -51,6 +53,7 @@ async function start({ redis, kafka, host, metricsPort, roles }: Config): Promis
     // Health is answered whatever the roles.
     ...(api === undefined ? {} : { api }),
     tokens: config.tokens,
+    requestSeconds,
     isReady: () => lifecycle.isReady,
     onInvariantBroken: (error) => {
       lifecycle.fail(error, 'http');

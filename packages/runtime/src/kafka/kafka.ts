@@ -124,6 +124,8 @@ export interface Batch {
   topic: string;
   partition: number;
   messages: IncomingMessage[];
+  /** Where the next message of the partition will stand, as Kafka said with this batch. */
+  end?: bigint;
 }
 
 export interface BatchContext {
@@ -323,7 +325,8 @@ async function run(
         signal,
       };
       try {
-        await options.onBatch({ topic: batch.topic, partition: batch.partition, messages }, context);
+        const { topic, partition, highWatermark } = batch;
+        await options.onBatch({ topic, partition, messages, end: BigInt(highWatermark) }, context);
       } catch (error) {
         // kafkajs needs its own errors back, to join the group again. It would repeat any other error for
         // ever.

@@ -11,18 +11,18 @@ export function createLimitMetrics(registry: Registry): LimitMetrics {
   return {
     shed: new Counter({
       name: 'seckill_gateway_shed_requests_total',
-      help: 'Requests refused because too many were in flight or the event loop was late',
+      help: 'Refused as `overloaded`: `requests` in flight, or the `event_loop` a second late',
       labelNames: ['reason'],
       registers,
     }),
     inFlight: new Gauge({
       name: 'seckill_gateway_requests_in_flight',
-      help: 'Requests that are being served',
+      help: 'Requests that are being answered, against `HTTP_REQUESTS_COUNT_MAX`',
       registers,
     }),
     failures: new Counter({
       name: 'seckill_gateway_limit_failures_total',
-      help: 'Requests counted in this process because the shared Redis of the limits failed',
+      help: 'Requests counted by this process because `RATE_LIMIT_REDIS_URL` is away',
       registers,
     }),
   };

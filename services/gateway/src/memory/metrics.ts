@@ -12,13 +12,13 @@ export function createMemoryMetrics(registry: Registry): MemoryMetrics {
   return {
     answers: new Counter({
       name: 'seckill_gateway_memory_answers_total',
-      help: 'Reservations rejected from memory, without stock',
+      help: 'Rejections from memory; they are in `seckill_gateway_reservations_total` too',
       labelNames: ['outcome'],
       registers,
     }),
     announcements: new Counter({
       name: 'seckill_gateway_memory_announcements_total',
-      help: 'States of sales heard from stock',
+      help: 'States heard: `heard`, `invalid`',
       labelNames: ['result'],
       registers,
     }),
@@ -29,7 +29,7 @@ export function createMemoryMetrics(registry: Registry): MemoryMetrics {
     }),
     fullReadings: new Counter({
       name: 'seckill_gateway_memory_full_readings_total',
-      help: 'Whole states asked of stock',
+      help: 'Readings of a whole sale at stock: `filled`, `other_epoch`, `too_many` (the sale is left to stock), `failed`',
       labelNames: ['result'],
       registers,
     }),
@@ -40,7 +40,7 @@ export function createMemoryMetrics(registry: Registry): MemoryMetrics {
 export function observeMemoryAge(registry: Registry, silentSeconds: () => number): void {
   new Gauge({
     name: 'seckill_gateway_memory_oldest_state_seconds',
-    help: 'Time since the last heartbeat, which vouches for the remembered states; NaN while Redis cannot be heard',
+    help: 'Time since the last heartbeat, which vouches for the states; NaN while Redis cannot be heard',
     registers: [registry],
     collect() {
       this.set(silentSeconds());

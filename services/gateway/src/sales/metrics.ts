@@ -10,7 +10,7 @@ export interface SaleReadMetrics {
 export function createSaleReadMetrics(registry: Registry): SaleReadMetrics {
   const reads = new Counter({
     name: 'seckill_gateway_sale_reads_total',
-    help: 'Readings of sales by what answered them',
+    help: 'Readings of sales but those of operators: from `memory`, by a `call` to order and stock, or by a `shared_call` of another reader',
     labelNames: ['source'],
     registers: [registry],
   });

@@ -16,7 +16,7 @@ export function createUpstreamMetrics(registry: Registry): UpstreamMetrics {
     }),
     batchFailures: new Counter({
       name: 'seckill_gateway_batch_failures_total',
-      help: 'Calls to stock whose items are of unknown outcome',
+      help: 'Calls to stock whose reservations were answered `outcome_unknown`',
       registers,
     }),
   };

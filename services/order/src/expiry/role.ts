@@ -9,6 +9,7 @@ import { createExpiryMetrics } from './metrics.ts';
 export function startExpiry({ config, logger, lifecycle, registry, metrics, wake }: OrderDeps): void {
   const log = logger.child({ role: 'expiry' });
   const pool = createExpiryPool(config.databaseUrl, log);
+  metrics.observePool('expiry', pool);
   lifecycle.onStop('postgres of expiry', () => pool.end());
   const expiry = new Expiry({
     store: createExpiryStore(pool, new SaleStore(pool)),

@@ -12,6 +12,7 @@ interface Waiting {
 const NOTHING: Stored = {
   stored: 0,
   duplicates: 0,
+  delaySeconds: [],
   refused: [],
   applied: [],
   settledAgain: 0,

@@ -20,6 +20,8 @@ export interface Chunk extends OffsetMove {
 export interface Stored {
   stored: number;
   duplicates: number;
+  /** For each new order, how long ago Redis had promised it when this transaction was about to commit. */
+  delaySeconds: number[];
   refused: RefusedOrder[];
   /** Payments whose notices had come before their orders. */
   applied: Applied[];
@@ -137,10 +139,11 @@ async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<
     ...ended.refused,
   ]);
   const distrusted = await distrustEpochs(client, [...sold.late, ...contradicted]);
-  await writeOffsets(client, chunks);
+  const now = await writeOffsets(client, chunks);
   return {
     stored: inserted.length - sold.refused.length,
     duplicates: reserved.length - inserted.length - clashes.length - retakes.length + found.known.length,
+    delaySeconds: inserted.map(({ reservedAt }) => Math.max(0, now - reservedAt) / 1_000),
     refused,
     applied: [...applied, ...ended.applied],
     settledAgain,

@@ -41,11 +41,14 @@ export class Intake {
       positions = this.#positions.current;
       const position = await this.#positions.find(batch, positions, context);
       if (!this.#positions.isInPlace(batch, position, context)) return;
+      if (batch.end !== undefined) position.end = batch.end;
+      this.#observeLag();
       for (const messages of chunksOf(batch.messages, this.#deps.batchCountMax)) {
         const end = endOf(messages);
         await this.#storage.store(batch, messages, { stored: position.next, end }, context);
         position.next = end;
         position.seeks = 0;
+        this.#observeLag();
         context.resolve(end - 1n);
         await context.heartbeat();
       }
@@ -55,6 +58,10 @@ export class Intake {
         await this.#positions.placeAgain(positions);
       } else if (error !== context.signal.reason) throw error;
     }
+  }
+
+  #observeLag(): void {
+    this.#deps.metrics.intakeLagMessages.set(this.#positions.lag);
   }
 }
 

@@ -7,6 +7,8 @@ import { retry, type RetryContext } from './retry.ts';
 export interface Position {
   /** The first offset that is not stored. */
   next: bigint;
+  /** Where the partition ended when its last batch came. */
+  end?: bigint;
   /** Counts how often we asked Kafka for `next` and got something later. */
   seeks: number;
 }
@@ -43,6 +45,12 @@ export class PartitionPositions {
 
   get current(): Positions {
     return this.#current;
+  }
+
+  /** Messages that Kafka has and Postgres does not, as far as the last batches tell. */
+  get lag(): number {
+    const lags = [...this.#current.values()].map(({ next, end = next }) => Number(end - next));
+    return lags.reduce((sum, lag) => sum + Math.max(0, lag), 0);
   }
 
   /**

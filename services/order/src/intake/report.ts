@@ -5,13 +5,14 @@ import type { Stored } from './intake-store.ts';
 
 /** Counts and logs what a transaction did, and wakes the relay when it wrote settlements. */
 export function reportStored(
-  { stored, duplicates, refused, applied, settledAgain, retakes, distrusted }: Stored,
+  { stored, duplicates, delaySeconds, refused, applied, settledAgain, retakes, distrusted }: Stored,
   deps: Pick<IntakeDeps, 'logger' | 'metrics' | 'wake'>,
 ): void {
   const { logger, metrics, wake } = deps;
   metrics.intakeMessages.inc({ outcome: 'stored' }, stored);
   metrics.intakeMessages.inc({ outcome: 'duplicate' }, duplicates);
   metrics.intakeMessages.inc({ outcome: 'refused' }, refused.length);
+  for (const seconds of delaySeconds) metrics.storedSeconds.observe(seconds);
   metrics.ordersEnded.inc({ verdict: 'refused' }, refused.length);
   metrics.settlementsRepeated.inc(settledAgain);
   report(applied, deps);

@@ -19,8 +19,10 @@ import { createIntakeMetrics } from './metrics.ts';
 export function startIntake({ config, logger, lifecycle, registry, metrics, wake }: OrderDeps): void {
   const log = logger.child({ role: 'intake' });
   const pool = createIntakePool(config.databaseUrl, log);
+  metrics.observePool('intake', pool);
   lifecycle.onStop('postgres of intake', () => pool.end());
   const membersPool = createMembersPool(config.databaseUrl, log);
+  metrics.observePool('members', membersPool);
   lifecycle.onStop('postgres of the members', () => membersPool.end());
   const kafka = createKafka(config.kafka, 'seckill-order-intake', log);
   const producer = createProducer(kafka);

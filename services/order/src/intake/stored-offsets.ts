@@ -60,9 +60,10 @@ export async function assertStored(client: PoolClient, moves: OffsetMove[]): Pro
  * Moves an offset back only from where the caller knows it to stand (a topic made anew). A consumer that
  * slept while its partition went to another stores a chunk from before. The other consumer would take the
  * lower offset for a Postgres that was restored, and every sale would be loaded anew.
+ * @returns the instant by PostgreSQL's clock; milliseconds.
  */
-export async function writeOffsets(client: PoolClient, moves: OffsetMove[]): Promise<void> {
-  await client.query(
+export async function writeOffsets(client: PoolClient, moves: OffsetMove[]): Promise<number> {
+  const { rows } = await client.query<{ now: number }>(
     `WITH chunk AS (
        SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[])
          AS chunk (topic, partition, stored_offset, next_offset)
@@ -70,11 +71,14 @@ export async function writeOffsets(client: PoolClient, moves: OffsetMove[]): Pro
        UPDATE intake_offsets SET next_offset = chunk.next_offset FROM chunk
        WHERE intake_offsets.topic = chunk.topic AND intake_offsets.partition = chunk.partition
          AND (intake_offsets.next_offset = chunk.stored_offset OR intake_offsets.next_offset < chunk.next_offset)
+     ), added AS (
+       INSERT INTO intake_offsets (topic, partition, next_offset) SELECT topic, partition, next_offset FROM chunk
+       ON CONFLICT (topic, partition) DO NOTHING
      )
-     INSERT INTO intake_offsets (topic, partition, next_offset) SELECT topic, partition, next_offset FROM chunk
-     ON CONFLICT (topic, partition) DO NOTHING`,
+     SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now`,
     [...columnsOf(moves), moves.map(({ nextOffset }) => nextOffset.toString())],
   );
+  return rows[0]?.now ?? Number.NaN;
 }
 
 function columnsOf(moves: OffsetMove[]): [string[], number[], string[]] {

@@ -12,7 +12,7 @@ export function createRelayMetrics(registry: Registry) {
     }),
     relayFailures: new Counter({
       name: 'seckill_order_relay_failures_total',
-      help: 'Passes over the outbox that failed; their messages are published again',
+      help: 'Passes that failed and are repeated',
       registers,
     }),
     outboxMessages: new Gauge({
@@ -22,18 +22,23 @@ export function createRelayMetrics(registry: Registry) {
     }),
     outboxOldestSeconds: new Gauge({
       name: 'seckill_order_outbox_oldest_seconds',
-      help: 'Age of the oldest message that waits for Kafka',
+      help: 'Age of the oldest message of the outbox that waits for Kafka',
       registers,
     }),
     /** Above 0 wants a person: `npm run notices` lists them. */
     keptNotices: new Gauge({
       name: 'seckill_order_payments_kept_notices',
-      help: 'Signed payment notices that were not understood and wait for a person; written by role relay',
+      help: 'Signed notices that were not understood and wait; above 0 wants a person',
+      registers,
+    }),
+    dueRefunds: new Gauge({
+      name: 'seckill_order_payments_due_refunds',
+      help: 'Payments whose money is due for refund and not marked done; written by role relay',
       registers,
     }),
     waitingNotices: new Gauge({
       name: 'seckill_order_payments_waiting_notices',
-      help: 'Payment notices that have waited for their order for more than a minute; written by role relay',
+      help: 'Notices that have waited for their order for more than a minute: a message is missing; after 5 minutes `refunds` lists them',
       registers,
     }),
   };

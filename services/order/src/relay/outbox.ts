@@ -50,6 +50,8 @@ export interface Backlog {
   waitingNotices: number;
   /** Payment notices that were not understood and wait for a person. */
   keptNotices: number;
+  /** Payments whose money is due for refund. */
+  dueRefunds: number;
 }
 
 /** What the relay needs of Postgres. */
@@ -91,12 +93,14 @@ export function createOutboxStore(pool: Pool): OutboxStore {
         oldest: number;
         waiting: string;
         kept: string;
+        due: string;
       }>(
         `SELECT count(*) AS unpublished,
            COALESCE(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest,
            (SELECT count(*) FROM payments
             WHERE result = 'recorded' AND received_at < now() - interval '1 minute') AS waiting,
-           (SELECT count(*) FROM kept_notices WHERE state = 'kept') AS kept
+           (SELECT count(*) FROM kept_notices WHERE state = 'kept') AS kept,
+           (SELECT count(*) FROM payments WHERE result = 'refund_due' AND refunded_at IS NULL) AS due
          FROM outbox WHERE published_at IS NULL`,
       );
       const [row] = rows;
@@ -105,6 +109,7 @@ export function createOutboxStore(pool: Pool): OutboxStore {
         oldestSeconds: Math.max(0, row?.oldest ?? 0),
         waitingNotices: Number(row?.waiting ?? 0),
         keptNotices: Number(row?.kept ?? 0),
+        dueRefunds: Number(row?.due ?? 0),
       };
     },
   };

@@ -106,11 +106,12 @@ export class Relay {
     const { store, clock, metrics, keepSeconds } = this.#deps;
     if (clock.now() < this.#tendAt) return;
     this.#tendAt = clock.now() + TEND_EVERY_MS;
-    const { unpublished, oldestSeconds, waitingNotices, keptNotices } = await store.readBacklog();
+    const { unpublished, oldestSeconds, waitingNotices, keptNotices, dueRefunds } = await store.readBacklog();
     metrics.outboxMessages.set(unpublished);
     metrics.outboxOldestSeconds.set(oldestSeconds);
     metrics.waitingNotices.set(waitingNotices);
     metrics.keptNotices.set(keptNotices);
+    metrics.dueRefunds.set(dueRefunds);
     for (let round = 0; round < REMOVE_ROUNDS_MAX; round += 1) {
       const removed = await store.removePublished(keepSeconds, REMOVE_COUNT_MAX);
       if (removed < REMOVE_COUNT_MAX) return;

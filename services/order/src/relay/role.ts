@@ -17,9 +17,10 @@ import { Relay } from './relay.ts';
  * connected each pass over the outbox fails and is repeated, and the gauges tell what waits.
  * @returns what wakes it.
  */
-export function startRelay({ config, logger, lifecycle, registry }: OrderDeps): () => void {
+export function startRelay({ config, logger, lifecycle, registry, metrics }: OrderDeps): () => void {
   const log = logger.child({ role: 'relay' });
   const pool = createRelayPool(config.databaseUrl, log);
+  metrics.observePool('relay', pool);
   lifecycle.onStop('postgres of relay', () => pool.end());
   const producer = createProducer(createKafka(config.kafka, 'seckill-order-relay', log));
   lifecycle.onStop('producer of relay', () => producer.disconnect());

@@ -8,19 +8,19 @@ export function createSalesMetrics(registry: Registry) {
   return {
     controlSyncCalls: new Counter({
       name: 'seckill_order_control_sync_calls_total',
-      help: 'Control states sent to stock, by outcome',
+      help: 'Control states sent to stock: `acknowledged`, `failed`',
       labelNames: ['outcome'] as const,
       registers,
     }),
     clockSkewSeconds: new Gauge({
       name: 'seckill_order_clock_skew_seconds',
-      help: 'By how much the clock of Redis is ahead of that of Postgres; NaN while it cannot be measured; written by role http',
+      help: "By how much Redis' clock is ahead of PostgreSQL's, measured every 10 s; NaN while stock or PostgreSQL cannot be asked",
       registers,
     }),
     /** Any increase wants a person: holds end at another time than the buyer was told. */
     clockSkewAlarms: new Counter({
       name: 'seckill_order_clock_skew_alarms_total',
-      help: 'Measurements, one in 10 s, by which the clocks of Redis and Postgres surely differ by more than 0.5 s',
+      help: 'Measurements that surely exceed 0.5 s; any increase wants a person',
       registers,
     }),
   };

@@ -7,9 +7,10 @@ import { createWebhookMetrics } from './metrics.ts';
 import { createSender } from './sender.ts';
 
 /** Starts the role `webhooks`: tells shops' own systems what happened. */
-export function startWebhooks({ config, logger, lifecycle, registry }: OrderDeps): void {
+export function startWebhooks({ config, logger, lifecycle, registry, metrics }: OrderDeps): void {
   const log = logger.child({ role: 'webhooks' });
   const pool = createWebhooksPool(config.databaseUrl, log);
+  metrics.observePool('webhooks', pool);
   lifecycle.onStop('postgres of webhooks', () => pool.end());
   const sender = createSender(config.webhookAllowPrivate, ATTEMPTS_PER_ENDPOINT);
   lifecycle.onStop('connections of webhooks', () => sender.close());

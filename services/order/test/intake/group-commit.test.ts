@@ -131,6 +131,7 @@ await test('when Postgres is away all hear of it, and can come again', async (t)
         return {
           stored,
           duplicates: 0,
+          delaySeconds: [],
           refused: [],
           applied: [],
           settledAgain: 0,

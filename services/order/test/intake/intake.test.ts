@@ -36,6 +36,7 @@ await test('a batch becomes orders, a moved ledger and a stored offset', async (
       ],
       channelId: 'xhs',
       ref: 'note "8812", {a\\b} 橙',
+      reservedAt: Date.now() - 1_000,
       metadata: { zebra: '"\\\n橙', apple: [1.5, null] },
     }),
   );
@@ -51,6 +52,11 @@ await test('a batch becomes orders, a moved ledger and a stored offset', async (
   t.same(seen.resolved, [1n, 3n, 4n], 'in three transactions');
   t.ok(seen.heartbeats >= 3, 'with a heartbeat after each');
   t.equal(await countOf(metrics.intakeMessages, 'stored'), 5);
+  const { values: seconds } = await metrics.storedSeconds.get();
+  const stored = (end: string) => seconds.find(({ metricName }) => metricName?.endsWith(end))?.value;
+  t.equal(stored('_count'), 5, 'each order tells how long its row took');
+  const sum = stored('_sum') ?? 0;
+  t.ok(sum >= 5 && sum < 60, `${sum} s`);
   const { rows } = await pool.query(
     `SELECT amount, currency, channel_id, ref, metadata::text, lines, status, user_id, idempotency_key, fingerprint,
        extract(epoch FROM reserved_at) * 1000 AS reserved, extract(epoch FROM expires_at) * 1000 AS expires
@@ -72,6 +78,20 @@ await test('a batch becomes orders, a moved ledger and a stored offset', async (
   });
   t.equal(Number(first?.['reserved']), values[1]?.reservedAt, 'to the millisecond');
   t.equal(Number(first?.['expires']), values[1]?.expiresAt);
+});
+
+await test('the lag is what Kafka has and Postgres does not, over all partitions', async (t) => {
+  const { pool } = await createDatabase(t);
+  const saleId = await storeSale(pool, { orange: 100 });
+  const { intake, metrics } = buildIntake(pool);
+  const { context } = makeContext();
+  const lag = async () => (await metrics.intakeLagMessages.get()).values[0]?.value;
+  await intake.handleBatch({ ...toBatch([makeReservation(saleId)]), end: 7n }, context);
+  t.equal(await lag(), 6);
+  await intake.handleBatch({ ...toBatch([makeReservation(saleId)], { partition: 1 }), end: 3n }, context);
+  t.equal(await lag(), 8);
+  await intake.handleBatch({ ...toBatch([makeReservation(saleId)], { offset: 1 }), end: 2n }, context);
+  t.equal(await lag(), 2);
 });
 
 await test('duplicates within a batch, across batches and across partitions count once', async (t) => {

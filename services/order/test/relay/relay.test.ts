@@ -229,10 +229,11 @@ await test('published messages are removed after a while, waiting ones never; th
     await payments.accept(makeNotice(makeReservation(saleId).reservationId));
   await pool.query(`UPDATE payments SET received_at = now() - interval '2 min'
     WHERE payment_id IN (SELECT payment_id FROM payments LIMIT 2)`);
+  await payments.accept(makeNotice('an order of nobody'));
   const { publisher } = makePublisher(() => true);
   const store = createOutboxStore(pool);
   const { oldestSeconds, ...backlog } = await store.readBacklog();
-  t.same(backlog, { unpublished: 100, waitingNotices: 2, keptNotices: 0 });
+  t.same(backlog, { unpublished: 100, waitingNotices: 2, keptNotices: 0, dueRefunds: 1 });
   t.ok(oldestSeconds >= 10_800 && oldestSeconds < 10_900);
   const stop = new AbortController();
   // Nothing to publish in this pass, so that it gets as far as tidying up.
@@ -252,6 +253,7 @@ await test('published messages are removed after a while, waiting ones never; th
   t.equal(await countUnpublished(pool), 100);
   t.equal((await metrics.outboxMessages.get()).values[0]?.value, 100);
   t.equal((await metrics.waitingNotices.get()).values[0]?.value, 2);
+  t.equal((await metrics.dueRefunds.get()).values[0]?.value, 1);
 });
 
 await test('the gauges also tell what waits while Kafka is away', async (t) => {

@@ -1,4 +1,4 @@
-import type { Http, Pool } from '@seckill/runtime';
+import { createRegistry, createRequestSeconds, type Http, type Pool } from '@seckill/runtime';
 import { silent } from '@seckill/testing';
 import type { Test } from 'tap';
 import { assembleApi } from '../../src/api.ts';
@@ -55,7 +55,13 @@ export async function createService(
     isSandbox: options.isSandbox ?? true,
     webhookAllowPrivate: options.webhookAllowPrivate ?? false,
   });
-  const app = createApp({ logger: silent, isReady: () => true, tokens: TOKENS, api });
+  const app = createApp({
+    logger: silent,
+    isReady: () => true,
+    requestSeconds: createRequestSeconds(createRegistry(), 'order'),
+    tokens: TOKENS,
+    api,
+  });
   t.teardown(async () => {
     await app.close();
     for (const close of closers) await close();

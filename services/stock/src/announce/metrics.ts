@@ -7,7 +7,7 @@ export function createAnnouncerMetrics(registry: Registry) {
   return {
     announcements: new Counter({
       name: 'seckill_stock_announcements_total',
-      help: 'States of lanes told to the gateways',
+      help: 'States told to the gateways',
       registers,
     }),
     announcementFailures: new Counter({

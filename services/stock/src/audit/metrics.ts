@@ -15,13 +15,13 @@ export function createAuditMetrics(registry: Registry, memory: AuditMemory) {
     }),
     failures: new Counter({
       name: 'seckill_stock_audit_failures_total',
-      help: 'Rounds of the audit that ended early, because an engine or order could not be asked',
+      help: 'Rounds that ended early because an engine or order could not be asked',
       registers,
     }),
     /** Anything but 0 wants a person. */
     brokenSales: new Gauge({
       name: 'seckill_stock_audit_broken_sales',
-      help: 'Sales in which an invariant was broken when it was last judged',
+      help: 'Sales in which the invariant was broken when it was last judged; anything but 0 wants a person',
       labelNames: ['invariant'] as const,
       registers,
       collect() {
@@ -39,7 +39,7 @@ export function createAuditMetrics(registry: Registry, memory: AuditMemory) {
     }),
     unjudgedSeconds: new Gauge({
       name: 'seckill_stock_audit_age_seconds',
-      help: 'Time since the audit was complete: since every sale was judged at least once',
+      help: 'Time since every sale was judged at least once',
       registers,
       collect() {
         this.set(memory.unjudgedSeconds);
@@ -47,7 +47,7 @@ export function createAuditMetrics(registry: Registry, memory: AuditMemory) {
     }),
     inFlightSeconds: new Gauge({
       name: 'seckill_stock_audit_in_flight_seconds',
-      help: 'The longest time for which a sale was in flight at every judgement, so that INV-2, 3 and 5 are not known',
+      help: 'The longest time for which a sale was in flight at every look',
       registers,
       collect() {
         this.set(memory.inFlightSeconds);

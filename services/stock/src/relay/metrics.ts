@@ -12,29 +12,35 @@ export function createRelayMetrics(registry: Registry) {
     }),
     failures: new Counter({
       name: 'seckill_stock_relay_failures_total',
-      help: 'Passes of the relay that failed and are repeated',
+      help: 'Passes that failed and are repeated: Kafka or Redis is away',
       registers,
     }),
     outboxEntries: new Gauge({
       name: 'seckill_stock_outbox_entries',
-      help: 'Entries waiting for Kafka',
+      help: 'Entries of the outbox that wait for Kafka, of lanes that are awake, against `RELAY_OUTBOX_COUNT_MAX`',
       labelNames: ['lane'],
       registers,
     }),
     outboxOldestSeconds: new Gauge({
       name: 'seckill_stock_outbox_oldest_age_seconds',
-      help: 'Age of the first entry waiting for Kafka, by the clock of Redis',
+      help: 'Age of the oldest entry of the outbox, by the clock of Redis',
       labelNames: ['lane'],
+      registers,
+    }),
+    units: new Gauge({
+      name: 'seckill_stock_units',
+      help: 'Units of all items of a lane that is awake: `total` = `available` + `held` + `paid`',
+      labelNames: ['lane', 'state'],
       registers,
     }),
     orphans: new Counter({
       name: 'seckill_stock_relay_orphans_total',
-      help: 'Holds long past their end without settlement, published again; an increase wants a person',
+      help: 'Holds without settlement, published again; any increase wants a person',
       registers,
     }),
     retired: new Counter({
       name: 'seckill_stock_relay_retired_lanes_total',
-      help: 'Lanes removed a day after their sale was over',
+      help: 'Lanes removed a day after their last hold',
       registers,
     }),
   };

@@ -10,6 +10,7 @@ import {
 } from '@seckill/runtime';
 import type { ChangeFeed } from '../change-feed.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
+import { dropGauges } from './lane-gauges.ts';
 import { toMessage } from './reservation-message.ts';
 import type { RelayMetrics } from './metrics.ts';
 import type { Outbox, OutboxReading } from './outbox.ts';
@@ -263,7 +264,9 @@ export class LaneRelay {
       try {
         const pass = await this.pass();
         failures = 0;
-        if (pass !== 'leased') await this.#doChores();
+        // The relay that has the lease tells of the lane, and no other.
+        if (pass === 'leased') dropGauges(this.#lane, metrics);
+        else await this.#doChores();
         if (pass === 'full') continue;
         if (pass === 'published') {
           idleMs = IDLE_MIN_MS;
@@ -290,9 +293,7 @@ export class LaneRelay {
       }
     }
     await this.#release();
-    const label = { lane: formatLane(this.#lane) };
-    metrics.outboxEntries.remove(label);
-    metrics.outboxOldestSeconds.remove(label);
+    dropGauges(this.#lane, metrics);
   }
 
   /**

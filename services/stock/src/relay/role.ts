@@ -12,11 +12,15 @@ import type { StockDeps } from '../deps.ts';
 import { formatLane } from '../redis/keys.ts';
 import { listLanes } from '../redis/lane-registry.ts';
 import { createReadHolds } from '../redis/holds.ts';
+import { observeUnits } from './lane-gauges.ts';
 import { createRelayMetrics, type RelayMetrics } from './metrics.ts';
 import { OrphanScan } from './orphaned-holds.ts';
 import { createOutbox } from './outbox.ts';
 import { createRelay, type Chore } from './relay.ts';
 import { retireLane } from './retirement.ts';
+
+/** Prometheus asks every 5 s. A reading is one call of inspect.lua for each lane that is awake. */
+const UNITS_MS = 1_000;
 
 /** Starts the role `relay`: it brings the outbox of each lane to Kafka, and does the chores beside that. */
 export function startRelay(deps: StockDeps): void {
@@ -66,6 +70,14 @@ function createChores(
   // They outlive the loop of a lane, which ends when nothing happens: a hold that was published again waits.
   const scans = new Map<string, OrphanScan>();
   return [
+    {
+      name: 'units',
+      everyMs: UNITS_MS,
+      prepare: (lane) => async () => {
+        await observeUnits(connections, lane, metrics);
+        return true;
+      },
+    },
     {
       name: 'orphans',
       everyMs: config.orphanScanMs,

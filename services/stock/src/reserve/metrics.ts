@@ -7,7 +7,7 @@ export function createReserveMetrics(registry: Registry) {
   return {
     answers: new Counter({
       name: 'seckill_stock_reserve_answers_total',
-      help: 'Items of reserve batches, by outcome',
+      help: 'Answers to the items of reserve batches',
       labelNames: ['outcome'],
       registers,
     }),
@@ -19,7 +19,7 @@ export function createReserveMetrics(registry: Registry) {
     }),
     batchSeconds: new Histogram({
       name: 'seckill_stock_reserve_batch_seconds',
-      help: 'Time Redis took for a reserve batch',
+      help: 'Time that Redis took for a reserve batch',
       buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5],
       registers,
     }),

@@ -7,26 +7,26 @@ export function createSettlerMetrics(registry: Registry) {
   return {
     settlements: new Counter({
       name: 'seckill_stock_settler_settlements_total',
-      help: 'Messages of seckill.settlements, by verdict and result: settled, absent, dead_letter',
+      help: 'Settlements that came from Kafka: `settled`; `absent` (a repeat, or a retired lane: harmless); `dead_letter`',
       labelNames: ['verdict', 'result'] as const,
       registers,
     }),
     /** Any increase wants a person. */
     alarms: new Counter({
       name: 'seckill_stock_settler_alarms_total',
-      help: 'Settlements that their lane contradicts (lane_broken)',
+      help: 'Any increase wants a person: `lane_broken`, the lane contradicts a settlement',
       labelNames: ['reason'] as const,
       registers,
     }),
     retries: new Counter({
       name: 'seckill_stock_settler_retries_total',
-      help: 'Attempts repeated because Redis or Kafka was away',
+      help: 'Attempts repeated because `redis` or `kafka` was away',
       labelNames: ['target'] as const,
       registers,
     }),
     returnSeconds: new Histogram({
       name: 'seckill_stock_settler_return_seconds',
-      help: 'From the end of an expired hold to its units being for sale, by the clock of Redis (INV-5: 2 s)',
+      help: 'From the end of an expired hold to its units being for sale, by the clock of Redis; INV-5 allows 2 s',
       buckets: [0.5, 0.6, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10, 30, 120],
       registers,
     }),

@@ -17,6 +17,7 @@ import t, { type Test } from 'tap';
 import { laneKeys, scriptKeys, type Lane } from '../../src/redis/keys.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
+import { dropGauges, observeUnits } from '../../src/relay/lane-gauges.ts';
 import { createRelay, LaneRelay, type RelayDeps } from '../../src/relay/relay.ts';
 import { build, item, startRedis, until, type Built } from '../support/build.ts';
 import { kafka, receive } from '../support/kafka.ts';
@@ -332,6 +333,23 @@ await t.test('the outbox gauges tell what waits and for how long', async (t) => 
   const age = (await options.metrics.outboxOldestSeconds.get()).values[0]?.value ?? 0;
   t.ok(age >= 0.1 && age < 60, `${age} s`);
 });
+
+await t.test(
+  'the relay that has the lease tells the units of its lane, and another tells nothing',
+  async (t) => {
+    const lane = await fill(3);
+    const { metrics } = relayOptions(built, lane);
+    await observeUnits(built.connections, lane, metrics);
+    const units = async () =>
+      Object.fromEntries(
+        (await metrics.units.get()).values.map(({ labels, value }) => [String(labels['state']), value]),
+      ) as Record<string, number>;
+    const { total = 0, available = 0, held, paid } = await units();
+    t.same({ held, paid, rest: total - available }, { held: 3, paid: 0, rest: 3 });
+    dropGauges(lane, metrics);
+    t.same(await units(), {});
+  },
+);
 
 await t.test(
   'a relay process killed in the middle loses nothing; the next one takes over after the lease',

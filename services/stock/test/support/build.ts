@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ControlState, ReserveAnswer, ReserveItem } from '@seckill/contracts';
 import {
   createRegistry,
+  createRequestSeconds,
   systemClock,
   type Clock,
   type Http,
@@ -123,6 +124,7 @@ export async function build(
     ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
   });
   const app = createApp({
+    requestSeconds: createRequestSeconds(createRegistry(), 'stock'),
     api,
     tokens: TOKENS,
     isReady: () => true,
