@@ -50,71 +50,22 @@ local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS
 local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
 local deadline = tonumber(string.match(ARGV[3] or '', '^%d+$'))
 local FIRST_REQUEST = 4
--- The bound limits how long Redis is busy, and how much `unpack` must hold: 64 requests of 20 lines name
--- 5,324 fields of 8,000.
-local REQUESTS_MAX = 64
-local LINES_MAX = 20
-local STATE_FIELDS = 13
 
 --- @include "now"
 --- @include "gateOf"
 --- @include "parseBuyer"
 --- @include "formatBuyer"
 --- @include "tellChange"
-
-local function malformed()
-  return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
-end
-
-if not outboxCountMax or not deadline or runId == '' or not ARGV[FIRST_REQUEST] then
-  return malformed()
-end
+--- @include "readRequests"
 
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
   'holds_max', 'rejoin_ms', 'paused_skus',
 }
-local requests, userIds, keyHashes = {}, {}, {}
--- Items by SKU and channels by id. Each stands here once, however many requests name it, with the place of
--- its fields in `fields`.
-local items, channels = {}, {}
-local index = FIRST_REQUEST
-while ARGV[index] do
-  local userId, idempotencyKey, keyHash, random = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3]
-  local channelId, lineCount = ARGV[index + 4], tonumber(ARGV[index + 8])
-  if
-    not lineCount or lineCount < 1 or lineCount > LINES_MAX or #requests == REQUESTS_MAX
-    or userId == '' or idempotencyKey == '' or #keyHash ~= 22 or #random ~= 16
-  then
-    return malformed()
-  end
-  local number = #requests + 1
-  requests[number], userIds[number], keyHashes[number] = index, userId, keyHash
-  if channelId ~= '' and not channels[channelId] then
-    local place = #fields + 1
-    channels[channelId] = { place = place }
-    fields[place], fields[place + 1] = channelId .. ':cap', channelId .. ':units'
-    fields[place + 2] = channelId .. ':units_paid'
-  end
-  index = index + 9
-  for _ = 1, lineCount do
-    local sku, quantity = ARGV[index], ARGV[index + 1]
-    if not quantity or sku == '' or not string.match(quantity, '^[1-9]%d*$') then
-      return malformed()
-    end
-    local item = items[sku]
-    if not item then
-      local place = #fields + 1
-      item = { place = place }
-      items[sku] = item
-      fields[place], fields[place + 1] = sku .. ':available', sku .. ':held'
-      fields[place + 2], fields[place + 3] = sku .. ':price', sku .. ':total'
-    elseif item.askedBy == number then
-      return malformed()
-    end
-    item.askedBy = number
-    index = index + 2
-  end
+local STATE_FIELDS = #fields
+local requests, userIds, keyHashes, items, channels = readRequests(FIRST_REQUEST, fields)
+if not outboxCountMax or not deadline or runId == '' or not requests then
+  return redis.error_reply('SECKILL_RESERVE_ARGUMENTS malformed call')
 end
 
 local answers = {}
@@ -200,11 +151,11 @@ end
 -- Answers with the first reason against the request, or with nil when there is none. With nil the buyer and
 -- the channel already have the units, and the caller takes them from the items.
 local function judge(number, first)
-  local userId, channelId = userIds[number], ARGV[first + 4]
+  local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
   local quantity, failed, unknown, paused, short = 0, {}, nil, nil, nil
   -- All units of every line are paid; no line asks for more than could come back.
   local isFinal, mayComeBack = true, true
-  for line = first + 9, first + 7 + 2 * ARGV[first + 8], 2 do
+  for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
     local sku, units = ARGV[line], tonumber(ARGV[line + 1])
     local item = items[sku]
     if not item.isKnown then
@@ -288,24 +239,24 @@ for number, first in ipairs(requests) do
     answers[number] = shut or judge(number, first)
   end
   if not answers[number] then
-    local userId, channelId = userIds[number], ARGV[first + 4]
+    local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
     sequence = sequence + 1
     local entryId = epoch .. '-' .. sequence
     local facts = {
-      userId, ARGV[first + 1], ARGV[first + 3], entryId, at, holdMs, currency, channelId, ARGV[first + 5],
+      userId, ARGV[first + IDEMPOTENCY_KEY], ARGV[first + RANDOM], entryId, at, holdMs, currency, channelId, ARGV[first + REF],
     }
-    for line = first + 9, first + 7 + 2 * ARGV[first + 8], 2 do
+    for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
       local item, last = items[ARGV[line]], #facts
       facts[last + 1], facts[last + 2], facts[last + 3] = ARGV[line], ARGV[line + 1], item.price
       -- INV-3: what leaves available enters held.
       item.available, item.held, item.isChanged = item.available - ARGV[line + 1], item.held + ARGV[line + 1], true
     end
-    if ARGV[first + 7] ~= '' then
-      facts[#facts + 1] = ARGV[first + 7]
+    if ARGV[first + EXTRA] ~= '' then
+      facts[#facts + 1] = ARGV[first + EXTRA]
     end
     local record = table.concat(facts, '\n')
     local last = #newHolds
-    entries[#entries + 1] = { entryId, record, ARGV[first + 6], number }
+    entries[#entries + 1] = { entryId, record, ARGV[first + TRACEPARENT], number }
     newHolds[last + 1], newHolds[last + 2] = keyHash, record
     newBuyers[last + 1], newBuyers[last + 2] = userId, formatBuyer(buyerOf[userId])
     recordOf[keyHash] = record
