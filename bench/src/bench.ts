@@ -1,5 +1,6 @@
 /** `npm run bench`: runs one load with its verdict, a comparison, or the difference of two results. */
 import { runCommand, UsageError } from '@seckill/runtime';
+import { answers } from './answers/answers.ts';
 import { compare } from './compare/compare.ts';
 import { diff } from './compare/diff.ts';
 import { HELP } from './help.ts';
@@ -17,6 +18,7 @@ async function main(values: BenchValues, [command, ...rest]: string[]): Promise<
   if (rest.length > 0) throw new UsageError(`one scenario at a time, not also ${rest.join(' ')}`);
   if (command === 'compare') return compare(values);
   if (command === 'idle') return idle(values);
+  if (command === 'answers') return answers(values);
   const scenario = LOAD_SCENARIOS.find(({ name }) => name === command);
   if (scenario === undefined) throw new UsageError(`there is no scenario "${command}"`);
   return runLoad(scenario, values);

@@ -1,9 +1,6 @@
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { freePorts, startChild, type Child } from '@seckill/stack';
-import { Pool } from 'undici';
-import { BENCH_ROOT } from '../folders.ts';
+import type { Child } from '@seckill/stack';
 import type { Side } from './side.ts';
+import { startBaseline } from '../target/baseline.ts';
 import { openTarget, type Target } from '../target/target.ts';
 
 export const BASELINES = [
@@ -15,7 +12,6 @@ export const BASELINES = [
 ] as const;
 export type SideName = 'product' | (typeof BASELINES)[number];
 
-const READY_MS = 30_000;
 /**
  * Redis rewrites its AOF when the file has doubled, the first time at 64 MB. That would happen several times
  * in a comparison, each time in some side's window. `settleEngines` rewrites the AOF between the windows
@@ -89,40 +85,5 @@ export async function startRig(log: (line: string) => void): Promise<Rig> {
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-async function startBaseline(
-  name: string,
-  env: Record<string, string>,
-  children: Child[],
-): Promise<{ url: string; child: Child }> {
-  const [port] = (await freePorts(1)) as [number];
-  const child = await startChild({
-    name,
-    command: process.execPath,
-    args: [join(BENCH_ROOT, 'dist/baselines', `${name}.js`)],
-    env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: String(port) },
-    output: 'inherit',
-  });
-  children.push(child);
-  const url = `http://127.0.0.1:${port}`;
-  const http = new Pool(url, { connections: 1 });
-  const deadline = performance.now() + READY_MS;
-  try {
-    for (;;) {
-      const status = await http.request({ method: 'GET', path: '/readyz' }).then(
-        async ({ statusCode, body }) => {
-          await body.dump();
-          return statusCode;
-        },
-        () => 0,
-      );
-      if (status === 200) return { url, child };
-      if (!child.isRunning() || performance.now() > deadline) throw new Error(`${name} does not start`);
-      await sleep(50);
-    }
-  } finally {
-    await http.destroy();
   }
 }

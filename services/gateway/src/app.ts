@@ -1,10 +1,11 @@
 import { detailOf } from '@seckill/contracts';
 import { createHttp, observeRequests, Problem, type Http } from '@seckill/runtime';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { compressAnswers } from './compression.ts';
 import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
 import { allowOrigins } from './cors.ts';
-import type { ApiDeps, Authenticate, RouteDeps } from './deps.ts';
+import type { Admit, ApiDeps, RouteDeps } from './deps.ts';
 import { logRequests } from './request-log.ts';
 import { collectRoutes } from './openapi/document.ts';
 import { auditRoute } from './routes/audit.ts';
@@ -32,15 +33,21 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   observeRequests(app, deps.metrics.requestSeconds);
   refuseUnknownInput(app);
   const admission = await createAdmission(app, deps.admission);
-  const admit: Authenticate = (request, reply) => admission.admitAddress(request, reply);
+  const admit: Admit = async (request, reply) => admission.admitAddress(request, reply);
   // Before load is shed: a page could not read that it is to come back later.
   await allowOrigins(app, deps.allowedOrigins, admit);
   await shedLoad(app, { requestsMax: deps.requestsMax, metrics: deps.limitMetrics });
   // Guessing routes costs as much as asking for them.
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.is404) await admit(request, reply);
+  app.addHook('onRequest', (request, reply, done) => {
+    goOn(request.is404 ? admission.admitAddress(request, reply) : undefined, done);
   });
-  const authenticate: Authenticate = async (request, reply) => {
+  const admitSignedIn: typeof admission.admitUser = (request, reply) => {
+    // The headers tell of the user, whose limit is the narrower one.
+    const counting = admission.admitUser(request, reply);
+    if (counting === undefined) return admission.admitAddress(request);
+    return counting.then(() => admission.admitAddress(request));
+  };
+  const identify: Admit = async (request, reply) => {
     try {
       request.identity = await deps.identifier.identify(request.headers.authorization);
     } catch (error) {
@@ -48,12 +55,19 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
       await admit(request, reply);
       throw error;
     }
-    // The headers tell of the user, whose limit is the narrower one.
-    await admission.admitUser(request, reply);
-    await admission.admitAddress(request);
+    await admitSignedIn(request, reply);
   };
-  const authenticateAdmin: Authenticate = async (request, reply) => {
-    await authenticate(request, reply);
+  const authenticate: RouteDeps['authenticate'] = (request, reply, done) => {
+    const known = deps.identifier.known(request.headers.authorization);
+    if (known === undefined) {
+      goOn(identify(request, reply), done);
+      return;
+    }
+    request.identity = known;
+    goOn(admitSignedIn(request, reply), done);
+  };
+  const authenticateAdmin = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    await identify(request, reply);
     if (!request.identity.isAdmin) {
       throw new Problem('forbidden', { detail: detailOf('scope_missing', { scope: 'sale:admin' }) });
     }
@@ -73,16 +87,23 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   return app;
 }
 
+/** A hook goes on at once unless there is something to wait for. */
+function goOn(waiting: Promise<void> | undefined, done: (error?: Error) => void): void {
+  if (waiting === undefined) done();
+  else waiting.then(() => done(), done);
+}
+
 /**
  * An API answers programs: a browser that is led here must not guess a type, run, frame or leak anything. TLS
  * and HSTS are the ingress' business.
  */
 function answerSafely(app: Http): void {
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     reply.headers({
       'x-content-type-options': 'nosniff',
       'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
       'referrer-policy': 'no-referrer',
     });
+    done();
   });
 }

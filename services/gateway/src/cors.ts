@@ -1,6 +1,6 @@
 import cors from '@fastify/cors';
 import { Problem, type Http } from '@seckill/runtime';
-import type { Authenticate } from './deps.ts';
+import type { Admit } from './deps.ts';
 
 /** What a page may send beyond what every browser sends. */
 const ALLOWED_HEADERS = [
@@ -36,11 +36,7 @@ const PREFLIGHT_SECONDS = 7_200;
  * needed and none is allowed. Preflights carry no token and count by address, as every request does.
  * @param origins as browsers write them: scheme, host and port. None: browsers of other origins stay out
  */
-export async function allowOrigins(
-  app: Http,
-  origins: readonly string[],
-  admit: Authenticate,
-): Promise<void> {
+export async function allowOrigins(app: Http, origins: readonly string[], admit: Admit): Promise<void> {
   if (origins.length === 0) return;
   app.addHook('onRequest', async (request, reply) => {
     if (request.method !== 'OPTIONS') return;

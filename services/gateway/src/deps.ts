@@ -1,5 +1,5 @@
 import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import type { Config } from './config.ts';
 import type { SaleEvents } from './events/sale-events.ts';
 import type { Identifier } from './identity/identity.ts';
@@ -56,7 +56,7 @@ export interface ApiDeps {
   metrics: GatewayMetrics;
 }
 
-export type Authenticate = (request: FastifyRequest, reply?: FastifyReply) => Promise<void>;
+export type Admit = (request: FastifyRequest, reply?: FastifyReply) => Promise<void>;
 
 /** What routes work with. */
 export interface RouteDeps extends ApiDeps {
@@ -64,8 +64,8 @@ export interface RouteDeps extends ApiDeps {
    * Runs before the body is read, so whoever may not ask is told so first (the precedence of
    * docs/http-api.md).
    */
-  authenticate: Authenticate;
-  authenticateAdmin: Authenticate;
+  authenticate: onRequestHookHandler;
+  authenticateAdmin: onRequestHookHandler;
   /** For routes that need no token. */
-  admit: Authenticate;
+  admit: Admit;
 }

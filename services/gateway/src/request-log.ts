@@ -9,8 +9,8 @@ const SAMPLE = 1_000;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Pages ask this again and again, so its good answers are as many as rejections. */
-    isPolled?: boolean;
+    /** A crowd asks this, so its good answers are as many as its rejections, and are sampled as those. */
+    isCrowded?: boolean;
   }
 }
 
@@ -22,20 +22,21 @@ declare module 'fastify' {
 export function logRequests(app: Http): void {
   // The routes and the statuses there are bound this map.
   const counts = new Map<string, number>();
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { statusCode: status, elapsedTime: ms } = reply;
-    const line = { method: request.method, route, status, ms: Math.round(ms) };
     const isRejection = status >= 400 && status !== 500;
-    const isOneOfMany = isRejection || (status < 400 && request.routeOptions.config.isPolled === true);
+    const isOneOfMany = isRejection || (status < 400 && request.routeOptions.config.isCrowded === true);
+    const line = () => ({ method: request.method, route, status, ms: Math.round(ms) });
     if (!isOneOfMany) {
-      request.log.info(line, 'request');
-      return;
+      request.log.info(line(), 'request');
+    } else {
+      const key = `${request.method} ${route} ${status}`;
+      const count = (counts.get(key) ?? 0) + 1;
+      counts.set(key, count);
+      const name = isRejection ? 'rejections' : 'answers';
+      if (count % SAMPLE === 1) request.log.info({ ...line(), [name]: count }, 'request, one of many');
     }
-    const key = `${request.method} ${route} ${status}`;
-    const count = (counts.get(key) ?? 0) + 1;
-    counts.set(key, count);
-    if (count % SAMPLE !== 1) return;
-    request.log.info({ ...line, [isRejection ? 'rejections' : 'answers']: count }, 'request, one of many');
+    done();
   });
 }

@@ -97,8 +97,9 @@ export function createHttp(options: HttpOptions): Http {
 
   // Fastify would parse text/plain and answer 400; docs/http-api.md wants 415.
   app.removeContentTypeParser('text/plain');
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    done();
   });
   parseJson(app);
   refuseEncodedBodies(app);
@@ -111,8 +112,9 @@ export function createHttp(options: HttpOptions): Http {
   answerUnknownRoutes(app, allowedOn, options);
   refuseWhatWaited(app, options.logger);
   // This runs after token and limits, before anything is made of the request.
-  app.addHook('preParsing', async (request) => {
+  app.addHook('preParsing', (request, _reply, payload, done) => {
     if (hasMalformedPath(request.raw)) throw malformedPath();
+    done(null, payload);
   });
 
   app.get('/livez', async () => ({ status: 'ok' }));
@@ -133,8 +135,9 @@ function closeAfterAnswer(app: Http, isReady: () => boolean): void {
   app.addHook('preClose', async () => {
     isClosing = true;
   });
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, payload, done) => {
     if (isClosing || !isReady()) reply.header('connection', 'close');
+    done(null, payload);
   });
 }
 
@@ -151,8 +154,9 @@ function refuseWhatWaited(app: Http, logger: Logger): void {
     guard.stop();
   });
   // This is the last look before the handler: a body may have waited where its headers did not.
-  app.addHook('preHandler', async ({ method }) => {
+  app.addHook('preHandler', ({ method }, _reply, done) => {
     if (method !== 'GET' && method !== 'HEAD' && guard.mayHaveWaited()) throw new Problem('overloaded');
+    done();
   });
 }
 
@@ -194,9 +198,10 @@ declare module 'fastify' {
 
 /** No body is decompressed: a few bytes could become many. */
 function refuseEncodedBodies(app: Http): void {
-  app.addHook('preParsing', async (request, reply) => {
+  app.addHook('preParsing', (request, reply, payload, done) => {
     const encoding = request.headers['content-encoding'];
     if (encoding === undefined || encoding === 'identity' || request.routeOptions.config.readsBody === true) {
+      done(null, payload);
       return;
     }
     // RFC 9110, 15.5.16: the answer says what would be taken.
@@ -230,8 +235,9 @@ function answerUnknownRoutes(app: Http, allowedOn: AllowedOn, options: HttpOptio
     if (allowed.length > 0) reply.header('allow', allowed.join(', '));
     return new Problem(allowed.length > 0 ? 'method_not_allowed' : 'not_found');
   };
-  app.addHook('preParsing', async (request, reply) => {
+  app.addHook('preParsing', (request, reply, payload, done) => {
     if (request.is404) throw refuse(request, reply);
+    done(null, payload);
   });
   app.setNotFoundHandler((request, reply) => {
     sendProblem(request, reply, refuse(request, reply), options);

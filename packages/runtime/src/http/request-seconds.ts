@@ -28,10 +28,12 @@ export function createRequestSeconds(
 
 /** Observes every answer under its route's template and never under its URL: callers make URLs up. */
 export function observeRequests(app: Http, requestSeconds: RequestSeconds): void {
-  app.addHook('onResponse', async (request, { statusCode, elapsedTime }) => {
+  app.addHook('onResponse', (request, { statusCode, elapsedTime }, done) => {
     const { url: route = 'unknown', config } = request.routeOptions;
-    if (config.isStream === true && statusCode === 200) return;
-    const labels = { method: request.method, route, status: String(statusCode) };
-    requestSeconds.observe(labels, elapsedTime / 1_000);
+    if (config.isStream !== true || statusCode !== 200) {
+      const labels = { method: request.method, route, status: String(statusCode) };
+      requestSeconds.observe(labels, elapsedTime / 1_000);
+    }
+    done();
   });
 }

@@ -69,14 +69,16 @@ export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps
     inFlight += 1;
     metrics.inFlight.set(inFlight);
     // The place is also given back when the client has gone before the answer.
-    response.once('close', release);
+    response.on('close', release);
     return release;
   }
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (isHealthRoute(request)) return;
-    if (inFlight >= requestsMax) throw overloaded('requests');
-    request.leavePlace = takePlace(request.raw.socket, reply.raw);
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!isHealthRoute(request)) {
+      if (inFlight >= requestsMax) throw overloaded('requests');
+      request.leavePlace = takePlace(request.raw.socket, reply.raw);
+    }
+    done();
   });
   // To assemble the routes keeps the loop busy, on a slow machine for more than a second. The first readings
   // tell of that, and nothing of what comes.

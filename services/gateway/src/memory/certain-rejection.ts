@@ -1,4 +1,10 @@
-import { formatInstant, type Announcement, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
+import {
+  formatInstant,
+  type Announcement,
+  type FailedLine,
+  type ReserveAnswer,
+  type ReserveItem,
+} from '@seckill/contracts';
 import type { TimeBounds } from './redis-time.ts';
 
 export type CertainRejection = Extract<
@@ -51,30 +57,34 @@ function notForSale(
   channels: ReadonlySet<string>,
   { lines: asked, channelId }: Pick<ReserveItem, 'lines' | 'channelId'>,
 ): CertainRejection | undefined {
-  const found = asked.flatMap(({ sku, quantity }) => {
-    const item = items.find((one) => one.sku === sku);
-    return item === undefined ? [] : [{ ...item, quantity }];
-  });
-  // An unknown SKU or channel comes first, and may be known by now. Stock tells.
-  if (found.length < asked.length) return undefined;
+  // An unknown channel comes first, and may be known by now. Stock tells.
   if (channelId !== undefined && !channels.has(channelId)) return undefined;
-  const failed = found.filter(({ paused, available, quantity }) => paused === true || available < quantity);
-  const lines = failed.map(({ sku, paused, available }) => ({
-    sku,
-    code: paused === true ? ('item_paused' as const) : ('sold_out' as const),
-    available,
-  }));
-  const paused = failed.find((line) => line.paused === true);
-  if (paused !== undefined) return { outcome: 'item_paused', sku: paused.sku, lines };
-  const [short] = failed;
+  // One pass without copies: this runs for each "no" of a crowd, and closures and copies cost it 4 µs.
+  const lines: FailedLine[] = [];
+  let units = 0;
+  let final = true;
+  let retryable = true;
+  let pausedSku: string | undefined;
+  for (const { sku, quantity } of asked) {
+    const item = items.find((one) => one.sku === sku);
+    // So may an unknown SKU.
+    if (item === undefined) return undefined;
+    const { total, available, held, paused } = item;
+    const left = available + held;
+    units += quantity;
+    if (total === 0 || left > 0) final = false;
+    if (total > 0 && left < quantity) retryable = false;
+    if (paused === true) {
+      lines.push({ sku, code: 'item_paused', available });
+      pausedSku ??= sku;
+    } else if (available < quantity) lines.push({ sku, code: 'sold_out', available });
+  }
+  if (pausedSku !== undefined) return { outcome: 'item_paused', sku: pausedSku, lines };
+  const [short] = lines;
   if (short === undefined) return undefined;
-  const units = found.reduce((sum, { quantity }) => sum + quantity, 0);
   // It may be more than the channel's cap, which only stock knows.
   if (channelId !== undefined && capMin !== undefined && units > capMin) return undefined;
-  const { sku, available } = short;
-  const final = found.every(({ total, available, held }) => total > 0 && available + held === 0);
-  const retryable =
-    (limitPerBuyer === undefined || units <= limitPerBuyer) &&
-    found.every(({ total, available, held, quantity }) => total === 0 || available + held >= quantity);
+  if (limitPerBuyer !== undefined && units > limitPerBuyer) retryable = false;
+  const { sku, available = 0 } = short;
   return { outcome: 'sold_out', sku, available, final, retryable, lines };
 }

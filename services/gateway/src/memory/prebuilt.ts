@@ -65,8 +65,13 @@ export class PrebuiltRejections {
 function describe(rejection: CertainRejection): string {
   switch (rejection.outcome) {
     case 'item_paused':
-    case 'sold_out':
-      return JSON.stringify(rejection);
+    case 'sold_out': {
+      // The line that is named and the others are among the lines. No SKU has a space.
+      let text: string = rejection.outcome;
+      if (rejection.outcome === 'sold_out') text += ` ${rejection.final} ${rejection.retryable}`;
+      for (const { sku, code, available } of rejection.lines) text += ` ${sku} ${code} ${available ?? ''}`;
+      return text;
+    }
     case 'sale_not_open':
       // The header Retry-After goes by seconds.
       return `${rejection.opensAt} ${Math.ceil(rejection.waitMs / 1_000)}`;

@@ -26,18 +26,23 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
   const underWay = new KeysUnderWay();
 
   /** The answer from memory is the cheapest path (D9): it needs neither stock nor JSON. */
-  function rejectFromMemory(request: FastifyRequest, reply: FastifyReply, rejection: CertainRejection) {
+  function rejectFromMemory(request: FastifyRequest, reply: FastifyReply, rejection: CertainRejection): void {
     const language = languageOf(request.headers['accept-language']);
     const { status, retryAfterSeconds, body } = prebuilt.build(rejection, request.id, language);
     if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterOf(retryAfterSeconds));
     tellLanguage(reply, language);
-    return reply.code(status).header('content-type', 'application/problem+json; charset=utf-8').send(body);
+    void reply.code(status).header('content-type', 'application/problem+json; charset=utf-8').send(body);
   }
 
   app.post(
     '/v1/sales/:saleId/reservations',
-    { onRequest: authenticate, schema: { params: Params, body: ReserveRequest } },
-    async (request, reply) => {
+    {
+      onRequest: authenticate,
+      schema: { params: Params, body: ReserveRequest },
+      config: { isCrowded: true },
+    },
+    // What memory can answer needs no promise.
+    (request, reply) => {
       const { saleId } = request.params;
       const { userId } = request.identity;
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
@@ -51,31 +56,42 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       const rejection = waiting === undefined ? memory?.answer(item) : undefined;
       if (rejection !== undefined) {
         metrics.reservations.inc({ outcome: rejection.outcome });
-        return rejectFromMemory(request, reply, rejection);
+        rejectFromMemory(request, reply, rejection);
+        return;
       }
       const asked = waiting ?? askStock(deps, item);
       underWay.add(item, asked);
-      const first = await asked;
-      const answer: BuyerAnswer =
-        waiting !== undefined && first.outcome === 'reserved' && !first.replayed
-          ? { ...first, replayed: true, orderStatus: 'pending' }
-          : first;
-      metrics.reservations.inc({ outcome: outcomeLabel(answer) });
-      if (answer.outcome === 'reserved') {
-        recent.add(answer.reservation);
-        // INV-4: a repeat gets the first answer's bytes. What has become of the order stands beside them.
-        if (answer.replayed)
-          reply.headers({ 'idempotent-replayed': 'true', 'order-status': answer.orderStatus });
-        return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
-      }
-      // Only order can tell whether there is such a sale. It throws `sale_not_found` (docs/recovery.md).
-      if (answer.outcome === 'sale_unavailable' && answer.missing) {
-        const { retired } = await deps.order.sale(saleId, traceOf(request));
-        if (retired !== undefined) throw new Problem('sale_closed');
-      }
-      throw rejectionProblem(answer);
+      return answerFromStock(request, reply, asked, waiting !== undefined);
     },
   );
+
+  async function answerFromStock(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    asked: Promise<BuyerAnswer>,
+    isWaiting: boolean,
+  ) {
+    const first = await asked;
+    const answer: BuyerAnswer =
+      isWaiting && first.outcome === 'reserved' && !first.replayed
+        ? { ...first, replayed: true, orderStatus: 'pending' }
+        : first;
+    metrics.reservations.inc({ outcome: outcomeLabel(answer) });
+    if (answer.outcome === 'reserved') {
+      recent.add(answer.reservation);
+      // INV-4: a repeat gets the first answer's bytes. What has become of the order stands beside them.
+      if (answer.replayed)
+        reply.headers({ 'idempotent-replayed': 'true', 'order-status': answer.orderStatus });
+      return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
+    }
+    // Only order can tell whether there is such a sale. It throws `sale_not_found` (docs/recovery.md).
+    if (answer.outcome === 'sale_unavailable' && answer.missing) {
+      const { saleId } = request.params as { saleId: string };
+      const { retired } = await deps.order.sale(saleId, traceOf(request));
+      if (retired !== undefined) throw new Problem('sale_closed');
+    }
+    throw rejectionProblem(answer);
+  }
 }
 
 async function askStock({ reserver, memory }: RouteDeps, item: ReserveItem): Promise<BuyerAnswer> {

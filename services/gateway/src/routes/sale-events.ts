@@ -18,7 +18,7 @@ export function saleEventsRoute(app: Http, { admit, identifier, events }: RouteD
     {
       onRequest: admit,
       schema: { params: Params },
-      config: { isPolled: true, isStream: true },
+      config: { isCrowded: true, isStream: true },
       // The headers alone would say nothing, and a HEAD would hold a place.
       exposeHeadRoute: false,
     },

@@ -56,7 +56,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.get(
     '/v1/sales',
-    { onRequest: deps.admit, schema: { querystring: SalesQuery }, config: { isPolled: true } },
+    { onRequest: deps.admit, schema: { querystring: SalesQuery }, config: { isCrowded: true } },
     async (request, reply) => {
       const isAdmin = await readsAsAdmin(deps, request.headers.authorization);
       const trace = traceOf(request);
@@ -72,7 +72,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     {
       onRequest: deps.admit,
       schema: { params: Params, querystring: ReadQuery },
-      config: { isPolled: true },
+      config: { isCrowded: true },
     },
     async (request, reply) => {
       const { saleId } = request.params;
@@ -88,7 +88,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.get(
     '/v1/sales/:saleId/channels',
-    { onRequest: deps.admit, schema: { params: Params }, config: { isPolled: true } },
+    { onRequest: deps.admit, schema: { params: Params }, config: { isCrowded: true } },
     async (request, reply) =>
       sendSale(request, reply, await saleReader.readChannels(request.params.saleId, traceOf(request))),
   );

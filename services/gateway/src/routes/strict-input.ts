@@ -19,13 +19,15 @@ export function refuseUnknownInput(app: Http): void {
     if (route.url === '/livez' || route.url === '/readyz') return;
     route.schema = { querystring: NoQuery, ...route.schema };
   });
-  app.addHook('preValidation', async (request) => {
+  app.addHook('preValidation', (request, _reply, done) => {
     const { schema, config } = request.routeOptions;
-    if (request.is404 || isHealthRoute(request) || schema?.body !== undefined || config.readsBody === true) {
+    const isExempt =
+      request.is404 || isHealthRoute(request) || schema?.body !== undefined || config.readsBody === true;
+    const field = isExempt ? undefined : findBodyField(request);
+    if (field === undefined) {
+      done();
       return;
     }
-    const field = findBodyField(request);
-    if (field === undefined) return;
     throw new Problem('invalid_request', {
       detail: detailOf('body_unexpected', { field }),
       extra: { field },
