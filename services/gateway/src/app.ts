@@ -1,6 +1,5 @@
 import { detailOf } from '@seckill/contracts';
 import { createHttp, observeRequests, Problem, type Http } from '@seckill/runtime';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { compressAnswers } from './compression.ts';
 import { createAdmission } from './limits/admission.ts';
 import type { Identity } from './identity/identity.ts';
@@ -66,7 +65,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
     request.identity = known;
     goOn(admitSignedIn(request, reply), done);
   };
-  const authenticateAdmin = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  const authenticateAdmin: Admit = async (request, reply) => {
     await identify(request, reply);
     if (!request.identity.isAdmin) {
       throw new Problem('forbidden', { detail: detailOf('scope_missing', { scope: 'sale:admin' }) });
@@ -90,7 +89,11 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
 /** A hook goes on at once unless there is something to wait for. */
 function goOn(waiting: Promise<void> | undefined, done: (error?: Error) => void): void {
   if (waiting === undefined) done();
-  else waiting.then(() => done(), done);
+  else {
+    waiting.then(() => {
+      done();
+    }, done);
+  }
 }
 
 /**

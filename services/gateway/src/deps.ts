@@ -65,7 +65,7 @@ export interface RouteDeps extends ApiDeps {
    * docs/http-api.md).
    */
   authenticate: onRequestHookHandler;
-  authenticateAdmin: onRequestHookHandler;
+  authenticateAdmin: Admit;
   /** For routes that need no token. */
   admit: Admit;
 }

@@ -29,7 +29,7 @@ export interface IdentityOptions {
  * Turns an Authorization header into who is asking. The user id comes from the token and from nowhere else.
  */
 export interface Identifier {
-  /** Who sent this header, if it was verified a moment ago. Costs no promise, which most requests are spared. */
+  /** Who sent this header, if it was verified a moment ago: most requests are spared a promise. */
   known(authorization: string | undefined): Identity | undefined;
   /**
    * @throws Problem `unauthenticated` for a missing, malformed, expired or forged token; `overloaded` when
