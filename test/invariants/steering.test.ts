@@ -1,7 +1,7 @@
 // Goal: what an operator changes of an open sale holds for the next buyer, through the whole system.
 // Method: the real system; PATCH and the audit trail as an operator calls them, reservations as buyers do.
 import t from 'tap';
-import { buildStack, createSale, oneItem } from '../support/stack.ts';
+import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const client = await buildStack(t, 'steering');
 
@@ -105,3 +105,71 @@ await t.test('a paused item is refused at once, the other item goes on, and it s
   const { body: last } = await client.send({ path });
   t.notOk((last['items'] as object[]).some((item) => 'paused' in item));
 });
+
+await t.test(
+  'an item is lowered while buyers race for it: nobody loses a unit, both sides agree',
+  async (t) => {
+    const saleId = 'lowered-in-a-race';
+    await createSale(client, saleId, { items: [oneItem(300)] });
+    const operator = await client.token('operator', true);
+    const path = `/v1/sales/${saleId}`;
+    const adjust = async (key: string, quantity: number) => {
+      for (;;) {
+        const answer = await client.send({
+          method: 'POST',
+          path: `${path}/items/a/adjust`,
+          token: operator,
+          key,
+          body: { quantity, reason: 'spoilt' },
+        });
+        if (answer.status !== 503) return answer;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const buyers = Array.from({ length: 400 }, async (_, index) => {
+      const token = await client.token(`racer-${index}`);
+      const body = { lines: [{ sku: 'a', quantity: 1 }] };
+      return client.send({ method: 'POST', path: `${path}/reservations`, token, key: 'k', body });
+    });
+    const lowered = await Promise.all(['a', 'b', 'c'].map((key) => adjust(key, -40)));
+    const sold = (await Promise.all(buyers)).filter(({ status }) => status === 201).length;
+    const last = await adjust('d', -400);
+    t.same(
+      lowered.map(({ status }) => status),
+      [200, 200, 200],
+    );
+    const taken = [...lowered, last].reduce((sum, { body }) => sum - Number(body['adjusted']), 0);
+    t.equal(taken + sold, 300, 'each unit was sold, or taken out');
+    const [item] = (last.body['sale'] as { items: object[] }).items;
+    t.match(item, { total: sold, available: 0, held: sold, paid: 0, soldOut: 'held' });
+    t.match(
+      (await adjust('a', -40)).body,
+      { adjusted: lowered[0]?.body['adjusted'] },
+      'a repeat tells the same',
+    );
+    t.match(await adjust('up', 5), { status: 400, body: { code: 'invalid_request', field: 'quantity' } });
+    const token = await client.token('racer-0');
+    t.equal(
+      (
+        await client.send({
+          method: 'POST',
+          path: `${path}/items/a/adjust`,
+          token,
+          key: 'x',
+          body: { quantity: -1 },
+        })
+      ).status,
+      403,
+    );
+    let audit: Record<string, unknown> = {};
+    await until('both sides agree', async () => {
+      audit = (await client.send({ path: `${path}/audit`, token: operator })).body;
+      return audit['verdict'] !== 'in_flight';
+    });
+    t.match(audit, {
+      verdict: 'holds',
+      postgres: [{ sku: 'a', total: sold }],
+      redis: [{ sku: 'a', total: sold }],
+    });
+  },
+);

@@ -5,6 +5,8 @@ import { ChannelId, SaleId, Sku } from './ids.ts';
 export const ControlVerb = Type.Union([Type.Literal('open'), Type.Literal('paused'), Type.Literal('closed')]);
 export type ControlVerb = Static<typeof ControlVerb>;
 
+const AdjustmentId = Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' });
+
 /**
  * The whole control state of a sale, as order hands it to stock: absolute values under a version.
  * Stock applies only a higher version, so repeats and reordering are harmless (docs/recovery.md).
@@ -41,6 +43,16 @@ export const ControlState = Type.Object(
           total: Type.Integer({ minimum: 0 }),
           /** Nobody reserves it until an operator resumes it; absent: it sells. */
           paused: Type.Optional(Type.Literal(true)),
+          /**
+           * Units to be taken out of `total`, as many as are available. The total is without them once that is
+           * decided. Stock takes them out once for each id.
+           */
+          adjustment: Type.Optional(
+            Type.Object(
+              { id: AdjustmentId, quantity: Type.Integer({ minimum: 1 }) },
+              { additionalProperties: false },
+            ),
+          ),
         },
         { additionalProperties: false },
       ),
@@ -63,6 +75,8 @@ export const ControlAcknowledgement = Type.Object({
   saleId: SaleId,
   version: Type.Integer(),
   epoch: Type.Integer(),
+  /** What the lane has taken out for the adjustments of the control state, at this epoch. */
+  adjusted: Type.Optional(Type.Array(Type.Object({ id: AdjustmentId, taken: Type.Integer({ minimum: 0 }) }))),
 });
 export type ControlAcknowledgement = Static<typeof ControlAcknowledgement>;
 

@@ -53,6 +53,10 @@ export const DETAILS = {
     en: 'stored, but stock has not confirmed yet; repeat',
     zh: '已保存,库存服务尚未确认;请重试',
   },
+  adjustment_undecided: {
+    en: 'another adjustment of this item is not decided yet; repeat',
+    zh: '该商品的另一次调减尚未完成;请重试',
+  },
   intake_behind: {
     en: 'the intake has not stored everything yet; repeat',
     zh: '订单尚未全部入库;请重试',
@@ -71,6 +75,10 @@ export const DETAILS = {
   },
   repeated: { en: '{field}: comes twice', zh: '{field}:重复出现' },
   currency_mixed: { en: '{field}: a sale has one currency', zh: '{field}:一个场次只能有一种货币' },
+  adjust_upwards: {
+    en: '{field}: must be below 0; POST …/items/:sku/restock adds units',
+    zh: '{field}:须小于 0;增加库存请用 POST …/items/:sku/restock',
+  },
   total_exceeded: { en: '{field}: the total would exceed {max}', zh: '{field}:总数将超过 {max}' },
   cursor_foreign: {
     en: '{field}: is not one that was answered before',

@@ -10,6 +10,7 @@ export const SaleAction = Type.Union([
   Type.Literal('resume'),
   Type.Literal('close'),
   Type.Literal('restock'),
+  Type.Literal('adjust'),
   Type.Literal('pause_item'),
   Type.Literal('resume_item'),
   Type.Literal('cancel_order'),

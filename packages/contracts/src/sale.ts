@@ -130,6 +130,19 @@ export const RestockRequest = Type.Object(
 );
 export type RestockRequest = Static<typeof RestockRequest>;
 
+/**
+ * Body of `POST /v1/sales/:saleId/items/:sku/adjust`: units taken out of the total, as a number below 0. Others
+ * are refused with the call that adds units.
+ */
+export const AdjustRequest = Type.Object(
+  {
+    quantity: Type.Integer({ minimum: -LIMITS.totalMax, maximum: LIMITS.totalMax }),
+    reason: Type.Optional(Reason),
+  },
+  { additionalProperties: false },
+);
+export type AdjustRequest = Static<typeof AdjustRequest>;
+
 export const SaleState = Type.Union([
   Type.Literal('loading'),
   Type.Literal('scheduled'),
@@ -179,6 +192,9 @@ export const Sale = Type.Object({
   serverTime: Instant,
 });
 export type Sale = Static<typeof Sale>;
+
+/** Answer of the call `adjust`: the units that could be taken out, as a number below 0, or 0. */
+export const AdjustAnswer = Type.Object({ adjusted: Type.Integer({ maximum: 0 }), sale: Sale });
 
 /** What changes while a sale sells: the data of the event `counts`. */
 export const SaleCounts = Type.Object({

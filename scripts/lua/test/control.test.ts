@@ -99,6 +99,73 @@ await t.test('a paused item is refused by its line, the other items go on, and i
   t.equal((await lane.reserve())[0], 'reserved', 'a lane of an older build has no such field');
 });
 
+const lowered = (id: string, quantity: number, total = 3) => ({
+  items: [
+    { sku: 'a', price: 2_990, total, adjustment: { id, quantity } },
+    { sku: 'b', price: 10, total: 100 },
+  ],
+});
+
+await t.test('an adjustment takes what is available, once, and never what is held or paid', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  await lane.reserve({ lines: [['a', 1]] });
+  t.same(await lane.control({ version: 2, ...lowered('x', 5) }), ['applied', 'open', 1, 2, 'x', 2]);
+  t.same(await lane.item('a'), [1, 0, 1, 0]);
+  const before = await lane.dump();
+  for (const version of [2, 1]) {
+    const repeat = await lane.control({ version, ...lowered('x', 5) });
+    t.same(repeat, ['current', 'open', 1, 2, 'x', 2], 'a repeat tells the same');
+  }
+  t.same(await lane.control({ version: 2, ...lowered('y', 1) }), ['current', 'open', 1, 2], 'not this one');
+  t.same(await lane.dump(), before);
+  // What else is decided meanwhile names the total without the adjustment, and gives nothing back.
+  t.same(await lane.control({ version: 3, state: 'paused', ...lowered('x', 5) }), [
+    'applied',
+    'open',
+    1,
+    3,
+    'x',
+    2,
+  ]);
+  t.same(await lane.item('a'), [1, 0, 1, 0]);
+  t.same(await lane.control({ version: 4, ...lowered('x', 5, 7) }), ['applied', 'open', 1, 4, 'x', 2]);
+  t.same(await lane.item('a'), [5, 4, 1, 0], 'a restock of four');
+  t.same(await lane.control({ version: 5, items: items(5) }), ['applied', 'open', 1, 5]);
+  t.same(await lane.item('a'), [5, 4, 1, 0], 'order has lowered its total');
+  t.equal(await lane.redis.hexists(lane.keys.state, 'a:adjusted'), 0);
+  t.same(await lane.control({ version: 6, ...lowered('z', 1, 5) }), ['applied', 'open', 1, 6, 'z', 1]);
+  t.same(await lane.control({ version: 7, ...lowered('q', 9, 4) }), ['applied', 'open', 1, 7, 'q', 3]);
+  t.same(await lane.item('a'), [1, 0, 1, 0]);
+  t.same(
+    await lane.control({ version: 8, ...lowered('n', 9, 1) }),
+    ['applied', 'open', 1, 8, 'n', 0],
+    'nothing is left',
+  );
+});
+
+await t.test(
+  'a load takes no adjustment and forgets those of before; the next version takes it',
+  async (t) => {
+    const lane = await openLane(t, {}, [], redis);
+    await lane.control({ version: 2, ...lowered('x', 2) });
+    await lane.close({ force: true });
+    t.same(await lane.loadChunk({ epoch: 2, control: { version: 2, ...lowered('x', 2) } }), ['loaded', 0]);
+    t.same(await lane.item('a'), [3, 3, 0, 0]);
+    await lane.open(2);
+    t.same(
+      await lane.control({ version: 2, ...lowered('x', 2) }),
+      ['current', 'open', 2, 2],
+      'order hears that it is not taken',
+    );
+    await lane.reserve({ lines: [['a', 2]] });
+    t.same(
+      await lane.control({ version: 3, ...lowered('x', 2) }),
+      ['applied', 'open', 2, 3, 'x', 1],
+      'decided anew',
+    );
+  },
+);
+
 await t.test('control works under any gate of a loaded lane, and tells the gate', async (t) => {
   const lane = await makeLane(t, redis);
   t.same(await lane.control({ version: 2 }), ['missing']);

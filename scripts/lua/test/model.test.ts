@@ -34,6 +34,7 @@ const SOMETIMES = [
   'channel_full',
   'item_paused',
   'late',
+  'adjusted',
   'rebuild',
   'settled',
   'absent',
@@ -84,6 +85,14 @@ const controlStep = fc.record({
   limit: fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
   holdsMax: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
   hasRejoin: fc.constantFrom(false, false, true),
+  /** Few ids, so that some come again; quantities beyond what is left. */
+  adjustments: fc.record(
+    {
+      a: fc.record({ id: fc.constantFrom('i', 'j'), quantity: fc.integer({ min: 1, max: 9 }) }),
+      b: fc.record({ id: fc.constantFrom('i', 'j'), quantity: fc.integer({ min: 1, max: 4 }) }),
+    },
+    { requiredKeys: [] },
+  ),
   paused: mostly<string[]>([], ['a'], ['b'], ['a', 'b']),
   totals: fc.record({ a: fc.integer({ min: 0, max: 12 }), b: fc.integer({ min: 2, max: 20 }) }),
   caps: fc.record(
@@ -149,6 +158,7 @@ function toPatch(control: ModelControl): ControlPatch {
       total,
       price: priceOf(sku),
       ...(control.paused.includes(sku) ? { paused: true as const } : {}),
+      ...(control.adjustments[sku] === undefined ? {} : { adjustment: control.adjustments[sku] }),
     })),
     channels: Object.entries(control.caps).map(([id, cap]) => (cap === undefined ? { id } : { id, cap })),
   };
@@ -191,6 +201,13 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
     limit: state['limit'] === '' ? undefined : Number(state['limit']),
     holdsMax: state['holds_max'] === '' ? undefined : Number(state['holds_max']),
     paused: state['paused_skus'] ?? 'none',
+    adjusted: Object.fromEntries(
+      Object.entries(state).flatMap(([field, text]) => {
+        const [sku = '', part] = field.split(':');
+        const [id = '', taken] = text.split(' ');
+        return part === 'adjusted' ? [[sku, { id, taken: Number(taken) }]] : [];
+      }),
+    ),
     items: group(['total', 'available', 'held', 'paid', 'price']) as ReturnType<Model['view']>['items'],
     buyers: Object.fromEntries(Object.entries(buyers).map(([user, text]) => [user, readBuyer(text)])),
     channels: group(['cap', 'units', 'units_paid']) as ReturnType<Model['view']>['channels'],
@@ -340,6 +357,7 @@ await t.test('random histories give the answers and the state of the model', asy
     holdsMax: 3,
     hasRejoin: false,
     paused: [],
+    adjustments: {},
     totals: { a: 6, b: 12 },
     caps: { x: 5, y: undefined },
   };
@@ -371,6 +389,10 @@ await t.test('random histories give the answers and the state of the model', asy
 
 /** What is counted of a step. */
 function toNames({ kind }: Step, expected: unknown): string[] {
+  if (kind === 'control')
+    return (expected as unknown[]).length > 4 && (expected as unknown[])[0] === 'applied'
+      ? [kind, 'adjusted']
+      : [kind];
   if (kind === 'reserve') return (expected as unknown[][]).map(([outcome]) => String(outcome));
   return kind === 'settle' || kind === 'retake' ? [String((expected as unknown[])[0])] : [kind];
 }

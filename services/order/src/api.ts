@@ -15,6 +15,7 @@ import { Recovery } from './recovery/recovery.ts';
 import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
 import { ControlSync, CONTROL_SYNC_CONCURRENCY } from './sales/control-sync.ts';
 import { createSalesMetrics, type SalesMetrics } from './sales/metrics.ts';
+import { decideAdjustments, readTaken, storeAdjustment } from './sales/adjustment-store.ts';
 import { storeEdit } from './sales/edit-store.ts';
 import { storeRestock } from './sales/restock-store.ts';
 import { SaleList } from './sales/sale-list.ts';
@@ -75,6 +76,7 @@ export function assembleApi(deps: ApiDeps): Api {
   const controlSync = new ControlSync({
     store,
     liftEpochs: (seen) => liftEpochs(pool, seen),
+    decideAdjustments: (sent, acknowledgement) => decideAdjustments(pool, sent, acknowledgement),
     stock,
     clock: systemClock,
     logger: logger.child({ part: 'control sync' }),
@@ -84,6 +86,8 @@ export function assembleApi(deps: ApiDeps): Api {
   const sales = new Sales({
     store,
     storeRestock: (restock) => storeRestock(pool, restock),
+    storeAdjustment: (adjustment) => storeAdjustment(pool, adjustment),
+    readTaken: (adjustment) => readTaken(pool, adjustment),
     storeEdit: (edit) => storeEdit(pool, edit),
     listChanges: (saleId, page) => listChanges(pool, saleId, page),
     wake: (saleId) => {

@@ -105,8 +105,29 @@ end
 if loaded ~= '1' then
   return { 'not_loaded' }
 end
+local adjustments = {}
+for _, wanted in ipairs(control.items) do
+  local adjustment = wanted.adjustment
+  if adjustment then
+    local field = wanted.sku .. ':adjusted'
+    local id, taken = string.match(redis.call('HGET', stateKey, field) or '', '^(%S+) (%d+)$')
+    adjustment.sku, adjustment.field = wanted.sku, field
+    adjustment.taken = id == adjustment.id and tonumber(taken) or nil
+    wanted.total = wanted.total - (adjustment.taken or 0)
+    adjustments[#adjustments + 1] = adjustment
+  end
+end
+local function told(outcome, atVersion)
+  local answer = { outcome, verdict, tonumber(epoch), atVersion }
+  for _, adjustment in ipairs(adjustments) do
+    if adjustment.taken then
+      answer[#answer + 1], answer[#answer + 2] = adjustment.id, adjustment.taken
+    end
+  end
+  return answer
+end
 if control.version <= tonumber(version) then
-  return { 'current', verdict, tonumber(epoch), tonumber(version) }
+  return told('current', tonumber(version))
 end
 local items, named = readItems(stateKey, skus), {}
 for _, item in ipairs(control.items) do
@@ -121,7 +142,20 @@ local tooLow, taken = applyTotals(items, control.items)
 if tooLow then
   return { 'total_too_low', tooLow, taken }
 end
+for _, adjustment in ipairs(adjustments) do
+  if not adjustment.taken then
+    local item = items[adjustment.sku]
+    adjustment.taken = math.min(adjustment.quantity, item.available)
+    item.available, item.total = item.available - adjustment.taken, item.total - adjustment.taken
+  end
+end
 writeControl(stateKey, control)
 writeItems(stateKey, items)
+for _, wanted in ipairs(control.items) do
+  redis.call('HDEL', stateKey, wanted.sku .. ':adjusted')
+end
+for _, adjustment in ipairs(adjustments) do
+  redis.call('HSET', stateKey, adjustment.field, adjustment.id .. ' ' .. whole(adjustment.taken))
+end
 tellChange(stateKey, 'control', now())
-return { 'applied', verdict, tonumber(epoch), control.version }
+return told('applied', control.version)

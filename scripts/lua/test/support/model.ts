@@ -35,6 +35,8 @@ export interface ModelControl {
   holdsMax: number | undefined;
   /** Longer than a test takes, and shorter than the time since the instants of a snapshot. */
   hasRejoin: boolean;
+  /** What is to be taken out of items, by SKU. */
+  adjustments: { [sku: string]: { id: string; quantity: number } | undefined };
   /** SKUs, in the order of `totals`. */
   paused: string[];
   totals: Record<string, number>;
@@ -66,6 +68,8 @@ export class Model {
   control: ModelControl;
   orders: ModelOrder[] = [];
   outbox: string[] = [];
+  /** What was taken out of items, by SKU, until a control state no longer names it. */
+  adjusted: Record<string, { id: string; taken: number }> = {};
 
   constructor(control: ModelControl) {
     this.control = control;
@@ -200,15 +204,34 @@ export class Model {
   }
 
   apply(control: ModelControl): unknown[] {
-    if (control.version <= this.control.version)
-      return ['current', this.gate, this.epoch, this.control.version];
-    for (const [sku, total] of Object.entries(control.totals)) {
+    const taken = Object.entries(control.totals).flatMap(([sku]) => {
+      const known = this.adjusted[sku];
+      return known !== undefined && known.id === control.adjustments[sku]?.id ? [[sku, known] as const] : [];
+    });
+    if (control.version <= this.control.version) {
+      const told = taken.flatMap(([, known]) => [known.id, known.taken]);
+      return ['current', this.gate, this.epoch, this.control.version, ...told];
+    }
+    const totals = { ...control.totals };
+    for (const [sku, known] of taken) totals[sku] = (totals[sku] ?? 0) - known.taken;
+    for (const [sku, total] of Object.entries(totals)) {
       const taken = (this.control.totals[sku] ?? 0) - this.available(sku);
       if (total < taken) return ['total_too_low', sku, taken];
     }
     // Channels are never taken away.
-    this.control = { ...control, caps: { ...this.control.caps, ...control.caps } };
-    return ['applied', this.gate, this.epoch, control.version];
+    this.control = { ...control, totals, caps: { ...this.control.caps, ...control.caps } };
+    this.adjusted = Object.fromEntries(taken);
+    for (const [sku, adjustment] of Object.entries(control.adjustments)) {
+      if (adjustment === undefined || sku in this.adjusted) continue;
+      const units = Math.min(adjustment.quantity, this.available(sku));
+      totals[sku] = (totals[sku] ?? 0) - units;
+      this.adjusted[sku] = { id: adjustment.id, taken: units };
+    }
+    const told = Object.keys(totals).flatMap((sku) => {
+      const known = this.adjusted[sku];
+      return known === undefined ? [] : [known.id, known.taken];
+    });
+    return ['applied', this.gate, this.epoch, control.version, ...told];
   }
 
   /** Whatever the gate, the state and the window: a hold ends once. */
@@ -285,6 +308,7 @@ export class Model {
       .map((order) => ({ ...order, hasEnded: order.status === 'cancelled' || order.status === 'expired' }));
     this.epoch += 1;
     this.sequence = 0;
+    this.adjusted = {};
     return true;
   }
 
@@ -309,6 +333,7 @@ export class Model {
       limit: control.limit,
       holdsMax: control.holdsMax,
       paused: control.paused.join(' '),
+      adjusted: this.adjusted,
       items: Object.fromEntries(
         Object.entries(control.totals).map(([sku, total]) => [
           sku,

@@ -1,4 +1,5 @@
 import {
+  AdjustAnswer,
   Audit,
   KeptNotice,
   KeptNoticePage,
@@ -223,6 +224,18 @@ export const OPERATIONS: Record<string, Operation> = {
     who: 'operator',
     headers: ['Idempotency-Key', 'If-Match'],
     answers: { 200: sale('The sale with the new total.') },
+    problems: [...STEERING_PROBLEMS, 'key_reused', 'sku_not_found'],
+  },
+  'POST /v1/sales/:saleId/items/:sku/adjust': {
+    id: 'adjustItem',
+    tag: 'Sales',
+    summary: 'Take units out of an item',
+    description:
+      'Takes what is available, up to `quantity`, and nothing that is held or paid. One key takes once per sale, whoever ' +
+      'repeats it. `quantity` is below 0; `restock` adds units.',
+    who: 'operator',
+    headers: ['Idempotency-Key', 'If-Match'],
+    answers: { 200: { description: 'The units that were taken out, and the sale.', schema: AdjustAnswer } },
     problems: [...STEERING_PROBLEMS, 'key_reused', 'sku_not_found'],
   },
   'GET /v1/sales/:saleId/audit': {

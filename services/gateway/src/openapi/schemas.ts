@@ -3,6 +3,8 @@ import type { TSchema } from 'typebox';
 
 /** The schemas that have a name of their own in the contract. */
 const NAMED: Record<string, TSchema> = {
+  AdjustAnswer: contracts.AdjustAnswer,
+  AdjustRequest: contracts.AdjustRequest,
   Audit: contracts.Audit,
   KeptNotice: contracts.KeptNotice,
   KeptNoticePage: contracts.KeptNoticePage,

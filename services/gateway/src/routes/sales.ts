@@ -1,4 +1,5 @@
 import {
+  AdjustRequest,
   ChangesQuery,
   ChannelId,
   LIMITS,
@@ -34,10 +35,13 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   /** Answers an operator who changed the sale. Order has just told what it is now. */
   async function sendChanged(request: FastifyRequest, reply: FastifyReply, record: SaleRecord) {
+    return sendSale(request, reply, (await readChanged(request, record)).operatorAnswer());
+  }
+
+  async function readChanged(request: FastifyRequest, record: SaleRecord) {
     saleReader.forget(record.definition.id);
     saleList.forget();
-    const reading = await saleReader.askState(record, traceOf(request));
-    return sendSale(request, reply, reading.operatorAnswer());
+    return saleReader.askState(record, traceOf(request));
   }
 
   app.post(
@@ -135,6 +139,21 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
       const restock = { ...request.params, quantity, idempotencyKey };
       const record = await order.restock(restock, steeringOf(request, reason), traceOf(request));
       return sendChanged(request, reply, record);
+    },
+  );
+
+  app.post(
+    '/v1/sales/:saleId/items/:sku/adjust',
+    { onRequest: authenticateAdmin, schema: { params: ItemParams, body: AdjustRequest } },
+    async (request, reply) => {
+      const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
+      const { quantity, reason } = request.body;
+      const adjust = { ...request.params, quantity, idempotencyKey };
+      const trace = traceOf(request);
+      const { adjusted, record } = await order.adjust(adjust, steeringOf(request, reason), trace);
+      const { head, tail } = (await readChanged(request, record)).operatorAnswer();
+      reply.header('content-type', 'application/json; charset=utf-8');
+      return reply.send(`{"adjusted":${adjusted},"sale":${head.with(tail)}}`);
     },
   );
 

@@ -60,6 +60,12 @@ export interface OrderClient {
   patchSale(saleId: string, patch: SalePatch, steering: Steering, trace: Trace): Promise<SaleRecord>;
   controlItem(item: ItemPath, verb: ItemVerb, steering: Steering, trace: Trace): Promise<SaleRecord>;
   restock(restock: Restock, steering: Steering, trace: Trace): Promise<SaleRecord>;
+  /** `adjust.quantity` is below 0, and so is what is answered, or 0. */
+  adjust(
+    adjust: Restock,
+    steering: Steering,
+    trace: Trace,
+  ): Promise<{ adjusted: number; record: SaleRecord }>;
   changes(saleId: string, query: string, trace: Trace): Promise<SaleChangePage>;
   /**
    * As the user sees it, or without one as operators do. Undefined when order knows no such order (of this
@@ -181,6 +187,12 @@ export function createOrderClient(upstream: Upstream): OrderClient {
       const headers = { 'idempotency-key': idempotencyKey };
       const answer = await decide({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
       return expectBody(answer) as SaleRecord;
+    },
+    async adjust({ quantity, idempotencyKey, ...item }, steering, trace) {
+      const path = `${itemPath(item)}/adjust`;
+      const headers = { 'idempotency-key': idempotencyKey };
+      const answer = await decide({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
+      return expectBody(answer) as { adjusted: number; record: SaleRecord };
     },
     async order(orderId, userId, trace) {
       const path = userId === undefined ? operatorPath(orderId) : `/v1/orders/${encodeURIComponent(orderId)}`;

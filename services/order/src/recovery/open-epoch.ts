@@ -24,7 +24,9 @@ export async function openEpoch(
     const refusal = await findRefusal(client, sale, request);
     const { epoch } = request;
     if (refusal !== undefined) return { epoch, granted: false, refusal };
-    await client.query('UPDATE sales SET opened_epoch = epoch WHERE id = $1', [saleId]);
+    await client.query('UPDATE sales SET opened_epoch = epoch, openings = openings + 1 WHERE id = $1', [
+      saleId,
+    ]);
     return { epoch, granted: true };
   });
 }

@@ -1,4 +1,5 @@
 import {
+  AdjustRequest,
   ChangesQuery,
   IdempotencyKey,
   LIMITS,
@@ -116,6 +117,18 @@ export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
       if (!idempotencyKey.Check(key)) refuse('missing_or_malformed', 'idempotency-key');
       const { quantity, reason } = body;
       return sales.restock({ ...params, quantity, idempotencyKey: key, ...readSteering(headers, reason) });
+    },
+  );
+
+  app.post(
+    '/v1/sales/:saleId/items/:sku/adjust',
+    { schema: { params: ItemParams, body: AdjustRequest } },
+    async ({ params, body, headers }) => {
+      const key = headers['idempotency-key'];
+      if (!idempotencyKey.Check(key)) refuse('missing_or_malformed', 'idempotency-key');
+      const { quantity, reason } = body;
+      const steering = readSteering(headers, reason);
+      return sales.adjust({ ...params, quantity: -quantity, idempotencyKey: key, ...steering });
     },
   );
 

@@ -1,3 +1,4 @@
+import type { ControlAcknowledgement } from '@seckill/contracts';
 import { backoffMs, type Clock, type Logger } from '@seckill/runtime';
 import type { SalesMetrics } from './metrics.ts';
 import { reportDistrusted, type DistrustedEpoch } from './distrusted-epochs.ts';
@@ -27,6 +28,8 @@ export interface ControlSyncDeps {
    * @returns the new distrusted epochs.
    */
   liftEpochs: (seen: { saleId: string; epoch: number }[]) => Promise<DistrustedEpoch[]>;
+  /** Decides the adjustments that the control state of this sale had, by what stock says of them. */
+  decideAdjustments: (sent: StoredSale, acknowledgement: ControlAcknowledgement) => Promise<void>;
   stock: Pick<StockClient, 'putControl'>;
   clock: Clock;
   logger: Logger;
@@ -114,14 +117,16 @@ export class ControlSync {
 
   /** Never throws. A failure delays the next attempt. */
   async #send(sale: StoredSale): Promise<void> {
-    const { store, liftEpochs, stock, clock, logger, metrics, random } = this.#deps;
+    const { store, liftEpochs, decideAdjustments, stock, clock, logger, metrics, random } = this.#deps;
     const saleId = sale.definition.id;
     try {
-      const { version, epoch } = await stock.putControl(controlStateOf(sale));
+      const acknowledgement = await stock.putControl(controlStateOf(sale));
+      const { version, epoch } = acknowledgement;
       if (version < sale.version) throw new Error(`stock stands at version ${version} after ${sale.version}`);
       // An epoch is raised in Postgres before stock hears of it. If stock knows a later one, Postgres was
       // restored.
       reportDistrusted(await liftEpochs([{ saleId, epoch }]), this.#deps);
+      if (sale.adjustments.length > 0) await decideAdjustments(sale, acknowledgement);
       const ours = await store.acknowledge(saleId, version);
       if (ours !== undefined && version > ours.version) {
         // Postgres is older than Redis. Stock would ignore what we decide now.

@@ -2,7 +2,7 @@ import { LIMITS, type SaleDefinition } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { writeChange } from './sale-changes.ts';
 import { lockSale, type StoredSale } from './sale-store.ts';
-import { inTime, type Steering } from './steering.ts';
+import { isInTime, type Steering } from './steering.ts';
 
 export interface Restock extends Steering {
   saleId: string;
@@ -48,14 +48,6 @@ export async function storeRestock(pool: Pool, restock: Restock): Promise<Restoc
     await writeRestock(client, restock, sale);
     return 'restocked';
   });
-}
-
-/** Judged under the lock of the sale: to wait for it may have taken all of the time. */
-async function isInTime(client: PoolClient, { deadline }: Steering): Promise<boolean> {
-  const { rows } = await client.query<{ is_in_time: boolean }>(`SELECT ${inTime('$1')} AS is_in_time`, [
-    deadline ?? null,
-  ]);
-  return rows[0]?.is_in_time === true;
 }
 
 async function readRestock(

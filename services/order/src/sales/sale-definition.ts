@@ -97,9 +97,18 @@ export function defineSale(id: string, input: SaleInput, now: number): SaleDefin
   };
 }
 
+function adjustmentOf(
+  adjustments: { id: string; sku: string; quantity: number }[],
+  sku: string,
+): Pick<ControlState['items'][number], 'adjustment'> {
+  const found = adjustments.find((one) => one.sku === sku);
+  return found === undefined ? {} : { adjustment: { id: found.id, quantity: found.quantity } };
+}
+
 /** The whole control state, absolute, as stock takes it under its version. */
 export function controlStateOf(sale: {
   definition: SaleDefinition;
+  adjustments: { id: string; sku: string; quantity: number }[];
   version: number;
   distrustedEpoch: number;
   state: ControlVerb;
@@ -131,6 +140,7 @@ export function controlStateOf(sale: {
       price: price.amount,
       total,
       ...(paused === true ? { paused } : {}),
+      ...adjustmentOf(sale.adjustments, sku),
     })),
     channels: definition.channels.map(({ id, cap }) => ({ id, ...(cap === undefined ? {} : { cap }) })),
   };

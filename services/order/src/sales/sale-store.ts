@@ -20,6 +20,10 @@ export interface StoredSale {
   isRetired: boolean;
   /** The loosest limits that the sale ever had. Absent: those of the definition. */
   loosestLimits?: SaleLimits;
+  /** How often its lane was let open. */
+  openings: number;
+  /** What is to be taken out of items, and Redis has not decided yet. */
+  adjustments: { id: string; sku: string; quantity: number }[];
 }
 
 /** The limits of a definition, and no more of it. */
@@ -49,8 +53,10 @@ export interface NewSale {
   lanes: number;
 }
 
-const COLUMNS = `definition, loosest_limits, fingerprint, lanes, epoch, opened_epoch, version, acknowledged_version, state,
+const COLUMNS = `definition, loosest_limits, fingerprint, lanes, epoch, opened_epoch, version, acknowledged_version, state, openings,
   (SELECT max(doubts.epoch) FROM doubts WHERE doubts.sale_id = sales.id) AS distrusted_epoch,
+  (SELECT jsonb_agg(jsonb_build_object('id', adjustments.id, 'sku', sku, 'quantity', asked)) FROM adjustments
+    WHERE sale_id = sales.id AND taken IS NULL) AS adjustments,
   closes_at <= clock_timestamp() AS is_over, retired_at IS NOT NULL AS is_retired`;
 
 interface SaleRow {
@@ -61,6 +67,8 @@ interface SaleRow {
   epoch: string;
   opened_epoch: string | null;
   distrusted_epoch: string | null;
+  openings: string;
+  adjustments: StoredSale['adjustments'] | null;
   version: string;
   acknowledged_version: string;
   state: ControlVerb;
@@ -154,7 +162,8 @@ export class SaleStore {
   }
 
   /**
-   * Lists what stock has not acknowledged: a control state, or that the open epoch is distrusted. The order
+   * Lists what stock has not acknowledged: a control state, that the open epoch is distrusted, or an
+   * adjustment. The order
    * by id is fair enough, because what fails is named in `except` and does not hold up the others.
    */
   async listDue(limit: number, except: string[]): Promise<StoredSale[]> {
@@ -162,6 +171,8 @@ export class SaleStore {
       `SELECT ${COLUMNS} FROM sales
        WHERE id IN (
            SELECT id FROM sales WHERE acknowledged_version < version
+           UNION ALL
+           SELECT sale_id FROM adjustments WHERE taken IS NULL
            UNION ALL
            SELECT sale_id FROM doubts JOIN sales AS distrusted ON distrusted.id = sale_id
            WHERE doubts.epoch >= COALESCE(opened_epoch, 0))
@@ -188,8 +199,8 @@ export class SaleStore {
   }
 
   /**
-   * Retires sales that nothing can happen to any more: long over, no order pending, every settlement in
-   * Kafka.
+   * Retires sales that nothing can happen to any more: long over, no order pending, no adjustment undecided,
+   * every settlement in Kafka.
    * @returns their ids.
    */
   async retire(): Promise<string[]> {
@@ -198,6 +209,7 @@ export class SaleStore {
        WHERE retired_at IS NULL AND closes_at < now() - make_interval(hours => $1)
          AND ${REST_IS_OVER}
          AND NOT EXISTS (SELECT FROM orders WHERE orders.sale_id = sales.id AND status = 'pending')
+         AND NOT EXISTS (SELECT FROM adjustments WHERE sale_id = sales.id AND taken IS NULL)
          AND NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND split_part(key, '.', 1) = sales.id)
        RETURNING id`,
       [RETIRE_AFTER_HOURS],
@@ -287,6 +299,8 @@ function toSale(row: SaleRow): StoredSale {
     state: row.state,
     isOver: row.is_over,
     isRetired: row.is_retired,
+    openings: Number(row.openings),
+    adjustments: row.adjustments ?? [],
     ...(row.loosest_limits === null ? {} : { loosestLimits: row.loosest_limits }),
   };
 }

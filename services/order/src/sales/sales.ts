@@ -9,6 +9,7 @@ import {
   type SaleToLoad,
 } from '@seckill/contracts';
 import { invariant, Problem, type Clock } from '@seckill/runtime';
+import type { Adjustment, AdjustmentOutcome } from './adjustment-store.ts';
 import type { Edit, EditOutcome } from './edit-store.ts';
 import type { Restock, RestockOutcome } from './restock-store.ts';
 import { checkSale, defineSale, fingerprintOf, LANES, makeSaleId, refuse } from './sale-definition.ts';
@@ -27,6 +28,9 @@ const ACKNOWLEDGE_POLL_MS = 250;
 export interface SalesDeps {
   store: SaleStore;
   storeRestock: (restock: Restock) => Promise<RestockOutcome>;
+  storeAdjustment: (adjustment: Adjustment) => Promise<AdjustmentOutcome>;
+  /** Undefined: not decided yet. */
+  readTaken: (adjustment: Pick<Adjustment, 'saleId' | 'idempotencyKey'>) => Promise<number | undefined>;
   storeEdit: (edit: Edit) => Promise<EditOutcome>;
   listChanges: (saleId: string, page: { limit?: number; cursor?: string }) => Promise<SaleChangePage>;
   /** Starts a round of the control sync at once. */
@@ -38,19 +42,31 @@ export interface SalesDeps {
   clock: Clock;
 }
 
+/** What order answers to an adjustment: the units that were taken out, as a number that is not above 0. */
+export interface Adjusted {
+  adjusted: number;
+  record: SaleRecord;
+}
+
 /** What an operator does with sales, and what stock asks about them. */
 export class Sales {
   readonly #store: SaleStore;
   readonly #storeRestock: SalesDeps['storeRestock'];
+  readonly #storeAdjustment: SalesDeps['storeAdjustment'];
+  readonly #readTaken: SalesDeps['readTaken'];
   readonly #storeEdit: SalesDeps['storeEdit'];
   readonly #listChanges: SalesDeps['listChanges'];
   readonly #wakeStock: (saleId: string) => void;
   readonly #untilSent: SalesDeps['untilSent'];
   readonly #clock: Clock;
 
-  constructor({ store, storeRestock, storeEdit, listChanges, wake, untilSent, clock }: SalesDeps) {
+  constructor(deps: SalesDeps) {
+    const { store, storeRestock, storeAdjustment, readTaken, storeEdit } = deps;
+    const { listChanges, wake, untilSent, clock } = deps;
     this.#store = store;
     this.#storeRestock = storeRestock;
+    this.#storeAdjustment = storeAdjustment;
+    this.#readTaken = readTaken;
     this.#storeEdit = storeEdit;
     this.#listChanges = listChanges;
     this.#wakeStock = wake;
@@ -126,6 +142,28 @@ export class Sales {
   }
 
   /**
+   * Takes units out of an item that nobody holds or has paid, as many as there are; a repeat of the key tells
+   * how many that were.
+   * @throws Problem as `restock`; `invalid_request` when units are to be added; `overloaded` while another
+   * adjustment of the item is not decided.
+   */
+  async adjust(adjustment: Adjustment): Promise<Adjusted> {
+    if (adjustment.quantity <= 0) refuse('adjust_upwards', 'quantity');
+    const outcome = await this.#storeAdjustment(adjustment);
+    const { saleId, sku } = adjustment;
+    if (outcome === 'version_conflict') throw versionConflict((await this.#find(saleId)).version);
+    if (outcome === 'late') throw new Problem('overloaded');
+    if (outcome === 'undecided')
+      throw new Problem('overloaded', { detail: detailOf('adjustment_undecided') });
+    if (outcome === 'sku_not_found') throw new Problem(outcome, { extra: { sku } });
+    if (outcome !== 'stored' && outcome !== 'repeated') throw new Problem(outcome);
+    const deadline = this.#clock.now() + ACKNOWLEDGE_WAIT_MS;
+    const taken = await this.#until(saleId, deadline, () => this.#readTaken(adjustment));
+    const adjusted = taken === 0 ? 0 : -taken;
+    return { adjusted, record: await this.#acknowledged(saleId, deadline) };
+  }
+
+  /**
    * Changes what a patch names; a repeat changes nothing.
    * @throws Problem `sale_not_found`, `version_conflict`, `sale_closed`, `invalid_request`, `not_changeable`
    * with the field, `overloaded` when the deadline has passed, or `outcome_unknown` when stock has not
@@ -196,15 +234,30 @@ export class Sales {
   /**
    * Asks Postgres and not our own control sync, because another replica's may be the one that reaches stock.
    */
-  async #acknowledged(saleId: string): Promise<SaleRecord> {
-    const deadline = this.#clock.now() + ACKNOWLEDGE_WAIT_MS;
+  async #acknowledged(
+    saleId: string,
+    deadline = this.#clock.now() + ACKNOWLEDGE_WAIT_MS,
+  ): Promise<SaleRecord> {
     let version: number | undefined;
-    for (;;) {
+    return this.#until(saleId, deadline, async () => {
       const sale = await this.#store.read(saleId);
       invariant(sale !== undefined, `sale ${saleId} vanished`);
       version ??= sale.version;
       // Stock need not hear of a retired sale, and no control sync sends one.
-      if (sale.acknowledgedVersion >= version || sale.isRetired) return this.#toRecord(sale);
+      const isDone = sale.acknowledgedVersion >= version || sale.isRetired;
+      return isDone ? this.#toRecord(sale) : undefined;
+    });
+  }
+
+  /** Looks again whenever stock was told of the sale. @throws Problem `outcome_unknown` after the deadline. */
+  async #until<Found>(
+    saleId: string,
+    deadline: number,
+    look: () => Promise<Found | undefined>,
+  ): Promise<Found> {
+    for (;;) {
+      const found = await look();
+      if (found !== undefined) return found;
       if (this.#clock.now() >= deadline) {
         throw new Problem('outcome_unknown', { detail: detailOf('change_unconfirmed') });
       }

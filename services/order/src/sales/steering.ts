@@ -1,3 +1,5 @@
+import type { PoolClient } from '@seckill/runtime';
+
 /** Who changes a sale, and why. It is kept in the audit trail. */
 export interface Operator {
   /** The user id. An older gateway does not tell it. */
@@ -13,6 +15,14 @@ export interface Steering extends Operator {
    * The instant of Postgres' clock after which nothing is changed; milliseconds. An older gateway names none.
    */
   deadline?: number;
+}
+
+/** Judged under the lock of the sale: to wait for it may have taken all of the time. */
+export async function isInTime(client: PoolClient, { deadline }: Steering): Promise<boolean> {
+  const { rows } = await client.query<{ is_in_time: boolean }>(`SELECT ${inTime('$1')} AS is_in_time`, [
+    deadline ?? null,
+  ]);
+  return rows[0]?.is_in_time === true;
 }
 
 /** A condition as SQL: whether the deadline has not passed. `null` has none. */

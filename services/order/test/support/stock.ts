@@ -20,6 +20,10 @@ export interface Stock {
   /** What stock holds, by sale: only ever a higher version. */
   applied: Map<string, ControlState>;
   epochs: Map<string, number>;
+  /** By sale, what was taken out of its items, by the id of the adjustment. */
+  adjusted: Map<string, Map<string, number>>;
+  /** Units of a SKU that are available; else all of its total. */
+  available: Map<string, number>;
   /** Answer every control state with this status instead; undefined: as it should. */
   answer: number | undefined;
   /** Milliseconds before a control state is applied. */
@@ -47,6 +51,8 @@ export async function createStock(t: Test): Promise<Stock> {
     seen: [],
     applied: new Map(),
     epochs: new Map(),
+    adjusted: new Map(),
+    available: new Map(),
     answer: undefined,
     delayMs: 0,
     clockAheadMs: 0,
@@ -103,9 +109,27 @@ async function putControl(stock: Stock, control: ControlState): Promise<{ status
   const isTrusted = epoch > control.distrustedEpoch;
   if (stock.orderUrl !== undefined && !isTrusted) await load(stock, stock.orderUrl, saleId, epoch);
   const held = stock.applied.get(saleId);
+  if (held === undefined || held.version < control.version)
+    stock.adjusted.set(saleId, takeOut(stock, control));
   if (held === undefined || held.version < control.version) stock.applied.set(saleId, control);
   const version = stock.applied.get(saleId)?.version;
-  return { status: 200, body: { saleId, version, epoch: stock.epochs.get(saleId) ?? 0 } };
+  const asked = control.items.flatMap(({ adjustment }) => adjustment?.id ?? []);
+  const adjusted = [...(stock.adjusted.get(saleId) ?? [])].flatMap(([id, taken]) =>
+    asked.includes(id) ? [{ id, taken }] : [],
+  );
+  return { status: 200, body: { saleId, version, epoch: stock.epochs.get(saleId) ?? 0, adjusted } };
+}
+
+/** As control.lua does, of what the test says is available. */
+function takeOut(stock: Stock, { saleId, items }: ControlState): Map<string, number> {
+  const known = stock.adjusted.get(saleId);
+  return new Map(
+    items.flatMap(({ sku, total, adjustment }) => {
+      if (adjustment === undefined) return [];
+      const available = stock.available.get(sku) ?? total;
+      return [[adjustment.id, known?.get(adjustment.id) ?? Math.min(adjustment.quantity, available)]];
+    }),
+  );
 }
 
 async function load(stock: Stock, orderUrl: string, saleId: string, above: number): Promise<void> {

@@ -62,7 +62,7 @@ export function judge(reading: AuditReading): Judgement {
   const [lanes, ledger] = [reading.redis[1], reading.postgres[1]];
   const reasons = whyInFlight(reading);
   const findings = [
-    ...judgeUnits(lanes, ledger),
+    ...judgeUnits(lanes, ledger, reading.postgres[0]),
     ...judgeEpochs(lanes, ledger),
     ...judgeKeysAndLimits(ledger),
     ...(reasons.length === 0 ? judgeAtRest(lanes, reading) : []),
@@ -132,8 +132,10 @@ function whyInFlight({ redis, postgres, kafkaLag, mayBeLate }: AuditReading): st
   if (ledger.orderOutbox > 0) reasons.push(`${ledger.orderOutbox} settlements wait for Kafka`);
   const totals = new Map(sumItems(lanes).map(({ sku, total }) => [sku, total]));
   for (const { sku, total } of ledger.items) {
-    // Postgres has a restock first. A higher total in Redis is a finding of INV-1.
-    if ((totals.get(sku) ?? total) < total) reasons.push(`${sku}: a restock is on its way to Redis`);
+    // Postgres has a restock first, and Redis an adjustment. A higher total in Redis is a finding of INV-1.
+    if ((totals.get(sku) ?? total) < total) {
+      reasons.push(`${sku}: a restock or adjustment is on its way to the other side`);
+    }
   }
   return reasons;
 }

@@ -2,6 +2,7 @@ import type { ControlAcknowledgement, ControlState, StockState } from '@seckill/
 import type { Logger } from '@seckill/runtime';
 import type { Connections } from '../redis/connections.ts';
 import { scriptKeys } from '../redis/keys.ts';
+import type { ScriptAnswer } from '../redis/scripts.ts';
 import { toStockState } from '../redis/lane-state.ts';
 import { connectionTo } from './lane-connection.ts';
 import { LaneError } from './lane-error.ts';
@@ -40,7 +41,7 @@ export class ControlStates {
     const lane = { saleId, lane: 0 };
     await monitor.ensureOpen(lane, { distrustedEpoch });
     const { redis, runId } = connectionTo(connections, lane);
-    const [outcome, gate, epoch, version] = await redis.control(
+    const [outcome, gate, epoch, version, ...taken] = await redis.control(
       scriptKeys('control', lane),
       runId,
       JSON.stringify(control),
@@ -50,10 +51,23 @@ export class ControlStates {
       gate === 'open' &&
       Number(epoch) > distrustedEpoch
     ) {
-      return { saleId, version: Number(version), epoch: Number(epoch) };
+      const adjusted = toAdjusted(taken);
+      return {
+        saleId,
+        version: Number(version),
+        epoch: Number(epoch),
+        ...(adjusted.length > 0 && { adjusted }),
+      };
     }
     // `total_too_low` and `item_missing` mean that order and stock disagree: a person has to look.
     logger.error({ saleId, outcome, detail: gate }, 'control state was not applied');
     throw new LaneError(`control.lua answered ${String(outcome)}, ${String(gate)}`);
   }
+}
+
+/** Id and units of each adjustment, in turn. */
+function toAdjusted(facts: ScriptAnswer): NonNullable<ControlAcknowledgement['adjusted']> {
+  return facts.flatMap((id, index) =>
+    index % 2 === 0 ? [{ id: String(id), taken: Number(facts[index + 1]) }] : [],
+  );
 }

@@ -440,7 +440,7 @@ await t.test('while anything is in flight INV-2, 3 and 5 are judged by nobody', 
     ],
     [
       'a restock is on its way',
-      /a: a restock/,
+      /a: a restock or adjustment/,
       ({ stored }) => {
         stored({ total: 12 });
       },
