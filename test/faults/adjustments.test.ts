@@ -1,5 +1,5 @@
-// Goal: an item that is lowered while a crowd buys loses exactly what operators were told, on both sides, whatever
-// dies between the steps (INV-1, INV-3), and what is held or paid stays.
+// Goal: an item that is lowered while a crowd buys loses exactly what operators were told, on both sides,
+// whatever dies between the steps (INV-1, INV-3), and what is held or paid stays.
 // Method: the whole system under a rush of buyers; adjustments under keys that are repeated until they are
 // answered, while order, stock and Redis are killed and Redis is emptied; then the demo's audit.
 import t from 'tap';

@@ -44,8 +44,8 @@ export const ControlState = Type.Object(
           /** Nobody reserves it until an operator resumes it; absent: it sells. */
           paused: Type.Optional(Type.Literal(true)),
           /**
-           * Units to be taken out of `total`, as many as are available. The total is without them once that is
-           * decided. Stock takes them out once for each id.
+           * Units to be taken out of `total`, as many as are available. The total is without them once
+           * that is decided. Stock takes them out once for each id.
            */
           adjustment: Type.Optional(
             Type.Object(

@@ -131,8 +131,8 @@ export const RestockRequest = Type.Object(
 export type RestockRequest = Static<typeof RestockRequest>;
 
 /**
- * Body of `POST /v1/sales/:saleId/items/:sku/adjust`: units taken out of the total, as a number below 0. Others
- * are refused with the call that adds units.
+ * Body of `POST /v1/sales/:saleId/items/:sku/adjust`: units taken out of the total, as a number below 0.
+ * Others are refused with the call that adds units.
  */
 export const AdjustRequest = Type.Object(
   {

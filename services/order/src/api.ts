@@ -12,7 +12,7 @@ import { Payments } from './payments/payments.ts';
 import { Refunds } from './payments/refunds.ts';
 import { liftEpochs } from './recovery/epochs.ts';
 import { Recovery } from './recovery/recovery.ts';
-import { ClockSkew, createClockStore } from './sales/clock-skew.ts';
+import { ClockSkew, createClockStore } from './clocks/clock-skew.ts';
 import { ControlSync, CONTROL_SYNC_CONCURRENCY } from './sales/control-sync.ts';
 import { createSalesMetrics, type SalesMetrics } from './sales/metrics.ts';
 import { decideAdjustments, readTaken, storeAdjustment } from './sales/adjustment-store.ts';

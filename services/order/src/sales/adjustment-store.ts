@@ -120,7 +120,10 @@ async function readUndecided(client: PoolClient, saleId: string): Promise<Undeci
   return rows;
 }
 
-/** @returns false when the ledger has sold what Redis took out (INV-1): the lane lacks an order, and is doubted. */
+/**
+ * @returns false when the ledger has sold what Redis took out (INV-1): the lane lacks an order, and is
+ * doubted.
+ */
 async function lowerLedger(client: PoolClient, saleId: string, sku: string, taken: number): Promise<boolean> {
   const { rowCount } = await client.query(
     'UPDATE ledger SET total = total - $3 WHERE sale_id = $1 AND sku = $2 AND total - $3 >= sold',

@@ -249,7 +249,10 @@ export class Sales {
     });
   }
 
-  /** Looks again whenever stock was told of the sale. @throws Problem `outcome_unknown` after the deadline. */
+  /**
+   * Looks again whenever stock was told of the sale.
+   * @throws Problem `outcome_unknown` after the deadline.
+   */
   async #until<Found>(
     saleId: string,
     deadline: number,

@@ -1,7 +1,7 @@
 // Goal: what operators take out of an item is decided once, by what Redis had available, on both sides by the
 // same units; whatever comes between Redis' word and the ledger makes it be decided anew.
-// Method: the `http` role over a real Postgres; support/stock.ts stands in for stock over real HTTP. Where the
-// moment matters, the store is called with the word of stock itself.
+// Method: the `http` role over a real Postgres; support/stock.ts stands in for stock over real HTTP. Where
+// the moment matters, the store is called with the word of stock itself.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControlAcknowledgement, SaleChangePage, SaleRecord } from '@seckill/contracts';
 import { test, type Test } from 'tap';

@@ -1,5 +1,5 @@
 import { backoffMs, type Clock, type Logger, type Pool } from '@seckill/runtime';
-import type { SalesMetrics } from './metrics.ts';
+import type { SalesMetrics } from '../sales/metrics.ts';
 import type { StockClient } from '../stock-client.ts';
 
 /**

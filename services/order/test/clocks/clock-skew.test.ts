@@ -5,7 +5,7 @@
 import { systemClock, type Clock, type Logger } from '@seckill/runtime';
 import { silent } from '@seckill/testing';
 import { test } from 'tap';
-import { ClockSkew, createClockStore, type ClockSkewDeps } from '../../src/sales/clock-skew.ts';
+import { ClockSkew, createClockStore, type ClockSkewDeps } from '../../src/clocks/clock-skew.ts';
 import { createStockClient } from '../../src/stock-client.ts';
 import { createDatabase } from '../support/database.ts';
 import { createTestMetrics } from '../support/build.ts';
