@@ -1,0 +1,87 @@
+// Goal: alerts, their runbooks and the dashboards agree with the metrics in the code, and what is committed is
+// made from monitoring/source. Method: names are read from the expressions and looked up in the table of
+// docs/operating/metrics.md, which test/house/metrics.test.ts holds to the code. SECKILL_UPDATE_SNAPSHOTS=1
+// writes the files anew. Whether alerts fire is test/telemetry's.
+import { writeFileSync } from 'node:fs';
+import t from 'tap';
+import { ALERTS } from '../../monitoring/source/alerts.ts';
+import { DASHBOARDS, grafanaJson } from '../../monitoring/source/dashboards.ts';
+import { prometheusRuleResource, prometheusRules, runbookOf } from '../../monitoring/source/rules.ts';
+import { sloRecordings } from '../../monitoring/source/slos.ts';
+import { filesBelow, namesIn, read, rowsOf } from './support.ts';
+
+const MADE: Record<string, string> = {
+  'monitoring/rules.yml': prometheusRules(),
+  'k8s/components/monitoring/rules.yaml': prometheusRuleResource(),
+  ...Object.fromEntries(
+    DASHBOARDS.map((one) => [`k8s/components/monitoring/dashboards/${one.uid}.json`, grafanaJson(one)]),
+  ),
+};
+
+void t.test('rules and dashboards are the ones that their source makes', async (t) => {
+  for (const [path, text] of Object.entries(MADE)) {
+    if (process.env['SECKILL_UPDATE_SNAPSHOTS'] === '1') {
+      writeFileSync(new URL(`../../${path}`, import.meta.url), text);
+    }
+    t.equal(read(path), text, `${path}: SECKILL_UPDATE_SNAPSHOTS=1 writes it anew`);
+  }
+  const listed = filesBelow('k8s/components/monitoring/dashboards', '.json');
+  t.same(
+    listed.sort(),
+    Object.keys(MADE)
+      .filter((path) => path.endsWith('.json'))
+      .sort(),
+  );
+  const component = read('k8s/components/monitoring/kustomization.yaml');
+  for (const { uid } of DASHBOARDS) t.match(component, `dashboards/${uid}.json`);
+});
+
+void t.test('each alert has a runbook, and each runbook an alert', async (t) => {
+  const names = ALERTS.map(({ name }) => name);
+  t.equal(new Set(names).size, names.length, 'no name twice');
+  t.same(filesBelow('docs/operating/runbooks', '.md'), names.map(runbookOf).sort());
+  for (const name of names) {
+    const headings = [...read(runbookOf(name)).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading);
+    t.same(headings, [name, 'Look', 'Do', 'Over when']);
+  }
+});
+
+void t.test('alerts and dashboards read metrics that exist, with labels that they have', async (t) => {
+  const metrics = new Map(
+    rowsOf(['docs/operating/metrics.md'], 'name').map(({ cells: [name = '', , labels = ''] }) => [
+      namesIn(name)[0] ?? '',
+      new Set(namesIn(labels)),
+    ]),
+  );
+  const exprs = [
+    ...ALERTS.map(({ expr }) => expr),
+    ...sloRecordings().map(({ expr }) => expr),
+    ...DASHBOARDS.flatMap(({ panels }) => panels.flatMap(({ queries }) => queries.map(({ expr }) => expr))),
+  ];
+  let count = 0;
+  for (const expr of exprs) {
+    for (const [, found = '', selector = ''] of expr.matchAll(/\b(seckill_[a-z_]+)(?:\{([^}]*)\})?/g)) {
+      const name = metrics.has(found) ? found : found.replace(/_(bucket|count|sum)$/, '');
+      t.ok(metrics.has(name), `${found} in ${expr}`);
+      for (const [, label = ''] of selector.matchAll(/(\w+)=~?"/g)) {
+        t.ok(label === 'le' || metrics.get(name)?.has(label), `${label} of ${found}`);
+      }
+      count += 1;
+    }
+  }
+  t.ok(count > 80, `${count} places`);
+});
+
+void t.test('each panel says what it shows, in which unit, and to whom its lines belong', async (t) => {
+  for (const { uid, panels } of DASHBOARDS) {
+    t.equal(new Set(panels.map(({ title }) => title)).size, panels.length, uid);
+    for (const { title, description, unit, queries } of panels) {
+      t.match(description, /^[A-Z].{10,}\.$/, title);
+      t.ok(unit !== '' && queries.length > 0, title);
+      for (const { expr, legend } of queries) {
+        t.ok(legend !== '', `${title}: ${expr}`);
+        t.notMatch(expr, /rate\([^[]*\[\d/, `${title}: a rate is over $__rate_interval`);
+      }
+    }
+  }
+});

@@ -1,0 +1,105 @@
+// Goal: what operators look at during a sale is there: metrics that promtool finds clean, alerts that fire and
+// stay silent, dashboards of which every query has data.
+// Method: a real Prometheus scrapes the whole system while a crowd empties a sale, pays and cancels.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '@seckill/stack';
+import t from 'tap';
+import { ALERTS } from '../../monitoring/source/alerts.ts';
+import { DASHBOARDS } from '../../monitoring/source/dashboards.ts';
+import { prometheusRules, ruleTests, slowRules } from '../../monitoring/source/rules.ts';
+import { buildStack, createSale, oneItem, type Client } from '../support/stack.ts';
+import { findPrometheus, makeFolder, startPrometheus } from './prometheus.ts';
+
+const programs = await findPrometheus();
+const skip = programs === undefined ? 'no Prometheus here, and none can be installed' : false;
+const { prometheus = '', promtool = '' } = programs ?? {};
+
+await t.test('each alert fires when it should, and only then', { skip }, async (t) => {
+  const folder = makeFolder(t);
+  writeFileSync(join(folder, 'rules.yml'), prometheusRules());
+  const check = await run(promtool, ['check', 'rules', join(folder, 'rules.yml')], { timeoutMs: 30_000 });
+  t.ok(check.ok, check.stdout + check.stderr);
+  writeFileSync(join(folder, 'rules.yml'), slowRules());
+  writeFileSync(join(folder, 'tests.yml'), ruleTests('rules.yml'));
+  const tried = await run(promtool, ['test', 'rules', 'tests.yml'], { timeoutMs: 150_000, cwd: folder });
+  t.ok(tried.ok, tried.stdout + tried.stderr);
+});
+
+/** Buys everything and more: some pay, some cancel, the last hear "sold out". */
+async function crowd(client: Client, saleId: string, count: number): Promise<void> {
+  for (let index = 0; index < count; index += 1) {
+    const token = await client.token(`buyer-${index}`);
+    const answer = await client.send({
+      method: 'POST',
+      path: `/v1/sales/${saleId}/reservations`,
+      token,
+      key: `key-${index}`,
+      body: { lines: [{ sku: 'a', quantity: 1 }] },
+    });
+    const end = ['pay', 'cancel', undefined][index % 3];
+    if (answer.status === 201 && end !== undefined) {
+      await client.send({ method: 'POST', path: `/v1/orders/${String(answer.body['id'])}/${end}`, token });
+    }
+    await sleep(25);
+  }
+}
+
+await t.test('metrics are clean, and every query of every dashboard has data', { skip }, async (t) => {
+  const client = await buildStack(t, 'telemetry');
+  const { metrics } = client.stack.info;
+  const urls = Object.values(metrics);
+  const server = await startPrometheus(t, prometheus, {
+    targets: urls.map((url) => new URL(url).host),
+    rules: prometheusRules(),
+  });
+  const startedAt = Date.now() / 1_000;
+  await createSale(client, 'telemetry', { items: [oneItem(150)], limitPerBuyer: 5 });
+  await crowd(client, 'telemetry', 400);
+  // What was paid and cancelled last comes back to Redis, and is scraped.
+  await sleep(3_000);
+
+  await t.test('promtool finds nothing to complain of', async (t) => {
+    for (const url of urls) {
+      const stdin = await (await fetch(url)).text();
+      const lint = await run(promtool, ['check', 'metrics'], { timeoutMs: 10_000, stdin });
+      t.ok(lint.ok, `${url}: ${lint.stdout}${lint.stderr}`);
+    }
+  });
+
+  await t.test('no rule fails, and a sale that goes well wakes nobody', async (t) => {
+    const { groups } = (await server.ask('rules')) as {
+      groups: { rules: { name: string; health: string; state?: string; lastError?: string }[] }[];
+    };
+    const rules = groups.flatMap((group) => group.rules);
+    t.ok(rules.length > ALERTS.length);
+    t.same(
+      rules.filter(({ health }) => health !== 'ok'),
+      [],
+    );
+    t.same(
+      rules.filter(({ state }) => state === 'firing'),
+      [],
+    );
+  });
+
+  for (const { title, panels } of DASHBOARDS) {
+    await t.test(title, async (t) => {
+      for (const panel of panels) {
+        for (const { expr } of panel.queries) {
+          const query = expr.replaceAll('$__rate_interval', '10s');
+          const range = `start=${startedAt}&end=${Date.now() / 1_000}&step=1`;
+          const { result } = (await server.ask(
+            `query_range?query=${encodeURIComponent(query)}&${range}`,
+          )) as { result: { values: [number, string][] }[] };
+          const values = result.flatMap((series) => series.values.map(([, value]) => value));
+          t.ok(
+            values.some((value) => value !== 'NaN'),
+            `${panel.title}: ${query}`,
+          );
+        }
+      }
+    });
+  }
+});
