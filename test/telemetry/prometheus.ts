@@ -5,7 +5,7 @@ import { findProgram, freePorts, installPackages, startChild } from '@seckill/st
 import { untilWithin } from '@seckill/testing';
 import type { Test } from 'tap';
 
-/** The programs of Debian's package `prometheus`, which is installed when we may. Undefined: not to be had. */
+/** Those of Debian's package `prometheus`, which is installed when we may. Undefined: not to be had. */
 export async function findPrometheus(): Promise<{ prometheus: string; promtool: string } | undefined> {
   const find = () => {
     const prometheus = findProgram('prometheus');

@@ -1,5 +1,5 @@
-// Goal: what operators look at during a sale is there: metrics that promtool finds clean, alerts that fire and
-// stay silent, dashboards of which every query has data.
+// Goal: what operators look at during a sale is there: metrics that promtool finds clean, alerts that fire
+// and stay silent, dashboards of which every query has data.
 // Method: a real Prometheus scrapes the whole system while a crowd empties a sale, pays and cancels.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
