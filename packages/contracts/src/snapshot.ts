@@ -14,16 +14,25 @@ export interface SnapshotOrder {
   userId: string;
   idempotencyKey: string;
   lines: { sku: string; quantity: number; price: number }[];
-  /** PostgreSQL writes the order as JSON, and null where there is none. */
-  channelId?: string | null;
-  ref?: string | null;
-  metadata?: Metadata | null;
+  channelId?: string;
+  ref?: string;
+  metadata?: Metadata;
   reservedAt: number;
   expiresAt: number;
   status: 'pending' | 'paid' | 'cancelled' | 'expired';
   /** When it was cancelled or expired, by Postgres' clock. */
-  endedAt?: number | null;
+  endedAt?: number;
 }
+
+/**
+ * The facts of an order in a SnapshotPage, one a line in this order. PostgreSQL joins them, and nobody reads
+ * them before stock does. As an object of JSON an order took 3 µs more of PostgreSQL, 3 of order and 1 of
+ * stock.
+ */
+export const SNAPSHOT_FACTS = [
+  ...(['reservationId', 'epoch', 'sequence', 'userId', 'idempotencyKey', 'lines', 'channelId'] as const),
+  ...(['ref', 'metadata', 'reservedAt', 'expiresAt', 'status', 'endedAt'] as const),
+] satisfies (keyof SnapshotOrder)[];
 
 /** `<lane>.<epoch>.<sequence>` of an order: pages of orders go by it. Only order reads it. */
 export const OrderCursor = Type.String({ pattern: '^\\d{1,4}\\.\\d{1,15}\\.\\d{1,15}$' });
@@ -61,9 +70,50 @@ export type SnapshotRequest = Static<typeof SnapshotRequest>;
 
 /** Some orders of a snapshot; at most LIMITS.rebuildPageMax. */
 export interface SnapshotPage {
-  orders: SnapshotOrder[];
+  /** SNAPSHOT_FACTS of each order, all of them joined by line feeds; '' where an order lacks a fact. */
+  orders: string;
   /** There are more: `GET /internal/sales/:saleId/snapshots?after=<this>`. */
   after?: OrderCursor;
+}
+
+/**
+ * The orders of a page. No fact holds a line feed, so a page whose lines do not come out even is none.
+ * @throws SyntaxError when it is none.
+ */
+export function parseSnapshotOrders(text: string): SnapshotOrder[] {
+  if (text === '') return [];
+  const facts = text.split('\n');
+  if (facts.length % SNAPSHOT_FACTS.length !== 0) throw new SyntaxError('an order lacks a fact');
+  // Most orders of a sale have one of a few baskets, and parsing takes longer than all the rest.
+  const baskets = new Map<string, SnapshotOrder['lines']>();
+  const orders: SnapshotOrder[] = [];
+  for (let at = 0; at < facts.length; at += SNAPSHOT_FACTS.length) {
+    const [reservationId = '', epoch, sequence, userId = '', idempotencyKey = '', basket = '', ...rest] =
+      facts.slice(at, at + SNAPSHOT_FACTS.length);
+    const [channelId, ref, metadata, reservedAt, expiresAt, status, endedAt] = rest;
+    let lines = baskets.get(basket);
+    if (lines === undefined) {
+      lines = JSON.parse(basket) as SnapshotOrder['lines'];
+      baskets.set(basket, lines);
+    }
+    const order: SnapshotOrder = {
+      reservationId,
+      epoch: Number(epoch),
+      sequence: Number(sequence),
+      userId,
+      idempotencyKey,
+      lines,
+      reservedAt: Number(reservedAt),
+      expiresAt: Number(expiresAt),
+      status: status as SnapshotOrder['status'],
+    };
+    if (channelId) order.channelId = channelId;
+    if (ref) order.ref = ref;
+    if (metadata) order.metadata = JSON.parse(metadata) as Metadata;
+    if (endedAt) order.endedAt = Number(endedAt);
+    orders.push(order);
+  }
+  return orders;
 }
 
 /** Answer of `POST /internal/sales/:saleId/snapshots`: order raised the epoch and tells what the sale is. */

@@ -27,6 +27,9 @@ export const WEBHOOK_LIMITS = {
   urlLengthMax: 2_048,
 } as const;
 
+/** Opaque, of an endpoint or a delivery. Postgres takes no NUL, which a path may hold (`%00`). */
+export const WebhookId = Type.String({ pattern: '^[A-Za-z0-9_-]{1,128}$' });
+
 // Order parses the address and says what is wrong with it.
 const Url = Type.String({
   minLength: 1,

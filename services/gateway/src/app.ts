@@ -19,6 +19,9 @@ import { webhookRoutes } from './routes/webhooks.ts';
 import { refuseUnknownInput } from './routes/strict-input.ts';
 import { shedLoad } from './limits/shedding.ts';
 
+/** Reads without a token. No user has this name. */
+const NOBODY: Identity = { userId: '', isAdmin: false };
+
 /** Assembles the public API; never listens. */
 export async function createApp(deps: ApiDeps): Promise<Http> {
   const app = createHttp(deps);
@@ -65,13 +68,18 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
     request.identity = known;
     goOn(admitSignedIn(request, reply), done);
   };
+  const admitReader: Admit = async (request, reply) => {
+    await admit(request, reply);
+    const { authorization } = request.headers;
+    request.identity = authorization === undefined ? NOBODY : await deps.identifier.identify(authorization);
+  };
   const authenticateAdmin: Admit = async (request, reply) => {
     await identify(request, reply);
     if (!request.identity.isAdmin) {
       throw new Problem('forbidden', { detail: detailOf('scope_missing', { scope: 'sale:admin' }) });
     }
   };
-  const routeDeps: RouteDeps = { ...deps, authenticate, authenticateAdmin, admit };
+  const routeDeps: RouteDeps = { ...deps, authenticate, authenticateAdmin, admit, admitReader };
 
   saleRoutes(app, routeDeps);
   saleEventsRoute(app, routeDeps);

@@ -66,6 +66,8 @@ export interface RouteDeps extends ApiDeps {
    */
   authenticate: onRequestHookHandler;
   authenticateAdmin: Admit;
-  /** For routes that need no token. */
+  /** For routes that look at no token. */
   admit: Admit;
+  /** For what is read with or without a token. One that is sent must be good, whatever else is wrong. */
+  admitReader: Admit;
 }

@@ -54,14 +54,15 @@ export class OrderClient {
     const body = await this.#call('POST', `${pathOf(saleId)}/snapshots`, request);
     const { epoch, control, since, orders, after } = body as Partial<Snapshot>;
     const isWhole = Number.isSafeInteger(epoch) && controlState.Check(control) && horizon.Check(since);
-    if (!isWhole || !Array.isArray(orders)) throw new OrderError('unavailable', 'the snapshot is not one');
+    if (!isWhole || typeof orders !== 'string')
+      throw new OrderError('unavailable', 'the snapshot is not one');
     return { epoch: epoch ?? 0, control, since, orders, ...(after === undefined ? {} : { after }) };
   }
 
   async readSnapshotPage(saleId: string, after: string): Promise<SnapshotPage> {
     const path = `${pathOf(saleId)}/snapshots?after=${encodeURIComponent(after)}`;
     const { orders, after: next } = (await this.#call('GET', path)) as Partial<SnapshotPage>;
-    if (!Array.isArray(orders)) throw new OrderError('unavailable', 'the page of a snapshot is not one');
+    if (typeof orders !== 'string') throw new OrderError('unavailable', 'the page of a snapshot is not one');
     return { orders, ...(next === undefined ? {} : { after: next }) };
   }
 

@@ -8,7 +8,7 @@ import { traceOf } from '../upstream/trace.ts';
 const Params = Type.Object({ saleId: SaleId });
 
 /** The live sale, as Server-Sent Events. */
-export function saleEventsRoute(app: Http, { admit, identifier, events }: RouteDeps): void {
+export function saleEventsRoute(app: Http, { admitReader, events }: RouteDeps): void {
   app.addHook('preClose', async () => {
     events.close();
   });
@@ -16,7 +16,7 @@ export function saleEventsRoute(app: Http, { admit, identifier, events }: RouteD
   app.get(
     '/v1/sales/:saleId/events',
     {
-      onRequest: admit,
+      onRequest: admitReader,
       schema: { params: Params },
       config: { isCrowded: true, isStream: true },
       // The headers alone would say nothing, and a HEAD would hold a place.
@@ -24,8 +24,7 @@ export function saleEventsRoute(app: Http, { admit, identifier, events }: RouteD
     },
     async (request, reply) => {
       const { saleId } = request.params;
-      const { authorization, 'last-event-id': lastEventId } = request.headers;
-      if (authorization !== undefined) await identifier.identify(authorization);
+      const lastEventId = request.headers['last-event-id'];
       const { state, accept, leave } = await events.join(saleId, addressOf(request), traceOf(request));
       const response = reply.raw;
       if (response.destroyed) {

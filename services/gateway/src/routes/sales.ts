@@ -60,11 +60,10 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.get(
     '/v1/sales',
-    { onRequest: deps.admit, schema: { querystring: SalesQuery }, config: { isCrowded: true } },
+    { onRequest: deps.admitReader, schema: { querystring: SalesQuery }, config: { isCrowded: true } },
     async (request, reply) => {
-      const isAdmin = await readsAsAdmin(deps, request.headers.authorization);
       const trace = traceOf(request);
-      const read = isAdmin
+      const read = request.identity.isAdmin
         ? saleList.readAsOperator(request.query, trace)
         : saleList.read(request.query, trace);
       return sendPage(request, reply, await read);
@@ -74,7 +73,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId',
     {
-      onRequest: deps.admit,
+      onRequest: deps.admitReader,
       schema: { params: Params, querystring: ReadQuery },
       config: { isCrowded: true },
     },
@@ -82,7 +81,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
       const { saleId } = request.params;
       const { channel } = request.query;
       const trace = traceOf(request);
-      if (await readsAsAdmin(deps, request.headers.authorization)) {
+      if (request.identity.isAdmin) {
         const reading = await saleReader.ask(saleId, trace);
         return sendSale(request, reply, reading.operatorAnswer(channel));
       }
@@ -92,7 +91,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.get(
     '/v1/sales/:saleId/channels',
-    { onRequest: deps.admit, schema: { params: Params }, config: { isCrowded: true } },
+    { onRequest: deps.admitReader, schema: { params: Params }, config: { isCrowded: true } },
     async (request, reply) =>
       sendSale(request, reply, await saleReader.readChannels(request.params.saleId, traceOf(request))),
   );
@@ -208,16 +207,6 @@ async function sendPage(request: FastifyRequest, reply: FastifyReply, page: Sale
   const isLong = page.text.length >= COMPRESSED_FROM_LENGTH;
   if (!isLong || !acceptsGzip(request.headers['accept-encoding'])) return reply.send(page.text);
   return reply.header('content-encoding', 'gzip').send(await page.gzipped());
-}
-
-/**
- * Reading needs no token. A token that is sent must be good, or the reader would wonder why fields are
- * missing.
- */
-async function readsAsAdmin({ identifier }: RouteDeps, authorization: string | undefined): Promise<boolean> {
-  if (authorization === undefined) return false;
-  const identity = await identifier.identify(authorization);
-  return identity.isAdmin;
 }
 
 function steeringOf({ headers, identity }: FastifyRequest, reason?: string): Steering {

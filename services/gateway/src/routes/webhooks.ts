@@ -3,6 +3,7 @@ import {
   WebhookEndpointInput,
   WebhookEndpointPatch,
   WebhookEndpointsQuery,
+  WebhookId,
 } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import type { FastifyReply } from 'fastify';
@@ -10,8 +11,8 @@ import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 
-const EndpointParams = Type.Object({ endpointId: Type.String() });
-const DeliveryParams = Type.Object({ endpointId: Type.String(), deliveryId: Type.String() });
+const EndpointParams = Type.Object({ endpointId: WebhookId });
+const DeliveryParams = Type.Object({ endpointId: WebhookId, deliveryId: WebhookId });
 
 /** Outgoing webhooks: operators register endpoints, order tells them. The secrets are answered once. */
 export function webhookRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): void {

@@ -224,3 +224,54 @@ await t.test('a compressed body is refused before anything happens', async (t) =
   }
   t.same(reached, []);
 });
+
+await t.test('a parameter that no id can be is refused on every route, whatever text it is', async (t) => {
+  const { url, send, reached } = await build(t);
+  const contract = (await (await request(`${url}/openapi.json`)).body.json()) as { paths: object };
+  let tried = 0;
+  for (const [path, operations] of Object.entries(contract.paths)) {
+    if (!path.includes('{')) continue;
+    for (const method of ['get', 'post'] as const) {
+      const operation = (operations as Record<string, { requestBody?: object } | undefined>)[method];
+      if (operation === undefined) continue;
+      for (const bad of ['%00', '%ff', '%0a', 'a%2Fb', '%E2%80%AE', 'x'.repeat(200)]) {
+        const hasBody = operation.requestBody !== undefined;
+        const { status, body } = await send(
+          method === 'get' ? 'GET' : 'POST',
+          path.replaceAll(/\{\w+\}/g, bad),
+          {
+            headers: { 'idempotency-key': 'k', ...(hasBody ? JSON_TYPE : {}) },
+            ...(hasBody ? { body: '{}' } : {}),
+          },
+        );
+        t.match(
+          { status, code: body['code'] },
+          { status: 400, code: 'invalid_request' },
+          `${method} ${path} ${bad}`,
+        );
+        tried += 1;
+      }
+    }
+  }
+  t.ok(tried > 80, `${tried} were tried`);
+  t.same(reached, []);
+});
+
+await t.test('a bad token is told before a bad path, also where none is needed', async (t) => {
+  const { url } = await build(t);
+  for (const path of [
+    '/v1/sales',
+    '/v1/sales/%ff',
+    '/v1/sales/A%00',
+    '/v1/sales/a',
+    '/v1/sales/a/channels',
+    '/v1/sales/a/events',
+  ]) {
+    const { statusCode, body } = await request(`${url}${path}`, { headers: { authorization: 'Bearer x' } });
+    t.match(
+      { statusCode, ...((await body.json()) as object) },
+      { statusCode: 401, code: 'unauthenticated' },
+      path,
+    );
+  }
+});

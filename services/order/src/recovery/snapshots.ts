@@ -65,32 +65,34 @@ export async function readPage(
 }
 
 /**
- * The members of a SnapshotPage. Postgres writes each order as JSON, which nobody reads before stock does:
- * parsed here and written again it took 15 µs of CPU an order more.
+ * The members of a SnapshotPage. Postgres makes one text of all orders, as SNAPSHOT_FACTS says, so that this
+ * process only moves bytes: 100,000 rows that it took apart and joined again cost 3 µs of CPU each.
  */
 async function readMembers(
   client: Pool | PoolClient,
   saleId: string,
   after: OrderCursor = BEFORE_ALL,
 ): Promise<string> {
-  const { rows } = await client.query<{ cursor: OrderCursor; json: string }>({
+  const { rows } = await client.query<{ orders: string | null; after: OrderCursor | null }>({
     name: 'snapshot-page',
-    text: `SELECT lane || '.' || epoch || '.' || sequence AS cursor, json_build_object(
-        'reservationId', id, 'epoch', epoch, 'sequence', sequence, 'userId', user_id,
-        'idempotencyKey', idempotency_key, 'lines', lines, 'channelId', channel_id, 'ref', ref, 'metadata', metadata,
-        'reservedAt', (date_part('epoch', reserved_at) * 1000)::bigint,
-        'expiresAt', (date_part('epoch', expires_at) * 1000)::bigint, 'status', status,
-        'endedAt', (date_part('epoch', ended_at) * 1000)::bigint)::text AS json
-      FROM orders
-      WHERE sale_id = $1 AND status <> 'refused' AND (lane, epoch, sequence) > ($2, $3, $4)
-      ORDER BY lane, epoch, sequence LIMIT $5`,
-    // One more than a page tells whether there is another.
-    values: [saleId, ...after.split('.'), LIMITS.rebuildPageMax + 1],
+    text: `WITH page AS MATERIALIZED (
+        SELECT lane, epoch, sequence, concat_ws(E'\\n', id, epoch, sequence, user_id, idempotency_key, lines,
+          coalesce(channel_id, ''), coalesce(ref, ''), coalesce(metadata::text, ''),
+          (date_part('epoch', reserved_at) * 1000)::bigint, (date_part('epoch', expires_at) * 1000)::bigint,
+          status, coalesce((date_part('epoch', ended_at) * 1000)::bigint::text, '')) AS facts
+        FROM orders
+        WHERE sale_id = $1 AND status <> 'refused' AND (lane, epoch, sequence) > ($2, $3, $4)
+        ORDER BY lane, epoch, sequence LIMIT $5::bigint)
+      SELECT (SELECT string_agg(facts, E'\\n' ORDER BY lane, epoch, sequence) FROM page) AS orders,
+        (SELECT lane || '.' || epoch || '.' || sequence FROM page
+          ORDER BY lane, epoch, sequence OFFSET $5::bigint - 1) AS after`,
+    values: [saleId, ...after.split('.'), LIMITS.rebuildPageMax],
   });
-  const page = rows.slice(0, LIMITS.rebuildPageMax);
-  const last = page.at(-1);
-  const orders = `"orders":[${page.map(({ json }) => json).join(',')}]`;
-  return rows.length > page.length && last !== undefined ? `${orders},"after":"${last.cursor}"` : orders;
+  const [row] = rows;
+  invariant(row !== undefined, 'a SELECT without FROM gives a row');
+  // A page that is full may be the last one; the next is empty then.
+  const members = `"orders":${JSON.stringify(row.orders ?? '')}`;
+  return row.after === null ? members : `${members},"after":"${row.after}"`;
 }
 
 const BEFORE_ALL = '-1.0.0';

@@ -4,6 +4,7 @@ import {
   WebhookEndpointInput,
   WebhookEndpointPatch,
   WebhookEndpointsQuery,
+  WebhookId,
 } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
@@ -13,7 +14,7 @@ import type { WebhookEndpoints } from '../webhooks/endpoints.ts';
 const limitOf = (limit: string | undefined) =>
   limit === undefined ? LIMITS.ordersPageDefault : Number(limit);
 
-const EndpointParams = Type.Object({ endpointId: Type.String() });
+const EndpointParams = Type.Object({ endpointId: WebhookId });
 
 export interface WebhookDeps {
   endpoints: WebhookEndpoints;
@@ -50,7 +51,7 @@ export function webhooksRoutes(app: Http, { endpoints, deliveries }: WebhookDeps
   );
   app.post(
     `${one}/deliveries/:deliveryId/replay`,
-    { schema: { params: Type.Object({ endpointId: Type.String(), deliveryId: Type.String() }) } },
+    { schema: { params: Type.Object({ endpointId: WebhookId, deliveryId: WebhookId }) } },
     async ({ params }) => deliveries.replay(params.endpointId, params.deliveryId),
   );
 }

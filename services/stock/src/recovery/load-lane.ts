@@ -1,6 +1,6 @@
-import type { Snapshot, SnapshotPage } from '@seckill/contracts';
+import { parseSnapshotOrders, type Snapshot, type SnapshotPage } from '@seckill/contracts';
 import { InvariantError } from '@seckill/runtime';
-import { toLoadArguments, toLoadOrder } from '../redis/hold-record.ts';
+import { toLoadArguments, toLoadOrder, type LoadOrder } from '../redis/hold-record.ts';
 import { scriptKeys, type Lane } from '../redis/keys.ts';
 import { registerLanes } from '../redis/lane-registry.ts';
 import type { RecoveryDeps } from './deps.ts';
@@ -75,13 +75,11 @@ async function loadPages(deps: LoadDeps, lane: Lane, snapshot: Snapshot): Promis
   try {
     for (let chunk = 0; ; chunk += 1) {
       onStep('load', lane);
-      const { after, orders } = page;
+      const { after } = page;
       const next = after === undefined ? undefined : orderClient.readSnapshotPage(lane.saleId, after);
       // It is awaited below, unless this page fails before.
       next?.catch(() => undefined);
-      const load = loadChunk(deps, lane, snapshot, page, chunk).then(() => {
-        progress.note(orders.length);
-      });
+      const load = loadChunk(deps, lane, snapshot, page, chunk).then(progress.note);
       load.catch(() => undefined);
       loads.push(load);
       if (loads.length === LOADS_MAX) await loads.shift();
@@ -96,13 +94,15 @@ async function loadPages(deps: LoadDeps, lane: Lane, snapshot: Snapshot): Promis
   progress.end();
 }
 
+/** @returns the number of its orders. */
 async function loadChunk(
   { connections, lease }: LoadDeps,
   lane: Lane,
   { epoch, control }: Snapshot,
   page: SnapshotPage,
   chunk: number,
-): Promise<void> {
+): Promise<number> {
+  const orders = readOrders(page, control.currency);
   const renewing = lease.renew(lane);
   // It is awaited below, unless the chunk fails before.
   renewing.catch(() => undefined);
@@ -112,20 +112,21 @@ async function loadChunk(
     chunk,
     page.after === undefined ? '1' : '0',
     chunk === 0 ? JSON.stringify(control) : '',
-    ...formatOrders(page, control.currency),
+    ...toLoadArguments(orders),
   );
   // A lease that is lost ends the load, but never before the chunk beside it has ended.
   await renewing;
   // `epoch_not_higher`, `open`: another process was here since the snapshot.
   if (outcome !== 'loaded') throw new LaneError(`load.lua answered ${String(outcome)}`);
+  return orders.length;
 }
 
-function formatOrders({ orders }: SnapshotPage, currency: string): (string | number)[] {
+function readOrders({ orders }: SnapshotPage, currency: string): LoadOrder[] {
   try {
-    return toLoadArguments(orders.map((order) => toLoadOrder(order, currency)));
+    return parseSnapshotOrders(orders).map((order) => toLoadOrder(order, currency));
   } catch (error) {
     // An order of another version or make keeps its own sale closed, and the other sales go on.
-    if (!(error instanceof InvariantError)) throw error;
+    if (!(error instanceof InvariantError || error instanceof SyntaxError)) throw error;
     throw new LaneError(`an order of the snapshot cannot be loaded: ${error.message}`);
   }
 }

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import {
   IdempotencyKey,
   parseReservationId,
+  parseSnapshotOrders,
   ReserveItem,
   UserId,
   type Metadata,
@@ -27,6 +28,7 @@ import {
 import { keyHashOf, makeRandoms, splitSuffix } from '../../src/redis/reservation-id.ts';
 import { toFailureAnswer, toTold } from '../../src/reserve/answer.ts';
 import { item } from '../support/build.ts';
+import { formatSnapshotOrders } from '../support/snapshot.ts';
 
 const visible = fc.string({
   unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
@@ -241,3 +243,26 @@ await t.test('a failed call is unknown unless the script surely did not run', as
     t.throws(call, InvariantError, `${outcome}: a record of another buyer`);
   }
 });
+
+await t.test(
+  'orders of a page come as they were written, and what does not come out even is no page',
+  async (t) => {
+    const lane = { saleId: 's', lane: 0 };
+    const [random = ''] = makeRandoms(1);
+    const whole: SnapshotOrder = {
+      reservationId: reservationIdOf(lane, { userId: 'u', idempotencyKey: 'k', random }),
+      ...{ epoch: 3, sequence: 17, userId: 'u', idempotencyKey: 'k' },
+      lines: [{ sku: 'a', quantity: 2, price: 5 }],
+      ...{ channelId: 'xhs', ref: '橙 "1"', metadata: { zebra: '"\n橙', apple: [1.5, null] } },
+      ...{ reservedAt: 10, expiresAt: 12, status: 'cancelled', endedAt: 11 },
+    };
+    const { channelId: _channel, ref: _ref, metadata: _metadata, endedAt: _end, ...bare } = whole;
+    const orders: SnapshotOrder[] = [whole, { ...bare, status: 'pending' }];
+    const text = formatSnapshotOrders(orders);
+    t.same(parseSnapshotOrders(text), orders);
+    t.same(parseSnapshotOrders(''), []);
+    for (const bad of [`${text}\n`, `x\n${text}`, 'x']) {
+      t.throws(() => parseSnapshotOrders(bad), SyntaxError, JSON.stringify(bad.slice(0, 20)));
+    }
+  },
+);

@@ -88,8 +88,8 @@ await t.test('a lane that is loaded while a relay finds it missing stays on the 
     return new LaneOpener({
       connections: over(on),
       orderClient: {
-        takeSnapshot: async () => ({ epoch: 1, control, since: '1', orders: [] }),
-        readSnapshotPage: async () => ({ orders: [] }),
+        takeSnapshot: async () => ({ epoch: 1, control, since: '1', orders: '' }),
+        readSnapshotPage: async () => ({ orders: '' }),
         readEnded: async () => ({ ended: [] }),
         askOpening: async (_saleId, { epoch }) => ({ epoch, granted: true }),
         readVerdicts: async () => ({ ended: [], unknown: [] }),

@@ -14,6 +14,7 @@ import type {
   VerdictsRequest,
 } from '@seckill/contracts';
 import type { Test } from 'tap';
+import { formatSnapshotOrders } from './snapshot.ts';
 
 export const TOKENS = {
   stock: 's'.repeat(32),
@@ -125,7 +126,7 @@ export class OrderSide {
   #page(start: number): SnapshotPage {
     const end = start + PAGE_ORDERS;
     return {
-      orders: this.orders.slice(start, end),
+      orders: formatSnapshotOrders(this.orders.slice(start, end)),
       ...(end < this.orders.length ? { after: String(end) } : {}),
     };
   }

@@ -1,4 +1,4 @@
-import type { SnapshotOrder } from '@seckill/contracts';
+import { SNAPSHOT_FACTS, type SnapshotOrder } from '@seckill/contracts';
 import type { Lane } from '../../src/redis/keys.ts';
 import { parseRecord, reservationIdOf } from '../../src/redis/hold-record.ts';
 import { makeRandoms } from '../../src/redis/reservation-id.ts';
@@ -12,6 +12,13 @@ export function toSnapshotOrder(lane: Lane, text: string): SnapshotOrder {
     ...facts,
     status: 'pending',
   };
+}
+
+/** As order's database writes the orders of a page. */
+export function formatSnapshotOrders(orders: SnapshotOrder[]): string {
+  const write = (fact: SnapshotOrder[keyof SnapshotOrder] = '') =>
+    typeof fact === 'object' ? JSON.stringify(fact) : String(fact);
+  return orders.flatMap((order) => SNAPSHOT_FACTS.map((name) => write(order[name]))).join('\n');
 }
 
 /** An id as stock gives it. */
