@@ -15,7 +15,7 @@ import { buildStack } from '../support/stack.ts';
 
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
 const random = seededRandom(SEED);
-const ROUNDS = campaign({ short: 10, full: 50 });
+const ROUNDS = campaign({ short: 5, full: 50 });
 /** Some rounds deep; most cuts are far shorter, so that they fall into what was sold last. */
 const CUT_BYTES_MAX = 20_000;
 const BURST = 6;

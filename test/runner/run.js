@@ -2,9 +2,9 @@
  * `node test/runner/run.js [tap's options and files]`: runs tap and ends with the line `N passed, N failed`,
  * which a person and a pipeline find at the same place. The exit code is tap's.
  *
- * Without options, tap runs twice: first the files that run beside others, then those that .taprc calls
- * serial. In one run tap takes the files by name, and before each serial one every core but one has nothing to
- * do until the slowest of its neighbours has ended.
+ * Without options, tap runs twice: first the files that run beside others, many of them in one process (see
+ * together.js), then those that .taprc calls serial. In one run tap takes the files by name, and before each
+ * serial one every core but one has nothing to do until the slowest of its neighbours has ended.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { writeGroups } from './together.js';
 
 const WITHOUT_HOOKS = new URL('without-hooks.js', import.meta.url).href;
 const TAP = fileURLToPath(new URL('../../node_modules/tap/dist/esm/run.mjs', import.meta.url));
@@ -32,7 +33,7 @@ function planRuns(given) {
   const { serial } = parse(readFileSync(new URL('../../.taprc', import.meta.url), 'utf8'));
   const files = execFileSync(process.execPath, [TAP, 'list'], { encoding: 'utf8' }).trim().split('\n');
   const isSerial = (file) => serial.includes(file);
-  return [files.filter((file) => !isSerial(file)), files.filter(isSerial)];
+  return [writeGroups(files.filter((file) => !isSerial(file))), files.filter(isSerial)];
 }
 
 // On a terminal tap draws, and writes the plain text to a file; elsewhere it writes the plain text alone.
