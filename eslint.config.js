@@ -9,6 +9,7 @@ export default tseslint.config(
     languageOptions: {
       parserOptions: {
         project: [
+          './examples/*/tsconfig.json',
           './packages/*/tsconfig.json',
           './scripts/*/tsconfig.json',
           './services/*/tsconfig.json',

@@ -3,7 +3,7 @@
 import t from 'tap';
 import { filesBelow, read } from './support.ts';
 
-const SOURCES = ['bench', 'packages', 'scripts', 'services'];
+const SOURCES = ['bench', 'examples', 'packages', 'scripts', 'services'];
 /** About a dozen: what one look takes in. */
 const FILES_MAX = 13;
 const COLUMNS_MAX = 110;

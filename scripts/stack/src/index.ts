@@ -31,3 +31,5 @@ export type { ServiceName } from './services/services.ts';
 export { startStack } from './services/stack.ts';
 export type { ProcessOptions, Stack, StackOptions } from './services/stack.ts';
 export { type Log, withProgress } from './machine/progress.ts';
+export { serveStorefront } from './storefront/storefront.ts';
+export type { Storefront } from './storefront/storefront.ts';

@@ -3,8 +3,12 @@ import { runCommand, stackName, type Values } from '@seckill/runtime';
 import { onEnd } from '../machine/lifetime.ts';
 import { startStack } from '../services/stack.ts';
 import type { Stack } from '../services/stack.ts';
+import { createExampleSales } from '../storefront/example-sales.ts';
+import { serveStorefront } from '../storefront/storefront.ts';
+import type { Storefront } from '../storefront/storefront.ts';
 
-const HELP = `Starts Redis, Kafka, PostgreSQL, then order, stock and gateway, and keeps them until Ctrl-C.
+const HELP = `Starts Redis, Kafka, PostgreSQL, then order, stock, gateway and the example storefront, and keeps them until
+Ctrl-C. Where there is no sale, it makes three for the storefront.
 
   npm start -- [--name NAME]
 
@@ -12,30 +16,47 @@ const HELP = `Starts Redis, Kafka, PostgreSQL, then order, stock and gateway, an
   --help        this text
 
 A process that ends by itself is started again; one that does not last ends everything, and the last lines say why.
-The gateway listens on 8080, or on a free port if that is taken, which is said.
+The gateway listens on 8080 and the storefront on 8090, or on free ports where these are taken, which is said.
 
 Addresses and secrets stand in .run/NAME/stack.json, the services' output in .run/NAME/*.log.
 Variables of the environment reach the services (RATE_LIMIT_USER_MAX=…); payments are the sandbox unless PAYMENTS says otherwise.`;
 
 const OPTIONS = { name: stackName };
 
+/** The caller's origins stay allowed. */
+const withOrigins = (allowed: string | undefined, own: string[]): string =>
+  [...(allowed ?? '').split(','), ...own]
+    .map((origin) => origin.trim())
+    .filter(Boolean)
+    .join(',');
+
 async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<number> {
-  const session: { stack?: Stack } = {};
+  const session: { stack?: Stack; storefront?: Storefront } = {};
+  const stop = async (): Promise<void> => {
+    await session.storefront?.stop();
+    await session.stack?.stop();
+  };
   const watch = onEnd(async (reason) => {
     console.log(`${reason}: stopping`);
-    await session.stack?.stop();
+    await stop();
   });
+  // It listens first, because the gateway has to know the page's origin.
+  const storefront = (session.storefront = await serveStorefront(name === 'default'));
   session.stack = await startStack({
     name,
     isKept: true,
+    env: { ALLOWED_ORIGINS: withOrigins(process.env['ALLOWED_ORIGINS'], storefront.origins) },
     log: (line) => {
       console.log(line);
     },
   });
-  const { gateway, stock, order } = session.stack.info;
+  const { gateway, stock, order, jwtSecret } = session.stack.info;
+  storefront.open({ gateway, jwtSecret });
+  for (const trouble of await createExampleSales(gateway, jwtSecret)) console.error(trouble);
   const startOption = name === 'default' ? '' : ` -- --name ${name}`;
   const nameOption = name === 'default' ? '' : ` --name ${name}`;
   console.log(`
+  storefront  ${storefront.url}    a page to buy from: signs everybody in, and pays in the sandbox
   gateway  ${gateway}    the public API; for the README's examples: GATEWAY=${gateway}
   stock    ${stock}
   order    ${order}
@@ -46,7 +67,7 @@ Ctrl-C stops everything.`);
   const trouble = await session.stack.broken;
   console.error(`\n${trouble}\n\nStopping everything.`);
   watch.release();
-  await session.stack.stop();
+  await stop();
   console.error(
     `The services' logs stay in .run/${name} for a day. Mend the cause, then: npm start${startOption}`,
   );

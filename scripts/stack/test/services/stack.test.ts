@@ -19,6 +19,12 @@ t.setTimeout(400_000);
 for (const variable of ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'])
   Reflect.deleteProperty(process.env, variable);
 
+interface Session {
+  gateway: string;
+  token: string;
+  expiresInSeconds: number;
+}
+
 const SERVICES = ['gateway', 'stock', 'order'] as const;
 
 async function statusOf(url: string, token?: string): Promise<number> {
@@ -159,6 +165,26 @@ await test('npm start says where everything is, and starts again whatever dies',
   t.match(ran.text(), new RegExp(`port 8080 is taken \\(.+\\): the gateway listens on ${info.gateway}\n`));
   t.match(ran.text(), `GATEWAY=${info.gateway}`);
   t.notOk(ran.text().includes(info.jwtSecret), 'the secret is not printed');
+  const [, storefront = ''] = /storefront {2}(http:\S+)/.exec(ran.text()) ?? [];
+  await t.test('the storefront signs a made-up buyer in, who stays the same', async (t) => {
+    t.equal(await statusOf(storefront), 200);
+    const signIn = async (cookie = ''): Promise<{ session: Session; cookie: string }> => {
+      const answer = await fetch(`${storefront}/session`, { method: 'POST', headers: { cookie } });
+      return { session: (await answer.json()) as Session, cookie: answer.headers.get('set-cookie') ?? '' };
+    };
+    const { session, cookie } = await signIn();
+    t.match(session, { gateway: info.gateway, expiresInSeconds: 900 });
+    t.equal(await statusOf(`${info.gateway}/v1/orders`, session.token), 200);
+    t.match(cookie, /^seckill_demo_buyer=demo-[0-9a-f]{16}; HttpOnly; SameSite=Strict;/);
+    const subject = ({ token }: Session): unknown =>
+      (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sub?: unknown }).sub;
+    t.equal(subject((await signIn(cookie.split(';')[0])).session), subject(session));
+    t.not(subject((await signIn('seckill_demo_buyer=operator')).session), 'operator');
+    t.equal(await statusOf(`${storefront}/session`), 404, 'a picture of another site cannot ask');
+    const listed = await fetch(`${info.gateway}/v1/sales`, { headers: { origin: storefront } });
+    t.equal(listed.headers.get('access-control-allow-origin'), storefront);
+    t.match(await listed.json(), { data: [{}, {}, { state: 'scheduled' }] });
+  });
   for (const one of ['order', 'gateway', 'redis']) {
     process.kill(info.pids[one] ?? 0, 'SIGKILL');
     await untilSays(ran, `${one} ended by itself (SIGKILL): starting it again in 0.5 s`);

@@ -1,0 +1,158 @@
+/** One sale, live: what is left, the countdown by the server's clock, and the basket. */
+import type { Client, Sale } from '@seckill/client';
+import { Basket } from '../basket.ts';
+import { button, eachSecond, element, say, setText } from '../dom.ts';
+import { duration, localized, money, texts } from '../texts.ts';
+import { Checkout } from './checkout.ts';
+import { badge, heading, reasonOf } from './screen.ts';
+import type { Place, Screen } from './screen.ts';
+
+type Item = Sale['items'][number];
+const QUANTITY_MAX = 100;
+
+/** What a press of + may still add. */
+function roomFor(sale: Sale, item: Item, basket: Basket): number {
+  const limit = sale.limitPerBuyer ?? Number.POSITIVE_INFINITY;
+  const inBasket = basket.quantityOf(item.sku);
+  return Math.min(QUANTITY_MAX - inBasket, item.available - inBasket, limit - basket.count());
+}
+
+class ItemCard {
+  readonly root: HTMLElement;
+  readonly #left = element('p', { class: 'faint' });
+  readonly #soldOut = element('span', { class: 'badge', 'data-kind': 'bad' });
+  readonly #meter: HTMLMeterElement;
+  readonly #count = element('output', {}, '0');
+  readonly #less: HTMLButtonElement;
+  readonly #another: HTMLButtonElement;
+  readonly #basket: Basket;
+  readonly #sku: string;
+
+  constructor(item: Item, basket: Basket, onChange: () => void) {
+    const title = localized(item.title);
+    this.#basket = basket;
+    this.#sku = item.sku;
+    const add = (step: number) => () => {
+      basket.set(item.sku, basket.quantityOf(item.sku) + step);
+      onChange();
+    };
+    this.#less = button('−', add(-1), { 'aria-label': texts().less(title) });
+    this.#another = button('+', add(1), { 'aria-label': texts().another(title) });
+    this.#meter = element('meter', { min: 0, max: Math.max(1, item.total), 'aria-label': title });
+    const picture = item.image === undefined ? undefined : element('img', { src: item.image, alt: '' });
+    const text =
+      item.description === undefined
+        ? undefined
+        : element('p', { class: 'faint' }, localized(item.description));
+    const head = element('div', { class: 'row' }, element('h2', {}, title), this.#soldOut);
+    const steps = element('div', { class: 'stepper' }, this.#less, this.#count, this.#another);
+    const foot = element(
+      'div',
+      { class: 'row' },
+      element('span', { class: 'price' }, money(item.price)),
+      steps,
+    );
+    this.root = element('li', { class: 'card' }, picture, head, text, this.#left, this.#meter, foot);
+  }
+
+  update(sale: Sale, before: Item | undefined): void {
+    const item = sale.items.find(({ sku }) => sku === this.#sku);
+    if (item === undefined) return;
+    setText(this.#left, texts().left(item.available, item.total));
+    this.#meter.max = Math.max(1, item.total);
+    this.#meter.value = item.available;
+    setText(this.#soldOut, texts().soldOut[item.soldOut]);
+    this.#soldOut.hidden = item.soldOut === 'no';
+    setText(this.#count, String(this.#basket.quantityOf(item.sku)));
+    this.#less.disabled = this.#basket.quantityOf(item.sku) === 0;
+    this.#another.disabled = roomFor(sale, item, this.#basket) <= 0;
+    const title = localized(item.title);
+    if (before === undefined || sale.state !== 'open') return;
+    if (before.available > 0 && item.available === 0) say(texts().saysSoldOut(title));
+    if (before.available === 0 && item.available > 0) say(texts().saysBack(title, item.available));
+  }
+}
+
+class SaleView {
+  readonly #shop: Client;
+  readonly #root: HTMLElement;
+  readonly #clock = element('span', { class: 'clock', role: 'timer' });
+  readonly #clockName = element('span');
+  readonly #state = element('p');
+  readonly #basket = new Basket();
+  readonly #cards: ItemCard[];
+  readonly #pay: Checkout;
+  #sale: Sale;
+
+  constructor({ shop, root, signal }: Place, sale: Sale) {
+    this.#shop = shop;
+    this.#root = root;
+    this.#sale = sale;
+    this.#cards = sale.items.map((item) => {
+      return new ItemCard(item, this.#basket, () => {
+        this.update(this.#sale);
+      });
+    });
+    this.#pay = new Checkout({ shop, root, signal }, sale.id, this.#basket, () => {
+      this.update(this.#sale);
+    });
+    this.#draw();
+    eachSecond(signal, () => {
+      this.#tick();
+    });
+  }
+
+  #draw(): void {
+    const { title, description, image, limitPerBuyer } = this.#sale;
+    const faint = (text: string): HTMLElement => element('p', { class: 'faint' }, text);
+    this.#root.prepend(
+      heading(localized(title)),
+      element('div', { class: 'row' }, this.#state, element('p', {}, this.#clockName, ' ', this.#clock)),
+      ...(image === undefined ? [] : [element('img', { src: image, alt: '' })]),
+      ...(description === undefined ? [] : [faint(localized(description))]),
+      ...(limitPerBuyer === undefined ? [] : [faint(texts().limit(limitPerBuyer))]),
+      element('ul', { class: 'cards' }, ...this.#cards.map(({ root }) => root)),
+    );
+  }
+
+  #tick(): void {
+    const { state, opensAt, closesAt } = this.#sale;
+    const isAhead = state === 'scheduled';
+    setText(this.#clockName, isAhead ? texts().opensIn : texts().closesIn);
+    setText(this.#clock, duration(this.#shop.msUntil(isAhead ? opensAt : closesAt)));
+    for (const node of [this.#clock, this.#clockName]) node.hidden = state === 'closed';
+  }
+
+  update(sale: Sale): void {
+    const before = this.#sale;
+    this.#sale = sale;
+    // What is gone, or no longer allowed, leaves the basket.
+    for (const item of sale.items) {
+      const excess = -Math.min(0, roomFor(sale, item, this.#basket));
+      if (excess > 0) this.#basket.set(item.sku, this.#basket.quantityOf(item.sku) - excess);
+    }
+    this.#state.replaceChildren(badge(texts().state[sale.state], sale.state === 'open' ? 'good' : undefined));
+    this.#cards.forEach((one, index) => {
+      one.update(sale, before === sale ? undefined : before.items[index]);
+    });
+    this.#pay.update(sale);
+    this.#tick();
+  }
+}
+
+export const saleScreen: Screen = async (place, saleId) => {
+  const { shop, root, signal } = place;
+  root.append(element('p', { class: 'faint' }, texts().loading));
+  let view: SaleView | undefined;
+  for await (const seen of shop.watchSale(saleId, { signal })) {
+    if (signal.aborted) return;
+    if (seen.ok) {
+      if (view === undefined) root.replaceChildren();
+      view ??= new SaleView(place, seen.value);
+      view.update(seen.value);
+    } else if (view === undefined) {
+      // The watch goes on by itself where that can help.
+      root.replaceChildren(heading(texts().shop), element('p', { class: 'notice' }, reasonOf(seen)));
+    }
+  }
+};

@@ -1,0 +1,48 @@
+/** The one client of the page, and who its buyer is. */
+import { createClient, fetchTransport } from '@seckill/client';
+import type { Client, Sale } from '@seckill/client';
+import { currentLanguage } from './texts.ts';
+
+/** What the server of this page says. A real shop has a sign-in of its own here. */
+interface Session {
+  gateway: string;
+  token: string;
+  expiresInSeconds: number;
+}
+
+/** A token is renewed this long before it ends. */
+const RENEW_MS = 60_000;
+
+let session: Session | undefined;
+let renewAt = 0;
+
+async function signIn(): Promise<Session> {
+  if (session !== undefined && performance.now() < renewAt) return session;
+  const answer = await fetch('/session', { method: 'POST' });
+  if (!answer.ok) throw new Error(`/session: ${answer.status}`);
+  session = (await answer.json()) as Session;
+  renewAt = performance.now() + session.expiresInSeconds * 1_000 - RENEW_MS;
+  return session;
+}
+
+/** @throws Error when nobody can be signed in */
+export async function openShop(): Promise<Client> {
+  return createClient({
+    baseUrl: (await signIn()).gateway,
+    token: async () => (await signIn()).token,
+    // The API's own texts come in the language of the page.
+    transport: (request) =>
+      fetchTransport({ ...request, headers: { ...request.headers, 'accept-language': currentLanguage() } }),
+  });
+}
+
+const sales = new Map<string, Sale>();
+
+/** An order has SKUs, and the sale has their titles. Undefined where it cannot be read. */
+export async function saleOf(shop: Client, saleId: string): Promise<Sale | undefined> {
+  if (!sales.has(saleId)) {
+    const sale = await shop.getSale(saleId);
+    if (sale.ok) sales.set(saleId, sale.value);
+  }
+  return sales.get(saleId);
+}

@@ -1,0 +1,218 @@
+// Goal: in a real browser a buyer finds a sale, buys several lines, pays, sees the order and its pick-up
+// code, sees units come back and hears "sold out" live, and loses nothing when the gateway is killed in the
+// middle; every screen is accessible, fits a phone, and breaks no rule of its content security policy.
+// Method: Debian's Chromium on the whole system, axe-core on each screen in light and dark; other buyers use
+// the client.
+import { request } from 'node:http';
+import axe from 'axe-core';
+import { generate } from 'lean-qr';
+import type { Page } from 'playwright-core';
+import t from 'tap';
+import { makeBuyer, oneOf } from '../../../test/support/buyer.ts';
+import { createSale } from '../../../test/support/stack.ts';
+import { card, findBrowser, openShop, PHONE } from './support.ts';
+
+/** ISO/IEC 18004 wants four. */
+const QUIET_MODULES = 4;
+
+const both = (zh: string, en: string) => ({ zh, en });
+const item = (sku: string, zh: string, en: string, total: number) => ({
+  sku,
+  title: both(zh, en),
+  price: { amount: 2_990, currency: 'CNY' },
+  total,
+});
+const FRUIT = {
+  title: both('鲜果', 'Fruit'),
+  description: both('今早采摘', 'Picked this morning'),
+  items: [item('orange', '脐橙', 'Oranges', 10), item('mango', '芒果', 'Mangoes', 2)],
+};
+
+/** Rows of the code as it must be drawn, with the quiet zone around it. */
+const modulesOf = (text: string): string =>
+  generate(text).toString({ on: '#', off: ' ', lf: '\n', pad: QUIET_MODULES });
+
+/** Rows of what is really seen: the middle of each module of a picture of the screen. */
+async function modulesSeen(page: Page): Promise<string> {
+  const picture = await page.locator('.qr').screenshot();
+  const size = Number((await page.locator('.qr').getAttribute('viewBox'))?.split(' ')[2]);
+  return page.evaluate(
+    `(async () => {
+      const bytes = Uint8Array.from(atob('${picture.toString('base64')}'), (one) => one.charCodeAt(0));
+      const image = await createImageBitmap(new Blob([bytes]));
+      const canvas = new OffscreenCanvas(image.width, image.height).getContext('2d');
+      canvas.drawImage(image, 0, 0);
+      const isDark = (x, y) => canvas.getImageData(x, y, 1, 1).data[0] < 128;
+      const at = (index, pixels) => Math.floor(((index + 0.5) * pixels) / ${size});
+      const count = Array.from({ length: ${size} }, (_, index) => index);
+      const row = (y) => count.map((x) => (isDark(at(x, image.width), at(y, image.height)) ? '#' : ' ')).join('');
+      return count.map((y) => row(y) + '\\n').join('');
+    })()`,
+  );
+}
+
+const executable = await findBrowser(t);
+if (executable === undefined) {
+  t.comment(
+    'There is no Chromium on this machine, and none could be installed (on Debian as root: apt-get).',
+  );
+  t.plan(0, 'no Chromium');
+} else {
+  const { system, browser, url } = await openShop(t, 'storefront', executable);
+  const context = await browser.newContext({ viewport: PHONE, locale: 'en-GB' });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', ({ message }) => complaints.push(message));
+  page.on('console', (message) => {
+    if (/Content.Security.Policy|Trusted/i.test(message.text())) complaints.push(message.text());
+  });
+
+  /** What axe finds, in light and in dark, and whether the screen is wider than the phone. */
+  const troublesOf = async (screen: Page): Promise<string[]> => {
+    const troubles: string[] = [];
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await screen.emulateMedia({ colorScheme });
+      await screen.evaluate(axe.source);
+      const found: string[] = await screen.evaluate(`axe.run().then(({ violations }) =>
+        violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html)))`);
+      troubles.push(...found.map((one) => `${colorScheme}: ${one}`));
+    }
+    const width: number = await screen.evaluate('document.documentElement.scrollWidth');
+    if (width > PHONE.width) troubles.push(`${width} px wide`);
+    return troubles;
+  };
+  const left = (title: string) => card(page, title).getByText(/ of \d+ left/);
+  const sees = (text: string | RegExp) => page.getByText(text).first().waitFor();
+  const buy = page.getByRole('button', { name: 'Buy now' });
+  const add = (title: string) => page.getByRole('button', { name: `One more ${title}` }).click();
+
+  await createSale(system, 'web-fruit', FRUIT);
+  await createSale(system, 'web-later', { opensAt: new Date(Date.now() + 300_000).toISOString() });
+
+  await t.test('the list leads to a sale', async (t) => {
+    await page.goto(url);
+    await card(page, 'Fruit').getByText('On sale').waitFor();
+    await card(page, 'Test sale')
+      .getByText(/Opens in 0[45]:\d\d/)
+      .waitFor();
+    t.same(await troublesOf(page), []);
+    await page.getByRole('link', { name: 'Fruit' }).click();
+    await sees('10 of 10 left');
+    await sees('Picked this morning');
+    t.match(await page.title(), /^Fruit/);
+    t.ok(await buy.isDisabled(), 'nothing is chosen');
+    t.same(await troublesOf(page), []);
+  });
+
+  await t.test('a basket of two lines is bought and paid, and the order has a code', async (t) => {
+    await add('Oranges');
+    await add('Oranges');
+    await add('Mangoes');
+    await sees('3 units · CN¥89.70');
+    await buy.click();
+    await sees('Waiting for payment');
+    await sees(/Pay within 1[45]:\d\d/);
+    await sees('Oranges × 2');
+    t.same(await troublesOf(page), []);
+    await page.getByRole('button', { name: 'Pay (sandbox)' }).click();
+    await page.getByRole('img', { name: /^QR code of \d+$/ }).waitFor();
+    t.same(await modulesSeen(page), modulesOf((await page.locator('.code').textContent()) ?? ''));
+    t.notOk(await page.getByRole('button', { name: 'Cancel the order' }).isVisible());
+    t.same(await troublesOf(page), []);
+  });
+
+  await t.test('my orders outlive a reload', async (t) => {
+    await page.getByRole('link', { name: 'My orders' }).click();
+    await card(page, 'Fruit').getByText('Paid').waitFor();
+    await page.reload();
+    await card(page, 'Fruit').getByText('Paid').waitFor();
+    t.same(await troublesOf(page), []);
+  });
+
+  await t.test('units that another buyer cancels come back, and "sold out" is heard live', async (t) => {
+    const other = makeBuyer(system, 'other');
+    await page.goto(`${url}/#/sale/web-fruit`);
+    await left('Mangoes').filter({ hasText: '1 of 2' }).waitFor();
+    const taken = await other.reserve('web-fruit', oneOf('mango'));
+    if (!taken.ok) throw new Error(taken.code);
+    await card(page, 'Mangoes').getByText('All reserved, some may come back').waitFor();
+    await page.getByRole('status').getByText('Mangoes is sold out').waitFor();
+    t.ok(await page.getByRole('button', { name: 'One more Mangoes' }).isDisabled());
+    t.match(await other.cancel(taken.value.id), { ok: true });
+    await left('Mangoes').filter({ hasText: '1 of 2' }).waitFor();
+    await page.getByRole('status').getByText('Mangoes: 1 for sale again').waitFor();
+    const bought = await other.reserve('web-fruit', oneOf('mango'));
+    if (!bought.ok) throw new Error(bought.code);
+    t.match(await other.pay(bought.value.id), { ok: true });
+    await card(page, 'Mangoes').getByText('Sold out', { exact: true }).waitFor();
+    t.same(await troublesOf(page), []);
+  });
+
+  await t.test('who buys while the gateway is away buys once, and hears the sale live again', async (t) => {
+    await add('Oranges');
+    await system.stack.kill('gateway');
+    await buy.click();
+    await sees(/Trying again…/);
+    t.same(await troublesOf(page), []);
+    await system.stack.restart('gateway');
+    await sees('Waiting for payment');
+    await page.getByRole('link', { name: 'Back to the sale' }).click();
+    await left('Oranges').filter({ hasText: '7 of 10' }).waitFor();
+    t.match(await makeBuyer(system, 'third').reserve('web-fruit', oneOf('orange', 2)), { ok: true });
+    await left('Oranges').filter({ hasText: '5 of 10' }).waitFor();
+  });
+
+  await t.test(
+    'a purchase whose end is unknown is asked for under its key, after a reload too',
+    async (t) => {
+      await add('Oranges');
+      // The answer is lost, and the page is closed before a repeat.
+      await page.route('**/reservations', async (route) => {
+        await route.fetch();
+        await route.abort();
+      });
+      await buy.click();
+      await sees(/Trying again…/);
+      await page.unrouteAll({ behavior: 'wait' });
+      await page.reload();
+      await page.getByRole('button', { name: 'Ask again' }).click();
+      await sees('Waiting for payment');
+      await page.getByRole('link', { name: 'Back to the sale' }).click();
+      t.match(
+        await left('Oranges')
+          .filter({ hasText: / of 10/ })
+          .textContent(),
+        '4 of 10',
+        'taken once',
+      );
+      await buy.waitFor();
+    },
+  );
+
+  await t.test('an order that is not paid can be cancelled, and the page speaks Chinese', async (t) => {
+    await page.getByRole('button', { name: '中文' }).click();
+    await page.getByRole('link', { name: '我的订单' }).click();
+    await card(page, '鲜果').filter({ hasText: '待支付' }).getByRole('link').first().click();
+    await page.getByRole('button', { name: '取消订单' }).click();
+    await sees('已取消');
+    t.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');
+    t.same(await troublesOf(page), []);
+    // A text of the API comes in the same language.
+    await page.goto(`${url}/#/sale/no-such-sale`);
+    await sees('场次不存在');
+    t.same(await troublesOf(page), []);
+  });
+
+  await t.test('nobody else signs in at the page, and it breaks no rule of its own', async (t) => {
+    const status = await new Promise((resolve) => {
+      const headers = { host: 'shop.example' };
+      request(`${url}/session`, { method: 'POST', headers }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      }).end();
+    });
+    t.equal(status, 421, 'a name that was pointed at this machine');
+    t.same(complaints, []);
+  });
+}
