@@ -13,6 +13,7 @@ import { engineEnv, untilReady } from './engine.ts';
 import type { EngineKind, StartContext, Program } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { canInstallPackages, installPackages } from '../machine/install.ts';
+import { fromArchive, keepArchive, toArchive } from './kafka-classes.ts';
 import { findMock } from './mock-kafka.ts';
 import { freePorts } from '../machine/ports.ts';
 import { findProgram, run, tailOf } from '../machine/programs.ts';
@@ -145,7 +146,9 @@ async function prepare(
     '--config',
     config,
   ].concat(more.format);
-  const formatted = await run(java, [...QUICK, ...common, ...format], {
+  const archived = fromArchive(java, jars);
+  const archive = archived.length === 0 ? toArchive(folder) : archived;
+  const formatted = await run(java, [...QUICK, ...archive, ...common, ...format], {
     timeoutMs: 60_000,
     env: engineEnv(),
     cwd: folder,
@@ -153,13 +156,17 @@ async function prepare(
   if (!formatted.ok) {
     throw new StackError('SECKILL_STACK_ENGINE', `kafka storage format failed:\n${tailOf(formatted.stderr)}`);
   }
+  if (archived.length === 0) await keepArchive(java, jars, folder);
   const url = `127.0.0.1:${port}`;
   return {
     async launch() {
       const child = await startChild({
         name: 'kafka',
         command: java,
-        args: [...HEAP, ...QUICK, '-Djava.awt.headless=true', ...common, ...more.java, 'kafka.Kafka', config],
+        args: [
+          ...[...HEAP, ...QUICK, '-Djava.awt.headless=true', ...archived, ...common, ...more.java],
+          ...['kafka.Kafka', config],
+        ],
         env: engineEnv(),
         cwd: folder,
         output: { file: logFile },
