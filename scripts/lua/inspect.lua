@@ -9,7 +9,7 @@
 --   gate, now                                               when the gate is `missing`
 --   gate, now, epoch, version, sequence, loaded (1 or 0), state, opensAt, closesAt, entries in the
 --   outbox, fence, sequence when it was opened last, limit per buyer, lowest cap of a channel ('': none),
---   SKUs of paused items, then of each item: sku, total, available, held, paid
+--   SKUs of paused items, rules of quantities, then of each item: sku, total, available, held, paid
 -- `state` is '' while the lane is not loaded; now, opensAt and closesAt are milliseconds since 1970.
 
 local stateKey, outboxKey = KEYS[1], KEYS[2]
@@ -20,11 +20,11 @@ local runId = ARGV[1]
 --- @include "readItems"
 
 local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
-  capMin, pausedSkus, skus =
+  capMin, pausedSkus, quantityRules, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
-    'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'skus'
+    'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'quantity_rules', 'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -46,6 +46,7 @@ local answer = {
   limit or '',
   capMin or '',
   pausedSkus or '',
+  quantityRules or '',
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

@@ -31,6 +31,7 @@
 --   sale_not_open, opensAt, milliseconds until then
 --   sku_not_found, sku; then of each line that fails: sku, code, available ('' of an unknown SKU)
 --   channel_not_found
+--   quantity_not_allowed, sku, minimum, step; then each line that fails, as above
 --   item_paused, sku; then each line that fails, as above
 --   sold_out, sku, available, final, retryable; then each line that fails, as above
 --   limit_reached, limit, units the buyer holds or paid, retryable
@@ -60,7 +61,7 @@ local FIRST_REQUEST = 4
 
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
-  'holds_max', 'rejoin_ms', 'paused_skus',
+  'holds_max', 'rejoin_ms', 'paused_skus', 'quantity_rules',
 }
 local STATE_FIELDS = #fields
 local requests, userIds, keyHashes, items, channels = readRequests(FIRST_REQUEST, fields)
@@ -79,7 +80,7 @@ end
 
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs,
-  pausedSkus =
+  pausedSkus, quantityRules =
   unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
@@ -99,10 +100,15 @@ local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
 
--- A lane that an older build loaded has no such field.
+-- A lane that an older build loaded lacks the fields of both.
+local rules = {}
+for sku, minimum, step in string.gmatch(quantityRules or '', '(%S+):(%d+):(%d+)') do
+  rules[sku] = { minimum = tonumber(minimum), step = tonumber(step) }
+end
 pausedSkus = pausedSkus and pausedSkus ~= '' and ' ' .. pausedSkus .. ' '
 for sku, item in pairs(items) do
   local place = item.place
+  item.rule = rules[sku]
   item.isPaused = pausedSkus and string.find(pausedSkus, ' ' .. sku .. ' ', 1, true) ~= nil
   item.isKnown = lane[place] ~= false
   item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
@@ -152,7 +158,7 @@ end
 -- the channel already have the units, and the caller takes them from the items.
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
-  local quantity, failed, unknown, paused, short = 0, {}, nil, nil, nil
+  local quantity, failed, unknown, odd, paused, short = 0, {}, nil, nil, nil, nil
   -- All units of every line are paid; no line asks for more than could come back.
   local isFinal, mayComeBack = true, true
   for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
@@ -164,7 +170,11 @@ local function judge(number, first)
     elseif item.isBroken then
       return broken('counts of an item')
     else
-      if item.isPaused then
+      local rule = item.rule
+      if rule and (units < rule.minimum or units % rule.step ~= 0) then
+        failed[#failed + 1] = { sku = sku, code = 'quantity_not_allowed', available = item.available }
+        odd = odd or sku
+      elseif item.isPaused then
         failed[#failed + 1] = { sku = sku, code = 'item_paused', available = item.available }
         paused = paused or sku
       elseif item.available < units then
@@ -184,6 +194,10 @@ local function judge(number, first)
   local channel = channels[channelId]
   if channel and not channel.cap then
     return { 'channel_not_found' }
+  end
+  if odd then
+    local rule = items[odd].rule
+    return withLines({ 'quantity_not_allowed', odd, rule.minimum, rule.step }, failed)
   end
   if paused then
     return withLines({ 'item_paused', paused }, failed)

@@ -6,7 +6,7 @@ import { shareStack } from '../support/stack.ts';
 t.setTimeout(600_000);
 // The tests of all files together: without a plan tap would end where one file is read and no test of it runs
 // yet.
-t.plan(44);
+t.plan(45);
 await shareStack(t, 'invariants');
 await import('./api.test.ts');
 await import('./settle.test.ts');

@@ -1,7 +1,7 @@
 // Goal: what an operator changes of an open sale holds for the next buyer, through the whole system.
 // Method: the real system; PATCH and the audit trail as an operator calls them, reservations as buyers do.
 import t from 'tap';
-import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
+import { buildStack, createSale, oneItem, saleInput, until } from '../support/stack.ts';
 
 const client = await buildStack(t, 'steering');
 
@@ -173,3 +173,37 @@ await t.test(
     });
   },
 );
+
+await t.test('crates of six: other quantities are refused with what is sold', async (t) => {
+  const saleId = 'crates';
+  const wrong = saleInput('crates-of-none', { items: [{ ...oneItem(60), minQuantity: 4, step: 6 }] });
+  const token = await client.token('operator', true);
+  t.match(await client.send({ method: 'POST', path: '/v1/sales', token, body: wrong }), {
+    status: 400,
+    body: { field: 'items.0.minQuantity' },
+  });
+  await createSale(client, saleId, { items: [{ ...oneItem(60), minQuantity: 12, step: 6 }] });
+  const path = `/v1/sales/${saleId}`;
+  t.match((await client.send({ path })).body, { items: [{ minQuantity: 12, step: 6 }] });
+  const buyer = await client.token('u1');
+  const reserve = (quantity: number) =>
+    client.send({
+      method: 'POST',
+      path: `${path}/reservations`,
+      token: buyer,
+      key: `k${quantity}`,
+      body: { lines: [{ sku: 'a', quantity }] },
+    });
+  t.match(await reserve(6), {
+    status: 400,
+    body: {
+      code: 'quantity_not_allowed',
+      retryable: false,
+      minimum: 12,
+      step: 6,
+      lines: [{ sku: 'a', code: 'quantity_not_allowed', available: 60 }],
+    },
+  });
+  t.equal((await reserve(13)).status, 400);
+  t.equal((await reserve(18)).status, 201);
+});

@@ -804,6 +804,8 @@ export interface components {
       image?: string;
       metadata?: components['schemas']['Metadata'];
       price: components['schemas']['Price'];
+      minQuantity?: number;
+      step?: number;
       total: number;
       available: number;
       held: number;
@@ -819,6 +821,8 @@ export interface components {
       metadata?: components['schemas']['Metadata'];
       price: components['schemas']['Price'];
       total: number;
+      minQuantity?: number;
+      step?: number;
     };
     SalePage: {
       data: components['schemas']['Sale'][];
@@ -858,6 +862,7 @@ export interface components {
         | 'sale_not_open'
         | 'sku_not_found'
         | 'channel_not_found'
+        | 'quantity_not_allowed'
         | 'item_paused'
         | 'sold_out'
         | 'limit_reached'
@@ -2764,7 +2769,7 @@ export interface operations {
         };
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
-            code?: 'invalid_request';
+            code?: 'invalid_request' | 'quantity_not_allowed';
           };
         };
       };

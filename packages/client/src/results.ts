@@ -31,7 +31,7 @@ export type ClientCode = 'outcome_unknown' | 'aborted' | 'unexpected_answer';
 /** A line of a reservation that fails. `available` is absent for a SKU that the sale does not have. */
 export interface FailedLine {
   sku: string;
-  code: 'sku_not_found' | 'item_paused' | 'sold_out';
+  code: 'sku_not_found' | 'quantity_not_allowed' | 'item_paused' | 'sold_out';
   available?: number;
 }
 
@@ -40,6 +40,7 @@ interface Extras {
   invalid_request: { field?: string };
   sale_not_open: { opensAt: string };
   sku_not_found: { sku: string; lines: FailedLine[] };
+  quantity_not_allowed: { sku: string; minimum: number; step: number; lines: FailedLine[] };
   item_paused: { sku: string; lines: FailedLine[] };
   sold_out: { sku: string; available: number; final: boolean; lines: FailedLine[] };
   holds_exceeded: { holdsPerBuyerMax: number };

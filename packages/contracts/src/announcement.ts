@@ -93,6 +93,8 @@ export const Announcement = Type.Object(
         available: Type.Integer({ minimum: 0 }),
         held: Type.Integer({ minimum: 0 }),
         paused: Type.Optional(Type.Literal(true)),
+        minQuantity: Type.Optional(Type.Integer({ minimum: 1 })),
+        step: Type.Optional(Type.Integer({ minimum: 1 })),
       }),
       { maxItems: LIMITS.itemsMax },
     ),

@@ -1,10 +1,12 @@
 import { Type, type Static } from 'typebox';
 import { ChannelId, SaleId, Sku } from './ids.ts';
+import { LIMITS } from './limits.ts';
 
 /** What an admin decided by hand; the window opens and closes by itself, by Redis' clock. */
 export const ControlVerb = Type.Union([Type.Literal('open'), Type.Literal('paused'), Type.Literal('closed')]);
 export type ControlVerb = Static<typeof ControlVerb>;
 
+const Quantity = Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax });
 const AdjustmentId = Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' });
 
 /**
@@ -43,6 +45,9 @@ export const ControlState = Type.Object(
           total: Type.Integer({ minimum: 0 }),
           /** Nobody reserves it until an operator resumes it; absent: it sells. */
           paused: Type.Optional(Type.Literal(true)),
+          /** Units that one line asks for at least, and of which it asks for a multiple; absent: 1. */
+          minQuantity: Type.Optional(Quantity),
+          step: Type.Optional(Quantity),
           /**
            * Units to be taken out of `total`, as many as are available. The total is without them once
            * that is decided. Stock takes them out once for each id.
@@ -115,6 +120,9 @@ export const StockState = Type.Object({
       held: Type.Integer(),
       paid: Type.Integer(),
       paused: Type.Optional(Type.Literal(true)),
+      /** The lowest quantity that is sold. */
+      minQuantity: Type.Optional(Type.Integer()),
+      step: Type.Optional(Type.Integer()),
     }),
   ),
 });

@@ -74,6 +74,10 @@ export const DETAILS = {
     zh: '{field}:JSON 不得超过 {max} 字节、{depth} 层,数字须可精确表示,且不含 NUL 字符',
   },
   repeated: { en: '{field}: comes twice', zh: '{field}:重复出现' },
+  not_multiple: {
+    en: '{field}: must be a multiple of step, {max}',
+    zh: '{field}:须为 step({max})的整数倍',
+  },
   currency_mixed: { en: '{field}: a sale has one currency', zh: '{field}:一个场次只能有一种货币' },
   adjust_upwards: {
     en: '{field}: must be below 0; POST …/items/:sku/restock adds units',

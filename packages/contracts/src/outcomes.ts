@@ -21,6 +21,7 @@ export const RESERVE_OUTCOMES = [
   'sale_not_open',
   'sku_not_found',
   'channel_not_found',
+  'quantity_not_allowed',
   'item_paused',
   'sold_out',
   'limit_reached',

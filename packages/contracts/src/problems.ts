@@ -42,6 +42,11 @@ export const PROBLEMS = {
     title: { en: 'No such item in the sale', zh: '场次无此商品' },
   },
   channel_not_found: { status: 404, retryable: false, title: { en: 'No such channel', zh: '渠道不存在' } },
+  quantity_not_allowed: {
+    status: 400,
+    retryable: false,
+    title: { en: 'Not sold in this quantity', zh: '不支持此购买数量' },
+  },
   item_paused: { status: 409, retryable: true, title: { en: 'Item paused', zh: '商品已暂停销售' } },
   sold_out: { status: 409, retryable: true, title: { en: 'Sold out', zh: '已售罄' } },
   limit_reached: {

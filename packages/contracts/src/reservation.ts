@@ -101,6 +101,7 @@ export type ReserveAnswer =
   | Refusal<'sale_not_open', { opensAt: string; waitMs: number }>
   | Refusal<'sku_not_found', { sku: string; lines: FailedLine[] }>
   | Refusal<'channel_not_found'>
+  | Refusal<'quantity_not_allowed', { sku: string; minimum: number; step: number; lines: FailedLine[] }>
   | Refusal<'item_paused', { sku: string; lines: FailedLine[] }>
   | Refusal<
       'sold_out',
@@ -125,7 +126,7 @@ export type BuyerAnswer = Exclude<ReserveAnswer, { outcome: 'late' }>;
 /** A line of a request that is refused, and why. `available` is absent for a SKU that the sale has not. */
 export interface FailedLine {
   sku: string;
-  code: 'sku_not_found' | 'item_paused' | 'sold_out';
+  code: 'sku_not_found' | 'quantity_not_allowed' | 'item_paused' | 'sold_out';
   available?: number;
 }
 

@@ -24,6 +24,13 @@ const SHOWN = {
   image: Type.Optional(ImageUrl),
   metadata: Type.Optional(Metadata),
 };
+/** What a line of an item may ask for. Absent: any quantity. */
+const QUANTITIES = {
+  /** Units at least, a multiple of `step`. */
+  minQuantity: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax })),
+  /** A multiple of so many units: 6 for crates of six. */
+  step: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax })),
+};
 const OpaqueId = Type.String({ pattern: plainText(128) });
 
 export const ChannelKind = Type.Union([
@@ -40,6 +47,7 @@ export const SaleItemInput = Type.Object(
     ...SHOWN,
     price: Price,
     total: Type.Integer({ minimum: 0, maximum: LIMITS.totalMax }),
+    ...QUANTITIES,
   },
   { additionalProperties: false },
 );
@@ -160,6 +168,7 @@ export const SaleItem = Type.Object({
   title: Title,
   ...SHOWN,
   price: Price,
+  ...QUANTITIES,
   total: Type.Integer(),
   available: Type.Integer(),
   held: Type.Integer(),

@@ -99,6 +99,69 @@ await t.test('a paused item is refused by its line, the other items go on, and i
   t.equal((await lane.reserve())[0], 'reserved', 'a lane of an older build has no such field');
 });
 
+await t.test('an item may be sold in some quantities only', async (t) => {
+  const rules = [
+    { sku: 'a', price: 1, total: 30, step: 6 },
+    { sku: 'b', price: 1, total: 30, minQuantity: 4 },
+    { sku: 'c', price: 1, total: 30, minQuantity: 12, step: 6 },
+  ];
+  const lane = await openLane(t, { items: rules }, [], redis);
+  t.equal((await lane.inspect())[15], 'a:6:6 b:4:1 c:12:6', 'they come with the load');
+  const allowed = async (sku: string) => {
+    const found: number[] = [];
+    for (let quantity = 1; quantity <= 18; quantity += 1) {
+      const [outcome] = await lane.reserve({
+        user: `u${sku}${quantity}`,
+        lines: [[sku, quantity]],
+        deadline: 0,
+      });
+      if (outcome === 'late') found.push(quantity);
+      else t.equal(outcome, 'quantity_not_allowed');
+    }
+    return found;
+  };
+  t.same(await allowed('a'), [6, 12, 18]);
+  t.same((await allowed('b'))[0], 4);
+  t.same(await allowed('c'), [12, 18]);
+  t.same(
+    await lane.reserve({
+      lines: [
+        ['b', 31],
+        ['c', 6],
+        ['a', 7],
+      ],
+    }),
+    [
+      'quantity_not_allowed',
+      'c',
+      12,
+      6,
+      'b',
+      'sold_out',
+      30,
+      'c',
+      'quantity_not_allowed',
+      30,
+      'a',
+      'quantity_not_allowed',
+      30,
+    ],
+  );
+  t.equal(
+    (
+      await lane.reserve({
+        lines: [
+          ['a', 6],
+          ['b', 5],
+        ],
+      })
+    )[0],
+    'reserved',
+  );
+  await lane.control({ version: 2, items: rules.map(({ sku, price, total }) => ({ sku, price, total })) });
+  t.equal((await lane.reserve({ lines: [['a', 1]] }))[0], 'reserved');
+});
+
 const lowered = (id: string, quantity: number, total = 3) => ({
   items: [
     { sku: 'a', price: 2_990, total, adjustment: { id, quantity } },
@@ -197,8 +260,8 @@ await t.test('inspect tells a missing, a half-loaded, an open and a stale lane a
   await lane.reserve({ lines: [['a', 2]] });
   const answer = await lane.inspect();
   t.match(answer, ['open', Number, 2, 1, 1, 1, 'open', PAST, FUTURE, 1, 1, 0]);
-  t.same(answer.slice(12, 15), ['', '50', ''], 'no limit, the lowest cap, and no paused item');
-  const counts = answer.slice(15);
+  t.same(answer.slice(12, 16), ['', '50', '', ''], 'no limit, the lowest cap, no paused item, no rule');
+  const counts = answer.slice(16);
   t.equal(counts.length, 10);
   const index = counts.indexOf('a');
   t.same(counts.slice(index, index + 5), ['a', 3, 1, 2, 0]);

@@ -32,6 +32,7 @@ const SOMETIMES = [
   'holds_exceeded',
   'rejoin_later',
   'channel_full',
+  'quantity_not_allowed',
   'item_paused',
   'late',
   'adjusted',
@@ -93,6 +94,9 @@ const controlStep = fc.record({
     },
     { requiredKeys: [] },
   ),
+  /** Of `b`; `minQuantity` of `a`. */
+  multiple: mostly(1, 2, 3),
+  minQuantity: mostly(1, 2),
   paused: mostly<string[]>([], ['a'], ['b'], ['a', 'b']),
   totals: fc.record({ a: fc.integer({ min: 0, max: 12 }), b: fc.integer({ min: 2, max: 20 }) }),
   caps: fc.record(
@@ -157,6 +161,8 @@ function toPatch(control: ModelControl): ControlPatch {
       sku,
       total,
       price: priceOf(sku),
+      ...(sku === 'b' && control.multiple > 1 ? { step: control.multiple } : {}),
+      ...(sku === 'a' && control.minQuantity > 1 ? { minQuantity: control.minQuantity } : {}),
       ...(control.paused.includes(sku) ? { paused: true as const } : {}),
       ...(control.adjustments[sku] === undefined ? {} : { adjustment: control.adjustments[sku] }),
     })),
@@ -201,6 +207,7 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
     limit: state['limit'] === '' ? undefined : Number(state['limit']),
     holdsMax: state['holds_max'] === '' ? undefined : Number(state['holds_max']),
     paused: state['paused_skus'] ?? 'none',
+    rules: state['quantity_rules'] ?? 'none',
     adjusted: Object.fromEntries(
       Object.entries(state).flatMap(([field, text]) => {
         const [sku = '', part] = field.split(':');
@@ -357,6 +364,8 @@ await t.test('random histories give the answers and the state of the model', asy
     holdsMax: 3,
     hasRejoin: false,
     paused: [],
+    multiple: 1,
+    minQuantity: 1,
     adjustments: {},
     totals: { a: 6, b: 12 },
     caps: { x: 5, y: undefined },

@@ -18,6 +18,7 @@ const counts = fc.record({
   held: fc.constantFrom(0, 0, 1, 3),
   paid: fc.constantFrom(0, 1),
   isPaused: mostlyNot,
+  step: fc.constantFrom(undefined, undefined, 1, 2),
 });
 const cap = fc.constantFrom(undefined, 0, 1, 3);
 const request = fc.record({
@@ -46,9 +47,15 @@ await t.test('what the gateway says of sold-out and paused items is what the scr
           { id: 'y', ...(y === undefined ? {} : { cap: y }) },
         ];
         const items = [];
-        for (const [sku, { isPaused, ...item }] of Object.entries({ a, b })) {
+        for (const [sku, { isPaused, step, ...item }] of Object.entries({ a, b })) {
           const total = item.available + item.held + item.paid;
-          items.push({ sku, price: 1, total, ...(isPaused ? { paused: true as const } : {}) });
+          items.push({
+            sku,
+            price: 1,
+            total,
+            ...(isPaused ? { paused: true as const } : {}),
+            ...(step === undefined ? {} : { step }),
+          });
           const fields = Object.entries({ ...item, total }).flatMap(([name, units]) => [
             `${sku}:${name}`,
             units,

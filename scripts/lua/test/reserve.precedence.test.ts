@@ -5,13 +5,23 @@
 // Method: each outcome is a patch of one scenario; for every pair that can exist together both patches are
 // applied, and the earlier outcome must come back, with the lane untouched.
 import t from 'tap';
-import { connect, FUTURE, openLane, PAST, type ControlPatch, type Request } from './support/lane.ts';
+import {
+  connect,
+  FUTURE,
+  makeControl,
+  openLane,
+  PAST,
+  type ControlPatch,
+  type Request,
+} from './support/lane.ts';
 
 interface Scenario {
   /** A first reservation under the request's key. */
   isSeeded: boolean;
   /** The buyer's first hold, under another key, was cancelled. */
   hasCancelled: boolean;
+  /** Of item `b`. */
+  step: number | undefined;
   control: ControlPatch;
   request: Request & { lines: NonNullable<Request['lines']> };
 }
@@ -41,6 +51,12 @@ const OUTCOMES: Outcome[] = [
     name: 'channel_not_found',
     answer: 'channel_not_found',
     patch: ({ request }) => (request.channel = 'zz'),
+  },
+  {
+    name: 'quantity_not_allowed',
+    answer: 'quantity_not_allowed',
+    // Whatever the other patch does to the items.
+    patch: (scenario) => (scenario.step = 4),
   },
   {
     name: 'item_paused',
@@ -94,6 +110,7 @@ for (const [index, first] of OUTCOMES.entries()) {
       const scenario: Scenario = {
         isSeeded: false,
         hasCancelled: false,
+        step: undefined,
         control: { version: 2 },
         request: { key: 'k', lines: [['b', 2]] },
       };
@@ -103,7 +120,12 @@ for (const [index, first] of OUTCOMES.entries()) {
         t.equal((await lane.reserve({ key: 'k', lines: [['b', 2]] }))[0], 'reserved');
       }
       if (scenario.hasCancelled) await lane.settle(await lane.hold({ lines: [['b', 1]] }), 'cancelled');
-      t.equal((await lane.control(scenario.control))[0], 'applied');
+      const { step, control } = scenario;
+      if (step !== undefined) {
+        const items = control.items ?? makeControl('any').items;
+        control.items = items.map((item) => (item.sku === 'b' ? { ...item, step } : item));
+      }
+      t.equal((await lane.control(control))[0], 'applied');
       const before = await lane.dump();
       const [answer] = await lane.reserve(scenario.request);
       t.equal(answer, first.answer);

@@ -61,10 +61,15 @@ local function applyTotals(items, controlItems)
   end
 end
 local function writeControl(stateKey, control)
-  local pausedSkus = {}
+  local pausedSkus, quantityRules = {}, {}
   for _, item in ipairs(control.items) do
     if item.paused then
       pausedSkus[#pausedSkus + 1] = item.sku
+    end
+    if item.minQuantity or item.step then
+      local step = item.step or 1
+      local minimum = math.max(item.minQuantity or 1, step)
+      quantityRules[#quantityRules + 1] = item.sku .. ':' .. whole(minimum) .. ':' .. whole(step)
     end
   end
   local capMin
@@ -84,6 +89,7 @@ local function writeControl(stateKey, control)
     'holds_max', control.holdsPerBuyerMax and whole(control.holdsPerBuyerMax) or '',
     'rejoin_ms', control.rejoinMs and whole(control.rejoinMs) or '',
     'paused_skus', table.concat(pausedSkus, ' '),
+    'quantity_rules', table.concat(quantityRules, ' '),
     'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )

@@ -81,7 +81,7 @@ local function readRequests(first, fields)
 end
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
-  'holds_max', 'rejoin_ms', 'paused_skus',
+  'holds_max', 'rejoin_ms', 'paused_skus', 'quantity_rules',
 }
 local STATE_FIELDS = #fields
 local requests, userIds, keyHashes, items, channels = readRequests(FIRST_REQUEST, fields)
@@ -98,7 +98,7 @@ if room <= 0 then
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs,
-  pausedSkus =
+  pausedSkus, quantityRules =
   unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
@@ -113,9 +113,14 @@ end
 local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call('HMGET', keysKey, unpack(keyHashes))
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
+local rules = {}
+for sku, minimum, step in string.gmatch(quantityRules or '', '(%S+):(%d+):(%d+)') do
+  rules[sku] = { minimum = tonumber(minimum), step = tonumber(step) }
+end
 pausedSkus = pausedSkus and pausedSkus ~= '' and ' ' .. pausedSkus .. ' '
 for sku, item in pairs(items) do
   local place = item.place
+  item.rule = rules[sku]
   item.isPaused = pausedSkus and string.find(pausedSkus, ' ' .. sku .. ' ', 1, true) ~= nil
   item.isKnown = lane[place] ~= false
   item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
@@ -151,7 +156,7 @@ local function withLines(answer, failed)
 end
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
-  local quantity, failed, unknown, paused, short = 0, {}, nil, nil, nil
+  local quantity, failed, unknown, odd, paused, short = 0, {}, nil, nil, nil, nil
   local isFinal, mayComeBack = true, true
   for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
     local sku, units = ARGV[line], tonumber(ARGV[line + 1])
@@ -162,7 +167,11 @@ local function judge(number, first)
     elseif item.isBroken then
       return broken('counts of an item')
     else
-      if item.isPaused then
+      local rule = item.rule
+      if rule and (units < rule.minimum or units % rule.step ~= 0) then
+        failed[#failed + 1] = { sku = sku, code = 'quantity_not_allowed', available = item.available }
+        odd = odd or sku
+      elseif item.isPaused then
         failed[#failed + 1] = { sku = sku, code = 'item_paused', available = item.available }
         paused = paused or sku
       elseif item.available < units then
@@ -180,6 +189,10 @@ local function judge(number, first)
   local channel = channels[channelId]
   if channel and not channel.cap then
     return { 'channel_not_found' }
+  end
+  if odd then
+    local rule = items[odd].rule
+    return withLines({ 'quantity_not_allowed', odd, rule.minimum, rule.step }, failed)
   end
   if paused then
     return withLines({ 'item_paused', paused }, failed)

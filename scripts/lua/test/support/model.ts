@@ -37,6 +37,9 @@ export interface ModelControl {
   hasRejoin: boolean;
   /** What is to be taken out of items, by SKU. */
   adjustments: { [sku: string]: { id: string; quantity: number } | undefined };
+  /** What is asked for of `b` is a multiple of it, and of `a` at least so much. */
+  multiple: number;
+  minQuantity: number;
   /** SKUs, in the order of `totals`. */
   paused: string[];
   totals: Record<string, number>;
@@ -113,6 +116,12 @@ export class Model {
     const unknown = request.lines.find(([sku]) => !(sku in control.totals));
     if (unknown !== undefined) return ['sku_not_found', unknown[0], ...this.failed(request)];
     if (request.channel !== '' && !(request.channel in control.caps)) return ['channel_not_found'];
+    const odd = request.lines.find(([sku, quantity]) => this.isOdd(sku, quantity));
+    if (odd !== undefined) {
+      const [minimum, step] =
+        odd[0] === 'a' ? [control.minQuantity, 1] : [control.multiple, control.multiple];
+      return ['quantity_not_allowed', odd[0], minimum, step, ...this.failed(request)];
+    }
     const paused = request.lines.find(([sku]) => control.paused.includes(sku));
     if (paused !== undefined) return ['item_paused', paused[0], ...this.failed(request)];
     const [sku] = this.failed(request);
@@ -124,10 +133,16 @@ export class Model {
     return this.judgeLimits(request, flag) ?? (request.isLate ? ['late'] : this.take(request));
   }
 
+  isOdd(sku: string, quantity: number): boolean {
+    const { multiple, minQuantity } = this.control;
+    return sku === 'a' ? quantity < minQuantity : sku === 'b' && quantity % multiple > 0;
+  }
+
   /** SKU, code and available units of each line that fails. */
   failed({ lines }: ModelRequest): (string | number)[] {
     return lines.flatMap(([sku, quantity]) => {
       if (!(sku in this.control.totals)) return [sku, 'sku_not_found', ''];
+      if (this.isOdd(sku, quantity)) return [sku, 'quantity_not_allowed', this.available(sku)];
       if (this.control.paused.includes(sku)) return [sku, 'item_paused', this.available(sku)];
       return this.available(sku) < quantity ? [sku, 'sold_out', this.available(sku)] : [];
     });
@@ -333,6 +348,10 @@ export class Model {
       limit: control.limit,
       holdsMax: control.holdsMax,
       paused: control.paused.join(' '),
+      rules: [
+        ...(control.minQuantity > 1 ? [`a:${control.minQuantity}:1`] : []),
+        ...(control.multiple > 1 ? [`b:${control.multiple}:${control.multiple}`] : []),
+      ].join(' '),
       adjusted: this.adjusted,
       items: Object.fromEntries(
         Object.entries(control.totals).map(([sku, total]) => [

@@ -30,6 +30,7 @@ export function viewSale({ definition, version }: SaleRecord, stock: StockState)
         title,
         ...shownOf(item),
         price,
+        ...quantitiesOf(item),
         total: count.total,
         available,
         held,
@@ -49,6 +50,13 @@ function shownOf({ description, image, metadata }: Pick<SaleView, 'description' 
     ...(description === undefined ? {} : { description }),
     ...(image === undefined ? {} : { image }),
     ...(metadata === undefined ? {} : { metadata }),
+  };
+}
+
+function quantitiesOf({ minQuantity, step }: Pick<SaleView['items'][number], 'minQuantity' | 'step'>) {
+  return {
+    ...(minQuantity === undefined ? {} : { minQuantity }),
+    ...(step === undefined ? {} : { step }),
   };
 }
 

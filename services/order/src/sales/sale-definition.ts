@@ -44,6 +44,10 @@ export function checkSale(input: SaleInput): void {
     if (skus.has(item.sku)) refuse('repeated', `items.${index}.sku`);
     if (item.price.currency !== currency) refuse('currency_mixed', `items.${index}.price.currency`);
     checkMetadata(item.metadata, `items.${index}.metadata`);
+    const { minQuantity, step = 1 } = item;
+    if (minQuantity !== undefined && minQuantity % step > 0) {
+      refuse('not_multiple', `items.${index}.minQuantity`, { max: step });
+    }
     skus.add(item.sku);
   }
   const channels = new Set<string>();
@@ -135,11 +139,13 @@ export function controlStateOf(sale: {
     ...(definition.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: definition.holdsPerBuyerMax }),
     ...(definition.rejoinSeconds === undefined ? {} : { rejoinMs: definition.rejoinSeconds * 1_000 }),
     currency,
-    items: definition.items.map(({ sku, price, total, paused }) => ({
+    items: definition.items.map(({ sku, price, total, paused, minQuantity, step }) => ({
       sku,
       price: price.amount,
       total,
       ...(paused === true ? { paused } : {}),
+      ...(minQuantity === undefined ? {} : { minQuantity }),
+      ...(step === undefined ? {} : { step }),
       ...adjustmentOf(sale.adjustments, sku),
     })),
     channels: definition.channels.map(({ id, cap }) => ({ id, ...(cap === undefined ? {} : { cap }) })),

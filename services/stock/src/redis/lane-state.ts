@@ -20,7 +20,7 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
   capMin?: number;
 }
 
-const FACTS = 15;
+const FACTS = 16;
 const ITEM_FACTS = 5;
 
 /** @throws ioredis' error; InvariantError as `parseLaneState`. */
@@ -39,7 +39,7 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
   if (gate === 'missing') return { ...MISSING, gate, now };
   const [, , epoch, version, sequence, loaded, state, opensAt, closesAt, outbox, fence, openedSequence] =
     answer;
-  const [limit, capMin, paused] = answer.slice(FACTS - 3);
+  const [limit, capMin, paused, rules] = answer.slice(FACTS - 4);
   return {
     gate,
     now,
@@ -55,12 +55,28 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
     openedSequence: Number(openedSequence),
     ...(limit === '' ? {} : { limitPerBuyer: Number(limit) }),
     ...(capMin === '' ? {} : { capMin: Number(capMin) }),
-    items: parseItems(answer.slice(FACTS), new Set(String(paused).split(' '))),
+    items: parseItems(answer.slice(FACTS), new Set(String(paused).split(' ')), parseRules(String(rules))),
   };
 }
 
+type Rule = Required<Pick<StockState['items'][number], 'minQuantity' | 'step'>>;
+
+/** `<sku>:<minimum>:<step>` of each item that has a rule. */
+function parseRules(text: string): Map<string, Rule> {
+  return new Map(
+    text.split(' ').flatMap((rule) => {
+      const [sku = '', minQuantity, step] = rule.split(':');
+      return step === undefined ? [] : [[sku, { minQuantity: Number(minQuantity), step: Number(step) }]];
+    }),
+  );
+}
+
 /** By SKU, so that two readings of the same lane are equal. */
-function parseItems(facts: ScriptAnswer, paused: ReadonlySet<string>): StockState['items'] {
+function parseItems(
+  facts: ScriptAnswer,
+  paused: ReadonlySet<string>,
+  rules: ReadonlyMap<string, Rule>,
+): StockState['items'] {
   invariant(facts.length % ITEM_FACTS === 0, 'inspect.lua answers whole items');
   const items: StockState['items'] = [];
   for (let index = 0; index < facts.length; index += ITEM_FACTS) {
@@ -72,6 +88,7 @@ function parseItems(facts: ScriptAnswer, paused: ReadonlySet<string>): StockStat
       held: Number(held),
       paid: Number(paid),
       ...(paused.has(String(sku)) ? { paused: true as const } : {}),
+      ...rules.get(String(sku)),
     });
   }
   return items.sort((left, right) => (left.sku < right.sku ? -1 : 1));

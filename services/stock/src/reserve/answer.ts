@@ -46,6 +46,10 @@ function toRejection([outcome, ...facts]: ScriptAnswer): ReserveAnswer {
     case 'sku_not_found':
     case 'item_paused':
       return { outcome, sku: String(first), lines: toFailedLines(facts.slice(1)) };
+    case 'quantity_not_allowed': {
+      const rule = { sku: String(first), minimum: Number(second), step: Number(third) };
+      return { outcome, ...rule, lines: toFailedLines(facts.slice(3)) };
+    }
     case 'sold_out': {
       const told = { sku: String(first), available: Number(second) };
       const flags = { final: third === 1, retryable: fourth === 1 };
