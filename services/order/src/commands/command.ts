@@ -1,16 +1,16 @@
 import { ConfigReader, readKafkaSettings, readStackFile, type KafkaSettings } from '@seckill/runtime';
 
-/** Where the engines are, for commands of an operator; each asks only for those it needs. */
+/** Where the engines are, for commands of an operator. Each command asks only for the engines it needs. */
 export interface EngineUrls {
   databaseUrl: () => string;
   kafka: () => KafkaSettings;
 }
 
 /**
- * From DATABASE_URL and KAFKA_BROKERS; from a running stack of this checkout when one is named, or when
- * neither is set.
- * @throws CommandError; each of the two functions throws ConfigError when a variable of its own is missing or
- * wrong.
+ * Takes the addresses from DATABASE_URL and KAFKA_BROKERS. When a stack is named, or neither variable is set,
+ * they come from a running stack of this checkout.
+ * @throws CommandError when no such stack runs; each of the two functions throws ConfigError when a variable
+ * of its own is missing or wrong.
  */
 export function findEngines(
   stack: string | undefined,

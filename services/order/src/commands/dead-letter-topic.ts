@@ -13,12 +13,12 @@ export interface Letter {
   content: DeadLetter;
 }
 
-/** Kafka answers a fetch within half a second; this long without any batch, it is not going to. */
+/** Kafka answers a fetch within half a second. After this long without any batch no answer will come. */
 const SILENCE_MS = 20_000;
 
 /**
- * Every letter from the beginning of the topic to the end it has now, one after another. The group is made
- * for this reading and removed afterwards, so no other group's offsets are touched.
+ * Reads every letter, one after another, from the beginning of the topic to the end that the topic has now.
+ * The consumer group is made for this reading and removed afterwards, so no other group's offsets change.
  * @throws CommandError when Kafka falls silent; kafkajs' own error; what `onLetter` throws.
  */
 export async function readLetters(
@@ -39,8 +39,8 @@ export async function readLetters(
     try {
       await readTo(kafka, { groupId, topic, ends, onLetter });
     } finally {
-      // What was read stands, and what failed is told: a group that could not be removed is empty and harms
-      // nobody.
+      // The caller hears of a failure of the reading alone. A group that could not be removed is empty and
+      // harms nobody.
       await admin.deleteGroups([groupId]).catch(() => undefined);
     }
   } finally {
@@ -51,7 +51,7 @@ export async function readLetters(
 interface Reading {
   groupId: string;
   topic: string;
-  /** Per partition the offset behind the last letter to read; those reached are removed. */
+  /** For each partition the offset behind the last letter to read. A partition that was read is removed. */
   ends: Map<number, bigint>;
   onLetter: (letter: Letter) => Promise<void>;
 }
@@ -116,7 +116,7 @@ function toLetter(partition: number, { offset, timestamp, key, value }: RawMessa
   };
 }
 
-/** Only services write here; what another hand wrote is shown, and cannot be replayed. */
+/** Only services write to this topic. What anybody else wrote is shown, and cannot be replayed. */
 function parseContent(value: Buffer | null): DeadLetter {
   try {
     const content = JSON.parse(value?.toString() ?? '') as Partial<DeadLetter> | null;
@@ -150,7 +150,7 @@ function parseContent(value: Buffer | null): DeadLetter {
 }
 
 /**
- * The original message once more, to the topic and partition where it was met.
+ * Publishes the original message once more, to the topic and partition where it was met.
  * @throws CommandError when it belongs to no topic of ours or is not whole; PublishError or kafkajs' own
  * error when Kafka did not confirm it.
  */

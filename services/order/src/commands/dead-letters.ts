@@ -162,7 +162,8 @@ async function replay({ kafka, pool }: Engines, id: LetterId | undefined, isJson
   const replayed: string[] = [];
   const replayOne = async (letter: Letter) => {
     await replayLetter(producer, letter);
-    // After Kafka confirmed it: a crash between the two replays it once more, which changes nothing.
+    // The mark comes after Kafka's confirmation. A crash between the two leads to one more replay, which
+    // changes nothing.
     await markReplayed(pool, letter);
     replayed.push(nameOf(letter));
   };

@@ -5,7 +5,7 @@ import { Compile } from 'typebox/compile';
 
 /** Rows of a list unless `--limit` says otherwise. */
 export const LIMIT_DEFAULT = 100;
-/** A longer list is not read by a person; `--cursor` goes on. */
+/** No person reads a longer list. `--cursor` goes on from here. */
 export const LIMIT_MAX = 10_000;
 
 const instantInput = Compile(InstantInput);

@@ -39,15 +39,15 @@ export function readMigrations(folder = FOLDER): Migration[] {
 }
 
 /**
- * Brings the database to the newest schema, each migration in a transaction of its own. Safe when several
- * start together: one works, the others wait and then find nothing to do.
+ * Brings the database to the newest schema, each migration in a transaction of its own. Several processes may
+ * start together: one migrates, and the others wait and then find nothing to do.
  * @returns names of what was applied.
  * @throws MigrateError when an applied migration was changed since; Postgres' own error when SQL fails.
  */
 export async function migrate(url: string, migrations = readMigrations()): Promise<string[]> {
   const client = await connect(url);
   try {
-    // Held by the session, so it also ends with a process that is killed.
+    // The session holds the lock, so the lock also ends with a process that is killed.
     await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
     await client.query(`CREATE TABLE IF NOT EXISTS migrations (
       number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,

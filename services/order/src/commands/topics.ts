@@ -46,7 +46,7 @@ export async function createTopics(
     const existing = new Set(await admin.listTopics());
     const missing = topics.filter(({ name }) => !existing.has(name));
     if (missing.length > 0) {
-      // False when another process was quicker: just as well.
+      // The answer is false when another process was quicker. Then the topics are there as well.
       await admin.createTopics({
         topics: missing.map(({ name, partitions }) => ({
           topic: name,
@@ -70,9 +70,9 @@ export async function createTopics(
 }
 
 /**
- * Waits until every partition has a leader: kafkajs' own wait gives up at once when a broker has not heard of
- * the new topic yet (seen on Kafka 4.4). More partitions than the contract's are unused; fewer, and a message
- * has nowhere to go.
+ * Waits until every partition has a leader. kafkajs' own wait gives up at once when a broker has not heard of
+ * the new topic yet (seen on Kafka 4.4). Partitions beyond those of the contract stay unused. With fewer
+ * partitions a message would have nowhere to go.
  */
 async function checkPartitions(admin: Admin, expected: Topic[]): Promise<void> {
   const deadline = systemClock.now() + LEADER_WAIT_MS;

@@ -42,11 +42,11 @@ export interface ExpiryDeps {
   random?: () => number;
 }
 
-/** A sale retires a day after its last hold: a minute more does not matter. */
+/** A sale retires a day after its last hold, so a minute more does not matter. */
 const RETIRE_EVERY_MS = 60_000;
 const BACKOFF = { baseMs: 50, capMs: 2_000 };
 
-/** Ends the holds whose time is over by Postgres' clock. Several may run. */
+/** Ends the holds whose time is over by Postgres' clock. Several processes may run it at once. */
 export class Expiry {
   readonly #deps: ExpiryDeps;
   #retireAt = Number.NEGATIVE_INFINITY;

@@ -42,7 +42,7 @@ async function liftEpoch(pool: Pool, saleId: string, epoch: number): Promise<Dis
       'UPDATE sales SET epoch = $2, opened_epoch = $2 WHERE id = $1 AND epoch < $2',
       [saleId, epoch],
     );
-    // Another replica was quicker.
+    // Another replica was quicker and has done it.
     if (rowCount !== 1) return [];
     await setEpoch(client, saleId, epoch);
     return distrustEpochs(client, [{ saleId, epoch, reason: 'restored' }]);

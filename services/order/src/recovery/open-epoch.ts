@@ -4,10 +4,10 @@ import { lockSale, type StoredSale } from '../sales/sale-store.ts';
 import type { SnapshotRefusal } from './snapshots.ts';
 
 /**
- * May what Redis holds under this epoch be sold? This is judged under the sale's lock, so that no raise of
- * the epoch comes between: a rebuilder that slept would open a stale state. An order that is stored
- * afterwards makes the epoch distrusted.
- * @param isDrained the intake has stored what Kafka had; if not, only a sale that never opened may open.
+ * Decides whether what Redis holds under this epoch may be sold, and notes the opening. The sale is locked
+ * meanwhile, so that nobody raises the epoch: a rebuilder that slept would otherwise open a stale state. An
+ * order that is stored after this decision makes the epoch distrusted.
+ * @param isDrained the intake has stored what Kafka had. Without that only a sale that never opened may open.
  */
 export async function openEpoch(
   pool: Pool,
@@ -47,7 +47,7 @@ async function findRefusal(
   return sequence > storedSequence ? 'ahead' : undefined;
 }
 
-/** Asks again under the lock: what was read with the row may be older than the wait for the row. */
+/** Asks again under the lock, because what was read with the row may be older than the wait for the row. */
 async function isDistrusted(client: PoolClient, saleId: string, epoch: number): Promise<boolean> {
   const { rowCount } = await client.query('SELECT FROM doubts WHERE sale_id = $1 AND epoch >= $2 LIMIT 1', [
     saleId,
@@ -57,8 +57,8 @@ async function isDistrusted(client: PoolClient, saleId: string, epoch: number): 
 }
 
 /**
- * Reads the last reservation or retake stored for a lane. A refused one counts too: Redis made it all the
- * same. 0: none.
+ * Reads epoch and sequence of the last reservation or retake that is stored for a lane, 0 when there is none.
+ * A refused reservation counts too, because Redis made it all the same.
  */
 async function readHighest(
   client: PoolClient,

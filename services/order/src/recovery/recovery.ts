@@ -19,9 +19,9 @@ import { refuse } from '../sales/sale-definition.ts';
 import type { SaleStore } from '../sales/sale-store.ts';
 import { readEnded, readPage, takeSnapshot, type SnapshotRefusal, type SnapshotText } from './snapshots.ts';
 
-/** Below the 3 s that stock waits for an answer; what takes longer it asks again. */
+/** Below the 3 s that stock waits for an answer. After those stock asks again. */
 const DRAIN_WAIT_MS = 2_000;
-/** A read of 12 rows; the intake stores a batch about every 10 ms when it has some. */
+/** A look reads 12 rows. The intake stores a batch about every 10 ms when it has some. */
 const DRAIN_POLL_MS = 50;
 
 export interface RecoveryDeps {

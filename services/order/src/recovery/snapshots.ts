@@ -27,7 +27,7 @@ export async function takeSnapshot(
     const sale = await lockSale(client, saleId);
     if (sale === undefined) return 'sale_not_found';
     if (sale.isRetired) return 'sale_closed';
-    // Without an opening there is no reservation, in Kafka or anywhere: empty, and truly so.
+    // A sale that never opened has no reservation, in Kafka or anywhere, so its snapshot is rightly empty.
     if (!options.isDrained && sale.openedEpoch !== undefined) return 'ends_missing';
     const epoch = Math.max(sale.epoch, options.above) + 1;
     await setEpoch(client, saleId, epoch);
@@ -37,7 +37,7 @@ export async function takeSnapshot(
   });
 }
 
-/** Every transaction before this one has ended, and whoever reads from now on sees what it wrote. */
+/** Gives a number. Every transaction with a lower number has ended, so later reads see what it wrote. */
 async function readHorizon(client: PoolClient): Promise<SnapshotHorizon> {
   const { rows } = await client.query<{ since: string }>(
     'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS since',
@@ -90,7 +90,7 @@ async function readMembers(
   });
   const [row] = rows;
   invariant(row !== undefined, 'a SELECT without FROM gives a row');
-  // A page that is full may be the last one; the next is empty then.
+  // A full page may be the last one. Then the next page is empty.
   const members = `"orders":${JSON.stringify(row.orders ?? '')}`;
   return row.after === null ? members : `${members},"after":"${row.after}"`;
 }
@@ -98,10 +98,10 @@ async function readMembers(
 const BEFORE_ALL = '-1.0.0';
 
 /**
- * The orders that ended since a snapshot, as far as they are among the next 20,000. A row that a transaction
- * wrote which the snapshot may not have seen has that transaction's number or a later one in `xmin`; `age`
- * compares such numbers, which begin anew after 2^31. An order that had ended before a page was read may be
- * among them, which does no harm: its settlement finds no hold.
+ * Reads the orders that ended since a snapshot, at most 20,000 of them. A row has in `xmin` the number of the
+ * transaction that wrote it. The snapshot may have missed the row when that number is its own or a later one.
+ * `age` compares such numbers, because they begin anew after 2^31. An order that had ended before its page
+ * was read may be among the result. That does no harm, because its settlement finds no hold.
  */
 export async function readEnded(
   pool: Pool,

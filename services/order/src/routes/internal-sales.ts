@@ -25,8 +25,8 @@ export interface InternalSalesDeps {
 }
 
 /**
- * For stock, while it checks or loads a sale. The control sync may be waiting for that very load, so no route
- * waits for it.
+ * The routes for stock, while stock checks or loads a sale. The control sync may be waiting for that very
+ * load, so no route here waits for the control sync.
  */
 export function internalSalesRoutes(app: Http, { sales, recovery, ledger }: InternalSalesDeps): void {
   app.get('/internal/sales', async () => ({ sales: await sales.listToLoad() }));

@@ -8,7 +8,7 @@ import { readOperator } from './sales.ts';
 const SaleParams = Type.Object({ saleId: SaleId });
 const OrderParams = Type.Object({ saleId: SaleId, orderId: Type.String() });
 
-/** For the gateway, which has checked that an operator asks. The sale is that of the order's id. */
+/** The routes for the gateway, which has checked that an operator asks. An order's id names its sale. */
 export function operatorOrdersRoutes(app: Http, orders: OperatorOrders): void {
   app.get(
     '/v1/sales/:saleId/orders',

@@ -8,7 +8,7 @@ const userId = Compile(UserId);
 
 const OrderParams = Type.Object({ orderId: Type.String() });
 
-/** For the gateway, which has checked who the user is and says so in `x-user-id`. */
+/** The routes for the gateway, which has checked who the user is and names the user in `x-user-id`. */
 export function ordersRoutes(app: Http, orders: Orders, isSandbox: boolean): void {
   const schema = { params: OrderParams };
 

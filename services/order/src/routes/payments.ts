@@ -8,13 +8,13 @@ import { instantOf } from './query-values.ts';
 const limitOf = (limit: string | undefined) =>
   limit === undefined ? LIMITS.ordersPageDefault : Number(limit);
 
-/** For the gateway, which has checked the provider's signature, or that an operator asks. */
+/** The routes for the gateway, which has checked the provider's signature, or that an operator asks. */
 export function paymentsRoutes(
   app: Http,
   { notices, refunds }: { notices: Notices; refunds: Refunds },
 ): void {
   app.register(async (scope) => {
-    // The bytes as the provider signed them, whatever type they claim to be of.
+    // The body is kept as the bytes that the provider signed, whatever content type the request names.
     scope.removeAllContentTypeParsers();
     const parser = { parseAs: 'buffer' as const, bodyLimit: LIMITS.noticeBytesMax };
     scope.addContentTypeParser('*', parser, async (_request: unknown, bytes: Buffer) => bytes);

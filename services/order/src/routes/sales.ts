@@ -43,7 +43,7 @@ const ITEM_VERBS = [
 
 type Headers = Record<string, string | string[] | undefined>;
 
-/** Who changes something, as the gateway tells. */
+/** Reads who changes something from what the gateway tells. */
 export function readOperator(headers: Headers, reason?: string): Operator {
   const by = headers['x-user-id'];
   if (by !== undefined && !userId.Check(by)) refuse('missing_or_malformed', 'x-user-id');
@@ -65,7 +65,7 @@ function readSteering(headers: Headers, reason: string | undefined): Steering {
   return steering;
 }
 
-/** For the gateway, which has checked who is an admin. */
+/** The routes for the gateway, which has checked who is an admin. */
 export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
   app.post(
     '/v1/sales',

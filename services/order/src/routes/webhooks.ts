@@ -21,7 +21,7 @@ export interface WebhookDeps {
   deliveries: WebhookDeliveries;
 }
 
-/** For the gateway, which has checked that an operator asks. */
+/** The routes for the gateway, which has checked that an operator asks. */
 export function webhooksRoutes(app: Http, { endpoints, deliveries }: WebhookDeps): void {
   app.post('/v1/webhook-endpoints', { schema: { body: WebhookEndpointInput } }, async ({ body }, reply) =>
     reply.status(201).send(await endpoints.create(body)),
