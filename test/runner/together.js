@@ -16,7 +16,7 @@ const FOLDER = new URL('.run/tests/', ROOT);
 /** So few that no group is what everybody waits for at the end. */
 const FILES_MAX = 8;
 /** These start engines and services of their own, and already share them where they can. */
-const ALONE = /^(test\/(client|faults|invariants|rolling)|scripts\/(image|stack))\//;
+const ALONE = /^(test\/(?!house|runner)|scripts\/(image|stack)\/)/;
 
 /** What a process has in common: files of one folder import the same. */
 const folderOf = (file) => /^(services|scripts)\/[^/]+|^[^/]+/.exec(file)[0];
