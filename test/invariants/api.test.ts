@@ -39,7 +39,7 @@ function reserve(
   });
 }
 
-/** Everything the engines hold of a sale, to show that nothing changed. */
+/** Reads everything that the engines hold of a sale, to show that nothing changed. */
 async function fingerprintOf(saleId: string): Promise<string> {
   const redis = new Redis(client.stack.info.redis);
   const postgres = new pg.Client({ connectionString: client.stack.info.postgres });
@@ -100,7 +100,7 @@ await t.test('what a shop shows of a sale, and keeps with it, comes back as it w
   const item = { sku: 'a', price: { amount: 100, currency: 'CNY' }, total: 10, ...shown };
   const channel = { id: 'c', kind: 'community', title: shown.title, metadata: { tower: 3 } };
   await createSale('shown', { ...shown, items: [item], channels: [channel] });
-  // By a call and from memory.
+  // The first answer comes from a call to stock, the later ones from the gateway's memory.
   for (let n = 0; n < 3; n += 1) {
     const { body } = await client.send({ path: '/v1/sales/shown?channel=c' });
     t.match(body, shown);
@@ -144,7 +144,7 @@ await t.test('a sale with 1,000 channels is small for a reader, and whole for an
   const get = (query = '', token?: string, headers: Record<string, string> = {}) =>
     client.send({ path: `/v1/sales/large${query}`, ...(token === undefined ? {} : { token }), headers });
 
-  // By a call and from memory.
+  // The first answer comes from a call to stock, the later ones from the gateway's memory.
   for (let n = 0; n < 3; n += 1) {
     const small = await get();
     t.ok(small.text.length < 700, `${small.text.length} characters`);

@@ -23,7 +23,7 @@ import { Model, priceOf, type ModelControl, type ModelRequest } from './support/
 
 const RUNS = campaign({ short: 20, full: 200 });
 const ROUNDS_MAX = 10;
-/** What a campaign that never reached it would say nothing about. */
+/** Outcomes that every campaign must reach, because it would say nothing about them otherwise. */
 const SOMETIMES = [
   'reserved',
   'known',
@@ -47,7 +47,7 @@ const CREATED_AT = 1_000;
 /** Eleven days: longer than a history, and shorter than the time since CREATED_AT. */
 const REJOIN_MS = 1_000_000_000;
 
-/** Mostly the first, so that a history is not stuck behind a closed door for most of its steps. */
+/** Gives the first value mostly, so that a history is not stuck behind a closed door for most steps. */
 function mostly<const Value>(usual: Value, ...others: Value[]): fc.Arbitrary<Value> {
   return fc.oneof(
     { weight: 9, arbitrary: fc.constant(usual) },
@@ -56,7 +56,7 @@ function mostly<const Value>(usual: Value, ...others: Value[]): fc.Arbitrary<Val
 }
 
 const request = fc.record({
-  // Users and keys that run into each other when joined without care.
+  // These users and keys run into each other when they are joined without care.
   user: fc.constantFrom('u', 'u1', 'u1:'),
   key: fc.constantFrom('k', '1k', ':k', '1:k'),
   channel: fc.constantFrom('', '', 'x', 'x', 'x', 'y', 'nowhere'),
@@ -106,10 +106,10 @@ const controlStep = fc.record({
 });
 const settleStep = fc.record({
   kind: fc.constant('settle' as const),
-  /** Which order, counted round; beyond all of them: one that Redis does not know. */
+  /** The number of an order, counted round. A number beyond all orders names one that Redis does not know. */
   index: fc.integer({ min: 0, max: 4 }),
   verdict: mostly('expired' as const, 'paid' as const, 'cancelled' as const, 'refused' as const),
-  /** Of the first hold, though the units may have been taken again since: it comes late, or once more. */
+  /** The settlement is of the first hold, late or once more, though the units may have been taken again. */
   isOld: fc.constantFrom(false, false, true),
 });
 const retakeStep = fc.record({

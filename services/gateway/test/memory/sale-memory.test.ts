@@ -85,10 +85,10 @@ function build() {
     announcement,
     advance: (ms: number) => {
       now += ms;
-      // As the feed does.
+      // The feed calls it in the same way.
       time.read(START + now, now, now);
     },
-    /** Redis' clock is not read meanwhile. */
+    /** Our clock goes on, and nobody reads Redis' clock meanwhile. */
     advanceBlind: (ms: number) => {
       now += ms;
     },
@@ -122,7 +122,7 @@ async function buildFilled(patch: Partial<Announcement> = {}) {
   return built;
 }
 
-/** One line is short; `retryable`: it may come back. */
+/** A rejection of which one line is short. `retryable` says that its units may come back. */
 function shortOf(sku: string, available: number, flags: { final?: boolean; retryable?: boolean } = {}) {
   const lines = [{ sku, code: 'sold_out', available }];
   return { outcome: 'sold_out', sku, available, final: false, retryable: true, ...flags, lines };

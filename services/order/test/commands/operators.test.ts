@@ -57,7 +57,8 @@ await test('a message too large for a letter is listed by its place, and a repla
   await createTopics(kafka, SINGLE_BROKER);
   const publisher: Publisher = await connectPublisher(t, kafka);
   const type = `Huge-${randomBytes(4).toString('hex')}`;
-  // As many bytes as Kafka takes, and six times as many as JSON: what stopped a whole intake once.
+  // A message of as many bytes as Kafka takes is six times as long as JSON. One such message once stopped a
+  // whole intake.
   const huge = {
     ...toMessage('not even JSON', 0),
     headers: { 'message-type': type, odd: '\0'.repeat(400_000) },
@@ -87,7 +88,7 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
   const publisher: Publisher = await connectPublisher(t, kafka);
   const mark = randomBytes(4).toString('hex');
   const key = `poison-${mark}`;
-  // Not understood: a type that nobody has heard of. Everything about it must come back.
+  // A type that nobody has heard of is not understood. Everything about the message must come back.
   const poison: IncomingMessage = {
     ...toMessage({ hello: 'wörld', mark }, 0),
     key,
@@ -109,7 +110,7 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
     return (JSON.parse(stdout) as Listed[]).filter((one) => one.key.endsWith(mark));
   };
   const waiting = await list();
-  // At least once: a topic that is just made may get a letter twice.
+  // A topic that was just made may get a letter twice, because delivery is at least once.
   t.same(new Set(waiting.map((one) => one.key)), new Set([key, `other-${mark}`]));
   const [letter, ...twins] = waiting.filter((one) => one.key === key);
   t.match(letter, { state: 'waiting', topic: TOPICS.reservations.name, partition: 5, error: /Unheard v7/ });
@@ -131,7 +132,7 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
   t.equal(states.get(id), 'replayed');
   t.ok([...states].every(([other, state]) => other === id || state === 'waiting'));
 
-  // Read back from its topic: the very same message, at the very same partition.
+  // What is read back from the topic is the very same message, at the very same partition.
   const found = await new Promise<unknown>((resolve, reject) => {
     const consumer = kafka.consumer({ groupId: `order-test.${mark}`, maxWaitTimeInMs: 250 });
     t.teardown(() => consumer.disconnect());
@@ -229,7 +230,7 @@ await test('what a command cannot do it says in words', async (t) => {
   t.match(await run('dead-letters', ['--help'], {}), { code: 0, stdout: /Usage:/ });
   for (const program of ['migrate', 'topics']) {
     t.match(await run(program, ['--help'], {}), { code: 0, stdout: `Usage: npm run ${program}` });
-    // Nothing is done, however well the rest would work.
+    // The command does nothing, however well its other words would work.
     t.match(await run(program, ['--colour'], env), { code: 2, stdout: '', stderr: /--colour/ });
     t.match(await run(program, ['everything'], env), { code: 2, stdout: '', stderr: /everything/ });
     t.match(await run(program, [], {}), { code: 1, stderr: /^configuration is not usable:\n[^\n]+\n$/ });
@@ -284,7 +285,7 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   await payments.accept(makeNotice(b, { paymentId: 'good' }));
   await payments.accept(makeNotice(b, { paymentId: 'second' }));
   await payments.accept(makeNotice(makeReservation(saleId).reservationId, { paymentId: 'early' }));
-  // Waits for its order as well, and for longer than an order may take.
+  // This money waits for its order as well, and for longer than an order may take.
   const lost = makeReservation(saleId).reservationId;
   await payments.accept(makeNotice(lost, { paymentId: 'lost' }));
   await pool.query(`UPDATE payments SET received_at = now() - make_interval(secs => CASE payment_id
@@ -327,7 +328,7 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   t.match(table.stdout, new RegExp(`${a} +late +100 CNY +order_ended`));
   t.match(table.stdout, new RegExp(`${lost} +lost +100 CNY +no_order_yet`));
 
-  // Page by page, also past rows of one instant; then by sale and time.
+  // The list goes page by page, also past rows of one instant. Then it is asked by sale and time.
   await pool.query(
     `UPDATE payments SET result_at = '2026-11-22T12:00:00.000001Z' WHERE result = 'refund_due'`,
   );
@@ -350,7 +351,7 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   t.same(await paymentsOf('--sale', saleId.slice(0, -1)), [], 'a sale whose name begins so is another one');
   t.equal((await paymentsOf('--sale', saleId)).length, 3);
 
-  // Done: once, under one reference; the order tells until then.
+  // A refund is marked once, under one reference. Until then the order tells of it.
   const idOf = (paymentId: string) => listed.find((one) => one.paymentId === paymentId)?.id ?? '';
   t.match(await orders.read(a, values[0]?.userId ?? ''), { refundDue: { amount: 100, currency: 'CNY' } });
   const done = (id: string, reference: string) => run('refunds', ['done', id, '--reference', reference], env);
@@ -369,14 +370,14 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   const { rows } = await pool.query(`SELECT FROM payments WHERE refund_reason = 'order_missing'`);
   t.equal(rows.length, 1);
 
-  // The address of a running stack instead of variables.
+  // Here the address comes from a running stack instead of variables.
   const name = `order-test-${randomBytes(4).toString('hex')}`;
   const folder = fileURLToPath(new URL(`../../../../.run/${name}`, import.meta.url));
   mkdirSync(folder, { recursive: true });
   t.teardown(() => {
     rmSync(folder, { recursive: true });
   });
-  // A stack counts while its process lives: this one stands in for it.
+  // A stack counts while its process lives. The process of this test stands in for that process.
   writeFileSync(`${folder}/owner.json`, JSON.stringify(ownerOf(process.pid)));
   writeFileSync(`${folder}/stack.json`, JSON.stringify({ postgres: url, kafka: brokers }));
   const { stdout: now } = await run('refunds', ['--json'], env);

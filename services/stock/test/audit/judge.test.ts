@@ -54,7 +54,7 @@ function ledger(): LedgerReading {
 }
 
 interface Bendable {
-  /** Both readings of a side. */
+  /** Sets both readings of a side. */
   lane: (change: (lane: LaneState) => void) => void;
   item: (change: Partial<LaneState['items'][number]>) => void;
   ledger: (change: (ledger: LedgerReading) => void) => void;
@@ -447,7 +447,7 @@ await t.test('while anything is in flight INV-2, 3 and 5 are judged by nobody', 
     ],
   ];
   for (const [name, reason, bend] of moving) {
-    // All three are broken too, and must not be told.
+    // All three are broken too, and the judge must not tell of them.
     const { audit, drift } = bent((bendable) => {
       bendable.ledger((side) => Object.assign(side, { overdue: 1 }));
       bendable.ledger(({ lanes }) => Object.assign(lanes[0] ?? {}, { gaps: 1 }));

@@ -292,13 +292,13 @@ await t.test('a rebuilder that slept loads and opens nothing once another has op
     const sleeper = slow.opener.open(sale.lane).catch((error: unknown) => error);
     await until('it sleeps', () => isAsleep);
     await t.rejects(fast.opener.open(sale.lane), { code: 'SECKILL_LANE_KEPT' }, 'one at a time');
-    // Its right to work ends by itself; nothing hangs on it.
+    // Its right to work ends by itself, and no other step waits for that.
     await fast.connection.redis.del(laneKeys(sale.lane).recovery);
     await fast.opener.open(sale.lane);
     await fast.reserveAll([item(sale.saleId, { userId: 'later', lines: [{ sku: 'b', quantity: 1 }] })]);
     const before = await stateOf(fast, sale.saleId);
     wake();
-    // What it loaded itself and the other opened under the same epoch is open for both.
+    // The lane that it loaded itself, and the other one opened under the same epoch, is open for both.
     t.match(await sleeper, moment === 'snapshot' ? { name: 'LaneError' } : undefined, moment);
     const { now: _then, ...was } = before;
     const { now: _now, ...is } = await stateOf(fast, sale.saleId);
