@@ -1,4 +1,4 @@
-import type { Alert } from './alerts.ts';
+import type { Alert } from './alert.ts';
 
 /** What a sale promises its buyers: the share of good events, of those that `total` counts. */
 export interface Slo {
