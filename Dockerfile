@@ -26,9 +26,10 @@ COPY packages packages
 COPY services services
 COPY scripts/lua scripts/lua
 RUN ["npx", "tsc", "-b", "services/gateway", "services/stock", "services/order"]
+RUN ["node", "services/gateway/console/build.js"]
 # Production dependencies of the three alone, then without what no program reads.
 RUN ["npm", "ci", "--ignore-scripts", "--omit=dev", "-w", "services/gateway", "-w", "services/stock", "-w", "services/order"]
-RUN rm -rf packages/*/src packages/*/test services/*/src services/*/test scripts/lua/test scripts/stack scripts/image bench examples \
+RUN rm -rf packages/*/src packages/*/test services/*/src services/*/test services/*/console scripts/lua/test scripts/stack scripts/image bench examples \
       package-lock.json .npmrc tsconfig.base.json \
  && find . -name tsconfig.json -not -path '*/node_modules/*' -delete \
  && find . -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.tsbuildinfo' -o -name '*.md' \) -delete \

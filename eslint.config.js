@@ -13,6 +13,7 @@ export default tseslint.config(
           './packages/*/tsconfig.json',
           './scripts/*/tsconfig.json',
           './services/*/tsconfig.json',
+          './services/gateway/console/tsconfig.json',
           './bench/tsconfig.json',
           './tsconfig.test.json',
         ],
@@ -33,7 +34,7 @@ export default tseslint.config(
   },
   {
     // Plain JavaScript, because nothing could erase its types before it runs.
-    files: ['test/runner/*.js'],
+    files: ['test/runner/*.js', 'services/gateway/console/build.js'],
     ...tseslint.configs.disableTypeChecked,
     languageOptions: {
       parserOptions: { project: null },

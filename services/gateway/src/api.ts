@@ -56,6 +56,7 @@ export function startApi(deps: GatewayDeps): ApiDeps {
     }),
     signatures: createSignatureVerifier(config.webhookSecrets),
     isSandbox: config.payments === 'sandbox',
+    hasConsole: config.console,
     reserver,
     ...memory,
     recent: new RecentReservations(),

@@ -2,6 +2,7 @@ import { detailOf } from '@seckill/contracts';
 import { createHttp, observeRequests, Problem, type Http } from '@seckill/runtime';
 import { compressAnswers } from './compression.ts';
 import { createAdmission } from './limits/admission.ts';
+import { consoleRoutes } from './console/console.ts';
 import type { Identity } from './identity/identity.ts';
 import { allowOrigins } from './cors.ts';
 import type { Admit, ApiDeps, RouteDeps } from './deps.ts';
@@ -89,6 +90,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   operatorOrderRoutes(app, routeDeps);
   paymentRoutes(app, routeDeps);
   webhookRoutes(app, routeDeps);
+  if (deps.hasConsole) consoleRoutes(app, routeDeps);
   // As a plugin, because the plugins before have registered all of their routes by then.
   await app.register((scope) => contractRoutes(scope, routeDeps, routes));
   return app;

@@ -24,6 +24,8 @@ export interface Config {
   /** Standard Webhooks secrets of the payment provider, several during a rotation. */
   webhookSecrets: string[];
   payments: 'notifications' | 'sandbox';
+  /** Serves the operators' page. */
+  console: boolean;
   jwtIssuer: string | undefined;
   jwtAudience: string | undefined;
   docsBaseUrl: string;
@@ -69,6 +71,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     tokenKeys: readTokenKeys(reader),
     webhookSecrets: readWebhookSecrets(reader),
     payments: reader.choice('PAYMENTS', ['notifications', 'sandbox'], 'notifications'),
+    console: reader.boolean('CONSOLE'),
     jwtIssuer: reader.optional('JWT_ISSUER'),
     jwtAudience: reader.optional('JWT_AUDIENCE'),
     trustProxy: readTrustProxy(reader),

@@ -43,6 +43,8 @@ export interface ApiDeps {
   signatures: SignatureVerifier;
   /** `PAYMENTS=sandbox`: buyers may pay by a call of their own, without a provider. */
   isSandbox: boolean;
+  /** `CONSOLE=true`: the operators' page is served. */
+  hasConsole: boolean;
   reserver: Reserver;
   /** Absent without `REDIS_URL`. Stock answers everything then. */
   memory?: SaleMemory;

@@ -45,7 +45,10 @@ async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<numbe
   session.stack = await startStack({
     name,
     isKept: true,
-    env: { ALLOWED_ORIGINS: withOrigins(process.env['ALLOWED_ORIGINS'], storefront.origins) },
+    env: {
+      ALLOWED_ORIGINS: withOrigins(process.env['ALLOWED_ORIGINS'], storefront.origins),
+      CONSOLE: process.env['CONSOLE'] ?? 'true',
+    },
     log: (line) => {
       console.log(line);
     },
@@ -58,6 +61,7 @@ async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<numbe
   console.log(`
   storefront  ${storefront.url}    a page to buy from: signs everybody in, and pays in the sandbox
   gateway  ${gateway}    the public API; for the README's examples: GATEWAY=${gateway}
+  console  ${gateway}/console    for operators; sign in with: npm run --silent token -- --user you --admin${nameOption}
   stock    ${stock}
   order    ${order}
   secrets  .run/${name}/stack.json

@@ -1,0 +1,75 @@
+import uPlot from 'uplot';
+import { element } from './dom.ts';
+import { say } from './words.ts';
+
+/** A point a quarter of a second, as events come: an hour of it. */
+const POINTS_MAX = 14_400;
+
+/** Available and held units against time. The figures stand beside it as text, for who cannot see it. */
+export class BurnDown {
+  readonly box: HTMLElement;
+  readonly #place = element('div');
+  readonly #times: number[] = [];
+  readonly #available: number[] = [];
+  readonly #held: number[] = [];
+  #plot: uPlot | undefined;
+
+  constructor() {
+    this.box = element('figure', { role: 'img', 'aria-label': say('burnDownText') }, this.#place);
+  }
+
+  add(available: number, held: number): void {
+    const now = Date.now() / 1_000;
+    this.#times.push(now);
+    this.#available.push(available);
+    this.#held.push(held);
+    if (this.#times.length > POINTS_MAX)
+      for (const one of [this.#times, this.#available, this.#held]) one.shift();
+    this.#plot ??= this.#draw();
+    this.#plot.setData([this.#times, this.#available, this.#held]);
+  }
+
+  /** Units that were taken in each of the last seconds, on average. */
+  takenPerSecond(seconds = 5): number {
+    const last = this.#times.length - 1;
+    const from = this.#times.findIndex((time) => time >= (this.#times[last] ?? 0) - seconds);
+    const span = (this.#times[last] ?? 0) - (this.#times[from] ?? 0);
+    if (span <= 0) return 0;
+    return Math.max(0, (this.#available[from] ?? 0) - (this.#available[last] ?? 0)) / span;
+  }
+
+  end(): void {
+    this.#plot?.destroy();
+  }
+
+  #draw(): uPlot {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name: string): string => style.getPropertyValue(name);
+    // A canvas does not know light-dark().
+    const isDark = matchMedia('(prefers-color-scheme: dark)').matches;
+    const pick = (name: string): string =>
+      /light-dark\(([^,]+),\s*([^)]+)\)/.exec(colour(name))?.[isDark ? 2 : 1]?.trim() ?? colour(name);
+    const axis = {
+      stroke: pick('--quiet'),
+      grid: { stroke: pick('--line') },
+      ticks: { stroke: pick('--line') },
+    };
+    return new uPlot(
+      {
+        width: Math.max(280, this.box.clientWidth),
+        height: 240,
+        legend: { show: true, live: false },
+        cursor: { show: false },
+        scales: { y: { range: (_plot, _low, high) => [0, Math.max(1, high)] } },
+        axes: [axis, axis],
+        series: [
+          {},
+          { label: say('available'), stroke: pick('--accent'), width: 2 },
+          { label: say('held'), stroke: pick('--bad'), width: 2, dash: [6, 4] },
+        ],
+      },
+      [this.#times, this.#available, this.#held],
+      this.#place,
+    );
+  }
+}
