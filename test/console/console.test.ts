@@ -1,5 +1,5 @@
-// Goal: an operator does a sale's work in the console: creates it, watches it empty, pauses, resumes, restocks,
-// cancels an order. The page is one that everybody can use, and keeps the token to itself.
+// Goal: an operator does a sale's work in the console: creates it, watches it empty, pauses, resumes,
+// restocks, cancels an order. The page is one that everybody can use, and keeps the token to itself.
 // Method: a real browser on the whole system, while a crowd buys over the API.
 import t from 'tap';
 import { buildStack, until } from '../support/stack.ts';

@@ -1,4 +1,4 @@
-/** The operators' page: which view is shown, by the part of the address behind `#`. It never holds a token. */
+/** The operators' page: which view is shown, by the part of the address behind `#`, which holds no token. */
 import { isSignedIn, signOut } from './api.ts';
 import { button, element } from './dom.ts';
 import { saleView } from './sale-view.ts';
