@@ -3,7 +3,7 @@
 -- the lane and installs the control state; the others follow in order; a repeated chunk changes nothing.
 -- Chunks bound the time one call keeps Redis busy. Called by stock, between close.lua and open.lua.
 --
--- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
+-- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox    KEYS[6] returns
 -- ARGV[1] epoch     the snapshot's; higher than the lane's for chunk 0, the one being loaded for the others
 -- ARGV[2] chunk     its number, from 0
 -- ARGV[3] isLast    '1': the lane is loaded completely after this chunk
@@ -16,6 +16,7 @@
 --   channelId     '' = none
 --   record        what is kept under keyHash
 --   endedAt       milliseconds since the epoch, 0: it did not end unpaid
+--   returned      what came back of a paid order, as return.lua takes it; '' = nothing
 --   lineCount, then sku, quantity of each line
 --
 -- Answers:
@@ -26,9 +27,10 @@
 --   epoch_not_higher    a later rebuilder was here
 --   chunk_not_next      a chunk is missing in between
 -- Errors (the snapshot contradicts itself, nothing written): SECKILL_LOAD_SKU, _CHANNEL, _STATUS, _KEY_TWICE,
--- _OVERSOLD; SECKILL_LOAD_ARGUMENTS, our own bug
+-- _OVERSOLD, _RETURNED; SECKILL_LOAD_ARGUMENTS, our own bug
 
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local returnsKey = KEYS[6]
 local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
 local FIRST_ORDER = 5
 -- The bound limits how long Redis is busy, and how much `unpack` must hold, 8,000 fields.
@@ -41,6 +43,7 @@ local ORDERS_MAX = 500
 --- @include "writeControl"
 --- @include "parseBuyer"
 --- @include "formatBuyer"
+--- @include "parseReturned"
 
 local gate, laneEpoch, laneChunk, fence, skus =
   unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus'))
@@ -82,12 +85,12 @@ end
 -- cost of a call lies in its redis.calls, so buyers and keys are read and written together: 6.7 µs of Redis'
 -- CPU an order, 3.4 ms a call, where calls for each took 13.4.
 local buyers, buyerIds, channelUnits, channelPaid = {}, {}, {}, {}
-local keyHashes, isTaken, holds, ended = {}, {}, {}, {}
+local keyHashes, isTaken, holds, ended, returns = {}, {}, {}, {}, {}
 local index = FIRST_ORDER
 while ARGV[index] do
   local status, userId, keyHash = ARGV[index], ARGV[index + 1], ARGV[index + 2]
   local channelId, record = ARGV[index + 3], ARGV[index + 4]
-  local endedAt, lineCount = tonumber(ARGV[index + 5]), tonumber(ARGV[index + 6])
+  local endedAt, returnedText, lineCount = tonumber(ARGV[index + 5]), ARGV[index + 6], tonumber(ARGV[index + 7])
   if not endedAt or not lineCount or #keyHashes == ORDERS_MAX then
     return redis.error_reply('SECKILL_LOAD_ARGUMENTS malformed call')
   end
@@ -99,7 +102,7 @@ while ARGV[index] do
   local target = status == 'pending' and holds or ended
   target[#target + 1] = keyHash
   target[#target + 1] = record
-  index = index + 7
+  index = index + 8
   local buyer = buyers[userId]
   if not buyer then
     buyer = parseBuyer(false)
@@ -116,6 +119,21 @@ while ARGV[index] do
       item[name] = item[name] + units
       item.available = item.available - units
       quantity = quantity + units
+    end
+    if returnedText ~= '' then
+      local returned = parseReturned(returnedText)
+      if not returned or status ~= 'paid' or returned.units > quantity then
+        return redis.error_reply('SECKILL_LOAD_RETURNED an order has returned what it has not')
+      end
+      for sku, units in pairs(returned.of) do
+        local item = items[sku]
+        if not item or item.paid < units[2] then
+          return redis.error_reply('SECKILL_LOAD_RETURNED an order has returned what it has not')
+        end
+        item.paid, item.available = item.paid - units[2], item.available + units[2]
+      end
+      quantity = quantity - returned.units
+      returns[#returns + 1], returns[#returns + 2] = keyHash, returnedText
     end
     buyer.units = buyer.units + quantity
     if status == 'paid' then
@@ -167,7 +185,7 @@ end
 
 if chunk == 0 then
   -- The stream itself stays, emptied: its last id guards against a rewound epoch.
-  redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey)
+  redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey, returnsKey)
   redis.call(
     'HSET', stateKey,
     'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'fence', fence or '0'
@@ -194,6 +212,9 @@ if #holds > 0 then
 end
 if #ended > 0 then
   redis.call('HSET', keysKey, unpack(ended))
+end
+if #returns > 0 then
+  redis.call('HSET', returnsKey, unpack(returns))
 end
 redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
 return { 'loaded', chunk }

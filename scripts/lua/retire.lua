@@ -4,7 +4,7 @@
 -- `seckill:lanes` is on another node and is removed afterwards. The script never fails for lack of memory,
 -- because it frees memory. The relay calls it, under the lane's lease.
 --
--- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
+-- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox    KEYS[6] returns
 -- ARGV              none
 --
 -- Answers:

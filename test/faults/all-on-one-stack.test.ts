@@ -9,7 +9,7 @@ t.setTimeout(600_000);
 const isFull = campaign({ short: 0, full: 1 }) === 1;
 // The tests of all files together: without a plan tap would end where one file is read and no test of it runs
 // yet.
-t.plan(isFull ? 12 : 8);
+t.plan(isFull ? 13 : 9);
 await shareStack(t, 'faults');
 await import('./redis-lost.test.ts');
 if (isFull) {
@@ -17,5 +17,6 @@ if (isFull) {
   await import('./rebuilders.test.ts');
 }
 await import('./stock-killed.test.ts');
+await import('./returns.test.ts');
 await import('./crash.test.ts');
 await import('./postgres-restored.test.ts');

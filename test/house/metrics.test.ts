@@ -34,6 +34,7 @@ const LABELS: Record<string, string> = {
   target: 'words of ours',
   pool: 'words of ours, one a role',
   invariant: 'INV-1 to INV-6',
+  currency: 'three letters, of refunds that are due, ten at a time',
   method: 'methods that the server of Node.js takes',
   route: 'templates of routes, and `unknown`',
   status: 'statuses that we answer',

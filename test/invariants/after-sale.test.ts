@@ -2,7 +2,7 @@
 // Method: the real system; buyers over HTTP, operators as the routes know them.
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
-import { buildStack, createSale, oneItem } from '../support/stack.ts';
+import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const client = await buildStack(t, 'after-sale');
 const operator = await client.token('operator', true);
@@ -47,5 +47,51 @@ await t.test('operators read and cancel the orders of others; strangers find not
   const trail = await client.send({ path: `/v1/sales/${saleId}/changes?limit=1`, token: operator });
   t.match(trail.body, {
     data: [{ by: 'operator', action: 'cancel_order', reason: 'asked by phone', after: { orderId: id } }],
+  });
+});
+
+await t.test('a part of a paid order comes back, and its unit is for sale again', async (t) => {
+  const saleId = 'returned';
+  await createSale(client, saleId, { items: [oneItem(2)], limitPerBuyer: 2 });
+  const buyer = await client.token('return-buyer');
+  const id = await reserve(saleId, 'return-buyer', { lines: [{ sku: 'a', quantity: 2 }] });
+  const path = `/v1/orders/${id}`;
+  t.equal((await client.send({ method: 'POST', path: `${path}/pay`, token: buyer })).status, 200);
+  const again = async (key: string) =>
+    client.send({
+      method: 'POST',
+      path: `/v1/sales/${saleId}/reservations`,
+      token: buyer,
+      key,
+      body: { lines: [{ sku: 'a', quantity: 1 }] },
+    });
+  t.match(await again('k1'), { status: 409 });
+  const back = (token: string, key?: string, body: object = {}) =>
+    client.send({
+      method: 'POST',
+      path: `${path}/returns`,
+      token,
+      ...(key === undefined ? {} : { key }),
+      body: { lines: [{ sku: 'a', quantity: 1 }], restock: true, reason: 'too many', ...body },
+    });
+  t.match(await back(buyer, 'r'), { status: 403 });
+  t.match(await back(operator), { status: 400, body: { field: 'Idempotency-Key' } });
+  t.match(await back(operator, 'r', { restock: 'yes' }), { status: 400, body: { field: 'restock' } });
+  const returned = await back(operator, 'r');
+  t.match(returned, {
+    status: 200,
+    body: { refundDue: { amount: 100 }, returned: [{ sku: 'a', quantity: 1, restocked: true }] },
+  });
+  t.match(await back(operator, 'r2', { lines: [{ sku: 'a', quantity: 2 }] }), {
+    status: 409,
+    body: { code: 'nothing_to_return', sku: 'a', left: 1 },
+  });
+  await until('the unit is for sale again', async () => (await again('k2')).status === 201);
+  await until('both sides agree', async () => {
+    const { body } = await client.send({ path: `/v1/sales/${saleId}/audit`, token: operator });
+    return body['verdict'] === 'holds';
+  });
+  t.match(await client.send({ path: `/v1/refunds?saleId=${saleId}`, token: operator }), {
+    body: { data: [{ orderId: id, reason: 'returned', amount: { amount: 100 } }] },
   });
 });

@@ -308,10 +308,18 @@ function isLive({ status }: OrderRow): boolean {
   return status === 'pending' || status === 'paid';
 }
 
+/**
+ * Units of an item: what came back and is for sale again is not among them, and what was written off is, for
+ * it is gone for good. Without an item, the units that buyers and channels have: neither counts.
+ */
 export function unitsOf(orders: OrderRow[], sku?: string): number {
   let units = 0;
-  for (const { lines } of orders) {
+  for (const { lines, returned } of orders) {
     for (const line of lines) if (sku === undefined || line.sku === sku) units += line.quantity;
+    for (const line of returned?.lines ?? []) {
+      if (sku === undefined) units -= line.returned;
+      else if (line.sku === sku) units -= line.restocked;
+    }
   }
   return units;
 }

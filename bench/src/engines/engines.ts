@@ -45,6 +45,8 @@ export interface OrderRow {
   user_id: string;
   idempotency_key: string;
   lines: { sku: string; quantity: number }[];
+  /** What came back since it was paid. */
+  returned?: { lines: { sku: string; returned: number; restocked: number }[] } | null;
   channel_id: string | null;
   status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
   expires_at: Date;
@@ -122,7 +124,7 @@ export class EngineReader {
 
   async orders(saleId: string): Promise<OrderRow[]> {
     const { rows } = await this.#postgres.query<OrderRow>(
-      `SELECT id, sale_id, epoch::int AS epoch, sequence::int AS sequence, user_id, idempotency_key, lines, channel_id, status,
+      `SELECT id, sale_id, epoch::int AS epoch, sequence::int AS sequence, user_id, idempotency_key, lines, returned, channel_id, status,
               expires_at, ended_at
          FROM orders WHERE sale_id = $1`,
       [saleId],

@@ -305,6 +305,22 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/v1/orders/{orderId}/returns': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post: operations['returnLines'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/v1/notices': {
     parameters: {
       query?: never;
@@ -619,6 +635,12 @@ export interface components {
       endedAt?: string;
       pickupCode?: string;
       refundDue?: components['schemas']['Money'];
+      returned?: {
+        sku: string;
+        quantity: number;
+        restocked: boolean;
+        at: string;
+      }[];
       payments?: {
         paymentId: string;
         amount: components['schemas']['Money'];
@@ -629,7 +651,8 @@ export interface components {
           | 'second_payment'
           | 'other_order'
           | 'unknown_order'
-          | 'order_missing';
+          | 'order_missing'
+          | 'returned';
         at: string;
       }[];
     };
@@ -669,6 +692,7 @@ export interface components {
             | 'other_order'
             | 'unknown_order'
             | 'order_missing'
+            | 'returned'
           )
         | 'no_order_yet';
       state: 'due' | 'done';
@@ -704,6 +728,11 @@ export interface components {
       metadata?: components['schemas']['Metadata'];
     };
     ReasonRequest: {
+      reason?: string;
+    };
+    ReturnRequest: {
+      lines: components['schemas']['LineInput'][];
+      restock: boolean;
       reason?: string;
     };
     RestockRequest: {
@@ -742,7 +771,8 @@ export interface components {
         | 'adjust'
         | 'pause_item'
         | 'resume_item'
-        | 'cancel_order';
+        | 'cancel_order'
+        | 'return_order';
       reason?: string;
       before: {
         [key: string]: unknown;
@@ -874,6 +904,7 @@ export interface components {
         | 'order_not_found'
         | 'order_not_ready'
         | 'order_not_pending'
+        | 'nothing_to_return'
         | 'refund_not_found'
         | 'refund_done'
         | 'notice_not_found'
@@ -3350,6 +3381,145 @@ export interface operations {
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
             code?: 'overloaded';
+          };
+        };
+      };
+    };
+  };
+  returnLines: {
+    parameters: {
+      query?: never;
+      header: {
+        'Idempotency-Key': string;
+      };
+      path: {
+        orderId: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ReturnRequest'];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Order'];
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'order_not_found';
+          };
+        };
+      };
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'nothing_to_return';
+          };
+        };
+      };
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'body_too_large';
+          };
+        };
+      };
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unsupported_media_type';
+          };
+        };
+      };
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'key_reused';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'outcome_unknown' | 'overloaded';
           };
         };
       };

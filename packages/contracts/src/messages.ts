@@ -63,6 +63,29 @@ export const ReservationCreated = Type.Object(
 export type ReservationCreated = Static<typeof ReservationCreated>;
 export const RESERVATION_CREATED = { type: 'ReservationCreated', version: '1' } as const;
 
+/** All that came back of a paid order, as of its last return. */
+export const Returned = Type.Object(
+  {
+    /** How many returns the order had: a higher number says all of a lower one. */
+    number: Type.Integer({ minimum: 1 }),
+    lines: Type.Array(
+      Type.Object(
+        {
+          sku: Sku,
+          /** Units that came back. */
+          returned: Type.Integer({ minimum: 1 }),
+          /** Units of them that are for sale again. */
+          restocked: Type.Integer({ minimum: 0 }),
+        },
+        { additionalProperties: false },
+      ),
+      { minItems: 1, maxItems: LIMITS.linesMax },
+    ),
+  },
+  { additionalProperties: false },
+);
+export type Returned = Static<typeof Returned>;
+
 /** `seckill.settlements`, v1: a hold's end. */
 export const ReservationSettled = Type.Object(
   {
@@ -78,6 +101,8 @@ export const ReservationSettled = Type.Object(
     ]),
     /** The hold that ends; absent: the first one of the order. */
     retake: Type.Optional(RetakeName),
+    /** What came back of the order since it was paid. */
+    returned: Type.Optional(Returned),
   },
   { additionalProperties: false },
 );

@@ -6,7 +6,8 @@ import { LIMITS } from './limits.ts';
 import { Metadata } from './metadata.ts';
 import { pageCursor, PageLimit } from './page.ts';
 import { RefundReason } from './payment.ts';
-import { Line, OrderStatus } from './reservation.ts';
+import { Line, LineInput, OrderStatus } from './reservation.ts';
+import { Reason } from './sale.ts';
 
 /** What a payment for an order did; for operators. */
 export const OrderPayment = Type.Object({
@@ -20,6 +21,28 @@ export const OrderPayment = Type.Object({
   at: Instant,
 });
 export type OrderPayment = Static<typeof OrderPayment>;
+
+/** A part of a paid order that came back. */
+export const ReturnedLine = Type.Object({
+  sku: Sku,
+  quantity: Type.Integer(),
+  /** The units are for sale again; else they were written off. */
+  restocked: Type.Boolean(),
+  at: Instant,
+});
+export type ReturnedLine = Static<typeof ReturnedLine>;
+
+/** Body of `POST /v1/orders/:orderId/returns`. */
+export const ReturnRequest = Type.Object(
+  {
+    lines: Type.Array(LineInput, { minItems: 1, maxItems: LIMITS.linesMax }),
+    /** Whether the units are for sale again. */
+    restock: Type.Boolean(),
+    reason: Type.Optional(Reason),
+  },
+  { additionalProperties: false },
+);
+export type ReturnRequest = Static<typeof ReturnRequest>;
 
 export const Order = Type.Object({
   id: ReservationId,
@@ -42,6 +65,8 @@ export const Order = Type.Object({
    * currencies, this shows only the order's own. Each payment by itself is in the list of refunds.
    */
   refundDue: Type.Optional(Money),
+  /** What came back of a paid order, the first return first. */
+  returned: Type.Optional(Type.Array(ReturnedLine)),
   /** For operators: every payment that named the order, the first one first. */
   payments: Type.Optional(Type.Array(OrderPayment)),
 });

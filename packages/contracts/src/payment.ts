@@ -58,6 +58,8 @@ export const RefundReason = Type.Union([
   Type.Literal('unknown_order'),
   /** The order never came, and a person gave the money back. */
   Type.Literal('order_missing'),
+  /** Units of a paid order came back. */
+  Type.Literal('returned'),
 ]);
 export type RefundReason = Static<typeof RefundReason>;
 
@@ -76,7 +78,7 @@ export const Refund = Type.Object({
   reason: Type.Union([RefundReason, Type.Literal('no_order_yet')]),
   state: Type.Union([Type.Literal('due'), Type.Literal('done')]),
   since: Instant,
-  /** How often the provider sent the notice. */
+  /** How often the provider sent the notice; 0 of money for units that came back. */
   notices: Type.Integer(),
   doneAt: Type.Optional(Instant),
   reference: Type.Optional(Type.String()),

@@ -90,6 +90,11 @@ export const PROBLEMS = {
     retryable: false,
     title: { en: 'Order already ended', zh: '订单已结束' },
   },
+  nothing_to_return: {
+    status: 409,
+    retryable: false,
+    title: { en: 'The order has no such units to return', zh: '订单没有可退的商品' },
+  },
   refund_not_found: { status: 404, retryable: false, title: { en: 'No such refund', zh: '退款不存在' } },
   refund_done: {
     status: 409,

@@ -14,6 +14,7 @@ export const SaleAction = Type.Union([
   Type.Literal('pause_item'),
   Type.Literal('resume_item'),
   Type.Literal('cancel_order'),
+  Type.Literal('return_order'),
 ]);
 export type SaleAction = Static<typeof SaleAction>;
 

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox';
 import type { ControlState } from './control.ts';
 import { ReservationId } from './ids.ts';
 import { LIMITS } from './limits.ts';
-import { RetakeName } from './messages.ts';
+import { RetakeName, type Returned } from './messages.ts';
 import type { Metadata } from './metadata.ts';
 
 /** An order as load.lua needs it: the buyer's units and the first answer to the key. */
@@ -22,6 +22,8 @@ export interface SnapshotOrder {
   status: 'pending' | 'paid' | 'cancelled' | 'expired';
   /** When it was cancelled or expired, by Postgres' clock. */
   endedAt?: number;
+  /** What came back of it since it was paid. */
+  returned?: Returned;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface SnapshotOrder {
  */
 export const SNAPSHOT_FACTS = [
   ...(['reservationId', 'epoch', 'sequence', 'userId', 'idempotencyKey', 'lines', 'channelId'] as const),
-  ...(['ref', 'metadata', 'reservedAt', 'expiresAt', 'status', 'endedAt'] as const),
+  ...(['ref', 'metadata', 'reservedAt', 'expiresAt', 'status', 'endedAt', 'returned'] as const),
 ] satisfies (keyof SnapshotOrder)[];
 
 /** `<lane>.<epoch>.<sequence>` of an order: pages of orders go by it. Only order reads it. */
@@ -90,7 +92,7 @@ export function parseSnapshotOrders(text: string): SnapshotOrder[] {
   for (let at = 0; at < facts.length; at += SNAPSHOT_FACTS.length) {
     const [reservationId = '', epoch, sequence, userId = '', idempotencyKey = '', basket = '', ...rest] =
       facts.slice(at, at + SNAPSHOT_FACTS.length);
-    const [channelId, ref, metadata, reservedAt, expiresAt, status, endedAt] = rest;
+    const [channelId, ref, metadata, reservedAt, expiresAt, status, endedAt, returned] = rest;
     let lines = baskets.get(basket);
     if (lines === undefined) {
       lines = JSON.parse(basket) as SnapshotOrder['lines'];
@@ -111,6 +113,7 @@ export function parseSnapshotOrders(text: string): SnapshotOrder[] {
     if (ref) order.ref = ref;
     if (metadata) order.metadata = JSON.parse(metadata) as Metadata;
     if (endedAt) order.endedAt = Number(endedAt);
+    if (returned) order.returned = JSON.parse(returned) as Returned;
     orders.push(order);
   }
   return orders;
@@ -184,6 +187,8 @@ export interface Verdicts {
     verdict: 'paid' | 'cancelled' | 'expired' | 'refused';
     /** Of a hold that was taken again. */
     retake?: string;
+    /** What came back of a paid order since. */
+    returned?: Returned;
   }[];
   /** Postgres has no such order, or no such retake of it. */
   unknown: string[];
@@ -196,11 +201,17 @@ export const EndedQuery = Type.Object(
 );
 export type EndedQuery = Static<typeof EndedQuery>;
 
-/** Its answer: the ends that were found among some of the sale's orders. */
+/** Query of `GET /internal/sales/:saleId/returns`: every paid order of which something came back. */
+export const ReturnsQuery = Type.Object(
+  { after: Type.Optional(ReservationId) },
+  { additionalProperties: false },
+);
+
+/** Its answer, and that of the returns: the ends that were found among some of the sale's orders. */
 export interface EndedPage {
   ended: Verdicts['ended'];
   /** There are more orders to look at: ask again with this. */
-  after?: OrderCursor;
+  after?: string;
 }
 
 /** Answer of `GET /internal/sales/:saleId/ledger`: Postgres' side of the audit, read in one snapshot. */

@@ -3,7 +3,7 @@ import { Instant } from './instant.ts';
 import { pageCursor, PageLimit } from './page.ts';
 
 /**
- * What a shop's own systems can be told. `order.returned` and the two of groups are part of the contract and
+ * What a shop's own systems can be told. The two of groups are part of the contract and
  * come with returns and group sales.
  */
 export const WEBHOOK_EVENTS = [

@@ -41,6 +41,8 @@ const SOMETIMES = [
   'absent',
   'retaken',
   'repeated',
+  'returned',
+  'current',
 ];
 const HISTORY_MAX = 60;
 const CREATED_AT = 1_000;
@@ -108,7 +110,11 @@ const settleStep = fc.record({
   kind: fc.constant('settle' as const),
   /** The number of an order, counted round. A number beyond all orders names one that Redis does not know. */
   index: fc.integer({ min: 0, max: 4 }),
-  verdict: mostly('expired' as const, 'paid' as const, 'cancelled' as const, 'refused' as const),
+  verdict: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('expired' as const) },
+    { weight: 4, arbitrary: fc.constant('paid' as const) },
+    { weight: 1, arbitrary: fc.constantFrom('cancelled' as const, 'refused' as const) },
+  ),
   /** The settlement is of the first hold, late or once more, though the units may have been taken again. */
   isOld: fc.constantFrom(false, false, true),
 });
@@ -117,10 +123,20 @@ const retakeStep = fc.record({
   index: fc.integer({ min: 0, max: 4 }),
   outboxCountMax: fc.constantFrom(1_000, 1_000, 1_000, 3),
 });
+const returnStep = fc.record({
+  kind: fc.constant('return' as const),
+  index: fc.integer({ min: 0, max: 4 }),
+  line: fc.integer({ min: 0, max: 2 }),
+  units: fc.integer({ min: 1, max: 3 }),
+  restock: fc.boolean(),
+  /** An earlier return comes again. */
+  isOld: fc.constantFrom(false, false, true),
+});
 const step = fc.oneof(
   { weight: 24, arbitrary: reserveStep },
   { weight: 12, arbitrary: settleStep },
   { weight: 8, arbitrary: retakeStep },
+  { weight: 8, arbitrary: returnStep },
   { weight: 3, arbitrary: controlStep },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('close' as const), isForced: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('open' as const) }) },
@@ -182,11 +198,12 @@ function comparable(answer: ScriptAnswer | Error): unknown {
 }
 
 async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<Model['view']>> {
-  const [state, buyers, ended, holds, outbox] = await Promise.all([
+  const [state, buyers, ended, holds, returns, outbox] = await Promise.all([
     redis.hgetall(keys.state),
     redis.hgetall(keys.buyers),
     redis.hgetall(keys.keys),
     redis.hgetall(keys.holds),
+    redis.hgetall(keys.returns),
     redis.xrange(keys.outbox, '-', '+'),
   ]);
   const group = (parts: string[]): Record<string, Record<string, number | undefined>> => {
@@ -220,6 +237,7 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
     channels: group(['cap', 'units', 'units_paid']) as ReturnType<Model['view']>['channels'],
     keys: readRecords(ended),
     holds: readRecords(holds),
+    returns,
     outbox: outbox.map(([id]) => id),
   };
 }
@@ -283,6 +301,8 @@ class History {
         const [result] = await lane.settle(suffixOf({ ...order, random }), taken.verdict, retake);
         return { actual: [result], expected: model.settle(random, taken.verdict, retake) };
       }
+      case 'return':
+        return this.#giveBack(taken);
       case 'retake': {
         const { index, outboxCountMax } = taken;
         const order = model.orders[index];
@@ -313,6 +333,24 @@ class History {
     }
   }
 
+  async #giveBack({ index, line, units, restock, isOld }: Extract<Step, { kind: 'return' }>) {
+    const { lane, model } = this;
+    const order = model.orders[index];
+    const random = order === undefined ? 'unknown'.padEnd(16, '_') : order.random;
+    const returned = { ...order?.returned };
+    const bought = order?.lines[line % order.lines.length];
+    const sku = bought?.sku ?? 'a';
+    const [before, restocked] = returned[sku] ?? [0, 0];
+    const quantity = Math.min(units, (bought?.quantity ?? units) - before);
+    const isRepeat = isOld || quantity === 0;
+    const number = (order?.returnNumber ?? 0) + (isRepeat ? 0 : 1);
+    if (!isRepeat) returned[sku] = [before + quantity, restocked + (restock ? quantity : 0)];
+    // Nothing came back of it before: there is no such call.
+    if (number === 0) return { actual: 0, expected: 0 };
+    const actual = await lane.giveBack(suffixOf({ ...order, random }), number, returned);
+    return { actual, expected: model.giveBack(random, number, returned) };
+  }
+
   async #rebuild({ ends, chunkOrders }: Extract<Step, { kind: 'rebuild' }>) {
     const { lane, model } = this;
     const epoch = model.epoch + 1;
@@ -338,6 +376,7 @@ class History {
         reservedAt: CREATED_AT,
         expiresAt: CREATED_AT + holdMs,
         ...(status === 'cancelled' ? { endedAt: CREATED_AT + 1 } : {}),
+        ...(order.returnNumber === 0 ? {} : { returned: toReturned(order) }),
         ...(channel === '' ? {} : { channelId: channel }),
         ...(ref === '' ? {} : { ref }),
       });
@@ -350,6 +389,15 @@ class History {
     }
     return { actual: await lane.inspect().then(([gate]) => gate), expected: 'rebuilding' };
   }
+}
+
+function toReturned({ returnNumber, returned }: Pick<Model['orders'][number], 'returnNumber' | 'returned'>) {
+  const lines = Object.entries(returned).map(([sku, [units, restocked]]) => ({
+    sku,
+    returned: units,
+    restocked,
+  }));
+  return { number: returnNumber, lines };
 }
 
 const redis = await connect(t);
@@ -403,7 +451,9 @@ function toNames({ kind }: Step, expected: unknown): string[] {
       ? [kind, 'adjusted']
       : [kind];
   if (kind === 'reserve') return (expected as unknown[][]).map(([outcome]) => String(outcome));
-  return kind === 'settle' || kind === 'retake' ? [String((expected as unknown[])[0])] : [kind];
+  if (kind === 'return' && !Array.isArray(expected)) return [kind];
+  const isNamed = kind === 'settle' || kind === 'retake' || kind === 'return';
+  return isNamed ? [String((expected as unknown[])[0])] : [kind];
 }
 
 function seedOf(text: string | undefined): { seed?: number } {

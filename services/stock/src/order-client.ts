@@ -74,6 +74,20 @@ export class OrderClient {
     return { ended, ...(after === undefined ? {} : { after }) };
   }
 
+  /** What came back of paid orders, among some of them. */
+  async readReturned(saleId: string, from?: string): Promise<EndedPage> {
+    const path = `${pathOf(saleId)}/returns${from === undefined ? '' : `?after=${from}`}`;
+    try {
+      const { ended, after } = (await this.#call('GET', path)) as Partial<EndedPage>;
+      if (!Array.isArray(ended)) throw new OrderError('unavailable', 'the page of returns is not one');
+      return { ended, ...(after === undefined ? {} : { after }) };
+    } catch (error) {
+      // An order service of before knows no such route, and took nothing back.
+      if (error instanceof OrderError && error.code === 'SECKILL_ORDER_GONE') return { ended: [] };
+      throw error;
+    }
+  }
+
   /** May what the lane holds be opened? */
   async askOpening(saleId: string, request: OpeningRequest): Promise<Opening> {
     const opening = (await this.#call('POST', `${pathOf(saleId)}/openings`, request)) as Partial<Opening>;

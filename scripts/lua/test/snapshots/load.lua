@@ -1,5 +1,6 @@
 #!lua
 local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local returnsKey = KEYS[6]
 local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
 local FIRST_ORDER = 5
 local ORDERS_MAX = 500
@@ -98,6 +99,31 @@ end
 local function formatBuyer(buyer)
   return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
 end
+local function parseReturned(text)
+  local returned = { number = 0, skus = {}, of = {}, units = 0 }
+  if not text then
+    return returned
+  end
+  local number, rest = string.match(text, '^([1-9]%d*)( .+)$')
+  if not number then
+    return nil
+  end
+  local length = 0
+  for words, sku, units, restocked in string.gmatch(rest, '( (%S+) ([1-9]%d*) (%d+))') do
+    if returned.of[sku] or tonumber(restocked) > tonumber(units) then
+      return nil
+    end
+    returned.skus[#returned.skus + 1] = sku
+    returned.of[sku] = { tonumber(units), tonumber(restocked) }
+    returned.units = returned.units + tonumber(units)
+    length = length + #words
+  end
+  if length ~= #rest then
+    return nil
+  end
+  returned.number = tonumber(number)
+  return returned
+end
 local gate, laneEpoch, laneChunk, fence, skus =
   unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus'))
 if not gate then
@@ -133,12 +159,12 @@ else
   items = readItems(stateKey, skus)
 end
 local buyers, buyerIds, channelUnits, channelPaid = {}, {}, {}, {}
-local keyHashes, isTaken, holds, ended = {}, {}, {}, {}
+local keyHashes, isTaken, holds, ended, returns = {}, {}, {}, {}, {}
 local index = FIRST_ORDER
 while ARGV[index] do
   local status, userId, keyHash = ARGV[index], ARGV[index + 1], ARGV[index + 2]
   local channelId, record = ARGV[index + 3], ARGV[index + 4]
-  local endedAt, lineCount = tonumber(ARGV[index + 5]), tonumber(ARGV[index + 6])
+  local endedAt, returnedText, lineCount = tonumber(ARGV[index + 5]), ARGV[index + 6], tonumber(ARGV[index + 7])
   if not endedAt or not lineCount or #keyHashes == ORDERS_MAX then
     return redis.error_reply('SECKILL_LOAD_ARGUMENTS malformed call')
   end
@@ -150,7 +176,7 @@ while ARGV[index] do
   local target = status == 'pending' and holds or ended
   target[#target + 1] = keyHash
   target[#target + 1] = record
-  index = index + 7
+  index = index + 8
   local buyer = buyers[userId]
   if not buyer then
     buyer = parseBuyer(false)
@@ -167,6 +193,21 @@ while ARGV[index] do
       item[name] = item[name] + units
       item.available = item.available - units
       quantity = quantity + units
+    end
+    if returnedText ~= '' then
+      local returned = parseReturned(returnedText)
+      if not returned or status ~= 'paid' or returned.units > quantity then
+        return redis.error_reply('SECKILL_LOAD_RETURNED an order has returned what it has not')
+      end
+      for sku, units in pairs(returned.of) do
+        local item = items[sku]
+        if not item or item.paid < units[2] then
+          return redis.error_reply('SECKILL_LOAD_RETURNED an order has returned what it has not')
+        end
+        item.paid, item.available = item.paid - units[2], item.available + units[2]
+      end
+      quantity = quantity - returned.units
+      returns[#returns + 1], returns[#returns + 2] = keyHash, returnedText
     end
     buyer.units = buyer.units + quantity
     if status == 'paid' then
@@ -214,7 +255,7 @@ for _, item in pairs(items) do
   end
 end
 if chunk == 0 then
-  redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey)
+  redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey, returnsKey)
   redis.call(
     'HSET', stateKey,
     'gate', 'rebuilding', 'epoch', whole(epoch), 'sequence', '0', 'fence', fence or '0'
@@ -240,6 +281,9 @@ if #holds > 0 then
 end
 if #ended > 0 then
   redis.call('HSET', keysKey, unpack(ended))
+end
+if #returns > 0 then
+  redis.call('HSET', returnsKey, unpack(returns))
 end
 redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
 return { 'loaded', chunk }

@@ -8,6 +8,7 @@ import {
   type Lane,
 } from '../../../../services/stock/src/redis/keys.ts';
 import {
+  formatReturned,
   parseRecord,
   reservationIdOf,
   retakeOf,
@@ -227,6 +228,20 @@ export class TestLane {
     return this.redis.settle(scriptKeys('settle', this.lane), random, keyHash, verdict, retake);
   }
 
+  /** What came back so far, of each SKU: units, and how many of them are for sale again. */
+  giveBack(
+    suffix: string,
+    number: number,
+    lines: Record<string, [returned: number, restocked: number]>,
+  ): Promise<ScriptAnswer> {
+    const { random, keyHash } = splitSuffix(suffix);
+    const text = formatReturned({
+      number,
+      lines: Object.entries(lines).map(([sku, [returned, restocked]]) => ({ sku, returned, restocked })),
+    });
+    return this.redis.return(scriptKeys('return', this.lane), random, keyHash, text);
+  }
+
   retake(
     suffix: string,
     { runId = this.runId, outboxCountMax = 1_000_000 }: Pick<Request, 'runId' | 'outboxCountMax'> = {},
@@ -259,6 +274,12 @@ export class TestLane {
 
   trim(token: string, entryId: string): Promise<number> {
     return this.redis.trim(scriptKeys('trim', this.lane), token, entryId);
+  }
+
+  /** As a relay that has published everything. */
+  async trimAll(): Promise<void> {
+    await this.lease('test', 60_000);
+    await this.trim('test', '999999-0');
   }
 
   /** Every key of the lane, byte by byte: what a rejected request must leave as it was. */

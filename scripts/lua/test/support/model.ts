@@ -24,6 +24,10 @@ export interface ModelOrder {
   isRetake: boolean;
   /** As the order keeps it, whatever was taken again. */
   firstEntry: string;
+  /** Number of its last return; 0: none. */
+  returnNumber: number;
+  /** What came back so far, of each SKU: units, and how many of them are for sale again. */
+  returned: Record<string, [returned: number, restocked: number]>;
 }
 
 export interface ModelControl {
@@ -78,12 +82,21 @@ export class Model {
     this.control = control;
   }
 
+  /**
+   * Of an item, what came back and is for sale again does not count; what was written off is gone for good.
+   * Without an item these are the units of buyers and channels, where neither counts.
+   */
   units(matches: (order: ModelOrder) => boolean, sku?: string, status?: ModelOrder['status']): number {
     return this.orders
       .filter(
         (order) => (status === undefined ? this.isLive(order) : order.status === status) && matches(order),
       )
-      .flatMap(({ lines }) => lines)
+      .flatMap(({ lines, returned }) =>
+        lines.map((line) => {
+          const [units, restocked] = returned[line.sku] ?? [0, 0];
+          return { sku: line.sku, quantity: line.quantity - (sku === undefined ? units : restocked) };
+        }),
+      )
       .filter((line) => sku === undefined || line.sku === sku)
       .reduce((sum, { quantity }) => sum + quantity, 0);
   }
@@ -213,6 +226,8 @@ export class Model {
       hasEnded: false,
       isRetake: false,
       firstEntry: entry,
+      returnNumber: 0,
+      returned: {},
     });
     this.outbox.push(entry);
     return ['reserved', random, 'pending'];
@@ -268,6 +283,19 @@ export class Model {
     if (verdict === 'refused' && order.entry.startsWith(`${this.epoch}-`) && this.gate === 'open')
       this.close(true);
     return ['settled'];
+  }
+
+  /** All that ever came back of a paid order, under a number: an earlier one changes nothing. */
+  giveBack(random: string, number: number, returned: ModelOrder['returned']): unknown[] {
+    const order = this.orders.find((one) => one.random === random);
+    if (order?.status !== 'paid') return ['absent'];
+    if (number <= order.returnNumber) return ['current'];
+    const restockedOf = (some: ModelOrder['returned']) =>
+      Object.values(some).reduce((sum, [, restocked]) => sum + restocked, 0);
+    const restocked = restockedOf(returned) - restockedOf(order.returned);
+    order.returnNumber = number;
+    order.returned = returned;
+    return ['returned', restocked];
   }
 
   /** Late money: what expired lives again if units, limit and cap allow it, whatever the sale's state. */
@@ -388,6 +416,14 @@ export class Model {
       ),
       keys: viewRecords(orders.filter(({ status }) => status !== 'pending')),
       holds: viewRecords(orders.filter(({ status }) => status === 'pending')),
+      returns: Object.fromEntries(
+        orders
+          .filter(({ returnNumber }) => returnNumber > 0)
+          .map(({ user, key, returnNumber, returned }) => [
+            keyHashOf(user, key),
+            [returnNumber, ...Object.entries(returned).flat(2)].join(' '),
+          ]),
+      ),
       outbox: this.outbox,
     };
   }

@@ -307,6 +307,17 @@ export const OPERATIONS: Record<string, Operation> = {
       'outcome_unknown',
     ],
   },
+  'POST /v1/orders/:orderId/returns': {
+    id: 'returnLines',
+    tag: 'Orders',
+    summary: 'Take units of a paid order back',
+    description:
+      'The units are for sale again or written off, and money for them is due for refund. One key takes back once.',
+    who: 'operator',
+    headers: ['Idempotency-Key'],
+    answers: { 200: { description: 'The order with all that came back.', schema: Order } },
+    problems: ['order_not_found', 'nothing_to_return', 'key_reused', 'outcome_unknown'],
+  },
   'POST /v1/orders/:orderId/pay': {
     id: 'payOrder',
     tag: 'Orders',

@@ -25,6 +25,7 @@ const NAMED: Record<string, TSchema> = {
   Reservation: contracts.Reservation,
   ReserveRequest: contracts.ReserveRequest,
   ReasonRequest: contracts.ReasonRequest,
+  ReturnRequest: contracts.ReturnRequest,
   RestockRequest: contracts.RestockRequest,
   Sale: contracts.Sale,
   SaleChange: contracts.SaleChange,

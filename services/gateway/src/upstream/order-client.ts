@@ -9,6 +9,7 @@ import {
   type Refund,
   type RefundDone,
   type RefundPage,
+  type ReturnRequest,
   type SaleChangePage,
   type SaleInput,
   type SalePatch,
@@ -83,6 +84,12 @@ export interface OrderClient {
     operator: Pick<Steering, 'by' | 'reason'>,
     trace: Trace,
   ): Promise<Order | undefined>;
+  returnLines(
+    orderId: string,
+    request: Omit<ReturnRequest, 'reason'> & { idempotencyKey: string },
+    operator: Pick<Steering, 'by' | 'reason'>,
+    trace: Trace,
+  ): Promise<Order>;
   /** The bytes as the provider signed them: order reads them, and keeps what it does not understand. */
   notifyPayment(notice: { webhookId: string; bytes: Buffer }, trace: Trace): Promise<PaymentAnswer>;
   notices(query: string, trace: Trace): Promise<KeptNoticePage>;
@@ -213,6 +220,12 @@ export function createOrderClient(upstream: Upstream): OrderClient {
       const path = `${operatorPath(orderId)}/cancel`;
       const answer = await call({ method: 'POST', path, body }, trace, by);
       return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
+    },
+    async returnLines(orderId, { idempotencyKey, ...wanted }, { by, reason }, trace) {
+      const body = { ...wanted, ...(reason === undefined ? {} : { reason }) };
+      const headers = { 'idempotency-key': idempotencyKey };
+      const path = `${operatorPath(orderId)}/returns`;
+      return expectBody(await call({ method: 'POST', path, body, headers }, trace, by)) as Order;
     },
     async notifyPayment({ webhookId, bytes }, trace) {
       const path = '/v1/payments/notifications';

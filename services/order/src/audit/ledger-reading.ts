@@ -63,7 +63,11 @@ async function readSale(client: PoolClient, saleId: string): Promise<Sale | unde
 
 type Units = Pick<LedgerReading, 'items' | 'overLimit' | 'overCap'>;
 
-/** The lines of 100,000 orders are unfolded once: it is most of what a reading costs. */
+/**
+ * The lines of 100,000 orders are unfolded once: it is most of what a reading costs. What came back and is
+ * for sale again is not among the units of an item, and what was written off is, because it is gone for good
+ * (D67). Neither counts against a limit.
+ */
 async function readUnits(client: PoolClient, saleId: string, limits: SaleLimits): Promise<Units> {
   const capped = limits.channels.filter(({ cap }) => cap !== undefined);
   const { rows } = await client.query<{
@@ -72,21 +76,26 @@ async function readUnits(client: PoolClient, saleId: string, limits: SaleLimits)
     over_cap: string;
   }>(
     `WITH live AS MATERIALIZED (
-       SELECT line.sku, quantity, user_id, channel_id, status
+       SELECT line.sku, quantity AS units, quantity AS taken, user_id, channel_id, status
        FROM orders CROSS JOIN LATERAL jsonb_to_recordset(lines) AS line (sku text, quantity integer)
-       WHERE id > $1 || '.' AND id < $1 || '/' AND status IN ('pending', 'paid')),
+       WHERE id > $1 || '.' AND id < $1 || '/' AND status IN ('pending', 'paid')
+       UNION ALL
+       SELECT line.sku, -restocked, -line.returned, user_id, channel_id, status
+       FROM orders CROSS JOIN LATERAL jsonb_to_recordset(orders.returned -> 'lines')
+         AS line (sku text, returned integer, restocked integer)
+       WHERE orders.returned IS NOT NULL AND id > $1 || '.' AND id < $1 || '/'),
      units AS (
-       SELECT sku, sum(quantity) FILTER (WHERE status = 'pending') AS pending,
-         sum(quantity) FILTER (WHERE status = 'paid') AS paid
+       SELECT sku, sum(units) FILTER (WHERE status = 'pending') AS pending,
+         sum(units) FILTER (WHERE status = 'paid') AS paid
        FROM live GROUP BY sku)
      SELECT
        (SELECT jsonb_agg(jsonb_build_object('sku', ledger.sku, 'total', total, 'sold', sold,
            'pending', COALESCE(pending, 0), 'paid', COALESCE(paid, 0)) ORDER BY ledger.sku)
          FROM ledger LEFT JOIN units ON units.sku = ledger.sku WHERE sale_id = $1) AS items,
        (SELECT count(*) FROM (
-         SELECT FROM live GROUP BY user_id HAVING sum(quantity) > $2::bigint) AS buyer) AS over_limit,
+         SELECT FROM live GROUP BY user_id HAVING sum(taken) > $2::bigint) AS buyer) AS over_limit,
        (SELECT count(*) FROM unnest($3::text[], $4::bigint[]) AS channel (id, cap)
-         JOIN (SELECT channel_id, sum(quantity) AS units FROM live GROUP BY channel_id) AS sold
+         JOIN (SELECT channel_id, sum(taken) AS units FROM live GROUP BY channel_id) AS sold
            ON sold.channel_id = channel.id AND units > cap) AS over_cap`,
     // Without a limit nobody exceeds it: nothing is greater than null.
     [saleId, limits.limitPerBuyer ?? null, capped.map(({ id }) => id), capped.map(({ cap }) => cap)],

@@ -19,8 +19,8 @@ const keyOf = (...parts: [kind: 'buyer' | 'channel', saleId: string, taker: stri
 
 /**
  * Keeps INV-6 where Redis could not (D31). An allowance is what the sale's definition allows, less the
- * pending and paid units of all other orders. The caller holds all ledger rows of the sales, so whoever
- * inserted an order of them before has committed.
+ * pending and paid units of all other orders that did not come back. The caller holds all ledger rows of the
+ * sales, so whoever inserted an order of them before has committed.
  * @param orders inserted by the caller's transaction.
  * @returns by reservation id; an order without limits has none.
  */
@@ -53,7 +53,11 @@ async function readBuyers(client: PoolClient, ids: string[]): Promise<AllowanceR
        (COALESCE(sales.loosest_limits, sales.definition) ->> 'limitPerBuyer')::bigint - COALESCE((
          SELECT sum((line ->> 'quantity')::bigint) FROM orders, jsonb_array_elements(orders.lines) AS line
          WHERE orders.sale_id = wanted.sale_id AND orders.user_id = wanted.user_id
-           AND orders.status IN ('pending', 'paid') AND orders.id <> ALL ($1::text[])), 0) AS units_left
+           AND orders.status IN ('pending', 'paid') AND orders.id <> ALL ($1::text[])), 0) + COALESCE((
+         SELECT sum((line ->> 'returned')::bigint)
+         FROM orders, jsonb_array_elements(orders.returned -> 'lines') AS line
+         WHERE orders.sale_id = wanted.sale_id AND orders.user_id = wanted.user_id
+           AND orders.returned IS NOT NULL AND orders.id <> ALL ($1::text[])), 0) AS units_left
      FROM (SELECT DISTINCT sale_id, user_id FROM orders WHERE id = ANY ($1)) AS wanted
      JOIN sales ON sales.id = wanted.sale_id
      WHERE COALESCE(sales.loosest_limits, sales.definition) ? 'limitPerBuyer'`,
@@ -72,7 +76,11 @@ async function readChannels(client: PoolClient, ids: string[]): Promise<Allowanc
        (channel ->> 'cap')::bigint - COALESCE((
          SELECT sum((line ->> 'quantity')::bigint) FROM orders, jsonb_array_elements(orders.lines) AS line
          WHERE orders.sale_id = wanted.sale_id AND orders.channel_id = wanted.channel_id
-           AND orders.status IN ('pending', 'paid') AND orders.id <> ALL ($1::text[])), 0) AS units_left
+           AND orders.status IN ('pending', 'paid') AND orders.id <> ALL ($1::text[])), 0) + COALESCE((
+         SELECT sum((line ->> 'returned')::bigint)
+         FROM orders, jsonb_array_elements(orders.returned -> 'lines') AS line
+         WHERE orders.sale_id = wanted.sale_id AND orders.channel_id = wanted.channel_id
+           AND orders.returned IS NOT NULL AND orders.id <> ALL ($1::text[])), 0) AS units_left
      FROM (SELECT DISTINCT sale_id, channel_id FROM orders WHERE id = ANY ($1)) AS wanted
      JOIN sales ON sales.id = wanted.sale_id,
        jsonb_array_elements(COALESCE(sales.loosest_limits, sales.definition) -> 'channels') AS channel

@@ -1,3 +1,4 @@
+import type { Returned } from '@seckill/contracts';
 import { invariant, type PoolClient } from '@seckill/runtime';
 import { lockLedger, moveLedger, sumUnits } from './ledger.ts';
 import { keepEvents } from './order-events.ts';
@@ -103,11 +104,14 @@ export async function expireOrders(
  */
 export async function settleAgain(client: PoolClient, orderIds: string[]): Promise<number> {
   if (orderIds.length === 0) return 0;
-  const { rows } = await client.query<EndedRow & { status: Verdict }>(
-    `SELECT id, sale_id, lane, lines, status FROM orders WHERE id = ANY ($1::text[]) AND status <> 'pending'`,
+  const { rows } = await client.query<EndedRow & { status: Verdict; returned: Returned | null }>(
+    `SELECT id, sale_id, lane, lines, status, returned FROM orders WHERE id = ANY ($1::text[]) AND status <> 'pending'`,
     [orderIds],
   );
-  for (const row of rows) await writeSettlements(client, [toEnded(row)], row.status);
+  for (const { returned, ...row } of rows) {
+    const ended = { ...toEnded(row), ...(returned === null ? {} : { returned }) };
+    await writeSettlements(client, [ended], row.status);
+  }
   return rows.length;
 }
 

@@ -14,6 +14,7 @@ import { refuse } from '../sales/sale-definition.ts';
 import type { Operator } from '../sales/steering.ts';
 import { readOperatorOrders } from './order-row.ts';
 import type { OrdersDeps } from './orders.ts';
+import { storeReturn, type Return } from './returns.ts';
 
 export interface SaleOrdersQuery {
   status?: OrderStatus;
@@ -154,6 +155,22 @@ export class OperatorOrders {
     });
     if (isNew) {
       metrics.ordersEnded.inc({ verdict: 'cancelled' });
+      wake();
+    }
+    return readOne(pool, saleId, orderId);
+  }
+
+  /**
+   * Takes units of a paid order back. Money for them is due for refund.
+   * @throws Problem as `storeReturn`
+   */
+  async giveBack(wanted: Return): Promise<Order> {
+    const { pool, metrics, logger, wake } = this.#deps;
+    const { saleId, orderId } = wanted;
+    if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
+    if (await storeReturn(pool, wanted)) {
+      metrics.refundsDue.inc({ reason: 'returned' });
+      logger.info({ orderId, by: wanted.by }, 'orders: units of a paid order came back');
       wake();
     }
     return readOne(pool, saleId, orderId);

@@ -5,6 +5,7 @@ import {
   type Order,
   type OrderPayment,
   type OrderStatus,
+  type ReturnedLine,
 } from '@seckill/contracts';
 import type { PoolClient } from '@seckill/runtime';
 
@@ -24,16 +25,24 @@ export interface OrderRow {
   ended_at: Date | null;
   pickup_code: string | null;
   refund_due: Money | null;
+  returns: { lines: { sku: string; quantity: number }[]; restocked: boolean; at_ms: number }[] | null;
 }
 
 export const ORDER_COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, metadata, status, reserved_at, expires_at,
   paid_at, ended_at, pickup_code,
   (SELECT jsonb_build_object('amount', LEAST(sum(payments.amount), ${Number.MAX_SAFE_INTEGER}),
        'currency', payments.currency)
-     FROM payments
-     WHERE payments.order_id = orders.id AND result = 'refund_due' AND refunded_at IS NULL
+     FROM (SELECT amount, currency FROM payments
+         WHERE payments.order_id = orders.id AND result = 'refund_due' AND refunded_at IS NULL
+       UNION ALL
+       SELECT amount, currency FROM returns
+         WHERE orders.returned IS NOT NULL AND returns.order_id = orders.id AND refunded_at IS NULL) AS payments
      GROUP BY payments.currency HAVING sum(payments.amount) > 0
-     ORDER BY payments.currency <> orders.currency, payments.currency LIMIT 1) AS refund_due`;
+     ORDER BY payments.currency <> orders.currency, payments.currency LIMIT 1) AS refund_due,
+  CASE WHEN returned IS NOT NULL THEN (
+    SELECT jsonb_agg(jsonb_build_object('lines', returns.lines, 'restocked', restocked,
+        'at_ms', floor(extract(epoch FROM at) * 1000)) ORDER BY number)
+      FROM returns WHERE returns.order_id = orders.id) END AS returns`;
 
 /** What only operators see of an order. */
 interface OperatorRow extends OrderRow {
@@ -121,5 +130,10 @@ export function toOrder(row: OrderRow): Order {
     ...(row.ended_at === null ? {} : { endedAt: formatInstant(row.ended_at) }),
     ...(row.pickup_code === null ? {} : { pickupCode: row.pickup_code }),
     ...(row.refund_due === null ? {} : { refundDue: row.refund_due }),
+    ...(row.returns === null ? {} : { returned: row.returns.flatMap(toReturned) }),
   };
+}
+
+function toReturned({ lines, restocked, at_ms }: NonNullable<OrderRow['returns']>[number]): ReturnedLine[] {
+  return lines.map(({ sku, quantity }) => ({ sku, quantity, restocked, at: formatInstant(at_ms) }));
 }

@@ -31,8 +31,8 @@ interface RefundRow {
 }
 
 /**
- * Money that a person has to look after. These are payments that buy nothing, and payments whose order
- * does not come.
+ * Money that a person has to look after. These are payments that buy nothing, payments whose order does not
+ * come, and money for units that came back.
  */
 export class Refunds {
   readonly #pool: Pool;
@@ -56,10 +56,22 @@ export class Refunds {
           AND ($2::timestamptz IS NULL OR ${at} >= $2) AND ($3::timestamptz IS NULL OR ${at} < $3)
           AND ($4::bigint IS NULL OR (${at}, id) > (${instantOf('$4')}, $5::bigint))
         ORDER BY ${at}, id LIMIT $6)`;
+    const readReturns = (where: string) =>
+      `(SELECT refund_id AS id, order_id, payment_id, amount, currency, 'returned' AS reason, at AS since,
+          ${microsecondsOf('at')} AS since_us, 0 AS notices, refunded_at, refund_reference
+        FROM returns WHERE ${where}
+          AND ($1::text IS NULL OR (order_id > $1 || '.' AND order_id < $1 || '/'))
+          AND ($2::timestamptz IS NULL OR at >= $2) AND ($3::timestamptz IS NULL OR at < $3)
+          AND ($4::bigint IS NULL OR (at, refund_id) > (${instantOf('$4')}, $5::bigint))
+        ORDER BY at, refund_id LIMIT $6)`;
     const sources =
       state === 'done'
-        ? [read('refunded_at IS NOT NULL', 'result_at', 'refund_reason')]
+        ? [
+            read('refunded_at IS NOT NULL', 'result_at', 'refund_reason'),
+            readReturns('refunded_at IS NOT NULL'),
+          ]
         : [
+            readReturns('refunded_at IS NULL AND amount > 0'),
             read(`result = 'refund_due' AND refunded_at IS NULL`, 'result_at', 'refund_reason'),
             read(
               `result = 'recorded' AND received_at < now() - make_interval(mins => ${ORDER_WAIT_MINUTES})`,
@@ -91,7 +103,7 @@ export class Refunds {
   async done(id: string, reference: string): Promise<Refund> {
     if (!/^\d{1,18}$/.test(id)) throw new Problem('refund_not_found');
     return transaction(this.#pool, async (client) => {
-      const row = await lockRefund(client, id);
+      const row = (await lockRefund(client, id)) ?? (await lockReturn(client, id));
       if (row === undefined) throw new Problem('refund_not_found');
       if (row.refund_reference === reference) return toRefund(row);
       if (row.refund_reference !== null) {
@@ -99,6 +111,15 @@ export class Refunds {
           detail: detailOf('refund_done_under', { reference: row.refund_reference }),
           extra: { reference: row.refund_reference },
         });
+      }
+      if (row.reason === 'returned') {
+        await client.query(
+          'UPDATE returns SET refunded_at = clock_timestamp(), refund_reference = $2 WHERE refund_id = $1',
+          [id, reference],
+        );
+        const done = await lockReturn(client, id);
+        invariant(done !== undefined, `refund ${id} vanished under its lock`);
+        return toRefund(done);
       }
       await client.query(
         `UPDATE payments SET result = 'refund_due', refund_reason = COALESCE(refund_reason, 'order_missing'),
@@ -112,6 +133,17 @@ export class Refunds {
       return toRefund(done);
     });
   }
+}
+
+/** Money for units that came back; a return that cost nothing is no refund. */
+async function lockReturn(client: PoolClient, id: string): Promise<RefundRow | undefined> {
+  const { rows } = await client.query<RefundRow>(
+    `SELECT refund_id AS id, order_id, payment_id, amount, currency, 'returned' AS reason, at AS since,
+       ${microsecondsOf('at')} AS since_us, 0 AS notices, refunded_at, refund_reference
+     FROM returns WHERE refund_id = $1 AND amount > 0 FOR UPDATE`,
+    [id],
+  );
+  return rows[0];
 }
 
 /** Selects refunds alone. Money that has just been recorded is not a refund yet. */

@@ -17,7 +17,14 @@ import { keyOf, readRetakes } from '../late-money/retake-store.ts';
 import { openEpoch } from './open-epoch.ts';
 import { refuse } from '../sales/sale-definition.ts';
 import type { SaleStore } from '../sales/sale-store.ts';
-import { readEnded, readPage, takeSnapshot, type SnapshotRefusal, type SnapshotText } from './snapshots.ts';
+import {
+  readEnded,
+  readPage,
+  readReturned,
+  takeSnapshot,
+  type SnapshotRefusal,
+  type SnapshotText,
+} from './snapshots.ts';
 
 /** Below the 3 s that stock waits for an answer. After those stock asks again. */
 const DRAIN_WAIT_MS = 2_000;
@@ -114,6 +121,12 @@ export class Recovery {
   async readEnded(saleId: string, { since, after }: EndedQuery): Promise<EndedPage> {
     if ((await this.#deps.store.read(saleId)) === undefined) throw toProblem('sale_not_found');
     return readEnded(this.#deps.pool, saleId, since, after);
+  }
+
+  /** @throws Problem `sale_not_found`. */
+  async readReturned(saleId: string, after: string | undefined): Promise<EndedPage> {
+    if ((await this.#deps.store.read(saleId)) === undefined) throw toProblem('sale_not_found');
+    return readReturned(this.#deps.pool, saleId, after);
   }
 
   /**

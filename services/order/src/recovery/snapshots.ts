@@ -1,4 +1,10 @@
-import { LIMITS, type EndedPage, type OrderCursor, type SnapshotHorizon } from '@seckill/contracts';
+import {
+  LIMITS,
+  type EndedPage,
+  type OrderCursor,
+  type Returned,
+  type SnapshotHorizon,
+} from '@seckill/contracts';
 import { invariant, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { setEpoch } from './epochs.ts';
 import { controlStateOf } from '../sales/sale-definition.ts';
@@ -79,7 +85,8 @@ async function readMembers(
         SELECT lane, epoch, sequence, concat_ws(E'\\n', id, epoch, sequence, user_id, idempotency_key, lines,
           coalesce(channel_id, ''), coalesce(ref, ''), coalesce(metadata::text, ''),
           (date_part('epoch', reserved_at) * 1000)::bigint, (date_part('epoch', expires_at) * 1000)::bigint,
-          status, coalesce((date_part('epoch', ended_at) * 1000)::bigint::text, '')) AS facts
+          status, coalesce((date_part('epoch', ended_at) * 1000)::bigint::text, ''),
+          coalesce(returned::text, '')) AS facts
         FROM orders
         WHERE sale_id = $1 AND status <> 'refused' AND (lane, epoch, sequence) > ($2, $3, $4)
         ORDER BY lane, epoch, sequence LIMIT $5::bigint)
@@ -127,6 +134,21 @@ export async function readEnded(
       id === null || status === null ? [] : [{ reservationId: id, verdict: status }],
     ),
     ...(typeof last === 'string' ? { after: last } : {}),
+  };
+}
+
+/** The paid orders of which something came back, 500 at a time, by id. */
+export async function readReturned(pool: Pool, saleId: string, after = ''): Promise<EndedPage> {
+  const { rows } = await pool.query<{ id: string; returned: Returned }>({
+    name: 'returned',
+    text: `SELECT id, returned FROM orders
+      WHERE returned IS NOT NULL AND id > $1 || '.' AND id < $1 || '/' AND id > $2 ORDER BY id LIMIT $3`,
+    values: [saleId, after, LIMITS.rebuildPageMax],
+  });
+  const last = rows.length === LIMITS.rebuildPageMax ? rows.at(-1) : undefined;
+  return {
+    ended: rows.map(({ id, returned }) => ({ reservationId: id, verdict: 'paid', returned })),
+    ...(last === undefined ? {} : { after: last.id }),
   };
 }
 

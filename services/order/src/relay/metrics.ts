@@ -33,7 +33,13 @@ export function createRelayMetrics(registry: Registry) {
     }),
     dueRefunds: new Gauge({
       name: 'seckill_order_payments_due_refunds',
-      help: 'Payments whose money is due for refund and not marked done; written by role relay',
+      help: 'Refunds that are due and not marked done; written by role relay',
+      registers,
+    }),
+    dueRefundsAmount: new Gauge({
+      name: 'seckill_order_payments_due_minor_units',
+      help: 'Money of these refunds in minor units, by `currency`; written by role relay',
+      labelNames: ['currency'] as const,
       registers,
     }),
     waitingNotices: new Gauge({

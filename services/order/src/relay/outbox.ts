@@ -1,4 +1,10 @@
-import { HEADERS, RESERVATION_SETTLED, TOPICS, type ReservationSettled } from '@seckill/contracts';
+import {
+  HEADERS,
+  RESERVATION_SETTLED,
+  TOPICS,
+  type ReservationSettled,
+  type Returned,
+} from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 
 export type Verdict = ReservationSettled['verdict'];
@@ -11,6 +17,8 @@ export interface Ended {
   lines: ReservationSettled['lines'];
   /** `<epoch>-<sequence>` of a hold that was taken again; absent: the first hold of the order. */
   retake?: string;
+  /** What came back of a paid order since. */
+  returned?: Returned;
 }
 
 const HEADERS_OF_SETTLED = JSON.stringify({
@@ -50,8 +58,8 @@ export interface Backlog {
   waitingNotices: number;
   /** Payment notices that were not understood and wait for a person. */
   keptNotices: number;
-  /** Payments whose money is due for refund. */
-  dueRefunds: number;
+  /** Money that waits to be given back, by currency; amounts in minor units. */
+  dueRefunds: { currency: string; count: number; amount: number }[];
 }
 
 /** What the relay needs of Postgres. */
@@ -93,14 +101,19 @@ export function createOutboxStore(pool: Pool): OutboxStore {
         oldest: number;
         waiting: string;
         kept: string;
-        due: string;
+        refunds: Backlog['dueRefunds'];
       }>(
         `SELECT count(*) AS unpublished,
            COALESCE(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest,
            (SELECT count(*) FROM payments
             WHERE result = 'recorded' AND received_at < now() - interval '1 minute') AS waiting,
            (SELECT count(*) FROM kept_notices WHERE state = 'kept') AS kept,
-           (SELECT count(*) FROM payments WHERE result = 'refund_due' AND refunded_at IS NULL) AS due
+           (SELECT COALESCE(jsonb_agg(due), '[]') FROM (
+             SELECT currency, count(*) AS count, sum(amount) AS amount FROM (
+               SELECT currency, amount FROM payments WHERE result = 'refund_due' AND refunded_at IS NULL
+               UNION ALL SELECT currency, amount FROM returns WHERE refunded_at IS NULL AND amount > 0) AS refund
+             -- Metrics have a bound, and a notice may name any currency.
+             GROUP BY currency ORDER BY count(*) DESC LIMIT 10) AS due) AS refunds
          FROM outbox WHERE published_at IS NULL`,
       );
       const [row] = rows;
@@ -109,7 +122,7 @@ export function createOutboxStore(pool: Pool): OutboxStore {
         oldestSeconds: Math.max(0, row?.oldest ?? 0),
         waitingNotices: Number(row?.waiting ?? 0),
         keptNotices: Number(row?.kept ?? 0),
-        dueRefunds: Number(row?.due ?? 0),
+        dueRefunds: row?.refunds ?? [],
       };
     },
   };

@@ -111,7 +111,9 @@ export class Relay {
     metrics.outboxOldestSeconds.set(oldestSeconds);
     metrics.waitingNotices.set(waitingNotices);
     metrics.keptNotices.set(keptNotices);
-    metrics.dueRefunds.set(dueRefunds);
+    metrics.dueRefunds.set(dueRefunds.reduce((sum, { count }) => sum + count, 0));
+    metrics.dueRefundsAmount.reset();
+    for (const { currency, amount } of dueRefunds) metrics.dueRefundsAmount.set({ currency }, amount);
     for (let round = 0; round < REMOVE_ROUNDS_MAX; round += 1) {
       const removed = await store.removePublished(keepSeconds, REMOVE_COUNT_MAX);
       if (removed < REMOVE_COUNT_MAX) return;

@@ -3,6 +3,7 @@ import {
   LIMITS,
   OpeningRequest,
   OrderCursor,
+  ReturnsQuery,
   SaleId,
   SnapshotRequest,
   VerdictsRequest,
@@ -65,6 +66,12 @@ export function internalSalesRoutes(app: Http, { sales, recovery, ledger }: Inte
     '/internal/sales/:saleId/verdicts',
     { schema: { params, querystring: EndedQuery } },
     async ({ params: { saleId }, query }) => recovery.readEnded(saleId, query),
+  );
+
+  app.get(
+    '/internal/sales/:saleId/returns',
+    { schema: { params, querystring: ReturnsQuery } },
+    async ({ params: { saleId }, query }) => recovery.readReturned(saleId, query.after),
   );
 
   app.get('/internal/sales/:saleId/ledger', { schema: { params } }, async ({ params: { saleId } }) =>

@@ -1,10 +1,13 @@
-import { ReasonRequest, SaleId, SaleOrdersQuery } from '@seckill/contracts';
+import { IdempotencyKey, ReasonRequest, ReturnRequest, SaleId, SaleOrdersQuery } from '@seckill/contracts';
 import { optionalBody, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
 import type { OperatorOrders } from '../orders/operator-orders.ts';
+import { refuse } from '../sales/sale-definition.ts';
 import { instantOf } from './query-values.ts';
 import { readOperator } from './sales.ts';
 
+const idempotencyKey = Compile(IdempotencyKey);
 const SaleParams = Type.Object({ saleId: SaleId });
 const OrderParams = Type.Object({ saleId: SaleId, orderId: Type.String() });
 
@@ -32,5 +35,16 @@ export function operatorOrdersRoutes(app: Http, orders: OperatorOrders): void {
     { preValidation: optionalBody, schema: { params: OrderParams, body: ReasonRequest } },
     async ({ params: { saleId, orderId }, body, headers }) =>
       orders.cancel(saleId, orderId, readOperator(headers, body.reason)),
+  );
+
+  app.post(
+    '/v1/sales/:saleId/orders/:orderId/returns',
+    { schema: { params: OrderParams, body: ReturnRequest } },
+    async ({ params, body, headers }) => {
+      const key = headers['idempotency-key'];
+      if (!idempotencyKey.Check(key)) refuse('missing_or_malformed', 'idempotency-key');
+      const { reason, ...wanted } = body;
+      return orders.giveBack({ ...params, ...wanted, idempotencyKey: key, ...readOperator(headers, reason) });
+    },
   );
 }

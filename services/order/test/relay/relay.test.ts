@@ -233,7 +233,12 @@ await test('published messages are removed after a while, waiting ones never; th
   const { publisher } = makePublisher(() => true);
   const store = createOutboxStore(pool);
   const { oldestSeconds, ...backlog } = await store.readBacklog();
-  t.same(backlog, { unpublished: 100, waitingNotices: 2, keptNotices: 0, dueRefunds: 1 });
+  t.same(backlog, {
+    unpublished: 100,
+    waitingNotices: 2,
+    keptNotices: 0,
+    dueRefunds: [{ currency: 'CNY', count: 1, amount: 100 }],
+  });
   t.ok(oldestSeconds >= 10_800 && oldestSeconds < 10_900);
   const stop = new AbortController();
   // Nothing to publish in this pass, so that it gets as far as tidying up.

@@ -196,9 +196,13 @@ export async function findLedgerMismatches(pool: Pool): Promise<unknown[]> {
   const { rows } = await pool.query<Record<string, unknown>>(`
     SELECT ledger.sale_id, ledger.sku, sold, total, COALESCE(units, 0) AS units
     FROM ledger LEFT JOIN (
-      SELECT sale_id, line ->> 'sku' AS sku, sum((line ->> 'quantity')::bigint) AS units
-      FROM orders, jsonb_array_elements(lines) AS line
-      WHERE status IN ('pending', 'paid') GROUP BY 1, 2
+      SELECT sale_id, sku, sum(units) AS units FROM (
+        SELECT sale_id, line ->> 'sku' AS sku, (line ->> 'quantity')::bigint AS units
+        FROM orders, jsonb_array_elements(lines) AS line WHERE status IN ('pending', 'paid')
+        UNION ALL
+        SELECT sale_id, line ->> 'sku', -(line ->> 'restocked')::bigint
+        FROM orders, jsonb_array_elements(returned -> 'lines') AS line) AS moved
+      GROUP BY 1, 2
     ) AS live ON live.sale_id = ledger.sale_id AND live.sku = ledger.sku
     WHERE sold <> COALESCE(units, 0) OR sold > total`);
   return rows;

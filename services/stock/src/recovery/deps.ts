@@ -14,7 +14,7 @@ export interface RecoveryDeps {
   connections: Pick<Connections, 'of' | 'group' | 'registry' | 'isMoving' | 'isCluster'>;
   orderClient: Pick<
     OrderClient,
-    'takeSnapshot' | 'readSnapshotPage' | 'askOpening' | 'readVerdicts' | 'readEnded'
+    'takeSnapshot' | 'readSnapshotPage' | 'askOpening' | 'readVerdicts' | 'readEnded' | 'readReturned'
   >;
   offsets: Pick<KafkaOffsets, 'readEnds'>;
   publisher: Publisher;

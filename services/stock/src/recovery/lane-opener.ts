@@ -9,7 +9,7 @@ import { connectionTo } from './lane-connection.ts';
 import { LaneError } from './lane-error.ts';
 import { loadLane } from './load-lane.ts';
 import { RecoveryLease } from './recovery-lease.ts';
-import { settleEndedSince, settleHolds } from './unsettled-holds.ts';
+import { settleEndedSince, settleHolds, settleReturned } from './unsettled-holds.ts';
 
 export interface LaneOpenerDeps extends Omit<RecoveryDeps, 'readHolds' | 'settle' | 'lease' | 'onStep'> {
   onStep?: (step: OpeningStep, lane: Lane) => void;
@@ -129,7 +129,7 @@ export class LaneOpener {
   async #compare(lane: Lane, mustLoad: boolean): Promise<boolean> {
     const { ends } = await drainLane(this.#deps, lane);
     const isSound = await settleHolds(this.#deps, lane, ends);
-    if (!isSound || mustLoad) return false;
+    if (!isSound || mustLoad || !(await settleReturned(this.#deps, lane))) return false;
     return this.#askAndOpen(lane, await drainLane(this.#deps, lane));
   }
 
@@ -137,7 +137,8 @@ export class LaneOpener {
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
       const { since } = await loadLane(this.#deps, lane, await drainLane(this.#deps, lane));
       const loaded = await drainLane(this.#deps, lane);
-      const isSound = await settleEndedSince(this.#deps, lane, since);
+      const isSound =
+        (await settleEndedSince(this.#deps, lane, since)) && (await settleReturned(this.#deps, lane));
       if (isSound && (await this.#askAndOpen(lane, loaded))) return;
     }
     throw new LaneError('what order knows keeps changing under the rebuild');

@@ -79,6 +79,24 @@ export async function settleEndedSince(deps: HoldDeps, lane: Lane, since: Snapsh
   return isSound;
 }
 
+/**
+ * Applies everything that ever came back of paid orders: what Redis has of it changes nothing. Redis may
+ * have lost returns without losing a reservation, as it may lose settlements (D26), and a page of a snapshot
+ * may be older than a return.
+ * @returns as settleHolds.
+ */
+export async function settleReturned(deps: HoldDeps, lane: Lane): Promise<boolean> {
+  let isSound = true;
+  let after: string | undefined;
+  do {
+    const page = await deps.orderClient.readReturned(lane.saleId, after);
+    if (!(await settleEnded(deps, lane, page.ended))) isSound = false;
+    await deps.lease.renew(lane);
+    after = page.after;
+  } while (after !== undefined);
+  return isSound;
+}
+
 async function settlePage(
   deps: HoldDeps,
   lane: Lane,

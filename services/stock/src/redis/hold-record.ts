@@ -6,6 +6,7 @@ import {
   type OrderStatus,
   type Reservation,
   type ReservationCreated,
+  type Returned,
   type SnapshotOrder,
 } from '@seckill/contracts';
 import { InvariantError, invariant } from '@seckill/runtime';
@@ -193,14 +194,21 @@ export interface LoadOrder {
   record: string;
   /** Milliseconds since the epoch; 0: it did not end unpaid. */
   endedAt: number;
+  /** What came back of it, as return.lua takes it; '': nothing. */
+  returned: string;
   lines: { sku: string; quantity: number }[];
+}
+
+/** As return.lua and load.lua take it. */
+export function formatReturned({ number, lines }: Returned): string {
+  return [number, ...lines.flatMap(({ sku, returned, restocked }) => [sku, returned, restocked])].join(' ');
 }
 
 /** Orders as load.lua takes them. */
 export function toLoadArguments(orders: LoadOrder[]): (string | number)[] {
   const words: (string | number)[] = [];
-  for (const { status, userId, keyHash, channelId, record, endedAt, lines } of orders) {
-    words.push(status, userId, keyHash, channelId, record, endedAt, lines.length);
+  for (const { status, userId, keyHash, channelId, record, endedAt, returned, lines } of orders) {
+    words.push(status, userId, keyHash, channelId, record, endedAt, returned, lines.length);
     for (const { sku, quantity } of lines) words.push(sku, quantity);
   }
   return words;
@@ -222,7 +230,9 @@ export function toLoadOrder(order: SnapshotOrder, currency: string): LoadOrder {
   if (order.ref !== undefined) record.ref = order.ref;
   if (order.metadata !== undefined) record.metadata = order.metadata;
   const { channelId = '' } = order;
-  return { userId, keyHash, channelId, status, endedAt: endOf(order), record: formatRecord(record), lines };
+  const returned = order.returned === undefined ? '' : formatReturned(order.returned);
+  const ends = { status, endedAt: endOf(order), returned };
+  return { userId, keyHash, channelId, ...ends, record: formatRecord(record), lines };
 }
 
 /** From when a buyer's cool-down counts, as settle.lua would have noted it; 0: no unpaid end. */

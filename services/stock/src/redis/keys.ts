@@ -8,6 +8,7 @@
  *   seckill:{<saleId>:<lane>}:buyers      HASH    user → units, holds, last unpaid end
  *   seckill:{<saleId>:<lane>}:keys        HASH    hash of user and key → record of a settled reservation
  *   seckill:{<saleId>:<lane>}:holds       HASH    hash of user and key → record of a live reservation
+ *   seckill:{<saleId>:<lane>}:returns     HASH    hash of user and key → what came back of a paid order
  *   seckill:{<saleId>:<lane>}:outbox      STREAM  reservations that the relay has not brought to Kafka yet
  *   seckill:{<saleId>:<lane>}:lease       STRING  token of the relay that serves the outbox
  *   seckill:{<saleId>:<lane>}:recovery    STRING  token of the process that checks or rebuilds the lane
@@ -28,7 +29,7 @@ export const LANES_KEY = 'seckill:lanes';
 export const MEMBERS_KEY = `seckill:{${LANES_KEY}}:settlers`;
 export const memberKey = (memberId: string): string => `seckill:{${LANES_KEY}}:settler:${memberId}`;
 
-type Part = 'state' | 'buyers' | 'keys' | 'holds' | 'outbox' | 'lease' | 'recovery';
+type Part = 'state' | 'buyers' | 'keys' | 'holds' | 'returns' | 'outbox' | 'lease' | 'recovery';
 export type LaneKeys = Record<Part, string>;
 
 export function laneKeys({ saleId, lane }: Lane): LaneKeys {
@@ -38,6 +39,7 @@ export function laneKeys({ saleId, lane }: Lane): LaneKeys {
     buyers: `${prefix}buyers`,
     keys: `${prefix}keys`,
     holds: `${prefix}holds`,
+    returns: `${prefix}returns`,
     outbox: `${prefix}outbox`,
     lease: `${prefix}lease`,
     recovery: `${prefix}recovery`,
@@ -58,14 +60,15 @@ export function parseLane(member: string): Lane | undefined {
 /** The keys that each script takes, in the order of its header. Every call passes all of them. */
 export const SCRIPT_PARTS = {
   reserve: ['state', 'buyers', 'keys', 'holds', 'outbox'],
-  load: ['state', 'buyers', 'keys', 'holds', 'outbox'],
+  load: ['state', 'buyers', 'keys', 'holds', 'outbox', 'returns'],
   open: ['state', 'outbox'],
   close: ['state'],
   control: ['state'],
   inspect: ['state', 'outbox'],
   settle: ['state', 'buyers', 'keys', 'holds'],
+  return: ['state', 'buyers', 'keys', 'returns'],
   retake: ['state', 'buyers', 'keys', 'holds', 'outbox'],
-  retire: ['state', 'buyers', 'keys', 'holds', 'outbox'],
+  retire: ['state', 'buyers', 'keys', 'holds', 'outbox', 'returns'],
   trim: ['lease', 'outbox'],
   lease: ['lease'],
 } as const satisfies Record<string, Part[]>;

@@ -44,6 +44,8 @@ declare module 'ioredis' {
       verdict: string,
       retake: string,
     ): Result<ScriptAnswer, Context>;
+    /** @param returned as `formatReturned` writes it. */
+    return(keys: string[], random: string, keyHash: string, returned: string): Result<ScriptAnswer, Context>;
     retake(
       keys: string[],
       runId: string,

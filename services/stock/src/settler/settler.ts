@@ -124,7 +124,8 @@ export class Settler {
   }
 
   #observe(settled: ReservationSettled, answer: SettleAnswer): void {
-    const { reservationId, saleId, lane, verdict, retake } = settled;
+    const { reservationId, saleId, lane, retake } = settled;
+    const verdict = settled.returned === undefined ? settled.verdict : 'returned';
     const { logger, metrics } = this.#deps;
     if (answer.result === 'broken') {
       metrics.settlements.inc({ verdict, result: 'dead_letter' });
@@ -136,6 +137,7 @@ export class Settler {
       return;
     }
     metrics.settlements.inc({ verdict, result: answer.result });
+    if (answer.result === 'returned' && answer.restocked > 0) this.#deps.onReturned({ saleId, lane });
     if (answer.result !== 'settled') return;
     if (verdict === 'cancelled' || verdict === 'expired') this.#deps.onReturned({ saleId, lane });
     // A hold that was taken again is past its end from the first moment on.

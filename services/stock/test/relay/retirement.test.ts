@@ -91,6 +91,7 @@ await t.test('a lane that is loaded while a relay finds it missing stays on the 
         takeSnapshot: async () => ({ epoch: 1, control, since: '1', orders: '' }),
         readSnapshotPage: async () => ({ orders: '' }),
         readEnded: async () => ({ ended: [] }),
+        readReturned: async () => ({ ended: [] }),
         askOpening: async (_saleId, { epoch }) => ({ epoch, granted: true }),
         readVerdicts: async () => ({ ended: [], unknown: [] }),
       },

@@ -1,0 +1,140 @@
+#!lua flags=allow-oom
+local stateKey, buyersKey, keysKey, returnsKey = unpack(KEYS)
+local random, keyHash, text = ARGV[1], ARGV[2], ARGV[3]
+local FIRST_LINE = 10
+local STATE_FIELDS = 2
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function parseBuyer(text)
+  if not text then
+    return { units = 0, paid = 0, holds = 0, endedAt = 0 }
+  end
+  local units, paid, holds, endedAt = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  if not units then
+    return nil
+  end
+  return { units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt) }
+end
+local function formatBuyer(buyer)
+  return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+end
+local function lastLineOf(facts, firstLine)
+  local words = #facts + 1 - firstLine
+  local lines = math.floor(words / 3)
+  local isExtra = words % 3 == 1 and string.sub(facts[#facts], 1, 1) == '{'
+  if lines < 1 or (words % 3 ~= 0 and not isExtra) then
+    return nil
+  end
+  return firstLine + 3 * (lines - 1)
+end
+local function parseReturned(text)
+  local returned = { number = 0, skus = {}, of = {}, units = 0 }
+  if not text then
+    return returned
+  end
+  local number, rest = string.match(text, '^([1-9]%d*)( .+)$')
+  if not number then
+    return nil
+  end
+  local length = 0
+  for words, sku, units, restocked in string.gmatch(rest, '( (%S+) ([1-9]%d*) (%d+))') do
+    if returned.of[sku] or tonumber(restocked) > tonumber(units) then
+      return nil
+    end
+    returned.skus[#returned.skus + 1] = sku
+    returned.of[sku] = { tonumber(units), tonumber(restocked) }
+    returned.units = returned.units + tonumber(units)
+    length = length + #words
+  end
+  if length ~= #rest then
+    return nil
+  end
+  returned.number = tonumber(number)
+  return returned
+end
+local function tellChange(stateKey, what, at)
+  redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
+end
+local after = parseReturned(text)
+if random == '' or not after or after.number == 0 then
+  return redis.error_reply('SECKILL_RETURN_ARGUMENTS malformed call')
+end
+local function broken(what)
+  return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
+end
+local record = redis.call('HGET', keysKey, keyHash)
+if not record then
+  return { 'absent' }
+end
+local facts = {}
+for fact in string.gmatch(record .. '\n', '([^\n]*)\n') do
+  facts[#facts + 1] = fact
+end
+if facts[3] ~= random or not string.match(facts[4] or '', '^%d+p%d+$') then
+  return { 'absent' }
+end
+local before = parseReturned(redis.call('HGET', returnsKey, keyHash))
+if not before then
+  return broken('what was returned of an order')
+end
+if after.number <= before.number then
+  return { 'current' }
+end
+local lastLine = lastLineOf(facts, FIRST_LINE)
+if not lastLine then
+  return broken('record of a paid order')
+end
+local bought = {}
+for index = FIRST_LINE, lastLine, 3 do
+  bought[facts[index]] = (bought[facts[index]] or 0) + (tonumber(facts[index + 1]) or 0)
+end
+local userId, channelId = facts[1], facts[8]
+local fields = { channelId .. ':units', channelId .. ':units_paid' }
+for _, sku in ipairs(after.skus) do
+  fields[#fields + 1] = sku .. ':available'
+  fields[#fields + 1] = sku .. ':paid'
+end
+local lane = redis.call('HMGET', stateKey, unpack(fields))
+local written, restocked = {}, 0
+for index, sku in ipairs(after.skus) do
+  local place = STATE_FIELDS + 2 * index - 1
+  local available, paid = tonumber(lane[place]), tonumber(lane[place + 1])
+  local last = before.of[sku] or { 0, 0 }
+  local units, back = after.of[sku][1] - last[1], after.of[sku][2] - last[2]
+  if units < 0 or back < 0 or after.of[sku][1] > (bought[sku] or 0) then
+    return broken('units of a return')
+  end
+  if not available or not paid or paid < back then
+    return broken('counts of an item')
+  end
+  local count = #written
+  written[count + 1], written[count + 2] = fields[place], available + back
+  written[count + 3], written[count + 4] = fields[place + 1], paid - back
+  restocked = restocked + back
+end
+for _, sku in ipairs(before.skus) do
+  if not after.of[sku] then
+    return broken('units of a return')
+  end
+end
+local quantity, buyer = after.units - before.units, parseBuyer(redis.call('HGET', buyersKey, userId))
+if not buyer or buyer.units < quantity or buyer.paid < quantity then
+  return broken('units of a buyer')
+end
+buyer.units, buyer.paid = buyer.units - quantity, buyer.paid - quantity
+if channelId ~= '' then
+  local units, paid = tonumber(lane[1]), tonumber(lane[2])
+  if not units or not paid or units < quantity or paid < quantity then
+    return broken('units of a channel')
+  end
+  local count = #written
+  written[count + 1], written[count + 2] = fields[1], units - quantity
+  written[count + 3], written[count + 4] = fields[2], paid - quantity
+end
+redis.call('HSET', stateKey, unpack(written))
+redis.call('HSET', buyersKey, userId, formatBuyer(buyer))
+redis.call('HSET', returnsKey, keyHash, text)
+tellChange(stateKey, 'settled', now())
+return { 'returned', restocked }

@@ -1,0 +1,168 @@
+import type { OrderStatus, Returned, ReturnRequest } from '@seckill/contracts';
+import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { lockLedger, moveLedger } from '../ledger/ledger.ts';
+import { keepEvents } from '../ledger/order-events.ts';
+import { writeSettlements } from '../relay/outbox.ts';
+import { writeChange } from '../sales/sale-changes.ts';
+import { refuse } from '../sales/sale-definition.ts';
+import type { Operator } from '../sales/steering.ts';
+
+export interface Return extends Operator {
+  saleId: string;
+  orderId: string;
+  lines: ReturnRequest['lines'];
+  /** The units are for sale again; else they are written off. */
+  restock: boolean;
+  idempotencyKey: string;
+}
+
+interface PaidRow {
+  status: OrderStatus;
+  lane: number;
+  lines: { sku: string; quantity: number; price: number }[];
+  currency: string;
+  returned: Returned | null;
+}
+
+/**
+ * Takes units of a paid order back, in one transaction of order, ledger, money, settlement and audit trail
+ * (D67). The locks are taken in the order of everybody: sale, order, ledger. Repeats of a key find its
+ * return.
+ * @returns whether this very call took them.
+ * @throws Problem `order_not_found`, `key_reused`; `nothing_to_return` with the first line of which less is
+ * left.
+ */
+export async function storeReturn(pool: Pool, wanted: Return): Promise<boolean> {
+  const { saleId, orderId, lines, restock, idempotencyKey } = wanted;
+  refuseTwins(lines);
+  return transaction(pool, async (client) => {
+    const version = await readVersion(client, saleId);
+    const row = await lockOrder(client, wanted);
+    if (version === undefined || row === undefined) throw new Problem('order_not_found');
+    if (await isRepeat(client, wanted)) return false;
+    if (row.status !== 'paid') {
+      throw new Problem('nothing_to_return', { extra: { orderStatus: row.status } });
+    }
+    const returned = addReturn(row, lines, restock);
+    const { rowCount } = await client.query(
+      `INSERT INTO returns (order_id, number, idempotency_key, lines, restocked, amount, currency, payment_id)
+       SELECT $1, $2, $3, $4, $5, $6, $7, payment_id FROM payments WHERE order_id = $1 AND result = 'paid'`,
+      [
+        orderId,
+        returned.number,
+        idempotencyKey,
+        JSON.stringify(lines),
+        restock,
+        amountOf(row, lines),
+        row.currency,
+      ],
+    );
+    invariant(rowCount === 1, `order ${orderId} is paid by one payment`);
+    await client.query('UPDATE orders SET returned = $2 WHERE id = $1', [orderId, JSON.stringify(returned)]);
+    if (restock) await restockUnits(client, saleId, lines);
+    const retake = await readRetake(client, orderId);
+    const settled = { id: orderId, saleId, lane: row.lane, lines: row.lines, returned };
+    await writeSettlements(client, [{ ...settled, ...(retake && { retake }) }], 'paid');
+    await keepEvents(client, 'order.returned', [orderId]);
+    await writeChange(
+      client,
+      {
+        saleId,
+        version,
+        action: 'return_order',
+        before: { orderId, returned: row.returned?.lines ?? [] },
+        after: { orderId, returned: returned.lines },
+      },
+      wanted,
+    );
+    return true;
+  });
+}
+
+function refuseTwins(lines: Return['lines']): void {
+  const skus = lines.map(({ sku }) => sku);
+  const twin = skus.findIndex((sku, index) => skus.indexOf(sku) !== index);
+  if (twin !== -1) refuse('repeated', `lines.${twin}.sku`);
+}
+
+async function readVersion(client: PoolClient, saleId: string): Promise<number | undefined> {
+  const { rows } = await client.query<{ version: string }>(
+    'SELECT version FROM sales WHERE id = $1 FOR KEY SHARE',
+    [saleId],
+  );
+  return rows[0] && Number(rows[0].version);
+}
+
+async function lockOrder(client: PoolClient, { saleId, orderId }: Return): Promise<PaidRow | undefined> {
+  const { rows } = await client.query<PaidRow>(
+    `SELECT status, lane, lines, currency, returned FROM orders WHERE id = $1 AND sale_id = $2 FOR UPDATE`,
+    [orderId, saleId],
+  );
+  return rows[0];
+}
+
+/** @throws Problem `key_reused` */
+async function isRepeat(
+  client: PoolClient,
+  { orderId, lines, restock, idempotencyKey }: Return,
+): Promise<boolean> {
+  const { rows } = await client.query<{ lines: Return['lines']; restocked: boolean }>(
+    'SELECT lines, restocked FROM returns WHERE order_id = $1 AND idempotency_key = $2',
+    [orderId, idempotencyKey],
+  );
+  const [known] = rows;
+  if (known === undefined) return false;
+  const print = (some: Return['lines']) =>
+    some
+      .map(({ sku, quantity }) => `${sku} ${quantity}`)
+      .sort()
+      .join();
+  if (known.restocked !== restock || print(known.lines) !== print(lines)) throw new Problem('key_reused');
+  return true;
+}
+
+/** All that came back with this return. @throws Problem `nothing_to_return` */
+function addReturn({ lines: bought, returned }: PaidRow, lines: Return['lines'], restock: boolean): Returned {
+  const back = new Map(returned?.lines.map((line) => [line.sku, line]));
+  for (const { sku, quantity } of lines) {
+    const units = bought.filter((line) => line.sku === sku).reduce((sum, line) => sum + line.quantity, 0);
+    const before = back.get(sku) ?? { sku, returned: 0, restocked: 0 };
+    const left = units - before.returned;
+    if (quantity > left) throw new Problem('nothing_to_return', { extra: { sku, left } });
+    const restocked = before.restocked + (restock ? quantity : 0);
+    back.set(sku, { sku, returned: before.returned + quantity, restocked });
+  }
+  return { number: (returned?.number ?? 0) + 1, lines: [...back.values()] };
+}
+
+/** Minor units. The lines of an order have one price for each SKU. */
+function amountOf({ lines: bought }: PaidRow, lines: Return['lines']): number {
+  return lines.reduce((sum, { sku, quantity }) => {
+    const price = bought.find((line) => line.sku === sku)?.price ?? 0;
+    return sum + quantity * price;
+  }, 0);
+}
+
+async function restockUnits(client: PoolClient, saleId: string, lines: Return['lines']): Promise<void> {
+  const rows = await lockLedger(
+    client,
+    lines.map(({ sku }) => ({ saleId, sku })),
+  );
+  for (const { sku, quantity } of lines) {
+    const row = rows.find((one) => one.sku === sku);
+    invariant(row !== undefined && row.sold >= quantity, `the ledger has sold fewer ${sku} than come back`);
+  }
+  await moveLedger(
+    client,
+    lines.map(({ sku, quantity }) => ({ saleId, sku, units: -quantity })),
+  );
+}
+
+/** The name of the hold that was paid, if late money took the units again. */
+async function readRetake(client: PoolClient, orderId: string): Promise<string | undefined> {
+  const { rows } = await client.query<{ retake: string }>(
+    `SELECT epoch || '-' || sequence AS retake FROM retakes WHERE order_id = $1 AND verdict = 'paid'`,
+    [orderId],
+  );
+  return rows[0]?.retake;
+}
