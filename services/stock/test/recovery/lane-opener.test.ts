@@ -197,6 +197,23 @@ await t.test('a doubted epoch is loaded anew before its control state is acknowl
   t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 6 }] });
 });
 
+await t.test('returns that Redis lost without losing a reservation are found by the check', async (t) => {
+  const built = await build(t);
+  const sale = await sellSome(built);
+  const reservationId = sale.orders[0]?.reservationId ?? '';
+  await closeLane(built, sale);
+  // Neither that it was paid nor that a unit came back has reached Redis.
+  built.order.ended.set(reservationId, 'paid');
+  const lines = [{ sku: 'b', returned: 1, restocked: 1 }];
+  built.order.returned = [{ reservationId, verdict: 'paid', returned: { number: 1, lines } }];
+  await built.opener.open(sale.lane);
+  t.match(await stateOf(built, sale.saleId), {
+    gate: 'open',
+    epoch: 1,
+    items: [{}, { held: 4, paid: 1, available: 99_995 }],
+  });
+});
+
 await t.test('a broken lane is loaded anew', async (t) => {
   const built = await build(t);
   const sale = await sellSome(built);

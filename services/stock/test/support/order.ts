@@ -44,6 +44,8 @@ export class OrderSide {
   unknown = new Set<string>();
   /** What it decided about retakes, by `<reservation id> <retake>`; no other is known. */
   endedRetakes = new Map<string, Verdicts['ended'][number]['verdict']>();
+  /** What came back of paid orders. */
+  returned: EndedPage['ended'] = [];
   /** Sales that are long over. */
   retiring = new Set<string>();
   /** Runs before a snapshot is answered. */
@@ -63,6 +65,7 @@ export class OrderSide {
       const ledger = await this.readLedger(saleId);
       return { status: ledger === undefined ? 404 : 200, body: ledger ?? { code: 'sale_not_found' } };
     }
+    if (what === 'returns') return { status: 200, body: { ended: this.returned } };
     const isSince = path.includes('?since=');
     if (isSince) return { status: 200, body: this.#endedOf(path.split('/')[3] ?? '') };
     if (what === 'verdicts') return { status: 200, body: this.#judge(body as VerdictsRequest) };
