@@ -93,10 +93,15 @@ export function createApi(deps: ApiDeps): Api {
   const onUnavailable = (lane: Lane): void => {
     monitor.look(lane);
   };
+  const onBroken = (lane: Lane, error: Error): void => {
+    logger.error({ err: error, ...lane }, 'a lane has what no script of ours wrote, and is loaded anew');
+    monitor.distrust(lane);
+  };
   const reservations = new Reservations({
     connections,
     announcer,
     onUnavailable,
+    onBroken,
     outboxCountMax: deps.outboxCountMax,
     marks,
     logger,

@@ -1,5 +1,5 @@
 import { TOPICS, type KafkaEnds, type LedgerReading } from '@seckill/contracts';
-import { InvariantError, type Clock } from '@seckill/runtime';
+import type { Clock } from '@seckill/runtime';
 import type { AuditReading } from './judge.ts';
 import type { Connections } from '../redis/connections.ts';
 import { readLaneState, type LaneState } from '../redis/lane-state.ts';
@@ -8,6 +8,7 @@ import type { KafkaOffsets } from '../kafka-offsets.ts';
 import { LANES_PER_SALE, type Lane } from '../redis/keys.ts';
 import type { OrderClient } from '../order-client.ts';
 import { parseRecord } from '../redis/hold-record.ts';
+import { LaneContentError } from '../lane-content-error.ts';
 import { SETTLER_GROUP } from '../settler/settler.ts';
 
 export interface AuditReaderDeps {
@@ -176,7 +177,7 @@ function isOverdue(record: string, now: number): boolean {
   try {
     return parseRecord(record).expiresAt + HOLD_OVERDUE_MS < now;
   } catch (error) {
-    if (error instanceof InvariantError) return true;
+    if (error instanceof LaneContentError) return true;
     throw error;
   }
 }

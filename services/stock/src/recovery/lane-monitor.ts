@@ -42,6 +42,8 @@ const LIST_MS = 5_000;
  * A rebuild keeps Redis busy in pieces of 5 ms. More rebuilds at once would hold up the sales that are open.
  */
 const OPENING_MAX = 4;
+/** Lanes that are known to be broken at a time. One more is met again by whoever asks for it. */
+const BROKEN_MAX = 10_000;
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 
 /** A lane as order listed it, and as it was seen last. */
@@ -67,6 +69,11 @@ export class LaneMonitor {
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, { count: number; until: number }>();
   #lanes = new Map<string, ListedLane>();
+  /**
+   * Names of lanes that have what no script of ours wrote, and are loaded anew whatever their gates say. They
+   * are kept by name, because a lane may sell for some seconds before order has listed it.
+   */
+  readonly #broken = new Set<string>();
   /** Where the sweep goes on. */
   #swept = 0;
   /** The list of lanes may lack some: it is to be written whole. */
@@ -119,6 +126,14 @@ export class LaneMonitor {
     if (listed.goodUnder === undefined) return;
     listed.goodUnder = undefined;
     this.#wake.abort();
+  }
+
+  /** Has the lane loaded anew, at once. Until then it sells what it can. */
+  distrust(lane: Lane): void {
+    const name = formatLane(lane);
+    if (this.#broken.size < BROKEN_MAX) this.#broken.add(name);
+    if (!this.#lanes.has(name)) this.#listedAt = Number.NEGATIVE_INFINITY;
+    this.look(lane);
   }
 
   /** Looks at all lanes at once: changes of gates may have been missed. */
@@ -220,7 +235,9 @@ export class LaneMonitor {
       }
       lane.epoch = state.epoch;
       lane.isThere = state.gate !== 'missing';
-      const isBehind = state.gate === 'open' && this.#isBehind(lane, state, marksNow);
+      const isBehind =
+        state.gate === 'open' &&
+        (this.#broken.has(formatLane(lane)) || this.#isBehind(lane, state, marksNow));
       // The relay has retired this lane.
       const isRetired = state.gate === 'missing' && lane.mayRetire;
       if (isRetired) lane.epoch = lane.saleEpoch;
@@ -315,6 +332,7 @@ export class LaneMonitor {
     marks.keepOnly(listed);
     this.#marksBefore.keepOnly(listed);
     for (const name of this.#failures.keys()) if (!listed.has(name)) this.#failures.delete(name);
+    for (const name of this.#broken) if (!listed.has(name)) this.#broken.delete(name);
     return true;
   }
 
@@ -325,7 +343,9 @@ export class LaneMonitor {
     const { clock, logger, random, metrics } = this.#deps;
     const name = formatLane(lane);
     try {
-      await this.ensureOpen(lane, { distrustedEpoch });
+      const isForced = this.#broken.has(name);
+      await this.ensureOpen(lane, { distrustedEpoch, ...(isForced ? { isForced } : {}) });
+      if (isForced) this.#broken.delete(name);
       this.#failures.delete(name);
     } catch (error) {
       if (error instanceof InvariantError) {

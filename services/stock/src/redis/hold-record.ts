@@ -9,9 +9,10 @@ import {
   type Returned,
   type SnapshotOrder,
 } from '@seckill/contracts';
-import { InvariantError, invariant } from '@seckill/runtime';
+import { invariant } from '@seckill/runtime';
 import { fingerprintOf } from './fingerprint.ts';
 import type { Lane } from './keys.ts';
+import { LaneContentError } from '../lane-content-error.ts';
 import { keyHashOf, splitSuffix } from './reservation-id.ts';
 
 /**
@@ -52,15 +53,15 @@ type EndedStatus = Exclude<OrderStatus, 'pending'>;
 const SIGNS: Record<EndedStatus, string> = { paid: 'p', cancelled: 'c', expired: 'e', refused: 'r' };
 const ENDED = new Map(Object.entries(SIGNS).map(([ended, sign]) => [sign, ended as EndedStatus]));
 
-/** @throws InvariantError when reserve.lua or load.lua cannot have written this. */
+/** @throws LaneContentError when reserve.lua or load.lua cannot have written this. */
 export function parseRecord(text: string): HoldRecord {
   const [userId, idempotencyKey, random, entryId, reservedAt, holdMs, currency, channelId, ref, ...rest] =
     text.split('\n');
-  invariant(userId && idempotencyKey && random && entryId, 'a record lacks a fact');
-  invariant(currency && rest.length > 0, 'a record lacks a fact');
+  assertRecord(userId && idempotencyKey && random && entryId, 'a record lacks a fact');
+  assertRecord(currency && rest.length > 0, 'a record lacks a fact');
   // Three words for each line. Most records have no extra, and no byte for it.
   const extra = rest.length % 3 === 1 ? rest.pop() : undefined;
-  invariant(rest.length % 3 === 0, 'a record breaks off within a line');
+  assertRecord(rest.length % 3 === 0, 'a record breaks off within a line');
   const [, epoch, sign = '', sequence] = /^(\d+)([-tpcer])(\d+)$/.exec(entryId) ?? [];
   const ended = ENDED.get(sign);
   const lines: HoldRecord['lines'] = [];
@@ -122,13 +123,18 @@ function parseExtra(text: string): Extra {
   try {
     return JSON.parse(text) as Extra;
   } catch (error) {
-    throw new InvariantError('a record ends with what is no JSON', { cause: error });
+    throw new LaneContentError('a record ends with what is no JSON', { cause: error });
   }
 }
 
 function whole(text: string | undefined): number {
-  if (text === undefined || !/^\d+$/.test(text)) throw new InvariantError('a record holds no whole number');
-  return Number(text);
+  const number = Number(text);
+  assertRecord(text && /^\d+$/.test(text) && Number.isSafeInteger(number), 'a record holds no whole number');
+  return number;
+}
+
+function assertRecord(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new LaneContentError(message);
 }
 
 /** Whose record it is, and of which key, without reading the rest. */

@@ -1,7 +1,7 @@
 import type { GateState, StockState } from '@seckill/contracts';
-import { invariant } from '@seckill/runtime';
 import type { Connection } from './connection.ts';
 import { scriptKeys, type Lane } from './keys.ts';
+import { LaneContentError } from '../lane-content-error.ts';
 import type { ScriptAnswer } from './scripts.ts';
 
 /** What inspect.lua reads of a lane at one instant. */
@@ -23,7 +23,7 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
 const FACTS = 16;
 const ITEM_FACTS = 5;
 
-/** @throws ioredis' error; InvariantError as `parseLaneState`. */
+/** @throws ioredis' error; LaneContentError as `parseLaneState`. */
 export async function readLaneState(
   redis: Connection['redis'],
   runId: string,
@@ -32,7 +32,7 @@ export async function readLaneState(
   return parseLaneState(await redis.inspect(scriptKeys('inspect', lane), runId));
 }
 
-/** @throws InvariantError on an answer that the script's header does not name. */
+/** @throws LaneContentError on what our scripts do not write. */
 function parseLaneState(answer: ScriptAnswer): LaneState {
   const gate = answer[0] as GateState;
   const now = Number(answer[1]);
@@ -43,16 +43,16 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
   return {
     gate,
     now,
-    epoch: Number(epoch),
-    version: Number(version),
-    sequence: Number(sequence),
+    epoch: whole(epoch),
+    version: whole(version),
+    sequence: whole(sequence),
     isLoaded: loaded === 1,
-    state: state === '' ? MISSING.state : (state as StockState['state']),
-    opensAt: Number(opensAt),
-    closesAt: Number(closesAt),
-    outbox: Number(outbox),
-    fence: Number(fence),
-    openedSequence: Number(openedSequence),
+    state: state === '' ? MISSING.state : stateOf(state),
+    opensAt: whole(opensAt),
+    closesAt: whole(closesAt),
+    outbox: whole(outbox),
+    fence: whole(fence),
+    openedSequence: whole(openedSequence),
     ...(limit === '' ? {} : { limitPerBuyer: Number(limit) }),
     ...(capMin === '' ? {} : { capMin: Number(capMin) }),
     items: parseItems(answer.slice(FACTS), new Set(String(paused).split(' ')), parseRules(String(rules))),
@@ -66,7 +66,7 @@ function parseRules(text: string): Map<string, Rule> {
   return new Map(
     text.split(' ').flatMap((rule) => {
       const [sku = '', minQuantity, step] = rule.split(':');
-      return step === undefined ? [] : [[sku, { minQuantity: Number(minQuantity), step: Number(step) }]];
+      return step === undefined ? [] : [[sku, { minQuantity: whole(minQuantity), step: whole(step) }]];
     }),
   );
 }
@@ -77,21 +77,35 @@ function parseItems(
   paused: ReadonlySet<string>,
   rules: ReadonlyMap<string, Rule>,
 ): StockState['items'] {
-  invariant(facts.length % ITEM_FACTS === 0, 'inspect.lua answers whole items');
+  if (facts.length % ITEM_FACTS !== 0) throw new LaneContentError('an item lacks a count');
   const items: StockState['items'] = [];
   for (let index = 0; index < facts.length; index += ITEM_FACTS) {
     const [sku, total, available, held, paid] = facts.slice(index, index + ITEM_FACTS);
     items.push({
       sku: String(sku),
-      total: Number(total),
-      available: Number(available),
-      held: Number(held),
-      paid: Number(paid),
+      total: whole(total),
+      available: whole(available),
+      held: whole(held),
+      paid: whole(paid),
       ...(paused.has(String(sku)) ? { paused: true as const } : {}),
       ...rules.get(String(sku)),
     });
   }
   return items.sort((left, right) => (left.sku < right.sku ? -1 : 1));
+}
+
+/** Redis cuts an answer short where a number is none, so it may be absent. */
+function whole(value: string | number | undefined): number {
+  const number = Number(value);
+  if (value === '' || !Number.isSafeInteger(number) || number < 0) {
+    throw new LaneContentError('the state of the lane has no whole number where it has one');
+  }
+  return number;
+}
+
+function stateOf(text: string | number | undefined): StockState['state'] {
+  if (text === 'open' || text === 'paused' || text === 'closed') return text;
+  throw new LaneContentError('the state of the lane has no state of a sale');
 }
 
 const MISSING = {

@@ -1,4 +1,3 @@
-import { invariant } from '@seckill/runtime';
 import { toMilliseconds } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
 import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
@@ -80,13 +79,11 @@ function toEntry(id: string, fields: string[]): OutboxEntry {
   for (let index = 0; index < fields.length; index += 2) {
     byName.set(fields[index] ?? '', fields[index + 1] ?? '');
   }
-  const record = byName.get('record');
   const traceparent = byName.get('traceparent');
   const retakenAt = byName.get('at');
-  invariant(record, `outbox entry ${id} has no record`);
   return {
     id,
-    record,
+    record: byName.get('record') ?? '',
     ...(traceparent === undefined ? {} : { traceparent }),
     ...(retakenAt === undefined ? {} : { retakenAt: Number(retakenAt) }),
   };

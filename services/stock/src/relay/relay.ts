@@ -5,15 +5,18 @@ import {
   InvariantError,
   type Clock,
   type Logger,
+  type OutgoingMessage,
   type Publisher,
   splitByBytes,
 } from '@seckill/runtime';
 import type { ChangeFeed } from '../change-feed.ts';
+import { LaneContentError } from '../lane-content-error.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
 import { dropGauges } from './lane-gauges.ts';
 import { toMessage } from './reservation-message.ts';
 import type { RelayMetrics } from './metrics.ts';
-import type { Outbox, OutboxReading } from './outbox.ts';
+import type { Outbox, OutboxEntry, OutboxReading } from './outbox.ts';
+import { publishUnreadable, type UnreadableEntry } from './unreadable-entry.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 
 /**
@@ -329,26 +332,63 @@ export class LaneRelay {
 
   /** One pass: lease, read, publish, trim. What Kafka did not confirm stays (INV-2). */
   async pass(): Promise<RelayPass> {
-    const { outbox, publisher, metrics, token, batchCountMax } = this.#deps;
+    const { outbox, publisher, metrics, batchCountMax } = this.#deps;
     const lane = this.#lane;
     if (!(await this.#renew())) return 'leased';
     const reading = await outbox.read(lane, batchCountMax);
     this.#observe(reading);
     if (reading.entries.length === 0) return 'empty';
+    const { readable, messages, unreadable } = this.#toMessages(reading.entries);
+    if (unreadable.length > 0) {
+      await publishUnreadable(publisher, lane, unreadable);
+      // Nothing else stands in the way of the last of them.
+      if (readable.length === 0 && !(await this.#trim(reading.entries.at(-1)))) return 'leased';
+    }
     let published = 0;
-    for (const part of splitByBytes(reading.entries.map((entry) => toMessage(lane, entry)))) {
+    for (const part of splitByBytes(messages)) {
       await publisher.publish(TOPICS.reservations, RESERVATION_CREATED, part);
       metrics.messages.inc(part.length);
       published += part.length;
-      const last = reading.entries[published - 1];
-      invariant(last !== undefined, 'what is published was read');
-      // A slow Kafka may have outlasted the lease. It is taken again unless another relay has it now.
-      if (!(await this.#renew()) || !(await outbox.trim(lane, token, last.id))) {
-        this.#leasedAt = Number.NEGATIVE_INFINITY;
-        return 'leased';
-      }
+      // What lies before the last of the readable ones is published, or a dead letter.
+      const isAll = published === readable.length;
+      const last = isAll ? reading.entries.at(-1) : readable[published - 1];
+      if (!(await this.#trim(last))) return 'leased';
     }
     return reading.entries.length < batchCountMax ? 'published' : 'full';
+  }
+
+  #toMessages(entries: OutboxEntry[]): {
+    readable: OutboxEntry[];
+    messages: OutgoingMessage[];
+    unreadable: UnreadableEntry[];
+  } {
+    const readable: OutboxEntry[] = [];
+    const messages: OutgoingMessage[] = [];
+    const unreadable: UnreadableEntry[] = [];
+    for (const entry of entries) {
+      try {
+        messages.push(toMessage(this.#lane, entry));
+        readable.push(entry);
+      } catch (error) {
+        if (!(error instanceof LaneContentError)) throw error;
+        this.#deps.logger.error(
+          { err: error, ...this.#lane, id: entry.id },
+          'an entry of the outbox makes no message and becomes a dead letter',
+        );
+        unreadable.push({ entry, error });
+      }
+    }
+    return { readable, messages, unreadable };
+  }
+
+  /** @returns false when the lease is another's now, and nothing was removed. */
+  async #trim(last: OutboxEntry | undefined): Promise<boolean> {
+    const { outbox, token } = this.#deps;
+    invariant(last !== undefined, 'what is published was read');
+    // A slow Kafka may have outlasted the lease. It is taken again unless another relay has it now.
+    if ((await this.#renew()) && (await outbox.trim(this.#lane, token, last.id))) return true;
+    this.#leasedAt = Number.NEGATIVE_INFINITY;
+    return false;
   }
 
   async #renew(): Promise<boolean> {
@@ -377,9 +417,17 @@ export class LaneRelay {
     metrics.outboxEntries.set(label, length);
     metrics.outboxOldestSeconds.set(
       label,
-      oldest === undefined
-        ? 0
-        : Math.max(0, now - (oldest.retakenAt ?? parseRecord(oldest.record).reservedAt)) / 1_000,
+      oldest === undefined ? 0 : Math.max(0, now - (oldest.retakenAt ?? reservedAtOf(oldest) ?? now)) / 1_000,
     );
+  }
+}
+
+/** Undefined when the entry makes no message. */
+function reservedAtOf({ record }: OutboxEntry): number | undefined {
+  try {
+    return parseRecord(record).reservedAt;
+  } catch (error) {
+    if (error instanceof LaneContentError) return undefined;
+    throw error;
   }
 }

@@ -1,21 +1,16 @@
 import { RESERVATION_CREATED, TOPICS } from '@seckill/contracts';
-import {
-  InvariantError,
-  splitByBytes,
-  type Logger,
-  type OutgoingMessage,
-  type Publisher,
-} from '@seckill/runtime';
+import { splitByBytes, type Logger, type OutgoingMessage, type Publisher } from '@seckill/runtime';
 import { parseRecord, type HoldRecord } from '../redis/hold-record.ts';
 import type { StoredHold } from '../redis/holds.ts';
 import type { Lane } from '../redis/keys.ts';
+import { LaneContentError } from '../lane-content-error.ts';
 import { toRepublishedMessage } from './reservation-message.ts';
 
 /**
  * Publishing a reservation again from its hold, when its message was lost. The relay does this for holds that
  * nobody ended, and the lane opener for holds that order does not know. An entry of the outbox that makes no
- * message stops the relay, because a skipped entry would be a lost order. A hold only repeats what was
- * published before. So a broken hold is logged and skipped, and the role that serves every sale goes on.
+ * message becomes a dead letter. A hold only repeats what was published before. So a broken hold is logged and
+ * skipped, and the role that serves every sale goes on.
  */
 
 /** Undefined, and logged, when the text is no record. */
@@ -27,7 +22,7 @@ export function readHold(
   try {
     return parseRecord(record);
   } catch (error) {
-    if (!(error instanceof InvariantError)) throw error;
+    if (!(error instanceof LaneContentError)) throw error;
     logger.error({ err: error, ...lane, keyHash }, 'a hold cannot be read');
     return undefined;
   }
@@ -38,7 +33,7 @@ export function toRepublished(lane: Lane, record: HoldRecord, logger: Logger): O
   try {
     return toRepublishedMessage(lane, record);
   } catch (error) {
-    if (!(error instanceof InvariantError)) throw error;
+    if (!(error instanceof LaneContentError)) throw error;
     logger.error({ err: error, ...lane }, 'a hold cannot be published again');
     return undefined;
   }

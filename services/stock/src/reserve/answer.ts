@@ -1,7 +1,8 @@
 import { formatInstant, type FailedLine, type ReserveAnswer, type ReserveItem } from '@seckill/contracts';
-import { InvariantError, invariant } from '@seckill/runtime';
+import { InvariantError } from '@seckill/runtime';
 import { isSameRequest } from '../redis/fingerprint.ts';
 import type { Lane } from '../redis/keys.ts';
+import { LaneContentError } from '../lane-content-error.ts';
 import { parseRecord, toReservation, type HoldRecord } from '../redis/hold-record.ts';
 import type { ScriptAnswer } from '../redis/scripts.ts';
 
@@ -13,14 +14,14 @@ export interface Told {
 
 /**
  * What reserve.lua answered, in the words of the contract. @throws InvariantError on an answer its header
- * does not name.
+ * does not name, LaneContentError on a record that no script of ours wrote.
  */
 export function toTold(lane: Lane, item: ReserveItem, answer: ScriptAnswer): Told {
   const [outcome, text] = answer;
   if (outcome !== 'reserved' && outcome !== 'known') return { answer: toRejection(answer) };
   const record = parseRecord(String(text));
   const isOurs = record.userId === item.userId && record.idempotencyKey === item.idempotencyKey;
-  invariant(isOurs, 'the record under a key is its own');
+  if (!isOurs) throw new LaneContentError('the record under a key is of another key');
   if (outcome === 'known' && !isSameRequest(record, item)) return { answer: { outcome: 'key_reused' } };
   const reservation = toReservation(lane, record);
   if (outcome === 'known') {
@@ -95,6 +96,11 @@ export function toFailureAnswer(error: Error): ReserveAnswer {
   if (/Stream isn't writeable/.test(error.message)) return { outcome: 'sale_unavailable', missing: false };
   // Redis refused before the script's first line: full memory, or not able to serve writes now.
   if (/^OOM /.test(error.message)) return { outcome: 'overloaded' };
+  // What the key was told cannot be read any more, or counts contradict each other and nothing was taken. The
+  // lane is loaded anew, and a repeat is answered.
+  if (error instanceof LaneContentError || /^SECKILL_LANE_BROKEN /.test(error.message)) {
+    return { outcome: 'sale_unavailable', missing: false };
+  }
   // This is our own word for our own bug, and each script says that nothing was written.
   if (/^SECKILL_/.test(error.message)) return { outcome: 'internal' };
   // A node of a cluster also says before that first line that the lane is not its own, or not whole.

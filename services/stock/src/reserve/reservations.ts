@@ -12,6 +12,7 @@ import type { Announcer } from '../announce/announcer.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
 import { logFailures, type Failure } from './failures.ts';
+import { isBrokenLane, LaneContentError } from '../lane-content-error.ts';
 import { LANES_PER_SALE, laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
 import type { ReserveMetrics } from './metrics.ts';
 import { parseRecord, toReservation } from '../redis/hold-record.ts';
@@ -33,6 +34,8 @@ export interface ReservationsDeps {
   announcer: Pick<Announcer, 'observe'>;
   /** Called when a lane turned somebody away: it may be closed without anyone knowing. */
   onUnavailable: (lane: Lane) => void;
+  /** Called when a lane has what no script of ours wrote: it must be loaded anew. */
+  onBroken: (lane: Lane, error: Error) => void;
   outboxCountMax: number;
   marks: HighWaterMarks;
   logger: Logger;
@@ -126,6 +129,7 @@ export class Reservations {
         const isCertain = answer instanceof Error || (isSame && isKept);
         const read = isCertain ? this.#readAnswer(call.lane, item, answer) : OUTCOME_UNKNOWN;
         if (read instanceof Error) {
+          if (isBrokenLane(read)) this.#deps.onBroken(call.lane, read);
           const failure = toFailureAnswer(read);
           failures.push({ outcome: failure.outcome, error: read });
           answers[call.indexes[index] ?? -1] = failure;
@@ -146,6 +150,7 @@ export class Reservations {
       if (told.answer.outcome === 'sale_unavailable') this.#deps.onUnavailable(lane);
       return told.answer;
     } catch (error) {
+      if (error instanceof LaneContentError) return error;
       if (!(error instanceof InvariantError)) throw error;
       this.#deps.onInvariantBroken(error);
       return error;
