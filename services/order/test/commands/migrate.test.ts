@@ -48,3 +48,38 @@ await test('a folder with a gap in its numbers is refused', async (t) => {
   const folder = t.testdir({ '0001-a.sql': '', '0003-c.sql': '' });
   t.throws(() => readMigrations(folder), MigrateError);
 });
+
+await test('no constraint is held against the rows of a table while all wait for it, and each is in the end', async (t) => {
+  // The first ten came before the first release, and lock what they change.
+  for (const { name, sql } of readMigrations().slice(10)) {
+    for (const [added] of sql.matchAll(/ADD CONSTRAINT[^;]*/g)) t.match(added, /NOT VALID/, name);
+  }
+  const { pool } = await createDatabase(t);
+  const { rows } = await pool.query('SELECT conname FROM pg_constraint WHERE NOT convalidated');
+  t.same(rows, []);
+});
+
+await test('sales of before are told of what is still to come, and of nothing that is past (migration 11)', async (t) => {
+  const { url, pool } = await createDatabase(t, { isMigrated: false });
+  await migrate(url, readMigrations().slice(0, 10));
+  const insert = `INSERT INTO sales (id, definition, fingerprint, lanes, state, opens_at, closes_at)
+    SELECT name, '{}', 'f', 1, state, now() + opens, now() + closes FROM (VALUES
+      ('past', 'open', interval '-2 h', interval '-1 h'), ('running', 'open', '-1 h', '1 h'),
+      ('to-come', 'open', '1 h', '2 h'), ('closed', 'closed', '-1 h', '1 h')) AS made (name, state, opens, closes)`;
+  await pool.query(insert);
+  await migrate(url);
+  await pool.query(insert.replaceAll(/\('/g, "('new-"));
+  const { rows } = await pool.query<{ id: string; told: string }>(
+    `SELECT id, opening_told || ' ' || closing_told AS told FROM sales ORDER BY id`,
+  );
+  t.same(Object.fromEntries(rows.map(({ id, told }) => [id, told])), {
+    past: 'true true',
+    running: 'true false',
+    'to-come': 'false false',
+    closed: 'true true',
+    'new-past': 'false false',
+    'new-running': 'false false',
+    'new-to-come': 'false false',
+    'new-closed': 'false false',
+  });
+});
