@@ -1,6 +1,6 @@
--- Outgoing webhooks: where shops want to be told, and what they were told. The tables are new; sales get marks
--- and three small indexes. Whoever reads or changes a sale waits while the sales are read for these: some
--- milliseconds for thousands of them. Only those that are still to open or to close are written.
+-- Outgoing webhooks: where shops want to be told, and what they were told. The tables are new; sales get
+-- marks and three small indexes. Whoever reads or changes a sale waits while the sales are read for these.
+-- Only those that are still to open or to close are written.
 
 CREATE TABLE webhook_endpoints (
   id text COLLATE "C" PRIMARY KEY,
