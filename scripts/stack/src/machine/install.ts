@@ -2,9 +2,10 @@
  * Installs packages with the machine's own package client where we may, which is Debian as root. The
  * installation never starts a service.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheFolder } from './cache.ts';
+import { cacheFolder, fillCache } from './cache.ts';
 import { findProgram, run, tailOf } from './programs.ts';
 import { withProgress, type Log } from './progress.ts';
 
@@ -57,4 +58,38 @@ export function npmCommand(): string[] | undefined {
   if (script?.endsWith('.js') === true && existsSync(script)) return [process.execPath, script];
   const command = findProgram('npm');
   return command === undefined ? undefined : [command];
+}
+
+/**
+ * Installs a Python program into a folder of its own. A virtual environment would hold its own path and could
+ * not be renamed.
+ * @param requirements every package with its version
+ * @returns the folder for `PYTHONPATH`; undefined, with the reason in the log, where it cannot be had
+ */
+export async function fetchPythonTool(
+  name: string,
+  requirements: string,
+  log: Log,
+): Promise<string | undefined> {
+  const python = findProgram('python3');
+  if (python === undefined) {
+    log('python3 is not in PATH');
+    return undefined;
+  }
+  const { stdout: version } = await run(python, ['--version'], { timeoutMs: INSTALL_MS });
+  const hash = createHash('sha256').update(readFileSync(requirements)).update(version).digest('hex');
+  try {
+    return await fillCache(`${name}-${hash.slice(0, 16)}`, async (draft) => {
+      const args = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', draft, '-r', requirements];
+      const { ok, stderr } = await withProgress(
+        `pip install ${name}`,
+        log,
+        run(python, args, { timeoutMs: INSTALL_MS }),
+      );
+      if (!ok) throw new Error(tailOf(stderr));
+    });
+  } catch (error) {
+    log(`pip cannot install ${name}: ${String(error)}`);
+    return undefined;
+  }
 }
