@@ -136,6 +136,8 @@ async function walkApi(t: Test): Promise<string[]> {
   await pause(1_500);
   answers.push(await get('/v1/sales/pears-4'), await get('/v1/sales/pears-4/audit', admin));
   answers.push(await get('/v1/sales/pears-4/changes?limit=1', admin));
+  const pauseItem = { method: 'POST', path: '/v1/sales/pears-4/items/pear-2kg/pause', token: admin } as const;
+  answers.push((await system.send(pauseItem)).text);
   return answers;
 }
 

@@ -4,7 +4,7 @@
 // are overwritten, one sale for each; then a sale of its own is sold, stored, cancelled and sold again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TOPICS } from '@seckill/contracts';
-import { Kafka, logLevel, type IHeaders, type Message } from 'kafkajs';
+import { Kafka, logLevel, type Message } from 'kafkajs';
 import pg from 'pg';
 import t, { type Test } from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
@@ -127,7 +127,7 @@ function spoilMessage({ key, value, headers }: Message): Message {
     () => ({ headers: {} }),
     () => ({ headers: { ...headers, 'message-type': pick(random, ['Other', '', '\u0000']) } }),
     () => ({ headers: { ...headers, 'message-version': pick(random, ['2', '-1', 'x'.repeat(1_000)]) } }),
-    () => ({ headers: { ...headers, traceparent: 'x'.repeat(10_000) } as IHeaders }),
+    () => ({ headers: { ...headers, traceparent: 'x'.repeat(10_000) } }),
     () => ({ key: null }),
     () => ({ key: 'x'.repeat(1_000) }),
   ];

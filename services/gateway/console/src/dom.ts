@@ -1,6 +1,12 @@
 import { ApiError } from './api.ts';
 import { say } from './words.ts';
 
+export interface View {
+  content: (Node | string)[];
+  /** Ends what goes on beside the view. */
+  leave?: () => void;
+}
+
 type Child = Node | string;
 
 /** An element with its attributes; text stays text, whatever is in it. */

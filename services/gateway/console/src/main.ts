@@ -1,15 +1,9 @@
 /** The operators' page: which view is shown, by the part of the address behind `#`, which holds no token. */
 import { isSignedIn, signOut } from './api.ts';
-import { button, element } from './dom.ts';
+import { button, element, type View } from './dom.ts';
 import { saleView } from './sale-view.ts';
 import { createView, loginView, orderView, salesView } from './views.ts';
 import { currentLanguage, say, setLanguage } from './words.ts';
-
-export interface View {
-  content: (Node | string)[];
-  /** Ends what goes on beside the view. */
-  leave?: () => void;
-}
 
 let leave: View['leave'];
 

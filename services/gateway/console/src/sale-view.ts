@@ -1,8 +1,7 @@
 import { call, type Audit, type Change, type Item, type Sale } from './api.ts';
 import { BurnDown } from './burn-down.ts';
-import { alertBox, askFirst, attempt, button, element, table } from './dom.ts';
+import { alertBox, askFirst, attempt, button, element, table, type View } from './dom.ts';
 import { say, sayIfKnown, textOf, timeOf } from './words.ts';
-import type { View } from './main.ts';
 
 /** The audit asks three engines, so it is asked seldom. */
 const AUDIT_MS = 10_000;

@@ -1,6 +1,5 @@
 import { call, signIn, type Sale } from './api.ts';
-import { alertBox, askFirst, attempt, button, element, field, table } from './dom.ts';
-import type { View } from './main.ts';
+import { alertBox, askFirst, attempt, button, element, field, table, type View } from './dom.ts';
 import { say, sayIfKnown, textOf, timeOf } from './words.ts';
 
 const sending = (form: HTMLFormElement, act: () => void): void => {

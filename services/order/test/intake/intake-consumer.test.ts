@@ -125,7 +125,7 @@ await test('a Postgres that was restored to an earlier state sees every message 
   await untilStored(fixture.pool, 100);
   await first.stop();
   // Kafka's group stands at the end; Postgres forgot everything.
-  await fixture.pool.query('TRUNCATE orders, intake_offsets');
+  await fixture.pool.query('TRUNCATE orders, returns, intake_offsets');
   await fixture.pool.query('UPDATE ledger SET sold = 0');
   const second = await startIntake(t, fixture);
   // Nothing is published any more: the sale is over, and no new message brings the old ones along.
@@ -188,7 +188,7 @@ await test('a Postgres restored to an earlier state is found out, though the sal
   await until('it has looked', async () => (await readCommitted(fixture)) === 60);
   await same.stop();
   t.equal(await countOf(same.metrics.distrustedEpochs, 'restored'), 0);
-  await fixture.pool.query('TRUNCATE orders, intake_offsets');
+  await fixture.pool.query('TRUNCATE orders, returns, intake_offsets');
   await fixture.pool.query('INSERT INTO orders SELECT * FROM backup');
   await fixture.pool.query('INSERT INTO intake_offsets SELECT * FROM backup_offsets');
   await fixture.pool.query('UPDATE ledger SET sold = 30');

@@ -134,7 +134,7 @@ await test('a message that cannot be understood goes to dead letters, as it was,
   for (const [name, value, headers = HEADERS_V1] of poison) {
     const { intake, letters, metrics } = buildIntake(pool);
     const { context } = makeContext();
-    await pool.query('TRUNCATE orders, intake_offsets');
+    await pool.query('TRUNCATE orders, returns, intake_offsets');
     const [left, right] = [good(), good()];
     const message = { ...toMessage(value, 1), headers };
     const batch = { ...toBatch([]), messages: [toMessage(left, 0), message, toMessage(right, 2)] };
@@ -184,7 +184,7 @@ await test('data that Postgres refuses is bisected down to the one message', asy
     ['NUL in ref', makeReservation(saleId, { ref: 'a\u0000b' })],
   ];
   for (const [name, bad] of refused) {
-    await pool.query('TRUNCATE orders, intake_offsets');
+    await pool.query('TRUNCATE orders, returns, intake_offsets');
     await pool.query('UPDATE ledger SET sold = 0');
     const { intake, letters } = buildIntake(pool);
     const { context, seen } = makeContext();

@@ -63,7 +63,7 @@ await test('Kafka starts ahead of what is stored: the intake goes back, as after
   t.equal((await readOrders(pool)).length, 6);
   t.equal(await countOf(metrics.intakeAlarms, 'gap'), 0);
 
-  await pool.query('TRUNCATE orders, intake_offsets');
+  await pool.query('TRUNCATE orders, returns, intake_offsets');
   const another = buildIntake(pool).intake;
   await another.handleBatch(toBatch([makeReservation(saleId)], { offset: 6 }), context);
   t.same(seen.sought, [2n, 0n], 'an empty Postgres goes back to the beginning');
