@@ -4,23 +4,38 @@ import { sloAlerts } from './slos.ts';
 /** Counters of a quiet process, and what makes an alert of them: `+0x40` is 10 minutes of scrapes. */
 const QUIET = '0+0x40';
 const ONE_MORE = '0+0x10 1+0x30';
+/** A counter with labels is not there before it counts: it appears as 1. */
+const THE_FIRST = '_x10 1+0x30';
 
-/** An alert on a counter each of whose increases wants a person. */
+const seriesOf = (metric: string, labels: Record<string, string>): string => {
+  const selector = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+  return selector.length === 0 ? metric : `${metric}{${selector.join(', ')}}`;
+};
+
+/** A counter that has risen, or appeared, within 5 minutes. `increase` alone does not see the first event. */
+const rises = (series: string): string =>
+  `increase(${series}[5m]) > 0 or (${series} > 0 unless ${series} offset 5m)`;
+
+/**
+ * An alert on a counter each of whose increases wants a person.
+ * @param labels `select`: of the series that are meant, absent: all; `sample`: of the series that it is tried
+ * with
+ */
 function onIncrease(
   { name, severity, summary }: Pick<Alert, 'name' | 'severity' | 'summary'>,
   metric: string,
-  labels: Record<string, string> = {},
+  { select = {}, sample = select }: { select?: Record<string, string>; sample?: Record<string, string> } = {},
 ): Alert {
-  const selector = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
-  const series = selector.length === 0 ? metric : `${metric}{${selector.join(', ')}}`;
+  const series = seriesOf(metric, sample);
+  const isLabelled = Object.keys(sample).length > 0;
   return {
     name,
-    expr: `increase(${series}[5m]) > 0`,
+    expr: rises(seriesOf(metric, select)),
     for: '0s',
     severity,
     summary,
-    fires: { series: { [series]: ONE_MORE }, labels, after: '5m' },
-    silent: { [series]: QUIET },
+    fires: { series: { [series]: isLabelled ? THE_FIRST : ONE_MORE }, labels: sample, after: '5m' },
+    silent: { [series]: isLabelled ? '5+0x40' : QUIET },
   };
 }
 
@@ -101,7 +116,7 @@ const gates: Alert[] = [
     },
     'seckill_stock_redis_identified_total',
     // A connection that ended and found the same Redis again is no loss, and counts as found="same".
-    { found: 'other' },
+    { select: { found: 'other' } },
   ),
   onIncrease(
     {
@@ -110,7 +125,7 @@ const gates: Alert[] = [
       summary: 'A sale is loaded anew: an engine lost something',
     },
     'seckill_order_distrusted_epochs_total',
-    { reason: 'refused' },
+    { sample: { reason: 'restored' } },
   ),
   onIncrease(
     { name: 'SeckillPublishedAgain', severity: 'ticket', summary: 'Kafka lost what it had confirmed' },
@@ -168,18 +183,15 @@ const pipeline: Alert[] = [
     'seckill_order_intake_lag_messages',
     20_000,
   ),
-  {
-    ...onIncrease(
-      {
-        name: 'SeckillIntakeAlarm',
-        severity: 'page',
-        summary: 'An order was refused, or Kafka lost messages',
-      },
-      'seckill_order_intake_alarms_total',
-      { reason: 'ledger' },
-    ),
-    expr: 'increase(seckill_order_intake_alarms_total[5m]) > 0',
-  },
+  onIncrease(
+    {
+      name: 'SeckillIntakeAlarm',
+      severity: 'page',
+      summary: 'An order was refused, or Kafka lost messages',
+    },
+    'seckill_order_intake_alarms_total',
+    { sample: { reason: 'ledger' } },
+  ),
   onIncrease(
     {
       name: 'SeckillDeadLetters',
@@ -187,16 +199,22 @@ const pipeline: Alert[] = [
       summary: 'A reservation was not understood and is a dead letter',
     },
     'seckill_order_intake_messages_total',
-    { outcome: 'dead_letter' },
+    { select: { outcome: 'dead_letter' } },
   ),
-  {
-    ...onIncrease(
-      { name: 'SeckillSettlerAlarm', severity: 'page', summary: 'A lane contradicts a settlement' },
-      'seckill_stock_settler_alarms_total',
-      { reason: 'lane_broken' },
-    ),
-    expr: 'increase(seckill_stock_settler_alarms_total[5m]) > 0',
-  },
+  onIncrease(
+    {
+      name: 'SeckillSettlementsDead',
+      severity: 'page',
+      summary: 'A settlement was not understood and is a dead letter',
+    },
+    'seckill_stock_settler_settlements_total',
+    { select: { result: 'dead_letter' } },
+  ),
+  onIncrease(
+    { name: 'SeckillSettlerAlarm', severity: 'page', summary: 'A lane contradicts a settlement' },
+    'seckill_stock_settler_alarms_total',
+    { sample: { reason: 'lane_broken' } },
+  ),
   onIncrease(
     { name: 'SeckillOrphans', severity: 'page', summary: 'Holds without settlement were published again' },
     'seckill_stock_relay_orphans_total',
@@ -227,7 +245,7 @@ const money: Alert[] = [
   onIncrease(
     { name: 'SeckillRefundsDue', severity: 'ticket', summary: 'Money that buys nothing waits for a person' },
     'seckill_order_refunds_due_total',
-    { reason: 'order_ended' },
+    { sample: { reason: 'second_payment' } },
   ),
   onLevel(
     {
@@ -246,7 +264,7 @@ const money: Alert[] = [
       summary: 'A payment notice over 256 KiB was refused',
     },
     'seckill_gateway_payment_notifications_total',
-    { result: 'too_large' },
+    { select: { result: 'too_large' } },
   ),
   onLevel(
     {

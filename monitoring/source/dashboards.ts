@@ -1,3 +1,4 @@
+import { RESERVE } from './slos.ts';
 /** A query of a panel. `$saleLane` and the like are none: a dashboard shows the whole system. */
 interface Query {
   expr: string;
@@ -19,17 +20,23 @@ export interface Dashboard {
 
 const rate = (series: string, by = ''): string =>
   `sum${by === '' ? '' : ` by (${by})`} (rate(${series}[$__rate_interval]))`;
-const quantile = (q: number, histogram: string, by = ''): string =>
-  `histogram_quantile(${q}, sum by (le${by === '' ? '' : `, ${by}`}) (rate(${histogram}_bucket[$__rate_interval])))`;
+const quantile = (
+  q: number,
+  histogram: string,
+  { by = '', selector = '' }: { by?: string; selector?: string } = {},
+): string => {
+  const series = `${histogram}_bucket${selector === '' ? '' : `{${selector}}`}`;
+  return `histogram_quantile(${q}, sum by (le${by === '' ? '' : `, ${by}`}) (rate(${series}[$__rate_interval])))`;
+};
 const panel = (title: string, description: string, unit: string, ...queries: [string, string][]): Panel => ({
   title,
   description,
   unit,
   queries: queries.map(([expr, legend]) => ({ expr, legend })),
 });
-const percentiles = (histogram: string): [string, string][] => [
-  [quantile(0.5, histogram), 'p50'],
-  [quantile(0.99, histogram), 'p99'],
+const percentiles = (histogram: string, selector = ''): [string, string][] => [
+  [quantile(0.5, histogram, { selector }), 'p50'],
+  [quantile(0.99, histogram, { selector }), 'p99'],
 ];
 
 export const DASHBOARDS: Dashboard[] = [
@@ -59,7 +66,7 @@ export const DASHBOARDS: Dashboard[] = [
         'How long a buyer waits',
         'Answer times of the reservation.',
         's',
-        ...percentiles('seckill_gateway_request_seconds'),
+        ...percentiles('seckill_gateway_request_seconds', RESERVE),
       ),
       panel(
         'From the promise to the row',
@@ -86,7 +93,7 @@ export const DASHBOARDS: Dashboard[] = [
         '{{status}}',
       ]),
       panel('Slow routes of the gateway', 'The 99th percentile by route.', 's', [
-        quantile(0.99, 'seckill_gateway_request_seconds', 'route'),
+        quantile(0.99, 'seckill_gateway_request_seconds', { by: 'route' }),
         '{{route}}',
       ]),
       panel('Requests of stock', 'Calls by route and status.', 'reqps', [

@@ -15,7 +15,8 @@ export interface Recording {
   labels: Record<string, string>;
 }
 
-const RESERVE = 'method="POST", route="/v1/sales/:saleId/reservations"';
+/** The series of reservations, of the metrics of requests. */
+export const RESERVE = 'method="POST", route="/v1/sales/:saleId/reservations"';
 const sum = (series: string, window: string): string => `sum(rate(${series}[${window}]))`;
 
 /** Sold out, too many requests and every other "no" are good answers: only 5xx is bad. */

@@ -1,5 +1,6 @@
-// Goal: what nobody of ours wrote harms only what it stands in. A message of Kafka that is garbage, and a key of
-// Redis that is garbage, is told clearly: no partition waits behind it, no process ends, no other sale stops.
+// Goal: what nobody of ours wrote harms only what it stands in. A message of Kafka that is garbage, and a key
+// of Redis that is garbage, is told clearly: no partition waits behind it, no process ends, no other sale
+// stops.
 // Method: the whole system. Real messages are changed at random (SECKILL_SEED) and published; parts of lanes
 // are overwritten, one sale for each; then a sale of its own is sold, stored, cancelled and sold again.
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,11 +16,23 @@ import { connectRedis } from '../support/redis.ts';
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
 const GARBAGE = process.env['SECKILL_CAMPAIGN'] === 'full' ? 400 : 80;
 /** The lane monitor waits 5 s at most between two attempts. */
-const SOLD_AGAIN_SECONDS = 40;
+const SOLD_AGAIN_SECONDS = 15;
 /** Enough that nearly each of the twelve partitions gets one. */
 const GOOD = 40;
 
 const random = seededRandom(SEED);
+/** Numbers and words of a lane's state. */
+const STATE_FIELDS = [
+  'epoch',
+  'sequence',
+  'fence',
+  'state',
+  'closes_at',
+  'hold_ms',
+  'limit',
+  'skus',
+  'a:available',
+];
 
 interface Order {
   id: string;
@@ -173,46 +186,49 @@ await t.test(`messages that nobody of ours wrote (seed ${SEED})`, async (t) => {
 });
 
 /** What stands in the wrong place, and how it came there. */
-const SPOILT: readonly { name: string; commands: (prefix: string, hash: string) => string[][] }[] = [
+interface Spoilt {
+  name: string;
+  commands: (prefix: string, hash: string) => string[][];
+  /** A person has to remove the key. */
+  staysClosed?: true;
+}
+
+const SPOILT: readonly Spoilt[] = [
   ...['', 'x', 'a\nb\nc', '\n\n\n\n\n\n\n\n\n\n', '\u0000'].map((record) => ({
     name: `a hold is ${JSON.stringify(record)}`,
     commands: (prefix: string, hash: string) => [['hset', `${prefix}:holds`, hash, record]],
   })),
-  ...['holds', 'keys', 'buyers', 'state', 'outbox', 'lease', 'recovery'].flatMap((part) => [
+  ...['holds', 'keys', 'buyers', 'state', 'outbox', 'recovery'].flatMap((part): Spoilt[] => [
     {
       name: `${part} is of another type`,
       commands: (prefix: string) => [
         ['del', `${prefix}:${part}`],
         ['lpush', `${prefix}:${part}`, 'garbage'],
       ],
+      ...(part === 'keys' || part === 'buyers' ? {} : { staysClosed: true }),
     },
     { name: `${part} is gone`, commands: (prefix: string) => [['del', `${prefix}:${part}`]] },
   ]),
-  ...[
-    'epoch',
-    'sequence',
-    'fence',
-    'version',
-    'state',
-    'closes_at',
-    'hold_ms',
-    'limit',
-    'skus',
-    'a:available',
-  ].flatMap((field) => [
-    ...['', 'garbage', '-1', '1e309'].map((value) => ({
+  ...STATE_FIELDS.flatMap((field): Spoilt[] => [
+    ...['', 'garbage', '-1', '1e309', '9007199254740991'].map((value) => ({
       name: `${field} is ${JSON.stringify(value)}`,
       commands: (prefix: string) => [['hset', `${prefix}:state`, field, value]],
+      staysClosed: true as const,
     })),
-    { name: `${field} is gone`, commands: (prefix: string) => [['hdel', `${prefix}:state`, field]] },
+    {
+      name: `${field} is gone`,
+      commands: (prefix: string) => [['hdel', `${prefix}:state`, field]],
+      staysClosed: true,
+    },
   ]),
+  ...['*', '18446744073709551615-18446744073709551615'].map((id) => ({
+    name: `the outbox has an entry ${id} that is no record`,
+    commands: (prefix: string) => [['xadd', `${prefix}:outbox`, id, 'record', 'garbage']],
+    staysClosed: true as const,
+  })),
   {
-    name: 'the outbox has an entry that is no record',
-    commands: (prefix) => [['xadd', `${prefix}:outbox`, '*', 'record', 'garbage']],
-  },
-  {
-    name: 'the outbox has an entry without a record',
-    commands: (prefix) => [['xadd', `${prefix}:outbox`, '*', 'other', 'garbage']],
+    name: 'the list of lanes has what is no lane',
+    commands: () => [['sadd', 'seckill:lanes', 'garbage', '']],
   },
 ];
 
@@ -255,7 +271,8 @@ await t.test('parts of Redis that nobody of ours wrote', async (t) => {
     }
   }
   t.same(wrong, [], 'every answer is one of the contract');
-  for (const [index, { name }] of SPOILT.entries()) {
+  for (const [index, { name, staysClosed }] of SPOILT.entries()) {
+    if (staysClosed === true) continue;
     const saleId = `spoilt-${index}`;
     let last = '';
     for (let attempt = 0; attempt < SOLD_AGAIN_SECONDS && !last.startsWith('201'); attempt += 1) {

@@ -48,7 +48,8 @@ export const ReservationCreated = Type.Object(
     channelId: Type.Optional(ChannelId),
     // Wider than the public pattern on purpose: what stock promised must be stored, whatever the edge allowed
     // that day.
-    ref: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    // No control character: Redis and snapshots keep the facts of an order in lines.
+    ref: Type.Optional(Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000-\\u001f]*$' })),
     metadata: Type.Optional(Metadata),
     reservedAt: Type.Integer({ minimum: 0 }),
     expiresAt: Type.Integer({ minimum: 0 }),

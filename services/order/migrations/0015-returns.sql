@@ -1,10 +1,9 @@
--- Units of paid orders come back. All statements are quick on any number of rows; each locks its table for a
--- moment. The index is on a column that is null in every row.
+-- Units of paid orders come back. No statement reads the orders that there are; each locks its table for a
+-- moment.
 
 -- All that came back of a paid order, as the settlement tells Redis: { number, lines: [{ sku, returned,
 -- restocked }] }. A nullable column without a default changes the catalogue alone.
 ALTER TABLE orders ADD COLUMN returned jsonb;
-CREATE INDEX orders_by_returned ON orders (id) WHERE returned IS NOT NULL;
 
 -- One row for each return, written with the change of the order and the ledger.
 CREATE TABLE returns (

@@ -1,6 +1,6 @@
 /**
- * What stands in a lane was not written by our scripts: somebody else wrote it, or a disk did. It is no bug of
- * this process, which goes on for all other lanes. The lane is loaded anew from PostgreSQL.
+ * What stands in a lane was not written by our scripts: somebody else wrote it, or a disk did. It is no bug
+ * of this process, which goes on for all other lanes. The lane is loaded anew from PostgreSQL.
  */
 export class LaneContentError extends Error {
   override readonly name = 'LaneContentError';
@@ -8,14 +8,12 @@ export class LaneContentError extends Error {
 }
 
 /**
- * Our scripts' own word for counts that contradict each other, errors of their code or of the keys' types, and
- * an outbox whose last id is beyond all of ours.
- * Then this lane is broken, and only this one. Everything else means that Redis cannot serve now. (Redis 7
- * begins errors of a script's code with the place in it.)
+ * `reserve.lua`'s own word for counts that contradict each other, and errors of its code or of the keys' types.
+ * (Redis 7 begins errors of a script's code with the place in it.)
  */
-const BROKEN = /^(SECKILL_|WRONGTYPE |ERR user_script|ERR The ID specified in XADD)/;
+const BROKEN = /^(SECKILL_LANE_BROKEN |WRONGTYPE |ERR user_script)/;
 
-/** Whether the lane itself is the reason, so that no repeat will succeed. */
-export function isBrokenLane(error: unknown): error is Error {
-  return error instanceof LaneContentError || (error instanceof Error && BROKEN.test(error.message));
+/** Whether the lane itself is the reason why it cannot sell. Other errors mean that Redis cannot serve now. */
+export function isBrokenLane(error: Error): boolean {
+  return error instanceof LaneContentError || BROKEN.test(error.message);
 }

@@ -14,7 +14,18 @@ const QUANTITY_MAX = 100;
 function roomFor(sale: Sale, item: Item, basket: Basket): number {
   const limit = sale.limitPerBuyer ?? Number.POSITIVE_INFINITY;
   const inBasket = basket.quantityOf(item.sku);
+  if (item.paused === true) return 0;
   return Math.min(QUANTITY_MAX - inBasket, item.available - inBasket, limit - basket.count());
+}
+
+/** What a press of + adds: some items are sold from a quantity on, and in steps. */
+function stepUp({ minQuantity, step = 1 }: Item, inBasket: number): number {
+  return inBasket === 0 ? (minQuantity ?? step) : step;
+}
+
+/** What a press of − takes away: below the least quantity all of it. */
+function stepDown({ minQuantity, step = 1 }: Item, inBasket: number): number {
+  return inBasket - step < (minQuantity ?? step) ? inBasket : step;
 }
 
 class ItemCard {
@@ -32,12 +43,21 @@ class ItemCard {
     const title = localized(item.title);
     this.#basket = basket;
     this.#sku = item.sku;
-    const add = (step: number) => () => {
-      basket.set(item.sku, basket.quantityOf(item.sku) + step);
+    const add = (stepOf: (inBasket: number) => number) => () => {
+      const inBasket = basket.quantityOf(item.sku);
+      basket.set(item.sku, inBasket + stepOf(inBasket));
       onChange();
     };
-    this.#less = button('−', add(-1), { 'aria-label': texts().less(title) });
-    this.#another = button('+', add(1), { 'aria-label': texts().another(title) });
+    this.#less = button(
+      '−',
+      add((inBasket) => -stepDown(item, inBasket)),
+      { 'aria-label': texts().less(title) },
+    );
+    this.#another = button(
+      '+',
+      add((inBasket) => stepUp(item, inBasket)),
+      { 'aria-label': texts().another(title) },
+    );
     this.#meter = element('meter', { min: 0, max: Math.max(1, item.total), 'aria-label': title });
     const picture = item.image === undefined ? undefined : element('img', { src: item.image, alt: '' });
     const text =
@@ -65,7 +85,8 @@ class ItemCard {
     this.#soldOut.hidden = item.soldOut === 'no';
     setText(this.#count, String(this.#basket.quantityOf(item.sku)));
     this.#less.disabled = this.#basket.quantityOf(item.sku) === 0;
-    this.#another.disabled = roomFor(sale, item, this.#basket) <= 0;
+    this.#another.disabled =
+      roomFor(sale, item, this.#basket) < stepUp(item, this.#basket.quantityOf(this.#sku));
     const title = localized(item.title);
     if (before === undefined || sale.state !== 'open') return;
     if (before.available > 0 && item.available === 0) say(texts().saysSoldOut(title));

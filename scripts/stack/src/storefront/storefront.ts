@@ -75,8 +75,16 @@ export async function serveStorefront(preferKnownPort: boolean): Promise<Storefr
       refuse(421);
       return;
     }
+    if (backend === undefined) {
+      response
+        .writeHead(503, { 'retry-after': '2', refresh: '2', 'content-type': 'text/plain; charset=utf-8' })
+        .end('The stack is starting; this page comes by itself.\n');
+      return;
+    }
     if (request.url === '/session' && request.method === 'POST') {
-      if (backend === undefined) refuse(503);
+      // A form of another site would take the place of the buyer of before.
+      const { origin } = request.headers;
+      if (origin !== undefined && !hosts.some((host) => origin === `http://${host}`)) refuse(403);
       else void signIn(request, response, backend);
       return;
     }
@@ -85,7 +93,7 @@ export async function serveStorefront(preferKnownPort: boolean): Promise<Storefr
     else if (request.method !== 'GET' && request.method !== 'HEAD') refuse(405);
     else
       response
-        .writeHead(200, headersOf(file, backend?.gateway ?? ''))
+        .writeHead(200, headersOf(file, backend.gateway))
         .end(request.method === 'GET' ? file.text : '');
   });
   const wanted = preferKnownPort && (await isPortFree(PORT)) ? PORT : 0;

@@ -5,6 +5,8 @@ import { say, sayIfKnown, textOf, timeOf } from './words.ts';
 
 /** The audit asks three engines, so it is asked seldom. */
 const AUDIT_MS = 10_000;
+/** After a stream that was refused: the gateway drains, or has too many listeners. */
+const LISTEN_AGAIN_MS = 5_000;
 
 const sum = (items: Item[], count: 'total' | 'available' | 'held' | 'paid'): number =>
   items.reduce((all, item) => all + item[count], 0);
@@ -25,6 +27,8 @@ export function saleView(saleId: string): View {
     audit: place(),
     changes: place(),
   };
+  let items: Item[] = [];
+  let isClosed = false;
   const problem = alertBox();
   const news = element('p', { role: 'status', class: 'quiet' }, say('loading'));
 
@@ -95,8 +99,10 @@ export function saleView(saleId: string): View {
         ),
       ),
     );
+    isClosed = sale.state === 'closed';
+    items = sale.items;
     showCounts(sale);
-    showItems(sale.items);
+    showItems(items);
     const { channels = [] } = sale;
     const rows = channels.map(({ id, kind, title, partnerId = '', cap }) => [
       `${textOf(title)} (${id})`,
@@ -129,27 +135,45 @@ export function saleView(saleId: string): View {
     );
   }
 
-  const events = new EventSource(`${path}/events`);
-  let items: Item[] = [];
+  let again: ReturnType<typeof setTimeout> | undefined;
   const onNews = (state: string, told: Item[]): void => {
-    // The texts of an item come with the whole sale, and its counts alone after that.
-    items = told.map((item) => ({ ...items.find(({ sku }) => sku === item.sku), ...item }));
+    items = told;
     news.textContent = say('connected');
     showCounts({ state, items });
     showItems(items);
   };
-  events.addEventListener('sale', ({ data }: MessageEvent<string>) => {
+  const onSale = ({ data }: MessageEvent<string>): void => {
     const sale = JSON.parse(data) as Sale;
     onNews(sale.state, sale.items);
     void attempt(problem, refresh);
-  });
-  events.addEventListener('counts', ({ data }: MessageEvent<string>) => {
+  };
+  const onCounts = ({ data }: MessageEvent<string>): void => {
     const sale = JSON.parse(data) as Pick<Sale, 'state' | 'items'>;
-    onNews(sale.state, sale.items);
-  });
-  events.addEventListener('error', () => {
-    news.textContent = say('waiting');
-  });
+    // The texts of an item, and whether it is paused, come with the whole sale; its counts alone after that.
+    const merged = sale.items.map((item) => ({ ...items.find(({ sku }) => sku === item.sku), ...item }));
+    onNews(sale.state, merged);
+  };
+  function listen(): EventSource {
+    const source = new EventSource(`${path}/events`);
+    source.addEventListener('sale', onSale);
+    source.addEventListener('counts', onCounts);
+    source.addEventListener('error', () => {
+      if (isClosed) {
+        source.close();
+        news.textContent = say('closed');
+        return;
+      }
+      news.textContent = say('waiting');
+      // A browser repeats by itself what was cut off, and never what was refused.
+      if (source.readyState !== EventSource.CLOSED) return;
+      again = setTimeout(() => {
+        void attempt(problem, refresh);
+        events = listen();
+      }, LISTEN_AGAIN_MS);
+    });
+    return source;
+  }
+  let events = listen();
   void attempt(problem, refresh);
   void attempt(problem, judge);
   const timer = setInterval(() => void attempt(problem, judge), AUDIT_MS);
@@ -170,6 +194,7 @@ export function saleView(saleId: string): View {
     ],
     leave() {
       events.close();
+      clearTimeout(again);
       clearInterval(timer);
       chart.end();
     },

@@ -55,6 +55,8 @@ export function salesView(): View {
 
 /** What a first sale may look like; every other field of the API may be added. */
 const example = (): unknown => ({
+  // A repeat, after an answer that was lost or a second press, makes no second sale.
+  id: `sale-${crypto.randomUUID().slice(0, 8)}`,
   title: { en: 'Oranges, 5 kg', zh: '赣南脐橙 5kg' },
   closesAt: new Date(Date.now() + 600_000).toISOString(),
   holdSeconds: 900,

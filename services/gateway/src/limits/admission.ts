@@ -31,8 +31,8 @@ export interface Admission {
 }
 
 /**
- * How many users and addresses are remembered at a time, 180 bytes each (measured): a crowd within its
- * second.
+ * How many users, and how many addresses, are remembered at a time, 180 bytes each (measured): a crowd within
+ * its second.
  */
 const REMEMBERED_MAX = 200_000;
 const WINDOW_MS = 1_000;

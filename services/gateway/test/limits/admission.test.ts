@@ -112,7 +112,11 @@ await t.test('a store of a bounded size forgets the oldest window first', (t) =>
 });
 
 await t.test('gateways that share a Redis count together, and each by itself while it is away', async (t) => {
+  const before = process.env['REDIS_URL'];
   Reflect.deleteProperty(process.env, 'REDIS_URL');
+  t.teardown(() => {
+    if (before !== undefined) process.env['REDIS_URL'] = before;
+  });
   const engines = await startEngines({ name: `limits-${process.pid}`, anyName: true, only: ['redis'] });
   t.teardown(() => engines.stop());
   const failures = createLimitMetrics(createRegistry()).failures;

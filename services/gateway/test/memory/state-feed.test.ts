@@ -16,7 +16,11 @@ const until = untilWithin(15_000);
 await t.test(
   'a user who may only subscribe and ask for the time hears the states, also after a break',
   async (t) => {
+    const before = process.env['REDIS_URL'];
     Reflect.deleteProperty(process.env, 'REDIS_URL');
+    t.teardown(() => {
+      if (before !== undefined) process.env['REDIS_URL'] = before;
+    });
     const engines = await startEngines({ name: `feed-${process.pid}`, anyName: true, only: ['redis'] });
     t.teardown(() => engines.stop());
     const admin = new Redis(engines.redis);

@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createReadHolds } from '../redis/holds.ts';
-import { resetForeignOutbox, scrapLane } from '../redis/close-lane.ts';
 import { scriptKeys, type Lane } from '../redis/keys.ts';
-import { isBrokenLane } from '../lane-content-error.ts';
 import { readLaneState, type LaneState } from '../redis/lane-state.ts';
 import { createSettle } from '../settler/settlements.ts';
 import type { OpeningStep, RecoveryDeps } from './deps.ts';
@@ -59,17 +57,6 @@ export class LaneOpener {
    * the lane stays closed, call again.
    */
   async open(lane: Lane, options: OpenOptions = {}): Promise<void> {
-    try {
-      await this.#open(lane, options);
-    } catch (error) {
-      if (!isBrokenLane(error)) throw error;
-      // The scripts cannot even close or load it. Without its state it is missing, and the next attempt loads it.
-      await scrapLane(connectionTo(this.#deps.connections, lane).redis, lane, this.#deps.logger);
-      throw new LaneError(`the lane had what no script of ours wrote (${error.message})`);
-    }
-  }
-
-  async #open(lane: Lane, options: OpenOptions): Promise<void> {
     const { lease } = this.#deps;
     if ((await this.#examine(lane, options)).isOpen) return;
     await lease.renew(lane);
@@ -150,8 +137,6 @@ export class LaneOpener {
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
       const { since } = await loadLane(this.#deps, lane, await drainLane(this.#deps, lane));
       const loaded = await drainLane(this.#deps, lane);
-      const { redis } = connectionTo(this.#deps.connections, lane);
-      await resetForeignOutbox(redis, lane, { epoch: loaded.state.epoch, logger: this.#deps.logger });
       const isSound =
         (await settleEndedSince(this.#deps, lane, since)) && (await settleReturned(this.#deps, lane));
       if (isSound && (await this.#askAndOpen(lane, loaded))) return;

@@ -83,6 +83,8 @@ const AWAKE_MS = 2_000;
  * six pairs at saturation), and a p99 of 360 ms until the row is there instead of 280.
  */
 const PACE_MS = 250;
+/** One more is published again where it cannot be trimmed. */
+const BURIED_MAX = 10_000;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
 const CHORE_RETRY_MS = 1_000;
 
@@ -226,6 +228,8 @@ export class LaneRelay {
     dueAt: number;
     isThrough: boolean;
   }[];
+  /** Ids of entries that are among the dead letters. */
+  readonly #buried = new Set<string>();
   #isWoken = false;
   #wakeUp = new AbortController();
 
@@ -339,11 +343,9 @@ export class LaneRelay {
     this.#observe(reading);
     if (reading.entries.length === 0) return 'empty';
     const { readable, messages, unreadable } = this.#toMessages(reading.entries);
-    if (unreadable.length > 0) {
-      await publishUnreadable(publisher, lane, unreadable);
-      // Nothing else stands in the way of the last of them.
-      if (readable.length === 0 && !(await this.#trim(reading.entries.at(-1)))) return 'leased';
-    }
+    await this.#bury(unreadable);
+    // Nothing else stands in the way of the last of them.
+    if (readable.length === 0 && !(await this.#trim(reading.entries.at(-1)))) return 'leased';
     let published = 0;
     for (const part of splitByBytes(messages)) {
       await publisher.publish(TOPICS.reservations, RESERVATION_CREATED, part);
@@ -355,6 +357,21 @@ export class LaneRelay {
       if (!(await this.#trim(last))) return 'leased';
     }
     return reading.entries.length < batchCountMax ? 'published' : 'full';
+  }
+
+  /** Once for each entry, also where an entry cannot be trimmed: nobody of ours wrote its id. */
+  async #bury(unreadable: UnreadableEntry[]): Promise<void> {
+    const unburied = unreadable.filter(({ entry }) => !this.#buried.has(entry.id));
+    if (unburied.length === 0) return;
+    for (const { entry, error } of unburied) {
+      this.#deps.logger.error(
+        { err: error, ...this.#lane, id: entry.id },
+        'an entry of the outbox makes no message and becomes a dead letter',
+      );
+    }
+    await publishUnreadable(this.#deps.publisher, this.#lane, unburied);
+    if (this.#buried.size > BURIED_MAX) this.#buried.clear();
+    for (const { entry } of unburied) this.#buried.add(entry.id);
   }
 
   #toMessages(entries: OutboxEntry[]): {
@@ -371,10 +388,6 @@ export class LaneRelay {
         readable.push(entry);
       } catch (error) {
         if (!(error instanceof LaneContentError)) throw error;
-        this.#deps.logger.error(
-          { err: error, ...this.#lane, id: entry.id },
-          'an entry of the outbox makes no message and becomes a dead letter',
-        );
         unreadable.push({ entry, error });
       }
     }

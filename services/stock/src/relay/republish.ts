@@ -9,8 +9,8 @@ import { toRepublishedMessage } from './reservation-message.ts';
 /**
  * Publishing a reservation again from its hold, when its message was lost. The relay does this for holds that
  * nobody ended, and the lane opener for holds that order does not know. An entry of the outbox that makes no
- * message becomes a dead letter. A hold only repeats what was published before. So a broken hold is logged and
- * skipped, and the role that serves every sale goes on.
+ * message becomes a dead letter. A hold only repeats what was published before. So a broken hold is logged
+ * and skipped, and the role that serves every sale goes on.
  */
 
 /** Undefined, and logged, when the text is no record. */

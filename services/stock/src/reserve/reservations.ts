@@ -150,10 +150,13 @@ export class Reservations {
       if (told.answer.outcome === 'sale_unavailable') this.#deps.onUnavailable(lane);
       return told.answer;
     } catch (error) {
+      if (error instanceof InvariantError) {
+        this.#deps.onInvariantBroken(error);
+        return error;
+      }
+      // An instant beyond all calendars, say: it fails its own item, and not its neighbours.
       if (error instanceof LaneContentError) return error;
-      if (!(error instanceof InvariantError)) throw error;
-      this.#deps.onInvariantBroken(error);
-      return error;
+      return new LaneContentError('what the script answered cannot be told', { cause: error });
     }
   }
 

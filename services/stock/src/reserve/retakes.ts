@@ -4,6 +4,7 @@ import type { Announcer } from '../announce/announcer.ts';
 import type { HighWaterMarks } from '../recovery/high-water-marks.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
+import { LaneContentError } from '../lane-content-error.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 import { scriptKeys, type Lane } from '../redis/keys.ts';
 import { splitSuffix } from '../redis/reservation-id.ts';
@@ -93,15 +94,20 @@ export class Retakes {
     const result = RESULTS[String(reason)];
     if (result === undefined) throw new InvariantError(`retake.lua answered ${String(reason)}`);
     if (reason === 'retaken') {
-      const taken = parseRecord(String(record));
-      this.#deps.marks.note({ saleId, lane }, taken);
-      this.#deps.announcer.observeTaken({ saleId, lane }, taken);
+      try {
+        const taken = parseRecord(String(record));
+        this.#deps.marks.note({ saleId, lane }, taken);
+        this.#deps.announcer.observeTaken({ saleId, lane }, taken);
+      } catch (error) {
+        if (!(error instanceof LaneContentError)) throw error;
+        return this.#fail({ saleId, lane }, error);
+      }
     }
     return { result, reason: String(reason) };
   }
 
   /** Whatever it was, a repeat finds what was done. The settler closes a lane that is broken. */
-  #fail({ saleId, lane }: Item, error: Error): RetakeAnswer {
+  #fail({ saleId, lane }: Lane, error: Error): RetakeAnswer {
     this.#deps.logger.warn(
       { err: error, saleId, lane },
       'units could not be taken again, order asks once more',

@@ -3,7 +3,6 @@ import { InvariantError, invariant } from '@seckill/runtime';
 import type { Connection } from '../redis/connection.ts';
 import { UnservedError, type Connections } from '../redis/connections.ts';
 import { scriptKeys, type Lane } from '../redis/keys.ts';
-import { isBrokenLane } from '../lane-content-error.ts';
 import { formatReturned } from '../redis/hold-record.ts';
 import { splitSuffix } from '../redis/reservation-id.ts';
 import type { ScriptAnswer } from '../redis/scripts.ts';
@@ -25,6 +24,13 @@ export type Settlement = Pick<ReservationSettled, 'reservationId' | 'verdict' | 
 
 /** Applies settlements to Redis. Each gets one answer, in order. The failure of one never throws. */
 export type Settle = (settlements: Settlement[]) => Promise<SettleAnswer[]>;
+
+/**
+ * Whether the error is our script's own word, or an error of its code or its keys' types: then this lane is
+ * broken, and only this one. Everything else means that Redis cannot serve now. (Redis 7 begins errors of a
+ * script's code with the place in it.)
+ */
+const BROKEN = /^(SECKILL_|WRONGTYPE |ERR user_script)/;
 
 export function createSettle(connections: Pick<Connections, 'group'>): Settle {
   return async (settlements) => {
@@ -79,7 +85,7 @@ async function settleBatch(connection: Connection | undefined, items: Item[]): P
     const failed = [settled, last].find((one) => one === undefined || one[0] !== null);
     if (failed !== undefined || last === undefined) {
       const error = failed?.[0] ?? new Error('no answer');
-      return { result: isBrokenLane(error) ? 'broken' : 'unanswered', error };
+      return { result: BROKEN.test(error.message) ? 'broken' : 'unanswered', error };
     }
     return toAnswer(last[1] as ScriptAnswer);
   });

@@ -12,6 +12,7 @@ import {
   type SnapshotOrder,
 } from '@seckill/contracts';
 import { InvariantError } from '@seckill/runtime';
+import { LaneContentError } from '../../src/lane-content-error.ts';
 import t from 'tap';
 import { Compile } from 'typebox/compile';
 import { fingerprintOf } from '../../src/redis/fingerprint.ts';
@@ -92,7 +93,7 @@ await t.test('a record with a fact missing, broken or added is refused', async (
   t.same(parseRecord(good).lines, [{ sku: 'a', quantity: 1, price: 5 }]);
   const parts = good.split('\n');
   for (let length = 0; length < parts.length; length += 1) {
-    t.throws(() => parseRecord(parts.slice(0, length).join('\n')), InvariantError, `${length} facts`);
+    t.throws(() => parseRecord(parts.slice(0, length).join('\n')), LaneContentError, `${length} facts`);
   }
   for (const bad of [
     `${good}\n`,
@@ -100,11 +101,11 @@ await t.test('a record with a fact missing, broken or added is refused', async (
     good.replace('\n5', '\n-5'),
     good.replace('\n5', '\n5.5'),
   ]) {
-    t.throws(() => parseRecord(bad), InvariantError, bad);
+    t.throws(() => parseRecord(bad), LaneContentError, bad);
   }
   t.throws(() => formatRecord({ ...parseRecord(good), ref: 'a\nb' }), InvariantError);
-  t.throws(() => parseRecord(`${good}\n{"metadata":`), InvariantError, 'half of the extra');
-  t.throws(() => parseRecord(`${good}\n{}\n{}`), InvariantError, 'two extras');
+  t.throws(() => parseRecord(`${good}\n{"metadata":`), LaneContentError, 'half of the extra');
+  t.throws(() => parseRecord(`${good}\n{}\n{}`), LaneContentError, 'two extras');
 });
 
 await t.test('metadata ends the record, and without it the record is what it was', async (t) => {
@@ -240,7 +241,7 @@ await t.test('a failed call is unknown unless the script surely did not run', as
   const record = 'u2\nk\nrandom\n1-1\n1\n2\nCNY\n\n\na\n1\n5';
   for (const outcome of ['reserved', 'known']) {
     const call = () => toTold(lane, item('s', { idempotencyKey: 'k' }), [outcome, record]);
-    t.throws(call, InvariantError, `${outcome}: a record of another buyer`);
+    t.throws(call, LaneContentError, `${outcome}: a record of another buyer`);
   }
 });
 
