@@ -8,12 +8,12 @@ export class LaneContentError extends Error {
 }
 
 /**
- * `reserve.lua`'s own word for counts that contradict each other, and errors of its code or of the keys' types.
- * (Redis 7 begins errors of a script's code with the place in it.)
+ * `reserve.lua`'s own word for counts that contradict each other, and errors of its code or of the keys'
+ * types. (Redis 7 begins errors of a script's code with the place in it.)
  */
 const BROKEN = /^(SECKILL_LANE_BROKEN |WRONGTYPE |ERR user_script)/;
 
-/** Whether the lane itself is the reason why it cannot sell. Other errors mean that Redis cannot serve now. */
+/** Whether the lane itself is the reason why it cannot sell. Others mean that Redis cannot serve now. */
 export function isBrokenLane(error: Error): boolean {
   return error instanceof LaneContentError || BROKEN.test(error.message);
 }
