@@ -48,7 +48,8 @@ await t.test('every answer is counted once, by status', async (t) => {
   t.equal((statuses['201'] ?? 0) + (statuses['304'] ?? 0), answered);
   t.equal(statuses['304'], Math.floor(asked() / 3));
   t.equal(failures, 0);
-  t.ok(seconds >= 0.2);
+  // A timer of Node.js may fire up to a millisecond before its time.
+  t.ok(seconds >= 0.199, String(seconds));
 });
 
 await t.test('an answer in pieces is one answer', async (t) => {
