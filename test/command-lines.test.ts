@@ -3,7 +3,7 @@
  * nothing.
  * Method: the commands as package.json has them; wrong options of every kind. Each command is a process once.
  * All other command lines run in one process, which runs the same files from their first line to their exit.
- * Nothing has to run: what is wrong is said before an engine is asked.
+ * No stack has to run, because a command says what is wrong before it asks an engine.
  */
 import { readFileSync } from 'node:fs';
 import t, { test } from 'tap';
@@ -74,7 +74,7 @@ const WRONG: [command: string, args: string, says: RegExp][] = [
   ['bench', 'diff package.json package.json', /^package\.json is no result of this bench/],
 ];
 
-await test('what is wrong is said in one line that begins with it, with exit code 2', async (t) => {
+await test('a wrong word is named at the beginning of one line, with exit code 2', async (t) => {
   for (const [name, args, says] of WRONG) {
     const ended = await run(name, ...args.split(' ').filter((word) => word !== ''));
     const title = `${name} ${args}`;
@@ -83,7 +83,7 @@ await test('what is wrong is said in one line that begins with it, with exit cod
   }
 });
 
-await test('what was typed cannot break the one line', async (t) => {
+await test('no word that was typed can break the one line', async (t) => {
   t.match(await run('start', '--name', 'a\nb'), { code: 2, stderr: ONE_LINE });
 });
 

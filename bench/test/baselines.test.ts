@@ -84,7 +84,7 @@ async function startBaseline(
 for (const name of ['postgres-row', 'postgres-skip-locked', 'redis-watch']) {
   await t.test(`${name} sells every unit, never one more, and repeats its answers`, async (t) => {
     const { saleId, http, reserve } = await startBaseline(t, name);
-    // Every key twice at once: units and keys race.
+    // Every key is sent twice at once, so that units and keys race.
     const answers = await Promise.all(
       Array.from({ length: 2 * BUYERS }, (_, index) => reserve(`u${index >> 1}`, `key-${index >> 1}`)),
     );

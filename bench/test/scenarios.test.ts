@@ -1,7 +1,7 @@
 // Goal: every scenario runs, its verdict is read from the engines in the same run, and its files are whole.
-// Method: one stack for all; each scenario for two seconds at a small rate, most of them at the same time. Of
-// latencies nothing is expected here: the scenarios disturb each other, and a run may rightly call itself
-// invalid.
+// Method: one stack for all; each scenario for two seconds at a small rate, most of them at the same time.
+// The test expects nothing of latencies, because the scenarios disturb each other, and a run may rightly call
+// itself invalid.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,7 +43,7 @@ const LENIENT: BenchValues = { p99: 60_000, 'error-rate': 0.5, 'order-lag-p99': 
 function judgedRight(t: Test, summary: Summary): void {
   t.ok(summaryCheck.Check(summary), 'as the schema says');
   t.same(summary.verdict.findings, []);
-  // Whatever it says of its latencies.
+  // The run is whole, whatever its verdict says of latencies.
   const { load, points, thresholds, whyInvalid } = summary;
   t.ok(
     summary.exitCode === 0 || (summary.exitCode === 99 && whyInvalid.length > 0),
@@ -72,7 +72,7 @@ function program(...args: string[]): Promise<{ code: number; output: string }> {
   });
 }
 
-/** Through the command line, with what it wrote. */
+/** Runs a command line of the bench. @returns its exit code and what it wrote. */
 async function bench(
   t: Test,
   ...args: string[]
@@ -89,7 +89,7 @@ async function bench(
   return { ...ended, summary, page: read('report.html') };
 }
 
-await t.test('a stack for all', async (t) => {
+await t.test('every scenario on one stack', async (t) => {
   const { stack } = await buildStack(t, 'scenarios');
   const name = `scenarios-${process.pid}`;
   const target = await openTarget({ name, log: () => undefined });
@@ -133,9 +133,9 @@ await t.test('a stack for all', async (t) => {
     }
   });
 
-  // At once, each with a sale of its own; but one pauses order, which the others need, and one bounds time.
-  // Open generators are real-time threads: beside seven of them a closed one may not get an answer in its
-  // whole window.
+  // The scenarios run at once, each with a sale of its own. Two run alone: one pauses order, which the others
+  // need, and one bounds time. Open generators are real-time threads: beside seven of them a closed one may
+  // not get an answer in its whole window.
   const alone = ['intake', 'settle-storm'];
   for (const kind of ['closed', 'open']) {
     const together = LOAD_SCENARIOS.filter(
@@ -177,7 +177,7 @@ await t.test('a stack for all', async (t) => {
     t.ok(summary.unitsAtStart > 0, 'the burn-down begins before the first second');
   });
 
-  await t.test('of a foreign deployment the verdict says that it is only what HTTP can tell', async (t) => {
+  await t.test('the verdict on a foreign deployment says that it knows only what HTTP tells', async (t) => {
     const foreign = ['--target', stack.info.gateway, '--secret', stack.info.jwtSecret];
     const lenient = ['--p99', '60000', '--error-rate', '0.5'];
     const load = ['duplicate-keys', '--duration', '2', '--rate', '40'];
@@ -196,7 +196,7 @@ await t.test('a stack for all', async (t) => {
   });
 });
 
-await t.test('wrong usage is told, with 2', async (t) => {
+await t.test('wrong usage ends with a sentence and exit code 2', async (t) => {
   const commands = new CommandRunner(PROJECT_ROOT);
   t.teardown(() => commands.stop());
   const tell = async (...args: string[]) => {
@@ -237,7 +237,8 @@ async function withThief<Result>(url: string, work: () => Promise<Result>): Prom
       const lane = (await redis.smembers('seckill:lanes')).find((one) => !known.has(one));
       const key = `seckill:{${lane ?? ''}}:state`;
       if (lane !== undefined && Number(await redis.hget(key, 'unit:held')) > 0) {
-        // The next reservation writes absolute counts, so it may come between: stolen until it stays stolen.
+        // A reservation writes absolute counts, and one may come in between. So the unit is taken again until
+        // it stays away.
         await redis.hincrby(key, 'unit:available', -1);
         return;
       }

@@ -9,7 +9,7 @@ import { mannWhitney, median, ratioInterval, spread } from '../src/statistics.ts
 
 const near = (actual: number, expected: number, within: number) => Math.abs(actual - expected) <= within;
 
-/** Normal, by Box and Muller. */
+/** Values of a normal distribution, made by the method of Box and Muller. */
 function normal(random: () => number, count: number, mean: number, deviation: number): number[] {
   return Array.from({ length: count }, () => {
     const [u, v] = [1 - random(), random()];
@@ -27,7 +27,7 @@ await t.test('medians, spreads and intervals are those of the textbook', async (
 });
 
 await t.test("Mann-Whitney's p is exact for few values and near it for many", async (t) => {
-  // Of C(10, 5) = 252 choices two are as far apart as these.
+  // Two of the C(10, 5) = 252 choices are as far apart as these.
   t.ok(near(mannWhitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]), 2 / 252, 1e-12));
   t.equal(mannWhitney([1, 2, 3], [1, 2, 3]), 1);
   t.equal(mannWhitney([5, 5, 5, 5, 5], [5, 5, 5, 5, 5]), 1, 'ties alone say nothing');
@@ -79,7 +79,7 @@ await t.test(
     t.match(compareSamples({ rate: busy }, { rate: zeros }), [
       { ratio: 0, interval: [0, 0], verdict: 'lower' },
     ]);
-    // Not every resample of it has a median of 0: the ratio has no bounds all the same.
+    // The ratio has no bounds, though not every resample of the baseline has a median of 0.
     t.match(compareSamples({ rate: [0, 0, 0, 9, 9, 9, 9] }, { rate: burst }), [{ interval: null }]);
     const folder = t.testdir({
       'a.json': JSON.stringify({ schemaVersion: 1, samples: { rate: burst, zeros, busy } }),

@@ -11,26 +11,28 @@ import { freePorts, run, startChild, tailOf } from '@seckill/stack';
 import type { ApiServerPrograms, Child, Outcome } from '@seckill/stack';
 import type { Resource } from './render.ts';
 
-/** 4.4 s were seen, on two cores with a load of 7. */
+/** How long the server may take to be ready. It took 4.4 s on two cores with a load of 7. */
 const READY_MS = 120_000;
 
 const CALL_MS = 120_000;
 
-/** Between look-up and use another process may take a port. */
+/** Another process may take a port between look-up and use, so a start is tried so often. */
 const ATTEMPTS_MAX = 3;
 
 export interface ApiServer {
-  /** As `1.35`. */
+  /** The minor version, such as `1.35`. */
   version: string;
-  /** The real kubectl as an administrator; `stdin` for `-f -`. */
+  /** Runs the real kubectl as an administrator. `stdin` is what `-f -` reads. */
   kubectl(args: string[], stdin?: string): Promise<Outcome>;
-  /** kubectl's `verb` with a list of resources. */
+  /** Runs kubectl's `verb` with a list of resources. */
   send(verb: string, resources: Resource[], ...flags: string[]): Promise<Outcome>;
-  /** Server-side, strictly. @returns errors and warnings: nothing when all is well. */
+  /**
+   * Applies resources on the server's side, strictly. @returns errors and warnings: nothing when all is well.
+   */
   apply(resources: Resource[], ...flags: string[]): Promise<string>;
-  /** What `apply` would say. */
+  /** Tells what `apply` would say, and changes nothing. */
   dryRun(resources: Resource[]): Promise<string>;
-  /** A line for each, with the number that every change of it moves. */
+  /** A line for each resource, with the number that every change of it moves. */
   readVersions(resources: Resource[]): Promise<string[]>;
   stop(): Promise<void>;
 }
@@ -52,7 +54,7 @@ const apiServerArgs = (folder: string, port: number, etcd: number): string[] => 
   '--advertise-address=127.0.0.1',
   '--endpoint-reconciler-type=none',
   '--service-cluster-ip-range=10.0.0.0/24',
-  // Signs its own certificate, for kubectl to check.
+  // The server signs its own certificate, which kubectl checks.
   `--cert-dir=${join(folder, 'certificates')}`,
   `--token-auth-file=${join(folder, 'tokens.csv')}`,
   '--authorization-mode=RBAC',
@@ -126,7 +128,8 @@ async function start(programs: ApiServerPrograms, kubectl: string): Promise<ApiS
   const [client, peer, port] = (await freePorts(3)) as [number, number, number];
   writeFiles(folder, port);
   const log = join(folder, 'log');
-  // Its own discovery cache; and nothing of ours, such as a proxy or another cluster's configuration.
+  // kubectl has a discovery cache of its own here, and nothing of our environment, such as a proxy or another
+  // cluster's configuration.
   const env = {
     PATH: process.env['PATH'] ?? '/usr/bin:/bin',
     HOME: folder,

@@ -17,7 +17,9 @@ import { podsOf } from './workload.ts';
 
 const ESCALATION = ['"allowPrivilegeEscalation":false', '"allowPrivilegeEscalation":true'] as const;
 
-/** Lists in which no resource is there twice, that together hold all variants of all. */
+/**
+ * Lists of resources. No list has a resource twice, and together they hold every variant of every resource.
+ */
 function layersOf(all: Rendered[]): Resource[][] {
   const layers: Resource[][] = [];
   const seen = new Map<string, Set<string>>();
@@ -74,7 +76,7 @@ if (programs === undefined) {
   await t.test(
     'every resource of every overlay and combination would be taken without a warning',
     async (t) => {
-      // A dry run makes no namespace, and needs that of what it asks for.
+      // A dry run makes no namespace, and needs the namespace of the resources that it asks for.
       t.equal(await server.apply(production.filter(({ kind }) => kind === 'Namespace')), '');
       for (const layer of layersOf(all)) t.equal(await server.dryRun(layer), '', `${layer.length} resources`);
     },
@@ -82,11 +84,12 @@ if (programs === undefined) {
 
   for (const { name, resources } of overlays) {
     await t.test(`${name} is taken, the same again changes nothing, its pods are admitted`, async (t) => {
-      // Of the overlay before; the namespace stays, because no controller is there to let it go.
+      // These are resources of the overlay before. The namespace stays, because no controller is there to let
+      // it go.
       const earlier = overlays.flatMap((one) => withoutNamespace(one.resources));
       const flags = ['--ignore-not-found', '--wait=false'];
       t.match(await server.send('delete', earlier, ...flags), { ok: true });
-      // As `kubectl apply -k` without --server-side sends it.
+      // `kubectl apply -k` without --server-side sends it so.
       const asked = await server.send('apply', withoutNamespace(resources), '--dry-run=server');
       t.match(asked, { ok: true, stderr: /^$/ });
       t.equal(await server.apply(resources), '');
@@ -149,7 +152,7 @@ if (programs === undefined) {
         '"serviceAccountName":"nobody"',
         /^refused: .*service account .*nobody.* not found/s,
       ],
-      // Of a workload it warns, which the tests above take for a failure.
+      // A workload gets a warning instead, which the tests above take for a failure.
       [production, 'Deployment gateway', ...ESCALATION, /^Warning: would violate PodSecurity/],
     ];
     for (const [resources, title, from, to, words] of bends)

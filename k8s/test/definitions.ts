@@ -24,7 +24,9 @@ function schemaOfUnion(types: ts.Type[], convert: (type: ts.Type) => Schema): Sc
   return ANYTHING;
 }
 
-/** What the compiler knows of a type, in OpenAPI; recursive types and unions of shapes take anything. */
+/**
+ * Writes what the compiler knows of a type as OpenAPI. Recursive types and unions of shapes take anything.
+ */
 function schemaOf(checker: ts.TypeChecker, type: ts.Type, within: ts.Type[] = []): Schema {
   const convert = (inner: ts.Type): Schema => schemaOf(checker, inner, [...within, type]);
   if (within.includes(type)) return ANYTHING;
@@ -64,7 +66,8 @@ function definitionOf({ apiVersion, kind }: Resource, openAPIV3Schema: Schema): 
     kind: 'CustomResourceDefinition',
     metadata: {
       name: `${plural}.${group}`,
-      // The server wants to know who approved a group of Kubernetes' own: nobody, it is for a test.
+      // The server wants to know who approved a group of Kubernetes' own. Nobody did, because it is for a
+      // test.
       annotations: { 'api-approved.kubernetes.io': 'unapproved, for a test' },
     },
     spec: {
@@ -76,7 +79,7 @@ function definitionOf({ apiVersion, kind }: Resource, openAPIV3Schema: Schema): 
   };
 }
 
-/** One for each kind among `resources` that Kubernetes does not serve by itself. */
+/** One definition for each kind among `resources` that Kubernetes does not serve by itself. */
 export function defineKinds(tools: Tools, resources: Resource[]): Resource[] {
   const kinds = new Map(
     resources.filter((one) => !isBuiltIn(tools, one)).map((one) => [`${one.apiVersion} ${one.kind}`, one]),

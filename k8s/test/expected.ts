@@ -30,12 +30,12 @@ function namesOf(read: (environment: NodeJS.ProcessEnv) => unknown): Set<string>
   try {
     read(spy);
   } catch {
-    // Everything is missing: that is what it throws.
+    // Every variable is missing, and the reader throws because of that.
   }
   return names;
 }
 
-/** Names that must be there: each is refused when all are absent. */
+/** Names of variables that must be there. A service refuses to start without them, and names each. */
 function requiredOf(read: (environment: NodeJS.ProcessEnv) => unknown): string[] {
   try {
     read({});
@@ -57,7 +57,7 @@ const program = (read: (environment: NodeJS.ProcessEnv) => unknown): Program => 
   required: requiredOf(read),
 });
 
-/** By the file that runs in the container. */
+/** Facts of each service, by the file that runs in its container. */
 export const PROGRAMS: Record<string, Program> = {
   'services/gateway/dist/main.js': program(readGateway),
   'services/stock/dist/main.js': program(readStock),

@@ -1,6 +1,6 @@
 /**
- * Kafka's part of the house's rules: who may do what there. They bind where Kafka is a resource of the
- * rendering (Strimzi).
+ * Rules of the house about Kafka: who may do what there. They bind where Kafka is a resource of the rendering
+ * (Strimzi).
  */
 import { TOPIC_LIST } from './expected.ts';
 import type { Resource } from './render.ts';
@@ -35,7 +35,7 @@ const ofKind = (resources: Resource[], kind: string): Resource[] =>
 export const kafkaUsersOf = (resources: Resource[]): KafkaUser[] =>
   ofKind(resources, 'KafkaUser') as unknown as KafkaUser[];
 
-/** Nobody is let in without TLS and a password, or past the ACLs. */
+/** Kafka lets nobody in without TLS and a password, or past the ACLs. */
 export function kafkaListeners(resources: Resource[]): string[] {
   return ofKind(resources, 'Kafka').flatMap((one) => {
     const { listeners, authorization } = (one as unknown as Kafka).spec.kafka;
@@ -55,7 +55,10 @@ const OPERATIONS: Record<string, string[]> = {
   group: ['Read', 'Describe', 'Delete'],
 };
 
-/** Names in full: a prefix stands only for groups that a command makes, below its own name. */
+/**
+ * A rule names topics and groups in full. A prefix stands only for groups that a command makes below its own
+ * name.
+ */
 function isNarrow({ type = 'allow', resource, operations }: Acl): boolean {
   const { name = '*', patternType = 'literal' } = resource;
   const known = OPERATIONS[resource.type] ?? [];
@@ -80,7 +83,7 @@ export function kafkaUsers(resources: Resource[]): string[] {
   });
 }
 
-/** Those that a network policy lets out to Kafka. */
+/** Deployments that a network policy lets out to Kafka. */
 function isClient({ labels, main }: Workload, resources: Resource[]): boolean {
   return (
     main.name === 'seckill' &&
@@ -124,7 +127,7 @@ interface Trigger {
   authenticationRef?: { name: string };
 }
 
-/** KEDA is let in like everybody: by a user of its own. */
+/** Kafka lets KEDA in like everybody: by a user of its own. */
 export function kafkaTriggers(resources: Resource[]): string[] {
   const users = kafkaUsersOf(resources).map(({ metadata }) => metadata.name);
   const isOwn = (name: string): boolean =>

@@ -22,7 +22,7 @@ import { workloadsOf, type Workload } from './workload.ts';
 export const SALE = 'acl-sale';
 export const logger = createLogger('kafka-users', 'silent');
 
-/** For a Kafka without an operator that makes the topics: docs/operating/kafka-users.md. */
+/** The command of docs/operating/kafka-users.md, for a Kafka without an operator that makes the topics. */
 const TOPICS_USER: KafkaUser = {
   metadata: { name: 'topics' },
   spec: {
@@ -112,8 +112,8 @@ export function runFile(file: string, args: string[], env: NodeJS.ProcessEnv): P
 }
 
 /**
- * With standard input by a pipe, as `kubectl exec -i` gives it; ours would be a socket, which cannot be
- * opened by its path.
+ * Runs a program whose standard input is a pipe, as `kubectl exec -i` gives it. Node.js would give it a
+ * socket, which cannot be opened by its path.
  */
 export function runPiped(
   file: string,
@@ -125,7 +125,7 @@ export function runPiped(
   return run('/bin/sh', command, { timeoutMs: 90_000, env, stdin });
 }
 
-/** A client as a deployment's, for whoever has the password. */
+/** A client like a deployment's, for the user of this name and password. */
 export function kafkaOf(username: string, password = secure.passwords[username] ?? ''): Kafka {
   const settings = { brokers: [secure.brokers], ca: secure.ca, user: { username, password } };
   return createKafka(settings, 'kafka-users', logger);
@@ -181,7 +181,7 @@ export async function readAvailable(): Promise<unknown> {
   return (body['items'] as { available: number }[] | undefined)?.[0]?.available;
 }
 
-/** Under one key for each user, so that a 503 is repeated. */
+/** Each user reserves under one key, so that a 503 can be repeated. */
 export async function reserve(who: string): Promise<string> {
   const lines = [{ sku: 'a', quantity: 1 }];
   let id: unknown;

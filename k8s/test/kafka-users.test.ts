@@ -64,7 +64,7 @@ await test('every deployment gets ready with the secrets that it mounts', async 
     ({ main, kind }) => main.name === 'seckill' && kind !== 'Job',
   );
   t.equal(deployments.length, 10);
-  // A first look at the sale without waiting for half a minute.
+  // The audit shall look at the sale soon, and not after half a minute.
   const quick = { AUDIT_INTERVAL_MS: '500' };
   for (const workload of deployments) pods.set(workload.name, await startPod(node, workload, quick));
   await Promise.all([...pods.values()].map((pod) => untilReady(pod, node)));
@@ -99,7 +99,7 @@ await test('a sale goes its whole way: reserved, stored, cancelled, for sale aga
   });
 });
 
-await test('what cannot be understood is parked, and a person replays it as a user of their own', async (t) => {
+await test('a message that cannot be understood is parked, and a person replays it as a user of their own', async (t) => {
   const plain = createKafka({ brokers: [secure.plain] }, 'kafka-users', logger);
   for (const topic of [TOPICS.reservations, TOPICS.settlements]) await publish(plain, topic.name, 'junk');
   const count = (): Promise<number> =>
@@ -108,7 +108,8 @@ await test('what cannot be understood is parked, and a person replays it as a us
       return places.reduce((sum, { high }) => sum + Number(high), 0);
     });
   await until('both are parked', async () => (await count()) >= 2);
-  // As in docs/operating/kafka-users.md: in a pod that has the rest, with the password by standard input.
+  // docs/operating/kafka-users.md tells how: in a pod that has everything else, with the password by standard
+  // input.
   const env = {
     ...pods.get('order-intake')?.env,
     KAFKA_SASL_USERNAME: 'dead-letters',
@@ -124,7 +125,7 @@ await test('what cannot be understood is parked, and a person replays it as a us
 await test('the command rebuild, in a pod of stock, publishes again what order does not know', async (t) => {
   const id = await reserve('u3');
   await until('it is stored', () => isStored(id));
-  // As after a PostgreSQL that was set back.
+  // PostgreSQL now looks as if it had been set back.
   await postgres.query('DELETE FROM orders WHERE id = $1', [id]);
   const env = pods.get('stock-http')?.env ?? {};
   const { ok, stdout, stderr } = await runFile(
@@ -230,7 +231,7 @@ await test('who may ask for a group or a topic does not read it', async (t) => {
     });
     const stop = await starting?.catch(() => undefined);
     await stop?.();
-    // kafkajs keeps the reason of a coordinator that it may not ask for to itself.
+    // kafkajs does not tell why it could not ask for a coordinator.
     t.match(crash, { message: /authorization|coordinator/i }, `${name} does not join ${groupId}`);
   }
 });
@@ -257,7 +258,7 @@ await test('a wrong password or an unknown user never gets ready, says why, and 
   );
 });
 
-await test('neither does a client hear anything without TLS or a user, nor believe another authority', async (t) => {
+await test('a client hears nothing without TLS or a user, and believes no other authority', async (t) => {
   const { ca, brokers } = secure;
   const user = { username: 'stock-relay', password: secure.passwords['stock-relay'] ?? '' };
   const access = { brokers: [brokers], ca, user };

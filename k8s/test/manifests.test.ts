@@ -32,7 +32,7 @@ const exemptions = parse(readFileSync(join(ROOT, 'k8s/test/exemptions.yaml'), 'u
 
 await test('every combination is valid: values, enums, unknown fields, operators’ resources', async (t) => {
   t.ok(all.length > 40, `${all.length} renderings`);
-  // Most combinations share most resources: each is checked once.
+  // Most combinations share most resources, so each resource is checked once.
   const distinct = new Map(
     all.flatMap(({ resources }) => resources).map((one) => [JSON.stringify(one), one]),
   );

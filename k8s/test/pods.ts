@@ -1,6 +1,6 @@
 /**
- * What a kubelet does of a workload, on this machine: its variables, its secrets as files, its program; no
- * container.
+ * Runs a workload on this machine as a kubelet would, but without a container: its variables, its secrets as
+ * files, its program.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,17 +8,19 @@ import { freePorts, ROOT, startChild, untilServing, type Child } from '@seckill/
 import type { Resource } from './render.ts';
 import { variablesOf, type Workload } from './workload.ts';
 
-/** Where the manifests mount them. */
+/** The folder at which the manifests mount secrets. */
 const MOUNT = '/run/secrets/seckill';
 
 export interface Node {
   folder: string;
   resources: Resource[];
-  /** By name, then by key. */
+  /** Secrets: by name, then by key. */
   secrets: Record<string, Record<string, string>>;
-  /** Variables instead of the manifests' own, for pods that have them at all: addresses of this machine. */
+  /**
+   * Addresses of this machine. They replace the manifests' own variables in pods that have these variables.
+   */
   addresses: Record<string, string>;
-  /** Of pods that others call. */
+  /** The port of a pod that others call. */
   ports: Record<string, number>;
 }
 

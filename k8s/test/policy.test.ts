@@ -2,7 +2,7 @@
  * Goal: each rule of the house would notice its breach, and manifests agree with config.ts, compose and
  * documentation.
  * Method: renderings bent in one place, which the rule must tell; names read from where they are decided.
- * That the rules hold in every combination is in manifests.test.ts.
+ * manifests.test.ts shows that the rules hold in every combination.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ process.once('exit', () => {
   copy.remove();
 });
 
-/** Rule, and what to break: the first place that matches in the production overlay. */
+/** Each rule, and what breaks it: the first place that matches in the production overlay is changed. */
 const BENDS: [keyof typeof RULES, string | RegExp, string][] = [
   ['restricted', 'allowPrivilegeEscalation: false', 'allowPrivilegeEscalation: true'],
   ['restricted', 'runAsNonRoot: true', 'runAsNonRoot: false'],
@@ -106,7 +106,7 @@ const BENDS: [keyof typeof RULES, string | RegExp, string][] = [
   ['kafkaTriggers', /(name: )keda(\n +parameter: password)/, '$1order-intake$2'],
 ];
 
-/** The same of a rendering with a Redis Cluster, for which production is no example. */
+/** The same for a rendering with a Redis Cluster, which the production overlay does not have. */
 const CLUSTER_BENDS: [keyof typeof RULES, string | RegExp, string][] = [
   ['cluster', 'REDIS_CLUSTER: "true"', 'REDIS_CLUSTER: "false"'],
   ['cluster', 'cluster-require-full-coverage no', 'cluster-require-full-coverage yes'],
@@ -180,7 +180,7 @@ await test('engines of the manifests are those of compose', async (t) => {
 await test('every metric that an alert reads is in the documented list', async (t) => {
   const documented = readFileSync(join(ROOT, 'docs/operating/metrics.md'), 'utf8');
   const rules = readFileSync(join(ROOT, 'k8s/components/monitoring/rules.yaml'), 'utf8');
-  // Those of a histogram end in what it counts.
+  // A histogram's metrics have one more word at their end.
   const names = new Set(
     [...rules.matchAll(/seckill_[a-z_]+/g)].map(([name]) => name.replace(/(_seconds)_(bucket|count)$/, '$1')),
   );

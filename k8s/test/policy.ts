@@ -12,7 +12,7 @@ const NAME = 'app.kubernetes.io/name';
 const isOurs = ({ main }: Workload): boolean => main.name === 'seckill';
 const isDeployment = ({ kind }: Workload): boolean => kind === 'Deployment';
 
-/** Applies a question to every workload that `isMeant`; an answer is what is wrong with it. */
+/** Asks a question about every workload that `isMeant`. An answer tells what is wrong with the workload. */
 function each(isMeant: (one: Workload) => boolean, question: (one: Workload) => string | false): Rule {
   return (resources) =>
     workloadsOf(resources)
@@ -91,7 +91,10 @@ const probes = each(
   },
 );
 
-/** DRAIN_MS, where a service has one, and the time after which it gives up; plus a margin for a busy node. */
+/**
+ * DRAIN_MS, where a service has one, and the time after which the service gives up, with a margin for a busy
+ * node.
+ */
 const grace: Rule = (resources) =>
   each(
     (one) => isOurs(one) && isDeployment(one),
@@ -300,7 +303,10 @@ const topics: Rule = (resources) => {
   return listed.sort().join() === expected.sort().join() ? [] : [`topics are ${listed.join()}`];
 };
 
-/** Replicas of roles that share partitions, whoever decides their number. */
+/**
+ * Bounds the replicas of roles that share partitions, whether the manifest or an autoscaler decides their
+ * number.
+ */
 const consumers: Rule = (resources) =>
   each(
     ({ name }) => name === 'order-intake' || name === 'stock-settler',
@@ -318,8 +324,8 @@ const redis: Rule = (resources) =>
     });
 
 /**
- * Stock and gateway know of a cluster exactly where there is one, and it costs only the lanes of the node
- * that is lost.
+ * Stock and gateway are told of a Redis Cluster exactly where there is one. The loss of a node costs the
+ * lanes of that node alone.
  */
 const cluster: Rule = (resources) => {
   const nodes = workloadsOf(resources).find(({ name }) => name === 'redis-cluster');

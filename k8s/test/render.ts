@@ -14,7 +14,7 @@ export interface Resource {
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
   };
-  // Read by paths: the shape was checked against the schemas before.
+  // Fields are read by paths, because the shape was checked against the schemas before.
   [field: string]: unknown;
 }
 
@@ -24,7 +24,7 @@ export interface Rendered {
   resources: Resource[];
 }
 
-/** Two of a line are two answers to one question. */
+/** Components that exclude each other. Two of a line are two answers to one question. */
 const ALTERNATIVES = [
   ['kafka-single', 'strimzi'],
   ['postgres-single', 'cloudnative-pg'],

@@ -52,7 +52,10 @@ async function checkValues(tools: Tools, resource: Resource): Promise<string[]> 
 export const isBuiltIn = ({ folder }: Tools, { apiVersion, kind }: Resource): boolean =>
   existsSync(join(folder, 'node_modules', 'kubernetes-models', apiVersion, `${kind}.js`));
 
-/** As a file in a folder beside `node_modules` names it; undefined without a model. */
+/**
+ * The model of a resource, by the path that a file in a folder beside `node_modules` imports. Undefined
+ * without a model.
+ */
 function typeOf(tools: Tools, resource: Resource): string | undefined {
   const file = modelOf(tools, resource);
   if (file === undefined) return undefined;
@@ -75,12 +78,12 @@ function compile({ folder }: Tools, lines: string[]): { program: ts.Program; sou
     });
     return { program, source };
   } finally {
-    // The program has read all of its files.
+    // The program of the compiler has read all files of its list.
     rmSync(draft, { recursive: true });
   }
 }
 
-/** Literals, compiled; the compiler's line tells which resource it speaks of. */
+/** Compiles resources as literals. The line of a message tells which resource the compiler speaks of. */
 function checkFields(tools: Tools, resources: Resource[]): string[] {
   const lines = resources.map((resource, index) => {
     const type = typeOf(tools, resource);
@@ -96,7 +99,7 @@ function checkFields(tools: Tools, resources: Resource[]): string[] {
   });
 }
 
-/** The compiler's types of resources, in their order; `unknown` without a model. */
+/** The compiler's types of the resources, in the order of the resources; `unknown` without a model. */
 export function compileTypes(
   tools: Tools,
   resources: Resource[],

@@ -1,7 +1,7 @@
 /**
  * A Kafka as ../components/strimzi makes one: TLS by an authority of its own, users by SCRAM-SHA-512, nothing
- * allowed without an ACL. One node, on loopback; its plain listener is the operators' way in, as Strimzi has
- * one, and stands above the ACLs.
+ * allowed without an ACL. It is one node on loopback. Its plain listener is the operators' way in and stands
+ * above the ACLs, as Strimzi's does.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -15,9 +15,9 @@ const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePattern
 export interface SecureKafka {
   /** `host:port` of the listener for users. */
   brokers: string;
-  /** For the operators. */
+  /** `host:port` of the plain listener for operators. */
   plain: string;
-  /** In PEM. */
+  /** The authority's certificate in PEM. */
   ca: string;
   passwords: Record<string, string>;
   /** The rules by which the authorizer has allowed anything so far, as `user type name operation`. */
@@ -29,7 +29,7 @@ const DECISIONS = 'authorizer.log';
 
 const CURVE = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
 
-/** An authority, and a certificate of it for 127.0.0.1 in `broker.pem`, with its key, as Kafka reads it. */
+/** Makes an authority, and its certificate for 127.0.0.1 with the key in `broker.pem`, as Kafka reads it. */
 async function makeCertificates(openssl: string, folder: string): Promise<string> {
   const call = async (...args: string[]): Promise<void> => {
     const { ok, stderr } = await run(openssl, args, { timeoutMs: 60_000, cwd: folder });
@@ -64,12 +64,16 @@ function listenerSettings(
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
     'allow.everyone.if.no.acl.found': 'false',
     'super.users': 'User:ANONYMOUS',
-    // kafkajs authenticates again 10 s before the end, so every 2 s here: it must not be noticed.
+    // A session lasts 12 s. kafkajs authenticates again 10 s before its end, so every 2 s here, and nobody
+    // may notice that.
     'listener.name.secure.scram-sha-512.connections.max.reauth.ms': '12000',
   };
 }
 
-/** Each decision as a line of its own file; those on lists of topics are told at the level trace alone. */
+/**
+ * The authorizer writes each decision as a line of a file of its own. It tells those on lists of topics at
+ * the level trace alone.
+ */
 function writeLogging(folder: string): string {
   const file = join(folder, 'log4j2.properties');
   const lines = [
@@ -147,7 +151,7 @@ const OPERATIONS: Record<string, Operation> = {
   Describe: AclOperationTypes.DESCRIBE,
 };
 
-/** What Strimzi's user operator does of a KafkaUser. */
+/** Makes a user and its ACLs of a KafkaUser, as Strimzi's user operator does. */
 async function allow({ url }: KafkaAlone, users: KafkaUser[]): Promise<void> {
   const admin = new kafkajs.Kafka({ brokers: [url], logLevel: kafkajs.logLevel.NOTHING }).admin();
   await admin.connect();

@@ -14,7 +14,7 @@ const INSTALL_MS = 10 * 60_000;
 
 const KUBE_SCORE = 'github.com/zegl/kube-score/cmd/kube-score@v1.20.0';
 
-/** One entry of a zip archive: the layout of PKWARE's APPNOTE 6.3.10, sections 4.3.7 and 4.3.12. */
+/** Reads one entry of a zip archive by the layout of PKWARE's APPNOTE 6.3.10, sections 4.3.7 and 4.3.12. */
 function unzipEntry(archive: Buffer, name: string): Buffer {
   const END = 0x06054b50;
   let end = archive.length - 22;
@@ -36,7 +36,7 @@ function unzipEntry(archive: Buffer, name: string): Buffer {
 
 export interface Tools {
   kubectl: string;
-  /** Where `node_modules` with the models of the resources is. */
+  /** The folder whose `node_modules` has the models of the resources. */
   folder: string;
 }
 
@@ -49,7 +49,8 @@ export async function findTools(): Promise<Tools> {
       copyFileSync(join(FILES, file), join(draft, file));
     const [npm = 'npm', ...script] = npmCommand() ?? [];
     const options = { timeoutMs: INSTALL_MS, cwd: draft };
-    // Data for a test, read by Node 20 though some ask for 22; a peer would bring 100 MB that nobody loads.
+    // The packages are data for a test. Node 20 reads them though some ask for 22, and a peer would bring 100
+    // MB that nobody loads.
     const flags = ['--ignore-scripts', '--engine-strict=false', '--legacy-peer-deps'];
     const { ok, stderr } = await run(npm, [...script, 'ci', ...flags], options);
     if (!ok) throw new Error(`npm ci of k8s/tools failed:\n${tailOf(stderr)}`);
@@ -78,7 +79,7 @@ export async function findKubeScore(): Promise<string | undefined> {
     });
     return join(folder, 'bin/kube-score');
   } catch {
-    // No Go module proxy: the test says that it was skipped.
+    // Go could not reach its module proxy, and the test says that it was skipped.
     return undefined;
   }
 }

@@ -88,7 +88,9 @@ interface StatefulSpec {
   volumeClaimTemplates?: { metadata: { name: string } }[];
 }
 
-/** What the controllers would make: one Pod of each workload, with the volumes that a StatefulSet adds. */
+/**
+ * Makes what the controllers would make: one Pod of each workload, with the volumes that a StatefulSet adds.
+ */
 export function podsOf(resources: Resource[]): Resource[] {
   return workloadsOf(resources).map(({ kind, name, labels, pod }) => {
     const owner = resources.find((one) => one.kind === kind && one.metadata.name === name);
@@ -105,7 +107,9 @@ export function podsOf(resources: Resource[]): Resource[] {
   });
 }
 
-/** Variables of the container, those of its config map included; secrets are the names of files. */
+/**
+ * Variables of the container, with those of its config map. A variable for a secret holds the name of a file.
+ */
 export function variablesOf({ main }: Workload, resources: Resource[]): Map<string, string> {
   const maps = (main.envFrom ?? []).map(({ configMapRef }) => configMapRef?.name);
   const fromMaps = resources
@@ -114,7 +118,7 @@ export function variablesOf({ main }: Workload, resources: Resource[]): Map<stri
   return new Map([...fromMaps, ...(main.env ?? []).map(({ name, value }) => [name, value ?? ''] as const)]);
 }
 
-/** `512Mi` as 512. */
+/** Reads `512Mi` as 512. */
 export function mebibytes(quantity: string | undefined): number {
   const [, number = 'NaN', unit] = /^(\d+)(Mi|Gi)$/.exec(quantity ?? '') ?? [];
   return Number(number) * (unit === 'Gi' ? 1024 : 1);

@@ -4,13 +4,13 @@ import t from 'tap';
 import { shareStack } from '../support/stack.ts';
 
 t.setTimeout(600_000);
-// The tests of all files together: without a plan tap would end where one file is read and no test of it runs
-// yet.
+// The plan counts the tests of all files. Without it tap would end while a file is read and no test of it
+// runs yet.
 t.plan(24);
 await shareStack(t, 'client');
 await import('./answers.test.ts');
 await import('./platforms.test.ts');
 await import('./documents.test.ts');
 await import('./live.test.ts');
-// The last one leaves services with other variables.
+// The last file leaves services with other variables.
 await import('./faults.test.ts');

@@ -19,7 +19,8 @@ await t.test('not open yet: the client waits for the opening by the clock of the
   const buyer = makeBuyer(system, 'early');
   const hasty = await buyer.reserve('client-opening', oneOf('a'), { deadlineMs: 1_000 });
   t.match(hasty, { ok: false, code: 'sale_not_open', opensAt, retryable: true, inDoubt: false });
-  // Both clocks are this machine's. The client has read only the second of a `date`: half a second is open.
+  // Both clocks are this machine's. The client has read only the second of a `date`, so it may be off by half
+  // a second.
   const offMs = buyer.msUntil(opensAt) - (Date.parse(opensAt) - Date.now());
   t.ok(Math.abs(offMs) < 750, `the countdown is ${offMs} ms off`);
   const done = await buyer.reserve('client-opening', oneOf('a'));
@@ -125,7 +126,7 @@ await t.test('sold out, limits and caps are told with what they say', async (t) 
   t.equal(await other.countUnits('client-sold'), 0, 'who was refused has nothing');
 });
 
-await t.test('what others or oneself give back is waited for, and the wait is told', async (t) => {
+await t.test('the client waits for units that anybody gives back, and tells of the wait', async (t) => {
   await createSale(system, 'client-back', { limitPerBuyer: 1 });
   await createSale(system, 'client-last', { items: [oneItem(1)] });
   const holder = makeBuyer(system, 'holder');
@@ -161,7 +162,7 @@ await t.test('what others or oneself give back is waited for, and the wait is to
   const taken = await holder.reserve('client-rejoin', oneOf('a'));
   if (!taken.ok) return t.fail(taken.code);
   await holder.cancel(taken.value.id);
-  // The cool-down runs from the moment at which Redis has the unit back.
+  // The cool-down begins when Redis has the unit back.
   await until('the unit is back', async () => {
     const token = await system.token('operator', true);
     const { body } = await system.send({ path: '/v1/sales/client-rejoin', token });

@@ -15,10 +15,10 @@ const system = await buildStack(t, 'client-documents');
 const { info } = system.stack;
 const API = 'docs/http-api.md';
 const README = 'README.md';
-/** test/house holds that the Chinese one has the same code. */
+/** test/house/readmes.test.ts shows that the Chinese README has the same code. */
 const README_ZH = 'README.zh-CN.md';
 
-/** Ids and instants are other ones in each run. */
+/** Ids and instants differ in each run. */
 function normalize(text: string): string {
   return (
     text
@@ -26,13 +26,13 @@ function normalize(text: string): string {
       .replaceAll(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/g, 'UUID')
       .replaceAll(/(?!2030)20\d\d-[\d-]+T[\d:.]+Z/g, 'INSTANT')
       .replaceAll(/"pickupCode":"\d+"/g, '"pickupCode":"CODE"')
-      // Refunds and notices are numbered; the bytes of a notice name an order.
+      // Refunds and notices have numbers, and the bytes of a notice name an order.
       .replaceAll(/"(id|nextCursor)":"\d+"/g, '"$1":"NUMBER"')
       .replaceAll(/"body":"[\w+/=]+"/g, '"body":"BYTES"')
   );
 }
 
-/** Commands that call the gateway: the blocks of a document marked `sh`. */
+/** The blocks of a document that are marked `sh` and call the gateway. */
 function readCommands(path: string): string[] {
   return [...read(path).matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
     .map(([, body = '']) => body)
@@ -56,7 +56,10 @@ curl() {
 }
 `;
 
-/** What the commands print. Reads of a sale may be a second old: the shell waits for them. */
+/**
+ * Runs commands. Reads of a sale may be a second old, so the shell waits before them. @returns what they
+ * print.
+ */
 function run(t: Test, commands: string[]): string[] {
   const script = commands
     .join('\n')
@@ -87,7 +90,7 @@ async function get(path: string, token?: string): Promise<string> {
   return text;
 }
 
-/** README's walk; the prose between its commands asks for a repeat and for a second try. */
+/** Runs the walk of the README. The prose between its commands asks for a repeat and for a second try. */
 function walkReadme(t: Test): string[] {
   const commands = readCommands(README);
   const reserve = commands.findIndex((body) => body.includes('first-try'));
@@ -102,7 +105,7 @@ function walkReadme(t: Test): string[] {
   ]);
 }
 
-/** The commands of docs/http-api.md, and what stands there without one. */
+/** Runs the commands of docs/http-api.md, and calls for the answers that stand there without a command. */
 async function walkApi(t: Test): Promise<string[]> {
   const answers = run(t, [
     `GATEWAY=\nADMIN=${admin}\nBUYER=${buyer}\n`,
@@ -141,7 +144,7 @@ async function walkApi(t: Test): Promise<string[]> {
   return answers;
 }
 
-/** How alike two texts are: the names and values that both have, less those that one has. */
+/** Tells how alike two texts are: the names and values that both have, less those that only one has. */
 function likeness(one: string, other: string): number {
   const [left, right] = [one, other].map((text) => new Set(normalize(text).match(/"[^"]+"|\d+/g)));
   const both = [...(left ?? [])].filter((word) => right?.has(word) === true).length;

@@ -10,7 +10,7 @@ const system = await buildStack(t, 'client-faults');
 const { stack } = system;
 const admin = await system.token('operator', true);
 
-/** Of now: only operators never read what a gateway remembers. */
+/** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
 const held = async (saleId: string): Promise<number> => {
   const { body } = await system.send({ path: `/v1/sales/${saleId}`, token: admin });
   return (body['items'] as { held: number }[])[0]?.held ?? -1;
@@ -59,7 +59,7 @@ await t.test('an answer that was swallowed: the same key tells, and nothing is t
   t.match(await cancelling, { ok: true, value: { status: 'cancelled' } }, 'a repeated cancel is the same');
 });
 
-await t.test('nobody listens: no answer ends in "unknown", and what listens again sells', async (t) => {
+await t.test('while nobody listens a call ends in "unknown"; what listens again sells', async (t) => {
   await createSale(system, 'client-refused');
   const way = await forwardTcp(t, stack.info.gateway);
   await way.cut();

@@ -11,7 +11,7 @@ const baseUrl = system.stack.info.gateway;
 let opened = 0;
 let looked = 0;
 
-/** As a browser's, but for reconnections, which the client makes by itself. */
+/** An EventSource like a browser's, but without reconnections, which the client makes by itself. */
 class TestSource implements LiveSource {
   readonly #listeners = new Map<string, (event: { data: string }) => void>();
   readonly #request: ClientRequest;
@@ -45,7 +45,7 @@ class TestSource implements LiveSource {
   }
 }
 
-/** What a watch yields, until it ends. */
+/** Collects what a watch yields, until the watch ends. */
 function watch(saleId: string, options: Partial<Parameters<typeof createClient>[0]> = {}) {
   const stopping = new AbortController();
   const seen: Sale[] = [];
@@ -102,7 +102,7 @@ await t.test(
   },
 );
 
-await t.test('a signal ends it, and closes the connection', async (t) => {
+await t.test('a signal ends the watch and closes its connection', async (t) => {
   await createSale(system, 'live-signal');
   const watched = watch('live-signal');
   await until('the sale', () => watched.seen.length === 1);
@@ -111,7 +111,7 @@ await t.test('a signal ends it, and closes the connection', async (t) => {
   t.equal(watched.seen.length, 1);
 });
 
-await t.test('where there is no live sale, it looks', async (t) => {
+await t.test('a watch looks again and again where no live sale can be had', async (t) => {
   await createSale(system, 'live-none', { items: [oneItem(3)] });
   const full = await system.stack.startProcess({
     service: 'gateway',

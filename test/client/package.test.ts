@@ -14,13 +14,13 @@ const PACKAGE = join(ROOT, 'packages/client');
 const BYTES_MAX = 5_000;
 const TIMEOUT_MS = 120_000;
 
-/** A project that has nothing but the tarball. */
+/** Makes a project that has nothing but the tarball. */
 const project = mkdtempSync(join(tmpdir(), 'seckill-client-'));
 t.teardown(() => {
   rmSync(project, { recursive: true });
 });
 
-/** @throws Error with what the program said, when it fails. */
+/** Runs a program. @throws Error with what the program said, when it fails. */
 async function succeed([command = '', ...args]: string[], cwd = project): Promise<string> {
   const { ok, stdout, stderr } = await run(command, args, { timeoutMs: TIMEOUT_MS, cwd });
   if (!ok) throw new Error(`${command} ${args.join(' ')}: ${stdout}${stderr}`);
@@ -49,7 +49,7 @@ await t.test('the tarball has what a user needs, and no test', async (t) => {
   t.notOk(paths.some((path) => path.startsWith('test/') || path.endsWith('.tsbuildinfo')));
 });
 
-await t.test('it works as an ES module and as CommonJS', async (t) => {
+await t.test('the package works as an ES module and as CommonJS', async (t) => {
   const use = `
     const client = createClient({ baseUrl: 'http://127.0.0.1:9', deadlineMs: 300 });
     client.getSale('s').then(({ ok, code }) => console.log(ok, code, typeof wxTransport));`;
@@ -60,7 +60,7 @@ await t.test('it works as an ES module and as CommonJS', async (t) => {
   }
 });
 
-await t.test('its types say which call may end with which code', async (t) => {
+await t.test("the package's types say which call may end with which code", async (t) => {
   const types = (wrong: string): string => `
     import { createClient } from '@seckill/client';
     const client = createClient({ baseUrl: '' });

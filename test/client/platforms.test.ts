@@ -18,7 +18,9 @@ import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const system = await buildStack(t, 'client-platforms');
 
-/** The shape of `wx.request` over Node's own HTTP: callbacks, names of headers in the platform's own case. */
+/**
+ * Node's own HTTP in the shape of `wx.request`: callbacks, and names of headers in the platform's own case.
+ */
 function wxRequest(options: WxRequestOptions): { abort(): void } {
   const { url, method, header, data, timeout } = options;
   const sent = httpRequest(url, { method, headers: header, timeout }, (answer) => {
@@ -49,7 +51,7 @@ function wxRequest(options: WxRequestOptions): { abort(): void } {
   return { abort: () => sent.destroy(new Error('abort')) };
 }
 
-/** What a mini program's script would do; it reports each step by `tell`. */
+/** What a mini program's script does. It reports each step by `tell`. */
 const MINI_PROGRAM = `
   import { createClient, wxTransport } from '@seckill/client';
   tell('web', ['fetch', 'EventSource', 'AbortController', 'crypto', 'performance', 'URL', 'Headers', 'process']
@@ -138,7 +140,7 @@ await t.test('the examples of the README run one after the other', async (t) => 
   });
   mkdirSync(join(folder, 'node_modules/@seckill'), { recursive: true });
   symlinkSync(join(ROOT, 'packages/client'), join(folder, 'node_modules/@seckill/client'));
-  // What a shop has: a way to sign in, and a page.
+  // The examples need what a shop has: a way to sign in, and a page.
   const shop = `
     const gateway = ${JSON.stringify(system.stack.info.gateway)};
     const signIn = async () => ${JSON.stringify(await system.token('reader'))};

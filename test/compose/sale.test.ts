@@ -19,7 +19,7 @@ import { until } from '../support/stack.ts';
 
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
 
-/** Building the image included, where there is none yet. */
+/** The time to start, with that of building the image where there is none yet. */
 const UP_MS = 15 * 60_000;
 
 const scenario: Scenario = {
@@ -41,7 +41,7 @@ async function findCompose(): Promise<[string, string[]] | undefined> {
   return findProgram('docker-compose') === undefined ? undefined : ['docker-compose', []];
 }
 
-/** Secrets as `npm run secrets` would make them, and free ports instead of the contract's. */
+/** Makes secrets as `npm run secrets` does, and takes free ports instead of the contract's. */
 async function writeEnvironment(folder: string): Promise<Record<string, string>> {
   const [gateway, redis, kafka, postgres] = await freePorts(4);
   const secret = (): string => crypto.randomUUID() + crypto.randomUUID();
@@ -78,7 +78,7 @@ await t.test(
     const file = ['--file', join(ROOT, 'docker-compose.yml'), '--env-file', join(folder, '.env')];
     const call = (args: string[]): string =>
       execFileSync(command, [...first, ...file, ...place, ...args], {
-        // The caller's own variables would win over the file's.
+        // The caller's variables are left out, because they would win over the file's.
         env: { ...process.env, ...env },
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -121,7 +121,7 @@ await t.test(
     const history = new History();
     await runCrowd({
       scenario,
-      // Everyone keeps trying, so that nothing is left over.
+      // Everyone keeps trying, so that no unit is left over.
       buyers: planCrowd(scenario, 600, seededRandom(SEED)).map((buyer) => ({ ...buyer, isPatient: true })),
       opensAt: Date.now(),
       http,
@@ -136,7 +136,7 @@ await t.test(
     const paid = reading.sales[0]?.lane.items.reduce((sum, item) => sum + item.paid, 0);
     t.equal(paid, 300, 'every unit ended paid');
 
-    // A container's secrets are in no log of it.
+    // The secrets of a container are in none of its logs.
     const logs = call(['logs', '--no-color']);
     for (const name of ['JWT_SECRET', 'GATEWAY_TOKEN', 'REDIS_PASSWORD', 'POSTGRES_PASSWORD']) {
       t.notOk(logs.includes(env[name] ?? ''), `${name} is not logged`);
@@ -150,7 +150,7 @@ await t.test('the example names every variable that compose asks for, and sets n
   const asked = [...text.matchAll(/\$\{([A-Z_]+)(:[?-])/g)].map(([, name, kind]) => ({ name, kind }));
   t.ok(asked.length > 10);
   for (const { name, kind } of asked) {
-    // A secret stands empty, what has a default is commented out.
+    // A secret stands there without a value, and a variable with a default is commented out.
     t.match(example, new RegExp(kind === ':?' ? `^${name ?? ''}=$` : `^#${name ?? ''}=.+$`, 'm'));
   }
 });

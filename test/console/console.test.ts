@@ -45,13 +45,13 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
     await button('Sign in').click();
     await page.getByRole('alert').filter({ hasText: 'sale:admin' }).waitFor();
     await page.getByLabel("Operator's token").fill(token);
-    // By the keyboard alone.
+    // The operator signs in by the keyboard alone.
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Sales' }).waitFor();
     t.same(await findBarriers(page), []);
   });
 
-  await t.test('creates a sale; what is wrong is said in the words of the API', async (t) => {
+  await t.test('creates a sale; a mistake is told in the words of the API', async (t) => {
     await page.getByRole('link', { name: 'New sale' }).click();
     const sale = {
       id: 'console-sale',

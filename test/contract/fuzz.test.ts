@@ -11,7 +11,7 @@ import { makeBuyer, oneOf } from '../support/buyer.ts';
 import { buildStack, createSale, oneItem, untilRows } from '../support/stack.ts';
 
 const FUZZ_SECONDS = 60;
-/** The time above ends the run; this ends one that hangs. */
+/** The time above ends the run. This time ends a run that hangs. */
 const RUN_MS = 170_000;
 const REQUIREMENTS = join(ROOT, 'test/contract/requirements.txt');
 const CHECKS = [
@@ -43,7 +43,7 @@ else {
   };
 
   await t.test('no answer is a 500, and none is outside the contract', async (t) => {
-    // One is sold from, the other is what operators close and change.
+    // Buyers buy from one sale, and operators close and change the other.
     for (const id of ['fuzz-sold', 'fuzz-steered'])
       await createSale(system, id, { items: [oneItem(100_000)] });
     const buyer = makeBuyer(system, 'operator');
@@ -74,7 +74,8 @@ parameters = { "path.saleId" = "fuzz-steered" }
       ...['--url', system.stack.info.gateway, '--header', `Authorization: Bearer ${token}`],
       ...['--checks', CHECKS, '--phases', 'coverage,fuzzing', '--max-examples', '20'],
       ...['--max-time', String(FUZZ_SECONDS), '--seed', seed, '--continue-on-failure', '--warnings', 'off'],
-      // A stream has no end. Endpoints would be called, wherever on the internet a made-up address leads.
+      // The stream of events is left out, because it has no end. Webhook endpoints are left out, because a
+      // made-up address may lead anywhere on the internet, and it would be called.
       ...['watchSale', 'createWebhookEndpoint', 'changeWebhookEndpoint'].flatMap((id) => [
         '--exclude-operation-id',
         id,

@@ -20,7 +20,10 @@ const engines = new EngineReader(stack.info);
 t.teardown(() => engines.close());
 const redis = connectRedis(t, stack.info.redis);
 
-/** As an operator's script: the same key until it is answered. @returns what could be taken out. */
+/**
+ * Adjusts as an operator's script does, with the same key until it is answered. @returns the units that could
+ * be taken out.
+ */
 async function adjust(client: Client, saleId: string, key: string, quantity: number): Promise<number> {
   for (;;) {
     const { status, body, text } = await client.send({
@@ -65,7 +68,7 @@ await t.test(`an item is lowered during a storm, whoever dies meanwhile (seed ${
   await untilTold(3);
   isEnding = true;
   await Promise.all(operators);
-  // The last units: more is asked for than there are.
+  // The last adjustment asks for more units than there are.
   const rest = await adjust(client, saleId, 'rest', 10_000_000);
   const reading = await judgeRush(t, { client, engines, rush, lost });
   t.ok(told.length > 20, `${told.length} adjustments`);

@@ -7,8 +7,8 @@ import { shareStack } from '../support/stack.ts';
 
 t.setTimeout(600_000);
 const isFull = campaign({ short: 0, full: 1 }) === 1;
-// The tests of all files together: without a plan tap would end where one file is read and no test of it runs
-// yet.
+// The plan counts the tests of all files. Without it tap would end while a file is read and no test of it
+// runs yet.
 t.plan(isFull ? 13 : 9);
 await shareStack(t, 'faults');
 await import('./redis-lost.test.ts');

@@ -55,7 +55,7 @@ await t.test(`order and stock are killed in the middle of a sale (seed ${SEED})`
   const stopWatch = watchTotals(engines, [scenario.sale.id]);
   const crowd = runCrowd({
     scenario,
-    // Everyone keeps trying, so that nothing is left over, whatever the kills did to payments.
+    // Everyone keeps trying, so that no unit is left over, whatever the kills did to payments.
     buyers: planCrowd(scenario, TOTAL * scenario.crowding, seededRandom(SEED)).map((buyer) => ({
       ...buyer,
       isPatient: true,
@@ -68,7 +68,8 @@ await t.test(`order and stock are killed in the middle of a sale (seed ${SEED})`
     signal: new AbortController().signal,
     signToken: (userId) => client.token(userId),
   });
-  // By progress, not by time: each kill must fall into the selling, or it shows nothing.
+  // The kills come by progress and not by time, because a kill that does not fall into the selling shows
+  // nothing.
   await until('the sale has begun', async () => (await taken(engines)) > 0);
   await stack.kill('order');
   await stack.kill('stock');

@@ -12,9 +12,11 @@ import { reserveOne } from '../support/reserve.ts';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const SECONDS = campaign({ short: 1, full: 3 }) === 1 ? [3] : [3, 30, 120];
-/** The patience of the gateway before the frozen stock: shorter than any freeze that stock itself notices. */
+/**
+ * How long the gateway waits for the frozen stock. It is shorter than any freeze that stock itself notices.
+ */
 const SHORT_MS = 300;
-/** Shorter than what the freeze guard takes for a freeze (1.5 s). */
+/** A freeze that is shorter than what the freeze guard takes for one (1.5 s). */
 const UNNOTICED_MS = 1_400;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -42,7 +44,7 @@ t.teardown(() => {
 });
 const admin = await client.token('operator', true);
 
-/** As Redis has it: what a gateway says of a sale may be a second old. */
+/** The counts that Redis has. What a gateway says of a sale may be a second old. */
 const held = async (saleId: string): Promise<number> =>
   Number(await redis.hget(`seckill:{${saleId}:0}:state`, 'a:held'));
 
@@ -64,7 +66,7 @@ function cut(error: unknown): typeof CUT {
   return CUT;
 }
 
-/** @returns the body of the 201. */
+/** Reserves. @returns the body of the 201. */
 async function buy(pool: Pool, saleId: string, userId: string, key: string): Promise<{ id: string }> {
   let text = '';
   await until(`${userId} has ${key}`, async () => {
@@ -75,7 +77,7 @@ async function buy(pool: Pool, saleId: string, userId: string, key: string): Pro
   return JSON.parse(text) as { id: string };
 }
 
-/** A sale of which one unit is held, and whose clock is known to the gateway that will be asked. */
+/** Makes a sale of which one unit is held. The gateway that will be asked knows the sale's clock. */
 async function openSale(pool: Pool, saleId: string): Promise<string> {
   await createSale(client, saleId, { limitPerBuyer: 1, items: [oneItem(100)] });
   await buy(pool, saleId, 'warm', 'warm');
@@ -91,7 +93,7 @@ async function hearNo(t: Test, saleId: string): Promise<void> {
     const { status } = await client.send({ method: 'POST', path: `/v1/orders/${id}/cancel`, token });
     return status === 200;
   });
-  // What comes late could be had again.
+  // The unit is free again, so a request that comes late could take it.
   await until('the unit is back', async () => (await held(saleId)) === 1);
 }
 
@@ -170,7 +172,7 @@ await t.test('stock frozen for a moment that it does not notice: the deadline al
       signal('stock', 'SIGCONT');
     }
     if (performance.now() - since < UNNOTICED_MS) unnoticed += 1;
-    // Whoever repeats after stock has read all hears how many are held in the end.
+    // A repeat comes after stock has read all, so it hears how many are held in the end.
     await buy(byStock, saleId, `after-${round}`, 'after');
     await sleep(500);
     t.equal(await held(saleId), before + 1, 'nothing was taken late');

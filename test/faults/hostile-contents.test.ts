@@ -1,6 +1,6 @@
-// Goal: what nobody of ours wrote harms only what it stands in. A message of Kafka that is garbage, and a key
-// of Redis that is garbage, is told clearly: no partition waits behind it, no process ends, no other sale
-// stops.
+// Goal: contents that none of our programs wrote harm only what they stand in. A message of Kafka that is
+// garbage, and a key of Redis that is garbage, is told clearly: no partition waits behind it, no process
+// ends, no other sale stops.
 // Method: the whole system. Real messages are changed at random (SECKILL_SEED) and published; parts of lanes
 // are overwritten, one sale for each; then a sale of its own is sold, stored, cancelled and sold again.
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,13 +15,13 @@ import { connectRedis } from '../support/redis.ts';
 
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
 const GARBAGE = process.env['SECKILL_CAMPAIGN'] === 'full' ? 400 : 80;
-/** The lane monitor waits 5 s at most between two attempts. */
+/** Longer than the 5 s that the lane monitor waits at most between two attempts. */
 const SOLD_AGAIN_SECONDS = 15;
-/** Enough that nearly each of the twelve partitions gets one. */
+/** So many messages that nearly each of the twelve partitions gets one. */
 const GOOD = 40;
 
 const random = seededRandom(SEED);
-/** Numbers and words of a lane's state. */
+/** A number or a word of a lane's state. */
 const STATE_FIELDS = [
   'epoch',
   'sequence',
@@ -86,7 +86,9 @@ async function sellAndCancel(t: Test, client: Client, saleId: string): Promise<v
   );
 }
 
-/** Of every process that serves. The supervisor starts a process anew that ends, under another pid. */
+/**
+ * The pid of every process that serves. The supervisor starts a process that ended anew, under another pid.
+ */
 const pidsOf = (client: Client) => ({ ...client.stack.info.pids });
 
 const WORDS: readonly unknown[] = [
@@ -185,7 +187,10 @@ await t.test(`messages that nobody of ours wrote (seed ${SEED})`, async (t) => {
   t.same(pidsOf(client), pids, 'no process ended');
 });
 
-/** A control state that a lane does not take is waited for 5 s, so many are asked at a time. */
+/**
+ * Order waits 5 s for a lane that does not take a control state, so this many sales are asked at the same
+ * time.
+ */
 const AT_A_TIME = 16;
 
 async function inParts<Item>(items: Item[], work: (item: Item) => Promise<void>): Promise<void> {
@@ -194,11 +199,11 @@ async function inParts<Item>(items: Item[], work: (item: Item) => Promise<void>)
   }
 }
 
-/** What stands in the wrong place, and how it came there. */
+/** A broken part of Redis, and how it is broken. */
 interface Spoilt {
   name: string;
   commands: (prefix: string, hash: string) => string[][];
-  /** A person has to remove the key. */
+  /** True: a person has to remove the key. */
   staysClosed?: true;
 }
 
@@ -241,7 +246,7 @@ const SPOILT: readonly Spoilt[] = [
   },
 ];
 
-await t.test('parts of Redis that nobody of ours wrote', async (t) => {
+await t.test('parts of Redis that none of our programs wrote harm their own sale only', async (t) => {
   const client = await buildStack(t, 'hostile');
   const pids = pidsOf(client);
   const redis = connectRedis(t, client.stack.info.redis);
@@ -257,7 +262,7 @@ await t.test('parts of Redis that nobody of ours wrote', async (t) => {
     });
     const prefix = `seckill:{${saleId}:0}`;
     const id = String(first.body['id']);
-    // In one step: the services write between two commands.
+    // The test writes all of it in one step, because the services write between two commands.
     await redis.multi(commands(prefix, id.slice(-22))).exec();
     const asked = [
       await reserve(client, saleId, 'second'),

@@ -34,7 +34,7 @@ async function reserve(saleId: string, userId: string, quantity = 1): Promise<st
   return String(answer?.body['id']);
 }
 
-/** A repeat is sent until it is answered, as a provider does. */
+/** Sends a notice until it is answered, as a provider does. */
 async function notify(orderId: string, paymentId = `pay-${orderId}`, amount = 100): Promise<string> {
   const raw = JSON.stringify({
     type: 'payment.succeeded',
@@ -57,7 +57,7 @@ async function notify(orderId: string, paymentId = `pay-${orderId}`, amount = 10
   return String(result);
 }
 
-/** Of now: only operators never read what a gateway remembers. */
+/** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
 async function itemOf(saleId: string): Promise<Record<string, unknown>> {
   const { body } = await client.send({ path: `/v1/sales/${saleId}`, token: admin });
   return (body['items'] as Record<string, unknown>[] | undefined)?.[0] ?? {};
@@ -67,7 +67,7 @@ async function untilAvailable(saleId: string, units: number): Promise<void> {
   await until(`${units} are available`, async () => (await itemOf(saleId))['available'] === units);
 }
 
-/** The first buyers' holds have expired. @returns their orders by user. */
+/** Waits until the first buyers' holds have expired. @returns their orders by user. */
 async function expire(saleId: string, users: string[], quantity = 1): Promise<Map<string, string>> {
   const orders = new Map<string, string>();
   await Promise.all(users.map(async (user) => orders.set(user, await reserve(saleId, user, quantity))));
@@ -76,7 +76,7 @@ async function expire(saleId: string, users: string[], quantity = 1): Promise<Ma
   return orders;
 }
 
-/** What has become of the money of an order: paid, refund, or nothing yet. */
+/** Tells what has become of the money of an order: paid, refund, or nothing yet. */
 async function fateOf(userId: string, orderId: string): Promise<string> {
   const { body } = await call(userId, `/v1/orders/${orderId}`);
   if (body['refundDue'] !== undefined) return 'refund';
@@ -167,7 +167,7 @@ await t.test('late money takes the units again; limit, cancel and a second payme
   await assertHolds(t, 'again');
 });
 
-/** Every settlement that was ever published goes out once more. */
+/** Publishes every settlement that was ever published once more. */
 async function repeatSettlements(): Promise<void> {
   await postgres.query('UPDATE outbox SET published_at = NULL');
 }

@@ -33,11 +33,13 @@ async function dataFolder(): Promise<string> {
   return rows[0]?.data_directory ?? '';
 }
 
-/** Postgres is killed for it, and recovers from its own log afterwards, in both places. */
+/**
+ * Copies Postgres' files. Postgres is killed for it, and both copies recover from their own log afterwards.
+ */
 async function copyData(from: string, to: string): Promise<void> {
   await stack.engines.kill('postgres');
   await rm(to, { recursive: true, force: true });
-  // Owner and modes matter to Postgres, which Node's own copy does not keep.
+  // `cp` keeps owner and modes, which Postgres needs and Node's own copy loses.
   await promisify(execFile)('cp', ['-a', from, to]);
   await stack.engines.restart('postgres');
 }
@@ -46,8 +48,8 @@ for (const isStopped of [true, false]) {
   const how = isStopped ? 'while order is stopped' : 'while order runs';
   await t.test(`Postgres is restored to an earlier state ${how}`, async (t) => {
     const saleId = isStopped ? 'restored' : 'restored-live';
-    // Ends of orders that the backup does not know are forgotten with it: money is told of in
-    // docs/operating/backup.md.
+    // Ends of orders that the backup does not know are forgotten. docs/operating/backup.md tells what becomes
+    // of money.
     const rush = await startRush({ client, engines, saleId, random, isIdle: true });
     await copyData(data, backup);
     await untilMore(rush, 60);

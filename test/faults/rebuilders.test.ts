@@ -14,7 +14,7 @@ import { buildStack, until } from '../support/stack.ts';
 
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
 const random = seededRandom(SEED);
-/** From one step of a rebuild to another, about. */
+/** About the time from one step of a rebuild to the next. */
 const STEP_MS = 50;
 const ROUNDS = campaign({ short: 2, full: 8 });
 
@@ -66,7 +66,7 @@ await t.test(
       if (stuck !== null && (await redis.get('seckill:{two:0}:recovery')) === stuck) {
         hits += 1;
         t.comment(`round ${round}: ${isKill ? 'killed' : 'stopped'} at ${state.join(' ')}`);
-        // As after its ten seconds; safety does not hang on it.
+        // The lease ends here as it would after ten seconds. Safety does not depend on it.
         await redis.del('seckill:{two:0}:recovery');
       }
       const after = await untilOpen(client, 'two', before.epoch);
@@ -109,7 +109,7 @@ await t.test('while Kafka is away the sale is unavailable, and opens by itself a
   await judgeRush(t, { client, engines, rush });
 });
 
-/** Long enough for several attempts of the lane monitor. */
+/** Waits long enough for several attempts of the lane monitor. */
 async function expectClosed(t: Test, saleId: string): Promise<void> {
   await sleep(1_500);
   const answer = await client.send({

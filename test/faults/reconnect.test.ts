@@ -12,13 +12,11 @@ const ORDERS = Number(process.env['SECKILL_ORDERS'] ?? 2_000);
 const BATCH = 250;
 const KILLS = 5;
 /**
- * From the kill until a buyer has units again, by way of the gateway. Measured: 60 to 190 ms on a busy
- * machine.
+ * The bound on the time from the kill until a buyer has units again, by way of the gateway. Measured: 60 to
+ * 190 ms on a busy machine.
  */
 const SOLD_AGAIN_MS = 1_000;
-/**
- * Whoever loads needs the orders in PostgreSQL; a sale that is closed for longer than this is not waited for.
- */
+/** The test waits for a closed sale no longer than this, because a load needs all orders of PostgreSQL. */
 const WAITED_MS = 20_000;
 const SALE = 'reconnect';
 
@@ -28,7 +26,7 @@ interface System {
   nodes: Redis[];
 }
 
-/** Straight to stock: the gateway is not what this is about. */
+/** Reserves straight at stock, because this test is not about the gateway. */
 async function sell({ client }: System): Promise<void> {
   const { stock, gatewayToken } = client.stack.info;
   for (let first = 0; first < ORDERS; first += BATCH) {
@@ -72,7 +70,7 @@ async function untilStored(url: string, wanted: number): Promise<void> {
 
 let buyers = 0;
 
-/** @returns how long it took until somebody was told 201; undefined: not within WAITED_MS. */
+/** @returns ms until somebody was told 201; undefined when nobody was within WAITED_MS. */
 async function soldAfter({ client }: System): Promise<number | undefined> {
   const since = performance.now();
   const body = { lines: [{ sku: 'a', quantity: 1 }] };
@@ -102,7 +100,7 @@ async function killAndSell(t: Test, system: System, kills = KILLS): Promise<void
   for (const ms of took) t.ok(ms !== undefined && ms < SOLD_AGAIN_MS, `${ms} ms`);
 }
 
-/** What changes when a lane is closed, compared or loaded. */
+/** Counts that change when a lane is closed, compared or loaded. */
 async function readGate({ nodes }: System): Promise<unknown> {
   for (const node of nodes) {
     const state = await node
@@ -132,9 +130,9 @@ async function tryAll(t: Test, system: System): Promise<void> {
   await untilStored(client.stack.info.postgres, ORDERS);
   const before = await readGate(system);
 
-  await t.test('connections are killed', (t) => killAndSell(t, system));
+  await t.test('buyers have units again soon after connections are killed', (t) => killAndSell(t, system));
 
-  await t.test('Redis is silent for three seconds', async (t) => {
+  await t.test('buyers have units again soon after Redis was silent for three seconds', async (t) => {
     const [node] = nodes;
     const pid = Number(/process_id:(\d+)/.exec((await node?.info('server')) ?? '')?.[1]);
     process.kill(pid, 'SIGSTOP');
@@ -148,13 +146,13 @@ async function tryAll(t: Test, system: System): Promise<void> {
     t.ok(ms !== undefined && ms < SOLD_AGAIN_MS);
   });
 
-  await t.test('connections are killed while Kafka is away', async (t) => {
+  await t.test('buyers have units again soon after connections are killed while Kafka is away', async (t) => {
     await client.stack.engines.kill('kafka');
     await killAndSell(t, system, 3);
     await client.stack.engines.restart('kafka');
   });
 
-  await t.test('nothing was closed, compared or loaded', async (t) => {
+  await t.test('no lane was closed, compared or loaded', async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     t.same(await readGate(system), before);
   });

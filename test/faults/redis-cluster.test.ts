@@ -27,7 +27,7 @@ t.teardown(() => engines.close());
 
 const slotOfSale = (saleId: string): number => slotOf(`${saleId}:0`);
 
-/** A name whose lane lives on this node, as they were formed: a third of the slots each. */
+/** A name whose lane lives on this node. The cluster was formed with a third of the slots for each node. */
 function nameOn(node: number, prefix: string): string {
   for (let number = 1; ; number += 1) {
     const name = `${prefix}-${number}`;
@@ -40,7 +40,7 @@ async function epochOf(saleId: string): Promise<number> {
   return (await laneState(client, saleId))?.epoch ?? 0;
 }
 
-/** Answers to reservations that the gateways gave from memory. */
+/** Counts the reservations that the gateways answered from memory. */
 async function countFromMemory(): Promise<number> {
   const text = await (await fetch(stack.info.metrics.gateway)).text();
   const lines = text.matchAll(/^seckill_gateway_memory_answers_total\{outcome="sold_out"\} (\d+)/gm);
@@ -58,7 +58,9 @@ async function reserve(saleId: string, userId: string): Promise<string> {
   return answer.status === 201 ? 'reserved' : String(answer.body['code']);
 }
 
-/** Sold out, and told from memory by the clock of whichever node has the sale. */
+/**
+ * Waits until the sale is sold out, and is told so from memory by the clock of the node that has the sale.
+ */
 async function sellOut(t: Test, saleId: string): Promise<void> {
   await openSale(client, saleId, {
     items: [{ sku: 'a', title: 'A', price: { amount: 100, currency: 'CNY' }, total: 1 }],
@@ -104,11 +106,11 @@ await t.test('a slot moves under the rush: its sale is loaded where it is now', 
   t.equal(await epochOf(third.saleId), 1, 'the other sale of its new node is left alone');
 });
 
-await t.test('whoever was told of a reservation finds the order, and nothing is sold twice', async (t) => {
+await t.test('each buyer who was told 201 finds the order, and nothing is sold twice', async (t) => {
   await Promise.all(rushes.map((rush) => rush.stop()));
   for (const rush of rushes) await judgeRush(t, { client, engines, rush });
 });
 
-await t.test('what is sold out is told from memory, whichever node has it', async (t) => {
+await t.test('"sold out" is told from memory, whichever node has the sale', async (t) => {
   for (const [index] of primaries.entries()) await sellOut(t, nameOn(index, 'tiny'));
 });

@@ -35,7 +35,7 @@ t.teardown(() => second.stop());
 const primaryUrl = new URL(stack.info.redis);
 const replicaUrl = new URL(second.redis);
 const ownPassword = connectRedis(t, second.redis);
-// Whoever takes over is reached under the same address and password.
+// The Redis that takes over is reached under the same address and password.
 await ownPassword.config('SET', 'requirepass', primaryUrl.password);
 replicaUrl.password = primaryUrl.password;
 const primary = connectRedis(t, primaryUrl.href);
@@ -52,7 +52,7 @@ async function untilCaughtUp(one: Redis): Promise<void> {
   await until('the replica has caught up', isCaughtUp, 30_000);
 }
 
-// Else a sync waits 5 s for more replicas.
+// Without this setting a sync waits 5 s for more replicas.
 for (const redis of [primary, replica]) await redis.config('SET', 'repl-diskless-sync-delay', '0');
 
 await t.test(
@@ -61,7 +61,7 @@ await t.test(
     const rush = await startRush({ client, engines, saleId: 'failover', random });
     await follow(replica, primaryUrl);
     const before = await laneState(client, 'failover');
-    // To nowhere: it keeps what it has.
+    // The link leads to nowhere now, so the replica keeps what it has.
     await replica.replicaof('127.0.0.1', 1);
     await untilMore(rush, 60);
     const lost = await freezeWrites(primary, 'failover');
@@ -113,7 +113,7 @@ await t.test('a switch back so quick that nobody noticed it sells nothing of the
   await replica.call('REPLICAOF', 'NO', 'ONE');
   await buyTen();
   await untilStored(engines, saleId);
-  // Nobody buys meanwhile, so no command meets a replica; a few milliseconds.
+  // The switch takes a few milliseconds in which nobody buys, so no command meets a replica.
   await primary.replicaof('127.0.0.1', Number(replicaUrl.port));
   await untilCaughtUp(primary);
   await primary.call('REPLICAOF', 'NO', 'ONE');

@@ -16,7 +16,10 @@ import { buildStack } from '../support/stack.ts';
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
 const random = seededRandom(SEED);
 const ROUNDS = campaign({ short: 5, full: 50 });
-/** Some rounds deep; most cuts are far shorter, so that they fall into what was sold last. */
+/**
+ * The longest cut goes back some rounds. Most cuts are far shorter, so that they fall into what was sold
+ * last.
+ */
 const CUT_BYTES_MAX = 20_000;
 const BURST = 6;
 
@@ -53,7 +56,7 @@ await t.test(`the AOF's tail is cut at ${ROUNDS} random bytes (seed ${SEED})`, a
   await judgeRush(t, { client, engines, rush });
 });
 
-/** @returns how many bytes the newest incremental file lost. */
+/** Cuts the AOF. @returns how many bytes the newest incremental file lost. */
 function cutTail(folder: string): number {
   const name = readdirSync(folder).find((file) => file.endsWith('.incr.aof'));
   if (name === undefined) throw new Error(`${folder} holds no incremental AOF`);

@@ -19,7 +19,7 @@ const random = seededRandom(SEED);
 
 t.setTimeout(300_000);
 t.comment(`seed ${SEED}`);
-// A relay that died or sleeps is replaced soon.
+// The lease is short, so that a relay that died or sleeps is replaced soon.
 const client = await buildStack(t, 'relays', { RELAY_LEASE_MS: '1000' });
 const { stack } = client;
 const engines = new EngineReader(stack.info);
@@ -35,7 +35,8 @@ await t.test('a relay that sleeps through a rebuild publishes old entries when i
   const lost = new Set<string>();
   for (let round = 0; round < 5; round += 1) {
     const before = await untilOpen(client, 'sleeper');
-    // Anywhere: before it has read, with entries in its memory, with a request on its way to Kafka.
+    // The relay stops anywhere: before it has read, with entries in its memory, or with a request on its way
+    // to Kafka.
     await sleep(100 * random());
     relay.kill('SIGSTOP');
     await untilMore(rush, 5);
@@ -49,8 +50,8 @@ await t.test('a relay that sleeps through a rebuild publishes old entries when i
     await untilMore(rush, 5);
   }
   t.comment(`${lost.size} reservations stood in the outbox`);
-  // What the relay still held came late, and buyers had bought again: whichever was stored second may be
-  // beyond a limit.
+  // Entries that the relay still held came late, after their buyers had bought again. The order that was
+  // stored second may be beyond a limit.
   await rush.stop();
   await untilStored(engines, 'sleeper');
   for (const id of await readBeyondLimits('sleeper')) lost.add(id);
@@ -62,7 +63,7 @@ await t.test(
   async (t) => {
     const rush = await startRush({ client, engines, saleId: 'late', random, isIdle: true });
     relay.kill('SIGSTOP');
-    // Buys up to the limit twice, for Redis forgets the first time.
+    // This buyer buys up to the limit twice, because Redis forgets the first time.
     await buyThree('eager', 'first');
     await untilMore(rush, 20);
     const before = await laneState(client, 'late');
@@ -71,7 +72,7 @@ await t.test(
     const loaded = await untilOpen(client, 'late', before?.epoch);
     await buyThree('eager', 'second');
     await untilMore(rush, 10);
-    // As a relay does that had read them before it slept.
+    // A relay that had read these entries before it slept would publish them so.
     const producer = createProducer(
       createKafka({ brokers: stack.info.kafka.split(',') }, 'late', createLogger('late', 'silent')),
     );
@@ -83,14 +84,14 @@ await t.test(
     await untilOpen(client, 'late', loaded.epoch);
     await rush.stop();
     await untilStored(engines, 'late');
-    // They are not lost: every one of them keeps its answer, for nobody has repeated its key in between.
+    // None of them is lost. Each keeps its answer, because nobody has repeated its key in between.
     for (const { key } of messages) lost.delete(key);
     for (const id of await judgeRefused(t)) lost.add(id);
     await judgeRush(t, { client, engines, rush, lost });
   },
 );
 
-/** The same key until it hears 201. */
+/** Sends the same key until it hears 201. */
 async function buyThree(userId: string, key: string): Promise<void> {
   const token = await client.token(userId);
   const body = { lines: [{ sku: 'b', quantity: 3 }] };
@@ -100,7 +101,10 @@ async function buyThree(userId: string, key: string): Promise<void> {
   });
 }
 
-/** Nobody pays or cancels in this sale, so what exceeded a limit once would exceed it at the end too. */
+/**
+ * Checks limits and caps. Nobody pays or cancels in this sale, so a limit that was exceeded once is exceeded
+ * at the end too.
+ */
 async function judgeRefused(t: Test): Promise<string[]> {
   const orders = await engines.orders('late');
   const { limitPerBuyer, channels } = await engines.definition('late');

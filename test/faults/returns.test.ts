@@ -26,7 +26,7 @@ t.teardown(() => engines.close());
 const redis = connectRedis(t, stack.info.redis);
 const operator = await client.token('operator', true);
 
-/** Until the answer is definite; `undefined`: nobody answered. */
+/** Repeats a call until its answer is definite. Undefined means that nobody answered. */
 async function insist(send: () => Promise<Answer>): Promise<Answer> {
   let answer: Answer | undefined;
   await until(
@@ -62,7 +62,7 @@ async function giveBack(path: string, sku: string, restock: boolean): Promise<nu
   const body = { lines: [{ sku, quantity: 1 }], restock };
   const send = () => client.send({ method: 'POST', path: `${path}/returns`, token: operator, key, body });
   const { status } = await insist(send);
-  // Whoever repeats hears the same, and takes nothing back once more.
+  // A repeat hears the same, and takes nothing back once more.
   const again = await insist(send);
   return again.status === status ? status : -1;
 }
@@ -71,7 +71,8 @@ async function judged(t: Test, name: string): Promise<void> {
   const reading = await readSettled(engines, [SALE], 60_000);
   t.same(judge(reading, new History()), [], `${name}: every invariant holds`);
   const items = reading.sales[0]?.lane.items.map(({ sku, available, paid }) => [sku, available, paid]).sort();
-  // Of `a` both units came back for sale, of `b` one unit of each second order, and the others are lost.
+  // Both units of `a` came back for sale, and of `b` one unit of every second order. The other units of `b`
+  // are written off.
   t.same(items, [
     ['a', 100, 0],
     ['b', 100 - ORDERS / 2, ORDERS / 2],

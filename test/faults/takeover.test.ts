@@ -5,7 +5,7 @@
 import t from 'tap';
 import { buildStack, saleInput, until, untilRows } from '../support/stack.ts';
 
-/** The docs promise 3 s. Kafka alone would take 10 s. */
+/** The bound on a takeover. The docs promise 3 s, and Kafka alone would take 10 s. */
 const TAKEOVER_MS = 3_000;
 
 const client = await buildStack(t, 'takeover');
@@ -31,7 +31,7 @@ async function reserve(userId: string): Promise<string> {
   return String(answer.body['id']);
 }
 
-/** A cancel needs the row. @returns ms until the order could be cancelled. */
+/** Cancels an order, which needs its row. @returns ms until the order could be cancelled. */
 async function cancel(userId: string, orderId: string): Promise<number> {
   const began = performance.now();
   const token = await client.token(userId);
@@ -43,7 +43,7 @@ async function cancel(userId: string, orderId: string): Promise<number> {
   return performance.now() - began;
 }
 
-/** Of now: only operators never read what a gateway remembers. */
+/** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
 async function available(): Promise<number> {
   const { body } = await client.send({ path: '/v1/sales/takeover', token: admin });
   return (body['items'] as { available: number }[])[0]?.available ?? 0;
@@ -65,7 +65,7 @@ await t.test('units come back within seconds after stock was killed', async (t) 
   await cancel('u3', orderId);
   await until('all units are back', async () => (await available()) === 10);
   const other = await reserve('u4');
-  // The buyers of this file are four.
+  // This file has four buyers.
   await untilRows(client, 'takeover', 4);
   await stack.kill('stock');
   await cancel('u4', other);

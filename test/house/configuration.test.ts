@@ -23,17 +23,17 @@ const READERS = [
   ...['string', 'optional', 'optionalUrl', 'integer', 'choice', 'boolean', 'choices', 'secretOrValue'],
 ] as ('url' | 'list')[];
 
-/** What a default is when there is none, in the words of the tables. */
+/** The words of the tables for a variable without a default. */
 const NONE = ['none', 'empty', 'by the key', 'one of the three'];
 
-/** Each variable that is asked for, with the defaults that the tables may give it. */
+/** Notes each variable that is asked for, with the defaults that the tables may give it. */
 function readVariables(readConfig: (environment: NodeJS.ProcessEnv) => unknown): Map<string, string[]> {
   const asked = new Map<string, string[]>();
   const originals = READERS.map((method) => [method, methodOf(method)] as const);
   for (const [method, original] of originals) {
     ConfigReader.prototype[method] = function (this: ConfigReader, name: string, ...rest: never[]): never {
       const value = Reflect.apply(original, this, [name, ...rest]) as string | number | undefined;
-      // A method may call another of them: the outermost is the one that the configuration asked for.
+      // A method of the reader may call another one. The outermost call is the one of the configuration.
       asked.set(name, defaultsOf(method, value));
       return value as never;
     };
@@ -59,8 +59,8 @@ function defaultsOf(method: string, value: string | number | boolean | string[] 
 }
 
 /**
- * The default that the tables give each variable of a service. `gateway 8080, stock 8081` in a shared table:
- * its own.
+ * The default that the tables give each variable of a service. A shared table says `gateway 8080, stock
+ * 8081`, of which the service's own counts.
  */
 function readTables(service: Service): Map<string, string> {
   const documented = new Map<string, string>();

@@ -8,7 +8,7 @@ import { listFiles, read } from '../support/repository.ts';
 const SOURCES = listFiles().filter((path) => /^(services\/[^/]+|packages\/runtime)\/src\/.*\.ts$/.test(path));
 const DOCUMENT = 'docs/operating/logs.md';
 
-/** Where a text is logged, and the text; what varies in it is `…`. */
+/** A text that is logged, and where. `…` stands for what varies in the text. */
 interface Line {
   at: string;
   text: string;
@@ -43,7 +43,7 @@ function isError(callee: ts.Expression): boolean {
 function textsOf(node: ts.Expression): string[] {
   if (ts.isStringLiteralLike(node)) return [node.text];
   if (!ts.isTemplateExpression(node)) return [];
-  // A choice between two texts is two lines; any other value varies.
+  // A choice between two texts makes two lines. Any other value varies.
   return node.templateSpans.reduce(
     (texts, { expression, literal }) => {
       const inner = ts.isConditionalExpression(expression)

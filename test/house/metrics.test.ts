@@ -19,8 +19,8 @@ interface Metric {
 }
 
 /**
- * What a label may say: one of a few words of ours, or what is bounded as said. A caller never makes a
- * series.
+ * What each label may say: one of a few words of ours, or a value that is bounded as the text says. No caller
+ * can make a series.
  */
 const LABELS: Record<string, string> = {
   outcome: 'words of ours',
@@ -48,7 +48,7 @@ async function registered(): Promise<Map<string, Metric>> {
   for (const file of filesBelow('services', '/metrics.ts').filter((path) => path.includes('/src/'))) {
     const functions = (await import(`../../${file}`)) as Record<string, unknown>;
     for (const register of Object.values(functions)) {
-      // Some observe a source: they ask it when they are scraped, which nobody does here.
+      // Some metrics ask a source when they are scraped, which nobody does here.
       if (typeof register === 'function') (register as Register)(registry, () => 0);
     }
   }

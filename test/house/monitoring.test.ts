@@ -1,7 +1,7 @@
 // Goal: alerts, their runbooks and the dashboards agree with the metrics in the code, and what is committed
 // is made from monitoring/source. Method: names are read from the expressions and looked up in the table of
 // docs/operating/metrics.md, which test/house/metrics.test.ts holds to the code. SECKILL_UPDATE_SNAPSHOTS=1
-// writes the files anew. Whether alerts fire is test/telemetry's.
+// writes the files anew. test/telemetry tries whether alerts fire.
 import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { ALERTS } from '../../monitoring/source/alerts.ts';

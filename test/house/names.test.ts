@@ -15,12 +15,12 @@ const MADE =
   /(^|\/)(package-lock\.json|go\.sum|openapi\.json)$|^bench\/(results|baselines\/.*\/node_modules)\//;
 const PATHS = FILES.filter((path) => TEXT.test(path) && !MADE.test(path));
 const PROSE = PATHS.filter((path) => !path.endsWith('.json')).flatMap(readProse);
-/** Made elsewhere than in the repository. */
+/** Files that are made elsewhere than in the repository. */
 const NOT_OURS = new Map([
   ['nodes.conf', 'a node of a Redis Cluster writes it'],
   ['result.md', '`bench compare` writes it'],
 ]);
-/** What comments have cited and nobody can look up. */
+/** Words by which comments have cited what nobody can look up. */
 const NOWHERE = /\bfield notes?\b|\bsimulations?\b|\bissues? \d+|\.\.\/shared\b/gi;
 /** An applied migration is never changed, not even in a comment: there documents go by their bare names. */
 const FROZEN = /^services\/order\/migrations\//;
@@ -33,7 +33,9 @@ const SCRIPTS = new Set(
   ),
 );
 
-/** What is wrong with the names that `pattern` finds; `judge` tells why one is, or undefined. */
+/**
+ * Tells what is wrong with the names that `pattern` finds. `judge` says why a name is wrong, or undefined.
+ */
 function findWrong(
   prose: Prose[],
   pattern: RegExp,
@@ -53,7 +55,10 @@ function foldersOf(path: string): string[] {
   return folder === '.' ? [] : [folder, ...foldersOf(folder)];
 }
 
-/** A whole path from the root or from the folder of the file that names it, or the end of one. */
+/**
+ * Tells whether a path exists: from the root, from the folder of the file that names it, or as the end of
+ * one.
+ */
 function isThere(name: string, path: string): boolean {
   const candidates = [normalize(name), normalize(join(dirname(path), name))].map((one) =>
     one.replace(/\/$/, ''),
@@ -66,7 +71,7 @@ function isThere(name: string, path: string): boolean {
   );
 }
 
-/** What a build makes of a source file, as commands name it. */
+/** The name that a build gives a source file, as commands name it. */
 function sourceOf(built: string): string {
   return built.startsWith('bench/')
     ? built.replace('/dist/', '/').replace(/\.js$/, '.ts')
@@ -78,7 +83,7 @@ function tell(test: Test, wrong: string[], what: string): void {
   test.equal(wrong.length, 0, what);
 }
 
-await t.test('what is looked through is there', async (t) => {
+await t.test('the files to be looked through are there', async (t) => {
   t.ok(PATHS.length > 300, 'files');
   t.ok(PROSE.length > 2_000, 'comments and documents');
   t.ok(DECISIONS.size >= 14, 'decisions');

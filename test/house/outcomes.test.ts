@@ -5,22 +5,23 @@ import { PROBLEMS, RESERVE_OUTCOMES } from '@seckill/contracts';
 import t from 'tap';
 import { read } from './support.ts';
 
-/** These of the list, in the list's order. */
+/** The outcomes of the list that are among these, in the list's order. */
 const inOrder = (names: string[]): string[] => RESERVE_OUTCOMES.filter((one) => names.includes(one));
 const find = (text: string, pattern: RegExp): string[] =>
   [...text.matchAll(pattern)].map(([, name]) => name ?? '');
 
-/** Stock says this to the gateway alone, so it has no place in the order. */
+/** Stock says this outcome to the gateway alone, so it has no place in the order. */
 const INTERNAL = 'late';
 
-/** What reserve.lua says in its header that it answers, in the header's order. */
+/** The answers that the header of reserve.lua names, in the header's order. */
 function scriptOutcomes(): string[] {
   const header = read('scripts/lua/reserve.lua').split(/^local /m)[0] ?? '';
   const answers = /^-- Answers one for each request, in order; the first that applies:\n((?:-- {3}.*\n)+)/m;
   const names = find(answers.exec(header)?.[1] ?? '', /^-- {3}(\w+)/gm);
   t.equal(names.at(-1), 'reserved', 'the header names its answers, the reservation last');
   t.equal(names.at(-2), INTERNAL, 'before it comes what takes nothing only for the deadline');
-  // `known`: stock compares the requests, and says `key_reused` in its place.
+  // Of a `known` key stock compares the requests, and says `key_reused` in the place of `known` when they
+  // differ.
   return names.slice(0, -2).map((name) => (name === 'known' ? 'key_reused' : name));
 }
 

@@ -13,7 +13,7 @@ interface Shape {
 }
 
 function shapeOf(path: string): Shape {
-  // The drawing has words in it.
+  // The drawing is left out, because it has words in it.
   const text = read(path).replaceAll(/^```mermaid[\s\S]*?^```$/gm, '');
   const code = [...text.matchAll(/^```.*\n([\s\S]*?)^```$/gm)].map(([, body = '']) =>
     body.replaceAll(/ +#.*$/gm, ''),
@@ -21,7 +21,7 @@ function shapeOf(path: string): Shape {
   const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, '');
   return {
     headings: [...prose.matchAll(/^(#+) /gm)].map(([, level = '']) => level),
-    // Not the other language's page, and not its own headings.
+    // Links to the page of the other language and to headings of the page itself are left out.
     links: [...prose.matchAll(/\]\(([^)#][^)]*)\)/g)]
       .map(([, target = '']) => target)
       .filter((target) => !/^README/.test(target))

@@ -4,11 +4,12 @@ import t from 'tap';
 import { filesBelow, read } from './support.ts';
 
 const SOURCES = ['bench', 'examples', 'packages', 'scripts', 'services'];
-/** About a dozen: what one look takes in. */
+/** About a dozen files, which one look takes in. */
 const FILES_MAX = 13;
 const COLUMNS_MAX = 110;
 /**
- * Prettier breaks code. A text that stands in one piece, as SQL or a title, may be longer; a comment may not.
+ * Prettier breaks code. A text that stands in one piece, such as SQL or a title, may be longer. A comment may
+ * not.
  */
 const COMMENT = { ts: /^\s*(\/\/|\/\*|\* )/, other: /^\s*--/ };
 
@@ -45,7 +46,7 @@ void t.test('no wing imports another in a circle', (t) => {
   t.end();
 });
 
-/** Which wings each wing of a src imports. The top folder assembles the wings and is none. */
+/** Tells which wings each wing of a src imports. The top folder assembles the wings and is no wing. */
 function wingImports(src: string): Map<string, Set<string>> {
   const imports = new Map<string, Set<string>>();
   for (const file of filesBelow(src, '.ts')) {
@@ -80,7 +81,8 @@ void t.test('comments have at most 110 columns', (t) => {
     [...SOURCES, 'test', 'k8s'].flatMap((folder) => filesBelow(folder, end)),
   );
   t.ok(files.length > 400, 'the files are found');
-  // A migration that was released is never changed: its checksum stands in the database.
+  // Migrations are left out. One that was released is never changed, because its checksum stands in the
+  // database.
   const released = /\/migrations\/000[1-4]-/;
   for (const file of files.filter((path) => !path.includes('/snapshots/') && !released.test(path))) {
     const comment = file.endsWith('.ts') ? COMMENT.ts : COMMENT.other;

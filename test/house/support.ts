@@ -8,7 +8,7 @@ export function read(path: string): string {
   return readFileSync(`${ROOT}/${path}`, 'utf8');
 }
 
-/** Files below a folder of the repository that end so, sorted; without what is built or installed. */
+/** Files below a folder of the repository whose names end so, sorted, without what is built or installed. */
 export function filesBelow(folder: string, end: string): string[] {
   return readdirSync(`${ROOT}/${folder}`, { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith(end) && !/(^|\/)(node_modules|dist|\.tap|\.run)\//.test(path))
@@ -40,7 +40,7 @@ export function rowsOf(pages: string[], firstColumn: string): TableRow[] {
   return rows;
 }
 
-/** The names in backticks of a cell. */
+/** The names that stand in backticks in a cell. */
 export function namesIn(cell: string): string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name ?? '');
 }

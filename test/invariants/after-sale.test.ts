@@ -1,5 +1,5 @@
-// Goal: what operators do with orders after they were reserved, through the whole system.
-// Method: the real system; buyers over HTTP, operators as the routes know them.
+// Goal: operators can read, cancel and take back orders after the sale, through the whole system.
+// Method: the real system; buyers and operators call over HTTP, each with their own token.
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';

@@ -4,8 +4,8 @@ import t from 'tap';
 import { shareStack } from '../support/stack.ts';
 
 t.setTimeout(600_000);
-// The tests of all files together: without a plan tap would end where one file is read and no test of it runs
-// yet.
+// The plan counts the tests of all files. Without it tap would end while a file is read and no test of it
+// runs yet.
 t.plan(45);
 await shareStack(t, 'invariants');
 await import('./api.test.ts');

@@ -38,7 +38,7 @@ async function audit(saleId = SALE): Promise<Audit> {
   return answer.body as unknown as Audit;
 }
 
-/** The first audit that is as wanted. @throws Error with the last one that was not. */
+/** Asks until an audit is as wanted. @throws Error with the last audit that was not. */
 async function auditUntil(is: (audit: Audit) => boolean, saleId = SALE): Promise<Audit> {
   let last = await audit(saleId);
   await until(
@@ -53,7 +53,7 @@ async function auditUntil(is: (audit: Audit) => boolean, saleId = SALE): Promise
 
 const holds = ({ verdict }: Audit): boolean => verdict === 'holds';
 
-/** Of the role, which no call of ours moves. */
+/** A metric of the role `audit`, which no call of this test moves. */
 async function brokenSales(invariant: InvariantName): Promise<string | undefined> {
   const text = await (await fetch(stack.info.metrics.stock)).text();
   return new RegExp(`^seckill_stock_audit_broken_sales{invariant="${invariant}"} (\\S+)$`, 'm').exec(
@@ -67,7 +67,7 @@ async function reserve(saleId: string, userId: string, quantity = 1): Promise<{ 
   const path = `/v1/sales/${saleId}/reservations`;
   const key = randomUUID();
   let id = '';
-  // On a busy machine an answer may be late: the same key tells.
+  // On a busy machine an answer may be late. Then the same key tells.
   await until(`${userId} has reserved`, async () => {
     const answer = await client.send({ method: 'POST', path, token, key, body });
     if (answer.status !== 201 && answer.status !== 503) throw new Error(`${answer.status} ${answer.text}`);
@@ -106,7 +106,8 @@ await t.test('a sale under way is in flight and never broken; once it is quiet, 
     }
   });
   const seen: Audit[] = [];
-  // Each buyer pays first, and waits for the row meanwhile: by then nobody holds anything yet.
+  // Each buyer pays the first order and waits for its row, so the first audits may find nobody who holds
+  // units. The selling goes on for three rounds.
   await until('three audits in flight, and units that are held', async () => {
     seen.push(await audit());
     return seen.filter(({ verdict }) => verdict === 'in_flight').length >= 3 && sold >= 3 * crowd.length;

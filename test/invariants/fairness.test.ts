@@ -8,7 +8,7 @@ import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const ROUNDS = 40;
 const GROUP_SIZE = 8;
-/** Four standard deviations of a fair coin: one run in sixteen thousand fails by chance. */
+/** The bound is four standard deviations of a fair coin. One run in sixteen thousand fails by chance. */
 const TOLERANCE = 4 * Math.sqrt(ROUNDS / 4);
 
 const client = await buildStack(t, 'fairness');
@@ -40,7 +40,7 @@ async function ask(saleId: string, account: Account): Promise<Won | undefined> {
   return undefined;
 }
 
-/** All of them ask at once, again and again, until one has the unit. */
+/** Has all of them ask at once, again and again, until one has the unit. */
 async function compete(saleId: string, accounts: Account[]): Promise<Won> {
   let won: Won | undefined;
   await until('somebody has the unit', async () => {
@@ -77,7 +77,7 @@ await t.test('a unit that comes back goes to former holders and newcomers alike'
   for (let round = 0; round < ROUNDS; round += 1) {
     const won = await compete(saleId, [...holders, ...newcomers]);
     wins[won.group] += 1;
-    // Whoever has held the unit is no newcomer any more.
+    // A buyer who has held the unit is no newcomer any more.
     const place = newcomers.findIndex(({ token }) => token === won.token);
     if (place !== -1) newcomers[place] = await makeAccount('newcomers');
     await cancel(won);

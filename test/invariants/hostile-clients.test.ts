@@ -11,7 +11,7 @@ const client = await buildStack(t, 'hostile-clients');
 const { stack } = client;
 const { info } = stack;
 
-/** What a raw connection hears until it is closed, and after how long. */
+/** Sends bytes on a raw connection. @returns what it hears until it is closed, and after how long. */
 function raw(port: number, chunks: (string | number)[]): Promise<{ text: string; ms: number }> {
   return new Promise((resolve) => {
     const startedAt = performance.now();
@@ -33,7 +33,7 @@ function raw(port: number, chunks: (string | number)[]): Promise<{ text: string;
 
 await t.test('hostile clients get clear answers, and the process stays up', async (t) => {
   await createSale(client, 'hostile-clients', { items: [oneItem(10)] });
-  // Limits of its own; X-Forwarded-For is believed of nobody.
+  // This gateway has limits of its own, and believes nobody's X-Forwarded-For.
   const tight = await stack.startProcess({
     service: 'gateway',
     name: 'gateway-tight',
@@ -102,7 +102,7 @@ await t.test('hostile clients get clear answers, and the process stays up', asyn
   const floods = { 'forged tokens': '/v1/orders', 'unknown routes': '/wp-admin' };
   for (const [name, path] of Object.entries(floods)) {
     let limited = 0;
-    // In one second or over several: 50 pass in each.
+    // The requests may fall into one second or several, in each of which 50 pass.
     for (let wave = 0; limited === 0 && wave < 20; wave += 1) {
       const statuses = await Promise.all(
         Array.from({ length: 150 }, async (_, index) => {

@@ -63,7 +63,7 @@ async function metric(url: string, name: string): Promise<number> {
   return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
-/** How many reservations stock was asked for: each is one run of reserve.lua. */
+/** Counts the reservations that stock was asked for. Each is one request to reserve.lua. */
 const askedOfStock = () => metric(info.metrics.stock, 'seckill_stock_reserve_answers_total');
 
 async function scriptCalls(): Promise<number> {
@@ -72,7 +72,7 @@ async function scriptCalls(): Promise<number> {
   return calls.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
-/** Asks as strangers until an answer comes without stock. */
+/** Asks as new buyers until an answer comes without stock. */
 async function untilFromMemory(gateway: Gateway, saleId: string): Promise<Answer['text']> {
   let text = '';
   await until(`${gateway} answers from memory`, async () => {
@@ -98,7 +98,7 @@ await t.test('the same key, 1,000 times at once at two gateways, takes the last 
 
 await t.test('a lost 201 is told again after the sale has sold out, at every gateway', async (t) => {
   await createSale('lost', 3);
-  // As if the network had lost this answer: the buyer does not know it.
+  // The buyer does not know this answer, as if the network had lost it.
   const lost = await reserve('first', 'lost', 'unlucky', 'the-key');
   t.equal(lost.status, 201);
   for (const userId of ['u1', 'u2']) t.equal((await reserve('first', 'lost', userId)).status, 201);
@@ -113,7 +113,7 @@ await t.test('an answer from memory is the very answer that stock gives', async 
   await createSale('equal', 1);
   await reserve('first', 'equal', 'u1');
   const fromMemory = [await untilFromMemory('first', 'equal'), await untilFromMemory('second', 'equal')];
-  // Without its Redis a gateway asks stock.
+  // A gateway that does not hear Redis asks stock.
   await proxy.cut();
   let fromStock = '';
   await until('stock answers', async () => {
@@ -158,10 +158,11 @@ await t.test('a sold-out storm is not felt by Redis', async (t) => {
   const seconds = (performance.now() - startedAt) / 1_000;
   const [reserved, run] = [(await askedOfStock()) - asked, (await scriptCalls()) - scripts];
   t.same([...codes], [['sold_out', total]]);
-  // A gateway that did not get its turn for a second lets some through, rightly; this machine may be busy.
+  // This machine may be busy. A gateway that did not get its turn for a second rightly lets some requests
+  // through.
   t.ok(reserved < total / 10, `${reserved} of ${total} reached Redis`);
-  // What runs all the time: four lanes announced four times a second, and the relay's lease; the storm adds
-  // nothing.
+  // Four lanes are announced four times a second, and the relay renews its lease, all the time. The storm
+  // adds nothing.
   t.ok(run - reserved < 60 * seconds + 60, `${run} scripts in ${seconds.toFixed(1)} s`);
 });
 
@@ -181,7 +182,7 @@ const METRICS: Record<Gateway, string> = { first: info.metrics.gateway, second: 
 const readings = (gateway: Gateway, source: string) =>
   metric(METRICS[gateway], `seckill_gateway_sale_reads_total{source="${source}"}`);
 
-/** Reads until an answer comes without a call. */
+/** Reads until an answer comes without a call to stock or order. */
 async function untilReadFromMemory(gateway: Gateway, saleId: string): Promise<void> {
   await until(`${gateway} reads from memory`, async () => {
     const before = await readings(gateway, 'memory');
@@ -222,11 +223,11 @@ await t.test('a page that polls is felt neither by stock nor by order', async (t
       [304, total / 2],
     ]),
   );
-  // A gateway that did not get its turn for a second asks, rightly; this machine may be busy.
+  // This machine may be busy. A gateway that did not get its turn for a second rightly asks.
   t.ok(calls < total / 100, `${calls} of ${total} made calls`);
 });
 
-await t.test('what is read is never older than a second, at any gateway', async (t) => {
+await t.test('no gateway shows a sale that is older than a second', async (t) => {
   await createSale('watched', 100);
   for (const gateway of GATEWAYS) await untilReadFromMemory(gateway, 'watched');
   for (let sold = 1; sold <= 5; sold += 1) {

@@ -28,7 +28,7 @@ async function list(token: string, query = ''): Promise<{ data: Listed[]; nextCu
   return answer.body as unknown as { data: Listed[]; nextCursor?: string };
 }
 
-/** All pages, each of two orders. */
+/** Reads all pages, each of two orders. */
 async function listPages(token: string): Promise<string[]> {
   const ids: string[] = [];
   let cursor: string | undefined;

@@ -27,13 +27,13 @@ interface Listening {
   status: number;
   headers: IncomingMessage['headers'];
   events: Event[];
-  /** Everything but events: `retry` and comments. */
+  /** Everything that is no event: `retry` and comments. */
   rest: string[];
   hasEnded: () => boolean;
   leave(): void;
 }
 
-/** Listens as a browser does. */
+/** Listens to a sale as a browser does. */
 function listen(base: string, path: string, headers: Record<string, string> = {}): Promise<Listening> {
   return new Promise((resolve, reject) => {
     const asked = request(`${base}${path}`, { headers, agent: false }, (answer) => {
@@ -132,7 +132,8 @@ await t.test('first the whole sale, then counts, then what operators do, then th
   t.match(heard.events.at(-1)?.data, { state: 'closed', items: [{ soldOut: 'final' }] });
   t.match(heard.rest.at(-1), /^retry: \d{4,5}$/);
 
-  // Who has the last state is told not to come back; who has another hears it, and the end.
+  // A listener who has the last state is told not to come back. One who has another state hears the last one,
+  // and the end.
   const last = heard.events.at(-1)?.id ?? '';
   t.equal((await listen(gateway, eventsOf('live-one'), { 'last-event-id': last })).status, 204);
   const late = await listen(gateway, eventsOf('live-one'), { 'last-event-id': 'x' });
@@ -157,7 +158,7 @@ await t.test(
     await until('all of it', () => heard.events.at(-1)?.data.items?.[0]?.available === 100);
     const during = heard.events.filter(({ at }) => at >= startedAt);
     t.ok(during.length <= 4 * (seconds + 0.5) + 2, `${during.length} events in ${seconds} s`);
-    // Who comes back with what it has hears only what is new.
+    // A listener who comes back and names the state it has hears only what is new.
     const again = await listen(gateway, eventsOf('live-busy'), {
       'last-event-id': heard.events.at(-1)?.id ?? '',
     });
@@ -172,7 +173,7 @@ await t.test(
   },
 );
 
-await t.test('what is not there, not understood or not allowed is told as on any request', async (t) => {
+await t.test('unknown sales, malformed requests and bad tokens are told as elsewhere', async (t) => {
   t.match(await client.send({ path: eventsOf('live-nowhere') }), {
     status: 404,
     body: { code: 'sale_not_found' },
@@ -185,14 +186,14 @@ await t.test('what is not there, not understood or not allowed is told as on any
   t.equal(head.status, 405);
 });
 
-await t.test('bounds of the process and of an address; a place comes back', async (t) => {
+await t.test('listeners are bounded by process and by address, and a place comes back', async (t) => {
   const env = {
     EVENTS_LISTENERS_COUNT_MAX: '3',
     EVENTS_ADDRESS_LISTENERS_COUNT_MAX: '2',
     TRUST_PROXY: 'loopback',
     ALLOWED_ORIGINS: 'https://shop.example',
     DRAIN_MS: '0',
-    // Listeners are no requests in flight.
+    // Listeners do not count as requests in flight.
     HTTP_REQUESTS_COUNT_MAX: '2',
   };
   const tight = await client.stack.startProcess({ service: 'gateway', name: 'gateway-few', env });
@@ -237,7 +238,7 @@ await t.test('a listener who does not read holds up nobody', async (t) => {
   t.notOk(heard.hasEnded());
 });
 
-await t.test('a gateway that leaves ends its listeners, whole and spread', async (t) => {
+await t.test('a gateway that leaves ends its listeners after whole events, spread over time', async (t) => {
   const leaving = await client.stack.startProcess({
     service: 'gateway',
     name: 'gateway-leaving',

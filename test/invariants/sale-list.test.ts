@@ -85,7 +85,8 @@ await t.test('pages follow each other, and an unchanged page is 304', async (t) 
   t.notOk(second.nextCursor);
   const path = '/v1/sales?channelId=listed-li&limit=2';
   const etag = String(first.headers['etag']);
-  // Longer than a page is kept: it is made anew, with another clock and cursor, under the same tag.
+  // The test waits longer than a page is kept. The page is made anew, with another clock and cursor, under
+  // the same tag.
   await new Promise((resolve) => setTimeout(resolve, 700));
   const again = await client.send({ path, headers: { 'if-none-match': etag } });
   t.match(again, { status: 304, text: '' });
@@ -99,7 +100,7 @@ await t.test('pages follow each other, and an unchanged page is 304', async (t) 
   });
 });
 
-await t.test('what is not understood is refused', async (t) => {
+await t.test('a malformed parameter is refused', async (t) => {
   const wrong: [query: string, field: string][] = [
     ['?state=loading', 'state'],
     ['?limit=0', 'limit'],
@@ -120,7 +121,7 @@ await t.test('what is not understood is refused', async (t) => {
 });
 
 await t.test(
-  'who changed a sale finds it in the list at once, and a new gateway knows every sale',
+  'an operator who changed a sale finds it in the list at once, and a new gateway knows every sale',
   async (t) => {
     await list('?channelId=listed-xhs');
     t.match(await steer('listed-open', 'pause'), { status: 200 });

@@ -38,7 +38,7 @@ function orderOf(id: string, token = buyer): Promise<Answer> {
   return client.send({ path: `/v1/orders/${id}`, token });
 }
 
-/** Repeats while the row is on its way, as docs/http-api.md asks; any other answer is the answer. */
+/** Repeats while the row is on its way, as docs/http-api.md asks. Any other answer counts. */
 async function end(id: string, verb: 'cancel' | 'pay', token = buyer): Promise<Answer> {
   for (;;) {
     const answer = await client.send({ method: 'POST', path: `/v1/orders/${id}/${verb}`, token });
@@ -76,7 +76,7 @@ function notify({ orderId, paymentId = randomUUID(), amount = 100, currency = 'C
   });
 }
 
-/** Of now: only operators never read what a gateway remembers. */
+/** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
 async function itemOf(saleId: string): Promise<Record<string, unknown>> {
   const sale = await client.send({ path: `/v1/sales/${saleId}`, token: admin });
   return (sale.body['items'] as Record<string, unknown>[])[0] ?? {};
@@ -199,7 +199,7 @@ await t.test('a restock adds its units once, whatever repeats and races', async 
   const key = randomUUID();
   const steer = (verb: string) =>
     client.send({ method: 'POST', path: `/v1/sales/restocked/${verb}`, token: admin });
-  // The same restock many times over, among pauses and resumes.
+  // The same restock is sent many times, among pauses and resumes.
   const answers = await Promise.all([
     ...Array.from({ length: 8 }, () => restock(5, key)),
     steer('pause'),

@@ -83,7 +83,7 @@ await t.test('a paused item is refused at once, the other item goes on, and it s
   const [, shown] = body['items'] as object[];
   t.match(shown, { sku: 'b', paused: true, available: 5, soldOut: 'no' });
   t.equal((await reserve('last', 'a')).status, 201);
-  // By stock first, and from the gateway's memory soon after.
+  // Stock answers first, and the gateway's memory soon after.
   for (let repeat = 0; repeat < 20; repeat += 1) {
     const answer = await reserve(`both-${repeat}`, 'a', 'b');
     t.match((answer.body['lines'] as object[]).at(-1), { sku: 'b', code: 'item_paused', available: 5 });
@@ -101,7 +101,7 @@ await t.test('a paused item is refused at once, the other item goes on, and it s
   const read = await client.send({ path });
   t.match((read.body['items'] as object[])[1], { paused: true }, 'every buyer sees it');
   t.equal((await act('resume')).status, 200);
-  // A gateway may tell for a second what was true before.
+  // For a second a gateway may tell what was true before.
   await until('the item sells again', async () => (await reserve('again', 'b')).status === 201, 2_000);
   const { body: last } = await client.send({ path });
   t.notOk((last['items'] as object[]).some((item) => 'paused' in item));

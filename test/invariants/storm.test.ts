@@ -14,7 +14,7 @@ const HOLDS = 2_000;
 const SPARE = 600;
 const BOUND_MS = 2_000;
 
-/** In batches, as the gateway sends them, so that all are taken, and end, within the same second. */
+/** Reserves in batches, as the gateway sends them, so that all holds begin and end within the same second. */
 async function takeHolds({ stack }: Client, count: number): Promise<number> {
   const upstream = new Upstream({
     url: stack.info.stock,
@@ -67,7 +67,7 @@ await t.test('2,000 holds that end in the same second are for sale again within 
   const taken = await takeHolds(client, HOLDS);
   t.equal(taken, HOLDS, 'every hold was taken');
 
-  // Reservations go on, at a pace that leaves the machine to both.
+  // Reservations go on, at a pace that leaves time of the machine to both.
   const over = new AbortController();
   let meanwhile = 0;
   const others = (async () => {

@@ -124,7 +124,7 @@ await t.test('every end of an order is told at least once, whoever is killed', a
   });
   t.equal(forged, 0, 'each was signed');
   const path = `/v1/webhook-endpoints/${endpoint}/deliveries?state=delivered&limit=100`;
-  // Each event once, however often it was tried.
+  // Each event counts once, however often it was tried.
   await until(
     'each is stored as delivered',
     async () => {

@@ -7,7 +7,7 @@ import { Pool } from 'undici';
 import { reserveOne } from '../support/reserve.ts';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
-// Long against the 100 ms between two looks, so that a busy machine does not matter.
+// The drain is long beside the 100 ms between two looks, so that a busy machine does not matter.
 const client = await buildStack(t, 'gateways', { DRAIN_MS: '2000' });
 const { stack } = client;
 const redis = new Redis(stack.info.redis);
@@ -15,7 +15,7 @@ t.teardown(() => {
   redis.disconnect();
 });
 
-/** Sends to gateways that are ready, in turn; what it does not know is that one will leave. */
+/** Sends to the gateways that are ready, in turn. It does not know that one of them will leave. */
 class Balancer {
   readonly #targets = new Map<string, { pool: Pool; isReady: boolean }>();
   readonly #timer: NodeJS.Timeout;
@@ -75,8 +75,8 @@ await t.test('a rolling restart of two gateways under steady load fails no reque
       const key = `${buyer}-${count}`;
       try {
         let answer = await reserveOne(client, balancer.pick(), 'rolling', `u${buyer}`, key);
-        // A Redis that takes half a second on a busy machine is not the gateways' doing; the repeat must tell
-        // the truth.
+        // Redis may take half a second on a busy machine, which is not the gateways' doing. The repeat must
+        // tell the truth.
         if (answer.code === 'outcome_unknown')
           answer = await reserveOne(client, balancer.pick(), 'rolling', `u${buyer}`, key);
         if (answer.status === 201) served += 1;

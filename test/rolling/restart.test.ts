@@ -14,17 +14,21 @@ import { buildStack, type Client } from '../support/stack.ts';
 
 const SALE_ID = 'rolling';
 
-/** More than any machine sells meanwhile: selling out would end the load. */
+/** More units than any machine sells in this time, because selling out would end the load. */
 const TOTAL = 1_000_000;
 
 const BUYERS_AT_ONCE = 8;
 
 /**
- * In this time a balancer must have asked /readyz, also on a machine at load 8; 5 s is the services' default.
+ * A balancer must have asked /readyz within this time, also on a machine at load 8. The services' default is
+ * 5 s.
  */
 const DRAIN_MS = 3_000;
 
-/** A slow machine is not a failed request: longer than any pause of two busy cores, shorter than the test. */
+/**
+ * The time-out is longer than any pause of two busy cores and shorter than the test, because a slow machine
+ * is no failed request.
+ */
 const PATIENCE_MS = '15000';
 
 const SERVICES = ['order', 'stock', 'gateway'] as const;
@@ -42,7 +46,7 @@ class Fleet {
     this.#client = client;
   }
 
-  /** @returns the address of the gateways. */
+  /** Starts everything. @returns the address of the gateways. */
   async start(): Promise<string> {
     this.#env = {
       ORDER_URL: await this.#balancers.order.start(),
@@ -126,11 +130,14 @@ class Crowd {
 
   async #pay(id: string, token: string): Promise<void> {
     const answer = await this.#send('POST', `/v1/orders/${id}/pay`, token);
-    // Its row is on its way, or its hold has ended: both are answers.
+    // The order's row is on its way, or its hold has ended. Both are answers.
     if (answer?.status === 200) this.history.paid(id, 'paid');
   }
 
-  /** Whatever is no answer, or one of the service's own failure, is kept with its words. */
+  /**
+   * Keeps each failed request with its words: one without an answer, or with an answer that tells of a
+   * failure of the service.
+   */
   async #send(
     method: 'GET' | 'POST',
     path: string,
@@ -180,7 +187,7 @@ await t.test('a rolling restart of every service during a sale fails no request'
       title: 'Rolling',
       closesAt: new Date(Date.now() + 600_000).toISOString(),
       limitPerBuyer: 1,
-      // Short, so that holds end and come back while order and stock are replaced.
+      // The hold is short, so that holds end and units come back while order and stock are replaced.
       holdSeconds: 10,
       items: [{ sku: 'a', title: 'A', price: { amount: 100, currency: 'CNY' }, total: TOTAL }],
     }),

@@ -11,7 +11,7 @@ const ROOT = new URL('../../', import.meta.url);
 const FOLDER = new URL('node_modules/.cache/seckill-test-sources/', ROOT);
 const { version } = JSON.parse(readFileSync(new URL('node_modules/typescript/package.json', ROOT), 'utf8'));
 
-/** Loaded only when something changed: the compiler takes 300 ms. */
+/** The compiler is loaded only when something changed, because that takes 300 ms. */
 let compiler;
 
 async function erase(source, fileName) {
@@ -33,7 +33,7 @@ export async function load(url, context, nextLoad) {
   if (!url.startsWith('file:') || !url.endsWith('.ts') || url.includes('/node_modules/'))
     return nextLoad(url, context);
   const text = readFileSync(new URL(url), 'utf8');
-  // With the address: the source map names the file.
+  // The hash takes in the address, because the source map names the file.
   const key = createHash('sha256').update(`${version}\n${url}\n${text}`).digest('hex');
   const file = new URL(`${key}.js`, FOLDER);
   let source;
@@ -42,7 +42,7 @@ export async function load(url, context, nextLoad) {
   } catch {
     source = await erase(text, fileURLToPath(url));
     mkdirSync(FOLDER, { recursive: true });
-    // Whole or not at all: two test processes may write the same file.
+    // The file is written as a whole or not at all, because two test processes may write the same one.
     const part = new URL(randomUUID(), FOLDER);
     writeFileSync(part, source);
     renameSync(part, file);

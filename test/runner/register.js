@@ -17,7 +17,7 @@ register('./typebox.js', import.meta.url);
 process.env.TAP_TYPE_STRIP_ONLY = '0';
 
 const HOOK = /"?--import=\S*@tapjs\/processinfo\S*"?/g;
-// Called after tap's listener, which adds the hook whatever the test asks for.
+// This listener is called after tap's, which adds the hook whatever the test asks for.
 processOnSpawn.addListener((child) => {
   const { NODE_OPTIONS: options = '', ...others } = child.env;
   const left = options.replaceAll(HOOK, '').trim();

@@ -26,7 +26,7 @@ function readCounts(text) {
   return { passed: read('pass'), failed: read('fail') };
 }
 
-/** The arguments of each run of tap. */
+/** @returns the arguments of each run of tap. */
 function planRuns(given) {
   // The table of coverage is of one run.
   if (given.length > 0 || process.env.TAP_RCFILE !== undefined) return [given];

@@ -13,12 +13,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = new URL('../../', import.meta.url);
 const FOLDER = new URL('.run/tests/', ROOT);
-/** So few that no group is what everybody waits for at the end. */
+/** A group has so few files that nobody waits for one group at the end. */
 const FILES_MAX = 8;
 /** These start engines and services of their own, and already share them where they can. */
 const ALONE = /^(test\/(?!house|runner)|scripts\/(image|stack)\/)/;
 
-/** What a process has in common: files of one folder import the same. */
+/** Files of one folder share a process, because they import the same. */
 const folderOf = (file) => /^(services|scripts)\/[^/]+|^[^/]+/.exec(file)[0];
 
 /** @returns {{ name: string, files: string[] }[]} what each process runs, in the order in which they start */
@@ -53,13 +53,13 @@ await runTogether(t, [\n${lines}]);\n`;
 /** Runs files one after the other. What a file wants to be closed is closed before the next one starts. */
 export async function runTogether(t, files) {
   let closers = [];
-  // tap's own would end the run between two files, when no test waits; see all-on-one-stack.test.ts.
+  // tap's own end would come between two files, when no test waits; see all-on-one-stack.test.ts.
   const teardown = (close) => closers.push(close);
   t.teardown = teardown;
   t.after = teardown;
   for (const file of files) {
     t.comment(file);
-    // Of each file, not of all; a file may ask for more.
+    // The time-out is that of each file and not of all. A file may ask for more.
     t.setTimeout(1_000 * Number(process.env.TAP_TIMEOUT ?? 30));
     try {
       await import(pathToFileURL(join(fileURLToPath(ROOT), file)).href);

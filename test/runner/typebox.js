@@ -46,7 +46,8 @@ async function bundle() {
     logLevel: 'error',
   });
   try {
-    // Whole or not at all: two test processes may make it at once, and the later finds the place taken.
+    // The folder appears as a whole or not at all. Two test processes may make it at once, and the later one
+    // finds the place taken.
     renameSync(draft, FOLDER);
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });

@@ -13,7 +13,7 @@ export interface LaneState {
 }
 
 export const TOTAL = 400;
-/** One loss may break hundreds of rows. */
+/** How many findings are printed, because one loss may break hundreds of rows. */
 const FINDINGS_SHOWN = 12;
 
 /** A sale for a rush; `a` sells out within some seconds, `b` does not. */
@@ -39,7 +39,7 @@ export async function openSale(
   if (created.status !== 201) throw new Error(`${saleId} was not created: ${created.text}`);
 }
 
-/** A sale in full swing: the relay works, orders are stored. */
+/** Waits until the sale is in full swing: the relay works, and orders are stored. */
 export async function startRush({
   engines,
   sale,
@@ -70,7 +70,7 @@ export async function laneState(client: Client, saleId: string): Promise<LaneSta
   }
 }
 
-/** By itself, without anyone asking for it. @returns the lane as it opened. */
+/** Waits until the lane opens by itself, without anyone asking for it. @returns the lane as it opened. */
 export async function untilOpen(
   client: Client,
   saleId: string,
@@ -90,7 +90,10 @@ export async function untilOpen(
   return state;
 }
 
-/** Everything that was promised is in Postgres: what Redis loses from now on costs nobody a reservation. */
+/**
+ * Waits until everything that was promised is in Postgres. What Redis loses from now on costs nobody a
+ * reservation.
+ */
 export async function untilStored(engines: EngineReader, saleId: string): Promise<void> {
   await until(
     `everything of ${saleId} is stored`,
@@ -99,7 +102,7 @@ export async function untilStored(engines: EngineReader, saleId: string): Promis
   );
 }
 
-/** Selling goes on until that many more were told of a reservation. */
+/** Waits until that many more buyers were told of a reservation. */
 export async function untilMore(rush: Rush, count: number): Promise<void> {
   const wanted = rush.promised + count;
   await until(`${wanted} reservations of ${rush.saleId}`, async () => rush.promised >= wanted, 60_000);
@@ -131,7 +134,7 @@ export async function judgeRush(
   return reading;
 }
 
-/** What a buyer was told of its order is what the order is (INV-5). */
+/** Checks that each order is what its buyer was told (INV-5). */
 function judgeTold({ sales }: Reading, { history }: Rush): string[] {
   return sales.flatMap(({ orders }) =>
     orders.flatMap(({ id, status }) => [

@@ -3,9 +3,9 @@ import { Pipes } from '@seckill/testing';
 const POLL_MS = 100;
 
 /**
- * What a Service of Kubernetes does: each new connection goes to the next ready backend, an established one
- * stays where it is, nothing is tried twice. Readiness is asked of /readyz, as a kubelet does, only more
- * often.
+ * Balances as a Service of Kubernetes does: each new connection goes to the next ready backend, an
+ * established one stays where it is, and nothing is tried twice. Readiness is asked of /readyz, as a kubelet
+ * does, only more often.
  */
 export class Balancer {
   readonly #backends = new Map<string, boolean>();

@@ -3,7 +3,7 @@ import { createClient, type Client, type ClientOptions, type Order } from '@seck
 import type { Client as System } from './stack.ts';
 
 export interface Buyer extends Client {
-  /** Units of orders that hold or bought some, by PostgreSQL and the gateway's own list. */
+  /** Units of orders that hold or have bought some, as PostgreSQL and the gateway's list of orders tell. */
   countUnits(saleId: string): Promise<number>;
 }
 

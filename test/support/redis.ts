@@ -33,11 +33,11 @@ export function copyAof(folder: string): () => void {
   };
 }
 
-/** Longer than a kill takes on a busy machine. */
+/** Longer than a kill takes on a busy machine, in ms. */
 const PAUSE_MS = 10_000;
 
 /**
- * From here on Redis writes nothing, until it is killed or `CLIENT UNPAUSE`.
+ * Lets Redis write nothing from here on, until it is killed or gets `CLIENT UNPAUSE`.
  * @returns the reservations that may be known to it alone: the relay has not removed them.
  */
 export async function freezeWrites(redis: Redis, saleId: string): Promise<Set<string>> {
@@ -45,7 +45,9 @@ export async function freezeWrites(redis: Redis, saleId: string): Promise<Set<st
   return idsOf(saleId, await redis.xrange(outboxKey(saleId), '-', '+'));
 }
 
-/** FLUSHALL. @returns the reservations that the relay had not removed, read in the same step. */
+/**
+ * Empties Redis by FLUSHALL. @returns the reservations that the relay had not removed, read in the same step.
+ */
 export async function flushAll(redis: Redis, saleId: string): Promise<Set<string>> {
   const replies = await redis.multi().xrange(outboxKey(saleId), '-', '+').flushall().exec();
   return idsOf(saleId, (replies?.[0]?.[1] ?? []) as [string, string[]][]);
@@ -60,7 +62,7 @@ export async function demote(redis: Redis, saleId: string, port: number): Promis
   return idsOf(saleId, (replies?.[0]?.[1] ?? []) as [string, string[]][]);
 }
 
-/** What a relay would read. */
+/** The entries that a relay would read. */
 export async function readOutbox(redis: Redis, saleId: string): Promise<OutboxEntry[]> {
   const entries = await redis.xrange(outboxKey(saleId), '-', '+');
   return entries.map(([id, fields]) => {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 
-/** Made by a build, a run or an installation: not what we wrote. */
+/** Folders that a build, a run or an installation made. We wrote nothing of them. */
 const LEFT_OUT = new Set(['node_modules', 'dist', '.git', '.tap', '.run', 'coverage', 'runs']);
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -27,7 +27,7 @@ export interface Prose {
   text: string;
 }
 
-/** What a file says in words: all of a document, the comments of a program. */
+/** The words of a file: all of a document, the comments of a program. */
 export function readProse(path: string): Prose[] {
   const text = read(path);
   if (path.endsWith('.md')) return [{ path, line: 1, text }];
@@ -52,7 +52,10 @@ function joinLines(path: string, comments: Omit<Prose, 'path'>[]): Prose[] {
   return joined;
 }
 
-/** By the compiler's own reading: a string or a regular expression may hold what looks like a comment. */
+/**
+ * Finds comments as the compiler reads them, because a string or a regular expression may hold what looks
+ * like one.
+ */
 function readScriptComments(text: string): Omit<Prose, 'path'>[] {
   const source = ts.createSourceFile('x.ts', text, ts.ScriptTarget.Latest, true);
   const found = new Map<number, number>();

@@ -8,7 +8,7 @@ export interface Told {
   retryAfter: number;
 }
 
-/** One unit of `a`, asked of one gateway. */
+/** Asks one gateway for one unit of `a`. */
 export async function reserveOne(
   client: Client,
   pool: Pool,

@@ -16,13 +16,13 @@ export interface RushOptions {
   client: Client;
   saleId: string;
   random: () => number;
-  /** Each is one buyer at a time. */
+  /** So many shoppers, each of which is one buyer at a time. */
   shoppers?: number;
-  /** None ends its reservation by itself. */
+  /** True: no shopper ends its reservation by itself. */
   isIdle?: boolean;
 }
 
-/** These say nothing about the units: the same key again. */
+/** Codes that say nothing about the units. The same key is sent again. */
 const REPEATED = new Set([
   'outcome_unknown',
   'overloaded',
@@ -42,7 +42,7 @@ export class Rush {
   readonly history = new History();
   readonly saleId: string;
   readonly #options: RushOptions;
-  /** By key: the first answer counts. */
+  /** Reservations by key. The first answer counts. */
   readonly #promises = new Map<string, Promise201>();
   readonly #endings: Promise<void>[] = [];
   readonly #shoppers: Promise<void>[];
@@ -79,8 +79,8 @@ export class Rush {
   }
 
   /**
-   * What is known to be lost is not asked for again, and whoever has asked already heard something else; it
-   * is told apart from what must still be there.
+   * Tells reservations that are known to be lost apart from those that must still be there. They are not
+   * asked for again, and a buyer who has asked already heard something else.
    */
   forget(reservationIds: Set<string>): void {
     const { history } = this;
@@ -98,7 +98,7 @@ export class Rush {
     history.unsettled = this.#unsettled.size;
   }
 
-  /** INV-4: every key again, from the one at `from` on; another answer than the first is a contradiction. */
+  /** Asks again for every key from `from` on. Another answer than the first is a contradiction (INV-4). */
   async repeatKeys(from = 0): Promise<number> {
     const waiting = [...this.#promises.values()].slice(from);
     const count = waiting.length;
@@ -132,13 +132,13 @@ export class Rush {
     }
   }
 
-  /** One more buyer, until its answer is definite. */
+  /** Has one more buyer reserve, until its answer is definite. */
   async buyOnce(): Promise<void> {
     const { random, saleId, isIdle = false } = this.#options;
     const number = this.#count;
     this.#count += 1;
     const one = {
-      // Some come again, so that the limit is met.
+      // Some buyers come again, so that the limit is met.
       userId: `${saleId}-${random() < 0.2 ? Math.floor(number / 2) : number}`,
       key: `key-${number}`,
       body: planBody(random),
@@ -181,7 +181,7 @@ export class Rush {
     return answer;
   }
 
-  /** The same again until there is a definite answer. */
+  /** Sends the same request until there is a definite answer. */
   async #insist(send: () => Promise<Answer>): Promise<Answer> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {

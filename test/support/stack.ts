@@ -23,13 +23,13 @@ export interface Client {
     token?: string;
     key?: string;
     body?: unknown;
-    /** Sent as it is, instead of `body`. */
+    /** Text that is sent as it is, instead of `body`. */
     raw?: string;
     headers?: Record<string, string>;
   }): Promise<Answer>;
 }
 
-/** What buildStack returns to every file of this process that asks for nothing special. */
+/** The stack that buildStack gives to every file of this process that asks for nothing special. */
 let shared: Client | undefined;
 
 /**
@@ -119,7 +119,7 @@ export function saleInput(id: string, changes: Record<string, unknown> = {}): Re
   };
 }
 
-/** @throws Error when the sale was not created. */
+/** Creates a sale. @throws Error when the sale was not created. */
 export async function createSale(
   client: Client,
   id: string,

@@ -5,7 +5,10 @@ import { findProgram, freePorts, installPackages, startChild } from '@seckill/st
 import { untilWithin } from '@seckill/testing';
 import type { Test } from 'tap';
 
-/** Those of Debian's package `prometheus`, which is installed when we may. Undefined: not to be had. */
+/**
+ * Finds the programs of Debian's package `prometheus`, which is installed where that is allowed. Undefined:
+ * they cannot be had.
+ */
 export async function findPrometheus(): Promise<{ prometheus: string; promtool: string } | undefined> {
   const find = () => {
     const prometheus = findProgram('prometheus');
@@ -27,7 +30,7 @@ export function makeFolder(t: Test): string {
 }
 
 export interface Prometheus {
-  /** What the API answers as `data`. */
+  /** @returns what the API answers as `data`. */
   ask(path: string): Promise<unknown>;
 }
 

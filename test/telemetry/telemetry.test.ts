@@ -1,4 +1,4 @@
-// Goal: what operators look at during a sale is there: metrics that promtool finds clean, alerts that fire
+// Goal: operators find what they look at during a sale: metrics that promtool finds clean, alerts that fire
 // and stay silent, dashboards of which every query has data.
 // Method: a real Prometheus scrapes the whole system while a crowd empties a sale, pays and cancels.
 import { writeFileSync } from 'node:fs';
@@ -57,7 +57,7 @@ await t.test('metrics are clean, and every query of every dashboard has data', {
   const startedAt = Date.now() / 1_000;
   await createSale(client, 'telemetry', { items: [oneItem(150)], limitPerBuyer: 5 });
   await crowd(client, 'telemetry', 400);
-  // What was paid and cancelled last comes back to Redis, and is scraped.
+  // The last payments and cancellations come back to Redis, and are scraped.
   await sleep(3_000);
 
   await t.test('promtool finds nothing to complain of', async (t) => {

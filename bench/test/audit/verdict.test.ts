@@ -116,7 +116,7 @@ await t.test('thresholds are judged where they are asked for', async (t) => {
     judgeThresholds(...judged).flatMap(({ name, met }) => (met ? [] : [name]));
   t.same(missed({ ...limits, p99Ms: 39 }, result({}), 0, lag), ['p99_ms']);
   t.same(missed({ ...limits, errorRate: 0.009 }, result({}), 0, lag), ['error_rate']);
-  // One failure of 100 answers before, one more of 101 arrivals now.
+  // Before, one of 100 answers was a failure. Now one of 101 arrivals is one as well.
   t.same(missed(limits, result({ dropped: 1 }), 0, lag), ['error_rate'], 'an arrival that was dropped');
   t.same(missed(limits, result({}), 1, lag), ['oversold']);
   t.same(missed({ orderLagP99Ms: 899 }, result({}), 0, lag), ['order_lag_p99_ms']);

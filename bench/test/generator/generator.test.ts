@@ -23,7 +23,9 @@ interface Stub {
   answeredAt: Map<number, number>;
 }
 
-/** Answers each buyer after `delayOf(index of the buyer)` ms, and nobody before `stalledUntil`. */
+/**
+ * A server that answers each buyer after `delayOf(index of the buyer)` ms, and nobody before `stalledUntil`.
+ */
 async function startStub(
   t: Test,
   delayOf: (index: number) => number,
@@ -43,7 +45,7 @@ async function startStub(
       answeredAt.set(index, performance.timeOrigin + performance.now());
       response.writeHead(201, { 'content-type': 'application/json' }).end(`{"id":"stub.0.${index}"}`);
     }, wait);
-    // Whom nobody waits for any more keeps no test alive.
+    // A timer for a buyer whom nobody waits for any more must keep no test alive.
     answer.unref();
   });
   server.listen(0, '127.0.0.1');
@@ -95,7 +97,7 @@ async function load(
   return { result, startAt, history, probedAt };
 }
 
-/** µs from the planned instant to the stub's answer, ascending. */
+/** The true latencies: µs from the planned instant to the stub's answer, ascending. */
 function trueLatencies(stub: Stub, plan: Plan, startAt: number): number[] {
   if (plan.model.kind !== 'open') throw new Error('no instants');
   const instants = planArrivals(plan.model.arrivals, seededRandom(plan.seed));
@@ -138,7 +140,7 @@ await t.test('p50 and p99 are within 3 % for two known delays', (t) =>
 
 await t.test('a server that stalls is charged for everyone who came meanwhile', (t) =>
   agreesWithStub(t, async () => {
-    // Ready takes some 100 ms of the stub's clock, so the stall falls into the load.
+    // The generator needs some 100 ms to get ready, so the stall falls into the load.
     const stub = await startStub(t, () => 800, { fromMs: 1_500, toMs: 3_500 });
     const poisson = { shape: 'poisson', perSecond: 150, durationMs: 3_500 } as const;
     const plan = planFor(stub.url, {
@@ -195,14 +197,14 @@ await t.test('a closed load counts every answer against what was sent', async (t
   t.ok(result.sent > 50, `${result.sent} sent`);
   t.ok(result.lost <= 8, 'at most one a connection is under way at the end');
   t.equal(result.answered + result.lost, result.sent);
-  // What was under way is repeated with its key until it has an answer.
+  // A request that was under way at the end is repeated with its key until it has an answer.
   t.equal(history.length, result.sent);
   t.ok(result.window.answered < result.answered, 'the warm-up is not measured');
   t.ok(result.latency.all.p50 >= 20_000, 'in µs');
 });
 
 await t.test(
-  'what a closed load waited for in vain is a failure, and is repeated with its key',
+  'a request that a closed load waited for in vain is a failure, and is repeated with its key',
   async (t) => {
     const heard = new Set<number>();
     // Each buyer's first request is answered after autocannon's time-out of 10 s, the repeat at once.
@@ -213,7 +215,8 @@ await t.test(
     });
     const plan = planFor(stub.url, { model: { kind: 'closed', connections: 4, durationMs: 10_800 } });
     const { result, history } = await load(plan);
-    // Four timed out; those that came after them were cut by the end of the run, which is no failure.
+    // Four requests timed out. Those that came after them were cut by the end of the run, which is no
+    // failure.
     t.same(result.window, { answered: 4, accepted: 0, outcomes: { no_answer: 4 } });
     t.equal(result.lost, 8);
     t.equal(result.answered + result.lost, result.sent);

@@ -66,7 +66,7 @@ await t.test('an answer in pieces is one answer', async (t) => {
   t.same(statuses, { 201: asked() });
 });
 
-await t.test('what is no whole answer is a failure, and the connection is opened again', async (t) => {
+await t.test('an answer that is not whole is a failure, and the connection is opened again', async (t) => {
   const { client } = await serve(t, (socket, count) => {
     setTimeout(() => {
       if (count === 5) socket.destroy();
@@ -80,7 +80,7 @@ await t.test('what is no whole answer is a failure, and the connection is opened
   t.ok(answered > 4, 'the others go on');
 });
 
-await t.test('heads and lengths', (t) => {
+await t.test('an answer ends where its head and its length say', (t) => {
   const read = (text: string) => readAnswer(Buffer.from(text));
   t.same(read(WHOLE), { status: 201, length: WHOLE.length });
   t.equal(read(WHOLE.slice(0, -1)), undefined);

@@ -22,7 +22,7 @@ await t.test('every shape of arrivals has its count, in order, within its time',
   ] as const;
   for (const arrivals of shapes) {
     const instants = planArrivals(arrivals, seededRandom(1));
-    // Poisson: a standard deviation is 45; five of them.
+    // The count is a Poisson one with a standard deviation of 45. The bound is five of them.
     t.ok(Math.abs(instants.length - expectedCount(arrivals)) <= 225, `${arrivals.shape}: ${instants.length}`);
     t.ok(
       instants.every((at, index) => at >= (instants[index - 1] ?? 0)),

@@ -29,7 +29,7 @@ export interface Facts {
   history: History;
 }
 
-/** Three units: two paid, one pending; a fourth order was cancelled. */
+/** A reading of a sale of three units. Two are paid, one is pending, and a fourth order was cancelled. */
 export function consistentReading(): Facts {
   const orders = [
     row(1),

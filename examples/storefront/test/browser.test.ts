@@ -12,7 +12,7 @@ import { makeBuyer, oneOf } from '../../../test/support/buyer.ts';
 import { createSale } from '../../../test/support/stack.ts';
 import { card, findBrowser, openShop, PHONE } from './support.ts';
 
-/** ISO/IEC 18004 wants four. */
+/** Modules of quiet zone around a QR code: ISO/IEC 18004 wants four. */
 const QUIET_MODULES = 4;
 
 const both = (zh: string, en: string) => ({ zh, en });
@@ -32,7 +32,7 @@ const FRUIT = {
 const modulesOf = (text: string): string =>
   generate(text).toString({ on: '#', off: ' ', lf: '\n', pad: QUIET_MODULES });
 
-/** Rows of what is really seen: the middle of each module of a picture of the screen. */
+/** Rows of what is really seen. Each module is read at its middle, in a picture of the screen. */
 async function modulesSeen(page: Page): Promise<string> {
   const picture = await page.locator('.qr').screenshot();
   const size = Number((await page.locator('.qr').getAttribute('viewBox'))?.split(' ')[2]);
@@ -68,7 +68,7 @@ if (executable === undefined) {
     if (/Content.Security.Policy|Trusted/i.test(message.text())) complaints.push(message.text());
   });
 
-  /** What axe finds, in light and in dark, and whether the screen is wider than the phone. */
+  /** Tells what axe finds in light and in dark, and whether the screen is wider than the phone. */
   const troublesOf = async (screen: Page): Promise<string[]> => {
     const troubles: string[] = [];
     for (const colorScheme of ['light', 'dark'] as const) {
@@ -149,7 +149,7 @@ if (executable === undefined) {
     t.same(await troublesOf(page), []);
   });
 
-  await t.test('who buys while the gateway is away buys once, and hears the sale live again', async (t) => {
+  await t.test('a buyer buys once while the gateway is away, and hears the sale live again', async (t) => {
     await add('Oranges');
     await system.stack.kill('gateway');
     await buy.click();

@@ -5,11 +5,11 @@ import type { Browser, Page } from 'playwright-core';
 import type { Test } from 'tap';
 import { buildStack, type Client } from '../../../test/support/stack.ts';
 
-/** Names of the program, by distribution. */
+/** Chromium's program has another name in each distribution. */
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 const find = (): string | undefined => PROGRAMS.map(findProgram).find((file) => file !== undefined);
 
-/** A phone of the narrow kind. */
+/** The size of a narrow phone. */
 export const PHONE = { width: 360, height: 740 };
 
 export interface Shop {
@@ -29,7 +29,7 @@ export async function findBrowser(t: Test): Promise<string | undefined> {
   return find();
 }
 
-/** Everything stops with the test. */
+/** Starts a whole stack and a browser. Both stop with the test. */
 export async function openShop(t: Test, name: string, executablePath: string): Promise<Shop> {
   const storefront = await serveStorefront(false);
   t.teardown(() => storefront.stop());

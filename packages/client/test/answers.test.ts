@@ -22,7 +22,7 @@ const contract = JSON.parse(readFileSync(new URL('../../../openapi.json', import
 };
 const operations = Object.values(contract.paths).flatMap((methods) => Object.values(methods));
 
-/** Long enough for one repeat after `Retry-After: 1` with its jitter, and for no second one. */
+/** The deadline leaves time for one repeat after `Retry-After: 1` with its jitter, and for no second one. */
 const options = { deadlineMs: 2_200 };
 const lines = [{ sku: 'a', quantity: 1 }];
 const reserve = (client: Client): Promise<unknown> => client.reserve('s', { lines }, options);
@@ -36,7 +36,7 @@ const CALLS: Record<string, (client: Client) => Promise<unknown>> = {
 };
 const WRITES = new Set(['reserve', 'cancelOrder', 'payOrder']);
 
-/** What the client makes of a server that always answers so, and the keys of its tries. */
+/** Has the client ask a server that always answers so. @returns its result, and the keys of its tries. */
 async function hear(
   call: (client: Client) => Promise<unknown>,
   answer: (response: ServerResponse) => void,
@@ -83,7 +83,7 @@ await t.test('every example of the contract ends with its code, after the tries 
   }
 });
 
-await t.test('what is no answer of the API is never taken for one', async (t) => {
+await t.test("an answer that is not the API's is never taken for one", async (t) => {
   const page = (status: number) => (response: ServerResponse) => {
     response.writeHead(status, { 'retry-after': '1' }).end('<html>a proxy</html>');
   };

@@ -10,7 +10,7 @@ import ts from 'typescript';
 const CONTRACT = new URL('../../../openapi.json', import.meta.url);
 const FILE = fileURLToPath(new URL('../src/openapi.ts', import.meta.url));
 
-/** Without the contract's prose, which `/docs` shows. */
+/** Generates the types without the contract's prose, which `/docs` shows. */
 function print(nodes: ts.Node[]): string {
   const printer = ts.createPrinter({ removeComments: true });
   const source = ts.createSourceFile('openapi.ts', '', ts.ScriptTarget.Latest);

@@ -17,7 +17,7 @@ await t.test('each text stands in both languages with the same values', async (t
   }
 });
 
-await t.test('values are put in as they are', async (t) => {
+await t.test('a text takes its values as they are', async (t) => {
   t.same(detailOf('schema_maximum', { field: 'lines.0.quantity', limit: 100 }), {
     en: 'lines.0.quantity: must be at most 100',
     zh: 'lines.0.quantity:不得大于 100',

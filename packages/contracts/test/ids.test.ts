@@ -20,7 +20,7 @@ await t.test('a reservation id names its sale and lane and survives the round tr
   t.same(parseReservationId(id), parts);
 });
 
-await t.test('what is not a reservation id parses to nothing', async (t) => {
+await t.test('a text that is not a reservation id parses to nothing', async (t) => {
   for (const id of [
     '',
     'a.0',

@@ -5,7 +5,7 @@ import t from 'tap';
 import { canonicalJson, isFitMetadata, LIMITS } from '../src/index.ts';
 
 const ofBytes = (bytes: number) => ({ a: 'x'.repeat(bytes - '{"a":""}'.length) });
-/** So many objects within one another. */
+/** Makes so many objects, each within the one before. */
 const nested = (depth: number): object => (depth === 1 ? {} : { a: nested(depth - 1) });
 
 await t.test('metadata is bounded in bytes and in depth', async (t) => {
@@ -21,7 +21,7 @@ await t.test('metadata is bounded in bytes and in depth', async (t) => {
   t.notOk(isFitMetadata({ deep }), 'no depth overflows the stack');
 });
 
-await t.test('what would come back as something else is refused', async (t) => {
+await t.test('metadata that would come back as something else is refused', async (t) => {
   for (const bad of ['a\0b', '\ud800', '\udfff x']) {
     t.notOk(isFitMetadata({ a: bad }), JSON.stringify(bad));
     t.notOk(isFitMetadata({ [bad]: 1 }), `${JSON.stringify(bad)} as a name`);

@@ -42,7 +42,7 @@ await t.test('texts of every language are taken as they are', async (t) => {
   for (const text of texts) t.same(acceptances(text), [true, true, true], JSON.stringify(text));
 });
 
-await t.test('what nobody can see is refused', async (t) => {
+await t.test('a character that nobody can see is refused', async (t) => {
   const texts = [
     '',
     ' ',
@@ -62,7 +62,7 @@ await t.test('what nobody can see is refused', async (t) => {
   for (const text of texts) t.same(acceptances(text), [false, false, false], JSON.stringify(text));
 });
 
-await t.test('what breaks the line or turns the direction is refused', async (t) => {
+await t.test('a character that breaks the line or turns its direction is refused', async (t) => {
   const characters = [
     '\u0000',
     '\n',

@@ -32,7 +32,7 @@ class ManualClock implements Clock {
   }
 }
 
-/** Lets every promise that can go on do so. */
+/** Waits until every promise that can go on has gone on. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 interface Call {
@@ -83,7 +83,7 @@ function build(patch: Partial<BatcherOptions<number, string>> = {}) {
 
 const ofCall = (items: number[]) => items.map((item) => `answer ${item}`);
 
-/** Each in a turn of its own. */
+/** Adds items, each in a turn of its own. */
 async function addInTurns(batcher: Batcher<number, string>, items: number[]): Promise<Promise<string>[]> {
   const answers: Promise<string>[] = [];
   for (const item of items) {

@@ -8,7 +8,7 @@ import { describeError } from '../src/error-log.ts';
 const RUNTIME = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 const redisUrl = process.env['REDIS_URL'] ?? '';
 
-/** Runs with `logger` and `createRedis` at hand. @returns standard output, line by line. */
+/** Runs a script that has `logger` and `createRedis`. @returns standard output, line by line. */
 function run(body: string, url: string): Promise<{ text: string; lines: Record<string, unknown>[] }> {
   const source = `
     import { createHttp, createLogger, createRedis } from ${JSON.stringify(RUNTIME)};

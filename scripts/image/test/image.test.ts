@@ -1,6 +1,6 @@
 /**
- * Goal: what builds the image cannot be forgotten or loosened unseen. Method: the Dockerfile's own text, and
- * the rule of a release.
+ * Goal: no part of what builds the image is forgotten or loosened unseen. Method: the Dockerfile's own text,
+ * and the rule of a release.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -8,7 +8,7 @@ import { connect, openLane } from './support/lane.ts';
 await t.test(
   'at maxmemory reserve and load write nothing; control, close, lease, trim, settle and retire go on',
   async (t) => {
-    // The URL of the environment is everybody's; this test needs one to fill.
+    // REDIS_URL names the Redis of all tests. This test needs one to fill.
     const shared = process.env['REDIS_URL'];
     Reflect.deleteProperty(process.env, 'REDIS_URL');
     const engines = await startEngines({ name: 'lua-memory', anyName: true, only: ['redis'] });

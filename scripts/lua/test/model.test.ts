@@ -88,7 +88,7 @@ const controlStep = fc.record({
   limit: fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
   holdsMax: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
   hasRejoin: fc.constantFrom(false, false, true),
-  /** Few ids, so that some come again; quantities beyond what is left. */
+  /** There are few ids, so that some come again, and quantities beyond what is left. */
   adjustments: fc.record(
     {
       a: fc.record({ id: fc.constantFrom('i', 'j'), quantity: fc.integer({ min: 1, max: 9 }) }),
@@ -96,7 +96,7 @@ const controlStep = fc.record({
     },
     { requiredKeys: [] },
   ),
-  /** Of `b`; `minQuantity` of `a`. */
+  /** The `step` of `b` and the `minQuantity` of `a`. */
   multiple: mostly(1, 2, 3),
   minQuantity: mostly(1, 2),
   paused: mostly<string[]>([], ['a'], ['b'], ['a', 'b']),
@@ -129,7 +129,7 @@ const returnStep = fc.record({
   line: fc.integer({ min: 0, max: 2 }),
   units: fc.integer({ min: 1, max: 3 }),
   restock: fc.boolean(),
-  /** An earlier return comes again. */
+  /** True: an earlier return comes again. */
   isOld: fc.constantFrom(false, false, true),
 });
 const step = fc.oneof(
@@ -186,7 +186,10 @@ function toPatch(control: ModelControl): ControlPatch {
   };
 }
 
-/** Records without their times, which only Redis knows; random stands for the record in an answer. */
+/**
+ * Compares records without their times, which only Redis knows. In an answer the random part of the id stands
+ * for the record.
+ */
 function comparable(answer: ScriptAnswer | Error): unknown {
   if (!Array.isArray(answer)) return answer;
   const [outcome, ...rest] = answer;
@@ -275,7 +278,7 @@ class History {
     this.model = model;
   }
 
-  /** Both sides take the step. @returns what each of them answered. */
+  /** Has both sides take the step. @returns what each of them answered. */
   async take(taken: Step): Promise<{ actual: unknown; expected: unknown }> {
     const { lane, model } = this;
     switch (taken.kind) {
@@ -291,7 +294,7 @@ class History {
           ...(isOtherProcess ? { runId: 'other' } : {}),
           ...(isLate ? { deadline: PAST } : {}),
         });
-        // The model knows no batches: it decides one after the other.
+        // The model knows no batches. It decides the requests one after the other.
         return { actual: answers.map(comparable), expected: requests.map((one) => model.reserve(one)) };
       }
       case 'settle': {
@@ -345,7 +348,7 @@ class History {
     const isRepeat = isOld || quantity === 0;
     const number = (order?.returnNumber ?? 0) + (isRepeat ? 0 : 1);
     if (!isRepeat) returned[sku] = [before + quantity, restocked + (restock ? quantity : 0)];
-    // Nothing came back of it before: there is no such call.
+    // Nothing of this order has come back so far, so no earlier return could come again.
     if (number === 0) return { actual: 0, expected: 0 };
     const actual = await lane.giveBack(suffixOf({ ...order, random }), number, returned);
     return { actual, expected: model.giveBack(random, number, returned) };
@@ -433,7 +436,8 @@ await t.test('random histories give the answers and the state of the model', asy
     }
     await redis.del(...Object.values(lane.keys));
   });
-  // A short campaign misses the rarest outcome in about one of ten runs: histories go on until each came up.
+  // A short campaign misses the rarest outcome in about one of ten runs, so histories go on until each came
+  // up.
   const missing = (): string[] => SOMETIMES.filter((name) => !outcomes.has(name));
   const seed = seedOf(process.env['SECKILL_SEED']);
   for (let round = 0; round === 0 || (round < ROUNDS_MAX && missing().length > 0); round += 1) {
@@ -444,7 +448,7 @@ await t.test('random histories give the answers and the state of the model', asy
   t.equal(makeControl('s', toPatch(initial)).limitPerBuyer, 6);
 });
 
-/** What is counted of a step. */
+/** The names under which a step is counted. */
 function toNames({ kind }: Step, expected: unknown): string[] {
   if (kind === 'control')
     return (expected as unknown[]).length > 4 && (expected as unknown[])[0] === 'applied'

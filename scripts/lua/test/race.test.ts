@@ -8,7 +8,7 @@ import { buyerText, connect, openLane, TestLane, type Request } from './support/
 const CONNECTIONS = 8;
 const connections = await Promise.all(Array.from({ length: CONNECTIONS }, () => connect(t)));
 
-/** Sends request `n` on socket `n modulo 8`, all without waiting. */
+/** Sends request `n` on socket `n modulo 8`, and waits for no answer in between. */
 async function race(lane: TestLane, requests: Request[]): Promise<ScriptAnswer[]> {
   const lanes = connections.map((redis) => lane.over(redis));
   return Promise.all(

@@ -55,7 +55,7 @@ await t.test('each reservation has its own sequence, entry and hold', async (t) 
 });
 
 await t.test(
-  'the last unit goes to the first; a smaller wish behind a larger one is met (INV-1)',
+  'the last unit goes to the first request; a small request is met behind a large one that was not (INV-1)',
   async (t) => {
     const lane = await openLane(t);
     const batch = [ask('u1', 'a', 2), ask('u2', 'a', 2), ask('u3', 'a', 1), ask('u4', 'a', 1)];
@@ -167,7 +167,7 @@ await t.test('an item with broken counts fails those who ask for it, and nobody 
   t.same(await lane.redis.hgetall(lane.keys.buyers), { u2: buyerText({ units: 1 }) });
 });
 
-await t.test('what is refused for the whole lane is told to each', async (t) => {
+await t.test('each request hears an outcome that refuses the whole lane', async (t) => {
   const lane = await openLane(t);
   const batch = [ask('u1', 'a', 1), ask('u2', 'b', 1)];
   t.same(await lane.reserveAll(batch, { runId: 'other' }), [

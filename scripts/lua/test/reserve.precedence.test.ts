@@ -18,9 +18,9 @@ import {
 interface Scenario {
   /** A first reservation under the request's key. */
   isSeeded: boolean;
-  /** The buyer's first hold, under another key, was cancelled. */
+  /** The buyer's first hold was under another key, and was cancelled. */
   hasCancelled: boolean;
-  /** Of item `b`. */
+  /** The total of item `b`. */
   step: number | undefined;
   control: ControlPatch;
   request: Request & { lines: NonNullable<Request['lines']> };
@@ -37,7 +37,7 @@ const OUTCOMES: Outcome[] = [
   { name: 'sale_unavailable', answer: 'sale_unavailable', patch: ({ request }) => (request.runId = 'other') },
   // Stock tells a replay from a reused key (services/stock/test/app.test.ts).
   { name: 'known', answer: 'known', patch: (scenario) => (scenario.isSeeded = true) },
-  // A sale is in one state: what is closed is not paused, and what is paused is not waiting to open.
+  // A sale is in one state: a closed sale is not paused, and a paused sale is not waiting to open.
   { name: 'sale_closed by hand', answer: 'sale_closed', patch: ({ control }) => (control.state = 'closed') },
   {
     name: 'sale_closed by time',
@@ -55,7 +55,7 @@ const OUTCOMES: Outcome[] = [
   {
     name: 'quantity_not_allowed',
     answer: 'quantity_not_allowed',
-    // Whatever the other patch does to the items.
+    // This must hold whatever the other patch does to the items.
     patch: (scenario) => (scenario.step = 4),
   },
   {
@@ -96,7 +96,7 @@ const OUTCOMES: Outcome[] = [
   },
 ];
 
-/** Pairs that say two things about one fact. */
+/** Pairs that cannot exist together, because they say two things about one fact. */
 const IMPOSSIBLE = new Set(['sale_closed by hand & sale_paused', 'channel_not_found & channel_full']);
 
 const redis = await connect(t);

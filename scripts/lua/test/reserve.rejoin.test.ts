@@ -1,5 +1,6 @@
-// Goal: what a buyer hears after holds that ended: how many holds a buyer may take, how long a buyer waits
-// after one that ended unpaid, and whether "no" may become "yes"; also after the lane was loaded anew.
+// Goal: a buyer whose holds ended hears the truth: how many holds a buyer may take, how long a buyer waits
+// after one that ended unpaid, and whether "no" may become "yes". The same is true after the lane was loaded
+// anew.
 // Method: one lane per test on a real Redis; the ends come from settle.lua and from snapshots.
 import t, { type Test } from 'tap';
 import {
@@ -24,7 +25,7 @@ async function outcome(lane: TestLane, request: Request = {}): Promise<unknown> 
   return (await lane.reserve({ lines: [['b', 1]], ...request }))[0];
 }
 
-/** Reserves and ends the hold. */
+/** Reserves, and ends the hold with this verdict. */
 async function goRound(lane: TestLane, verdict: string): Promise<void> {
   t.equal((await lane.settle(await lane.hold({ lines: [['b', 1]] }), verdict))[0], 'settled');
 }
@@ -70,7 +71,7 @@ for (const verdict of ['cancelled', 'expired'] as const) {
     await goRound(lane, verdict);
     const [name, waitMs] = await lane.reserve({ lines: [['b', 1]] });
     t.equal(name, 'rejoin_later');
-    // A hold that expired ended a second after it was made, however early Redis was told.
+    // The hold lasts a second. It ended a second after it was made, however early Redis was told.
     const latest = before + MINUTE + (verdict === 'expired' ? 1_000 : 0) + 500 - (await now());
     t.ok(Number(waitMs) <= latest && Number(waitMs) > latest - 2_000, `${waitMs} of at most ${latest} ms`);
     t.equal(await outcome(lane, { user: 'u2' }), 'reserved');
@@ -79,7 +80,7 @@ for (const verdict of ['cancelled', 'expired'] as const) {
   });
 }
 
-await t.test('a paid hold has no cool-down, and one that is over is over', async (t) => {
+await t.test('a paid hold has no cool-down, and a cool-down that is over is over', async (t) => {
   const lane = await openLane(t, { rejoinMs: MINUTE }, [], redis);
   await goRound(lane, 'paid');
   t.equal(await outcome(lane), 'reserved');

@@ -9,7 +9,7 @@ import { buyerText, connect, FUTURE, openLane, PAST, suffixOf, type TestLane } f
 const redis = await connect(t);
 const VERDICTS = ['paid', 'cancelled', 'expired', 'refused'] as const;
 
-/** A hold of two units of `a` (of three) and one of `b` that has expired. */
+/** Makes an expired hold of two units of `a` (of three) and one of `b`. */
 async function expiredHold(t: Test, control: Parameters<typeof openLane>[1] = {}) {
   const lane = await openLane(t, control, [], redis);
   const suffix = await lane.hold({
@@ -25,7 +25,7 @@ async function expiredHold(t: Test, control: Parameters<typeof openLane>[1] = {}
   return { lane, suffix };
 }
 
-/** Everything but the clock of an outbox entry. */
+/** An outbox entry without its clock. */
 async function unchanged(t: Test, lane: TestLane, work: () => Promise<unknown>, why: string): Promise<void> {
   const before = await lane.dump();
   await work();
@@ -114,7 +114,7 @@ await t.test('paid: held → paid; refused: the units stay in held, the first ho
   t.equal((await refused.lane.inspect())[0], 'rebuilding', 'Redis sold what does not exist');
 });
 
-await t.test('what cannot be had changes nothing', async (t) => {
+await t.test('a retake of units that cannot be had changes nothing', async (t) => {
   const short = await expiredHold(t);
   await short.lane.hold({ user: 'u2', lines: [['a', 2]] });
   await unchanged(

@@ -8,7 +8,7 @@ const redis = await connect(t);
 const HOLD_MS = 1_000;
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
-/** Lets the sale have closed so long ago; control state is absolute, so no clock needs to be turned. */
+/** Sets the sale's end so long ago. Control state is absolute, so no clock needs to be turned. */
 async function closedFor(t: Test, lane: TestLane, ms: number): Promise<void> {
   const [seconds, microseconds] = await redis.time();
   const now = Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
@@ -19,7 +19,7 @@ async function closedFor(t: Test, lane: TestLane, ms: number): Promise<void> {
 
 const keysLeft = ({ keys }: TestLane): Promise<number> => redis.exists(...Object.values(keys));
 
-await t.test('it stays until closesAt + holdMs + 24 h have passed, under any gate', async (t) => {
+await t.test('a lane stays until closesAt + holdMs + 24 h have passed, under any gate', async (t) => {
   for (const gate of ['open', 'rebuilding', 'stale'] as const) {
     const lane = await openLane(t, {}, [], redis);
     if (gate === 'rebuilding') await lane.close({ force: true });
@@ -36,7 +36,7 @@ await t.test('it stays until closesAt + holdMs + 24 h have passed, under any gat
   }
 });
 
-await t.test('holds and outbox entries keep it', async (t) => {
+await t.test('a lane stays while it has holds or outbox entries', async (t) => {
   const lane = await openLane(t, {}, [], redis);
   const suffix = await lane.hold();
   await closedFor(t, lane, DAY_MS + HOLD_MS);
@@ -55,7 +55,7 @@ await t.test('holds and outbox entries keep it', async (t) => {
   t.same(await other.retire(), ['busy'], 'an entry that Kafka has not confirmed');
 });
 
-await t.test('what was never created is missing, and what was not loaded is not due', async (t) => {
+await t.test('a lane that was never created is missing, one that was not loaded is not due', async (t) => {
   const lane = await makeLane(t, redis);
   t.same(await lane.retire(), ['missing']);
   t.equal(await keysLeft(lane), 0);

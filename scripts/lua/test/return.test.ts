@@ -64,7 +64,7 @@ await t.test('a repeat changes nothing, and neither does an earlier return that 
   t.same(await lane.dump(), after, 'INV-5');
 });
 
-await t.test('what is not paid here gives nothing back', async (t) => {
+await t.test('an order that is not paid in this lane gives nothing back', async (t) => {
   const lane = await openLane(t, {}, [], redis);
   const live = await lane.hold(BASKET);
   const ended = await lane.hold({ ...BASKET, key: 'k2', lines: [['b', 1]] });
@@ -76,7 +76,7 @@ await t.test('what is not paid here gives nothing back', async (t) => {
   t.same(await lane.dump(), before);
 });
 
-await t.test('what contradicts the counts is refused as a whole', async (t) => {
+await t.test('a return that contradicts the counts is refused as a whole', async (t) => {
   const lane = await openLane(t, {}, [], redis);
   const suffix = await buy(lane);
   t.same(await lane.giveBack(suffix, 1, { b: [2, 1] }), ['returned', 1]);

@@ -48,7 +48,9 @@ for (const name of SCRIPT_NAMES) {
   });
 }
 
-/** The names after `-- ARGV[n]` of a header, and those of a request, which reserve.lua lists below them. */
+/**
+ * Reads the names after `-- ARGV[n]` of a header, and those of a request, which reserve.lua lists below them.
+ */
 function argumentsOf(header: string): string[] {
   const indexed = [...header.matchAll(/^-- ARGV\[\d+\] (\w+)/gm)].map(([, name]) => name ?? '');
   const [, repeated = ''] = /^-- then of each (?:request|order)[^\n]*\n((?:-- {3}.*\n)+)/m.exec(header) ?? [];
@@ -59,7 +61,7 @@ function argumentsOf(header: string): string[] {
   return [...indexed, ...ofRequest];
 }
 
-/** The cells of a script's row: KEYS and ARGV, without the words between the names. */
+/** Reads the cells KEYS and ARGV of a script's row, without the words between the names. */
 function rowOf(readme: string, script: string): { keys: string[]; args: string[] } {
   const [, keys = '', args = ''] =
     new RegExp(`^\\| \`${script}.lua\` \\|([^|]*)\\|([^|]*)\\|`, 'm').exec(readme) ?? [];

@@ -37,7 +37,7 @@ const buyerUnits = async (lane: TestLane, user = 'u1'): Promise<string | undefin
   (await lane.redis.hget(lane.keys.buyers, user))?.split(' ')[0];
 const channelUnits = (lane: TestLane): Promise<string | null> => lane.redis.hget(lane.keys.state, 'x:units');
 
-/** Settles, and then once more with every verdict: nothing may change by that. */
+/** Settles the hold, and settles it again with every verdict. The repeats may change nothing. */
 async function settleOnce(t: Test, lane: TestLane, suffix: string, verdict: string): Promise<void> {
   t.equal((await lane.settle(suffix, verdict))[0], 'settled');
   const after = await lane.dump();
@@ -115,7 +115,7 @@ await t.test('refused leaves a lane open that was loaded anew since the reservat
 });
 
 await t.test('the first key of a settled hold keeps its answer, byte by byte (INV-4)', async (t) => {
-  // The key of a refused order goes with the rebuild, until which the lane is closed.
+  // The rebuild removes the key of a refused order, and the lane is closed until then.
   for (const verdict of VERDICTS.filter((one) => one !== 'refused')) {
     const lane = await openLane(t, {}, [], redis);
     const random = makeRandom();
@@ -160,7 +160,7 @@ await t.test('a settlement of another reservation under the same key is absent',
   const other = suffixOf({ ...BASKET, random: makeRandom() });
   t.equal(other.slice(16), suffix.slice(16), 'the same hash');
   const before = await lane.dump();
-  // One of before a loss of Redis, or an id of some other length.
+  // These are an id from before a loss of Redis, and an id of another length.
   for (const one of [other, suffix.slice(0, 16), `${suffix}a`, suffix.slice(0, -1), `a${suffix}`]) {
     for (const verdict of VERDICTS) t.same(await lane.settle(one, verdict), ['absent'], one);
   }

@@ -1,4 +1,4 @@
-/** What the tests of this folder share: our commands as processes, and a look at what they leave behind. */
+/** Shared by the tests of this folder: our commands as processes, and a look at what they leave behind. */
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { ROOT } from '../src/names.ts';
 
 export const DIST = join(ROOT, 'scripts/stack/dist');
 
-/** Under `npm test` the environment names the engines of that run; these tests start their own. */
+/** `npm test` puts addresses of engines into the environment. These tests start engines of their own. */
 export function cleanEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const { REDIS_URL: _r, KAFKA_BROKERS: _k, DATABASE_URL: _d, SECKILL_STACK_NAME: _n, ...env } = process.env;
   // tap's loader would cover the children too, and slow their start.
@@ -19,7 +19,7 @@ export function cleanEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 export interface Ran {
   child: ChildProcess;
   pid: number;
-  /** Both outputs so far. */
+  /** Standard output and standard error so far. */
   text(): string;
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
@@ -40,10 +40,13 @@ export function start(command: string, args: string[], env = cleanEnv(), cwd = R
   return { child, pid: child.pid ?? 0, text: () => text, exited };
 }
 
-/** A busy machine starts processes slowly. */
+/** The wait is long, because a busy machine starts processes slowly. */
 export const until = untilWithin(30_000);
 
-/** Waits for words of a program. Throws with all it said when it ends before, or after `timeoutMs`. */
+/**
+ * Waits for words of a program. @throws Error with all that the program said, when it ends before or after
+ * `timeoutMs`.
+ */
 export async function untilSays(ran: Ran, words: string, timeoutMs = 60_000): Promise<void> {
   const hasEnded = (): boolean => ran.child.exitCode !== null || ran.child.signalCode !== null;
   try {
@@ -72,7 +75,7 @@ function processes(): Row[] {
     });
 }
 
-/** A process and all that descends from it. */
+/** The pids of a process and of all that descends from it. */
 export function treeOf(pid: number): number[] {
   const rows = processes();
   const tree = [pid];
@@ -80,14 +83,14 @@ export function treeOf(pid: number): number[] {
   return tree;
 }
 
-/** Those of the pids that still run; a zombie does not. */
+/** The pids whose processes still run. A zombie does not. */
 export function livingOf(pids: number[]): string[] {
   return processes()
     .filter((row) => pids.includes(row.pid) && !row.state.startsWith('Z'))
     .map((row) => `${row.pid} ${row.command}`);
 }
 
-/** So that a test that fails leaves nothing either. */
+/** Kills these processes at the end, so that a test that fails leaves none either. */
 export function killAll(pids: number[]): void {
   for (const line of livingOf(pids)) process.kill(Number(line.split(' ')[0]), 'SIGKILL');
 }

@@ -41,7 +41,7 @@ await t.test('an allowed origin may ask and read', async (t) => {
       vary: /Origin/,
     });
   }
-  // A problem is read like any answer.
+  // The page can read a problem document like any other answer.
   const problem = await app.inject({ url: '/v1/orders', headers: { origin: SHOP } });
   t.equal(problem.statusCode, 401);
   t.match(problem.headers, {
@@ -96,14 +96,14 @@ await t.test('a page can read that it is to come back later', async (t) => {
   }
 });
 
-await t.test('the rest of the way is as without', async (t) => {
+await t.test('a request of an allowed origin goes the same way as one without an origin', async (t) => {
   const { app } = await start(t, { ALLOWED_ORIGINS: SHOP });
   const headers = { authorization: `Bearer ${await tokenOf('u1')}` };
   t.equal((await app.inject({ method: 'PUT', url: '/v1/orders', headers })).statusCode, 405);
   t.equal((await app.inject({ url: '/openapi.json' })).statusCode, 200);
 });
 
-await t.test('what is no origin is refused at start', async (t) => {
+await t.test('a setting that is no origin is refused at start', async (t) => {
   for (const wrong of [
     '*',
     'shop.example',

@@ -22,7 +22,7 @@ const answer =
   };
 const problem = (status: number, code: string, extra: object = {}) =>
   answer(status, { code, status, ...extra });
-/** Nobody listens. */
+/** An address at which nobody listens. */
 const refuse = undefined;
 
 async function listen(t: Test, behaviour: Behaviour | undefined): Promise<string> {
@@ -127,8 +127,8 @@ await t.test('an order that is not stored yet is not ready, and never missing, f
     const url = `/v1/orders/${ORDER_ID}/${verb}`;
     const ask = async (stock: Behaviour, behaviours: { order?: Behaviour | undefined } = { order: noRow }) =>
       (await build(t, { stock, ...behaviours }))('POST', url);
-    // Many looks within two seconds: on a busy machine one of them may take longer than the short time-out of
-    // the others.
+    // The gateway looks many times within two seconds. On a busy machine one of these looks may take longer
+    // than the short time-out that the other tests have.
     const patient = await build(t, { stock: hold('u1'), order: noRow }, { ORDER_TIMEOUT_MS: '2000' });
     t.match(
       await patient('POST', url),

@@ -109,7 +109,7 @@ await test('while Kafka is away order starts with every role, serves, and ends s
   const { url, pool } = await createDatabase(t);
   const stock = await createStock(t);
   const saleId = await storeSale(pool, { orange: 10 });
-  // Long overdue: ended by the role `expiry`, and its settlement waits for Kafka.
+  // This hold is long overdue. The role `expiry` ends it, and its settlement waits for Kafka.
   await storeOrders(pool, saleId, [{ expiresAt: 1_000 }]);
   const order = await startOrder(t, url, stock.url, { KAFKA_BROKERS: '127.0.0.1:1' });
   t.equal((await fetch(`${order.url}/readyz`)).status, 200);
@@ -128,7 +128,7 @@ await test('while Kafka is away order starts with every role, serves, and ends s
   t.ok(tookMs < 5_000, `ended in ${tookMs.toFixed(0)} ms`);
 });
 
-await test('what waited for Kafka is published when it comes', async (t) => {
+await test('messages that waited for Kafka are published when it comes', async (t) => {
   const { url, pool } = await createDatabase(t);
   const stock = await createStock(t);
   const [broker] = (process.env['KAFKA_BROKERS'] ?? '').split(',');

@@ -76,7 +76,7 @@ await t.test('a full batch of 256 items is answered whole', async (t) => {
   t.equal(new Set(randoms).size, items.length, "nobody can tell an id from a neighbour's");
 });
 
-await t.test('what one lane has too little for goes in order, across the calls of a batch', async (t) => {
+await t.test('the last units of a lane go in the order of the batch, across its calls', async (t) => {
   const scarce = addSale({ items: [{ sku: 'a', price: 1, total: 70 }] });
   await hand(scarce);
   const items = Array.from({ length: 100 }, (_, index) =>
@@ -85,7 +85,7 @@ await t.test('what one lane has too little for goes in order, across the calls o
   const others = items.map((_item, index) =>
     item(sale.saleId, { userId: `other-${index}`, lines: [{ sku: 'b', quantity: 1 }] }),
   );
-  // The first asks again behind the border of 64.
+  // The first buyer asks again, behind the border of 64.
   const batch = [
     ...items.flatMap((one, index) => [one, others[index] ?? one]),
     items[0] ?? item(sale.saleId),
@@ -211,7 +211,7 @@ await t.test('an item whose script fails is answered by itself', async (t) => {
   ]);
 });
 
-await t.test('what is no batch, or too large a one, is refused and changes nothing', async (t) => {
+await t.test('a body that is no batch, or too large a one, is refused and changes nothing', async (t) => {
   const { saleId } = sale;
   const keys = laneKeys({ saleId, lane: 0 });
   const before = await connection.redis.hgetall(keys.state);
@@ -240,7 +240,7 @@ await t.test('a hold can be read by its reservation id, and by no other', async 
   t.same(found, { status: 200, body: { reservation, userId: 'u:7' } });
   const strangers = [
     `${sale.saleId}.0.aaaaaaaaaaaaaaaaaaaaaa`,
-    // The hash of the key alone is not enough: it could be guessed.
+    // The hash of the key alone is not enough, because it could be guessed.
     `${sale.saleId}.0.${'a'.repeat(16)}${reservation.id.slice(-22)}`,
     `${sale.saleId}.1.${reservation.id.split('.')[2] ?? ''}`,
     'x',
@@ -285,7 +285,7 @@ await t.test('the state tells gate, window and counts; a sale nobody loaded is m
   t.match(await send('GET', '/internal/sales/NOBODY/state'), { status: 400 });
 });
 
-await t.test('sold out is told in two truths, in the answer and in the counts of the state', async (t) => {
+await t.test('answer and state tell whether sold-out units are held or all are paid', async (t) => {
   const small = addSale({ items: [{ sku: 'a', price: 1, total: 2 }] });
   const { saleId } = small;
   await send('PUT', `/internal/sales/${saleId}`, { as: 'order', body: small });

@@ -31,7 +31,7 @@ const [first, second, third] = cluster.primaries as [ClusterNode, ClusterNode, C
 const address = { url: first.url, isCluster: true };
 const built = await build(t, { address });
 const { connections, order, monitor } = built;
-// One order for several sales: each may open at the epoch it was loaded under.
+// One stand-in of order serves several sales, and lets each open at the epoch under which it was loaded.
 order.grants = () => true;
 
 const stop = new AbortController();
@@ -68,7 +68,7 @@ function idOf(answer: ReserveAnswer | undefined): string {
   return answer?.outcome === 'reserved' ? answer.reservation.id : (answer?.outcome ?? 'none');
 }
 
-/** What the intake would have stored by now. */
+/** Stores what the intake would have stored by now. */
 async function storeAll(lane: Lane): Promise<void> {
   await built.relay(lane.saleId);
   const records = await connections.of(lane).redis.hvals(laneKeys(lane).holds);
@@ -157,7 +157,7 @@ await t.test('killed connections and a silent node close no lane and load none',
     took.push(await sellOn(buyer));
   }
   t.comment(`three nodes sold again after ${took.join(', ')} ms`);
-  // Short of what the others wait for before they give it up (4 s).
+  // The node is silent for less than the 4 s after which the others give it up.
   second.pause();
   t.teardown(() => {
     second.resume();
@@ -169,7 +169,7 @@ await t.test('killed connections and a silent node close no lane and load none',
   t.same(await facts(), before);
 });
 
-// The lane monitor knows a lane once order has listed it, every 5 s: one wait for all.
+// The lane monitor asks order for the list of lanes every 5 s, so one wait serves all tests.
 const listed: Lane[] = [];
 
 await t.test('the list of lanes is whole again when its node has lost it', async (t) => {
@@ -284,11 +284,11 @@ await t.test(
     const again = await built.reserve(...[0, 1, 2].map((index) => request(lane, index)));
     t.same(again.map(idOf), told.map(idOf));
     t.match(await built.reserve(request(lane, 3)), [{ outcome: 'reserved', replayed: false }]);
-    // It comes back as a replica, and nothing is asked of it.
+    // The node comes back as a replica, and nothing is asked of it.
     await second.restart();
     await until('it follows', () => connections.of(lane).hasReplica, 30_000);
     t.equal(connections.all().length, 3);
-    // A replica that has just come may hang for a moment: the answer is unknown then, and the same key tells.
+    // A replica that has just come may hang for a moment. Then the answer is unknown, and the same key tells.
     // Any other answer throws.
     await built.reserveAll([request(lane, 4)]);
   },

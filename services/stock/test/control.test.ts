@@ -17,7 +17,7 @@ const UNITS_FIRST = 100;
 const one = await build(t);
 const two = await build(t, { order: one.order });
 
-/** mulberry32: small, and the same on every machine. */
+/** mulberry32, a generator of random numbers that is small and the same on every machine. */
 function makeRandom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -35,7 +35,7 @@ function shuffle<Value>(values: Value[], random: () => number): Value[] {
     .map(({ value }) => value);
 }
 
-/** Version by version, as an admin made them: pause, resume or restock. */
+/** Control states, version by version, as an operator's pauses, resumes and restocks make them. */
 function makeHistory(first: ControlState, random: () => number): ControlState[] {
   const history = [first];
   for (let version = 2; version <= VERSIONS; version += 1) {
@@ -53,7 +53,7 @@ function makeHistory(first: ControlState, random: () => number): ControlState[] 
   return history;
 }
 
-/** As order's client would: the same item again while its outcome is not known. */
+/** Reserves as a client would: the same item is sent again while its outcome is not known. */
 async function reserveBatch(built: Built, saleId: string, start: number): Promise<number> {
   let items = Array.from({ length: BATCH }, (_, index) => item(saleId, { userId: `u${start + index}` }));
   let reserved = 0;
@@ -78,7 +78,7 @@ async function reserveAll(saleId: string): Promise<number> {
   return reserved;
 }
 
-/** All calls in their order, four under way at a time; the versions that were acknowledged. */
+/** Makes all calls in their order, four at a time. @returns the versions that were acknowledged. */
 async function handAll(calls: ControlState[]): Promise<{ asked: number; stands: number }[]> {
   const acknowledged: { asked: number; stands: number }[] = [];
   const queue = calls.values();

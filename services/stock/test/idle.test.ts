@@ -56,7 +56,7 @@ await t.test(
     for (const sale of sales) await built.hand(sale);
     const stop = new AbortController();
     const running = [announcer, monitor, relay, feed].map((part) => part.run(stop.signal));
-    // What the start looks at is over.
+    // The commands of the start are over by now.
     await systemClock.sleep(4_000);
     const count = async (): Promise<number> => {
       const stats = await connection.redis.info('commandstats');

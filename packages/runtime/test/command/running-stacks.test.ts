@@ -17,7 +17,7 @@ await test('a stack that is gone is not found, though its file is still there', 
     starts: { 'owner.json': own },
     engines: { 'owner.json': own, 'stack.json': JSON.stringify({ postgres: 'postgres://b' }) },
     killed: { 'owner.json': JSON.stringify({ pid, started: 'then' }), 'stack.json': info },
-    // Its number was given to another process: this one.
+    // The number of the process that is gone was given to another one: to this process.
     replaced: { 'owner.json': JSON.stringify({ pid: process.pid, started: 'then' }), 'stack.json': info },
     unclaimed: { 'stack.json': info },
     'image.log': '',

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import t from 'tap';
 import { createHttp } from '../../src/index.ts';
 
-/** No turn of the loop for this long; the sockets fill meanwhile. */
+/** Stops the event loop for this long, while the sockets fill. */
 function freeze(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
@@ -19,7 +19,7 @@ await app.listen({ host: '127.0.0.1', port: 0 });
 t.teardown(() => app.close());
 const { port } = app.server.address() as AddressInfo;
 
-/** The bytes are with the kernel when it returns. @returns the status of the answer. */
+/** Sends a request, whose bytes the kernel has on return. @returns the status of the answer. */
 async function ask(method: string, path: string, whileWaiting: () => void): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   await once(socket, 'connect');

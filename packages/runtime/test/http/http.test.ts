@@ -140,7 +140,7 @@ await t.test('title and detail follow Accept-Language with its quality values, c
   }
 });
 
-await t.test('what a schema finds is told in both languages, by its field', async (t) => {
+await t.test('a finding of a schema is told in both languages, by its field', async (t) => {
   const app = build();
   const send = async (payload: object) =>
     (
@@ -236,7 +236,7 @@ await t.test('a well-formed request id is kept, any other replaced', async (t) =
   t.match(replaced.headers['x-request-id'], /^[0-9a-f-]{36}$/);
 });
 
-await t.test('what is not HTTP is told so in the same form', async (t) => {
+await t.test('bytes that are no HTTP get a problem document too', async (t) => {
   const app = build();
   await app.listen({ port: 0, host: '127.0.0.1' });
   t.teardown(() => app.close());

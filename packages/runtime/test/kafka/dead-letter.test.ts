@@ -32,7 +32,7 @@ const message = (changes: Partial<IncomingMessage>): IncomingMessage => ({
 });
 
 await t.test('a letter of any message is taken by Kafka', async (t) => {
-  // A topic of its own with the limit that `npm run topics` sets.
+  // The topic is the test's own and has the limit that `npm run topics` sets.
   const topic = { name: `dead-letters-${randomUUID()}`, partitions: 1 };
   const admin = kafka.admin();
   await admin.connect();

@@ -25,7 +25,7 @@ const refuse = () => {
   throw new Error('not the coordinator');
 };
 
-await t.test('the last place of each partition, once', async (t) => {
+await t.test('Kafka is told the last offset of each partition, once', async (t) => {
   const { commits, committed } = play();
   commits.note(0, 5n);
   commits.note(0, 7n);
@@ -35,7 +35,7 @@ await t.test('the last place of each partition, once', async (t) => {
   t.same(committed, [['0:7', '1:3']]);
 });
 
-await t.test('what was refused is told again, unless there is something newer', async (t) => {
+await t.test('an offset that Kafka refused is told again, unless there is a newer one', async (t) => {
   const { commits, committed, hooks } = play();
   commits.note(0, 5n);
   commits.note(1, 3n);
@@ -49,7 +49,7 @@ await t.test('what was refused is told again, unless there is something newer', 
   t.same(committed, [['0:5', '1:4']]);
 });
 
-await t.test('what belongs to an earlier assignment is dropped', async (t) => {
+await t.test('an offset of an earlier assignment is dropped', async (t) => {
   const { commits, committed, hooks } = play();
   const { generation } = commits;
   commits.note(0, 5n, generation);
@@ -66,7 +66,7 @@ await t.test('what belongs to an earlier assignment is dropped', async (t) => {
   t.same(committed, []);
 });
 
-await t.test('it commits until it is stopped', async (t) => {
+await t.test('offsets are committed until it is stopped', async (t) => {
   const { commits, committed } = play();
   const stop = new AbortController();
   const running = commits.run(stop.signal);

@@ -45,7 +45,7 @@ await test('certificates and password come from variables or from files', async 
   t.strictSame(read({ KAFKA_TLS_CA: CA }), { brokers: expected.brokers, ca: CA }, 'TLS alone');
 });
 
-await test('what is half there, or cannot be what it should be, is refused, and no secret is echoed', async (t) => {
+await test('a setting that is half there or malformed is refused, and no secret is echoed', async (t) => {
   const broken = CA.replace(/\n[^\n]+\n/, '\nhunter2\n');
   const cases: [NodeJS.ProcessEnv, RegExp][] = [
     [USER, /KAFKA_SASL_USERNAME needs KAFKA_TLS_CA/],

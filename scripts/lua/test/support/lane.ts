@@ -20,7 +20,7 @@ import { defineScripts, type ScriptAnswer } from '../../../../services/stock/src
 import type { Redis } from 'ioredis';
 import type { Test } from 'tap';
 
-/** Far enough on either side that no test meets it by itself. */
+/** The window's ends lie so far away that no test meets them by itself. */
 export const PAST = 1;
 export const FUTURE = 4_000_000_000_000;
 
@@ -39,14 +39,14 @@ export interface Request {
   deadline?: number;
 }
 
-/** An absent bound may be given as undefined. */
+/** A bound may be given as undefined, which means that there is none. */
 type Bound = 'limitPerBuyer' | 'holdsPerBuyerMax' | 'rejoinMs';
 
 export type ControlPatch = Partial<Omit<ControlState, 'saleId' | Bound>> & {
   [name in Bound]?: number | undefined;
 };
 
-/** A connection with the scripts, closed with the test. */
+/** A connection that knows the scripts. It is closed with the test. */
 export async function connect(t: Test, url = process.env['REDIS_URL'] ?? ''): Promise<Redis> {
   const redis = createRedis(url, createLogger('test', 'silent'));
   defineScripts(redis);
@@ -81,7 +81,7 @@ export function makeControl(saleId: string, patch: ControlPatch = {}): ControlSt
   };
 }
 
-/** What reserve.lua answers when one line is short; `mayComeBack`: a repeat may succeed. */
+/** What reserve.lua answers when one line is short. `mayComeBack` says that a repeat may succeed. */
 export function soldOut(
   sku: string,
   available: number,
@@ -108,7 +108,7 @@ export function makeRandom(): string {
   return makeRandoms(1)[0] ?? '';
 }
 
-/** End of the id of a reservation, by which it is settled. */
+/** The end of a reservation's id, by which the reservation is settled. */
 export function suffixOf({
   user = 'u1',
   key = '',
@@ -117,7 +117,7 @@ export function suffixOf({
   return random + keyHashOf(user, key);
 }
 
-/** A lane of its own per test; every call goes through the typed commands, as stock's do. */
+/** A test's own lane. Every call goes through the typed commands, as stock's calls do. */
 export class TestLane {
   readonly redis: Redis;
   readonly runId: string;
@@ -145,7 +145,7 @@ export class TestLane {
     return answer;
   }
 
-  /** All in one call. */
+  /** Reserves for all of them in one call. */
   reserveAll(
     requests: Request[],
     {
@@ -202,13 +202,13 @@ export class TestLane {
     );
   }
 
-  /** Sequence and fence, as order is asked about them. */
+  /** The sequence and the fence that order is asked about. */
   async place(): Promise<{ sequence: number; fence: number }> {
     const [sequence, fence] = await this.redis.hmget(this.keys.state, 'sequence', 'fence');
     return { sequence: Number(sequence), fence: Number(fence) };
   }
 
-  /** As order would grant it now, unless the permission is an earlier one. */
+  /** Opens the lane by a permission that order would grant now, unless an earlier permission is given. */
   async open(
     epoch: number,
     runId = this.runId,
@@ -228,7 +228,7 @@ export class TestLane {
     return this.redis.settle(scriptKeys('settle', this.lane), random, keyHash, verdict, retake);
   }
 
-  /** What came back so far, of each SKU: units, and how many of them are for sale again. */
+  /** What came back so far of each SKU: the units, and how many of them are for sale again. */
   giveBack(
     suffix: string,
     number: number,
@@ -276,13 +276,13 @@ export class TestLane {
     return this.redis.trim(scriptKeys('trim', this.lane), token, entryId);
   }
 
-  /** As a relay that has published everything. */
+  /** Empties the outbox, as a relay does that has published everything. */
   async trimAll(): Promise<void> {
     await this.lease('test', 60_000);
     await this.trim('test', '999999-0');
   }
 
-  /** Every key of the lane, byte by byte: what a rejected request must leave as it was. */
+  /** Reads every key of the lane, byte by byte. A rejected request must leave all of it as it was. */
   async dump(): Promise<Record<string, string | undefined>> {
     const dumps = await Promise.all(
       Object.entries(this.keys).map(async ([part, key]) => {

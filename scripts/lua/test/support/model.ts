@@ -14,19 +14,19 @@ export interface ModelOrder {
   ref: string;
   lines: { sku: string; quantity: number; price: number }[];
   status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
-  /** It came with a snapshot, whose times are long ago. */
+  /** The hold came with a snapshot, whose times are long ago. */
   isLoaded: boolean;
-  /** It ended unpaid, and not long ago. */
+  /** The hold ended unpaid, and not long ago. */
   isRecent: boolean;
-  /** It ended unpaid at some time since the last load. */
+  /** The hold ended unpaid at some time since the last load. */
   hasEnded: boolean;
   /** The hold was taken again, under `entry`. */
   isRetake: boolean;
-  /** As the order keeps it, whatever was taken again. */
+  /** The entry that the order keeps, even if its units were taken again. */
   firstEntry: string;
-  /** Number of its last return; 0: none. */
+  /** The number of the order's last return; 0 when there was none. */
   returnNumber: number;
-  /** What came back so far, of each SKU: units, and how many of them are for sale again. */
+  /** What came back so far of each SKU: the units, and how many of them are for sale again. */
   returned: Record<string, [returned: number, restocked: number]>;
 }
 
@@ -37,11 +37,11 @@ export interface ModelControl {
   holdMs: number;
   limit: number | undefined;
   holdsMax: number | undefined;
-  /** Longer than a test takes, and shorter than the time since the instants of a snapshot. */
+  /** The cool-down is longer than a test, and shorter than the time since the instants of a snapshot. */
   hasRejoin: boolean;
   /** What is to be taken out of items, by SKU. */
   adjustments: { [sku: string]: { id: string; quantity: number } | undefined };
-  /** What is asked for of `b` is a multiple of it, and of `a` at least so much. */
+  /** A request must take a multiple of `multiple` units of `b`, and at least `minQuantity` units of `a`. */
   multiple: number;
   minQuantity: number;
   /** SKUs, in the order of `totals`. */
@@ -59,7 +59,7 @@ export interface ModelRequest {
   lines: [sku: string, quantity: number][];
   isOtherProcess: boolean;
   outboxCountMax: number;
-  /** The caller has stopped waiting. */
+  /** True: the caller has stopped waiting. */
   isLate: boolean;
 }
 
@@ -68,7 +68,7 @@ export const priceOf = (sku: string): number => PRICES[sku] ?? 0;
 
 export class Model {
   gate: 'open' | 'rebuilding' = 'open';
-  /** The lane was closed once before its first load. */
+  /** The first fence, because the lane was closed once before its first load. */
   fence = 1;
   epoch = 1;
   sequence = 0;
@@ -83,8 +83,8 @@ export class Model {
   }
 
   /**
-   * Of an item, what came back and is for sale again does not count; what was written off is gone for good.
-   * Without an item these are the units of buyers and channels, where neither counts.
+   * Units of an item that came back and are for sale again do not count. Units that were written off are gone
+   * for good. Without an item these are the units of buyers and channels, where neither counts.
    */
   units(matches: (order: ModelOrder) => boolean, sku?: string, status?: ModelOrder['status']): number {
     return this.orders
@@ -116,7 +116,7 @@ export class Model {
     return status === 'pending' || status === 'paid';
   }
 
-  /** The outcome, and whatever stands beside it in reserve.lua's answer except records and times. */
+  /** The outcome, and what stands beside the outcome in reserve.lua's answer, except records and times. */
   reserve(request: ModelRequest): unknown[] {
     const { control } = this;
     if (this.outbox.length >= request.outboxCountMax) return ['overloaded'];
@@ -161,7 +161,7 @@ export class Model {
     });
   }
 
-  /** All that was asked for is paid. */
+  /** Tells whether all units that the request lacks are paid. */
   isFinal({ lines }: ModelRequest): boolean {
     return lines.every(([sku]) => {
       const total = this.control.totals[sku] ?? 0;
@@ -169,7 +169,7 @@ export class Model {
     });
   }
 
-  /** The ends of holds, or the first units of an item, may make this request succeed. */
+  /** Tells whether ends of holds, or the first units of an item, may make this request succeed. */
   mayComeBack({ lines, channel }: ModelRequest): boolean {
     const { totals, caps, limit = Infinity } = this.control;
     const quantity = lines.reduce((sum, [, one]) => sum + one, 0);
@@ -264,7 +264,7 @@ export class Model {
     return ['applied', this.gate, this.epoch, control.version, ...told];
   }
 
-  /** Whatever the gate, the state and the window: a hold ends once. */
+  /** Ends a hold once, whatever the gate, the state and the window are. */
   settle(
     random: string,
     verdict: 'paid' | 'cancelled' | 'expired' | 'refused',
@@ -279,13 +279,16 @@ export class Model {
     // A hold that expires ended when its time was over, however late that is noted.
     if (isUnpaid) order.isRecent ||= verdict === 'cancelled' || !order.isLoaded;
     order.hasEnded ||= isUnpaid;
-    // Redis sold what does not exist: nobody buys until the lane is rebuilt, unless it was since.
+    // Redis sold what does not exist. So nobody buys until the lane is rebuilt, unless a rebuild came in
+    // between.
     if (verdict === 'refused' && order.entry.startsWith(`${this.epoch}-`) && this.gate === 'open')
       this.close(true);
     return ['settled'];
   }
 
-  /** All that ever came back of a paid order, under a number: an earlier one changes nothing. */
+  /**
+   * Takes back all that ever came back of a paid order, under a number. An earlier number changes nothing.
+   */
   giveBack(random: string, number: number, returned: ModelOrder['returned']): unknown[] {
     const order = this.orders.find((one) => one.random === random);
     if (order?.status !== 'paid') return ['absent'];
@@ -298,7 +301,9 @@ export class Model {
     return ['returned', restocked];
   }
 
-  /** Late money: what expired lives again if units, limit and cap allow it, whatever the sale's state. */
+  /**
+   * Late money: an expired hold lives again if units, limit and cap allow it, whatever the sale's state is.
+   */
   retake(random: string, outboxCountMax: number): unknown[] {
     if (this.gate !== 'open') return ['sale_unavailable'];
     const order = this.orders.find((one) => one.random === random);
@@ -335,7 +340,7 @@ export class Model {
     return ['opened'];
   }
 
-  /** What order would do: end some orders, raise the epoch, hand everything back. */
+  /** Does what order would do: ends some orders, raises the epoch, and hands everything back. */
   rebuild(end: (index: number) => ModelOrder['status']): boolean {
     if (this.outbox.length > 0) return false;
     this.orders = this.orders
@@ -355,7 +360,7 @@ export class Model {
     return true;
   }
 
-  /** What order knows: an order whose units were taken again is paid, or it has expired as before. */
+  /** Tells what order knows. An order whose units were taken again is paid, or it has expired as before. */
   #endOf({ status, isRetake }: ModelOrder, end: ModelOrder['status']): ModelOrder['status'] {
     if (status === 'refused') return 'expired';
     if (status !== 'pending') return status;

@@ -12,12 +12,12 @@ import { test } from 'tap';
 import { startEngines } from '../../src/engines/engine-set.ts';
 import type { Engines } from '../../src/engines/engine-set.ts';
 
-// CommonJS whose names Node does not all see.
+// The package is CommonJS, and Node does not see all names of it.
 const { ConfigResourceTypes, Kafka, logLevel } = kafkajs;
 
 const VARIABLES = ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'];
 
-/** Under `npm test` the environment names engines of the run; these tests start their own. */
+/** `npm test` puts addresses of engines into the environment. These tests start engines of their own. */
 for (const variable of VARIABLES) Reflect.deleteProperty(process.env, variable);
 
 const { version: kafkajsVersion } = createRequire(import.meta.url)('kafkajs/package.json') as {
@@ -28,7 +28,7 @@ function kafkaOf(engines: Engines): InstanceType<typeof Kafka> {
   return new Kafka({ brokers: engines.kafka.split(','), logLevel: logLevel.NOTHING });
 }
 
-await test('engines', async (t) => {
+await test('engines that a command starts', async (t) => {
   const engines = await startEngines({ name: `engines-${process.pid}` });
   t.teardown(() => engines.stop());
 

@@ -1,6 +1,7 @@
 /**
- * Where engines come from, and under which name they run. Method: our commands as processes in surroundings
- * made for the purpose: an empty PATH, a folder that nobody else may enter, a name that is taken.
+ * Goal: engines come from where they should, and run under the name that was asked for. Method: our commands
+ * as processes in surroundings made for the purpose: an empty PATH, a folder that nobody else may enter, a
+ * name that is taken.
  */
 import {
   chmodSync,
@@ -41,8 +42,8 @@ const TOLD = ['SECKILL_STACK_NAME', 'REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'
 type Told = Record<(typeof TOLD)[number], string>;
 
 /**
- * Has a command write down what it is told, in a file: its output may be shown when a test fails, passwords
- * may not.
+ * Has a command write what it is told into a file, because its output is shown when a test fails, and
+ * passwords must not be shown.
  */
 function tell(t: Test): { command: string; read: () => Told } {
   const file = join(mkdtempSync(join(tmpdir(), 'seckill-told-')), 'told.json');

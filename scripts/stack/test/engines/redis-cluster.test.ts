@@ -26,14 +26,14 @@ const view = async (): Promise<string[]> => {
 
 await t.test('nodes with data and without a whole cluster are left alone', async (t) => {
   await first.command('CLUSTER ADDSLOTSRANGE 0 16000');
-  // A node waits before it takes writes.
+  // A node waits for some seconds before it takes writes.
   const isSet = () => first.command('SET {a} 1').catch(() => '');
   while (!(await isSet()).startsWith('+OK')) await sleep(50);
   await t.rejects(formRedisCluster(nodes), /holds keys, and there is no whole cluster/);
   t.match(await first.command('GET {a}'), '1');
 });
 
-await t.test('what a stopped attempt left is made whole; a repeat changes nothing', async (t) => {
+await t.test('a cluster that was left half made is completed; a repeat changes nothing', async (t) => {
   await first.command('FLUSHALL');
   t.match(await formRedisCluster(nodes), 'made of');
   const before = await view();

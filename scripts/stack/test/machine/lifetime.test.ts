@@ -13,7 +13,7 @@ import type { Ran } from '../support.ts';
 
 const TWO = ['--only', 'redis,postgres'];
 
-/** A command that says when it runs, and stays. */
+/** A command that says that it runs, and stays. */
 const STAYS = ['--', process.execPath, '-e', 'console.log("command runs"); setInterval(() => {}, 1000)'];
 
 let count = 0;
@@ -88,8 +88,8 @@ await test('a signal in the middle of the start leaves nothing', async (t) => {
 
 await test('SIGKILL of the parent leaves no process, and the next start removes its folder', async (t) => {
   const name = nextName();
-  // A temporary folder of its own: any other stack that starts meanwhile would remove what this test looks
-  // for.
+  // This test has a temporary folder of its own, because any other stack that starts meanwhile would remove
+  // what this test looks for.
   const folder = mkdtempSync(join(tmpdir(), 'seckill-killed-'));
   chmodSync(folder, 0o755);
   t.teardown(() => {
@@ -138,7 +138,7 @@ await test('SIGKILL of npm stops everything, though its shell lives on', async (
   t.teardown(() => {
     rmSync(folder, { recursive: true });
   });
-  // A list, as in the root package.json: the shell stays between npm and node.
+  // The script is a list of commands, as in the root package.json, so the shell stays between npm and node.
   const command = `true && ${process.execPath} ${join(DIST, 'commands/exec.js')} --name ${name} --only redis,postgres -- sh -c 'echo command runs; sleep 600'`;
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ scripts: { it: command } }));
   const ran = start('npm', ['run', 'it'], cleanEnv(), folder);
@@ -161,7 +161,7 @@ await test('Ctrl-C in npm is one wish: everything stops in order', async (t) => 
   await untilSays(ran, 'Ctrl-C stops');
   const tree = treeOf(ran.pid);
   t.ok(existsSync(join(folderOf(name), 'stack.json')));
-  // What a terminal does: the signal goes to every process of the foreground group.
+  // The signal goes to every process of the foreground group, as a terminal sends it.
   process.kill(-ran.pid, 'SIGINT');
   await ran.exited;
   await until('all gone', () => livingOf(tree).length === 0, 15_000);

@@ -39,7 +39,7 @@ await test('one stack has the known ports until it releases them', async (t) => 
   t.ok('release' in second);
 });
 
-await test('what stands where our folder should be is neither used nor followed', async (t) => {
+await test('a file or link in the place of our folder is neither used nor followed', async (t) => {
   const shared = t.testdir({ victim: { [FILE]: 'precious' }, file: 'precious' });
   const folder = join(shared, OWN);
   const traps: [string, () => void][] = [
@@ -96,7 +96,7 @@ await test('a second user hears that the first has the ports', { skip }, async (
   t.match(claimContractPorts(shared), { reason: `a stack of user ${OTHER_UID} has them` });
   t.ok(existsSync(file), 'and leaves its file alone');
 
-  // Left by a stack that was killed, and what is no claim at all.
+  // One claim was left by a stack that was killed, and the other file is no claim at all.
   for (const text of [
     JSON.stringify({ pid: process.pid, started: 'then' }),
     '',

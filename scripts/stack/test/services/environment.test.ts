@@ -43,7 +43,7 @@ await test('secrets and settings of the caller are used, the engines are ours', 
   t.match(makeEnvironment(caller, ENGINES), { ...caller, REDIS_URL: ENGINES.redis, HOST: '127.0.0.1' });
 });
 
-await test('how Kafka lets in is told of the Kafka that the caller names, not of one that we start', async (t) => {
+await test('the services are told how Kafka lets them in when the caller names the Kafka, and not when we start it', async (t) => {
   const access = { KAFKA_TLS_CA_FILE: '/ca.pem', KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD_FILE: '/p' };
   t.match(makeEnvironment({ ...access, KAFKA_BROKERS: ENGINES.kafka }, ENGINES), access);
   const ours = makeEnvironment({ ...access, KAFKA_TLS_CA: 'x', KAFKA_SASL_PASSWORD: 'y' }, ENGINES);

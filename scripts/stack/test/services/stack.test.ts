@@ -13,7 +13,7 @@ import { folderOf } from '../../src/names.ts';
 import { startStack } from '../../src/services/stack.ts';
 import { cleanEnv, DIST, foldersOf, livingOf, start, treeOf, until, untilSays } from '../support.ts';
 
-// Two whole systems, one after the other.
+// The file starts two whole systems, one after the other.
 t.setTimeout(400_000);
 
 for (const variable of ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'])
@@ -34,10 +34,10 @@ async function statusOf(url: string, token?: string): Promise<number> {
   return response.status;
 }
 
-await test('a stack', async (t) => {
+await test('a stack is written down, serves, loses a service, and goes', async (t) => {
   const name = `stack-${process.pid}`;
   const docs = 'https://docs.example/of-this-test';
-  // Of the caller, who does not mean the stack by them.
+  // These variables are the caller's, who does not mean the stack by them.
   Object.assign(process.env, { WEBHOOK_SECRETS: '', JWT_SECRET_FILE: '/etc/hostname' });
   const stack = await startStack({ name, env: { DOCS_BASE_URL: docs } });
   for (const variable of ['WEBHOOK_SECRETS', 'JWT_SECRET_FILE'])
@@ -150,7 +150,7 @@ await test('a stack', async (t) => {
 await test('npm start says where everything is, and starts again whatever dies', async (t) => {
   const name = `start-${process.pid}`;
   const blocker = createServer();
-  // Somebody else may have it already: just as well.
+  // Another process may have the port already, which serves this test just as well.
   blocker.on('error', () => undefined);
   await new Promise((resolve) => {
     blocker.once('close', resolve).once('listening', resolve).once('error', resolve);
@@ -194,7 +194,8 @@ await test('npm start says where everything is, and starts again whatever dies',
   for (const service of SERVICES) t.equal(await statusOf(`${info[service]}/readyz`), 200, service);
   const tree = treeOf(ran.pid);
 
-  // A second stack of the name does not disturb it, and who asks for another hears of this one.
+  // A second stack of the same name does not disturb the first, and whoever asks for another name hears of
+  // this one.
   const token = start(
     process.execPath,
     [join(DIST, 'commands/token.js'), '--name', 'no-such', '--user', 'u'],

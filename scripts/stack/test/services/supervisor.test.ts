@@ -25,7 +25,7 @@ async function startFailing(): Promise<void> {
   throw new Error(`exit code ${code}`);
 }
 
-await test('what does not start is tried with growing waits, then given up with the reason', async (t) => {
+await test('a process that does not start is tried with growing waits, then given up with the reason', async (t) => {
   const { lines, given, supervisor } = build();
   await supervisor.startAgain('order', 'ended by itself (SIGKILL)', startFailing);
   t.same(lines, [
@@ -36,7 +36,7 @@ await test('what does not start is tried with growing waits, then given up with 
   t.same(given, ['order was started again 3 times and does not last: does not start (exit code 3)']);
 });
 
-await test('what starts and dies again and again is given up too; what lasted begins anew', async (t) => {
+await test('a process that starts and dies again and again is given up too; one that lasted begins anew', async (t) => {
   const { lines, given, supervisor } = build();
   for (let death = 1; death <= 4; death += 1)
     await supervisor.startAgain('order', 'ended', async () => undefined);

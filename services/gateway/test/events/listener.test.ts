@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { Listener, type EndReason } from '../../src/events/listener.ts';
 
-/** More than the kernel's buffers of both ends hold. */
+/** More bytes than the kernel's buffers of both ends hold. */
 const PIECES = 2_000;
 const PIECE = Buffer.alloc(8_192, 'x');
 
-await t.test('who does not read is dropped, who reads is not', async (t) => {
+await t.test('a listener who does not read is dropped, one who reads is not', async (t) => {
   const listeners: Listener[] = [];
   const ends: (EndReason | undefined)[] = [];
   const server = createServer((_request, response) => {

@@ -61,14 +61,14 @@ class Answer extends EventEmitter {
 }
 const shown = (answer: Answer) => /"available":(\d+)(?!.*"available")/s.exec(answer.text)?.[1];
 
-await t.test('who joined by a call that was overtaken hears what the others have', async (t) => {
+await t.test('a listener whose first answer was overtaken hears what the others have', async (t) => {
   const [older, newer] = [stateOf(9), stateOf(3)];
   const feed = new SaleFeed(older, () => performance.now());
   const early = new Answer();
   feed.listeners.add(new Listener(early.response, older.id, () => undefined));
   await feed.tell(newer);
   t.equal(shown(early), '3');
-  // Its call was answered before the change, and came back after it.
+  // The listener's call was answered before the change, and its answer came back after the change.
   const late = new Answer();
   const listener = new Listener(late.response, older.id, () => undefined);
   feed.listeners.add(listener);

@@ -162,7 +162,7 @@ await t.test('keys of a JWKS rotate, and an unreachable one is nobody’s bad to
   }
   t.equal(fetches, 1, 'unknown key ids do not make us flood the issuer');
 
-  // The bound on looking again, shortened.
+  // The shortened bound on looking again.
   const rotating = identifierOf(jwksKeys(url, undefined, 50));
   t.match(await rotating.identify(`Bearer ${await of(first, 'one')}`), { userId: 'u1' });
   keys = [jwk(second, 'two')];
@@ -204,7 +204,7 @@ await t.test(
   },
 );
 
-await t.test('exactly one kind of key is configured, and never a secret that is a public key', (t) => {
+await t.test('a gateway takes exactly one kind of key, and never a public key as its secret', (t) => {
   const pem = pemOf(generateKeyPairSync('ed25519').publicKey);
   const base = {
     STOCK_URL: 'http://stock',

@@ -1,5 +1,5 @@
-// Goal: only the provider's own words count as money. Method: notices signed with the provider's library,
-// then altered.
+// Goal: only a notice that the provider signed counts as money. Method: notices signed with the provider's
+// library, then altered.
 import { createHmac, randomBytes } from 'node:crypto';
 import standardwebhooks from 'standardwebhooks';
 import t from 'tap';

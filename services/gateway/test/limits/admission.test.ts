@@ -10,7 +10,7 @@ import type { Identity } from '../../src/identity/identity.ts';
 import { createLimitMetrics } from '../../src/limits/metrics.ts';
 import { WindowStore } from '../../src/limits/window-store.ts';
 
-/** In one tick, as a crowd does. */
+/** Sends requests in one tick, as a crowd does. */
 function atOnce<Result>(count: number, send: (index: number) => Promise<Result>): Promise<Result[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => send(index)));
 }
@@ -82,14 +82,14 @@ await t.test('X-Forwarded-For counts from a trusted proxy and from nobody else',
   t.equal(outside.filter(({ status }) => status === 429).length, 2, 'who is not the proxy is not believed');
 });
 
-await t.test('what one tick brings is admitted up to the limit, not refused whole', async (t) => {
+await t.test('of the requests of one tick as many pass as the limit allows', async (t) => {
   const send = await build({ userMax: 3, addressMax: 1_000 });
   const answers = await atOnce(10, () => send({}));
   t.equal(answers.filter(({ status }) => status === 200).length, 3);
   t.same(answers[0]?.headers['ratelimit'], '"user";r=2;t=1');
 });
 
-await t.test('an address of IPv6 is its network, for a client has many', async (t) => {
+await t.test('an IPv6 address counts as its network, because a client has many addresses', async (t) => {
   const send = await build({ userMax: 1_000, addressMax: 2 });
   const answers = await atOnce(4, (index) => send({ user: `u${index}`, address: `2001:db8::${index}` }));
   t.equal(answers.filter(({ status }) => status === 429).length, 2);
@@ -134,7 +134,8 @@ await t.test('gateways that share a Redis count together, and each by itself whi
     await build({ ...limits, userMax: 6, shared: { redis: one, failures } }),
     await build({ ...limits, userMax: 6, shared: { redis: two, failures } }),
   ] as const;
-  // A window of a second may end in between on a slow machine: then all pass, and another user is tried.
+  // On a slow machine a window of a second may end in between. Then all requests pass, and another user is
+  // tried.
   let refused = 0;
   for (let attempt = 0; refused === 0 && attempt < 20; attempt += 1) {
     const answers = await atOnce(12, (index) => sends[index % 2 === 0 ? 0 : 1]({ user: `u${attempt}` }));

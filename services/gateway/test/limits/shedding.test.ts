@@ -57,7 +57,7 @@ async function reserve(options: { body?: string; authorization?: string; signal?
   const response = await pool.request({
     method: 'POST',
     path: '/v1/sales/oranges/reservations',
-    // A key of its own: a repeat would wait for the answer of the first.
+    // Each request has a key of its own, because a repeat would wait for the answer of the first.
     headers: { authorization, 'idempotency-key': randomUUID(), 'content-type': 'application/json' },
     body,
     ...(signal === undefined ? {} : { signal }),

@@ -1,4 +1,4 @@
-// Goal: what is remembered is bounded, over all and for one buyer. Method: examples.
+// Goal: the gateway remembers a bounded number of reservations, in all and for one buyer. Method: examples.
 import type { Reservation } from '@seckill/contracts';
 import t from 'tap';
 import { RecentReservations } from '../../src/memory/recent-reservations.ts';
@@ -6,7 +6,7 @@ import { RecentReservations } from '../../src/memory/recent-reservations.ts';
 const made = (id: string, userId: string) => ({ id, userId }) as Reservation;
 const idsOf = (recent: RecentReservations, userId: string) => recent.of(userId).map(({ id }) => id);
 
-await t.test('each buyer finds their own until the row is seen', async (t) => {
+await t.test('each buyer finds their own reservations until the row is seen', async (t) => {
   const recent = new RecentReservations();
   for (const [id, userId] of [
     ['a', 'u1'],
@@ -24,7 +24,7 @@ await t.test('each buyer finds their own until the row is seen', async (t) => {
   t.same(idsOf(recent, 'u3'), []);
 });
 
-await t.test('the oldest make room', async (t) => {
+await t.test('the oldest reservations make room', async (t) => {
   const recent = new RecentReservations(3);
   for (const id of ['a', 'b', 'c', 'd']) recent.add(made(id, `buyer of ${id}`));
   t.same(idsOf(recent, 'buyer of a'), []);

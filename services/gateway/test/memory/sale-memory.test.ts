@@ -9,7 +9,7 @@ import { createMemoryMetrics } from '../../src/memory/metrics.ts';
 import { SaleMemory } from '../../src/memory/sale-memory.ts';
 import { StateSource } from '../../src/memory/state-source.ts';
 
-/** Redis' clock when the test begins; ours shows 0 then. */
+/** What Redis' clock shows when the test begins. Our clock shows 0 then. */
 const START = 1_800_000_000_000;
 
 const SALT = 'one-redis';
@@ -45,7 +45,7 @@ function build() {
     logger: pino({ enabled: false }),
     metrics,
   });
-  /** Sold out: one held, none left. */
+  /** An item that is sold out: one unit is held, and none is left. */
   const announcement = (patch: Partial<Announcement> = {}): Announcement => ({
     saleId: 'oranges',
     lane: 0,

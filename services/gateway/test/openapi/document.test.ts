@@ -59,7 +59,7 @@ await t.test('the sandbox is told only where it is', async (t) => {
 await t.test('every error of every call has an example, as the error handler writes it', async (t) => {
   for (const { name, call } of calls) {
     for (const [status, response] of Object.entries(call.responses)) {
-      // Readiness is no problem document: probes look at the status alone.
+      // The answer of /readyz is no problem document, because probes look at the status alone.
       if (Number(status) < 400 || name === 'GET /readyz') continue;
       const examples = Object.entries(response.content?.['application/problem+json']?.examples ?? {});
       t.ok(examples.length > 0, `${name} ${status}`);

@@ -1,5 +1,5 @@
-// Goal: what a call does not understand it refuses, on every route and before anything happens; a malformed
-// path and an unknown method take the way of every request.
+// Goal: every route refuses what it does not understand, before anything happens; a malformed path and an
+// unknown method take the way of every request.
 // Method: the real app on a real socket; order is a small server that counts what reaches it.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -11,7 +11,7 @@ import { startGateway, tokenOf } from '../support/gateway.ts';
 const ORDER_ID = 'oranges.0.abcdefghijklmnopqrstuv';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-/** Every route that takes no body, and those that take a reason at most. */
+/** Every route that takes no body, and every route that takes no more than a reason. */
 const BODILESS: ['GET' | 'POST', string][] = [
   ['POST', `/v1/orders/${ORDER_ID}/cancel`],
   ['POST', `/v1/orders/${ORDER_ID}/pay`],
@@ -31,7 +31,7 @@ async function build(
 ) {
   const reached: string[] = [];
   const order = createServer((request, response) => {
-    // An operator's change asks for the time first, which changes nothing.
+    // Before an operator's change the gateway asks order for the time, which changes nothing.
     if (request.url === '/v1/clock') {
       response.writeHead(200, JSON_TYPE).end(JSON.stringify({ now: Date.now() }));
       return;
@@ -163,7 +163,7 @@ await t.test('a method that a path does not take is 405, known to Node or not', 
   }
 });
 
-/** The row comes with the given look; the hold is there from the beginning. */
+/** Starts an order that has the row from the given look on. The hold is there from the beginning. */
 async function buildSlowRow(t: Test, comesWith: number) {
   let looks = 0;
   const hold = { userId: 'u1', reservation: { id: ORDER_ID, userId: 'u1', status: 'pending' } };
@@ -230,7 +230,7 @@ await t.test('a parameter that no id can be is refused on every route, whatever 
   const contract = (await (await request(`${url}/openapi.json`)).body.json()) as { paths: object };
   let tried = 0;
   for (const [path, operations] of Object.entries(contract.paths)) {
-    // Order reads the ids of notices.
+    // Ids of notices are left out, because order reads them.
     if (!path.includes('{') || path.includes('{noticeId}')) continue;
     for (const method of ['get', 'post'] as const) {
       const operation = (operations as Record<string, { requestBody?: object } | undefined>)[method];
@@ -245,7 +245,7 @@ await t.test('a parameter that no id can be is refused on every route, whatever 
             ...(hasBody ? { body: '{}' } : {}),
           },
         );
-        // An order that cannot be is an unknown one.
+        // An order that cannot exist is an unknown one.
         const expected = path.includes('{orderId}') ? /^40[04]$/ : /^400$/;
         t.match(String(status), expected, `${method} ${path} ${bad} ${String(body['code'])}`);
         tried += 1;

@@ -1,4 +1,4 @@
-// Goal: the definitions take no more memory than their bound, and those that are read stay. Method:
+// Goal: the definitions of sales take no more memory than their bound, and those that are read stay. Method:
 // definitions of a known size.
 import type { SaleRecord } from '@seckill/contracts';
 import t from 'tap';

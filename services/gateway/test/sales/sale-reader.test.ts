@@ -11,7 +11,7 @@ import { SaleMemory } from '../../src/memory/sale-memory.ts';
 import { createSaleReadMetrics } from '../../src/sales/metrics.ts';
 import { SaleReader } from '../../src/sales/sale-reader.ts';
 
-/** Redis' clock when the test begins; ours shows 0 then. */
+/** What Redis' clock shows when the test begins. Our clock shows 0 then. */
 const START = 1_800_000_000_000;
 const OPENS = START - 1_000;
 const CLOSES = START + 600_000;
@@ -55,7 +55,7 @@ function build({ withMemory = true } = {}) {
     metrics: createMemoryMetrics(registry),
   });
   const asked: string[] = [];
-  /** What order and stock would say now. */
+  /** The answers that order and stock would give now. */
   const truth = {
     record: record(),
     available: 7,
@@ -66,7 +66,7 @@ function build({ withMemory = true } = {}) {
     gate: 'open' as StockState['gate'],
     fault: undefined as Problem | undefined,
   };
-  /** Calls that wait for the test. */
+  /** Calls that wait until the test answers them. */
   const waiting: (() => void)[] = [];
   let isSlow = false;
   const pass = async () => {
@@ -130,7 +130,7 @@ function build({ withMemory = true } = {}) {
       const { etag, head, tail } = await reader.read('oranges', channel, { requestId: 'r', language: 'en' });
       return { etag, ...(JSON.parse(head.with(tail)) as Shown) };
     },
-    /** Reads, and tells how many calls that took. */
+    /** Reads the sale, and tells how many calls that took. */
     calls: async (channel?: string) => {
       const before = asked.length;
       const shown = await built.read(channel);
@@ -146,7 +146,7 @@ function build({ withMemory = true } = {}) {
   return built;
 }
 
-/** The reader knows the definition and the memory the counts. */
+/** Makes a reader that knows the definition, over a memory that knows the counts. */
 async function buildKnown() {
   const built = build();
   built.hear();
@@ -279,7 +279,7 @@ await t.test('the state follows the window by the clock of Redis', async (t) => 
 
 await t.test('a definition is known only under totals that stock has confirmed', async (t) => {
   const { calls, hear, truth } = build();
-  // Postgres was restored, and gave the version that stock has to another restock.
+  // Postgres was restored, and then gave the number of the version that stock has to another restock.
   truth.record = record({}, 12);
   hear();
   await calls();

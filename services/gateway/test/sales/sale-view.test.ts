@@ -1,4 +1,4 @@
-// Goal: what a buyer reads of a sale is what reserve would answer now. Method: the view on made-up states.
+// Goal: a buyer reads of a sale what a reservation would be answered now. Method: the view on made-up states.
 import type { SaleRecord, StockState } from '@seckill/contracts';
 import t from 'tap';
 import { readIdempotencyKey } from '../../src/routes/idempotency-key.ts';
@@ -64,7 +64,7 @@ await t.test('a closed gate is loading, with the total on offer before the first
   }
 });
 
-await t.test('sold out has two truths', async (t) => {
+await t.test('"sold out" is told apart: units are held, or all are paid', async (t) => {
   const soldOut = (item: Partial<StockState['items'][number]>, changes: Partial<StockState> = {}) =>
     view(stock(changes, item)).items[0]?.soldOut;
   t.equal(soldOut({ available: 1, held: 9 }), 'no');
@@ -93,7 +93,7 @@ const textOf = ({ head, tail }: SaleAnswer) => head.with(tail);
 const shown = (answer: SaleAnswer) => JSON.parse(textOf(answer)) as Shown;
 const tagOf = (state: StockState) => new SaleReading(record, state).publicAnswer(state.now, undefined).etag;
 
-await t.test('channels are for those who ask, partner and cap for operators', async (t) => {
+await t.test('channels are shown to those who ask, partner and cap to operators', async (t) => {
   const reading = new SaleReading(record, stock());
   t.notOk('channels' in shown(reading.publicAnswer(opensAt, undefined)), 'nobody asked');
   const open = { id: 'c', kind: 'community', title: 'C', pickupPointId: 's' };

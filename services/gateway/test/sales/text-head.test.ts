@@ -1,11 +1,11 @@
-// Goal: a text that was compressed in two pieces is the text, for every gzip. Method: zlib and the gzip of
-// the machine read it.
+// Goal: every gzip reads a text that was compressed in two pieces as the whole text. Method: zlib and the
+// gzip of the machine read it.
 import { execFileSync } from 'node:child_process';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { TextHead } from '../../src/sales/text-head.ts';
 
-await t.test('one beginning, compressed once, goes with every end', async (t) => {
+await t.test('a beginning that was compressed once goes with every end', async (t) => {
   for (const text of ['', 'a', '橙子🍊'.repeat(50), 'abc'.repeat(100_000)]) {
     const head = new TextHead(text);
     for (const tail of ['', '}', '，"时间":"今天"}', 'x'.repeat(65_535)]) {

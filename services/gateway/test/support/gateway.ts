@@ -7,7 +7,7 @@ import { readConfig } from '../../src/config.ts';
 
 const JWT_SECRET = 's'.repeat(32);
 
-/** What the gateway cannot start without. Port 1: nobody listens there. */
+/** Variables that the gateway cannot start without. Nobody listens on port 1. */
 const NEEDED = {
   STOCK_URL: 'http://127.0.0.1:1',
   ORDER_URL: 'http://127.0.0.1:1',
@@ -19,7 +19,7 @@ const NEEDED = {
 export interface TestGateway {
   app: Http;
   registry: Registry;
-  /** Said by `/readyz`. */
+  /** What `/readyz` says. */
   setReady(isReady: boolean): void;
   stop(): Promise<void>;
 }

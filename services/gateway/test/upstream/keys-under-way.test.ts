@@ -1,4 +1,5 @@
-// Goal: a repeat that comes while the first still waits hears what the first hears (INV-4). Method: examples.
+// Goal: a repeat that comes while the first request still waits hears what the first hears (INV-4). Method:
+// examples.
 import type { BuyerAnswer, ReserveItem } from '@seckill/contracts';
 import t from 'tap';
 import { KeysUnderWay } from '../../src/upstream/keys-under-way.ts';

@@ -1,5 +1,5 @@
-// Goal: the gateway never takes a sale's Redis to be further than it is, however late it hears, and not much
-// less far either. Method: random walks of two clocks, and examples.
+// Goal: the gateway never takes the clock of a sale's Redis to be ahead of where it is, however late the
+// gateway hears, and not far behind either. Method: random walks of two clocks, and examples.
 import fc from 'fast-check';
 import type { Reservation, ReserveAnswer } from '@seckill/contracts';
 import { campaign } from '@seckill/testing';
@@ -15,14 +15,16 @@ const reserved = (now: number): ReserveAnswer => ({
 });
 const SAID = Date.parse('2026-11-29T00:00:00Z');
 
-await t.test('whatever the way and the freezes took, the bound is never above the clock', async () => {
+await t.test('however long the way and the freezes took, the bound is never above the clock', async () => {
   const step = fc.record({
-    /** Between two calls; some are longer than a reading lasts. */
+    /** The time between two calls. Some of these times are longer than a reading lasts. */
     pauseMs: fc.integer({ min: 0, max: 4_000 }),
-    /** From the script's look at its clock until we hear: the way, or a freeze of ours. */
+    /**
+     * The time from the script's look at its clock until we hear of it: the way, or a freeze of our process.
+     */
     hearMs: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 120_000 })),
     isLate: fc.boolean(),
-    /** From there until the deadline is made. */
+    /** The time from then until the deadline is made. */
     askMs: fc.integer({ min: 0, max: 12_000 }),
   });
   fc.assert(
@@ -45,7 +47,7 @@ await t.test('whatever the way and the freezes took, the bound is never above th
             continue;
           }
           if (bound > truth(at + askMs)) return false;
-          // The reading that came fastest counts; the last one at the latest.
+          // The reading that came fastest counts, and the last one if none was faster.
           if (bound < truth(at + askMs) - hearMs - 2) return false;
         }
         return true;
@@ -61,7 +63,7 @@ await t.test('a clock that nobody told is not known', async (t) => {
     { outcome: 'outcome_unknown' },
     { outcome: 'overloaded' },
     { outcome: 'sale_paused' },
-    // A replay tells when its key reserved first, which may be hours ago.
+    // A replay tells the time at which its key reserved first, which may be hours ago.
     { outcome: 'reserved', replayed: true, orderStatus: 'pending', reservation: madeAt(SAID) },
   ];
   for (const answer of silent) clocks.learn('s', answer, 1_000);
@@ -72,7 +74,7 @@ await t.test('a clock that nobody told is not known', async (t) => {
   t.equal(clocks.earliest('other', 1_000), undefined, 'another sale may have another Redis');
 });
 
-await t.test('what was heard fastest counts, for ten seconds', async (t) => {
+await t.test('the reading that was heard fastest counts, for ten seconds', async (t) => {
   const clocks = new SaleClocks();
   clocks.learn('s', late(SAID), 1_000);
   clocks.learn('s', late(SAID + 100), 4_000);
@@ -81,7 +83,7 @@ await t.test('what was heard fastest counts, for ten seconds', async (t) => {
   t.equal(clocks.earliest('s', 4_010), SAID + 3_050, 'a faster one says more');
   t.equal(clocks.earliest('s', 14_010), SAID + 13_050);
   t.equal(clocks.earliest('s', 14_011), undefined, 'the clocks may have run apart');
-  // Redis' clock was set back meanwhile: the old reading must not outlive its time.
+  // Redis' clock was set back meanwhile, and the old reading must not outlive its time.
   clocks.learn('s', late(SAID), 14_011);
   t.equal(clocks.earliest('s', 14_011), SAID);
 });

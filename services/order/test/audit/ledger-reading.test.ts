@@ -1,4 +1,4 @@
-// Goal: what the audit hears of Postgres is what Postgres holds, each broken invariant counted, and quickly.
+// Goal: the audit hears what Postgres holds and how often each invariant is broken, and hears it quickly.
 // Method: rows that break each invariant, written past the code and the constraints that forbid them, on a
 // real Postgres.
 import type { LedgerReading } from '@seckill/contracts';
@@ -18,7 +18,7 @@ async function createFixture(t: Test) {
   return { pool, call, saleId, read };
 }
 
-await test('units, sequences, offsets and what waits, as they are', async (t) => {
+await test('units, sequences, offsets and waiting messages are told as they are', async (t) => {
   const { pool, call, saleId, read } = await createFixture(t);
   const neighbour = await storeSale(pool, { orange: 10 });
   await storeOrders(pool, neighbour, [{ lines: [{ sku: 'orange', quantity: 7, price: 1 }] }]);

@@ -27,13 +27,14 @@ function buildClockSkew({ store, stock, clock = systemClock }: Sources) {
   return { clockSkew, alarms, read };
 }
 
-await test('Redis by Postgres: a right time is no alarm, a wrong one is, ahead or behind', async (t) => {
+await test('a right clock of Redis raises no alarm, one that is ahead or behind raises one', async (t) => {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const client = createStockClient({ url: stock.url, token: TOKENS.order, connections: 1 });
   t.teardown(() => client.close());
   const { clockSkew, alarms, read } = buildClockSkew({ store: createClockStore(pool), stock: client });
-  // Both on this machine: the first call is the slowest, and is within its own uncertainty too.
+  // Both engines run on this machine. The first call is the slowest, and its skew lies within its own
+  // uncertainty too.
   const table: [aheadMs: number, alarms: number][] = [
     [0, 0],
     [300, 0],
@@ -53,7 +54,7 @@ await test('Redis by Postgres: a right time is no alarm, a wrong one is, ahead o
   t.equal(alarms.length, 2);
 });
 
-await test('only what is certain is alarmed: more than 500 ms beyond half of what the question took', async (t) => {
+await test('a skew raises an alarm only when it is certain: more than 500 ms beyond half of what the question took', async (t) => {
   const table: [before: number, redis: number, after: number, isAlarm: boolean][] = [
     [1_000, 1_500, 1_000, false],
     [1_000, 1_501, 1_000, true],

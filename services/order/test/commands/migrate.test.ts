@@ -11,7 +11,7 @@ const makeMigration = (number: number, sql: string): Migration => ({
   sql,
 });
 
-await test('several that start together apply each migration once', async (t) => {
+await test('several processes that start together apply each migration once', async (t) => {
   const { url, pool } = await createDatabase(t, { isMigrated: false });
   const applied = await Promise.all([migrate(url), migrate(url), migrate(url), migrate(url)]);
   t.equal(applied.filter((names) => names.length > 0).length, 1, 'one did the work');
@@ -50,7 +50,7 @@ await test('a folder with a gap in its numbers is refused', async (t) => {
 });
 
 await test('no constraint is held against the rows of a table while all wait for it, and each is in the end', async (t) => {
-  // The first ten came before the first release, and lock what they change.
+  // The first ten migrations are older than the first release, and lock what they change.
   for (const { name, sql } of readMigrations().slice(10)) {
     for (const [added] of sql.matchAll(/ADD CONSTRAINT[^;]*/g)) t.match(added, /NOT VALID/, name);
   }
@@ -59,7 +59,7 @@ await test('no constraint is held against the rows of a table while all wait for
   t.same(rows, []);
 });
 
-await test('sales of before are told of what is still to come, and of nothing that is past (migration 11)', async (t) => {
+await test('older sales get the events that are still to come, and none that are past (migration 11)', async (t) => {
   const { url, pool } = await createDatabase(t, { isMigrated: false });
   await migrate(url, readMigrations().slice(0, 10));
   const insert = `INSERT INTO sales (id, definition, fingerprint, lanes, state, opens_at, closes_at)

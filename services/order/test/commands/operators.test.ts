@@ -205,7 +205,7 @@ await test('a reading that fails leaves no group behind either', async (t) => {
   t.same(await listGroups(), []);
 });
 
-await test('what a command cannot do it says in words', async (t) => {
+await test('a command says in words what it cannot do', async (t) => {
   const { url } = await createDatabase(t);
   await createTopics(connectKafka('order-test'), SINGLE_BROKER);
   const env = { DATABASE_URL: url, KAFKA_BROKERS: brokers };

@@ -43,7 +43,7 @@ function buildExpiry(store: ExpiryStore, options: { clock?: Clock; batchCountMax
 
 const storeOf = (pool: Pool) => createExpiryStore(pool, new SaleStore(pool));
 
-/** Every order's end so far from now, by Postgres' clock; milliseconds. */
+/** Sets every order's end so far from now, by Postgres' clock; milliseconds. */
 async function setEnds(pool: Pool, ms: number): Promise<void> {
   await pool.query(`UPDATE orders SET expires_at = clock_timestamp() + make_interval(secs => $1 / 1000.0)`, [
     ms,
@@ -57,7 +57,8 @@ await test('three replicas expire 2,000 holds that end together, each once, with
   const stop = new AbortController();
   const replicas = Array.from({ length: 3 }, () => {
     const own = createPool(url, silent, { max: 1 });
-    // 40 batches: about half a second of work, so that whoever looks every 100 ms finds some of it.
+    // The orders make 40 batches, which is about half a second of work. So each replica, which looks every
+    // 100 ms, finds some of it.
     const replica = buildExpiry(storeOf(own), { batchCountMax: 50 });
     return { ...replica, own, running: replica.expiry.run(stop.signal) };
   });
@@ -121,7 +122,7 @@ await test('a hold is not expired before its end and the grace, and other orders
   t.same(await findLedgerMismatches(pool), []);
 });
 
-await test('longest overdue first, batch by batch, without a pause while they are full', async (t) => {
+await test('the longest overdue holds end first, batch by batch, without a pause while batches are full', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
   const ends = Array.from({ length: 25 }, (_, index) => ({ expiresAt: 1_000 + ((index * 7) % 25) }));
@@ -243,7 +244,7 @@ await test('a sale retires a day after its last hold, when nothing is left to se
   await pool.query('UPDATE sales SET version = version + 1 WHERE id = $1', [other]);
   const { version: otherVersion } = (await store.read(other)) ?? { version: NaN };
   await until('the other sale is sent', () => stock.applied.get(other)?.version === otherVersion);
-  // Until the sale retired it was rightly sent.
+  // Stock was rightly told of the sale until it retired.
   t.notOk(
     stock.seen.some(({ saleId: id, version }) => id === saleId && version > retiredVersion),
     'but not the retired one',

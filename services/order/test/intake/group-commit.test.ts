@@ -57,11 +57,11 @@ async function setUp(t: Parameters<typeof createDatabase>[0], countMax = 1_000) 
   return { pool, saleId, commits, groups };
 }
 
-await test('chunks that come together, and while a transaction is under way, share one', async (t) => {
+await test('chunks that come together, or while a transaction is under way, share one transaction', async (t) => {
   const { pool, saleId, commits, groups } = await setUp(t);
   const first = commits.add(chunkOf(0, reserve(saleId, 3)));
   const rest = [1, 2, 3].map(async (partition) => {
-    // One tick later the first is on its way.
+    // One tick later the first transaction is on its way.
     await new Promise((resolve) => setImmediate(resolve));
     return commits.add(chunkOf(partition, reserve(saleId, partition)));
   });

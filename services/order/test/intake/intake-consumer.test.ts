@@ -31,7 +31,7 @@ async function createFixture(t: Test, partitions: number): Promise<Fixture> {
   return { kafka, topic, groupId: `order-test.${randomBytes(6).toString('hex')}`, publisher, pool };
 }
 
-/** One intake as main.ts wires it. */
+/** An intake as main.ts assembles it. */
 async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: Fixture) {
   const metrics = createTestMetrics();
   const failures: unknown[] = [];
@@ -45,8 +45,8 @@ async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: 
     await onAssigned(assignment);
   };
   const stopConsumer = await consumeReservations({ kafka, intake, onFail, groupId, topic });
-  // kafkajs, disconnected while it joins, connects again and keeps its sockets: it would hold up the end of
-  // this file.
+  // kafkajs connects again when it is disconnected while it joins, and keeps its sockets. They would hold up
+  // the end of this file.
   const stop = async () => {
     await until('a place in the group', () => isAssigned);
     await stopConsumer();
@@ -79,7 +79,7 @@ await test('what is published is stored once, by several intakes, with a poison 
   const stranger = makeReservation('no-such-sale');
   const intakes = [await startIntake(t, fixture), await startIntake(t, fixture)];
   await publish(fixture, [...values.slice(0, 150), poison, stranger]);
-  // Published again, as by a relay that died before it trimmed.
+  // All are published again, as by a relay that died before it trimmed the outbox.
   await publish(fixture, values.slice(100));
   await untilStored(fixture.pool, 300);
 
@@ -90,7 +90,7 @@ await test('what is published is stored once, by several intakes, with a poison 
   });
   const bodies = letters.map((letter) => JSON.parse(letter) as DeadLetter);
   t.same(
-    // A partition that moves to the other intake at that moment parks its letter twice.
+    // A message is parked twice when its partition moves to the other intake at that moment.
     [...new Set(bodies.map(({ value }) => Buffer.from(value, 'base64').toString()))].sort(),
     [poison, stranger].map((value) => JSON.stringify(value)).sort(),
     'both are in dead letters, as they were',
@@ -124,7 +124,7 @@ await test('a Postgres that was restored to an earlier state sees every message 
   await publish(fixture, values);
   await untilStored(fixture.pool, 100);
   await first.stop();
-  // Kafka's group stands at the end; Postgres forgot everything.
+  // Kafka's group stands at the end, and Postgres has forgotten everything.
   await fixture.pool.query('TRUNCATE orders, returns, intake_offsets');
   await fixture.pool.query('UPDATE ledger SET sold = 0');
   const second = await startIntake(t, fixture);
@@ -151,7 +151,7 @@ await test('messages that Kafka no longer has are alarmed, and those it has are 
   t.same(failures, []);
 });
 
-await test('an error of our own is reported, for the process to end', async (t) => {
+await test('an error of our own is reported, so that the process ends', async (t) => {
   const fixture = await createFixture(t, 1);
   await fixture.pool.query('ALTER TABLE intake_offsets RENAME COLUMN next_offset TO next');
   const { failures } = await startIntake(t, fixture);
@@ -183,7 +183,7 @@ await test('a Postgres restored to an earlier state is found out, though the sal
   await untilStored(fixture.pool, 60);
   await first.stop();
   t.equal(await countOf(first.metrics.distrustedEpochs, 'restored'), 0);
-  // Stopped and started again: the same Postgres is no reason for distrust.
+  // The intake stops and starts again. The same Postgres is no reason for distrust.
   const same = await startIntake(t, fixture);
   await until('it has looked', async () => (await readCommitted(fixture)) === 60);
   await same.stop();
@@ -221,7 +221,7 @@ await test('a topic that was deleted and made anew is read from its beginning, b
   t.same(second.failures, []);
 });
 
-/** What Kafka remembers of the group, summed over the partitions. */
+/** The offsets that Kafka remembers of the group, summed over the partitions. */
 async function readCommitted({ kafka, groupId, topic }: Fixture): Promise<number> {
   const admin = kafka.admin();
   await admin.connect();

@@ -180,7 +180,7 @@ await test('a consumer that stops while Postgres is away ends at once', async (t
   t.same(seen.resolved, []);
 });
 
-await test('an error that is neither the world nor the data is thrown, for the process to end', async (t) => {
+await test('an error of neither the world nor the data is thrown, so that the process ends', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
   await pool.query('ALTER TABLE orders RENAME COLUMN ref TO reference');
@@ -194,7 +194,7 @@ await test('an error that is neither the world nor the data is thrown, for the p
 await test('a ledger that refuses our own sums is our bug, not a dead letter', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
-  // A trigger sells one more behind the intake's back.
+  // A trigger sells one more unit behind the intake's back.
   await pool.query(`CREATE FUNCTION oversell() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN NEW.sold := NEW.total + 1; RETURN NEW; END $$`);
   await pool.query(
@@ -244,8 +244,9 @@ await test('a deadlock with a stranger is repeated, not given up', async (t) => 
   t.teardown(() => stranger.end());
   const { intake, metrics } = buildIntake(pool);
   const retries = () => countOf(metrics.intakeRetries, 'postgres');
-  // Postgres looks for a deadlock after a second of waiting, and the intake waits first, so it is the victim;
-  // unless the machine took that second between the two, and the stranger was: then once more.
+  // Postgres looks for a deadlock after a second of waiting. The intake waits first, so the intake is the
+  // victim. If the machine was busy for that second, the stranger was the victim, and the test tries once
+  // more.
   let rounds = 0;
   for (; rounds < 5 && (await retries()) === 0; rounds += 1) {
     await stranger.query('BEGIN');
@@ -253,7 +254,7 @@ await test('a deadlock with a stranger is repeated, not given up', async (t) => 
     const values = [makeReservation(one), makeReservation(two)];
     const handled = intake.handleBatch(toBatch(values, { offset: 2 * rounds }), makeContext().context);
     await until('the intake waits', async () => (await findWaiting(pool)).length > 0);
-    // The second row, then the first: against the order.
+    // The stranger takes the second row and then the first, against the order of the intake.
     await stranger.query('SELECT FROM ledger WHERE sale_id = $1 FOR UPDATE', [one]).catch(() => undefined);
     await stranger.query('ROLLBACK');
     await handled;

@@ -161,7 +161,7 @@ await test('the offset passes a dead letter only after Kafka confirmed it', asyn
     batchCountMax: 1,
     onPublish: async () => {
       offsets.push(await readOffset(pool));
-      // An answer that misses a partition: it may or may not have been written, so it is published again.
+      // The answer misses a partition. The letter may or may not have been written, so it is published again.
       if (offsets.length < 3) throw new PublishError('no confirmation for partition 0');
     },
   });
@@ -212,14 +212,15 @@ await test('a batch of nothing but refused data ends, every message in dead lett
   t.equal(await readOffset(pool), 9);
 });
 
-await test('what the ledger has no units for is refused by sequence, whole orders only, with an alarm', async (t) => {
+await test("orders beyond the ledger's units are refused by sequence, whole orders only, with an alarm", async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 5 });
   const { intake, metrics } = buildIntake(pool);
   const { context } = makeContext();
   const order = (sequence: number, quantity: number) =>
     makeReservation(saleId, { sequence, lines: [{ sku: 'orange', quantity, price: 1 }] });
-  // Units 2, 2, 2 (does not fit), 1 (fits): sent in another order than they were reserved.
+  // The orders have 2, 2, 2 (does not fit) and 1 (fits) units. They are sent in another order than they were
+  // reserved.
   await intake.handleBatch(toBatch([order(4, 1), order(3, 2), order(1, 2), order(2, 2)]), context);
   t.same(
     (await readOrders(pool)).map(({ status, refusal, isEnded }) => [status, refusal, isEnded]),

@@ -14,7 +14,7 @@ import {
   toBatch,
 } from '../support/reservations.ts';
 
-await test('Kafka starts behind what is stored: it is read again and changes nothing', async (t) => {
+await test('a Kafka that starts behind what is stored is read again, which changes nothing', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 100 });
   const values = Array.from({ length: 6 }, () => makeReservation(saleId));
@@ -160,7 +160,7 @@ await test('a batch that was fetched before its assignment is placed is void, an
   };
   const placing = intake.onAssigned(assignment);
   const { context, seen } = makeContext();
-  // Where Kafka's group stands; Postgres was restored to the very beginning.
+  // Kafka's group stands here, and Postgres was restored to the very beginning.
   const handling = intake.handleBatch(toBatch([makeReservation(saleId)], { offset: 3 }), context);
   await until('heartbeats', () => seen.heartbeats > 2);
   t.same(seen.sought, [], 'it has not overwritten what Kafka knew');
@@ -169,7 +169,7 @@ await test('a batch that was fetched before its assignment is placed is void, an
   t.same([sought, seen.sought, seen.resolved], [[0n], [], []]);
   t.equal(await countOf(metrics.distrustedEpochs, 'restored'), 1);
 
-  // And the other way round: Kafka has forgotten its group, so the batch is from long before what is stored.
+  // The other way round, Kafka has forgotten its group, so the batch is from long before what is stored.
   const values = Array.from({ length: 5 }, () => makeReservation(saleId));
   await intake.handleBatch(toBatch(values), makeContext().context);
   t.equal(await readOffset(pool), 5);

@@ -44,7 +44,7 @@ async function readSettled(pool: Pool): Promise<string[]> {
   });
 }
 
-/** A sale whose late money takes units again, and an expired order of one unit with its money waiting. */
+/** Makes a sale whose late money takes units again, and an expired order of one unit whose money waits. */
 async function createLate(t: Test, changes: { total?: number; lateMoney?: 'refund' | 'retake' } = {}) {
   const { total = 1, lateMoney = 'retake' } = changes;
   const { pool } = await createDatabase(t);
@@ -176,7 +176,7 @@ await test('units that do not exist are refused, alarmed, and the money is due',
   t.same(await findLedgerMismatches(pool), []);
 });
 
-await test('a sequence that is taken is a fork, on either side', async (t) => {
+await test('a retake or a reservation at a sequence that is taken is a fork', async (t) => {
   const { pool, saleId, order, ends, take, metrics, statusOf } = await createLate(t, { total: 5 });
   await ends.payments.accept(makeNotice(order.reservationId));
   await storeOrders(pool, saleId, [{ userId: 'u2', sequence: 2 }]);
@@ -275,7 +275,7 @@ await test('random histories: money is never lost, and no unit or order is count
       seen.add(status);
       for (const { result } of own) seen.add(result);
     }
-    // Each retake has one verdict, and hears only that one.
+    // Each retake has one verdict, and Redis hears no other.
     const { rows } = await pool.query<{ name: string; verdict: string }>(
       `SELECT epoch || '-' || sequence AS name, verdict FROM retakes`,
     );

@@ -27,7 +27,7 @@ await test('payments that race for one code at one point all succeed, each with 
       ids.push(...stored.map(({ reservationId }) => reservationId));
     }
   }
-  // Ten codes of six digits for twenty orders: half of them need a longer one.
+  // There are ten codes of six digits for twenty orders, so half of the orders need a longer code.
   const makeCode = (digits: number) =>
     digits === 6 ? `00000${Math.floor(Math.random() * 10)}` : String(Math.random()).slice(2, 2 + digits);
   const claimed = await Promise.all(
@@ -71,7 +71,7 @@ await test('where all codes of six digits are taken a payment still succeeds', a
   t.match(await orders.read(order?.reservationId ?? '', 'u1'), { pickupCode: /^\d{7}$/ });
 });
 
-await test('twins of before are told apart by the migration, and the first paid keeps the code', async (t) => {
+await test('the migration tells older orders with one code apart, and the first paid keeps the code', async (t) => {
   const { url, pool } = await createDatabase(t, { isMigrated: false });
   const migrations = readMigrations();
   await migrate(url, migrations.slice(0, 5));

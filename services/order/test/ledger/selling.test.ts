@@ -19,7 +19,7 @@ import {
 
 const CAPPED = { id: 'xhs', kind: 'content', title: '小红书', cap: 3 } as const;
 
-/** Of its buyer's or channel's units; late, unless it names epoch 2. */
+/** An order of this buyer or channel. It is late unless it names epoch 2. */
 const order = (saleId: string, quantity: number, changes: Partial<ReservationCreated> = {}) =>
   makeReservation(saleId, { lines: [{ sku: 'orange', quantity, price: 1 }], ...changes });
 
@@ -129,7 +129,7 @@ await test('a late order and a new one that are stored at the same moment see ea
   for (let round = 0; round < 10; round += 1) {
     const userId = `racer-${round}`;
     const late = order(saleId, 2, { userId });
-    // Of another SKU: the two have no row of the ledger in common.
+    // The other order has another SKU, so the two have no row of the ledger in common.
     const lines = [{ sku: 'mango', quantity: 2, price: 1 }];
     const anew = order(saleId, 2, { userId, epoch: 2, lines });
     await Promise.all(
@@ -140,7 +140,7 @@ await test('a late order and a new one that are stored at the same moment see ea
         ),
       ),
     );
-    // The next round begins as the first.
+    // The next round begins as the first one did.
     await pool.query('UPDATE ledger SET late_epoch = NULL');
   }
   const statuses = (await readOrders(pool)).map(({ status, refusal }) => refusal ?? status);

@@ -26,7 +26,7 @@ import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
 
 const ORDERS = campaign({ short: 600, full: 3_000 });
-/** Orders at once; with pay, cancel and expiry on each of them. */
+/** So many orders at once, each of which is paid, cancelled and expired at the same time. */
 const IN_FLIGHT = 24;
 
 const expire = (pool: Pool, countMax = 500) =>
@@ -67,7 +67,8 @@ await test(`pay, cancel and expire fired at ${ORDERS} orders: one wins each`, as
   const racers = Array.from({ length: IN_FLIGHT }, async () => {
     for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
       const [index, { reservationId, userId }] = next;
-      // Due a moment around the others' arrival: now it is expiry that is first, now one of them.
+      // The holds end at about the time at which the other calls come, so that sometimes expiry is first and
+      // sometimes a call.
       await pool.query(
         `UPDATE orders SET expires_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1`,
         [reservationId, ((index * 7) % 10) / 1_000],
@@ -117,7 +118,7 @@ await test(`pay, cancel and expire fired at ${ORDERS} orders: one wins each`, as
   );
 });
 
-/** Backends of this database that wait for a row. */
+/** So many backends of this database wait for a row. */
 async function waitForRow(pool: Pool, count: number): Promise<void> {
   await until(`${count} that wait for the row`, async () => {
     const { rowCount } = await pool.query(
@@ -145,7 +146,7 @@ async function findOrder(t: Test, pool: Pool) {
   return { id: order?.reservationId ?? '', userId: order?.userId ?? '', saleId };
 }
 
-await test('each interleaving, one behind the other at the same row, ends by the first', async (t) => {
+await test('whichever two ends wait for the same row, the first one decides', async (t) => {
   const { pool } = await createDatabase(t);
   const { payments, orders } = buildEnds(pool);
   for (const ways of WAYS) {
@@ -169,7 +170,7 @@ await test('each interleaving, one behind the other at the same row, ends by the
     for (const way of ways) {
       const answer = run[way]();
       answers.set(way, answer);
-      // Expiry passes over a row that somebody works on.
+      // Expiry passes over a row that another transaction has locked.
       if (way === 'expire' && way !== ways[0]) t.equal(await answer, '0', 'expiry does not wait');
       else await waitForRow(pool, (waiting += 1));
     }

@@ -11,7 +11,7 @@ import { createStock } from '../support/stock.ts';
 
 const asPage = (body: unknown) => body as OrderPage;
 
-/** All ids, page by page. */
+/** Reads all ids, page by page. */
 async function listAll(call: Service['call'], saleId: string, query = '', limit = 3): Promise<string[]> {
   const ids: string[] = [];
   let cursor: string | undefined;

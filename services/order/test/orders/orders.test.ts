@@ -91,7 +91,7 @@ await test('pages go from new to old, complete and without repeats while rows ar
     offset += values.length;
     return values.map(({ reservationId }) => reservationId);
   };
-  // Several in the same millisecond: the id decides.
+  // Several orders have the same millisecond, so the id decides.
   const ids = await store([1_000, 1_001, 1_001, 1_001, 1_001, 1_002, 1_003, 1_003, 1_004, 1_005]);
   await store([1_001, 1_002], 'u2');
 
@@ -103,7 +103,7 @@ await test('pages go from new to old, complete and without repeats while rows ar
     t.equal(status, 200);
     seen.push(...asPage(body).data);
     cursor = asPage(body).nextCursor;
-    // Newer than every page: none of them may push the rest aside.
+    // These orders are newer than every page, and none of them may push the rest aside.
     await store([2_000 + seen.length]);
   } while (cursor !== undefined);
   t.same(seen.map(({ id }) => id).sort(), [...ids].sort(), 'each once');
@@ -153,7 +153,7 @@ await test('a bad query is refused with its field', async (t) => {
       encode(`x sale.0.${'a'.repeat(16)}`),
       encode(`999999999999999999 sale.0.${'a'.repeat(16)}`),
       encode(`9999999999999999 sale.0.${'a'.repeat(16)}`),
-      // Beyond the year 9999: Postgres would not read it.
+      // This instant lies beyond the year 9999, which Postgres would not read.
       encode(`999999999999999 sale.0.${'a'.repeat(16)}`),
       encode(`1 sale.0.${'a'.repeat(16)}\u0000`),
     ].map((cursor) => [`cursor=${cursor}`, 'cursor']),

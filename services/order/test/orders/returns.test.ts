@@ -224,7 +224,7 @@ await test('audit, limits and snapshots know what came back', async (t) => {
     { sku: 'orange', sold: 1, pending: 0, paid: 1 },
   ]);
   t.equal(ledger.overLimit, 0);
-  // Two units of five are left to u1: three more are within the limit, four are not.
+  // u1 still has two units of a limit of five. Three more are within the limit, four are not.
   await pool.query('UPDATE ledger SET late_epoch = epoch WHERE sale_id = $1', [saleId]);
   const oranges = (quantity: number) => ({ userId: 'u1', lines: [{ sku: 'orange', quantity, price: 100 }] });
   await storeOrders(pool, saleId, [oranges(4)]);

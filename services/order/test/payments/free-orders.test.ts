@@ -1,6 +1,6 @@
-// Goal: what costs nothing is confirmed when it is stored; nobody has to send a payment of 0, and nothing
-// expires. Method: the real intake on a real Postgres; the hold's end lies long in the past, so that expiry
-// would win any gap.
+// Goal: an order that costs nothing is paid when it is stored; nobody has to send a payment of 0, and the
+// order never expires. Method: the real intake on a real Postgres; the hold's end lies long in the past, so
+// that expiry would win any gap.
 import { test } from 'tap';
 import { transaction } from '@seckill/runtime';
 import { countOf } from '@seckill/testing';
@@ -48,7 +48,7 @@ await test('an order whose total is 0 is paid in the transaction that stores it;
   t.equal((await readPayments(pool)).length, 2, 'a message that comes again confirms nothing twice');
 });
 
-await test('what is free and refused stays refused; a notice of 0 or of more is still told apart', async (t) => {
+await test('a free order that is refused stays refused; a notice of 0 is still told apart from one of more', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 2 });
   const values = Array.from({ length: 3 }, () => makeReservation(saleId, { ...PAST, lines: free }));

@@ -49,7 +49,7 @@ await test('another type is ignored, whatever else it says', async (t) => {
   }
 });
 
-await test('what cannot be understood is kept, with the reason', async (t) => {
+await test('a notice that cannot be understood is kept, with the reason', async (t) => {
   const table: [string | Buffer, RegExp][] = [
     ['', /not JSON/],
     ['{', /not JSON/],

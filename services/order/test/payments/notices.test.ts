@@ -96,7 +96,8 @@ await test('a kept notice is replayed once what it says is understood, and money
   });
   t.match((await list()).data, [{ id: kept?.id, state: 'kept' }], 'it still waits');
 
-  // As software that learned to read it would find it: the row is as it was, and it is understood.
+  // The row is as it was and its bytes are understood now, as software that learned to read them would find
+  // it.
   await pool.query('UPDATE kept_notices SET body = $1', [Buffer.from(JSON.stringify(notice))]);
   const answers = await Promise.all(Array.from({ length: 5 }, () => call('POST', path)));
   t.ok(answers.every(({ status, body }) => status === 200 && body['state'] === 'replayed'));
@@ -109,10 +110,10 @@ await test('a kept notice is replayed once what it says is understood, and money
   t.match(await call('POST', '/v1/notices/x%00/replay'), { status: 404, body: { code: 'notice_not_found' } });
 });
 
-await test('notices are listed page by page, oldest first, and what a page does not know it refuses', async (t) => {
+await test('notices are listed page by page, oldest first; the list refuses parameters that it does not know', async (t) => {
   const { send, list, call, pool } = await build(t);
   for (let index = 0; index < 5; index += 1) await send('{', `msg_${index}`);
-  // Of one instant: the id decides.
+  // The notices have one instant, so the id decides.
   await pool.query(`UPDATE kept_notices SET received_at = '2026-11-22T12:00:00.000001Z'`);
   const seen: KeptNotice[] = [];
   for (let query = '?limit=2'; query !== '';) {

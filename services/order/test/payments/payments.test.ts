@@ -136,7 +136,7 @@ await test('one payment for several orders pays each with its own amount, each o
   const notices = values.map(({ reservationId }, index) =>
     makeNotice(reservationId, { paymentId: 'one', amount: { amount: 100 + index, currency: 'CNY' } }),
   );
-  // All at once, and each three times.
+  // The notices come all at once, and each three times.
   const results = await Promise.all(
     [...notices, ...notices, ...notices].map((notice) => payments.accept(notice)),
   );
@@ -243,7 +243,8 @@ await test('a notice that comes between insert and commit of its order waits, an
   const value = makeReservation(saleId);
   const { payments } = buildEnds(pool);
   const blocker = await pool.connect();
-  // The intake stops behind the ledger's row: the order is inserted, its notices were not looked for yet.
+  // The intake stops behind the ledger's row. It has inserted the order, and has not yet looked for its
+  // notices.
   await blocker.query('BEGIN');
   await blocker.query('SELECT FROM ledger FOR UPDATE');
   const handled = buildIntake(pool).intake.handleBatch(toBatch([value]), makeContext().context);
@@ -273,7 +274,7 @@ await test('a notice waits for the intake past its own look for notices, too', a
   let answered: Promise<string> = Promise.resolve('');
   await storeOrders(pool, saleId, [{}]);
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM orders');
-  // The same steps as the intake's: share the lock, insert, look, and only then commit.
+  // These are the steps of the intake: share the lock, insert, look, and only then commit.
   await transaction(pool, async (client) => {
     await shareEarlyNoticeLock(client);
     await client.query(
@@ -322,7 +323,7 @@ await test('a crowd that pays while its orders arrive: everyone is paid, nothing
   const startedAt = performance.now();
   const results: string[] = [];
   const rest = values.map(({ reservationId }) => makeNotice(reservationId));
-  // As many at once as the gateway has connections.
+  // So many pay at once as the gateway has connections.
   const paying = Array.from({ length: 32 }, async () => {
     for (let notice = rest.pop(); notice !== undefined; notice = rest.pop()) {
       results.push(await payments.accept(notice));
@@ -345,7 +346,7 @@ await test('a crowd that pays while its orders arrive: everyone is paid, nothing
   t.ok([...(await readVerdicts(pool)).values()].every((verdicts) => verdicts.join() === 'paid'));
 });
 
-await test('what was never one of our orders is due for refund at once', async (t) => {
+await test('money for what was never one of our orders is due for refund at once', async (t) => {
   const { pool } = await createDatabase(t);
   const { call, metrics } = await createService(t, pool, (await createStock(t)).url);
   const pay = (body: unknown) => call('POST', '/v1/payments/notifications', { body });

@@ -32,7 +32,7 @@ async function readOpened(pool: Pool, saleId: string): Promise<number | undefine
   return rows[0]?.opened ?? undefined;
 }
 
-await test('a sale that never opened needs no Kafka; one that did must name its ends', async (t) => {
+await test("a sale that never opened needs no Kafka; for one that did, stock must name Kafka's ends", async (t) => {
   const { pool, call, snapshot } = await createFixture(t);
   const id = makeSaleInput().id ?? '';
   await call('POST', '/v1/sales', { body: makeSaleInput({ id }) });
@@ -62,7 +62,7 @@ await test('a sale that never opened needs no Kafka; one that did must name its 
   t.same(rows, [{ epoch: 3 }], 'and the refused snapshot raised nothing');
 });
 
-await test('what Redis holds is compared with what Postgres stores of the lane and epoch', async (t) => {
+await test("Redis' reservations of a lane and epoch are compared with those that Postgres stores", async (t) => {
   const { pool, open } = await createFixture(t);
   const saleId = await storeSale(pool, { orange: 100 });
   await storeOrders(pool, saleId, [{ sequence: 1 }, { sequence: 3 }, { sequence: 2 }]);
@@ -143,7 +143,7 @@ await test('an opening waits until the intake has stored what Kafka has', async 
   t.match(await open(saleId, { sequence: 3, ends }), { status: 503 }, 'one partition is enough to wait for');
 });
 
-await test('unknown and retired sales, and callers that are not stock', async (t) => {
+await test('unknown and retired sales, and callers that are not stock, open nothing', async (t) => {
   const { pool, call, open, snapshot } = await createFixture(t);
   t.match(await open('nowhere', {}), { status: 404, body: { code: 'sale_not_found' } });
   t.match(await snapshot('nowhere'), { status: 404, body: { code: 'sale_not_found' } });

@@ -130,7 +130,7 @@ await test('an intake transaction that holds the ledger is waited for, and its o
   const { pool, saleId, take } = await createFixture(t);
   const client = await pool.connect();
   await client.query('BEGIN');
-  // As intake-store.ts does it: the order, then the ledger.
+  // intake-store.ts goes the same way: first the order, then the ledger.
   await client.query(
     `INSERT INTO orders (id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines, amount,
        currency, status, reserved_at, expires_at)
@@ -152,7 +152,7 @@ await test('an intake transaction that holds the ledger is waited for, and its o
 await test('an intake transaction that waits for the snapshot distrusts the epoch that lacks its order', async (t) => {
   const { pool, call, saleId, path } = await createFixture(t);
   const client = await pool.connect();
-  // The snapshot's own locks and epoch, held until the intake waits behind them.
+  // The test takes the snapshot's locks and epoch, and holds them until the intake waits behind them.
   await client.query('BEGIN');
   await client.query('UPDATE sales SET epoch = 2 WHERE id = $1', [saleId]);
   await client.query('UPDATE ledger SET epoch = 2 WHERE sale_id = $1', [saleId]);
@@ -222,7 +222,7 @@ await test('1,200 orders come in pages, each once, while their status changes', 
     'in the order they were reserved in',
   );
 
-  // What ended behind the pages' back is found by the verdicts.
+  // Orders that ended behind the pages' back are found by the verdicts.
   const known = ids.slice(0, 400);
   const unknown = `${saleId}.0.aaaaaaaaaaaaaaaa`;
   const verdicts = await call('POST', `${path}/verdicts`, {
@@ -232,7 +232,7 @@ await test('1,200 orders come in pages, each once, while their status changes', 
   t.equal((verdicts.body['ended'] as unknown[]).length, 400);
 });
 
-await test('what ended since a snapshot is found, also by a transaction that was under way', async (t) => {
+await test('orders that ended since a snapshot are found, also those whose transaction was under way', async (t) => {
   const { pool, call, saleId, path, take } = await createFixture(t);
   const neighbour = await storeSale(pool, { orange: 5 });
   const stored = await storeOrders(pool, saleId, [{}, {}, {}, {}]);
@@ -240,7 +240,7 @@ await test('what ended since a snapshot is found, also by a transaction that was
   const [before, underWay, later, pending] = stored.map(({ reservationId }) => reservationId);
   const end = 'UPDATE orders SET status = $2 WHERE id = $1';
   await pool.query(end, [before, 'expired']);
-  // Other files have transactions under way in other databases, and the horizon lies below those too.
+  // Other test files have transactions under way in other databases, and the horizon lies below those too.
   await until('it lies below the horizon', async () => {
     const { rows } = await pool.query<{ isPast: boolean }>(
       `SELECT xmin::text::bigint < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "isPast"
@@ -252,7 +252,8 @@ await test('what ended since a snapshot is found, also by a transaction that was
   const client = await pool.connect();
   await client.query('BEGIN');
   await client.query(end, [underWay, 'paid']);
-  // It ends behind the one under way, which therefore lies below the highest number that has ended.
+  // This transaction ends while another one is under way. That one therefore lies below the highest number
+  // that has ended.
   await pool.query(end, [foreign?.reservationId, 'cancelled']);
   const { since, orders } = await take();
   await client.query('COMMIT');
@@ -273,7 +274,7 @@ await test('what ended since a snapshot is found, also by a transaction that was
   t.same(await ask(), { ended: found });
   t.ok(pending);
 
-  // More orders than one question looks at: the ends at both edges are found, each once.
+  // There are more orders than one question looks at. The ends at both edges are found, each once.
   await pool.query(
     `INSERT INTO orders SELECT id || '-' || made, sale_id, lane, epoch, 100000 + made, user_id || made, idempotency_key, fingerprint,
        lines, amount, currency, channel_id, ref, status, refusal, reserved_at, expires_at

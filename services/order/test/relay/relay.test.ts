@@ -39,7 +39,7 @@ function buildRelay(
   return { relay, metrics };
 }
 
-/** Keeps what it is given, or fails when told to. */
+/** A publisher that keeps what it is given, or fails when told to. */
 function makePublisher(fail: () => boolean = () => false) {
   const published: OutgoingMessage[] = [];
   const publisher: Publisher = {
@@ -69,7 +69,8 @@ async function countUnpublished(pool: Pool): Promise<number> {
 await test('two replicas publish everything to Kafka, and never the same batch', async (t) => {
   const { pool, url } = await createDatabase(t);
   const kafka = connectKafka('order-test');
-  // A topic of our own in the place of seckill.settlements, which other tests read in the same Kafka.
+  // A topic of the test's own takes the place of seckill.settlements, which other tests read in the same
+  // Kafka.
   const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
   const stop = new AbortController();
   const replicas: { running: Promise<void>; own: Pool; metrics: TestMetrics }[] = [];
@@ -102,7 +103,7 @@ await test('two replicas publish everything to Kafka, and never the same batch',
   );
 });
 
-await test('what is published carries the headers of the message', async (t) => {
+await test('a published message carries its headers', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 10 });
   const [order] = await storeOrders(pool, saleId, [{}]);
@@ -201,7 +202,7 @@ await test('a wake ends the wait; without one the outbox is asked ever more rare
       if (sleeps.length > 6) stop.abort();
       if (sleeps.length > 6) return;
       await fill(pool, 1);
-      // For ever, unless it is woken.
+      // The loop waits for ever, unless it is woken.
       await new Promise((resolve) => {
         signal?.addEventListener('abort', resolve, { once: true });
         wake();
@@ -241,7 +242,7 @@ await test('published messages are removed after a while, waiting ones never; th
   });
   t.ok(oldestSeconds >= 10_800 && oldestSeconds < 10_900);
   const stop = new AbortController();
-  // Nothing to publish in this pass, so that it gets as far as tidying up.
+  // This pass has nothing to publish, so that it gets as far as tidying up.
   const { relay, metrics } = buildRelay(pool, publisher);
   const blocker = await pool.connect();
   await blocker.query('BEGIN');

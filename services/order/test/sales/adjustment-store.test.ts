@@ -118,7 +118,7 @@ await test('order that dies after Redis has taken the units hears of the same un
   t.same(rows, [{ total: '93' }]);
 });
 
-/** A sale with an adjustment of 5 that nobody sends: only this test does. */
+/** Makes a sale with an adjustment of 5, which only this test sends to stock. */
 async function buildUnsent(t: Test) {
   const { pool } = await createDatabase(t);
   const store = new SaleStore(pool);
@@ -138,7 +138,7 @@ async function buildUnsent(t: Test) {
     if (sale === undefined) throw new Error('it is stored');
     return sale;
   };
-  /** What stock would say to the sale as it was sent. */
+  /** What stock would answer to the control state as it was sent. */
   const word = (sent: StoredSale, epoch = 1): ControlAcknowledgement => ({
     saleId,
     version: sent.version,

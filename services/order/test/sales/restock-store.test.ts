@@ -107,7 +107,7 @@ await test('restocks that race add up, and repeats of theirs add nothing, while 
   t.same(await findLedgerMismatches(pool), []);
 });
 
-await test('what cannot be restocked is refused, and changes nothing', async (t) => {
+await test('a restock that cannot be made is refused, and changes nothing', async (t) => {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const service = await createService(t, pool, stock.url);

@@ -20,7 +20,7 @@ async function build(t: Test) {
   return { pool, stock, call, path, list, definition };
 }
 
-await test('who, what and why of each change, and nothing of what changed nothing', async (t) => {
+await test('the trail has who, what and why of each change, and no row for a repeat', async (t) => {
   const { pool, stock, call, path, list, definition } = await build(t);
   const act = (verb: string, body?: object, headers: Record<string, string> = {}) =>
     call('POST', `${path}/${verb}`, { userId: 'ben', headers, ...(body === undefined ? {} : { body }) });
@@ -133,7 +133,7 @@ await test('of operators who race with one version exactly one decides', async (
   });
 });
 
-await test('the list comes in pages, and what comes meanwhile neither repeats nor hides a row', async (t) => {
+await test('the list comes in pages, and changes that come meanwhile neither repeat nor hide a row', async (t) => {
   const { call, path, list } = await build(t);
   for (const verb of ['pause', 'resume', 'pause']) await call('POST', `${path}/${verb}`);
   const seen: SaleChange[] = [];

@@ -31,7 +31,7 @@ async function build(t: Test) {
     const page = await list.read(query);
     return { ids: page.data.map(({ definition }) => definition.id), ...page };
   };
-  /** All pages of this size; `between` runs after each. */
+  /** Reads all pages of this size. `between` runs after each. */
   const readAll = async (
     query: SaleListQuery,
     between: (page: number) => Promise<unknown> = async () => 0,
@@ -83,7 +83,7 @@ await test('a reader misses no sale, whatever happens between two pages', async 
   await store.change('asleep', 'paused');
   await pool.query("UPDATE sales SET state_at = state_at - interval '1 minute'");
   const seen = await readAll({ limit: 1 }, async (page) => {
-    // One that was seen is closed, another paused, and one is resumed into a place behind the reader.
+    // One sale that was seen is closed, another is paused, and one is resumed into a place behind the reader.
     if (page === 2) await store.change('a', 'closed');
     if (page === 3) await store.change('asleep', 'open');
     if (page === 4) await store.change('b', 'paused');
@@ -129,7 +129,7 @@ await test('a cursor that is not ours is refused', async (t) => {
   for (const cursor of foreign) {
     await t.rejects(read({ cursor }), { code: 'invalid_request', extra: { field: 'cursor' } }, cursor);
   }
-  // Strange, but of our form: it names no sale, and nothing breaks.
+  // The cursor is strange but has our form. It names no sale, and nothing breaks.
   await t.resolves(read({ cursor: encode(`253402300799999 3 -${'9'.repeat(18)} zz`) }));
 });
 

@@ -83,7 +83,7 @@ await test('the opening moves until the sale has opened', async (t) => {
   t.equal((await scheduled.patch({ opensAt: '2020-01-01T00:00:00Z' })).status, 200, 'what is so already');
 });
 
-await test('what cannot be changed is refused with its field, and nothing of the patch is made', async (t) => {
+await test('a field that cannot be changed is refused by its name, and nothing of the patch is made', async (t) => {
   const { patch, read, call, pool, saleId } = await build(t);
   const first = CHANNELS[0] ?? {};
   const many = Array.from({ length: LIMITS.channelsMax - 1 }, (_, index) => ({
@@ -136,7 +136,7 @@ await test('what cannot be changed is refused with its field, and nothing of the
   t.equal((await call('PATCH', '/v1/sales/nowhere', { body: {} })).status, 404);
 });
 
-await test('who had more before a limit was lowered breaks no invariant, and nobody is refused late', async (t) => {
+await test('a buyer who had more before a limit was lowered breaks no invariant, and nobody is refused late', async (t) => {
   const { pool, saleId, patch } = await build(t);
   await pool.query('UPDATE sales SET epoch = 1, opened_epoch = 1');
   await pool.query('UPDATE ledger SET epoch = 1');

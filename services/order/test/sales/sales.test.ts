@@ -79,7 +79,7 @@ await test('the same id with the same body is 200, with another body 409', async
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const { call } = await createService(t, pool, stock.url);
-  // Without opensAt: "now" is filled in once, and the repeat is still the same.
+  // The body has no opensAt. "Now" is filled in once, and the repeat is still the same request.
   const input = makeSaleInput();
   const first = await call('POST', '/v1/sales', { body: input });
   t.equal(first.status, 201);
@@ -233,7 +233,7 @@ await test('bad input is refused with its field, and stores nothing', async (t) 
   t.same(stock.seen, []);
 });
 
-await test('each route takes its own caller only', async (t) => {
+await test('each route takes its own callers only', async (t) => {
   const { pool } = await createDatabase(t);
   const stock = await createStock(t);
   const { call } = await createService(t, pool, stock.url);

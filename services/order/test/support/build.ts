@@ -20,12 +20,12 @@ import { Payments } from '../../src/payments/payments.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createSalesMetrics } from '../../src/sales/metrics.ts';
 
-/** Long: a busy machine makes Kafka rearrange its groups slowly. */
+/** The wait is long, because Kafka rearranges its groups slowly on a busy machine. */
 export const until = untilWithin(20_000);
 
 export type TestMetrics = ReturnType<typeof createTestMetrics>;
 
-/** Those of every role, in a registry of their own. */
+/** The metrics of every role, in a registry of their own. */
 export function createTestMetrics() {
   const registry = createRegistry();
   return {
@@ -37,13 +37,13 @@ export function createTestMetrics() {
   };
 }
 
-/** The real intake on a real Postgres; what it would publish is kept for the test to read. */
+/** The real intake on a real Postgres. It keeps what it would publish, so that the test can read it. */
 export function buildIntake(
   pool: Pool,
   options: {
     batchCountMax?: number;
     wrap?: (store: IntakeStore) => IntakeStore;
-    /** Before a dead letter is confirmed; may throw. */
+    /** Runs before a dead letter is confirmed; may throw. */
     onPublish?: () => Promise<void>;
   } = {},
 ) {
@@ -61,7 +61,7 @@ export function buildIntake(
   return { intake, letters, metrics };
 }
 
-/** Whatever ends an order on behalf of a person, on a real Postgres. */
+/** Everything that ends an order on behalf of a person, on a real Postgres. */
 export function buildEnds(pool: Pool) {
   const metrics = createTestMetrics();
   const seen = { wakes: 0, lateMoneyWakes: 0 };
@@ -77,7 +77,7 @@ export function buildEnds(pool: Pool) {
   return { orders: new Orders(deps), payments, notices, metrics, seen };
 }
 
-/** What Kafka's client would be asked for during a batch. */
+/** What the intake asks of Kafka's client during a batch. */
 export function makeContext() {
   const abort = new AbortController();
   const seen = { resolved: [] as bigint[], sought: [] as bigint[], heartbeats: 0 };
@@ -96,7 +96,10 @@ export function makeContext() {
   return { context, seen, abort };
 }
 
-/** One partition given to us, as after each rearrangement of the group, with what Kafka knows of it. */
+/**
+ * Assigns one partition to the intake, as each rearrangement of the group does, with what Kafka knows of the
+ * partition.
+ */
 export function makeAssignment(offsets: Partial<PartitionOffsets> = {}) {
   const sought: bigint[] = [];
   const assignment: Assignment = {

@@ -11,7 +11,7 @@ export interface TestDatabase {
   pool: Pool;
 }
 
-/** All tests of a run copy this database. Its lock is held by whoever makes it. */
+/** All tests of a run copy this database. The process that makes the database holds its lock. */
 const TEMPLATE = 'order_test_template';
 const TEMPLATE_LOCK = 4_117_203;
 
@@ -61,7 +61,7 @@ function urlOf(adminUrl: string, database: string): string {
   return url.href;
 }
 
-/** So many sessions of this database wait for a lock. */
+/** Waits until so many sessions of this database wait for a lock. */
 export async function untilBlocked(pool: Pool, count = 1): Promise<void> {
   await until(`${count} that wait for a lock`, async () => {
     const { rows } = await pool.query<{ count: number }>(

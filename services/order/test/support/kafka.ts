@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 
 export const SINGLE_BROKER = { replicationFactor: 1, minInSyncReplicas: 1 };
 
-/** Values of a topic's messages from its beginning that match, until so many different ones are there. */
+/** Reads a topic from its beginning until so many different values match. @returns these values. */
 export async function readValues(
   t: Test,
   kafka: Kafka,

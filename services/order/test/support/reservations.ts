@@ -26,7 +26,8 @@ export function makeSaleInput(changes: Partial<SaleInput> = {}): SaleInput {
 }
 
 /**
- * A sale with these totals that is open under epoch 1, straight into Postgres: the intake does not care how.
+ * Writes a sale with these totals, open under epoch 1, straight into Postgres, because the intake does not
+ * mind how it came there.
  */
 export async function storeSale(
   pool: Pool,
@@ -47,7 +48,7 @@ export async function storeSale(
   return definition.id;
 }
 
-/** As a rebuild does, without a snapshot. */
+/** Raises the epoch as a rebuild does, but without a snapshot. */
 export async function raiseEpoch(pool: Pool, saleId: string, epoch: number): Promise<void> {
   await pool.query('UPDATE sales SET epoch = $2 WHERE id = $1', [saleId, epoch]);
   await pool.query('UPDATE ledger SET epoch = $2 WHERE sale_id = $1', [saleId, epoch]);
@@ -92,7 +93,7 @@ export function toMessage(value: unknown, offset: number): IncomingMessage {
   };
 }
 
-/** Values in one partition, at consecutive offsets. */
+/** A batch of these values in one partition, at consecutive offsets. */
 export function toBatch(values: unknown[], start: { partition?: number; offset?: number } = {}): Batch {
   const { partition = 0, offset = 0 } = start;
   return {
@@ -102,7 +103,7 @@ export function toBatch(values: unknown[], start: { partition?: number; offset?:
   };
 }
 
-/** Reservations of one sale as order rows, by way of the real intake. */
+/** Stores reservations of one sale as orders, by way of the real intake. */
 export async function storeOrders(
   pool: Pool,
   saleId: string,
@@ -127,7 +128,7 @@ export function makeNotice(
   };
 }
 
-/** Verdicts written for each order, in order of writing. */
+/** The verdicts that were written for each order, in the order of writing. */
 export async function readVerdicts(pool: Pool): Promise<Map<string, Verdict[]>> {
   const { rows } = await pool.query<{ key: string; value: string }>(
     'SELECT key, value FROM outbox ORDER BY id',
@@ -151,7 +152,7 @@ export interface StoredPayment {
   notices: number;
 }
 
-/** Every row, oldest first. */
+/** Every row of the outbox, oldest first. */
 export async function readPayments(pool: Pool): Promise<StoredPayment[]> {
   const { rows } = await pool.query<StoredPayment>(
     `SELECT order_id AS "orderId", payment_id AS "paymentId", amount::int AS amount, currency, result,
@@ -167,7 +168,7 @@ export interface StoredOrder {
   isEnded: boolean;
 }
 
-/** Every row, by sequence. */
+/** Every row of the orders, by sequence. */
 export async function readOrders(pool: Pool): Promise<StoredOrder[]> {
   const { rows } = await pool.query<StoredOrder>(
     'SELECT id, status, refusal, ended_at IS NOT NULL AS "isEnded" FROM orders ORDER BY epoch, sequence, id',
@@ -191,7 +192,7 @@ export async function readOffset(pool: Pool, partition = 0): Promise<number | un
   return rows[0] && Number(rows[0].next_offset);
 }
 
-/** Units of live orders, per (sale, sku): what the ledger's `sold` must be. */
+/** Units of live orders by (sale, sku). The ledger's `sold` must be equal to them. */
 export async function findLedgerMismatches(pool: Pool): Promise<unknown[]> {
   const { rows } = await pool.query<Record<string, unknown>>(`
     SELECT ledger.sale_id, ledger.sku, sold, total, COALESCE(units, 0) AS units

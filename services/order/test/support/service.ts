@@ -16,7 +16,7 @@ export interface Service {
   app: Http;
   url: string;
   metrics: TestMetrics;
-  /** A call of the gateway, or of stock for internal paths, unless another token is given. */
+  /** Calls as the gateway, or as stock on internal paths, unless another token is given. */
   call: (
     method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
     path: string,
@@ -41,7 +41,7 @@ export async function createService(
   const closers: (() => Promise<unknown>)[] = [];
   const lifecycle = {
     onStop: (_name: string, close: () => Promise<unknown>) => closers.unshift(close),
-    // The test fails by it: nothing handles this rejection.
+    // Nothing handles this rejection, so the test fails by it.
     fail: (error: unknown) => void Promise.reject(error instanceof Error ? error : new Error(String(error))),
   };
   const api = assembleApi({

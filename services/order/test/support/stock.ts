@@ -1,6 +1,6 @@
 // Stands in for stock: a real HTTP server that speaks stock's side of the contract, towards the real order.
-// The real stock needs Redis and the scripts, and services never import each other; and these tests must
-// decide when it answers, late, wrongly, or not at all. Both together are tested in test/.
+// The real stock needs Redis and the scripts, and services never import each other. These tests also decide
+// whether stock answers late, wrongly, or not at all. Both services together are tested in test/.
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { ControlState, RetakeAnswer, RetakeRequest, Snapshot } from '@seckill/contracts';
@@ -15,28 +15,28 @@ export const TOKENS = {
 
 export interface Stock {
   url: string;
-  /** Control states as they came, whether answered or not. */
+  /** Control states as they came, whether they were answered or not. */
   seen: ControlState[];
-  /** What stock holds, by sale: only ever a higher version. */
+  /** What stock holds of each sale. Only a higher version replaces it. */
   applied: Map<string, ControlState>;
   epochs: Map<string, number>;
-  /** By sale, what was taken out of its items, by the id of the adjustment. */
+  /** What was taken out of the items of each sale, by the id of the adjustment. */
   adjusted: Map<string, Map<string, number>>;
-  /** Units of a SKU that are available; else all of its total. */
+  /** Units of a SKU that are available. A SKU without a number has all of its total. */
   available: Map<string, number>;
-  /** Answer every control state with this status instead; undefined: as it should. */
+  /** The status that answers every control state. Undefined: stock answers as it should. */
   answer: number | undefined;
   /** Milliseconds before a control state is applied. */
   delayMs: number;
-  /** What its clock tells beyond ours; milliseconds. */
+  /** How far its clock is ahead of ours; milliseconds. */
   clockAheadMs: number;
   /** How often it was asked for its clock. */
   clockReads: number;
-  /** What it says of expired orders whose money came; of others that it cannot be said yet. */
+  /** What it says of expired orders whose money came. Of any other order it says that it cannot tell yet. */
   retakes: Map<string, RetakeAnswer>;
   /**
-   * Order's address, to be called back for the load of a sale that is new or distrusted, as by the real
-   * stock; undefined: load without.
+   * Order's address. It is called back for the load of a sale that is new or distrusted, as the real stock
+   * does. Undefined: the sale is loaded without a call.
    */
   orderUrl: string | undefined;
   up(): Promise<void>;
@@ -120,7 +120,7 @@ async function putControl(stock: Stock, control: ControlState): Promise<{ status
   return { status: 200, body: { saleId, version, epoch: stock.epochs.get(saleId) ?? 0, adjusted } };
 }
 
-/** As control.lua does, of what the test says is available. */
+/** Takes units as control.lua does, out of what the test says is available. */
 function takeOut(stock: Stock, { saleId, items }: ControlState): Map<string, number> {
   const known = stock.adjusted.get(saleId);
   return new Map(
@@ -136,7 +136,7 @@ async function load(stock: Stock, orderUrl: string, saleId: string, above: numbe
   const order = new Upstream({ url: orderUrl, token: TOKENS.stock, connections: 1, timeoutMs: 2_000 });
   try {
     const path = `/internal/sales/${saleId}`;
-    // The first load needs no Kafka; here nobody publishes anything.
+    // The first load needs no Kafka, because nobody publishes anything here.
     const ends = above === 0 ? {} : { ends: [] };
     const body = { above, ...ends };
     const snapshot = await order.call({ method: 'POST', path: `${path}/snapshots`, body });

@@ -21,7 +21,7 @@ import { createReceiver, type Received } from './receiver.ts';
 
 const ORDER_EVENTS = ['order.paid', 'order.expired', 'order.cancelled', 'order.refused'];
 
-/** The role of one process. */
+/** The role `webhooks` of one process. */
 function startDispatcher(t: Test, pool: Pool): { stop: () => Promise<void> } {
   const sender = createSender(true, 8);
   const dispatcher = new Dispatcher({
@@ -52,7 +52,7 @@ async function build(t: Test) {
   };
   const { orders } = buildEnds(pool);
   const saleId = await storeSale(pool, { orange: 1_000 });
-  /** Orders that ended as cancelled. @returns their ids. */
+  /** Makes orders and cancels them. @returns their ids. */
   const cancelOrders = async (count: number): Promise<string[]> => {
     const stored = await storeOrders(
       pool,
@@ -66,7 +66,7 @@ async function build(t: Test) {
     const { body } = await call('GET', `/v1/webhook-endpoints/${id}/deliveries${query}`);
     return body['data'] as Record<string, unknown>[];
   };
-  /** All that is pending is due now, as after the longest pause. */
+  /** Makes all that is pending due now, as after the longest pause. */
   const makeDue = () =>
     pool.query(`UPDATE webhook_deliveries SET next_attempt_at = now() WHERE state = 'pending'`);
   return { pool, call, register, orders, saleId, cancelOrders, deliveries, makeDue };
@@ -112,7 +112,7 @@ await test('each end of an order is told, signed, with the order', async (t) => 
   t.match(told.get('order.paid')?.body.data, { pickupCode: /^\d{6}$/, amount: { currency: 'CNY' } });
 });
 
-await test('nothing is kept for nobody, and only what was asked for', async (t) => {
+await test('an event is kept only for endpoints that asked for it', async (t) => {
   const { pool, register, cancelOrders } = await build(t);
   await cancelOrders(1);
   const receiver = await createReceiver(t);
@@ -147,7 +147,7 @@ await test('a receiver that fails is told again: the same id, the same bytes', a
   t.match(delivery, { attempts: 3, lastStatus: 204, type: 'order.cancelled', deliveredAt: /Z$/ });
 });
 
-await test('three days of growing pauses, and then it is given up', async (t) => {
+await test('an event is tried for three days with growing pauses, and then given up', async (t) => {
   const { pool, register, cancelOrders, deliveries } = await build(t);
   let total = 0;
   let attempts = 0;
@@ -212,7 +212,7 @@ await test('a receiver that hangs, redirects or is gone slows nobody else', asyn
   });
 });
 
-await test('of one order an endpoint hears in the order in which it happened', async (t) => {
+await test('an endpoint hears the events of one order in the order in which they happened', async (t) => {
   const { pool, register, cancelOrders, makeDue } = await build(t);
   const receiver = await createReceiver(t, (response, { length }) =>
     response.writeHead(length === 1 ? 500 : 204).end(),
@@ -235,12 +235,12 @@ await test('of one order an endpoint hears in the order in which it happened', a
   );
 });
 
-await test('whoever dies in an attempt, another one makes it again', async (t) => {
+await test('an attempt of a process that died is made again by another', async (t) => {
   const { pool, register, cancelOrders, makeDue } = await build(t);
   const receiver = await createReceiver(t);
   const { id } = await register(receiver.url);
   await cancelOrders(3);
-  // Claimed, and never heard of again: as a process that is killed.
+  // An attempt is claimed and never ends, as if its process was killed.
   const store = createDeliveryStore(pool);
   const lost = await store.claim(id, 10);
   t.equal(lost.length, 3);
@@ -249,7 +249,7 @@ await test('whoever dies in an attempt, another one makes it again', async (t) =
   const [one, other] = [startDispatcher(t, pool), startDispatcher(t, pool)];
   await until('all are told', () => receiver.seen.length === 3);
   t.equal(new Set(receiver.seen.map(({ headers }) => headers['webhook-id'])).size, 3, 'two share the work');
-  // The killed one wakes and stores its end: it does not count.
+  // The process that was thought dead wakes and stores the attempt's end, which does not count.
   const [late] = lost;
   if (late === undefined) return t.fail('nothing was claimed');
   await store.finish(late, { isDelivered: false, isGone: false }, 5);
@@ -315,7 +315,7 @@ await test('endpoints are registered, listed, paused, rotated and removed', asyn
   t.equal(rows.length, 0);
 });
 
-await test('what is no endpoint is refused', async (t) => {
+await test('a malformed endpoint is refused, and so is one beyond the hundredth', async (t) => {
   const { pool } = await createDatabase(t);
   const { call } = await createService(t, pool, (await createStock(t)).url);
   const post = (body: unknown) => call('POST', '/v1/webhook-endpoints', { body });
@@ -344,7 +344,7 @@ await test('what is no endpoint is refused', async (t) => {
   );
 });
 
-await test('what becomes of a sale is told once, by the clock and by the ledger', async (t) => {
+await test('openings, closings and "sold out" of a sale are told once, by the clock and by the ledger', async (t) => {
   const { pool, register } = await build(t);
   const receiver = await createReceiver(t);
   await register(receiver.url, ['sale.opened', 'sale.sold_out', 'sale.closed']);

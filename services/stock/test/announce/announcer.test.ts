@@ -23,7 +23,7 @@ import { build, item, startRedis, until } from '../support/build.ts';
 
 const announcement = Compile(Announcement);
 
-/** The hash of a reservation, as the salt of this Redis makes it. */
+/** The hash of a reservation, made with the salt of this Redis. */
 const hashOf = ({ runId = '' }: Connection, { userId, idempotencyKey }: ReserveItem) =>
   saltedKeyHash(runId, userId, idempotencyKey);
 
@@ -51,7 +51,7 @@ async function listen(t: Test, url: string) {
     heartbeats,
     changes,
     of: (saleId: string) => heard.filter((message) => message.saleId === saleId),
-    /** Sequence → hash of user and key, of everything announced. */
+    /** Everything that was announced: from the sequence to the hash of user and key. */
     reserved: (saleId: string) => {
       const reserved = new Map<number, number>();
       for (const { reservations } of heard.filter((one) => one.saleId === saleId)) {
@@ -64,9 +64,9 @@ async function listen(t: Test, url: string) {
   };
 }
 
-await t.test('what contradicts the last word is announced without waiting for the tick', async (t) => {
+await t.test('a change that contradicts the last announcement does not wait for the tick', async (t) => {
   const url = process.env['REDIS_URL'] ?? '';
-  // `run` is not called: no tick helps.
+  // The test does not call `run`, so no tick helps.
   const { addSale, hand, reserve, announcer, connection } = await build(t);
   const ears = await listen(t, url);
   const sale = addSale({ items: [{ sku: 'a', price: 1, total: 1 }] });
@@ -87,7 +87,7 @@ await t.test('what contradicts the last word is announced without waiting for th
   await until('another lane is announced', () => ears.of('other').length > 0);
   t.equal(ears.of(sale.saleId).length, count, '"sold out" once more is no news');
 
-  // As settle.lua of another process does.
+  // Another process would do this by settle.lua.
   await connection.redis.hset(laneKeys(lane).state, 'a:available', 1, 'a:held', 0);
   await reserve(item(sale.saleId, { userId: 'u4' }));
   await until('the resale is announced', () => ears.reserved(sale.saleId).has(2));
@@ -183,7 +183,7 @@ await t.test('reservations are kept while Redis takes no announcement', async (t
   await hand(sale);
   await until('the load is announced', () => ears.of(sale.saleId).length > 0);
   await reserve(item(sale.saleId));
-  // This user may no longer publish; nothing else fails.
+  // This Redis user may no longer publish, and nothing else fails.
   await connection.redis.call('ACL', 'SETUSER', 'default', '-publish');
   announcer.announce({ saleId: sale.saleId, lane: 0 });
   await reserve(item(sale.saleId, { userId: 'u2' }));

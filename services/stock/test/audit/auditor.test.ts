@@ -35,7 +35,7 @@ const real = createKafkaOffsets(kafka, silent);
 t.teardown(() => real.close());
 const offsets: KafkaOffsets = {
   readEnds: (topic = TOPICS.reservations) => real.readEnds(ownOf(topic)),
-  // startSettler's group is named as its topic.
+  // The group of startSettler has the name of its topic.
   readLag: (topic, _group, ends) => real.readLag(ownOf(topic), settlements.name, ends),
   count: (topic) => real.count(ownOf(topic)),
 };
@@ -51,10 +51,10 @@ await until('the offsets can be asked', () =>
   ),
 );
 
-/** Order's stand-in gives the next one to every sale it is asked for. */
+/** Order's stand-in gives the next of these to every sale it is asked for. */
 const epochs = new Map<string, number>();
 
-/** As Postgres would answer; `items` is `b` alone in use, as reserveMany does. */
+/** What Postgres would answer. Of the items only `b` is in use, because reserveMany reserves `b`. */
 function ledgerOf(saleId: string, patch: Partial<LedgerReading> & { pending?: number; paid?: number } = {}) {
   const { pending = 0, paid = 0, ...rest } = patch;
   const ledger: LedgerReading = {
@@ -158,7 +158,7 @@ await t.test('what other sales send meanwhile keeps nobody from a verdict', asyn
   order.readLedger = async () => {
     readings += 1;
     const ledger = ledgerOf(saleId, { pending: 2, stored: before });
-    // Stored by the next reading, when others will have come.
+    // The next reading finds these stored, and others will have come by then.
     before = await offsets.readEnds();
     await publisher.publish(ownOf(TOPICS.reservations), RESERVATION_CREATED, [
       { key: `other-${readings}`, value: '{}' },
@@ -230,7 +230,7 @@ await t.test('what is past its end is called broken only when it stays so', asyn
   t.match(await audit(saleId), { verdict: 'broken', invariants: { 'INV-5': 'broken' } }, 'it is stuck');
 });
 
-await t.test('without every engine there is no audit, and only the gateway may ask', async (t) => {
+await t.test('there is no audit unless every engine is there, and only the gateway may ask', async (t) => {
   const saleId = await openSale(built);
   const path = `/internal/sales/${saleId}/audit`;
   order.readLedger = async () => undefined;
@@ -249,7 +249,7 @@ await t.test('without every engine there is no audit, and only the gateway may a
   );
 });
 
-await t.test('who asks for the same sale at the same time shares one reading', async (t) => {
+await t.test('those who ask for the same sale at the same time share one reading', async (t) => {
   const saleId = await openSale(built);
   let readings = 0;
   order.readLedger = async (id) => {
@@ -348,7 +348,7 @@ await t.test(
     t.equal(await role.valueOf('drift_units', 'INV-3'), 7);
     t.equal(Number(await redis.hget(key, 'b:available')), 100_007, 'nobody repaired it');
 
-    // In flight is no proof that it holds.
+    // While it is in flight nothing proves that it holds.
     ledgers.set(saleId, { orderOutbox: 1 });
     role.clock.ms += 60_000;
     await role.round();

@@ -11,7 +11,10 @@ import t from 'tap';
 import { judge, type AuditReading } from '../../src/audit/judge.ts';
 import type { LaneState } from '../../src/redis/lane-state.ts';
 
-/** Ten units of `a` in epoch 2: three pending, four paid, three available; five of `b` that nobody wants. */
+/**
+ * A reading of ten units of `a` in epoch 2: three are pending, four paid, three available. Five units of `b`
+ * are there that nobody wants.
+ */
 function lane(): LaneState {
   return {
     gate: 'open',
@@ -114,7 +117,7 @@ await t.test(
         { sku: 'a', total: 10, pending: 3, paid: 4 },
         { sku: 'b', total: 5, pending: 0, paid: 0 },
       ],
-      // Of whatever sale: what they took from this one shows in its own counts.
+      // Dead letters may be of any sale. What they took from this sale shows in its own counts.
       inFlight: { outbox: 0, kafkaLag: 0, orderOutbox: 0, deadLetters: 2 },
       verdict: 'holds',
       invariants: {
@@ -344,7 +347,7 @@ await t.test('each way to break an invariant is found under its name, and by its
     t.match(drift, amounts, name);
     const others = INVARIANT_NAMES.filter((other) => !broken.includes(other));
     for (const other of others) {
-      // The first case is oversold, so of course both sides differ as well.
+      // The first case is oversold, so its two sides differ as well.
       if (name === 'more live units than the total' && other === 'INV-3') continue;
       t.equal(audit.invariants[other], 'holds', `${name} says nothing of ${other}`);
       t.equal(drift[other], 0, `${name}: no drift of ${other}`);

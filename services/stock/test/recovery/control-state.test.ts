@@ -126,7 +126,7 @@ await t.test('two stock processes that load at once are harmless: the later epoc
     const put = (built: typeof one) =>
       built.send('PUT', `/internal/sales/${sale.saleId}`, { as: 'order', body: sale });
     await Promise.all([put(one), put(two)]);
-    // Whoever lost hears 503, and order repeats its call.
+    // The process that lost hears 503, and order repeats its call.
     for (const built of [one, two]) t.equal((await put(built)).status, 200);
     const { body } = await one.send('GET', `/internal/sales/${sale.saleId}/state`);
     t.match(body, { gate: 'open', items: [{ sku: 'a', total: 3, available: 3 }, {}] });

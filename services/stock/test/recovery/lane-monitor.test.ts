@@ -16,25 +16,25 @@ import { formatLane, LANES_KEY } from '../../src/redis/keys.ts';
 import { listLanes } from '../../src/redis/lane-registry.ts';
 import { build } from '../support/build.ts';
 
-// Other tests use the list too.
+// Other tests use the list of lanes too.
 const lane = { saleId: `pears-${randomBytes(4).toString('hex')}`, lane: 0 };
 const { connections, connection } = await build(t);
 const forget = () => connection.redis.srem(LANES_KEY, formatLane(lane));
 t.teardown(forget);
 
 interface Seen {
-  /** Of the lane, as Redis has it. */
+  /** The epoch of the lane, as Redis has it. */
   state?: { epoch: number; sequence: number; openedSequence: number };
-  /** Of the sale, as order lists it. */
+  /** The epoch of the sale, as order lists it. */
   saleEpoch?: number;
   onRead?: () => void;
-  /** Of the lane; default: open. */
+  /** The gate of the lane; default: open. */
   gate?: GateState;
 }
 
 const SEEN = { epoch: 1, sequence: 7, openedSequence: 0 };
 
-/** Runs a few rounds after Redis became another one; what the lane was opened again with. */
+/** Runs a few rounds after Redis became another one. @returns what the lane was opened again with. */
 async function watch(marks: HighWaterMarks, seen: Seen = {}): Promise<OpenOptions[]> {
   const opened: OpenOptions[] = [];
   let rounds = 0;
@@ -70,7 +70,7 @@ async function watch(marks: HighWaterMarks, seen: Seen = {}): Promise<OpenOption
   return opened;
 }
 
-await test('what is acknowledged while Redis is asked is not missing in its answer', async (t) => {
+await test('a reservation that is acknowledged while Redis is asked is not taken for lost', async (t) => {
   const marks = new HighWaterMarks();
   marks.note(lane, { epoch: 1, sequence: 7 });
   const opened = await watch(marks, {
@@ -105,7 +105,7 @@ await test('an epoch that was raised in vain is loaded after all', async (t) => 
   t.same((await watch(new HighWaterMarks(), { saleEpoch: 2 }))[0], { distrustedEpoch: 1 });
 });
 
-await test('a lane that is there, and that the list lost, is on the list again; one that is missing is not', async (t) => {
+await test('a lane that the list lost is put on it again if the lane is there, and not if it is missing', async (t) => {
   await forget();
   const isListed = async () => (await listLanes(connections)).some(({ saleId }) => saleId === lane.saleId);
   await watch(new HighWaterMarks(), { gate: 'missing' });

@@ -13,13 +13,13 @@ import { toSnapshotOrder } from '../support/snapshot.ts';
 import { build, item, until, type Built } from '../support/build.ts';
 
 const STEPS: OpeningStep[] = ['close', 'drain', 'ends', 'snapshot', 'load', 'verdicts', 'opening', 'open'];
-/** The bound on waiting for the relay passes fifty times as fast. */
+/** The clock of the bound on waiting for the relay runs fifty times as fast. */
 const impatient: Clock = { ...systemClock, now: () => performance.now() * 50 };
 
 interface Sale {
   saleId: string;
   lane: { saleId: string; lane: number };
-  /** As order stores them. */
+  /** The reservations as order stores them. */
   orders: SnapshotOrder[];
 }
 
@@ -52,7 +52,7 @@ async function closeLane(built: Built, { lane }: Sale): Promise<void> {
 const again = (saleId: string, index: number) =>
   item(saleId, { userId: `u${index}`, idempotencyKey: `k${index}`, lines: [{ sku: 'b', quantity: 2 }] });
 
-await t.test('what agrees is compared and opened; nothing is loaded', async (t) => {
+await t.test('a lane that agrees with order is compared and opened; nothing is loaded', async (t) => {
   const built = await build(t);
   const sale = await sellSome(built);
   await closeLane(built, sale);
@@ -84,7 +84,7 @@ await t.test('nothing opens while the relay has not emptied the outbox', async (
 });
 
 await t.test(
-  'what order refuses is loaded under the next epoch, with every answer kept (INV-4)',
+  'a lane that order refuses is loaded under the next epoch, with every answer kept (INV-4)',
   async (t) => {
     const built = await build(t);
     const sale = await sellSome(built);
@@ -107,7 +107,7 @@ await t.test(
       items: [{}, { sku: 'b', total: 100_000, available: 99_996, held: 2, paid: 2 }],
     });
     const repeats = await built.reserve(...[0, 1, 2].map((index) => again(sale.saleId, index)));
-    // What has become of each order stands beside its first answer.
+    // A record tells what has become of its order beside the first answer.
     const statuses = ['paid', 'cancelled', 'pending'];
     t.same(
       repeats,
@@ -202,7 +202,7 @@ await t.test('returns that Redis lost without losing a reservation are found by 
   const sale = await sellSome(built);
   const reservationId = sale.orders[0]?.reservationId ?? '';
   await closeLane(built, sale);
-  // Neither that it was paid nor that a unit came back has reached Redis.
+  // Redis has heard neither that the order was paid nor that a unit came back.
   built.order.ended.set(reservationId, 'paid');
   const lines = [{ sku: 'b', returned: 1, restocked: 1 }];
   built.order.returned = [{ reservationId, verdict: 'paid', returned: { number: 1, lines } }];
@@ -281,7 +281,8 @@ for (const way of ['compared', 'loaded'] as const) {
         const items = [{}, { available: 99_994, held: 6, paid: 0 }];
         t.match(await stateOf(next, sale.saleId), { gate: 'open', items }, step);
         t.match(await next.reserve(again(sale.saleId, 2)), [{ outcome: 'reserved', replayed: true }], step);
-        // Order knows them no more; the next round's snapshots are of another sale.
+        // Order no longer knows these reservations, because the snapshots of the next round are of another
+        // sale.
         mortal.order.orders = [];
         mortal.order.controls.delete(sale.saleId);
       }
@@ -323,7 +324,7 @@ await t.test('a rebuilder that slept loads and opens nothing once another has op
   }
 });
 
-await t.test('a permission of before another closing opens nothing', async (t) => {
+await t.test('a permission that is older than the last closing opens nothing', async (t) => {
   const built = await build(t);
   const sale = await sellSome(built);
   await closeLane(built, sale);
@@ -360,7 +361,7 @@ await t.test(
     built.order.snapshotStatus = undefined;
     built.monitor.wake(built.connection, true);
     await until('it is loaded after all', isOpen);
-    // Retired here, and order has not noticed yet: to load it again would go on for ever.
+    // The lane is retired here, and order has not noticed yet. Loading it again would go on for ever.
     built.order.retiring.add(sale.saleId);
     built.monitor.wake(built.connection, true);
     await until(

@@ -13,7 +13,7 @@ import { makeRandoms } from '../../src/redis/reservation-id.ts';
 import type { ScriptAnswer } from '../../src/redis/scripts.ts';
 import { build, until, type Built } from '../support/build.ts';
 
-/** Two pages of 500 and a third. */
+/** The number of orders makes two pages of 500, and a third one. */
 const ORDERS = 1_201;
 const STATUSES = ['pending', 'paid', 'cancelled'] as const;
 
@@ -26,7 +26,7 @@ interface Chunk {
 /** Keeps the chunks of a process back. */
 class Chunks {
   readonly sent: Chunk[] = [];
-  /** What Redis said, in the order of the deliveries. */
+  /** Redis' answers, in the order of the deliveries. */
   readonly answers: string[] = [];
   #isOpen = false;
 
@@ -62,7 +62,7 @@ class Chunks {
     await this.sent[index]?.deliver();
   }
 
-  /** From now on nothing is kept back. Chunks before `from` were dealt with. */
+  /** Keeps nothing back from now on. Chunks before `from` were dealt with. */
   async release(from: number): Promise<void> {
     this.#isOpen = true;
     for (const chunk of this.sent.slice(from)) await chunk.deliver();
@@ -100,7 +100,7 @@ const COUNTS = {
   paid: 400,
 };
 
-/** The lane is open under this epoch, and each order is in it once. */
+/** Checks that the lane is open under this epoch and has each order once. */
 async function assertWhole(t: Test, built: Built, { saleId }: Lane, epoch: number, name = ''): Promise<void> {
   const { redis } = built.connection;
   const keys = laneKeys({ saleId, lane: 0 });
@@ -132,7 +132,7 @@ await t.test(
       const chunks = { A: new Chunks(early), B: new Chunks(other) };
       const losing = early.opener.open(lane, { isForced: true }).catch((error: unknown) => error);
       await until('two of A are under way', () => chunks.A.sent.length === 2);
-      // Its right to work ends by itself; nothing hangs on it.
+      // The right of a process to work on the lane ends by itself, and no other step waits for that.
       await early.connection.redis.del(laneKeys(lane).recovery);
       const winning = other.opener.open(lane, { isForced: true });
       await until('two of B are under way', () => chunks.B.sent.length === 2);
@@ -165,7 +165,7 @@ await t.test('a chunk that is refused has the one refused that was sent behind i
   await until('two are under way', () => chunks.sent.length === 2);
   const entry = await redis.xadd(laneKeys(lane).outbox, '1-1', 'a', 'b');
   await chunks.deliver(0);
-  // What stood in the way of the first does not stand in the way of the second.
+  // The second chunk finds nothing of what stood in the way of the first.
   await redis.xdel(laneKeys(lane).outbox, entry ?? '');
   const before = await dump();
   await chunks.deliver(1);
@@ -197,7 +197,7 @@ await t.test('a chunk that gets lost keeps the lane closed, whatever comes behin
 });
 
 await t.test(
-  'a process that dies between two chunks: what it sent ends before its lease, and the next one loads all',
+  'chunks of a process that died end before its lease does, and the next process loads all',
   async (t) => {
     for (const dying of [2, 3]) {
       let steps = 0;

@@ -23,7 +23,7 @@ t.teardown(() => {
 
 interface Watched extends Built {
   lane: Lane;
-  /** Closings and epoch of the lane, openings of this process, calls to order. */
+  /** Counts of closings, openings and calls to order, and the epoch of the lane. */
   facts: () => Promise<Record<string, unknown>>;
   /** Buys until somebody has units. @returns what the others heard meanwhile. */
   untilSold: () => Promise<Set<string>>;
@@ -53,7 +53,7 @@ async function watch(t: Test, redisUrl = engines.redis): Promise<Watched> {
     return item(sale.saleId, { userId: `u${buyer}`, lines: [{ sku: 'b', quantity: 1 }] });
   };
   await built.reserveAll(Array.from({ length: 20 }, buy));
-  // It knows the lane once it has listed it.
+  // The lane monitor knows the lane once it has listed it.
   built.monitor.wake(built.connection, false);
   await rounds();
   setAway(built, true);
@@ -210,7 +210,7 @@ await t.test('the same Redis with less than buyers were told is loaded anew', as
   const watched = await watch(t);
   const { state, outbox } = laneKeys(watched.lane);
   setAway(watched, false);
-  // As an administrator may do it: DEBUG RELOAD NOSAVE keeps the process, and brings back the last RDB.
+  // An operator may do so: DEBUG RELOAD NOSAVE keeps the process, and brings back the last RDB.
   await admin
     .multi()
     .call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
@@ -258,9 +258,9 @@ await t.test(
     const watched = await watch(t);
     setAway(watched, false);
     const before = watched.connection.runId;
-    // What was told and not kept.
+    // These reservations were told to buyers, and Redis has not kept them.
     watched.marks.note(watched.lane, { epoch: 1, sequence: 25 });
-    // The other process was told nothing.
+    // The other process has told its buyers nothing.
     const other = await build(t, { redisUrl: engines.redis, order: watched.order });
     t.same(other.marks, new HighWaterMarks());
     await engines.kill('redis');

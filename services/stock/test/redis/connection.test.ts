@@ -1,4 +1,4 @@
-// Goal: what the buyer hears when Redis is misconfigured, slow, gone or another one (D11, D14).
+// Goal: a buyer hears the truth when Redis is misconfigured, slow, gone or another one (D11, D14).
 // Method: a Redis of our own that is paused, killed and started again.
 import { once } from 'node:events';
 import { createLogger, createRedis } from '@seckill/runtime';
@@ -27,7 +27,7 @@ await t.test('a call that timed out is unknown, and the same key tells what beca
   t.match((await send('GET', `/internal/sales/${sale.saleId}/state`)).body, { items: [{ held: 1 }, {}] });
 });
 
-await t.test('what lay unread in a Redis that was frozen takes nothing when it wakes', async (t) => {
+await t.test('a request that lay unread in a frozen Redis takes nothing when Redis wakes', async (t) => {
   const { addSale, hand, send, reserve, connection } = await build(t, { redisUrl: engines.redis });
   const sale = addSale();
   await hand(sale);

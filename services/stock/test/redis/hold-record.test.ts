@@ -37,7 +37,7 @@ const visible = fc.string({
 });
 const whole = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const instant = fc.integer({ min: 0, max: 4_000_000_000_000 });
-/** As metadata comes to us: a parser knows no -0. */
+/** Metadata comes out of a JSON parser, which knows no -0. */
 const throughJson = (value: Metadata) => JSON.parse(JSON.stringify(value)) as Metadata;
 const base = fc.record(
   {
@@ -246,7 +246,7 @@ await t.test('a failed call is unknown unless the script surely did not run', as
 });
 
 await t.test(
-  'orders of a page come as they were written, and what does not come out even is no page',
+  'orders of a page are read as they were written, and a page whose parts do not match is refused',
   async (t) => {
     const lane = { saleId: 's', lane: 0 };
     const [random = ''] = makeRandoms(1);

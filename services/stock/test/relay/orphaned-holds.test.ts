@@ -106,7 +106,7 @@ await t.test(
   },
 );
 
-await t.test('before its end, and after its settlement, a hold is left alone', async (t) => {
+await t.test('a hold is left alone before its end, and after its settlement', async (t) => {
   const saleId = await openSale(built, { holdMs: 60_000 });
   const lane = { saleId, lane: 0 };
   await reserveMany(built, saleId, 3);
@@ -127,7 +127,7 @@ await t.test('before its end, and after its settlement, a hold is left alone', a
   t.equal(await publishedCount(late), 0);
 });
 
-await t.test('it goes through all holds in bounded steps, and again after the time between', async (t) => {
+await t.test('all holds are looked at in bounded steps, and again after a pause', async (t) => {
   const saleId = await openSale(built, { holdMs: HOLD_MS });
   await reserveMany(built, saleId, 2_000);
   await delay(HOLD_MS * 2);
@@ -277,7 +277,8 @@ await t.test(
 );
 
 await t.test('the relay process publishes orphans by itself', async (t) => {
-  // A Redis of its own, because the process relays every lane that it finds, other tests' too.
+  // The test has a Redis of its own, because the process relays every lane that it finds, also those of other
+  // tests.
   const engines = await startRedis(t);
   const own = await build(t, { redisUrl: engines.redis });
   const saleId = await openSale(own, { holdMs: HOLD_MS });

@@ -1,5 +1,5 @@
-// Goal: what stock publishes at once is never more than Kafka takes, else it would be refused and repeated
-// for ever.
+// Goal: stock never publishes more at once than Kafka takes. Otherwise Kafka would refuse the same batch for
+// ever.
 // Method: the largest reservations the contract allows, all of one partition, through Redis to a real Kafka;
 // first it is shown that Kafka refuses them as one batch.
 import { randomBytes } from 'node:crypto';
@@ -26,7 +26,8 @@ type Send = (record: Parameters<Producer['send']>[0]) => ReturnType<Producer['se
 await createTopics(kafka, TOPICS.reservations);
 const producer = await connectProducer(t, kafka);
 const received = await receive(t);
-// A Redis of our own: a relay process of another test would empty the outbox of the shared one.
+// The test has a Redis of its own, because a relay process of another test would empty the outbox of the
+// shared one.
 const engines = await startRedis(t);
 const built = await build(t, { redisUrl: engines.redis });
 const COUNT = 400;
@@ -48,7 +49,9 @@ function randomInPartition(lane: Lane, userId: string, idempotencyKey: string, p
   }
 }
 
-/** Every field as long as it may be, in characters that JSON or UTF-8 make longer still. */
+/**
+ * A reservation whose fields are as long as they may be, in characters that JSON or UTF-8 make longer still.
+ */
 async function reserveLargest(): Promise<Lane> {
   const items = Array.from({ length: LIMITS.linesMax }, (_, index) => ({
     sku: `s${index}`.padEnd(64, 'x'),
@@ -58,7 +61,7 @@ async function reserveLargest(): Promise<Lane> {
   const channel = 'c'.repeat(63);
   const sale = built.addSale({
     saleId: randomBytes(32).toString('hex').slice(0, 63),
-    // Already over when they are looked at: orphans as well.
+    // The holds are over when they are looked at, so they are orphaned as well.
     holdMs: 1,
     items,
     channels: [{ id: channel }],
@@ -94,7 +97,7 @@ const lane = await reserveLargest();
 const { entries } = await createOutbox(built.connections).read(lane, COUNT);
 const messages = entries.map((entry) => toMessage(lane, entry));
 
-await t.test('as one batch Kafka refuses them', async (t) => {
+await t.test('Kafka refuses the largest reservations as one batch', async (t) => {
   const largest = Math.max(...messages.map(({ value }) => Buffer.byteLength(value)));
   t.ok(largest > 3_000 && largest < MESSAGE_BYTES_MAX, `${largest} bytes`);
   const whole = createPublisher(producer).publish(TOPICS.reservations, RESERVATION_CREATED, messages);
@@ -133,7 +136,7 @@ await t.test('the relay publishes them in parts, in order, and empties the outbo
   t.ok(sizes.length > 1 && Math.max(...sizes) <= PUBLISH_BYTES_MAX, sizes.join(' '));
 });
 
-await t.test('so are orphans', async (t) => {
+await t.test('orphaned holds are published in parts too', async (t) => {
   sizes.length = 0;
   const options = {
     readHolds: createReadHolds(built.connections),
@@ -148,7 +151,7 @@ await t.test('so are orphans', async (t) => {
   t.ok(sizes.length > 1 && Math.max(...sizes) <= PUBLISH_BYTES_MAX, sizes.join(' '));
 });
 
-await t.test('nothing is lost or moved by the cut, and what is larger than a part goes alone', async (t) => {
+await t.test('the cut loses and moves nothing, and a message larger than a part goes alone', async (t) => {
   t.same(splitByBytes([]), []);
   for (const bytesMax of [1, 5_000, 20_000, Infinity]) {
     const parts = splitByBytes(messages, bytesMax);

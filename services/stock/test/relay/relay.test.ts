@@ -47,7 +47,7 @@ function relayOptions({ connections }: Built, lane: Lane, patch: Partial<RelayDe
   } satisfies RelayDeps;
 }
 
-/** A sale with so many reservations in its outbox. */
+/** Makes a sale with so many reservations in its outbox. */
 async function fill(count: number, on: Built = built): Promise<Lane> {
   const sale = on.addSale();
   await on.hand(sale);
@@ -63,7 +63,7 @@ async function fill(count: number, on: Built = built): Promise<Lane> {
 const outboxLength = (lane: Lane, on = built): Promise<number> =>
   on.connection.redis.xlen(laneKeys(lane).outbox);
 
-/** Each sequence at least once, and within a partition first met in order. */
+/** Checks that each sequence was published at least once, and that each partition met new ones in order. */
 function holdsAll(t: Test, lane: Lane, count: number): void {
   const messages = received.of(lane.saleId);
   const sequences = new Set(messages.map(({ sequence }) => sequence));
@@ -267,7 +267,7 @@ await t.test(
       const answer = await producer.send(record);
       sends += 1;
       if (sends === 1) {
-        // As if this process had slept through its lease and another had taken it.
+        // The lease now looks as if this process had slept through it and another had taken it.
         await redis.del(laneKeys(lane).lease);
         t.equal(await redis.lease(scriptKeys('lease', lane), 'two', 5_000), 1);
       }

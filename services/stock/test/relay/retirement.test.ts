@@ -34,7 +34,7 @@ function retire(lane: Lane, on = redis) {
   return retireLane(over(on), lane, { logger: silent, metrics }).then(() => metrics);
 }
 
-await t.test('what is over goes, from Redis and from the registry; what is not stays', async (t) => {
+await t.test('a lane that is over leaves Redis and the registry; one that is not stays', async (t) => {
   const over = { saleId: await openSale(built, OVER), lane: 0 };
   const live = { saleId: await openSale(built), lane: 0 };
   for (const lane of [over, live]) await retire(lane);
@@ -57,7 +57,7 @@ await t.test('a crash between the two steps, in either order, is made good by th
   t.same([await isThere(unlisted), await isListed(unlisted)], [false, false]);
 });
 
-/** The real connection, whose one command first lets something else happen. */
+/** The real connection. One of its commands first lets something else happen. */
 function delayed(command: 'close' | 'srem', before: () => Promise<unknown>): Redis {
   return new Proxy(redis, {
     get: (target, name) => {
@@ -69,7 +69,7 @@ function delayed(command: 'close' | 'srem', before: () => Promise<unknown>): Red
   });
 }
 
-/** The one connection, by way of this. */
+/** Gives that connection out as the only one. */
 function over(on: Redis): Connections {
   const one = new Proxy(connection, {
     get: (target, name) => (name === 'redis' ? on : (Reflect.get(target, name, target) as unknown)),

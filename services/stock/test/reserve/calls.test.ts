@@ -36,7 +36,7 @@ await t.test('lanes that alternate are gathered, and every request keeps its pla
 
 await t.test('a call takes no more than its limit; the rest of its lane goes into the next', async (t) => {
   const count = 2 * RESERVE_CALL_COUNT_MAX + 1;
-  // One of another lane in between, which closes no call.
+  // A request of another lane comes in between, which closes no call.
   const saleIds = Array.from({ length: count }, () => 'a').toSpliced(10, 0, 'b');
   const calls = splitIntoCalls(itemsOf(saleIds), laneFor);
   t.same(
@@ -61,6 +61,6 @@ await t.test('a call takes no more than its limit; the rest of its lane goes int
   );
 });
 
-await t.test('nothing is no call', async (t) => {
+await t.test('an empty batch makes no call', async (t) => {
   t.same(splitIntoCalls([], laneFor), []);
 });

@@ -27,7 +27,7 @@ async function sell(built: Built, changes = {}) {
   return { saleId, lane: { saleId, lane: 0 }, hold, retake, settle, itemOf };
 }
 
-await t.test('order alone may ask, and is told of each what became of it', async (t) => {
+await t.test('order alone may ask, and is told of each retake what became of it', async (t) => {
   const built = await build(t);
   const { saleId, lane, hold, retake, settle, itemOf } = await sell(built);
   const { id } = await hold('u1');
@@ -101,7 +101,7 @@ for (const verdict of ['paid', 'expired', 'unknown'] as const) {
     await settle([{ reservationId: id, verdict: 'expired' }]);
     await retake(id);
     await built.relay(saleId);
-    // Its order has expired, and the check must not take that for the verdict on the retake.
+    // The order has expired. The check must not take that verdict for the verdict on the retake.
     built.order.ended.set(id, 'expired');
     if (verdict !== 'unknown') built.order.endedRetakes.set(`${id} 1-2`, verdict);
     await built.connection.redis.close(scriptKeys('close', lane), built.connection.runId ?? '', '1');

@@ -42,7 +42,7 @@ function incoming(reservation: Reservation, verdict: Verdict, offset: number): I
   return { key, value: Buffer.from(value), offset: BigInt(offset), headers };
 }
 
-/** A batch's context that remembers what was resolved. */
+/** The context of a batch. It remembers which offsets were resolved. */
 function makeContext(patch: Partial<BatchContext> = {}) {
   const resolved: bigint[] = [];
   const context: BatchContext = {
@@ -73,7 +73,8 @@ await t.test('each verdict is applied once, delivered five times and in any orde
   const returned: string[] = [];
   const onReturned = (lane: Lane) => void returned.push(formatLane(lane));
   const { metrics, failures } = await startSettler(t, built, { topic, producer, onReturned });
-  // Later deliveries contradict: the first that comes of each partition has acted, and nothing after it may.
+  // Later deliveries contradict the first one. The first of each partition has acted, and no later one may
+  // act.
   for (let delivery = 0; delivery < 5; delivery += 1) await publishSettled(producer, topic, messages);
   await publishSettled(producer, topic, [settledMessage(paid, 'expired'), settledMessage(expired, 'paid')]);
   await publishSettled(producer, topic, [
@@ -105,7 +106,7 @@ await t.test('each verdict is applied once, delivered five times and in any orde
 });
 
 await t.test(
-  'what cannot be understood becomes a dead letter, as it was met, and its neighbours are settled',
+  'a message that cannot be understood becomes a dead letter as it came, and its neighbours are settled',
   async (t) => {
     const topic = await makeTopic(kafka, TOPICS.settlements.partitions);
     const letters = await receiveLetters(t, topic);
@@ -130,7 +131,7 @@ await t.test(
       [type, JSON.stringify({ ...body, extra: 1 })],
     ];
     const publisher = createPublisher(producer);
-    // One key, one partition: the poison stands between the two that are fit.
+    // One key means one partition, so the rejected message stands between the two valid ones.
     const key = 'one-partition';
     await publisher.publish(topic, type, [{ ...settledMessage(first, 'expired'), key }]);
     for (const [kind, value] of poison) await publisher.publish(topic, kind, [{ key, value }]);
@@ -164,7 +165,7 @@ await t.test('a broken lane raises an alarm and is parked; other sales go on', a
   const keys = laneKeys({ saleId: brokenSale, lane: 0 });
   await built.connection.redis.hset(keys.state, 'b:held', 1);
   await built.connection.redis.hdel(keys.buyers, 'u1');
-  // Wrong type: no word of our script, and no sign that Redis is away either.
+  // The key has the wrong type. That error is none of our script's, and no sign that Redis is away.
   const typeSale = await openSale(built);
   const [typed] = (await reserveMany(built, typeSale, 1)) as [Reservation];
   await built.connection.redis.set(laneKeys({ saleId: typeSale, lane: 0 }).buyers, 'x');

@@ -12,7 +12,10 @@ import { kafka } from '../support/kafka.ts';
 import { openSale, publishSettled, reserveMany, settledMessage, startSettler } from '../support/settling.ts';
 
 const HOLDS = 2_000;
-/** Four gateways with a call of 16 items every 25 ms or so: at most 2,500 reservations a second. */
+/**
+ * The load is that of four gateways, each with a call of 16 items every 25 ms or so: at most 2,500
+ * reservations a second.
+ */
 const BATCH = 16;
 const CALLERS = 4;
 const PAUSE_MS = 25;

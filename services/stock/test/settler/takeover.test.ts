@@ -10,8 +10,8 @@ import t, { type Test } from 'tap';
 import { laneKeys, MEMBERS_KEY } from '../../src/redis/keys.ts';
 import type { StockProcess } from '../support/process.ts';
 
-// The settlers' group is one for a whole Kafka, and other tests have settlers too: so engines of this test's
-// own, which the supports read from the environment when they are loaded.
+// All settlers of a Kafka share one group, and other tests have settlers too. So this test starts engines of
+// its own. The supports read their addresses from the environment when they are loaded.
 for (const variable of ['REDIS_URL', 'KAFKA_BROKERS']) Reflect.deleteProperty(process.env, variable);
 const engines = await startEngines({
   name: `takeover-${process.pid}`,
@@ -27,11 +27,11 @@ const { startStock } = await import('../support/process.ts');
 const { openSale, publishSettled, reserveMany, settledMessage } = await import('../support/settling.ts');
 
 /**
- * From the death of a settler until another has settled what waited in its partitions. The docs
- * promise this. Kafka alone would take 10 s.
+ * The time from the death of a settler until another has settled what waited in its partitions. The docs
+ * promise this time. Kafka alone would take 10 s.
  */
 const TAKEOVER_MS = 3_000;
-/** Over twelve partitions: none is without a message. */
+/** Enough messages that none of the twelve partitions is without one. */
 const COUNT = 200;
 
 await createTopics(kafka, TOPICS.settlements, TOPICS.deadLetters);

@@ -28,28 +28,28 @@ import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
 
-/** Most waits here are for what one service does by itself. */
+/** The wait is short, because most waits here are for what one service does by itself. */
 export const until = untilWithin(10_000);
 
 export interface Built extends Api {
   app: Http;
   auditReader: AuditReader;
-  /** To the one Redis; of a cluster, to one of its nodes. */
+  /** The connection to the one Redis or, in a cluster, to one of its nodes. */
   connection: Connection;
   connections: Connections;
   /** Empties the outbox of a sale, as the relay does once Kafka has confirmed it. */
   relay: (saleId: string) => Promise<void>;
-  /** What the lane opener published again. */
+  /** Reservations that the lane opener published again. */
   published: OutgoingMessage[];
   order: OrderSide;
-  /** A sale that order knows; its keys go away with the test. */
+  /** Makes a sale that order knows. The keys of the sale go away with the test. */
   addSale: (patch?: Partial<ControlState>) => ControlState;
   send: (
     method: 'GET' | 'POST' | 'PUT',
     path: string,
     options?: { as?: keyof typeof TOKENS | 'nobody'; body?: unknown; headers?: Record<string, string> },
   ) => Promise<{ status: number; body: Record<string, unknown> }>;
-  /** Hands a control state over as order does: again until stock acknowledges. */
+  /** Sends a control state as order does: again, until stock acknowledges it. */
   hand: (control: ControlState) => Promise<Record<string, unknown>>;
   reserve: (...items: ReserveItem[]) => Promise<ReserveAnswer[]>;
   /**
@@ -74,12 +74,12 @@ export async function build(
     address?: RedisAddress;
     order?: OrderSide;
     outboxCountMax?: number;
-    /** For the audit; without them it finds Kafka away. */
+    /** Ends of the topics, for the audit. Without them the audit finds Kafka away. */
     offsets?: KafkaOffsets;
     logger?: Logger;
     onStep?: (step: OpeningStep) => void;
     clock?: Clock;
-    /** Gives what tells of changed gates; the test runs it. */
+    /** Gives the part that announces changed gates. The test runs that part. */
     onConnected?: (connections: Connections) => ChangeFeed;
   } = {},
 ): Promise<Built> {
@@ -111,7 +111,7 @@ export async function build(
     ...(changes === undefined ? {} : { changes }),
     announcer: createAnnouncer({ connections, clock, logger, registry }),
     orderClient,
-    // Kafka is not what these tests are about: its ends are order's to compare, and order is a stand-in.
+    // These tests need no Kafka. Order alone compares the ends of its topics, and order is a stand-in here.
     offsets: { readEnds: async () => ['0'] },
     publisher: { publish: async (_topic, _kind, messages) => void published.push(...messages) },
     auditReader,
@@ -231,9 +231,9 @@ export function item(saleId: string, patch: Partial<ReserveItem> = {}): ReserveI
   };
 }
 
-/** A Redis of the test's own, to kill, fill or misconfigure. */
+/** Starts a Redis of the test's own, to kill, fill or misconfigure. */
 export async function startRedis(t: Test): Promise<Engines> {
-  // The URL of the environment is everybody's.
+  // REDIS_URL names the Redis of all tests.
   const shared = process.env['REDIS_URL'];
   Reflect.deleteProperty(process.env, 'REDIS_URL');
   const engines = await startEngines({ name: `stock-${process.pid}`, anyName: true, only: ['redis'] });

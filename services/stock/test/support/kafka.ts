@@ -36,7 +36,7 @@ export async function receive(t: Test): Promise<{ of: (saleId: string) => Receiv
   return { of: (saleId) => messages.filter((message) => message.saleId === saleId) };
 }
 
-/** What is parked from one topic. */
+/** Dead letters of messages of one topic. */
 export async function receiveLetters(t: Test, topic: Topic): Promise<DeadLetter[]> {
   const letters: DeadLetter[] = [];
   await receiveFrom(t, TOPICS.deadLetters, ({ value }) => {

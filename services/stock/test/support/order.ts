@@ -25,34 +25,34 @@ export const TOKENS = {
 const PAGE_ORDERS = 500;
 
 /**
- * The calls that stock makes, over real HTTP; the answers are order's to give, so each test sets them. Both
+ * Stands in for order: takes the calls that stock makes, over real HTTP. Each test sets the answers. Both
  * services together are tested in test/faults.
  */
 export class OrderSide {
   url = '';
   epoch = 0;
   controls = new Map<string, ControlState>();
-  /** Of every sale. */
+  /** The epoch of every sale. */
   orders: SnapshotOrder[] = [];
-  /** Instead of an answer, for as long as it is set. */
+  /** The status that a snapshot is answered with, for as long as it is set. */
   snapshotStatus: number | undefined;
   listStatus: number | undefined;
   grants: (epoch: number) => boolean = (epoch) => epoch === this.epoch;
   refusal: OpeningRefusal = 'superseded';
-  /** What it decided, by reservation id; what is neither here nor in `unknown` is pending. */
+  /** Verdicts by reservation id. An order that is neither here nor in `unknown` is pending. */
   ended = new Map<string, Verdicts['ended'][number]['verdict']>();
   unknown = new Set<string>();
-  /** What it decided about retakes, by `<reservation id> <retake>`; no other is known. */
+  /** Verdicts on retakes by `<reservation id> <retake>`. Order knows no other retake. */
   endedRetakes = new Map<string, Verdicts['ended'][number]['verdict']>();
-  /** What came back of paid orders. */
+  /** Units of paid orders that came back. */
   returned: EndedPage['ended'] = [];
-  /** Sales that are long over. */
+  /** Sales that order has retired. */
   retiring = new Set<string>();
   /** Runs before a snapshot is answered. */
   onSnapshot: () => Promise<void> = async () => undefined;
   /** Runs before an opening is answered. */
   onOpening: (request: OpeningRequest) => Promise<void> = async () => undefined;
-  /** Postgres' side of the audit; undefined: no such sale. */
+  /** Postgres' side of the audit. Undefined: there is no such sale. */
   readLedger: (saleId: string) => Promise<LedgerReading | undefined> = async () => undefined;
   calls: string[] = [];
   readonly #epochs = new Map<string, number>();
@@ -120,7 +120,7 @@ export class OrderSide {
     };
   }
 
-  /** All that it decided, as if all had ended since the snapshot. */
+  /** Gives all verdicts, as if all orders had ended since the snapshot. */
   #endedOf(saleId: string): EndedPage {
     const ended = [...this.ended].filter(([id]) => id.startsWith(`${saleId}.`));
     return { ended: ended.map(([reservationId, verdict]) => ({ reservationId, verdict })) };

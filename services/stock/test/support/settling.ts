@@ -30,7 +30,7 @@ export async function openSale(built: Built, patch: Partial<ControlState> = {}):
   return sale.saleId;
 }
 
-/** So many reservations of one unit of `sku`, each by a buyer of its own. */
+/** Makes so many reservations of one unit of `sku`, each by a buyer of its own. */
 export async function reserveMany(
   built: Built,
   saleId: string,
@@ -50,7 +50,7 @@ export async function reserveMany(
   return reservations;
 }
 
-/** As order's relay sends it. */
+/** Publishes a settlement as order's relay does. */
 export function settledMessage(reservation: Reservation, verdict: Verdict): OutgoingMessage {
   const settled: ReservationSettled = {
     reservationId: reservation.id,
@@ -86,7 +86,7 @@ export function makeSettler(built: Built, publisher: Publisher, patch: Partial<S
   return { settler, metrics };
 }
 
-/** The role as main.ts assembles it. */
+/** The role `settler` as main.ts assembles it. */
 export async function startSettler(
   t: Test,
   built: Built,

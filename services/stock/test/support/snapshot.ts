@@ -14,14 +14,14 @@ export function toSnapshotOrder(lane: Lane, text: string): SnapshotOrder {
   };
 }
 
-/** As order's database writes the orders of a page. */
+/** Writes the orders of a page as order's database does. */
 export function formatSnapshotOrders(orders: SnapshotOrder[]): string {
   const write = (fact: SnapshotOrder[keyof SnapshotOrder] = '') =>
     typeof fact === 'object' ? JSON.stringify(fact) : String(fact);
   return orders.flatMap((order) => SNAPSHOT_FACTS.map((name) => write(order[name]))).join('\n');
 }
 
-/** An id as stock gives it. */
+/** Makes a reservation id as stock does. */
 export function makeReservationId(lane: Lane, userId: string, idempotencyKey: string): string {
   const [random = ''] = makeRandoms(1);
   return reservationIdOf(lane, { userId, idempotencyKey, random });
