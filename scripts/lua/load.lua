@@ -40,13 +40,13 @@ local ORDERS_MAX = 500
 --- @include "readItems"
 --- @include "writeItems"
 --- @include "applyTotals"
+--- @include "itemLimits"
 --- @include "writeControl"
---- @include "parseBuyer"
---- @include "formatBuyer"
+--- @include "buyer"
 --- @include "parseReturned"
 
-local gate, laneEpoch, laneChunk, fence, skus =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus'))
+local gate, laneEpoch, laneChunk, fence, skus, itemLimitsText =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus', 'item_limits'))
 if not gate then
   return { 'missing' }
 end
@@ -70,15 +70,16 @@ elseif laneChunk + 1 ~= chunk then
   return { 'chunk_not_next' }
 end
 
-local control, items, channels = nil, nil, {}
+local control, items, channels, itemLimits = nil, nil, {}, nil
 if chunk == 0 then
   control, items = cjson.decode(ARGV[4]), {}
   applyTotals(items, control.items)
   for _, channel in ipairs(control.channels) do
     channels[channel.id] = true
   end
+  itemLimits = parseItemLimits(formatItemLimits(control.items))
 else
-  items = readItems(stateKey, skus)
+  items, itemLimits = readItems(stateKey, skus), parseItemLimits(itemLimitsText)
 end
 
 -- What each buyer and channel gains by this chunk; the plan is complete before the first write. The
@@ -111,6 +112,7 @@ while ARGV[index] do
   buyer.holds, buyer.endedAt = buyer.holds + 1, math.max(buyer.endedAt, endedAt)
   if status == 'pending' or status == 'paid' then
     local name, quantity = status == 'pending' and 'held' or 'paid', 0
+    local unitsOf = itemLimits and {}
     for line = index, index + 2 * lineCount - 1, 2 do
       local item, units = items[ARGV[line]], tonumber(ARGV[line + 1])
       if not item then
@@ -119,6 +121,9 @@ while ARGV[index] do
       item[name] = item[name] + units
       item.available = item.available - units
       quantity = quantity + units
+      if unitsOf then
+        unitsOf[ARGV[line]] = (unitsOf[ARGV[line]] or 0) + units
+      end
     end
     if returnedText ~= '' then
       local returned = parseReturned(returnedText)
@@ -131,9 +136,15 @@ while ARGV[index] do
           return redis.error_reply('SECKILL_LOAD_RETURNED an order has returned what it has not')
         end
         item.paid, item.available = item.paid - units[2], item.available + units[2]
+        if unitsOf then
+          unitsOf[sku] = (unitsOf[sku] or 0) - units[1]
+        end
       end
       quantity = quantity - returned.units
       returns[#returns + 1], returns[#returns + 2] = keyHash, returnedText
+    end
+    if unitsOf and not countItems(buyer, unitsOf, 1, status == 'paid' and 1 or 0, itemLimits) then
+      return redis.error_reply('SECKILL_LOAD_RETURNED an order has returned what it has not')
     end
     buyer.units = buyer.units + quantity
     if status == 'paid' then
@@ -174,6 +185,11 @@ if chunk > 0 and #buyerIds > 0 then
     end
     buyer.units, buyer.paid = buyer.units + before.units, buyer.paid + before.paid
     buyer.holds, buyer.endedAt = buyer.holds + before.holds, math.max(buyer.endedAt, before.endedAt)
+    for sku, count in pairs(before.items or {}) do
+      buyer.items = buyer.items or {}
+      local known = buyer.items[sku] or { units = 0, paid = 0 }
+      buyer.items[sku] = { units = known.units + count.units, paid = known.paid + count.paid }
+    end
   end
 end
 for _, item in pairs(items) do

@@ -34,7 +34,7 @@
 --   quantity_not_allowed, sku, minimum, step; then each line that fails, as above
 --   item_paused, sku; then each line that fails, as above
 --   sold_out, sku, available, final, retryable; then each line that fails, as above
---   limit_reached, limit, units the buyer holds or paid, retryable
+--   limit_reached, limit, units the buyer holds or paid, retryable, sku where it is its limit
 --   holds_exceeded, holdsMax
 --   rejoin_later, milliseconds until then
 --   channel_full, cap, retryable
@@ -54,14 +54,14 @@ local FIRST_REQUEST = 4
 
 --- @include "now"
 --- @include "gateOf"
---- @include "parseBuyer"
---- @include "formatBuyer"
+--- @include "buyer"
+--- @include "itemLimits"
 --- @include "tellChange"
 --- @include "readRequests"
 
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
-  'holds_max', 'rejoin_ms', 'paused_skus', 'quantity_rules',
+  'holds_max', 'rejoin_ms', 'paused_skus', 'quantity_rules', 'item_limits',
 }
 local STATE_FIELDS = #fields
 local requests, userIds, keyHashes, items, channels = readRequests(FIRST_REQUEST, fields)
@@ -80,7 +80,7 @@ end
 
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs,
-  pausedSkus, quantityRules =
+  pausedSkus, quantityRules, itemLimitsText =
   unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
@@ -105,10 +105,12 @@ local rules = {}
 for sku, minimum, step in string.gmatch(quantityRules or '', '(%S+):(%d+):(%d+)') do
   rules[sku] = { minimum = tonumber(minimum), step = tonumber(step) }
 end
+local itemLimits = parseItemLimits(itemLimitsText)
 pausedSkus = pausedSkus and pausedSkus ~= '' and ' ' .. pausedSkus .. ' '
 for sku, item in pairs(items) do
   local place = item.place
   item.rule = rules[sku]
+  item.limit = itemLimits and itemLimits[sku]
   item.isPaused = pausedSkus and string.find(pausedSkus, ' ' .. sku .. ' ', 1, true) ~= nil
   item.isKnown = lane[place] ~= false
   item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
@@ -154,6 +156,24 @@ local function withLines(answer, failed)
   return answer
 end
 
+-- Judges the limits that items have of their own (INV-6).
+---@return { sku: string, units: number }? over the first line that exceeds its item's limit
+---@return boolean isPaidInTheWay also if all that is held came back, some line would
+---@return table<string, number> unitsOf units by SKU
+local function judgeItemLimits(buyer, first)
+  local over, isPaidInTheWay, unitsOf = nil, false, {}
+  for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
+    local sku, units = ARGV[line], tonumber(ARGV[line + 1])
+    local most, count = items[sku].limit, buyer.items and buyer.items[sku] or { units = 0, paid = 0 }
+    unitsOf[sku] = units
+    if most and count.units + units > most then
+      over = over or { sku = sku, units = count.units }
+      isPaidInTheWay = isPaidInTheWay or count.paid + units > most
+    end
+  end
+  return over, isPaidInTheWay, unitsOf
+end
+
 -- Answers with the first reason against the request, or with nil when there is none. With nil the buyer and
 -- the channel already have the units, and the caller takes them from the items.
 local function judge(number, first)
@@ -185,6 +205,7 @@ local function judge(number, first)
       -- An item without any unit waits for its first ones.
       isFinal = isFinal and item.total > 0 and item.available + item.held == 0
       mayComeBack = mayComeBack and (item.total == 0 or item.available + item.held >= units)
+        and not (item.limit and units > item.limit)
     end
     quantity = quantity + units
   end
@@ -216,11 +237,18 @@ local function judge(number, first)
     return broken('units or cap of a channel')
   end
   local isCapInTheWay = cap and channel.paid + quantity > cap
-  if limitUnits and buyer.units + quantity > limitUnits then
+  local over, isItemInTheWay, unitsOf
+  if itemLimits then
+    over, isItemInTheWay, unitsOf = judgeItemLimits(buyer, first)
+  end
+  if over or (limitUnits and buyer.units + quantity > limitUnits) then
     -- What is held and not paid may come back. What is paid stays, and so does the number of holds.
-    local mayFit = buyer.paid + quantity <= limitUnits and not isCapInTheWay
-      and not (holdCountMax and buyer.holds >= holdCountMax)
-    return { 'limit_reached', limitUnits, buyer.units, mayFit and 1 or 0 }
+    local mayFit = not (limitUnits and buyer.paid + quantity > limitUnits) and not isItemInTheWay
+      and not isCapInTheWay and not (holdCountMax and buyer.holds >= holdCountMax)
+    if limitUnits and buyer.units + quantity > limitUnits then
+      return { 'limit_reached', limitUnits, buyer.units, mayFit and 1 or 0 }
+    end
+    return { 'limit_reached', items[over.sku].limit, over.units, mayFit and 1 or 0, over.sku }
   end
   if holdCountMax and buyer.holds >= holdCountMax then
     return { 'holds_exceeded', holdCountMax }
@@ -235,6 +263,9 @@ local function judge(number, first)
     return { 'late', at }
   end
   buyer.units, buyer.holds = buyer.units + quantity, buyer.holds + 1
+  if itemLimits then
+    countItems(buyer, unitsOf, 1, 0, itemLimits)
+  end
   buyerOf[userId] = buyer
   if channel then
     channel.units, channel.isChanged = channel.units + quantity, true

@@ -19,7 +19,7 @@
 --   paid                   the hold ended paid: what PostgreSQL stores decides
 --   not_expired            no such hold, or it ended otherwise
 --   sold_out               fewer units than a line asks for
---   limit_reached          the buyer would exceed the limit
+--   limit_reached          the buyer would exceed the limit of the sale, or of an item
 --   channel_full           the channel would exceed its cap
 --   overloaded             the outbox is full: repeat
 --   retaken, record
@@ -29,12 +29,12 @@ local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS
 local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
 local random, keyHash = ARGV[3], ARGV[4]
 local FIRST_LINE = 10
-local STATE_FIELDS = 5
+local STATE_FIELDS = 6
 
 --- @include "now"
 --- @include "gateOf"
---- @include "parseBuyer"
---- @include "formatBuyer"
+--- @include "buyer"
+--- @include "itemLimits"
 --- @include "lastLineOf"
 --- @include "tellChange"
 
@@ -93,7 +93,7 @@ if sign ~= 'e' then
 end
 
 local userId, channelId = facts[1], facts[8]
-local fields = { 'epoch', 'sequence', 'limit', channelId .. ':cap', channelId .. ':units' }
+local fields = { 'epoch', 'sequence', 'limit', channelId .. ':cap', channelId .. ':units', 'item_limits' }
 local quantity, unitsOf, skus = 0, {}, {}
 for index = FIRST_LINE, lastLine, 3 do
   local sku, units = facts[index], count(facts[index + 1])
@@ -135,6 +135,15 @@ if not buyer or not sequence or (not limitUnits and limit ~= '') then
 end
 if limitUnits and buyer.units + quantity > limitUnits then
   return { 'limit_reached' }
+end
+local itemLimits = parseItemLimits(lane[6])
+if itemLimits then
+  countItems(buyer, unitsOf, 1, 0, itemLimits)
+  for sku, most in pairs(itemLimits) do
+    if unitsOf[sku] and buyer.items[sku].units > most then
+      return { 'limit_reached' }
+    end
+  end
 end
 if channelId ~= '' then
   local cap, units = count(lane[4]), count(lane[5])

@@ -23,8 +23,7 @@ local FIRST_LINE = 10
 local STATE_FIELDS = 2
 
 --- @include "now"
---- @include "parseBuyer"
---- @include "formatBuyer"
+--- @include "buyer"
 --- @include "lastLineOf"
 --- @include "parseReturned"
 --- @include "tellChange"
@@ -76,7 +75,7 @@ end
 -- INV-3: what leaves paid enters available. Units that were written off stay in paid: they are gone for good,
 -- as those that were bought. The plan is complete before the first write.
 local lane = redis.call('HMGET', stateKey, unpack(fields))
-local written, restocked = {}, 0
+local written, restocked, unitsOf = {}, 0, {}
 for index, sku in ipairs(after.skus) do
   local place = STATE_FIELDS + 2 * index - 1
   local available, paid = tonumber(lane[place]), tonumber(lane[place + 1])
@@ -92,7 +91,7 @@ for index, sku in ipairs(after.skus) do
   local count = #written
   written[count + 1], written[count + 2] = fields[place], available + back
   written[count + 3], written[count + 4] = fields[place + 1], paid - back
-  restocked = restocked + back
+  restocked, unitsOf[sku] = restocked + back, units
 end
 for _, sku in ipairs(before.skus) do
   if not after.of[sku] then
@@ -106,6 +105,9 @@ if not buyer or buyer.units < quantity or buyer.paid < quantity then
   return broken('units of a buyer')
 end
 buyer.units, buyer.paid = buyer.units - quantity, buyer.paid - quantity
+if buyer.items and not countItems(buyer, unitsOf, -1, -1) then
+  return broken('units of a buyer')
+end
 if channelId ~= '' then
   local units, paid = tonumber(lane[1]), tonumber(lane[2])
   if not units or not paid or units < quantity or paid < quantity then

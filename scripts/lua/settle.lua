@@ -33,8 +33,7 @@ local STATE_FIELDS = 5
 local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 
 --- @include "now"
---- @include "parseBuyer"
---- @include "formatBuyer"
+--- @include "buyer"
 --- @include "lastLineOf"
 --- @include "tellChange"
 
@@ -124,6 +123,10 @@ if verdict == 'paid' then
   buyer.paid = buyer.paid + quantity
 else
   buyer.units = buyer.units - quantity
+end
+local isPaid = verdict == 'paid'
+if buyer.items and not countItems(buyer, unitsOf, isPaid and 0 or -1, isPaid and 1 or 0) then
+  return broken('units of a buyer')
 end
 if channelId ~= '' then
   local last = #written

@@ -175,6 +175,63 @@ await t.test(
   },
 );
 
+await t.test('an item has a limit per buyer of its own, from hold to return', async (t) => {
+  const saleId = 'own-limit';
+  const scarce = { ...oneItem(60), limitPerBuyer: 2 };
+  const plain = { ...oneItem(60), sku: 'b' };
+  const token = await client.token('operator', true);
+  const wrong = saleInput('own-limit-of-none', { items: [{ ...scarce, minQuantity: 3 }] });
+  t.match(await client.send({ method: 'POST', path: '/v1/sales', token, body: wrong }), {
+    status: 400,
+    body: { field: 'items.0.limitPerBuyer' },
+  });
+  await createSale(client, saleId, { items: [scarce, plain], limitPerBuyer: 9 });
+  const path = `/v1/sales/${saleId}`;
+  t.match((await client.send({ path })).body, { items: [{ sku: 'a', limitPerBuyer: 2 }, { sku: 'b' }] });
+  const buyer = await client.token('u1');
+  let requests = 0;
+  const reserve = (a: number, b: number) =>
+    client.send({
+      method: 'POST',
+      path: `${path}/reservations`,
+      token: buyer,
+      key: `k${(requests += 1)}`,
+      body: { lines: [{ sku: 'a', quantity: a }, ...(b > 0 ? [{ sku: 'b', quantity: b }] : [])] },
+    });
+  const reached = {
+    status: 409,
+    body: { code: 'limit_reached', sku: 'a', limit: 2, held: 0, retryable: false },
+  };
+  t.match(await reserve(3, 0), reached);
+  const first = await reserve(2, 3);
+  t.equal(first.status, 201);
+  t.match(await reserve(1, 1), {
+    status: 409,
+    body: { code: 'limit_reached', sku: 'a', limit: 2, held: 2, retryable: true },
+  });
+  t.notMatch((await reserve(1, 8)).body, { sku: 'a' }, "the sale's limit comes first");
+  /** Until the order is stored and the units are counted no more. */
+  const succeeds = (what: string, status: number, call: () => Promise<{ status: number; body: object }>) => {
+    let body: object = {};
+    return until(what, async () => {
+      const answer = await call();
+      body = answer.body;
+      return answer.status === status;
+    }).then(() => body as { id: string });
+  };
+  const post = (id: string, verb: string) =>
+    client.send({ method: 'POST', path: `/v1/orders/${id}/${verb}`, token: buyer });
+  const firstId = (first.body as { id: string }).id;
+  await succeeds('the order is cancelled', 200, () => post(firstId, 'cancel'));
+  const { id } = await succeeds('a cancelled hold counts no more', 201, () => reserve(2, 0));
+  await succeeds('the order is paid', 200, () => post(id, 'pay'));
+  const back = { lines: [{ sku: 'a', quantity: 1 }], restock: false };
+  const give = { method: 'POST', path: `/v1/orders/${id}/returns`, token, key: 'back', body: back } as const;
+  t.equal((await client.send(give)).status, 200);
+  await succeeds('what was written off counts no more', 201, () => reserve(1, 0));
+  t.match(await reserve(1, 0), { body: { code: 'limit_reached', sku: 'a', held: 2 } });
+});
+
 await t.test('crates of six: other quantities are refused with what is sold', async (t) => {
   const saleId = 'crates';
   const wrong = saleInput('crates-of-none', { items: [{ ...oneItem(60), minQuantity: 4, step: 6 }] });

@@ -291,6 +291,7 @@ function judgeLimits({ definition, orders, lane }: SaleReading, report: Report):
       report('INV-6', `a buyer has ${stored} units in Postgres, ${counted} counted in Redis`);
     }
   }
+  judgeItemLimits({ definition, lane }, live, report);
   const byChannel = unitsBy(live, ({ channel_id }) => channel_id ?? '');
   for (const [id, { cap, units }] of lane.channels) {
     const stored = byChannel.get(id) ?? 0;
@@ -302,6 +303,36 @@ function judgeLimits({ definition, orders, lane }: SaleReading, report: Report):
       report('INV-6', `channel ${id}: ${stored} units, the cap is ${declared}`);
     }
   }
+}
+
+function judgeItemLimits(
+  { definition, lane }: Pick<SaleReading, 'definition' | 'lane'>,
+  live: OrderRow[],
+  report: Report,
+): void {
+  for (const { sku, limitPerBuyer: limit } of definition.items) {
+    if (limit === undefined) continue;
+    const byBuyer = new Map<string, number>();
+    for (const order of live) {
+      byBuyer.set(order.user_id, (byBuyer.get(order.user_id) ?? 0) + takenOf(order, sku));
+    }
+    for (const userId of new Set([...byBuyer.keys(), ...lane.itemsOfBuyers.keys()])) {
+      const stored = byBuyer.get(userId) ?? 0;
+      const counted = lane.itemsOfBuyers.get(userId)?.get(sku) ?? 0;
+      if (stored > limit) report('INV-6', `a buyer has ${stored} units of ${sku}, its limit is ${limit}`);
+      if (counted !== stored) {
+        report('INV-6', `a buyer has ${stored} units of ${sku} in Postgres, ${counted} counted in Redis`);
+      }
+    }
+  }
+}
+
+/** Units of an item that count against its limit: what came back does not, whatever became of it. */
+function takenOf({ lines, returned }: OrderRow, sku: string): number {
+  let units = 0;
+  for (const line of lines) if (line.sku === sku) units += line.quantity;
+  for (const line of returned?.lines ?? []) if (line.sku === sku) units -= line.returned;
+  return units;
 }
 
 function isLive({ status }: OrderRow): boolean {

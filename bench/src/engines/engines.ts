@@ -30,6 +30,8 @@ export interface RedisLane {
   items: RedisItem[];
   /** Units by user and by channel. */
   buyers: Map<string, number>;
+  /** Units of items that have a limit of their own, by user and SKU; of buyers who have some. */
+  itemsOfBuyers: Map<string, Map<string, number>>;
   channels: Map<string, { cap: number | undefined; units: number }>;
   /** The endings of the reservation ids on hold. */
   holds: Set<string>;
@@ -112,6 +114,7 @@ export class EngineReader {
       outbox,
       items: parseItems(state),
       buyers: new Map(Object.entries(buyers).map(([user, units]) => [user, Number(units.split(' ')[0])])),
+      itemsOfBuyers: new Map(Object.entries(buyers).flatMap(parseItemsOfBuyer)),
       channels: parseChannels(state),
       holds: new Set(Object.entries(holds).map(toSuffix)),
       keys: Object.keys(holds).length + ended,
@@ -366,6 +369,17 @@ export class EngineReader {
 function toSuffix([keyHash, record]: [string, string]): string {
   const [, , random = ''] = record.split('\n', 3);
   return random + keyHash;
+}
+
+/** `<units> <paid> <holds> <endedAt>`, then SKU, units and units paid of each item that is counted. */
+function parseItemsOfBuyer([user, text]: [string, string]): [string, Map<string, number>][] {
+  const words = text.split(' ').slice(4);
+  if (words.length === 0) return [];
+  const items = new Map<string, number>();
+  for (let index = 0; index < words.length; index += 3) {
+    items.set(words[index] ?? '', Number(words[index + 1]));
+  }
+  return [[user, items]];
 }
 
 function parseItems(fields: Record<string, string>): RedisItem[] {

@@ -62,6 +62,21 @@ await t.test('each way to break an invariant is found under its name', async (t)
     ['a buyer beyond the limit', 'INV-6', (facts) => void (order(facts, 1).user_id = 'u1')],
     ['a buyer that Redis counts wrongly', 'INV-6', ({ sale }) => void sale.lane.buyers.set('u1', 0)],
     [
+      'a buyer beyond the limit of an item',
+      'INV-6',
+      ({ sale }) => {
+        delete sale.definition.limitPerBuyer;
+        for (const line of sale.orders[0]?.lines ?? []) line.quantity = 2;
+        sale.lane.buyers.set('u1', 2);
+        sale.lane.itemsOfBuyers.set('u1', new Map([['a', 2]]));
+      },
+    ],
+    [
+      'a buyer whose units of an item Redis counts wrongly',
+      'INV-6',
+      ({ sale }) => void sale.lane.itemsOfBuyers.delete('u1'),
+    ],
+    [
       'money that was recorded and dropped',
       'INV-5',
       ({ history }) => {

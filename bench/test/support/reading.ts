@@ -45,7 +45,7 @@ export function consistentReading(): Facts {
       closesAt: at.toISOString(),
       holdSeconds: 5,
       limitPerBuyer: 1,
-      items: [{ sku: 'a', title: 'A', price, total: 3 }],
+      items: [{ sku: 'a', title: 'A', price, total: 3, limitPerBuyer: 1 }],
       channels: [{ id: 'c', kind: 'store', title: 'C', cap: 3 }],
     },
     lane: {
@@ -57,6 +57,11 @@ export function consistentReading(): Facts {
         ['u1', 1],
         ['u2', 1],
         ['u3', 1],
+      ]),
+      itemsOfBuyers: new Map([
+        ['u1', new Map([['a', 1]])],
+        ['u2', new Map([['a', 1]])],
+        ['u3', new Map([['a', 1]])],
       ]),
       channels: new Map([['c', { cap: 3, units: 3 }]]),
       holds: new Set(['random-of-order-3']),

@@ -836,6 +836,7 @@ export interface components {
       price: components['schemas']['Price'];
       minQuantity?: number;
       step?: number;
+      limitPerBuyer?: number;
       total: number;
       available: number;
       held: number;
@@ -853,6 +854,7 @@ export interface components {
       total: number;
       minQuantity?: number;
       step?: number;
+      limitPerBuyer?: number;
     };
     SalePage: {
       data: components['schemas']['Sale'][];

@@ -44,7 +44,7 @@ interface Extras {
   item_paused: { sku: string; lines: FailedLine[] };
   sold_out: { sku: string; available: number; final: boolean; lines: FailedLine[] };
   holds_exceeded: { holdsPerBuyerMax: number };
-  limit_reached: { limit: number; held: number };
+  limit_reached: { sku?: string; limit: number; held: number };
   channel_full: { cap: number };
   order_not_pending: { orderStatus: Order['status'] };
 }

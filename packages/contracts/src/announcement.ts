@@ -95,6 +95,7 @@ export const Announcement = Type.Object(
         paused: Type.Optional(Type.Literal(true)),
         minQuantity: Type.Optional(Type.Integer({ minimum: 1 })),
         step: Type.Optional(Type.Integer({ minimum: 1 })),
+        limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1 })),
       }),
       { maxItems: LIMITS.itemsMax },
     ),

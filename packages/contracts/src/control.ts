@@ -48,6 +48,8 @@ export const ControlState = Type.Object(
           /** Units that one line asks for at least, and of which it asks for a multiple; absent: 1. */
           minQuantity: Type.Optional(Quantity),
           step: Type.Optional(Quantity),
+          /** Units one buyer may hold or buy of it; absent: as many as the sale's limit allows. */
+          limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1 })),
           /**
            * Units to be taken out of `total`, as many as are available. The total is without them once
            * that is decided. Stock takes them out once for each id.
@@ -123,6 +125,7 @@ export const StockState = Type.Object({
       /** The lowest quantity that is sold. */
       minQuantity: Type.Optional(Type.Integer()),
       step: Type.Optional(Type.Integer()),
+      limitPerBuyer: Type.Optional(Type.Integer()),
     }),
   ),
 });

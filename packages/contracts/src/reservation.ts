@@ -107,7 +107,8 @@ export type ReserveAnswer =
       'sold_out',
       { sku: string; available: number; final: boolean; retryable: boolean; lines: FailedLine[] }
     >
-  | Refusal<'limit_reached', { limit: number; held: number; retryable: boolean }>
+  /** `sku`: the limit is this item's; absent: the sale's. */
+  | Refusal<'limit_reached', { sku?: string; limit: number; held: number; retryable: boolean }>
   | Refusal<'holds_exceeded', { holdsPerBuyerMax: number }>
   | Refusal<'rejoin_later', { waitMs: number }>
   | Refusal<'channel_full', { cap: number; retryable: boolean }>

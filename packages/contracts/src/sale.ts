@@ -31,6 +31,10 @@ const QUANTITIES = {
   /** A multiple of so many units: 6 for crates of six. */
   step: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax })),
 };
+/** Units of the item that one buyer may hold or buy; absent: as many as the sale's limit allows. */
+const LIMIT = {
+  limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.totalMax })),
+};
 const OpaqueId = Type.String({ pattern: plainText(128) });
 
 export const ChannelKind = Type.Union([
@@ -48,6 +52,7 @@ export const SaleItemInput = Type.Object(
     price: Price,
     total: Type.Integer({ minimum: 0, maximum: LIMITS.totalMax }),
     ...QUANTITIES,
+    ...LIMIT,
   },
   { additionalProperties: false },
 );
@@ -169,6 +174,7 @@ export const SaleItem = Type.Object({
   ...SHOWN,
   price: Price,
   ...QUANTITIES,
+  ...LIMIT,
   total: Type.Integer(),
   available: Type.Integer(),
   held: Type.Integer(),

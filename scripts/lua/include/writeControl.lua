@@ -32,6 +32,7 @@ local function writeControl(stateKey, control)
     'rejoin_ms', control.rejoinMs and whole(control.rejoinMs) or '',
     'paused_skus', table.concat(pausedSkus, ' '),
     'quantity_rules', table.concat(quantityRules, ' '),
+    'item_limits', formatItemLimits(control.items),
     'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )

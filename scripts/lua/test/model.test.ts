@@ -29,6 +29,7 @@ const SOMETIMES = [
   'known',
   'sold_out',
   'limit_reached',
+  'item_limit_reached',
   'holds_exceeded',
   'rejoin_later',
   'channel_full',
@@ -99,6 +100,7 @@ const controlStep = fc.record({
   /** The `step` of `b` and the `minQuantity` of `a`. */
   multiple: mostly(1, 2, 3),
   minQuantity: mostly(1, 2),
+  limitOfA: fc.integer({ min: 1, max: 4 }),
   paused: mostly<string[]>([], ['a'], ['b'], ['a', 'b']),
   totals: fc.record({ a: fc.integer({ min: 0, max: 12 }), b: fc.integer({ min: 2, max: 20 }) }),
   caps: fc.record(
@@ -179,6 +181,7 @@ function toPatch(control: ModelControl): ControlPatch {
       price: priceOf(sku),
       ...(sku === 'b' && control.multiple > 1 ? { step: control.multiple } : {}),
       ...(sku === 'a' && control.minQuantity > 1 ? { minQuantity: control.minQuantity } : {}),
+      ...(sku === 'a' && control.limitOfA !== undefined ? { limitPerBuyer: control.limitOfA } : {}),
       ...(control.paused.includes(sku) ? { paused: true as const } : {}),
       ...(control.adjustments[sku] === undefined ? {} : { adjustment: control.adjustments[sku] }),
     })),
@@ -228,6 +231,7 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
     holdsMax: state['holds_max'] === '' ? undefined : Number(state['holds_max']),
     paused: state['paused_skus'] ?? 'none',
     rules: state['quantity_rules'] ?? 'none',
+    itemLimits: state['item_limits'] ?? 'none',
     adjusted: Object.fromEntries(
       Object.entries(state).flatMap(([field, text]) => {
         const [sku = '', part] = field.split(':');
@@ -247,7 +251,7 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
 
 function readBuyer(text: string) {
   const [units = NaN, paid = NaN, holds = NaN, endedAt = NaN] = text.split(' ').map(Number);
-  return { units, paid, holds, hasEnded: endedAt > 0 };
+  return { units, paid, holds, hasEnded: endedAt > 0, items: text.split(' ').slice(4).join(' ') };
 }
 
 function readRecords(hash: Record<string, string>): ReturnType<Model['view']>['keys'] {
@@ -315,7 +319,9 @@ class History {
         return { actual: [outcome, ...named], expected: model.retake(random, outboxCountMax) };
       }
       case 'control': {
-        const control: ModelControl = { ...taken, version: Math.max(1, model.control.version + taken.step) };
+        const limitOfA = model.control.limitOfA === undefined ? undefined : taken.limitOfA;
+        const version = Math.max(1, model.control.version + taken.step);
+        const control: ModelControl = { ...taken, limitOfA, version };
         return { actual: await lane.control(toPatch(control)), expected: model.apply(control) };
       }
       case 'close': {
@@ -417,14 +423,15 @@ await t.test('random histories give the answers and the state of the model', asy
     paused: [],
     multiple: 1,
     minQuantity: 1,
+    limitOfA: undefined,
     adjustments: {},
     totals: { a: 6, b: 12 },
     caps: { x: 5, y: undefined },
   };
   const outcomes = new Map<string, number>();
   const steps = fc.array(step, { minLength: 1, maxLength: HISTORY_MAX, size: 'max' });
-  const agree = fc.asyncProperty(fc.boolean(), steps, async (hasRejoin, steps) => {
-    const first = { ...initial, hasRejoin };
+  const agree = fc.asyncProperty(fc.boolean(), fc.boolean(), steps, async (hasRejoin, isLimited, steps) => {
+    const first = { ...initial, hasRejoin, limitOfA: isLimited ? 3 : undefined };
     const lane = await openLane(t, toPatch(first), [], redis);
     const history = new History(lane, new Model(first));
     for (const [index, taken] of steps.entries()) {
@@ -454,7 +461,11 @@ function toNames({ kind }: Step, expected: unknown): string[] {
     return (expected as unknown[]).length > 4 && (expected as unknown[])[0] === 'applied'
       ? [kind, 'adjusted']
       : [kind];
-  if (kind === 'reserve') return (expected as unknown[][]).map(([outcome]) => String(outcome));
+  if (kind === 'reserve') {
+    return (expected as unknown[][]).map(([outcome, , , , sku]) =>
+      outcome === 'limit_reached' && sku !== undefined ? 'item_limit_reached' : String(outcome),
+    );
+  }
   if (kind === 'return' && !Array.isArray(expected)) return [kind];
   const isNamed = kind === 'settle' || kind === 'retake' || kind === 'return';
   return isNamed ? [String((expected as unknown[])[0])] : [kind];

@@ -19,6 +19,7 @@ const counts = fc.record({
   paid: fc.constantFrom(0, 1),
   isPaused: mostlyNot,
   step: fc.constantFrom(undefined, undefined, 1, 2),
+  limit: fc.constantFrom(undefined, undefined, 2),
 });
 const cap = fc.constantFrom(undefined, 0, 1, 3);
 const request = fc.record({
@@ -47,7 +48,7 @@ await t.test('what the gateway says of sold-out and paused items is what the scr
           { id: 'y', ...(y === undefined ? {} : { cap: y }) },
         ];
         const items = [];
-        for (const [sku, { isPaused, step, ...item }] of Object.entries({ a, b })) {
+        for (const [sku, { isPaused, step, limit, ...item }] of Object.entries({ a, b })) {
           const total = item.available + item.held + item.paid;
           items.push({
             sku,
@@ -55,6 +56,7 @@ await t.test('what the gateway says of sold-out and paused items is what the scr
             total,
             ...(isPaused ? { paused: true as const } : {}),
             ...(step === undefined ? {} : { step }),
+            ...(limit === undefined ? {} : { limitPerBuyer: limit }),
           });
           const fields = Object.entries({ ...item, total }).flatMap(([name, units]) => [
             `${sku}:${name}`,

@@ -60,6 +60,25 @@ local function applyTotals(items, controlItems)
     end
   end
 end
+local function formatItemLimits(items)
+  local limits = {}
+  for _, item in ipairs(items) do
+    if item.limitPerBuyer then
+      limits[#limits + 1] = string.format('%s:%.0f', item.sku, item.limitPerBuyer)
+    end
+  end
+  return table.concat(limits, ' ')
+end
+local function parseItemLimits(text)
+  if not text or text == '' then
+    return nil
+  end
+  local limits = {}
+  for sku, units in string.gmatch(text, '(%S+):(%d+)') do
+    limits[sku] = tonumber(units)
+  end
+  return limits
+end
 local function writeControl(stateKey, control)
   local pausedSkus, quantityRules = {}, {}
   for _, item in ipairs(control.items) do
@@ -90,6 +109,7 @@ local function writeControl(stateKey, control)
     'rejoin_ms', control.rejoinMs and whole(control.rejoinMs) or '',
     'paused_skus', table.concat(pausedSkus, ' '),
     'quantity_rules', table.concat(quantityRules, ' '),
+    'item_limits', formatItemLimits(control.items),
     'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )

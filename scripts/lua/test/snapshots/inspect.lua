@@ -34,11 +34,12 @@ local function readItems(stateKey, skus)
   return items
 end
 local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
-  capMin, pausedSkus, quantityRules, skus =
+  capMin, pausedSkus, quantityRules, itemLimits, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
-    'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'quantity_rules', 'skus'
+    'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'quantity_rules', 'item_limits',
+    'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -61,6 +62,7 @@ local answer = {
   capMin or '',
   pausedSkus or '',
   quantityRules or '',
+  itemLimits or '',
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

@@ -47,6 +47,25 @@ local function applyTotals(items, controlItems)
     end
   end
 end
+local function formatItemLimits(items)
+  local limits = {}
+  for _, item in ipairs(items) do
+    if item.limitPerBuyer then
+      limits[#limits + 1] = string.format('%s:%.0f', item.sku, item.limitPerBuyer)
+    end
+  end
+  return table.concat(limits, ' ')
+end
+local function parseItemLimits(text)
+  if not text or text == '' then
+    return nil
+  end
+  local limits = {}
+  for sku, units in string.gmatch(text, '(%S+):(%d+)') do
+    limits[sku] = tonumber(units)
+  end
+  return limits
+end
 local function writeControl(stateKey, control)
   local pausedSkus, quantityRules = {}, {}
   for _, item in ipairs(control.items) do
@@ -77,6 +96,7 @@ local function writeControl(stateKey, control)
     'rejoin_ms', control.rejoinMs and whole(control.rejoinMs) or '',
     'paused_skus', table.concat(pausedSkus, ' '),
     'quantity_rules', table.concat(quantityRules, ' '),
+    'item_limits', formatItemLimits(control.items),
     'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )
@@ -90,14 +110,56 @@ local function parseBuyer(text)
   if not text then
     return { units = 0, paid = 0, holds = 0, endedAt = 0 }
   end
-  local units, paid, holds, endedAt = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  local units, paid, holds, endedAt, rest = string.match(text, '^(%d+) (%d+) (%d+) (%d+)(.*)$')
   if not units then
     return nil
   end
-  return { units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt) }
+  local items
+  if rest ~= '' then
+    local length = 0
+    items = {}
+    for words, sku, itemUnits, itemPaid in string.gmatch(rest, '( (%S+) ([1-9]%d*) (%d+))') do
+      items[sku] = { units = tonumber(itemUnits), paid = tonumber(itemPaid) }
+      length = length + #words
+    end
+    if length ~= #rest then
+      return nil
+    end
+  end
+  return {
+    units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt), items = items,
+  }
 end
 local function formatBuyer(buyer)
-  return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+  local text = string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+  if buyer.items then
+    local words = {}
+    for sku, count in pairs(buyer.items) do
+      if count.units > 0 then
+        words[#words + 1] = string.format(' %s %.0f %.0f', sku, count.units, count.paid)
+      end
+    end
+    table.sort(words)
+    text = text .. table.concat(words)
+  end
+  return text
+end
+local function countItems(buyer, unitsOf, taken, paid, limits)
+  buyer.items = buyer.items or {}
+  for sku, units in pairs(unitsOf) do
+    local count = buyer.items[sku]
+    if not count and limits and limits[sku] then
+      count = { units = 0, paid = 0 }
+      buyer.items[sku] = count
+    end
+    if count then
+      count.units, count.paid = count.units + taken * units, count.paid + paid * units
+      if count.paid < 0 or count.units < count.paid then
+        return false
+      end
+    end
+  end
+  return true
 end
 local function parseReturned(text)
   local returned = { number = 0, skus = {}, of = {}, units = 0 }
@@ -124,8 +186,8 @@ local function parseReturned(text)
   returned.number = tonumber(number)
   return returned
 end
-local gate, laneEpoch, laneChunk, fence, skus =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus'))
+local gate, laneEpoch, laneChunk, fence, skus, itemLimitsText =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus', 'item_limits'))
 if not gate then
   return { 'missing' }
 end
@@ -148,15 +210,16 @@ elseif laneEpoch ~= epoch then
 elseif laneChunk + 1 ~= chunk then
   return { 'chunk_not_next' }
 end
-local control, items, channels = nil, nil, {}
+local control, items, channels, itemLimits = nil, nil, {}, nil
 if chunk == 0 then
   control, items = cjson.decode(ARGV[4]), {}
   applyTotals(items, control.items)
   for _, channel in ipairs(control.channels) do
     channels[channel.id] = true
   end
+  itemLimits = parseItemLimits(formatItemLimits(control.items))
 else
-  items = readItems(stateKey, skus)
+  items, itemLimits = readItems(stateKey, skus), parseItemLimits(itemLimitsText)
 end
 local buyers, buyerIds, channelUnits, channelPaid = {}, {}, {}, {}
 local keyHashes, isTaken, holds, ended, returns = {}, {}, {}, {}, {}
@@ -185,6 +248,7 @@ while ARGV[index] do
   buyer.holds, buyer.endedAt = buyer.holds + 1, math.max(buyer.endedAt, endedAt)
   if status == 'pending' or status == 'paid' then
     local name, quantity = status == 'pending' and 'held' or 'paid', 0
+    local unitsOf = itemLimits and {}
     for line = index, index + 2 * lineCount - 1, 2 do
       local item, units = items[ARGV[line]], tonumber(ARGV[line + 1])
       if not item then
@@ -193,6 +257,9 @@ while ARGV[index] do
       item[name] = item[name] + units
       item.available = item.available - units
       quantity = quantity + units
+      if unitsOf then
+        unitsOf[ARGV[line]] = (unitsOf[ARGV[line]] or 0) + units
+      end
     end
     if returnedText ~= '' then
       local returned = parseReturned(returnedText)
@@ -205,9 +272,15 @@ while ARGV[index] do
           return redis.error_reply('SECKILL_LOAD_RETURNED an order has returned what it has not')
         end
         item.paid, item.available = item.paid - units[2], item.available + units[2]
+        if unitsOf then
+          unitsOf[sku] = (unitsOf[sku] or 0) - units[1]
+        end
       end
       quantity = quantity - returned.units
       returns[#returns + 1], returns[#returns + 2] = keyHash, returnedText
+    end
+    if unitsOf and not countItems(buyer, unitsOf, 1, status == 'paid' and 1 or 0, itemLimits) then
+      return redis.error_reply('SECKILL_LOAD_RETURNED an order has returned what it has not')
     end
     buyer.units = buyer.units + quantity
     if status == 'paid' then
@@ -247,6 +320,11 @@ if chunk > 0 and #buyerIds > 0 then
     end
     buyer.units, buyer.paid = buyer.units + before.units, buyer.paid + before.paid
     buyer.holds, buyer.endedAt = buyer.holds + before.holds, math.max(buyer.endedAt, before.endedAt)
+    for sku, count in pairs(before.items or {}) do
+      buyer.items = buyer.items or {}
+      local known = buyer.items[sku] or { units = 0, paid = 0 }
+      buyer.items[sku] = { units = known.units + count.units, paid = known.paid + count.paid }
+    end
   end
 end
 for _, item in pairs(items) do

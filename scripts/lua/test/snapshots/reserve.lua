@@ -23,14 +23,75 @@ local function parseBuyer(text)
   if not text then
     return { units = 0, paid = 0, holds = 0, endedAt = 0 }
   end
-  local units, paid, holds, endedAt = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  local units, paid, holds, endedAt, rest = string.match(text, '^(%d+) (%d+) (%d+) (%d+)(.*)$')
   if not units then
     return nil
   end
-  return { units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt) }
+  local items
+  if rest ~= '' then
+    local length = 0
+    items = {}
+    for words, sku, itemUnits, itemPaid in string.gmatch(rest, '( (%S+) ([1-9]%d*) (%d+))') do
+      items[sku] = { units = tonumber(itemUnits), paid = tonumber(itemPaid) }
+      length = length + #words
+    end
+    if length ~= #rest then
+      return nil
+    end
+  end
+  return {
+    units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt), items = items,
+  }
 end
 local function formatBuyer(buyer)
-  return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+  local text = string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+  if buyer.items then
+    local words = {}
+    for sku, count in pairs(buyer.items) do
+      if count.units > 0 then
+        words[#words + 1] = string.format(' %s %.0f %.0f', sku, count.units, count.paid)
+      end
+    end
+    table.sort(words)
+    text = text .. table.concat(words)
+  end
+  return text
+end
+local function countItems(buyer, unitsOf, taken, paid, limits)
+  buyer.items = buyer.items or {}
+  for sku, units in pairs(unitsOf) do
+    local count = buyer.items[sku]
+    if not count and limits and limits[sku] then
+      count = { units = 0, paid = 0 }
+      buyer.items[sku] = count
+    end
+    if count then
+      count.units, count.paid = count.units + taken * units, count.paid + paid * units
+      if count.paid < 0 or count.units < count.paid then
+        return false
+      end
+    end
+  end
+  return true
+end
+local function formatItemLimits(items)
+  local limits = {}
+  for _, item in ipairs(items) do
+    if item.limitPerBuyer then
+      limits[#limits + 1] = string.format('%s:%.0f', item.sku, item.limitPerBuyer)
+    end
+  end
+  return table.concat(limits, ' ')
+end
+local function parseItemLimits(text)
+  if not text or text == '' then
+    return nil
+  end
+  local limits = {}
+  for sku, units in string.gmatch(text, '(%S+):(%d+)') do
+    limits[sku] = tonumber(units)
+  end
+  return limits
 end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
@@ -81,7 +142,7 @@ local function readRequests(first, fields)
 end
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
-  'holds_max', 'rejoin_ms', 'paused_skus', 'quantity_rules',
+  'holds_max', 'rejoin_ms', 'paused_skus', 'quantity_rules', 'item_limits',
 }
 local STATE_FIELDS = #fields
 local requests, userIds, keyHashes, items, channels = readRequests(FIRST_REQUEST, fields)
@@ -98,7 +159,7 @@ if room <= 0 then
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs,
-  pausedSkus, quantityRules =
+  pausedSkus, quantityRules, itemLimitsText =
   unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
@@ -117,10 +178,12 @@ local rules = {}
 for sku, minimum, step in string.gmatch(quantityRules or '', '(%S+):(%d+):(%d+)') do
   rules[sku] = { minimum = tonumber(minimum), step = tonumber(step) }
 end
+local itemLimits = parseItemLimits(itemLimitsText)
 pausedSkus = pausedSkus and pausedSkus ~= '' and ' ' .. pausedSkus .. ' '
 for sku, item in pairs(items) do
   local place = item.place
   item.rule = rules[sku]
+  item.limit = itemLimits and itemLimits[sku]
   item.isPaused = pausedSkus and string.find(pausedSkus, ' ' .. sku .. ' ', 1, true) ~= nil
   item.isKnown = lane[place] ~= false
   item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
@@ -154,6 +217,19 @@ local function withLines(answer, failed)
   end
   return answer
 end
+local function judgeItemLimits(buyer, first)
+  local over, isPaidInTheWay, unitsOf = nil, false, {}
+  for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
+    local sku, units = ARGV[line], tonumber(ARGV[line + 1])
+    local most, count = items[sku].limit, buyer.items and buyer.items[sku] or { units = 0, paid = 0 }
+    unitsOf[sku] = units
+    if most and count.units + units > most then
+      over = over or { sku = sku, units = count.units }
+      isPaidInTheWay = isPaidInTheWay or count.paid + units > most
+    end
+  end
+  return over, isPaidInTheWay, unitsOf
+end
 local function judge(number, first)
   local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
   local quantity, failed, unknown, odd, paused, short = 0, {}, nil, nil, nil, nil
@@ -180,6 +256,7 @@ local function judge(number, first)
       end
       isFinal = isFinal and item.total > 0 and item.available + item.held == 0
       mayComeBack = mayComeBack and (item.total == 0 or item.available + item.held >= units)
+        and not (item.limit and units > item.limit)
     end
     quantity = quantity + units
   end
@@ -210,10 +287,17 @@ local function judge(number, first)
     return broken('units or cap of a channel')
   end
   local isCapInTheWay = cap and channel.paid + quantity > cap
-  if limitUnits and buyer.units + quantity > limitUnits then
-    local mayFit = buyer.paid + quantity <= limitUnits and not isCapInTheWay
-      and not (holdCountMax and buyer.holds >= holdCountMax)
-    return { 'limit_reached', limitUnits, buyer.units, mayFit and 1 or 0 }
+  local over, isItemInTheWay, unitsOf
+  if itemLimits then
+    over, isItemInTheWay, unitsOf = judgeItemLimits(buyer, first)
+  end
+  if over or (limitUnits and buyer.units + quantity > limitUnits) then
+    local mayFit = not (limitUnits and buyer.paid + quantity > limitUnits) and not isItemInTheWay
+      and not isCapInTheWay and not (holdCountMax and buyer.holds >= holdCountMax)
+    if limitUnits and buyer.units + quantity > limitUnits then
+      return { 'limit_reached', limitUnits, buyer.units, mayFit and 1 or 0 }
+    end
+    return { 'limit_reached', items[over.sku].limit, over.units, mayFit and 1 or 0, over.sku }
   end
   if holdCountMax and buyer.holds >= holdCountMax then
     return { 'holds_exceeded', holdCountMax }
@@ -228,6 +312,9 @@ local function judge(number, first)
     return { 'late', at }
   end
   buyer.units, buyer.holds = buyer.units + quantity, buyer.holds + 1
+  if itemLimits then
+    countItems(buyer, unitsOf, 1, 0, itemLimits)
+  end
   buyerOf[userId] = buyer
   if channel then
     channel.units, channel.isChanged = channel.units + quantity, true

@@ -3,7 +3,7 @@ local stateKey, buyersKey, keysKey, holdsKey, outboxKey = KEYS[1], KEYS[2], KEYS
 local runId, outboxCountMax = ARGV[1], tonumber(string.match(ARGV[2] or '', '^%d+$'))
 local random, keyHash = ARGV[3], ARGV[4]
 local FIRST_LINE = 10
-local STATE_FIELDS = 5
+local STATE_FIELDS = 6
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -24,14 +24,75 @@ local function parseBuyer(text)
   if not text then
     return { units = 0, paid = 0, holds = 0, endedAt = 0 }
   end
-  local units, paid, holds, endedAt = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  local units, paid, holds, endedAt, rest = string.match(text, '^(%d+) (%d+) (%d+) (%d+)(.*)$')
   if not units then
     return nil
   end
-  return { units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt) }
+  local items
+  if rest ~= '' then
+    local length = 0
+    items = {}
+    for words, sku, itemUnits, itemPaid in string.gmatch(rest, '( (%S+) ([1-9]%d*) (%d+))') do
+      items[sku] = { units = tonumber(itemUnits), paid = tonumber(itemPaid) }
+      length = length + #words
+    end
+    if length ~= #rest then
+      return nil
+    end
+  end
+  return {
+    units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt), items = items,
+  }
 end
 local function formatBuyer(buyer)
-  return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+  local text = string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+  if buyer.items then
+    local words = {}
+    for sku, count in pairs(buyer.items) do
+      if count.units > 0 then
+        words[#words + 1] = string.format(' %s %.0f %.0f', sku, count.units, count.paid)
+      end
+    end
+    table.sort(words)
+    text = text .. table.concat(words)
+  end
+  return text
+end
+local function countItems(buyer, unitsOf, taken, paid, limits)
+  buyer.items = buyer.items or {}
+  for sku, units in pairs(unitsOf) do
+    local count = buyer.items[sku]
+    if not count and limits and limits[sku] then
+      count = { units = 0, paid = 0 }
+      buyer.items[sku] = count
+    end
+    if count then
+      count.units, count.paid = count.units + taken * units, count.paid + paid * units
+      if count.paid < 0 or count.units < count.paid then
+        return false
+      end
+    end
+  end
+  return true
+end
+local function formatItemLimits(items)
+  local limits = {}
+  for _, item in ipairs(items) do
+    if item.limitPerBuyer then
+      limits[#limits + 1] = string.format('%s:%.0f', item.sku, item.limitPerBuyer)
+    end
+  end
+  return table.concat(limits, ' ')
+end
+local function parseItemLimits(text)
+  if not text or text == '' then
+    return nil
+  end
+  local limits = {}
+  for sku, units in string.gmatch(text, '(%S+):(%d+)') do
+    limits[sku] = tonumber(units)
+  end
+  return limits
 end
 local function lastLineOf(facts, firstLine)
   local words = #facts + 1 - firstLine
@@ -92,7 +153,7 @@ if sign ~= 'e' then
   return { sign == 'p' and 'paid' or 'not_expired' }
 end
 local userId, channelId = facts[1], facts[8]
-local fields = { 'epoch', 'sequence', 'limit', channelId .. ':cap', channelId .. ':units' }
+local fields = { 'epoch', 'sequence', 'limit', channelId .. ':cap', channelId .. ':units', 'item_limits' }
 local quantity, unitsOf, skus = 0, {}, {}
 for index = FIRST_LINE, lastLine, 3 do
   local sku, units = facts[index], count(facts[index + 1])
@@ -130,6 +191,15 @@ if not buyer or not sequence or (not limitUnits and limit ~= '') then
 end
 if limitUnits and buyer.units + quantity > limitUnits then
   return { 'limit_reached' }
+end
+local itemLimits = parseItemLimits(lane[6])
+if itemLimits then
+  countItems(buyer, unitsOf, 1, 0, itemLimits)
+  for sku, most in pairs(itemLimits) do
+    if unitsOf[sku] and buyer.items[sku].units > most then
+      return { 'limit_reached' }
+    end
+  end
 end
 if channelId ~= '' then
   local cap, units = count(lane[4]), count(lane[5])

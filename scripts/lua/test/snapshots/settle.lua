@@ -12,14 +12,56 @@ local function parseBuyer(text)
   if not text then
     return { units = 0, paid = 0, holds = 0, endedAt = 0 }
   end
-  local units, paid, holds, endedAt = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+  local units, paid, holds, endedAt, rest = string.match(text, '^(%d+) (%d+) (%d+) (%d+)(.*)$')
   if not units then
     return nil
   end
-  return { units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt) }
+  local items
+  if rest ~= '' then
+    local length = 0
+    items = {}
+    for words, sku, itemUnits, itemPaid in string.gmatch(rest, '( (%S+) ([1-9]%d*) (%d+))') do
+      items[sku] = { units = tonumber(itemUnits), paid = tonumber(itemPaid) }
+      length = length + #words
+    end
+    if length ~= #rest then
+      return nil
+    end
+  end
+  return {
+    units = tonumber(units), paid = tonumber(paid), holds = tonumber(holds), endedAt = tonumber(endedAt), items = items,
+  }
 end
 local function formatBuyer(buyer)
-  return string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+  local text = string.format('%.0f %.0f %.0f %.0f', buyer.units, buyer.paid, buyer.holds, buyer.endedAt)
+  if buyer.items then
+    local words = {}
+    for sku, count in pairs(buyer.items) do
+      if count.units > 0 then
+        words[#words + 1] = string.format(' %s %.0f %.0f', sku, count.units, count.paid)
+      end
+    end
+    table.sort(words)
+    text = text .. table.concat(words)
+  end
+  return text
+end
+local function countItems(buyer, unitsOf, taken, paid, limits)
+  buyer.items = buyer.items or {}
+  for sku, units in pairs(unitsOf) do
+    local count = buyer.items[sku]
+    if not count and limits and limits[sku] then
+      count = { units = 0, paid = 0 }
+      buyer.items[sku] = count
+    end
+    if count then
+      count.units, count.paid = count.units + taken * units, count.paid + paid * units
+      if count.paid < 0 or count.units < count.paid then
+        return false
+      end
+    end
+  end
+  return true
 end
 local function lastLineOf(facts, firstLine)
   local words = #facts + 1 - firstLine
@@ -105,6 +147,10 @@ if verdict == 'paid' then
   buyer.paid = buyer.paid + quantity
 else
   buyer.units = buyer.units - quantity
+end
+local isPaid = verdict == 'paid'
+if buyer.items and not countItems(buyer, unitsOf, isPaid and 0 or -1, isPaid and 1 or 0) then
+  return broken('units of a buyer')
 end
 if channelId ~= '' then
   local last = #written

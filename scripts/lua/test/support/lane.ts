@@ -282,10 +282,14 @@ export class TestLane {
     await this.trim('test', '999999-0');
   }
 
-  /** Reads every key of the lane, byte by byte. A rejected request must leave all of it as it was. */
-  async dump(): Promise<Record<string, string | undefined>> {
-    const dumps = await Promise.all(
+  /**
+   * Reads every key of the lane. A rejected request must leave all of it as it was. A hash is read field by
+   * field, because Redis moves its fields while they are only read.
+   */
+  async dump(): Promise<Record<string, unknown>> {
+    const dumps: (readonly [string, unknown])[] = await Promise.all(
       Object.entries(this.keys).map(async ([part, key]) => {
+        if ((await this.redis.type(key)) === 'hash') return [part, await this.redis.hgetall(key)] as const;
         const bytes = await this.redis.dumpBuffer(key);
         return [part, (bytes as Buffer | null)?.toString('hex')] as const;
       }),

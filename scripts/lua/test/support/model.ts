@@ -44,6 +44,8 @@ export interface ModelControl {
   /** A request must take a multiple of `multiple` units of `b`, and at least `minQuantity` units of `a`. */
   multiple: number;
   minQuantity: number;
+  /** Units of `a` that one buyer may have; an item that has a limit of its own keeps one. */
+  limitOfA: number | undefined;
   /** SKUs, in the order of `totals`. */
   paused: string[];
   totals: Record<string, number>;
@@ -174,10 +176,26 @@ export class Model {
     const { totals, caps, limit = Infinity } = this.control;
     const quantity = lines.reduce((sum, [, one]) => sum + one, 0);
     if (quantity > limit || quantity > (caps[channel] ?? Infinity)) return false;
+    if (lines.some(([sku, units]) => units > this.limitOf(sku))) return false;
     return lines.every(([sku, units]) => {
       const total = totals[sku] ?? 0;
       return total === 0 || units <= total - this.units(() => true, sku, 'paid');
     });
+  }
+
+  limitOf(sku: string): number {
+    return (sku === 'a' ? this.control.limitOfA : undefined) ?? Infinity;
+  }
+
+  /** What came back of an item does not count against its limit, whatever became of it. */
+  takenOf(user: string, sku: string, status?: ModelOrder['status']): number {
+    return this.orders
+      .filter((order) => order.user === user && (status === undefined || order.status === status))
+      .filter((order) => this.isLive(order))
+      .flatMap(({ lines, returned }) =>
+        lines.map((line) => (line.sku === sku ? line.quantity - (returned[sku]?.[0] ?? 0) : 0)),
+      )
+      .reduce((sum, units) => sum + units, 0);
   }
 
   judgeLimits(request: ModelRequest, flag: (is: boolean) => number): unknown[] | undefined {
@@ -188,9 +206,18 @@ export class Model {
     const cap = (request.channel === '' ? undefined : caps[request.channel]) ?? Infinity;
     const holds = this.holdsOf(request.user);
     const fitsCap = this.units(isOfChannel, undefined, 'paid') + quantity <= cap;
-    if (this.units(isOwn) + quantity > limit) {
-      const fitsLimit = this.units(isOwn, undefined, 'paid') + quantity <= limit;
-      return ['limit_reached', limit, this.units(isOwn), flag(fitsLimit && fitsCap && holds < holdsMax)];
+    const fitsLimit = this.units(isOwn, undefined, 'paid') + quantity <= limit;
+    const fitsItems = request.lines.every(
+      ([sku, units]) => this.takenOf(request.user, sku, 'paid') + units <= this.limitOf(sku),
+    );
+    const mayFit = flag(fitsLimit && fitsItems && fitsCap && holds < holdsMax);
+    if (this.units(isOwn) + quantity > limit) return ['limit_reached', limit, this.units(isOwn), mayFit];
+    const over = request.lines.find(
+      ([sku, units]) => this.takenOf(request.user, sku) + units > this.limitOf(sku),
+    );
+    if (over !== undefined) {
+      const [sku] = over;
+      return ['limit_reached', this.limitOf(sku), this.takenOf(request.user, sku), mayFit, sku];
     }
     if (holds >= holdsMax) return ['holds_exceeded', holdsMax];
     if (hasRejoin && this.orders.some((order) => isOwn(order) && order.isRecent)) return ['rejoin_later'];
@@ -314,6 +341,10 @@ export class Model {
     const quantity = order.lines.reduce((sum, line) => sum + line.quantity, 0);
     if (order.lines.some((line) => this.available(line.sku) < line.quantity)) return ['sold_out'];
     if (this.units(({ user }) => user === order.user) + quantity > limit) return ['limit_reached'];
+    if (
+      order.lines.some((line) => this.takenOf(order.user, line.sku) + line.quantity > this.limitOf(line.sku))
+    )
+      return ['limit_reached'];
     const cap = (order.channel === '' ? undefined : caps[order.channel]) ?? Infinity;
     if (this.units(({ channel }) => channel === order.channel) + quantity > cap) return ['channel_full'];
     if (this.outbox.length >= outboxCountMax) return ['overloaded'];
@@ -385,6 +416,7 @@ export class Model {
         ...(control.minQuantity > 1 ? [`a:${control.minQuantity}:1`] : []),
         ...(control.multiple > 1 ? [`b:${control.multiple}:${control.multiple}`] : []),
       ].join(' '),
+      itemLimits: control.limitOfA === undefined ? '' : `a:${control.limitOfA}`,
       adjusted: this.adjusted,
       items: Object.fromEntries(
         Object.entries(control.totals).map(([sku, total]) => [
@@ -406,6 +438,10 @@ export class Model {
             paid: this.units(({ user }) => user === name, undefined, 'paid'),
             holds: this.holdsOf(name),
             hasEnded: orders.some(({ user, hasEnded }) => user === name && hasEnded),
+            items:
+              control.limitOfA !== undefined && this.takenOf(name, 'a') > 0
+                ? `a ${this.takenOf(name, 'a')} ${this.takenOf(name, 'a', 'paid')}`
+                : '',
           },
         ]),
       ),

@@ -69,13 +69,13 @@ function notForSale(
     const item = items.find((one) => one.sku === sku);
     // So may an unknown SKU.
     if (item === undefined) return undefined;
-    const { total, available, held, paused, minQuantity = 1, step = 1 } = item;
+    const { total, available, held, paused, minQuantity = 1, step = 1, limitPerBuyer: limit } = item;
     // And stock tells which quantities are sold.
     if (quantity < minQuantity || quantity % step > 0) return undefined;
     const left = available + held;
     units += quantity;
     if (total === 0 || left > 0) final = false;
-    if (total > 0 && left < quantity) retryable = false;
+    if ((total > 0 && left < quantity) || (limit !== undefined && quantity > limit)) retryable = false;
     if (paused === true) {
       lines.push({ sku, code: 'item_paused', available });
       pausedSku ??= sku;

@@ -30,7 +30,7 @@ export function viewSale({ definition, version }: SaleRecord, stock: StockState)
         title,
         ...shownOf(item),
         price,
-        ...quantitiesOf(item),
+        ...boundsOf(item),
         total: count.total,
         available,
         held,
@@ -53,10 +53,13 @@ function shownOf({ description, image, metadata }: Pick<SaleView, 'description' 
   };
 }
 
-function quantitiesOf({ minQuantity, step }: Pick<SaleView['items'][number], 'minQuantity' | 'step'>) {
+type Bounds = Pick<SaleView['items'][number], 'minQuantity' | 'step' | 'limitPerBuyer'>;
+
+function boundsOf({ minQuantity, step, limitPerBuyer }: Bounds) {
   return {
     ...(minQuantity === undefined ? {} : { minQuantity }),
     ...(step === undefined ? {} : { step }),
+    ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }),
   };
 }
 

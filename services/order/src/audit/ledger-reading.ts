@@ -1,4 +1,4 @@
-import { TOPICS, type LedgerReading } from '@seckill/contracts';
+import { TOPICS, type LedgerReading, type SaleDefinition } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import type { SaleLimits } from '../sales/sale-store.ts';
 
@@ -30,7 +30,7 @@ export class LedgerReader {
         saleId,
         now: sale.now,
         epoch: sale.epoch,
-        ...(await readUnits(client, saleId, sale.limits)),
+        ...(await readUnits(client, saleId, sale)),
         lanes: await readLanes(client, saleId, sale),
         ...(await readRest(client, saleId, this.#overdueMs)),
         stored: await readStored(client),
@@ -42,6 +42,8 @@ export class LedgerReader {
 interface Sale {
   /** The loosest that the sale ever had: a buyer may have more than a limit of now (INV-6). */
   limits: SaleLimits;
+  /** Of the items that have a limit per buyer of their own. It never changes. */
+  itemLimits: { sku: string; units: number }[];
   lanes: number;
   epoch: number;
   now: number;
@@ -50,15 +52,21 @@ interface Sale {
 async function readSale(client: PoolClient, saleId: string): Promise<Sale | undefined> {
   const { rows } = await client.query<{
     limits: SaleLimits;
+    items: SaleDefinition['items'];
     lanes: number;
     epoch: string;
     now: Date;
   }>(
-    `SELECT COALESCE(loosest_limits, definition) AS limits, lanes, epoch, clock_timestamp() AS now
+    `SELECT COALESCE(loosest_limits, definition) AS limits, definition -> 'items' AS items, lanes, epoch, clock_timestamp() AS now
      FROM sales WHERE id = $1`,
     [saleId],
   );
-  return rows[0] && { ...rows[0], epoch: Number(rows[0].epoch), now: rows[0].now.getTime() };
+  if (rows[0] === undefined) return undefined;
+  const { items, epoch, now, ...sale } = rows[0];
+  const itemLimits = items.flatMap(({ sku, limitPerBuyer: units }) =>
+    units === undefined ? [] : [{ sku, units }],
+  );
+  return { ...sale, itemLimits, epoch: Number(epoch), now: now.getTime() };
 }
 
 type Units = Pick<LedgerReading, 'items' | 'overLimit' | 'overCap'>;
@@ -68,7 +76,11 @@ type Units = Pick<LedgerReading, 'items' | 'overLimit' | 'overCap'>;
  * for sale again is not among the units of an item, and what was written off is, because it is gone for good
  * (D67). Neither counts against a limit.
  */
-async function readUnits(client: PoolClient, saleId: string, limits: SaleLimits): Promise<Units> {
+async function readUnits(
+  client: PoolClient,
+  saleId: string,
+  { limits, itemLimits }: Pick<Sale, 'limits' | 'itemLimits'>,
+): Promise<Units> {
   const capped = limits.channels.filter(({ cap }) => cap !== undefined);
   const { rows } = await client.query<{
     items: LedgerReading['items'];
@@ -93,12 +105,21 @@ async function readUnits(client: PoolClient, saleId: string, limits: SaleLimits)
            'pending', COALESCE(pending, 0), 'paid', COALESCE(paid, 0)) ORDER BY ledger.sku)
          FROM ledger LEFT JOIN units ON units.sku = ledger.sku WHERE sale_id = $1) AS items,
        (SELECT count(*) FROM (
-         SELECT FROM live GROUP BY user_id HAVING sum(taken) > $2::bigint) AS buyer) AS over_limit,
+         SELECT user_id FROM live GROUP BY user_id HAVING sum(taken) > $2::bigint
+         UNION SELECT user_id FROM unnest($5::text[], $6::bigint[]) AS item (sku, most) JOIN live USING (sku)
+         GROUP BY user_id, sku, most HAVING sum(taken) > most) AS buyer) AS over_limit,
        (SELECT count(*) FROM unnest($3::text[], $4::bigint[]) AS channel (id, cap)
          JOIN (SELECT channel_id, sum(taken) AS units FROM live GROUP BY channel_id) AS sold
            ON sold.channel_id = channel.id AND units > cap) AS over_cap`,
     // Without a limit nobody exceeds it: nothing is greater than null.
-    [saleId, limits.limitPerBuyer ?? null, capped.map(({ id }) => id), capped.map(({ cap }) => cap)],
+    [
+      saleId,
+      limits.limitPerBuyer ?? null,
+      capped.map(({ id }) => id),
+      capped.map(({ cap }) => cap),
+      itemLimits.map(({ sku }) => sku),
+      itemLimits.map(({ units }) => units),
+    ],
   );
   const [units] = rows;
   invariant(units !== undefined, 'an aggregate answers one row');

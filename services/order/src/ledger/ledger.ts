@@ -62,8 +62,7 @@ export function admit(
       if (!left.has(keyOf(saleId, sku))) throw new DataError(`sale ${saleId} has no SKU ${sku}`);
     }
     const limits = allowances.get(order.reservationId) ?? [];
-    const unitsWanted = wanted.reduce((sum, { units }) => sum + units, 0);
-    if (limits.some((allowance) => unitsWanted > allowance.left)) {
+    if (limits.some((allowance) => unitsOf(wanted, allowance) > allowance.left)) {
       refused.push({ id: order.reservationId, refusal: 'limit' });
       continue;
     }
@@ -71,7 +70,7 @@ export function admit(
       refused.push({ id: order.reservationId, refusal: 'ledger' });
       continue;
     }
-    for (const allowance of limits) allowance.left -= unitsWanted;
+    for (const allowance of limits) allowance.left -= unitsOf(wanted, allowance);
     for (const { saleId, sku, units } of wanted) {
       const key = keyOf(saleId, sku);
       left.set(key, (left.get(key) ?? 0) - units);
@@ -79,6 +78,13 @@ export function admit(
     }
   }
   return { moves: [...taken.values()], refused };
+}
+
+/** What an order takes of an allowance. */
+function unitsOf(wanted: LedgerMove[], allowance: Allowance): number {
+  return wanted
+    .filter(({ sku }) => allowance.sku === undefined || allowance.sku === sku)
+    .reduce((sum, { units }) => sum + units, 0);
 }
 
 function bySequence(a: Reserved, b: Reserved): number {

@@ -7,6 +7,8 @@ import type { Reserved } from './reservation-message.ts';
  */
 export interface Allowance {
   left: number;
+  /** It is about the units of this item; absent: about all units. */
+  sku?: string;
 }
 
 interface AllowanceRow {
@@ -15,7 +17,8 @@ interface AllowanceRow {
   units_left: string;
 }
 
-const keyOf = (...parts: [kind: 'buyer' | 'channel', saleId: string, taker: string]) => JSON.stringify(parts);
+const keyOf = (...parts: [kind: 'buyer' | 'items' | 'channel', saleId: string, taker: string]) =>
+  JSON.stringify(parts);
 
 /**
  * Keeps INV-6 where Redis could not (D31). An allowance is what the sale's definition allows, less the
@@ -31,6 +34,11 @@ export async function readAllowances(
   if (orders.length === 0) return new Map();
   const ids = orders.map(({ reservationId }) => reservationId);
   const allowances = new Map<string, Allowance>();
+  const items = new Map<string, Allowance[]>();
+  for (const { sale_id, taker, sku, units_left } of await readItems(client, ids)) {
+    const key = keyOf('items', sale_id, taker);
+    items.set(key, [...(items.get(key) ?? []), { sku, left: Number(units_left) }]);
+  }
   for (const { sale_id, taker, units_left } of await readBuyers(client, ids)) {
     allowances.set(keyOf('buyer', sale_id, taker), { left: Number(units_left) });
   }
@@ -42,7 +50,8 @@ export async function readAllowances(
       const buyer = allowances.get(keyOf('buyer', saleId, userId));
       const channel =
         channelId === undefined ? undefined : allowances.get(keyOf('channel', saleId, channelId));
-      return [reservationId, [buyer, channel].filter((one) => one !== undefined)];
+      const ofItems = items.get(keyOf('items', saleId, userId)) ?? [];
+      return [reservationId, [buyer, channel, ...ofItems].filter((one) => one !== undefined)];
     }),
   );
 }
@@ -61,6 +70,28 @@ async function readBuyers(client: PoolClient, ids: string[]): Promise<AllowanceR
      FROM (SELECT DISTINCT sale_id, user_id FROM orders WHERE id = ANY ($1)) AS wanted
      JOIN sales ON sales.id = wanted.sale_id
      WHERE COALESCE(sales.loosest_limits, sales.definition) ? 'limitPerBuyer'`,
+    [ids],
+  );
+  return rows;
+}
+
+/** Of each item that has a limit of its own. It never changes, so the definition has the loosest one. */
+async function readItems(client: PoolClient, ids: string[]): Promise<(AllowanceRow & { sku: string })[]> {
+  const { rows } = await client.query<AllowanceRow & { sku: string }>(
+    `SELECT wanted.sale_id, wanted.user_id AS taker, item ->> 'sku' AS sku,
+       (item ->> 'limitPerBuyer')::bigint - COALESCE((
+         SELECT sum((line ->> 'quantity')::bigint) FROM orders, jsonb_array_elements(orders.lines) AS line
+         WHERE orders.sale_id = wanted.sale_id AND orders.user_id = wanted.user_id
+           AND line ->> 'sku' = item ->> 'sku'
+           AND orders.status IN ('pending', 'paid') AND orders.id <> ALL ($1::text[])), 0) + COALESCE((
+         SELECT sum((line ->> 'returned')::bigint)
+         FROM orders, jsonb_array_elements(orders.returned -> 'lines') AS line
+         WHERE orders.sale_id = wanted.sale_id AND orders.user_id = wanted.user_id
+           AND line ->> 'sku' = item ->> 'sku'
+           AND orders.returned IS NOT NULL AND orders.id <> ALL ($1::text[])), 0) AS units_left
+     FROM (SELECT DISTINCT sale_id, user_id FROM orders WHERE id = ANY ($1)) AS wanted
+     JOIN sales ON sales.id = wanted.sale_id, jsonb_array_elements(sales.definition -> 'items') AS item
+     WHERE item ? 'limitPerBuyer'`,
     [ids],
   );
   return rows;

@@ -18,7 +18,11 @@ import { invariant, Problem } from '@seckill/runtime';
 /** Every sale has one lane today. The number is fixed when the sale is created (D13). */
 export const LANES = 1;
 
-export function refuse(key: DetailKey, field: string, values?: { max: number; depth?: number }): never {
+export function refuse(
+  key: DetailKey,
+  field: string,
+  values?: { max?: number; depth?: number; limit?: number },
+): never {
   throw new Problem('invalid_request', { detail: detailOf(key, { field, ...values }), extra: { field } });
 }
 
@@ -47,6 +51,11 @@ export function checkSale(input: SaleInput): void {
     const { minQuantity, step = 1 } = item;
     if (minQuantity !== undefined && minQuantity % step > 0) {
       refuse('not_multiple', `items.${index}.minQuantity`, { max: step });
+    }
+    // Nobody could buy it.
+    const least = minQuantity ?? step;
+    if (item.limitPerBuyer !== undefined && item.limitPerBuyer < least) {
+      refuse('schema_minimum', `items.${index}.limitPerBuyer`, { limit: least });
     }
     skus.add(item.sku);
   }
@@ -139,13 +148,14 @@ export function controlStateOf(sale: {
     ...(definition.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: definition.holdsPerBuyerMax }),
     ...(definition.rejoinSeconds === undefined ? {} : { rejoinMs: definition.rejoinSeconds * 1_000 }),
     currency,
-    items: definition.items.map(({ sku, price, total, paused, minQuantity, step }) => ({
+    items: definition.items.map(({ sku, price, total, paused, minQuantity, step, limitPerBuyer }) => ({
       sku,
       price: price.amount,
       total,
       ...(paused === true ? { paused } : {}),
       ...(minQuantity === undefined ? {} : { minQuantity }),
       ...(step === undefined ? {} : { step }),
+      ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }),
       ...adjustmentOf(sale.adjustments, sku),
     })),
     channels: definition.channels.map(({ id, cap }) => ({ id, ...(cap === undefined ? {} : { cap }) })),

@@ -102,6 +102,18 @@ await test('limits, caps, double keys and overdue holds are counted (INV-4, INV-
   t.match(await read(), { overLimit: 0, overCap: 0, doubleKeys: 1 }, 'what ended counts for no limit');
   await pool.query(`UPDATE orders SET expires_at = now() - interval '1 second' WHERE status = 'pending'`);
   t.equal((await read()).overdue, 0, 'half a second of grace and two of INV-5');
+  const limitOrange = (units: number) =>
+    pool.query(
+      `UPDATE sales SET definition = definition - 'limitPerBuyer' || jsonb_build_object('items', (
+         SELECT jsonb_agg(CASE WHEN item ->> 'sku' = 'orange'
+           THEN item || jsonb_build_object('limitPerBuyer', $1::integer) ELSE item END)
+         FROM jsonb_array_elements(definition -> 'items') AS item))`,
+      [units],
+    );
+  await limitOrange(2);
+  t.equal((await read()).overLimit, 0);
+  await limitOrange(1);
+  t.equal((await read()).overLimit, 1, 'one buyer has two units of the item');
 });
 
 await test('100,000 orders are read in well below the time that one statement may take', async (t) => {

@@ -43,6 +43,32 @@ async function createLimited(t: Test, epoch = 2) {
   return { pool, saleId, metrics, take };
 }
 
+await test("a late order beyond its item's limit is refused, whatever other items it has (INV-6)", async (t) => {
+  const { pool, saleId, take } = await createLimited(t);
+  await pool.query(
+    `UPDATE sales SET definition = jsonb_set(definition, '{items,0,limitPerBuyer}', '2') WHERE id = $1`,
+    [saleId],
+  );
+  const { rows } = await pool.query(`SELECT definition #>> '{items,0,sku}' AS sku FROM sales`);
+  t.same(rows, [{ sku: 'orange' }]);
+  const mixed = (orange: number) =>
+    order(saleId, 1, {
+      userId: 'a',
+      lines: [
+        { sku: 'mango', quantity: 1, price: 1 },
+        { sku: 'orange', quantity: orange, price: 1 },
+      ],
+    });
+  t.same(await take(order(saleId, 1, { epoch: 2, userId: 'a' })), ['pending'], 'reserved anew');
+  t.same(await take(mixed(2)), ['limit']);
+  t.same(await take(mixed(1)), ['pending']);
+  t.same(await take(order(saleId, 1, { userId: 'b' }), order(saleId, 2, { userId: 'b' })), [
+    'pending',
+    'limit',
+  ]);
+  t.same(await findLedgerMismatches(pool), []);
+});
+
 await test('a late order beyond the limit of its buyer is refused, one within it is stored (INV-6)', async (t) => {
   const { pool, saleId, metrics, take } = await createLimited(t);
   t.same(await take(order(saleId, 2, { epoch: 2, userId: 'a' })), ['pending'], 'reserved anew');

@@ -20,7 +20,7 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
   capMin?: number;
 }
 
-const FACTS = 16;
+const FACTS = 17;
 const ITEM_FACTS = 5;
 
 /** @throws ioredis' error; LaneContentError as `parseLaneState`. */
@@ -39,7 +39,7 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
   if (gate === 'missing') return { ...MISSING, gate, now };
   const [, , epoch, version, sequence, loaded, state, opensAt, closesAt, outbox, fence, openedSequence] =
     answer;
-  const [limit, capMin, paused, rules] = answer.slice(FACTS - 4);
+  const [limit, capMin, paused, rules, limits] = answer.slice(FACTS - 5);
   return {
     gate,
     now,
@@ -55,7 +55,11 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
     openedSequence: whole(openedSequence),
     ...(limit === '' ? {} : { limitPerBuyer: Number(limit) }),
     ...(capMin === '' ? {} : { capMin: Number(capMin) }),
-    items: parseItems(answer.slice(FACTS), new Set(String(paused).split(' ')), parseRules(String(rules))),
+    items: parseItems(answer.slice(FACTS), {
+      paused: new Set(String(paused).split(' ')),
+      rules: parseRules(String(rules)),
+      limits: parseLimits(String(limits)),
+    }),
   };
 }
 
@@ -71,16 +75,30 @@ function parseRules(text: string): Map<string, Rule> {
   );
 }
 
+/** `<sku>:<units>` of each item that has a limit per buyer of its own. */
+function parseLimits(text: string): Map<string, number> {
+  return new Map(
+    text.split(' ').flatMap((limit) => {
+      const [sku = '', units] = limit.split(':');
+      return units === undefined ? [] : [[sku, whole(units)]];
+    }),
+  );
+}
+
 /** By SKU, so that two readings of the same lane are equal. */
 function parseItems(
   facts: ScriptAnswer,
-  paused: ReadonlySet<string>,
-  rules: ReadonlyMap<string, Rule>,
+  {
+    paused,
+    rules,
+    limits,
+  }: { paused: ReadonlySet<string>; rules: ReadonlyMap<string, Rule>; limits: ReadonlyMap<string, number> },
 ): StockState['items'] {
   if (facts.length % ITEM_FACTS !== 0) throw new LaneContentError('an item lacks a count');
   const items: StockState['items'] = [];
   for (let index = 0; index < facts.length; index += ITEM_FACTS) {
     const [sku, total, available, held, paid] = facts.slice(index, index + ITEM_FACTS);
+    const limitPerBuyer = limits.get(String(sku));
     items.push({
       sku: String(sku),
       total: whole(total),
@@ -89,6 +107,7 @@ function parseItems(
       paid: whole(paid),
       ...(paused.has(String(sku)) ? { paused: true as const } : {}),
       ...rules.get(String(sku)),
+      ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }),
     });
   }
   return items.sort((left, right) => (left.sku < right.sku ? -1 : 1));

@@ -56,8 +56,10 @@ function toRejection([outcome, ...facts]: ScriptAnswer): ReserveAnswer {
       const flags = { final: third === 1, retryable: fourth === 1 };
       return { outcome, ...told, ...flags, lines: toFailedLines(facts.slice(4)) };
     }
-    case 'limit_reached':
-      return { outcome, limit: Number(first), held: Number(second), retryable: third === 1 };
+    case 'limit_reached': {
+      const told = { limit: Number(first), held: Number(second), retryable: third === 1 };
+      return fourth === undefined ? { outcome, ...told } : { outcome, sku: String(fourth), ...told };
+    }
     case 'holds_exceeded':
       return { outcome, holdsPerBuyerMax: Number(first) };
     case 'rejoin_later':
