@@ -8,7 +8,8 @@ t.setTimeout(600_000);
 // runs yet.
 t.plan(45);
 await shareStack(t, 'invariants');
-await import('./api.test.ts');
+await import('./sales.test.ts');
+await import('./reservations.test.ts');
 await import('./settle.test.ts');
 await import('./race.test.ts');
 await import('./hostile-clients.test.ts');

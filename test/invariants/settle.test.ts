@@ -5,24 +5,14 @@ import { randomUUID } from 'node:crypto';
 import standardwebhooks from 'standardwebhooks';
 import t from 'tap';
 import { Pool } from 'undici';
-import { buildStack, saleInput, until, untilRows, type Answer } from '../support/stack.ts';
+import { makeReserve } from '../support/reserve.ts';
+import { buildStack, createSale, until, untilRows, type Answer } from '../support/stack.ts';
 
 const client = await buildStack(t, 'settle');
 const { stack } = client;
 const admin = await client.token('operator', true);
 const buyer = await client.token('u1');
-
-async function createSale(id: string, changes: Record<string, unknown> = {}): Promise<void> {
-  const body = saleInput(id, changes);
-  const answer = await client.send({ method: 'POST', path: '/v1/sales', token: admin, body });
-  if (answer.status !== 201) throw new Error(`sale ${id}: ${answer.status} ${answer.text}`);
-}
-
-function reserve(saleId: string, options: { token?: string; key?: string; quantity?: number } = {}) {
-  const { token = buyer, key = randomUUID(), quantity = 1 } = options;
-  const body = { lines: [{ sku: 'a', quantity }] };
-  return client.send({ method: 'POST', path: `/v1/sales/${saleId}/reservations`, token, key, body });
-}
+const reserve = makeReserve(client, buyer);
 
 async function reserved(saleId: string, options: Parameters<typeof reserve>[1] = {}): Promise<string> {
   let answer = await reserve(saleId, options);
@@ -90,7 +80,7 @@ async function untilItem(saleId: string, wanted: Record<string, unknown>): Promi
 }
 
 await t.test('a signed notice pays the order, once, and its units are sold for good', async (t) => {
-  await createSale('noticed');
+  await createSale(client, 'noticed');
   const orderId = await reserved('noticed');
   const paymentId = randomUUID();
   const first = await notify({ orderId, paymentId });
@@ -105,7 +95,7 @@ await t.test('a signed notice pays the order, once, and its units are sold for g
 });
 
 await t.test('money that does not fit or comes too late is kept for a refund', async (t) => {
-  await createSale('refunded');
+  await createSale(client, 'refunded');
   const orderId = await reserved('refunded');
   await until('the row is stored', async () => (await end(orderId, 'cancel')).status === 200);
   t.match(await notify({ orderId }), { body: { result: 'refund_due' } }, 'after the cancel');
@@ -118,7 +108,7 @@ await t.test('money that does not fit or comes too late is kept for a refund', a
 });
 
 await t.test('a notice nobody signed, or signed long ago, is refused and changes nothing', async (t) => {
-  await createSale('unsigned');
+  await createSale(client, 'unsigned');
   const orderId = await reserved('unsigned');
   const stranger = `whsec_${Buffer.from('x'.repeat(32)).toString('base64')}`;
   const minutesAgo = new Date(Date.now() - 6 * 60_000);
@@ -131,7 +121,7 @@ await t.test('a notice nobody signed, or signed long ago, is refused and changes
 });
 
 await t.test('a cancel frees units, limit and channel, from the very first moment', async (t) => {
-  await createSale('cancelled', { limitPerBuyer: 1, rejoinSeconds: 2 });
+  await createSale(client, 'cancelled', { limitPerBuyer: 1, rejoinSeconds: 2 });
   const key = randomUUID();
   const first = await reserve('cancelled', { key });
   const orderId = String(first.body['id']);
@@ -169,7 +159,7 @@ await t.test('a cancel frees units, limit and channel, from the very first momen
 });
 
 await t.test('a hold that runs out expires, also while the sale is paused, and is sold again', async (t) => {
-  await createSale('expiring', { holdSeconds: 1 });
+  await createSale(client, 'expiring', { holdSeconds: 1 });
   const orderId = await reserved('expiring', { quantity: 10 });
   t.match(await reserve('expiring'), { body: { code: 'sold_out', final: false, retryable: true } });
   t.match(await itemOf('expiring'), { soldOut: 'held' });
@@ -187,7 +177,7 @@ await t.test('a hold that runs out expires, also while the sale is paused, and i
 });
 
 await t.test('a restock adds its units once, whatever repeats and races', async (t) => {
-  await createSale('restocked');
+  await createSale(client, 'restocked');
   const restock = (quantity: number, key: string) =>
     client.send({
       method: 'POST',

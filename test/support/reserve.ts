@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { Pool } from 'undici';
-import type { Client } from './stack.ts';
+import type { Answer, Client } from './stack.ts';
 
 export interface Told {
   status: number;
@@ -38,4 +39,21 @@ export async function reserveOne(
     retryAfter: Number(headers['retry-after'] ?? 0),
     ...(code === undefined ? {} : { code }),
   };
+}
+
+type Options = Partial<Parameters<Client['send']>[0]> & { quantity?: number };
+
+/** Makes what reserves units of `a` for this buyer, each time under a key of its own unless told otherwise. */
+export function makeReserve(client: Client, token: string) {
+  return (saleId: string, { quantity = 1, ...request }: Options = {}): Promise<Answer> =>
+    client.send({
+      method: 'POST',
+      path: `/v1/sales/${saleId}/reservations`,
+      token,
+      key: randomUUID(),
+      ...(request.raw === undefined && request.body === undefined
+        ? { body: { lines: [{ sku: 'a', quantity }] } }
+        : {}),
+      ...request,
+    });
 }

@@ -21,7 +21,7 @@ function handMade(header: object, payload: object, key = secret): string {
 }
 const good = (payload: object) => handMade({ alg: 'HS256', typ: 'JWT' }, payload);
 
-await t.test('a good token names the user; the scope makes an admin', async (t) => {
+await t.test('a good token names the user; the scope makes an operator', async (t) => {
   t.same(await identifier.identify(`Bearer ${good({ sub: 'u1', exp: inAnHour })}`), {
     userId: 'u1',
     isAdmin: false,
