@@ -78,8 +78,8 @@ export async function serveShop(
   const app = createHttp({ logger, isReady: () => lifecycle.isReady });
 
   app.post('/v1/sales', { schema: { body: SaleInput } }, async (request, reply) => {
-    const { isAdmin } = await identifier.identify(request.headers.authorization);
-    if (!isAdmin) throw new Problem('forbidden');
+    const { isOperator } = await identifier.identify(request.headers.authorization);
+    if (!isOperator) throw new Problem('forbidden');
     const { id, items } = request.body;
     if (id === undefined) throw new Problem('invalid_request', { extra: { field: 'id' } });
     await shop.open(id, items);

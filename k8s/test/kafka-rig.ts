@@ -163,7 +163,7 @@ interface Answer {
 
 export async function call(method: string, path: string, who: string, body?: unknown): Promise<Answer> {
   const secret = node.secrets['seckill']?.['JWT_SECRET'] ?? '';
-  const token = await signToken(secret, { userId: who, isAdmin: who === 'admin' });
+  const token = await signToken(secret, { userId: who, isOperator: who === 'admin' });
   const response = await fetch(`${pods.get('gateway')?.url ?? ''}${path}`, {
     method,
     headers: {

@@ -103,7 +103,7 @@ await t.test(
     const created = await fetch(`${gateway}/v1/sales`, {
       method: 'POST',
       headers: {
-        authorization: `Bearer ${await signToken(jwtSecret, { userId: 'operator', isAdmin: true })}`,
+        authorization: `Bearer ${await signToken(jwtSecret, { userId: 'operator', isOperator: true })}`,
         'content-type': 'application/json',
       },
       body: JSON.stringify({ ...scenario.sale, closesAt: new Date(Date.now() + 600_000).toISOString() }),
@@ -129,7 +129,7 @@ await t.test(
       provider: new Provider(http, env['WEBHOOK_SECRETS'] ?? ''),
       history,
       signal: AbortSignal.timeout(300_000),
-      signToken: (userId) => signToken(jwtSecret, { userId, isAdmin: false }),
+      signToken: (userId) => signToken(jwtSecret, { userId, isOperator: false }),
     });
     const reading = await readSettled(engines, [scenario.sale.id], 60_000);
     t.same(judge(reading, history), [], 'every invariant holds');

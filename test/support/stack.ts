@@ -16,7 +16,7 @@ export interface Client {
   /** Its folder in `.run` has the services' logs. */
   name: string;
   http: Pool;
-  token(userId: string, isAdmin?: boolean): Promise<string>;
+  token(userId: string, isOperator?: boolean): Promise<string>;
   send(request: {
     method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
     path: string;
@@ -79,7 +79,7 @@ async function startClient(
     stack,
     name: ownName,
     http,
-    token: (userId, isAdmin = false) => signToken(stack.info.jwtSecret, { userId, isAdmin }),
+    token: (userId, isOperator = false) => signToken(stack.info.jwtSecret, { userId, isOperator }),
     async send({ method = 'GET', path, token, key, body, raw, headers }) {
       const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
       const response = await http.request({

@@ -53,7 +53,7 @@ type DemoValues = Values<typeof OPTIONS>;
 
 async function openSales(http: Pool, info: StackInfo): Promise<number> {
   const opensAt = Date.now() + OPENS_IN_MS;
-  const token = await signToken(info.jwtSecret, { userId: 'operator', isAdmin: true });
+  const token = await signToken(info.jwtSecret, { userId: 'operator', isOperator: true });
   for (const { sale, windowSeconds } of SCENARIOS) {
     const response = await http.request({
       method: 'POST',

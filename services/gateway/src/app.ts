@@ -21,7 +21,7 @@ import { refuseUnknownInput } from './routes/strict-input.ts';
 import { shedLoad } from './limits/shedding.ts';
 
 /** Reads without a token. No user has this name. */
-const NOBODY: Identity = { userId: '', isAdmin: false };
+const NOBODY: Identity = { userId: '', isOperator: false };
 
 /** Assembles the public API; never listens. */
 export async function createApp(deps: ApiDeps): Promise<Http> {
@@ -76,7 +76,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   };
   const authenticateAdmin: Admit = async (request, reply) => {
     await identify(request, reply);
-    if (!request.identity.isAdmin) {
+    if (!request.identity.isOperator) {
       throw new Problem('forbidden', { detail: detailOf('scope_missing', { scope: 'sale:admin' }) });
     }
   };

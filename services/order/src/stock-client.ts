@@ -9,7 +9,7 @@ import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 
 const acknowledgement = Compile(ControlAcknowledgement);
-/** Stock loads the sale within this call, and calls us back for it. An admin waits 5 s in all. */
+/** Stock loads the sale within this call, and calls us back for it. An operator waits 5 s in all. */
 const CONTROL_MS = 4_000;
 const retakeAnswers = Compile(RetakeAnswers);
 /** One script for each order. What is not answered is asked again. */

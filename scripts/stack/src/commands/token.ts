@@ -33,10 +33,10 @@ const OPTIONS = {
 };
 
 async function main(values: Values<typeof OPTIONS>): Promise<undefined> {
-  const { user: userId, admin: isAdmin = false, ttl: ttlSeconds = 3_600, name = 'default' } = values;
+  const { user: userId, admin: isOperator = false, ttl: ttlSeconds = 3_600, name = 'default' } = values;
   if (userId === undefined) throw new UsageError('--user is needed: whom the token is for');
   const { jwtSecret } = readStack(name);
-  print(await signToken(jwtSecret, { userId, isAdmin, ttlSeconds }));
+  print(await signToken(jwtSecret, { userId, isOperator, ttlSeconds }));
 }
 
 await runCommand({ help: HELP, options: OPTIONS }, main);

@@ -2,15 +2,18 @@ import { SignJWT } from 'jose';
 
 export interface TokenOptions {
   userId: string;
-  isAdmin?: boolean;
+  isOperator?: boolean;
   ttlSeconds?: number;
 }
 
 const TTL_SECONDS = 3_600;
 
 /** Signs an HS256 token as the gateway takes it. `scope` holds `sale:admin` for operators. */
-export function signToken(jwtSecret: string, { userId, isAdmin, ttlSeconds }: TokenOptions): Promise<string> {
-  return new SignJWT(isAdmin === true ? { scope: 'sale:admin' } : {})
+export function signToken(
+  jwtSecret: string,
+  { userId, isOperator, ttlSeconds }: TokenOptions,
+): Promise<string> {
+  return new SignJWT(isOperator === true ? { scope: 'sale:admin' } : {})
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setSubject(userId)
     .setIssuedAt()

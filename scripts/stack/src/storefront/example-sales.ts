@@ -60,7 +60,7 @@ const exampleSales = () => [
  * @returns what could not be created, for a person; empty if all is well
  */
 export async function createExampleSales(gateway: string, jwtSecret: string): Promise<string[]> {
-  const token = await signToken(jwtSecret, { userId: 'operator', isAdmin: true });
+  const token = await signToken(jwtSecret, { userId: 'operator', isOperator: true });
   const call = async (init: RequestInit): Promise<Response> =>
     fetch(`${gateway}/v1/sales`, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
   try {

@@ -228,7 +228,7 @@ await test('a token names the user, ends, and carries the scope only for an oper
   t.equal(protectedHeader.alg, 'HS256');
   t.equal((payload.exp ?? 0) - (payload.iat ?? 0), 60);
   t.notOk('scope' in payload);
-  t.match(decodeJwt(await signToken(secret, { userId: 'op', isAdmin: true })), { scope: 'sale:admin' });
+  t.match(decodeJwt(await signToken(secret, { userId: 'op', isOperator: true })), { scope: 'sale:admin' });
   await t.rejects(jwtVerify(await signToken('b'.repeat(43), { userId: 'u1' }), key));
 });
 

@@ -9,7 +9,7 @@ const userId = Compile(UserId);
 
 export interface Identity {
   userId: string;
-  isAdmin: boolean;
+  isOperator: boolean;
 }
 
 declare module 'fastify' {
@@ -82,7 +82,7 @@ export function createIdentifier({ keys, ...claims }: IdentityOptions): Identifi
         throw new Problem('unauthenticated', { detail: detailOf('subject_invalid') });
       }
       const scope = typeof payload['scope'] === 'string' ? payload['scope'].split(' ') : [];
-      const identity = { userId: payload.sub, isAdmin: scope.includes('sale:admin') };
+      const identity = { userId: payload.sub, isOperator: scope.includes('sale:admin') };
       remember(authorization, identity, (payload.exp ?? 0) * 1_000);
       return identity;
     },

@@ -31,9 +31,9 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
 
   app.get('/v1/orders/:orderId', owned, async (request, reply) => {
     const { orderId } = request.params;
-    const { userId, isAdmin } = request.identity;
+    const { userId, isOperator } = request.identity;
     reply.header('cache-control', 'no-store');
-    return findOrder(deps, { orderId, userId: isAdmin ? undefined : userId, trace: traceOf(request) });
+    return findOrder(deps, { orderId, userId: isOperator ? undefined : userId, trace: traceOf(request) });
   });
 
   app.get(
@@ -93,12 +93,12 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
     },
     async (request, reply) => {
       const { orderId } = request.params;
-      const { userId, isAdmin } = request.identity;
+      const { userId, isOperator } = request.identity;
       const { reason } = request.body;
       reply.header('cache-control', 'no-store');
       const trace = traceOf(request);
       if (reason !== undefined) {
-        if (!isAdmin) refuseField('body_unexpected');
+        if (!isOperator) refuseField('body_unexpected');
         return end(request, orderId, undefined, () =>
           order.cancelAsOperator(orderId, { by: userId, reason }, trace),
         );
@@ -107,7 +107,7 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
         return await end(request, orderId, userId, () => order.endOrder(orderId, 'cancel', userId, trace));
       } catch (error) {
         // The order of somebody else, which an operator cancels with a reason only.
-        if (isAdmin && error instanceof Problem && error.code === 'order_not_found') {
+        if (isOperator && error instanceof Problem && error.code === 'order_not_found') {
           await findOrder(deps, { orderId, trace });
           refuseField('schema_required');
         }

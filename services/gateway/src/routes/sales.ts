@@ -63,7 +63,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     { onRequest: deps.admitReader, schema: { querystring: SalesQuery }, config: { isCrowded: true } },
     async (request, reply) => {
       const trace = traceOf(request);
-      const read = request.identity.isAdmin
+      const read = request.identity.isOperator
         ? saleList.readAsOperator(request.query, trace)
         : saleList.read(request.query, trace);
       return sendPage(request, reply, await read);
@@ -81,7 +81,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
       const { saleId } = request.params;
       const { channel } = request.query;
       const trace = traceOf(request);
-      if (request.identity.isAdmin) {
+      if (request.identity.isOperator) {
         const reading = await saleReader.ask(saleId, trace);
         return sendSale(request, reply, reading.operatorAnswer(channel));
       }

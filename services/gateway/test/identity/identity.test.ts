@@ -24,12 +24,12 @@ const good = (payload: object) => handMade({ alg: 'HS256', typ: 'JWT' }, payload
 await t.test('a good token names the user; the scope makes an operator', async (t) => {
   t.same(await identifier.identify(`Bearer ${good({ sub: 'u1', exp: inAnHour })}`), {
     userId: 'u1',
-    isAdmin: false,
+    isOperator: false,
   });
   const admin = good({ sub: 'a', exp: inAnHour, scope: 'x sale:admin' });
-  t.match(await identifier.identify(`bearer ${admin}`), { isAdmin: true });
+  t.match(await identifier.identify(`bearer ${admin}`), { isOperator: true });
   const almost = good({ sub: 'a', exp: inAnHour, scope: 'sale:administrator' });
-  t.match(await identifier.identify(`Bearer ${almost}`), { isAdmin: false });
+  t.match(await identifier.identify(`Bearer ${almost}`), { isOperator: false });
 });
 
 await t.test('every bad token is unauthenticated', async (t) => {

@@ -24,7 +24,7 @@ async function build(limits: AdmissionDeps, trustProxy?: string) {
   app.decorateRequest('identity', null as unknown as Identity);
   const admission = await createAdmission(app, limits);
   app.addHook('onRequest', async (request, reply) => {
-    request.identity = { userId: String(request.headers['x-test-user'] ?? 'u1'), isAdmin: false };
+    request.identity = { userId: String(request.headers['x-test-user'] ?? 'u1'), isOperator: false };
     await admission.admitUser(request, reply);
     await admission.admitAddress(request);
   });

@@ -65,7 +65,7 @@ function readSteering(headers: Headers, reason: string | undefined): Steering {
   return steering;
 }
 
-/** The routes for the gateway, which has checked who is an admin. */
+/** The routes for the gateway, which has checked who is an operator. */
 export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
   app.post(
     '/v1/sales',
