@@ -43,7 +43,7 @@ export async function reserveOne(
 
 type Options = Partial<Parameters<Client['send']>[0]> & { quantity?: number };
 
-/** Makes what reserves units of `a` for this buyer, each time under a key of its own unless told otherwise. */
+/** Makes a function that reserves units of `a` for this buyer, under a new key unless told otherwise. */
 export function makeReserve(client: Client, token: string) {
   return (saleId: string, { quantity = 1, ...request }: Options = {}): Promise<Answer> =>
     client.send({
