@@ -20,7 +20,17 @@ const PAGES = filesBelow('docs/operating', '.md');
 const REQUIRED = new Set(['url', 'list', 'secret']);
 const READERS = [
   ...REQUIRED,
-  ...['string', 'optional', 'optionalUrl', 'integer', 'choice', 'boolean', 'choices', 'secretOrValue'],
+  ...[
+    'string',
+    'optional',
+    'optionalUrl',
+    'integer',
+    'choice',
+    'boolean',
+    'choices',
+    'secretOrValue',
+    'share',
+  ],
 ] as ('url' | 'list')[];
 
 /** The words of the tables for a variable without a default. */

@@ -82,6 +82,15 @@ export class ConfigReader {
       : this.#refuse(`${name} must be a whole number from ${options.min} to ${options.max}`, options.min);
   }
 
+  /** A number from 0 to 1. */
+  share(name: string, fallback: number): number {
+    const text = this.#environment[name];
+    if (text === undefined || text === '') return fallback;
+    const value = Number(text);
+    const fits = /^(0|1|[01]?\.\d+)$/.test(text) && value <= 1;
+    return fits ? value : this.#refuse(`${name} must be a number from 0 to 1`, fallback);
+  }
+
   choice<const Value extends string>(
     name: string,
     values: readonly Value[],

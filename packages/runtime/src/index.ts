@@ -30,5 +30,7 @@ export * from './redis-node.ts';
 export * from './role.ts';
 export * from './salted-key-hash.ts';
 export * from './redis.ts';
+export * from './tracing/request-spans.ts';
+export * from './tracing/tracing.ts';
 export * from './http/request-seconds.ts';
 export * from './http/upstream.ts';

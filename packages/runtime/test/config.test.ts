@@ -64,3 +64,19 @@ await t.test('only a configuration error is told in words; any other is a bug an
     { name: 'TypeError' },
   );
 });
+
+await t.test('a share is a number from 0 to 1', async (t) => {
+  const reader = new ConfigReader({ SOME: '0.25', NONE: '0', ALL: '1', HALF: '.5' });
+  t.same(
+    ['SOME', 'NONE', 'ALL', 'HALF', 'ABSENT'].map((name) => reader.share(name, 0.01)),
+    [0.25, 0, 1, 0.5, 0.01],
+  );
+  reader.done();
+  for (const wrong of ['1.5', '-0.1', 'all', '1e-3', 'NaN', '50%']) {
+    const refusing = new ConfigReader({ SHARE: wrong });
+    refusing.share('SHARE', 0.01);
+    t.throws(() => {
+      refusing.done();
+    }, /SHARE must be a number from 0 to 1/);
+  }
+});

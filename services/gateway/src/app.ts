@@ -1,5 +1,5 @@
 import { detailOf } from '@seckill/contracts';
-import { createHttp, observeRequests, Problem, type Http } from '@seckill/runtime';
+import { createHttp, observeRequests, Problem, traceRequests, type Http } from '@seckill/runtime';
 import { compressAnswers } from './compression.ts';
 import { createAdmission } from './limits/admission.ts';
 import { consoleRoutes } from './console/console.ts';
@@ -30,6 +30,8 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   // Fastify wants the shape declared once; the hook below puts the real value in.
   app.decorateRequest('identity', null as unknown as Identity);
 
+  // First, so that a span is as long as all that is done for its request.
+  traceRequests(app, deps.tracing, { isEdge: true });
   answerSafely(app);
   compressAnswers(app);
   logRequests(app);

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { LIMITS } from '@seckill/contracts';
-import { ConfigReader, type RedisAddress } from '@seckill/runtime';
+import { ConfigReader, readTracing, type RedisAddress, type TracingConfig } from '@seckill/runtime';
 import {
   ALGORITHM_NAMES,
   jwksKeys,
@@ -15,6 +15,8 @@ export interface Config {
   port: number;
   metricsPort: number;
   logLevel: string;
+  /** Absent: nothing is traced. */
+  tracing: TracingConfig | undefined;
   stockUrl: string;
   orderUrl: string;
   /** Where the gateway hears the states of the sales. When absent, nothing is answered from memory. */
@@ -64,6 +66,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     port: reader.integer('PORT', { default: 8080, min: 0, max: 65_535 }),
     metricsPort: reader.integer('METRICS_PORT', { default: 9460, min: 0, max: 65_535 }),
     logLevel: reader.choice('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'info'),
+    tracing: readTracing(reader),
     stockUrl: reader.url('STOCK_URL', ['http', 'https']),
     orderUrl: reader.url('ORDER_URL', ['http', 'https']),
     redis: readRedis(reader),

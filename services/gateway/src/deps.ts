@@ -1,4 +1,4 @@
-import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
+import type { Lifecycle, Logger, Registry, Tracing } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import type { Config } from './config.ts';
 import type { SaleEvents } from './events/sale-events.ts';
@@ -56,6 +56,8 @@ export interface ApiDeps {
   saleList: SaleList;
   events: SaleEvents;
   metrics: GatewayMetrics;
+  /** Absent: nothing is traced. */
+  tracing?: Tracing | undefined;
 }
 
 export type Admit = (request: FastifyRequest, reply?: FastifyReply) => Promise<void>;

@@ -4,6 +4,7 @@ import {
   Lifecycle,
   readConfigOrExit,
   serveMetrics,
+  startTracing,
   type Logger,
 } from '@seckill/runtime';
 import { startApi } from './api.ts';
@@ -17,7 +18,8 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
   const registry = createRegistry();
   const metrics = await serveMetrics(registry, { host: config.host, port: config.metricsPort });
   lifecycle.onStop('metrics', () => metrics.close());
-  const app = await createApp(startApi({ config, logger, lifecycle, registry }));
+  const tracing = await startTracing(config.tracing, { service: 'gateway', isEdge: true, logger, lifecycle });
+  const app = await createApp({ ...startApi({ config, logger, lifecycle, registry }), tracing });
   lifecycle.onStop('http', () => app.close());
   const url = await app.listen({ host: config.host, port: config.port });
   lifecycle.ready();

@@ -1,4 +1,4 @@
-import type { Http } from '@seckill/runtime';
+import { traceIdOf, type Http } from '@seckill/runtime';
 
 /**
  * Of what a crowd hears of a route under one status, the first is logged and then one in this many, with the
@@ -27,7 +27,13 @@ export function logRequests(app: Http): void {
     const { statusCode: status, elapsedTime: ms } = reply;
     const isRejection = status >= 400 && status !== 500;
     const isOneOfMany = isRejection || (status < 400 && request.routeOptions.config.isCrowded === true);
-    const line = () => ({ method: request.method, route, status, ms: Math.round(ms) });
+    const line = () => ({
+      method: request.method,
+      route,
+      status,
+      ms: Math.round(ms),
+      ...(request.span === undefined ? {} : { traceId: traceIdOf(request.span.traceparent) }),
+    });
     if (!isOneOfMany) {
       request.log.info(line(), 'request');
     } else {

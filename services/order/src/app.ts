@@ -4,9 +4,11 @@ import {
   observeRequests,
   Problem,
   requireCaller,
+  traceRequests,
   type Http,
   type Logger,
   type RequestSeconds,
+  type Tracing,
 } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import type { LedgerReader } from './audit/ledger-reading.ts';
@@ -42,14 +44,16 @@ export interface AppDeps {
   logger: Logger;
   isReady: () => boolean;
   requestSeconds: RequestSeconds;
+  tracing?: Tracing | undefined;
   tokens: { gateway: string; stock: string };
   /** Absent where the `http` role does not run: then only health is answered. */
   api?: Api;
 }
 
 /** Assembles and never listens. */
-export function createApp({ logger, isReady, requestSeconds, tokens, api }: AppDeps): Http {
+export function createApp({ logger, isReady, requestSeconds, tracing, tokens, api }: AppDeps): Http {
   const app = createHttp({ logger, isReady });
+  traceRequests(app, tracing, { isEdge: false });
   observeRequests(app, requestSeconds);
   if (api === undefined) return app;
   const { sales, saleList, recovery, ledger, orders, operatorOrders, notices, refunds, webhooks, isSandbox } =

@@ -1,4 +1,4 @@
-import { ConfigReader, readKafkaSettings } from '@seckill/runtime';
+import { ConfigReader, readKafkaSettings, readTracing } from '@seckill/runtime';
 
 export const ROLES = ['http', 'intake', 'expiry', 'relay', 'webhooks'] as const;
 
@@ -13,6 +13,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
   const config = {
     databaseUrl: reader.url('DATABASE_URL', POSTGRES),
     kafka: readKafkaSettings(reader),
+    tracing: readTracing(reader),
     stockUrl: reader.url('STOCK_URL', ['http', 'https']),
     /** Ours, shown to stock. */
     orderToken: reader.secret('ORDER_TOKEN'),

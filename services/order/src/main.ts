@@ -5,6 +5,7 @@ import {
   Lifecycle,
   readConfigOrExit,
   serveMetrics,
+  startTracing,
   type Logger,
 } from '@seckill/runtime';
 import { startApi } from './api.ts';
@@ -22,7 +23,8 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
   await checkKafkaAccess(config.kafka, logger);
   const registry = createRegistry();
   const metrics = createSharedMetrics(registry);
-  const deps: OrderDeps = { config, logger, lifecycle, registry, metrics, wake: () => undefined };
+  const tracing = await startTracing(config.tracing, { service: 'order', logger, lifecycle });
+  const deps: OrderDeps = { config, logger, lifecycle, registry, metrics, tracing, wake: () => undefined };
   const server = await serveMetrics(registry, { host: config.host, port: config.metricsPort });
   lifecycle.onStop('metrics', () => server.close());
 
@@ -37,6 +39,7 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
     logger,
     isReady: () => lifecycle.isReady,
     requestSeconds: metrics.requestSeconds,
+    tracing,
     tokens: { gateway: config.gatewayToken, stock: config.stockToken },
     // Health is answered whatever the roles.
     ...(api === undefined ? {} : { api }),

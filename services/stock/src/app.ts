@@ -3,9 +3,11 @@ import {
   InvariantError,
   observeRequests,
   requireCaller,
+  traceRequests,
   type Http,
   type Logger,
   type RequestSeconds,
+  type Tracing,
 } from '@seckill/runtime';
 import type { Announcer } from './announce/announcer.ts';
 import type { FullStates } from './announce/full-state.ts';
@@ -36,6 +38,7 @@ export interface AppDeps {
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
   requestSeconds: RequestSeconds;
+  tracing?: Tracing | undefined;
   /** Our own bug was met: the process must end (D14). */
   onInvariantBroken: (error: InvariantError) => void;
   logger: Logger;
@@ -43,8 +46,9 @@ export interface AppDeps {
 
 /** Assembles the internal HTTP API; never listens. */
 export function createApp(deps: AppDeps): Http {
-  const { api, tokens, logger } = deps;
+  const { api, tokens, logger, tracing } = deps;
   const app = createHttp({ logger, isReady: deps.isReady });
+  traceRequests(app, tracing, { isEdge: false });
   observeRequests(app, deps.requestSeconds);
   if (api === undefined) return app;
   const { reservations, retakes, controlStates, announcer, fullStates, monitor, readClock, auditReader } =
@@ -55,7 +59,7 @@ export function createApp(deps: AppDeps): Http {
   const isGateway = requireCaller(tokens, ['gateway']);
   const isOrder = requireCaller(tokens, ['order']);
   const isEither = requireCaller(tokens, ['gateway', 'order']);
-  reservationRoutes(app, { reservations, onRequest: isGateway });
+  reservationRoutes(app, { reservations, tracing, onRequest: isGateway });
   retakeRoutes(app, { retakes, onRequest: isOrder });
   holdRoutes(app, { reservations, onRequest: isEither });
   clockRoute(app, { readClock, onRequest: isOrder });

@@ -1,4 +1,4 @@
-import { ConfigReader, readKafkaSettings } from '@seckill/runtime';
+import { ConfigReader, readKafkaSettings, readTracing } from '@seckill/runtime';
 
 export const ROLES = ['http', 'relay', 'settler', 'audit'] as const;
 export type Role = (typeof ROLES)[number];
@@ -13,6 +13,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
       isCluster: reader.boolean('REDIS_CLUSTER'),
     },
     kafka: readKafkaSettings(reader),
+    tracing: readTracing(reader),
     orderUrl: reader.url('ORDER_URL', ['http', 'https']),
     /** Our own credential, shown to order. */
     stockToken: reader.secret('STOCK_TOKEN'),

@@ -1,4 +1,4 @@
-import type { Lifecycle, Logger, Registry } from '@seckill/runtime';
+import type { Lifecycle, Logger, Registry, Tracing } from '@seckill/runtime';
 import type { Announcer } from './announce/announcer.ts';
 import type { Config } from './config.ts';
 import type { ChangeFeed } from './change-feed.ts';
@@ -13,4 +13,6 @@ export interface StockDeps {
   announcer: Announcer;
   changes: ChangeFeed;
   registry: Registry;
+  /** Absent: nothing is traced. */
+  tracing: Tracing | undefined;
 }

@@ -6,6 +6,7 @@ import {
   readConfigOrExit,
   runRole,
   serveMetrics,
+  startTracing,
 } from '@seckill/runtime';
 import { createAnnouncer } from './announce/announcer.ts';
 import { startApi } from './api.ts';
@@ -29,7 +30,7 @@ try {
 }
 
 /** Opened first, closed last: the roles end before the connections they use. */
-async function start({ redis, kafka, host, metricsPort, roles }: Config): Promise<void> {
+async function start({ redis, kafka, tracing: traced, host, metricsPort, roles }: Config): Promise<void> {
   await checkKafkaAccess(kafka, logger);
   const registry = createRegistry();
   const connections = new Connections(redis, logger);
@@ -37,10 +38,11 @@ async function start({ redis, kafka, host, metricsPort, roles }: Config): Promis
   await connections.start();
   const metrics = await serveMetrics(registry, { host, port: metricsPort });
   lifecycle.onStop('metrics', () => metrics.close());
+  const tracing = await startTracing(traced, { service: 'stock', logger, lifecycle });
   const { requestSeconds } = createMetrics(registry, connections);
   const announcer = createAnnouncer({ connections, logger, registry });
   const changes = new ChangeFeed(connections, logger);
-  const deps: StockDeps = { config, logger, lifecycle, connections, announcer, changes, registry };
+  const deps: StockDeps = { config, logger, lifecycle, connections, announcer, changes, registry, tracing };
   if (roles.includes('relay')) startRelay(deps);
   if (roles.includes('settler')) startSettler(deps);
   if (roles.includes('audit')) startAudit(deps);
@@ -54,6 +56,7 @@ async function start({ redis, kafka, host, metricsPort, roles }: Config): Promis
     ...(api === undefined ? {} : { api }),
     tokens: config.tokens,
     requestSeconds,
+    tracing,
     isReady: () => lifecycle.isReady,
     onInvariantBroken: (error) => {
       lifecycle.fail(error, 'http');

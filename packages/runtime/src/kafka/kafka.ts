@@ -5,6 +5,8 @@ import type { KafkaSettings } from './kafka-settings.ts';
 import { KafkaCommits } from './kafka-commits.ts';
 import { mendKafkaTimer } from './kafka-timer.ts';
 import type { Logger } from '../logger.ts';
+import { traceBatch, traceSending } from '../tracing/message-spans.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 
 const { Kafka: KafkaClient, logLevel } = kafkajs;
 
@@ -76,32 +78,41 @@ type Sender = Pick<Producer, 'send'>;
  * lost, while a duplicate is harmless to us. `send()` may resolve without having sent everything after a
  * leader moved. So the answer must name every partition we sent to (D3).
  */
-export function createPublisher(producer: Sender): Publisher {
+export function createPublisher(producer: Sender, tracing?: Tracing): Publisher {
   return {
     async publish(topic, kind, messages) {
       if (messages.length === 0) return;
-      const expected = new Set<number>();
-      const records = messages.map(({ key, value, headers }) => {
-        const partition = partitionOf(topic, key);
-        expected.add(partition);
-        return {
-          key,
-          value,
-          partition,
-          headers: { ...headers, [HEADERS.type]: kind.type, [HEADERS.version]: kind.version },
-        };
-      });
-      const answer = await producer.send({ topic: topic.name, acks: -1, timeout: 5_000, messages: records });
-      for (const { topicName, partition, errorCode } of answer) {
-        if (topicName === topic.name && errorCode === 0) expected.delete(partition);
-      }
-      if (expected.size > 0) {
-        throw new PublishError(
-          `${topic.name}: no confirmation for partition ${[...expected].sort((a, b) => a - b).join(', ')}`,
-        );
-      }
+      await traceSending(tracing, topic.name, messages, (traced) => send(producer, topic, kind, traced));
     },
   };
+}
+
+async function send(
+  producer: Sender,
+  topic: Topic,
+  kind: { type: string; version: string },
+  messages: OutgoingMessage[],
+): Promise<void> {
+  const expected = new Set<number>();
+  const records = messages.map(({ key, value, headers }) => {
+    const partition = partitionOf(topic, key);
+    expected.add(partition);
+    return {
+      key,
+      value,
+      partition,
+      headers: { ...headers, [HEADERS.type]: kind.type, [HEADERS.version]: kind.version },
+    };
+  });
+  const answer = await producer.send({ topic: topic.name, acks: -1, timeout: 5_000, messages: records });
+  for (const { topicName, partition, errorCode } of answer) {
+    if (topicName === topic.name && errorCode === 0) expected.delete(partition);
+  }
+  if (expected.size > 0) {
+    throw new PublishError(
+      `${topic.name}: no confirmation for partition ${[...expected].sort((a, b) => a - b).join(', ')}`,
+    );
+  }
 }
 
 export function createProducer(kafka: Kafka): Producer {
@@ -176,6 +187,7 @@ export interface ConsumerOptions {
   /** Partitions handled at the same time. */
   concurrency: number;
   onBatch: (batch: Batch, context: BatchContext) => Promise<void>;
+  tracing?: Tracing | undefined;
   /** Tells that partitions may have moved: what is remembered about positions is void. */
   onAssigned: (assignment: Assignment) => void;
   /**
@@ -326,7 +338,8 @@ async function run(
       };
       try {
         const { topic, partition, highWatermark } = batch;
-        await options.onBatch({ topic, partition, messages, end: BigInt(highWatermark) }, context);
+        const received = { topic, partition, messages, end: BigInt(highWatermark) };
+        await traceBatch(options.tracing, received, () => options.onBatch(received, context));
       } catch (error) {
         // kafkajs needs its own errors back, to join the group again. It would repeat any other error for
         // ever.

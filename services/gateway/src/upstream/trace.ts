@@ -9,14 +9,14 @@ export interface Trace {
   requestId: string;
   language: Language;
   /**
-   * The client's own trace context, if it is well formed. None is made up here: without a tracer nobody would
-   * look for it.
+   * Our own span, while the request is traced. Otherwise the client's own trace context, if it is well
+   * formed: without a tracer nobody would look for one that was made up.
    */
   traceparent?: string;
 }
 
-export function traceOf(request: Pick<FastifyRequest, 'id' | 'headers'>): Trace {
-  const given = request.headers['traceparent'];
+export function traceOf(request: Pick<FastifyRequest, 'id' | 'headers' | 'span'>): Trace {
+  const given = request.span?.traceparent ?? request.headers['traceparent'];
   const trace: Trace = { requestId: request.id, language: languageOf(request.headers['accept-language']) };
   if (typeof given === 'string' && traceparentPattern.test(given)) trace.traceparent = given;
   return trace;

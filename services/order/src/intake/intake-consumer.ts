@@ -1,5 +1,5 @@
 import { TOPICS, type Topic } from '@seckill/contracts';
-import { startConsumer, type Kafka, type MemberStore } from '@seckill/runtime';
+import { startConsumer, type Kafka, type MemberStore, type Tracing } from '@seckill/runtime';
 import { INTAKE_CONCURRENCY } from '../database.ts';
 import type { Intake } from './intake.ts';
 
@@ -16,6 +16,7 @@ export async function consumeReservations(options: {
   intake: Intake;
   onFail: (error: unknown) => void;
   members?: MemberStore;
+  tracing?: Tracing | undefined;
   groupId?: string;
   topic?: Topic;
 }): Promise<() => Promise<void>> {
@@ -30,6 +31,7 @@ export async function consumeReservations(options: {
       intake.onAssigned(assignment).catch(onFail);
     },
     onBatch: (batch, context) => intake.handleBatch(batch, context),
+    tracing: options.tracing,
     onFail,
   });
 }

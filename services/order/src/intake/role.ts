@@ -16,7 +16,15 @@ import { Intake } from './intake.ts';
 import { createIntakeMetrics } from './metrics.ts';
 
 /** Starts the role `intake`: reservations from Kafka to Postgres. */
-export function startIntake({ config, logger, lifecycle, registry, metrics, wake }: OrderDeps): void {
+export function startIntake({
+  config,
+  logger,
+  lifecycle,
+  registry,
+  metrics,
+  tracing,
+  wake,
+}: OrderDeps): void {
   const log = logger.child({ role: 'intake' });
   const pool = createIntakePool(config.databaseUrl, log);
   metrics.observePool('intake', pool);
@@ -41,7 +49,7 @@ export function startIntake({ config, logger, lifecycle, registry, metrics, wake
     producer,
     consume: (onFail) => {
       const members = createMemberStore(membersPool, INTAKE_GROUP);
-      return consumeReservations({ kafka, intake, onFail, members });
+      return consumeReservations({ kafka, intake, onFail, members, tracing });
     },
   });
 }

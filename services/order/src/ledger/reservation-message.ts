@@ -5,7 +5,7 @@ import {
   RESERVATION_CREATED,
   ReservationCreated,
 } from '@seckill/contracts';
-import { openEnvelope, type IncomingMessage } from '@seckill/runtime';
+import { openEnvelope, sampledTraceparent, type IncomingMessage } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 
 const schema = Compile(ReservationCreated);
@@ -21,6 +21,8 @@ export type Reserved = ReservationCreated & {
   amount: number;
   /** Stock published it again, because its hold is long past its end and was never settled. */
   isRepublished: boolean;
+  /** Where its trace goes on; absent of an order that is not traced. */
+  traceparent?: string;
 };
 
 export type Parsed = { reserved: Reserved } | { error: string };
@@ -29,7 +31,10 @@ export type Parsed = { reserved: Reserved } | { error: string };
 export function parseReservation(message: IncomingMessage): Parsed {
   const opened = openEnvelope(message, RESERVATION_CREATED, schema);
   if ('error' in opened) return opened;
-  return check(opened.body, message.headers[HEADERS.republished] === '1');
+  const checked = check(opened.body, message.headers[HEADERS.republished] === '1');
+  const traceparent = sampledTraceparent(message.headers[HEADERS.traceparent]);
+  if ('reserved' in checked && traceparent !== undefined) checked.reserved.traceparent = traceparent;
+  return checked;
 }
 
 function check(created: ReservationCreated, isRepublished: boolean): Parsed {

@@ -6,6 +6,7 @@ import {
   type Returned,
 } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { readTraceparents } from './traceparents.ts';
 
 export type Verdict = ReservationSettled['verdict'];
 
@@ -79,9 +80,10 @@ export interface OutboxStore {
  * Each function is one transaction without state of the session, so the store works through a pooler in
  * transaction mode.
  */
-export function createOutboxStore(pool: Pool): OutboxStore {
+export function createOutboxStore(pool: Pool, { isTraced = false } = {}): OutboxStore {
   return {
-    publishNext: (limit, publish) => transaction(pool, (client) => publishNext(client, limit, publish)),
+    publishNext: (limit, publish) =>
+      transaction(pool, (client) => publishNext(client, limit, publish, isTraced)),
 
     async removePublished(keepSeconds, limit) {
       // Only the lowest ids are looked at. They are the oldest, so the read is bounded without an index on
@@ -132,6 +134,7 @@ async function publishNext(
   client: PoolClient,
   limit: number,
   publish: (messages: OutboxMessage[]) => Promise<void>,
+  isTraced: boolean,
 ): Promise<number> {
   const { rows } = await client.query<OutboxMessage & { id: string }>(
     `SELECT id, topic, key, value, headers FROM outbox WHERE published_at IS NULL
@@ -139,9 +142,23 @@ async function publishNext(
     [limit],
   );
   if (rows.length === 0) return 0;
+  if (isTraced) await goOnWithTraces(client, rows);
   await publish(rows);
   await client.query('UPDATE outbox SET published_at = clock_timestamp() WHERE id = ANY ($1::bigint[])', [
     rows.map(({ id }) => id),
   ]);
   return rows.length;
+}
+
+/** The end of an order belongs to the trace that its reservation began. */
+async function goOnWithTraces(client: PoolClient, messages: OutboxMessage[]): Promise<void> {
+  const traces = await readTraceparents(
+    client,
+    messages.map(({ key }) => key),
+  );
+  for (const message of messages) {
+    const traceparent = traces.get(message.key);
+    if (traceparent !== undefined)
+      message.headers = { ...message.headers, [HEADERS.traceparent]: traceparent };
+  }
 }

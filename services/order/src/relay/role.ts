@@ -17,7 +17,7 @@ import { Relay } from './relay.ts';
  * connected each pass over the outbox fails and is repeated, and the gauges tell what waits.
  * @returns what wakes it.
  */
-export function startRelay({ config, logger, lifecycle, registry, metrics }: OrderDeps): () => void {
+export function startRelay({ config, logger, lifecycle, registry, metrics, tracing }: OrderDeps): () => void {
   const log = logger.child({ role: 'relay' });
   const pool = createRelayPool(config.databaseUrl, log);
   metrics.observePool('relay', pool);
@@ -25,8 +25,8 @@ export function startRelay({ config, logger, lifecycle, registry, metrics }: Ord
   const producer = createProducer(createKafka(config.kafka, 'seckill-order-relay', log));
   lifecycle.onStop('producer of relay', () => producer.disconnect());
   const relay = new Relay({
-    store: createOutboxStore(pool),
-    publisher: createPublisher(producer),
+    store: createOutboxStore(pool, { isTraced: tracing !== undefined }),
+    publisher: createPublisher(producer, tracing),
     clock: systemClock,
     logger: log,
     metrics: createRelayMetrics(registry),

@@ -1,5 +1,6 @@
 import type { WebhookEvent } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { readTraceparents } from '../relay/traceparents.ts';
 import { renderEvents } from './event-bodies.ts';
 import { tellSales } from './sale-moments.ts';
 import type { Outcome } from './sender.ts';
@@ -17,6 +18,8 @@ export interface Claim {
   secrets: Buffer[];
   /** Seconds since 1970, by Postgres' clock. */
   at: number;
+  /** The trace of the order that the event tells of. */
+  traceparent?: string;
 }
 
 export interface DeliveryBacklog {
@@ -66,7 +69,7 @@ interface ClaimRow {
   at: number;
 }
 
-export function createDeliveryStore(pool: Pool): DeliveryStore {
+export function createDeliveryStore(pool: Pool, { isTraced = false } = {}): DeliveryStore {
   return {
     tellSales: () => transaction(pool, tellSales),
     listDue: async () => {
@@ -77,7 +80,7 @@ export function createDeliveryStore(pool: Pool): DeliveryStore {
       );
       return rows.map(({ id }) => id);
     },
-    claim: (endpointId, limit) => transaction(pool, (client) => claim(client, endpointId, limit)),
+    claim: (endpointId, limit) => transaction(pool, (client) => claim(client, endpointId, limit, isTraced)),
     finish: (claimed, outcome, pauseSeconds) =>
       transaction(pool, (client) => finish(client, claimed, outcome, pauseSeconds)),
     release: async ({ id, attempts }) => {
@@ -131,7 +134,12 @@ export function createDeliveryStore(pool: Pool): DeliveryStore {
  * Of one order, or one sale, an endpoint hears in the order in which it happened: a later event waits until
  * the earlier one has ended. What is claimed is due again when the lease is over, whoever died.
  */
-async function claim(client: PoolClient, endpointId: string, limit: number): Promise<Claim[]> {
+async function claim(
+  client: PoolClient,
+  endpointId: string,
+  limit: number,
+  isTraced: boolean,
+): Promise<Claim[]> {
   const { rows } = await client.query<ClaimRow>(
     `WITH due AS MATERIALIZED (
        SELECT id FROM webhook_deliveries AS delivery
@@ -155,7 +163,14 @@ async function claim(client: PoolClient, endpointId: string, limit: number): Pro
     client,
     rows.filter(({ body }) => body === null),
   );
+  const traces = isTraced
+    ? await readTraceparents(
+        client,
+        rows.map(({ subject }) => subject),
+      )
+    : undefined;
   return rows.flatMap((row) => {
+    const traceparent = traces?.get(row.subject);
     const body = row.body ?? bodies.get(row.id);
     if (body === undefined) return [];
     return {
@@ -167,6 +182,7 @@ async function claim(client: PoolClient, endpointId: string, limit: number): Pro
       url: row.url,
       secrets: row.old_secret === null ? [row.secret] : [row.secret, row.old_secret],
       at: Math.floor(row.at),
+      ...(traceparent === undefined ? {} : { traceparent }),
     };
   });
 }

@@ -1,4 +1,4 @@
-import { backoffMs, classifyPostgresError, type Clock, type Logger } from '@seckill/runtime';
+import { backoffMs, classifyPostgresError, type Clock, type Logger, type Tracing } from '@seckill/runtime';
 import type { Claim, DeliveryStore } from './delivery-store.ts';
 import type { WebhookMetrics } from './metrics.ts';
 import { pauseSeconds } from './pauses.ts';
@@ -12,6 +12,7 @@ export interface DispatcherDeps {
   logger: Logger;
   metrics: WebhookMetrics;
   random?: () => number;
+  tracing?: Tracing | undefined;
 }
 
 /**
@@ -96,13 +97,23 @@ export class Dispatcher {
 
   /** Never throws: an attempt whose end could not be stored is made again when its lease is over. */
   async #attempt(claim: Claim, signal: AbortSignal): Promise<void> {
-    const { store, sender, logger, metrics, random } = this.#deps;
+    const { store, sender, logger, metrics, random, tracing } = this.#deps;
     const { url, secrets, webhookId: id, at, body } = claim;
+    const span =
+      claim.traceparent === undefined
+        ? undefined
+        : tracing?.start('deliver webhook', {
+            kind: 'client',
+            parent: claim.traceparent,
+            attributes: { 'seckill.webhook_attempt': claim.attempts },
+          });
     const log = { endpointId: claim.endpointId, webhookId: id, attempt: claim.attempts };
     try {
       const outcome = await sender.send({ url, secrets, id, at, body }, signal);
       const result = await store.finish(claim, outcome, pauseSeconds(claim.attempts, random));
       metrics.webhookAttempts.inc({ result });
+      if (outcome.status !== undefined) span?.set('http.response.status_code', outcome.status);
+      span?.end(outcome.isDelivered ? undefined : (outcome.error ?? result));
       if (result === 'gone') logger.warn(log, 'webhooks: an endpoint answered 410 and is disabled');
       if (result === 'given_up') {
         logger.error(
@@ -111,6 +122,7 @@ export class Dispatcher {
         );
       }
     } catch (error) {
+      span?.end(error);
       if (!signal.aborted)
         logger.warn({ err: error, ...log }, 'webhooks: the end of an attempt is not stored');
       // Otherwise the rest of the lease is the pause: an end that cannot be stored is not tried in a circle.

@@ -7,7 +7,7 @@ import { createWebhookMetrics } from './metrics.ts';
 import { createSender } from './sender.ts';
 
 /** Starts the role `webhooks`: tells shops' own systems what happened. */
-export function startWebhooks({ config, logger, lifecycle, registry, metrics }: OrderDeps): void {
+export function startWebhooks({ config, logger, lifecycle, registry, metrics, tracing }: OrderDeps): void {
   const log = logger.child({ role: 'webhooks' });
   const pool = createWebhooksPool(config.databaseUrl, log);
   metrics.observePool('webhooks', pool);
@@ -15,11 +15,12 @@ export function startWebhooks({ config, logger, lifecycle, registry, metrics }: 
   const sender = createSender(config.webhookAllowPrivate, ATTEMPTS_PER_ENDPOINT);
   lifecycle.onStop('connections of webhooks', () => sender.close());
   const dispatcher = new Dispatcher({
-    store: createDeliveryStore(pool),
+    store: createDeliveryStore(pool, { isTraced: tracing !== undefined }),
     sender,
     clock: systemClock,
     logger: log,
     metrics: createWebhookMetrics(registry),
+    tracing,
   });
   runRole(lifecycle, 'webhooks', (signal) => dispatcher.run(signal));
 }

@@ -24,10 +24,10 @@ const UNITS_MS = 1_000;
 
 /** Starts the role `relay`: it brings the outbox of each lane to Kafka, and does the chores beside that. */
 export function startRelay(deps: StockDeps): void {
-  const { config, logger, lifecycle, connections, changes, registry } = deps;
+  const { config, logger, lifecycle, connections, changes, registry, tracing } = deps;
   const log = logger.child({ role: 'relay' });
   const producer = createProducer(createKafka(config.kafka, 'seckill-stock-relay', log));
-  const publisher = createPublisher(producer);
+  const publisher = createPublisher(producer, tracing);
   const metrics = createRelayMetrics(registry);
   const relay = createRelay({
     lanes: () => listLanes(connections),

@@ -1,5 +1,5 @@
 import { isFitMetadata, LIMITS, ReserveItem, type ReserveAnswer } from '@seckill/contracts';
-import type { Http } from '@seckill/runtime';
+import { sampledTraceparent, type Http, type Span, type Tracing } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { Reservations } from '../reserve/reservations.ts';
@@ -16,7 +16,7 @@ const ITEM_BYTES_MAX = 6_144;
 
 export function reservationRoutes(
   app: Http,
-  deps: { reservations: Reservations; onRequest: CallerCheck },
+  deps: { reservations: Reservations; tracing: Tracing | undefined; onRequest: CallerCheck },
 ): void {
   app.post(
     '/internal/reservations',
@@ -28,7 +28,12 @@ export function reservationRoutes(
     async (request): Promise<ReserveAnswer[]> => {
       const offences = request.body.map(findOffence);
       const items = request.body.filter((_item, index) => offences[index] === undefined) as ReserveItem[];
+      const spans = deps.tracing === undefined ? undefined : startSpans(deps.tracing, items);
       const answers = await deps.reservations.reserve(items);
+      spans?.forEach((span, index) => {
+        span?.set('seckill.outcome', answers[index]?.outcome ?? 'outcome_unknown');
+        span?.end();
+      });
       let next = 0;
       return offences.map((field) => {
         if (field !== undefined) return { outcome: 'invalid_request', field };
@@ -38,6 +43,17 @@ export function reservationRoutes(
       });
     },
   );
+}
+
+/** The requests of a batch have traces of their own, which its header cannot name. */
+function startSpans(tracing: Tracing, items: ReserveItem[]): (Span | undefined)[] {
+  return items.map((item) => {
+    const parent = sampledTraceparent(item.traceparent);
+    const span = parent && tracing.start('reserve', { kind: 'server', parent });
+    if (!span) return undefined;
+    item.traceparent = span.traceparent;
+    return span;
+  });
 }
 
 /** The field that makes an item no ReserveItem, if any. */

@@ -31,7 +31,7 @@ export function createSettler({ connections, ...assembly }: SettlerAssembly): Se
 
 /** Starts the role `settler`: settlements from Kafka to Redis. */
 export function startSettler(deps: StockDeps): void {
-  const { config, logger, lifecycle, connections, announcer, registry } = deps;
+  const { config, logger, lifecycle, connections, announcer, registry, tracing } = deps;
   const log = logger.child({ role: 'settler' });
   const kafka = createKafka(config.kafka, 'seckill-stock-settler', log);
   const producer = createProducer(kafka);
@@ -52,6 +52,6 @@ export function startSettler(deps: StockDeps): void {
     logger: log,
     producer,
     consume: (onFail) =>
-      consumeSettlements({ kafka, settler, onFail, members: createMemberStore(connections) }),
+      consumeSettlements({ kafka, settler, onFail, members: createMemberStore(connections), tracing }),
   });
 }

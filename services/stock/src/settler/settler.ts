@@ -13,6 +13,7 @@ import {
   type MemberStore,
   type Publisher,
   type RejectedMessage,
+  type Tracing,
 } from '@seckill/runtime';
 import type { Lane } from '../redis/keys.ts';
 import type { SettlerMetrics } from './metrics.ts';
@@ -186,6 +187,7 @@ export async function consumeSettlements(options: {
   settler: Settler;
   onFail: (error: unknown) => void;
   members?: MemberStore;
+  tracing?: Tracing | undefined;
   groupId?: string;
   topic?: Topic;
 }): Promise<() => Promise<void>> {
@@ -200,6 +202,7 @@ export async function consumeSettlements(options: {
     // Nothing is remembered about positions: settling twice is harmless.
     onAssigned: () => undefined,
     onBatch: (batch, context) => settler.handleBatch(batch, context),
+    tracing: options.tracing,
     onFail,
   });
 }
