@@ -78,6 +78,7 @@ export const node: Node = {
   secrets: {
     seckill: {
       REDIS_URL: engines.redis,
+      CONTACT_KEY: randomBytes(32).toString('base64'),
       WEBHOOK_SECRETS: `whsec_${randomBytes(32).toString('base64')}`,
       ...{
         JWT_SECRET: secretOf(),

@@ -53,6 +53,7 @@ async function writeEnvironment(folder: string): Promise<Record<string, string>>
     STOCK_TOKEN: secret(),
     JWT_SECRET: secret(),
     WEBHOOK_SECRETS: `whsec_${Buffer.from(secret().slice(0, 32)).toString('base64')}`,
+    CONTACT_KEY: Buffer.from(secret().slice(0, 32)).toString('base64'),
     RATE_LIMIT_USER_MAX: '1000000',
     RATE_LIMIT_ADDRESS_MAX: '1000000',
     GATEWAY_PORT: String(gateway),

@@ -575,6 +575,12 @@ export interface components {
       };
       findings: string[];
     };
+    Contact: {
+      name?: string;
+      phone?: string;
+      note?: string;
+      pickupPerson?: string;
+    };
     KeptNotice: {
       id: string;
       webhookId: string;
@@ -627,6 +633,7 @@ export interface components {
       channelId?: string;
       ref?: string;
       metadata?: components['schemas']['Metadata'];
+      contact?: components['schemas']['Contact'];
       status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
       amount: components['schemas']['Money'];
       reservedAt: string;
@@ -726,6 +733,7 @@ export interface components {
       channelId?: string;
       ref?: string;
       metadata?: components['schemas']['Metadata'];
+      contact?: components['schemas']['Contact'];
     };
     ReasonRequest: {
       reason?: string;

@@ -73,6 +73,10 @@ export const DETAILS = {
     en: '{field}: at most {max} bytes and {depth} levels of JSON, with exact numbers and without NUL',
     zh: '{field}:JSON 不得超过 {max} 字节、{depth} 层,数字须可精确表示,且不含 NUL 字符',
   },
+  contact_not_kept: {
+    en: '{field}: this service keeps no contacts',
+    zh: '{field}:本服务不保存联系人信息',
+  },
   repeated: { en: '{field}: comes twice', zh: '{field}:重复出现' },
   not_multiple: {
     en: '{field}: must be a multiple of step, {max}',

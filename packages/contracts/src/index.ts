@@ -1,5 +1,6 @@
 export * from './announcement.ts';
 export * from './audit.ts';
+export * from './contact.ts';
 export * from './control.ts';
 export * from './demo.ts';
 export * from './details.ts';

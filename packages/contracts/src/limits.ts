@@ -17,6 +17,14 @@ export const LIMITS = {
    */
   metadataBytesMax: 2_048,
   metadataDepthMax: 5,
+  /**
+   * Characters of a contact's members. Together they bound what a sealed contact takes of Redis: 2.1 kB.
+   */
+  contactNameLengthMax: 64,
+  contactPhoneLengthMax: 32,
+  contactNoteLengthMax: 200,
+  /** Keys of an operator that open contacts. Each but the first adds 31 bytes to a call to stock. */
+  contactKeysMax: 8,
   reasonLengthMax: 200,
   linesMax: 20,
   quantityMax: 100,

@@ -51,6 +51,8 @@ export const ReservationCreated = Type.Object(
     // No control character: Redis and snapshots keep the facts of an order in lines.
     ref: Type.Optional(Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000-\\u001f]*$' })),
     metadata: Type.Optional(Metadata),
+    /** Sealed, or erased. Wider than what is sealed today. */
+    contact: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._-]{1,8192}$' })),
     reservedAt: Type.Integer({ minimum: 0 }),
     expiresAt: Type.Integer({ minimum: 0 }),
     /**

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { Contact } from './contact.ts';
 import { ChannelId, ReservationId, SaleId, Sku, UserId } from './ids.ts';
 import { Instant, InstantInput } from './instant.ts';
 import { Money } from './money.ts';
@@ -53,6 +54,8 @@ export const Order = Type.Object({
   channelId: Type.Optional(ChannelId),
   ref: Type.Optional(Type.String()),
   metadata: Type.Optional(Metadata),
+  /** In the answer to the owner who asks for this one order, and in those to operators. */
+  contact: Type.Optional(Contact),
   status: OrderStatus,
   amount: Money,
   reservedAt: Instant,
@@ -71,6 +74,9 @@ export const Order = Type.Object({
   payments: Type.Optional(Type.Array(OrderPayment)),
 });
 export type Order = Static<typeof Order>;
+
+/** An order as the services tell it each other: its contact is sealed. */
+export type SealedOrder = Omit<Order, 'contact'> & { contact?: string };
 
 /** The query of a list of orders. */
 export const OrdersQuery = Type.Object(
@@ -105,3 +111,6 @@ export const OrderPage = Type.Object({
   nextCursor: Type.Optional(Type.String()),
 });
 export type OrderPage = Static<typeof OrderPage>;
+
+/** A page as the services tell it each other. */
+export type SealedOrderPage = Omit<OrderPage, 'data'> & { data: SealedOrder[] };

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { Contact, ContactMac, SealedContact } from './contact.ts';
 import { ChannelId, IdempotencyKey, ReservationId, SaleId, Sku, UserId } from './ids.ts';
 import { Instant } from './instant.ts';
 import { LIMITS } from './limits.ts';
@@ -24,6 +25,7 @@ export const ReserveRequest = Type.Object(
     channelId: Type.Optional(ChannelId),
     ref: Type.Optional(Ref),
     metadata: Type.Optional(Metadata),
+    contact: Type.Optional(Contact),
   },
   { additionalProperties: false },
 );
@@ -39,6 +41,9 @@ export const ReserveItem = Type.Object(
     channelId: Type.Optional(ChannelId),
     ref: Type.Optional(Ref),
     metadata: Type.Optional(Metadata),
+    contact: Type.Optional(SealedContact),
+    /** Of the same contact under the other keys, with one of which its first request may have been sealed. */
+    contactMacs: Type.Optional(Type.Array(ContactMac, { maxItems: LIMITS.contactKeysMax })),
     /**
      * The trace of this request. Each item has its own, because a batch has many requests. The trace travels
      * on to the outbox and to Kafka.

@@ -17,6 +17,8 @@ export interface SnapshotOrder {
   channelId?: string;
   ref?: string;
   metadata?: Metadata;
+  /** Sealed, or erased. */
+  contact?: string;
   reservedAt: number;
   expiresAt: number;
   status: 'pending' | 'paid' | 'cancelled' | 'expired';
@@ -33,7 +35,7 @@ export interface SnapshotOrder {
  */
 export const SNAPSHOT_FACTS = [
   ...(['reservationId', 'epoch', 'sequence', 'userId', 'idempotencyKey', 'lines', 'channelId'] as const),
-  ...(['ref', 'metadata', 'reservedAt', 'expiresAt', 'status', 'endedAt', 'returned'] as const),
+  ...(['ref', 'metadata', 'contact', 'reservedAt', 'expiresAt', 'status', 'endedAt', 'returned'] as const),
 ] satisfies (keyof SnapshotOrder)[];
 
 /** `<lane>.<epoch>.<sequence>` of an order: pages of orders go by it. Only order reads it. */
@@ -92,7 +94,7 @@ export function parseSnapshotOrders(text: string): SnapshotOrder[] {
   for (let at = 0; at < facts.length; at += SNAPSHOT_FACTS.length) {
     const [reservationId = '', epoch, sequence, userId = '', idempotencyKey = '', basket = '', ...rest] =
       facts.slice(at, at + SNAPSHOT_FACTS.length);
-    const [channelId, ref, metadata, reservedAt, expiresAt, status, endedAt, returned] = rest;
+    const [channelId, ref, metadata, contact, reservedAt, expiresAt, status, endedAt, returned] = rest;
     let lines = baskets.get(basket);
     if (lines === undefined) {
       lines = JSON.parse(basket) as SnapshotOrder['lines'];
@@ -112,6 +114,7 @@ export function parseSnapshotOrders(text: string): SnapshotOrder[] {
     if (channelId) order.channelId = channelId;
     if (ref) order.ref = ref;
     if (metadata) order.metadata = JSON.parse(metadata) as Metadata;
+    if (contact) order.contact = contact;
     if (endedAt) order.endedAt = Number(endedAt);
     if (returned) order.returned = JSON.parse(returned) as Returned;
     orders.push(order);

@@ -1,5 +1,6 @@
 import { createRedis, Upstream, type RedisAddress } from '@seckill/runtime';
 import type { ApiDeps, GatewayDeps } from './deps.ts';
+import { Contacts } from './contacts/contacts.ts';
 import { createEventMetrics } from './events/metrics.ts';
 import { SaleEvents } from './events/sale-events.ts';
 import { createIdentifier } from './identity/identity.ts';
@@ -28,9 +29,10 @@ const SHARED_COUNT_MS = 100;
 /** Starts everything behind the routes. */
 export function startApi(deps: GatewayDeps): ApiDeps {
   const { config, logger, lifecycle, registry } = deps;
-  const stock = startStockClient(deps);
+  const contacts = new Contacts(config.contactKeys, logger);
+  const stock = startStockClient(deps, contacts);
   const reserver = startReserver(deps);
-  const order = createOrderClient(connect(deps, 'order', config.orderConnections));
+  const order = createOrderClient(connect(deps, 'order', config.orderConnections), contacts);
   const memory = config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, stock) };
   const limitMetrics = createLimitMetrics(registry);
   const saleReader = new SaleReader({
@@ -55,6 +57,7 @@ export function startApi(deps: GatewayDeps): ApiDeps {
       audience: config.jwtAudience,
     }),
     signatures: createSignatureVerifier(config.webhookSecrets),
+    contacts,
     isSandbox: config.payments === 'sandbox',
     hasConsole: config.console,
     reserver,
@@ -93,8 +96,8 @@ function connect(
   return upstream;
 }
 
-function startStockClient(deps: GatewayDeps): StockClient {
-  return createStockClient(connect(deps, 'stock', deps.config.stockConnections));
+function startStockClient(deps: GatewayDeps, contacts: Contacts): StockClient {
+  return createStockClient(connect(deps, 'stock', deps.config.stockConnections), contacts);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { LIMITS } from '@seckill/contracts';
 import { ConfigReader, readTracing, type RedisAddress, type TracingConfig } from '@seckill/runtime';
+import { readContactKeys, type ContactKey } from './contacts/contact-keys.ts';
 import {
   ALGORITHM_NAMES,
   jwksKeys,
@@ -25,6 +26,8 @@ export interface Config {
   tokenKeys: TokenKeys;
   /** Standard Webhooks secrets of the payment provider, several during a rotation. */
   webhookSecrets: string[];
+  /** The first seals contacts of reservations, all open them. None: a contact is refused. */
+  contactKeys: ContactKey[];
   payments: 'notifications' | 'sandbox';
   /** Serves the operators' page. */
   console: boolean;
@@ -73,6 +76,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     gatewayToken: reader.secret('GATEWAY_TOKEN'),
     tokenKeys: readTokenKeys(reader),
     webhookSecrets: readWebhookSecrets(reader),
+    contactKeys: readContactKeys(reader),
     payments: reader.choice('PAYMENTS', ['notifications', 'sandbox'], 'notifications'),
     console: reader.boolean('CONSOLE'),
     jwtIssuer: reader.optional('JWT_ISSUER'),

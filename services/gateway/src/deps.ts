@@ -1,6 +1,7 @@
 import type { Lifecycle, Logger, Registry, Tracing } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import type { Config } from './config.ts';
+import type { Contacts } from './contacts/contacts.ts';
 import type { SaleEvents } from './events/sale-events.ts';
 import type { Identifier } from './identity/identity.ts';
 import type { SignatureVerifier } from './identity/signature.ts';
@@ -41,6 +42,7 @@ export interface ApiDeps {
   limitMetrics: LimitMetrics;
   identifier: Identifier;
   signatures: SignatureVerifier;
+  contacts: Contacts;
   /** `PAYMENTS=sandbox`: buyers may pay by a call of their own, without a provider. */
   isSandbox: boolean;
   /** `CONSOLE=true`: the operators' page is served. */

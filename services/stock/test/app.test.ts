@@ -1,7 +1,9 @@
 // Goal: the internal HTTP API: who may call, what is refused, and answers in the order of the batch.
 // Method: the assembled app on a real Redis; order's two calls over real HTTP.
+import { randomBytes } from 'node:crypto';
 import { LIMITS, type Reservation, type ReserveAnswer } from '@seckill/contracts';
 import t from 'tap';
+import { keyHashOf } from '../src/redis/reservation-id.ts';
 import { laneKeys } from '../src/redis/keys.ts';
 import { createSettle } from '../src/settler/settlements.ts';
 import { build, item } from './support/build.ts';
@@ -152,6 +154,55 @@ await t.test(
   },
 );
 
+await t.test(
+  'a contact is known again by what the gateway says of it, and told beside the hold only',
+  async (t) => {
+    const kept = addSale();
+    await hand(kept);
+    const mac = (letter: string, keyId = 'old-key-') => `${keyId}.${letter.repeat(22)}`;
+    const sealed = (letter: string, keyId?: string) =>
+      `${mac(letter, keyId)}.${randomBytes(60).toString('base64url')}`;
+    const contact = sealed('m');
+    const request = item(kept.saleId, { metadata: { a: 1 }, contact });
+    const [first] = await reserve(request);
+    const reservation = reservationOf(first);
+    t.notMatch(JSON.stringify(first), /contact|old-key-/, 'the 201 has it not');
+    const { contact: _contact, ...without } = request;
+    const moved = { contact: sealed('n', 'new-key-'), contactMacs: [mac('m')] };
+    for (const repeat of [request, { ...request, contact: sealed('m') }, { ...request, ...moved }]) {
+      const [again] = await reserve(repeat);
+      t.match(again, { replayed: true });
+      t.strictSame(reservationOf(again), reservation, 'INV-4');
+    }
+    const others = [
+      without,
+      { ...request, contact: sealed('x') },
+      { ...request, contact: sealed('m', 'new-key-') },
+      { ...request, ...moved, contactMacs: [mac('x')] },
+    ];
+    t.same(
+      await reserve(...others),
+      others.map(() => ({ outcome: 'key_reused' })),
+    );
+    const bare = item(kept.saleId, { userId: 'bare' });
+    await reserve(bare);
+    t.match(await reserve({ ...bare, contact }), [{ outcome: 'key_reused' }]);
+
+    const path = `/internal/holds/${reservation.id}`;
+    t.strictSame((await send('GET', path)).body, { reservation, userId: request.userId, contact });
+    // As it stands once an operator has erased it and the sale was loaded anew.
+    const { holds } = laneKeys({ saleId: kept.saleId, lane: 0 });
+    const hash = keyHashOf(request.userId, request.idempotencyKey);
+    const record = (await connection.redis.hget(holds, hash)) ?? '';
+    await connection.redis.hset(holds, hash, record.replace(contact, 'erased'));
+    t.strictSame((await send('GET', path)).body, { reservation, userId: request.userId });
+    t.match(await reserve({ ...request, contact: sealed('x') }, without), [
+      { outcome: 'reserved', replayed: true },
+      { outcome: 'key_reused' },
+    ]);
+  },
+);
+
 await t.test('a malformed item is told its field, changes nothing and fails no neighbour', async (t) => {
   const { saleId } = sale;
   const line = { sku: 'b', quantity: 1 };
@@ -176,6 +227,9 @@ await t.test('a malformed item is told its field, changes nothing and fails no n
     [{ ...good(), metadata: [] }, 'metadata'],
     [{ ...good(), metadata: 'x' }, 'metadata'],
     [{ ...good(), metadata: { a: 'x'.repeat(2_048) } }, 'metadata'],
+    [{ ...good(), contact: { name: 'x' } }, 'contact'],
+    [{ ...good(), contact: 'erased' }, 'contact'],
+    [{ ...good(), contactMacs: ['x'] }, 'contactMacs.0'],
     [{ ...good(), saleId: 'A:B' }, 'saleId'],
     [{ ...good(), traceparent: 'nonsense' }, 'traceparent'],
   ];

@@ -24,6 +24,7 @@ export function makeSecrets(): Record<string, string> {
     GATEWAY_TOKEN: secret(),
     ORDER_TOKEN: secret(),
     STOCK_TOKEN: secret(),
+    CONTACT_KEY: randomBytes(32).toString('base64'),
   };
 }
 

@@ -6,7 +6,14 @@ import { ConfigReader } from '@seckill/runtime';
 import { test } from 'tap';
 import { makeEnvironment } from '../../src/services/environment.ts';
 
-const SECRETS = ['JWT_SECRET', 'WEBHOOK_SECRETS', 'GATEWAY_TOKEN', 'ORDER_TOKEN', 'STOCK_TOKEN'];
+const SECRETS = [
+  'JWT_SECRET',
+  'WEBHOOK_SECRETS',
+  'GATEWAY_TOKEN',
+  'ORDER_TOKEN',
+  'STOCK_TOKEN',
+  'CONTACT_KEY',
+];
 const ENGINES = { redis: 'redis://127.0.0.1:1', kafka: '127.0.0.1:2', postgres: 'postgres://127.0.0.1:3/d' };
 
 await test('each stack has secrets of its own', async (t) => {

@@ -6,6 +6,7 @@ const NAMED: Record<string, TSchema> = {
   AdjustAnswer: contracts.AdjustAnswer,
   AdjustRequest: contracts.AdjustRequest,
   Audit: contracts.Audit,
+  Contact: contracts.Contact,
   KeptNotice: contracts.KeptNotice,
   KeptNoticePage: contracts.KeptNoticePage,
   Line: contracts.Line,

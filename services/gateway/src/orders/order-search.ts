@@ -29,9 +29,10 @@ export async function findUnstored(deps: RouteDeps, { orderId, userId, trace }: 
   if (saleId === undefined) throw new Problem('order_not_found');
   const hold = await stock.hold(orderId, trace);
   if (hold !== undefined) {
+    const contact = hold.contact === undefined ? {} : { contact: hold.contact };
     // Nobody has paid for it yet.
-    if (userId === undefined) return { ...hold.reservation, payments: [] };
-    if (hold.userId === userId) return orderFromHold(hold.reservation);
+    if (userId === undefined) return { ...hold.reservation, ...contact, payments: [] };
+    if (hold.userId === userId) return { ...orderFromHold(hold.reservation), ...contact };
     throw new Problem('order_not_found');
   }
   // This is asked before the row is looked for again: once the lane is open, everything that was promised is

@@ -5,6 +5,7 @@ import {
   ReserveRequest,
   SaleId,
   type BuyerAnswer,
+  type Contact,
   type ReserveItem,
 } from '@seckill/contracts';
 import { languageOf, Problem, retryAfterOf, tellLanguage, type Http } from '@seckill/runtime';
@@ -24,6 +25,17 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
   const { authenticate, memory, metrics, recent } = deps;
   const prebuilt = new PrebuiltRejections(deps.docsBaseUrl);
   const underWay = new KeysUnderWay();
+
+  /** Without a key of the operator a contact is refused: it would stand open behind the gateway. */
+  function sealContact(contact: Contact, owner: ReserveItem) {
+    const sealed = deps.contacts.seal(contact, owner);
+    if (sealed !== undefined) return sealed;
+    const field = 'contact';
+    throw new Problem('invalid_request', {
+      detail: detailOf('contact_not_kept', { field }),
+      extra: { field },
+    });
+  }
 
   /** The answer from memory is the cheapest path (D9): it needs neither stock nor JSON. */
   function rejectFromMemory(request: FastifyRequest, reply: FastifyReply, rejection: CertainRejection): void {
@@ -49,7 +61,9 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       refuseRepeatedSku(request.body);
       refuseUnfitMetadata(request.body);
       const { traceparent } = traceOf(request);
-      const item: ReserveItem = { saleId, userId, idempotencyKey, ...request.body };
+      const { contact, ...wanted } = request.body;
+      const item: ReserveItem = { saleId, userId, idempotencyKey, ...wanted };
+      if (contact !== undefined) Object.assign(item, sealContact(contact, item));
       if (traceparent !== undefined) item.traceparent = traceparent;
 
       const waiting = underWay.find(item);

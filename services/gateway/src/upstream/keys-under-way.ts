@@ -1,4 +1,4 @@
-import { canonicalJson, type BuyerAnswer, type ReserveItem } from '@seckill/contracts';
+import { canonicalJson, macOfContact, type BuyerAnswer, type ReserveItem } from '@seckill/contracts';
 
 /**
  * Reservations that wait for stock. A repeat of one that comes meanwhile to the same gateway waits for the
@@ -29,8 +29,10 @@ export class KeysUnderWay {
 const keyOf = ({ saleId, userId, idempotencyKey }: ReserveItem) => `${saleId} ${userId} ${idempotencyKey}`;
 
 /** Equal for requests of one fingerprint. */
-function requestOf({ lines, channelId, ref, metadata }: ReserveItem): string {
+function requestOf({ lines, channelId, ref, metadata, contact }: ReserveItem): string {
   const sorted = lines.map(({ sku, quantity }) => `${sku} ${quantity}`).sort();
-  const facts = JSON.stringify([sorted, channelId, ref]);
+  // One process seals with one key, so the same contact has the same mac.
+  const mac = contact === undefined ? undefined : macOfContact(contact);
+  const facts = JSON.stringify([sorted, channelId, ref, mac]);
   return metadata === undefined ? facts : facts + canonicalJson(metadata);
 }

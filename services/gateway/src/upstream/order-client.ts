@@ -15,6 +15,8 @@ import {
   type SalePatch,
   type SaleRecord,
   type SaleRecordPage,
+  type SealedOrder,
+  type SealedOrderPage,
   type WebhookEndpoint,
   type WebhookEndpointInput,
 } from '@seckill/contracts';
@@ -25,6 +27,7 @@ import {
   type UpstreamAnswer,
   type UpstreamCall,
 } from '@seckill/runtime';
+import type { Contacts } from '../contacts/contacts.ts';
 import { traceHeaders, type Trace } from './trace.ts';
 import { expectBody } from './upstream-answer.ts';
 
@@ -116,7 +119,7 @@ const DECISION_MS = 2_000;
  * When order does not answer, a read becomes `overloaded`, which invites a repeat. A change becomes
  * `outcome_unknown`.
  */
-export function createOrderClient(upstream: Upstream): OrderClient {
+export function createOrderClient(upstream: Upstream, contacts: Pick<Contacts, 'open'>): OrderClient {
   async function call(request: UpstreamCall, trace: Trace, userId?: string) {
     try {
       return await upstream.call({
@@ -157,6 +160,9 @@ export function createOrderClient(upstream: Upstream): OrderClient {
   /** Operators' calls name the sale of the order. */
   const operatorPath = (orderId: string) =>
     `${salePath(parseReservationId(orderId)?.saleId ?? '')}/orders/${encodeURIComponent(orderId)}`;
+
+  /** What is told to operators names its buyer. */
+  const opened = (order: SealedOrder, userId = order.userId ?? '') => contacts.open(order, userId);
 
   return {
     async createSale(input, by, trace) {
@@ -204,7 +210,7 @@ export function createOrderClient(upstream: Upstream): OrderClient {
     async order(orderId, userId, trace) {
       const path = userId === undefined ? operatorPath(orderId) : `/v1/orders/${encodeURIComponent(orderId)}`;
       const answer = await call({ method: 'GET', path }, trace, userId);
-      return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
+      return isNoSuchOrder(answer) ? undefined : opened(expectBody(answer) as SealedOrder, userId);
     },
     async endOrder(orderId, verb, userId, trace) {
       const path = `/v1/orders/${encodeURIComponent(orderId)}/${verb}`;
@@ -213,19 +219,22 @@ export function createOrderClient(upstream: Upstream): OrderClient {
     },
     async saleOrders(saleId, query, trace) {
       const path = `${salePath(saleId)}/orders${query}`;
-      return expectBody(await call({ method: 'GET', path }, trace)) as OrderPage;
+      const page = expectBody(await call({ method: 'GET', path }, trace)) as SealedOrderPage;
+      return { ...page, data: page.data.map((order) => opened(order)) };
     },
     async cancelAsOperator(orderId, { by, reason }, trace) {
       const body = reason === undefined ? {} : { reason };
       const path = `${operatorPath(orderId)}/cancel`;
       const answer = await call({ method: 'POST', path, body }, trace, by);
-      return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
+      return isNoSuchOrder(answer) ? undefined : opened(expectBody(answer) as SealedOrder);
     },
     async returnLines(orderId, { idempotencyKey, ...wanted }, { by, reason }, trace) {
       const body = { ...wanted, ...(reason === undefined ? {} : { reason }) };
       const headers = { 'idempotency-key': idempotencyKey };
       const path = `${operatorPath(orderId)}/returns`;
-      return expectBody(await call({ method: 'POST', path, body, headers }, trace, by)) as Order;
+      return opened(
+        expectBody(await call({ method: 'POST', path, body, headers }, trace, by)) as SealedOrder,
+      );
     },
     async notifyPayment({ webhookId, bytes }, trace) {
       const path = '/v1/payments/notifications';

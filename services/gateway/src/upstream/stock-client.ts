@@ -1,12 +1,17 @@
-import type { Audit, FullState, Reservation, StockState } from '@seckill/contracts';
+import type { Audit, Contact, FullState, Reservation, StockState } from '@seckill/contracts';
 import { Problem, UpstreamError, type Upstream } from '@seckill/runtime';
+import type { Contacts } from '../contacts/contacts.ts';
 import { traceHeaders, type Trace } from './trace.ts';
 import { expectBody } from './upstream-answer.ts';
 
 export interface Hold {
   userId: string;
   reservation: Reservation;
+  contact?: Contact;
 }
+
+/** As stock tells it. */
+type SealedHold = Omit<Hold, 'contact'> & { contact?: string };
 
 /** What the gateway reads from stock. Reservations go through reserver.ts. */
 export interface StockClient {
@@ -27,7 +32,7 @@ const FULL_STATE_MS = 15_000;
 /** The time-out is long because stock sums all orders of a sale twice, and waits for what is on its way. */
 const AUDIT_TIMEOUT_MS = 10_000;
 
-export function createStockClient(upstream: Upstream): StockClient {
+export function createStockClient(upstream: Upstream, contacts: Pick<Contacts, 'open'>): StockClient {
   return {
     async state(saleId, trace) {
       const path = `/internal/sales/${encodeURIComponent(saleId)}/state`;
@@ -61,7 +66,13 @@ export function createStockClient(upstream: Upstream): StockClient {
         const answer = await upstream.call({ method: 'GET', path, headers: traceHeaders(trace) });
         // Stock without Redis cannot tell. The order may well be on its way.
         if (answer.status >= 500) throw new Problem('order_not_ready');
-        return answer.status === 404 ? undefined : (expectBody(answer) as Hold);
+        if (answer.status === 404) return undefined;
+        const { userId, reservation, contact: sealed } = expectBody(answer) as SealedHold;
+        const { contact } = contacts.open(
+          { ...reservation, ...(sealed === undefined ? {} : { contact: sealed }) },
+          userId,
+        );
+        return { userId, reservation, ...(contact === undefined ? {} : { contact }) };
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
         throw new Problem('order_not_ready', { cause: error });

@@ -30,9 +30,14 @@ await t.test('the same request waits for the same answer, until there is one', a
     { ref: 'x' },
     { channelId: 'c' },
     { metadata: {} },
+    { contact: 'key-1.mac-1.x' },
   ]) {
     t.equal(keys.find(item(other)), undefined, JSON.stringify(other));
   }
+  const sealed = item({ contact: 'key-1.mac-1.x', idempotencyKey: 'k3' });
+  keys.add(sealed, answer);
+  t.equal(keys.find({ ...sealed, contact: 'key-1.mac-1.y' }), answer, 'sealed twice');
+  t.equal(keys.find({ ...sealed, contact: 'key-1.mac-2.x' }), undefined);
   resolve({ outcome: 'sale_closed' });
   await answer;
   await new Promise((turn) => setImmediate(turn));

@@ -3,9 +3,9 @@ import {
   LIMITS,
   parseOrderCursor,
   parseReservationId,
-  type Order,
-  type OrderPage,
   type OrderStatus,
+  type SealedOrder,
+  type SealedOrderPage,
 } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Pool } from '@seckill/runtime';
 import { endOrders } from '../ledger/settlement.ts';
@@ -44,7 +44,7 @@ export class OperatorOrders {
   }
 
   /** @throws Problem `order_not_found` */
-  async read(saleId: string, orderId: string): Promise<Order> {
+  async read(saleId: string, orderId: string): Promise<SealedOrder> {
     return readOne(this.#deps.pool, saleId, orderId);
   }
 
@@ -54,13 +54,13 @@ export class OperatorOrders {
    * @returns with `sku`, a page may be short and yet have a `nextCursor`.
    * @throws Problem `sale_not_found`; `invalid_request` when the cursor is not one of ours.
    */
-  async list(saleId: string, query: SaleOrdersQuery): Promise<OrderPage> {
+  async list(saleId: string, query: SaleOrdersQuery): Promise<SealedOrderPage> {
     const { sku, limit = LIMITS.ordersPageDefault, cursor } = query;
     const { pool } = this.#deps;
     const { rowCount } = await pool.query('SELECT FROM sales WHERE id = $1', [saleId]);
     if (rowCount === 0) throw new Problem('sale_not_found');
     if (sku === undefined) return this.#page(saleId, query, limit);
-    const data: Order[] = [];
+    const data: SealedOrder[] = [];
     let nextCursor = cursor;
     for (let lookedAt = 0; lookedAt < LOOKED_AT_MAX; lookedAt += LOOKED_AT_ONCE) {
       const from = nextCursor === undefined ? {} : { cursor: nextCursor };
@@ -83,7 +83,7 @@ export class OperatorOrders {
    * Each status has its part of an index, in the order of the list, so a page reads as many rows as it shows
    * of each status, and not those of the others.
    */
-  async #page(saleId: string, query: SaleOrdersQuery, limit: number): Promise<OrderPage> {
+  async #page(saleId: string, query: SaleOrdersQuery, limit: number): Promise<SealedOrderPage> {
     const { status, userId, channelId, since, cursor } = query;
     const after =
       cursor === undefined ? undefined : (parseOrderCursor(cursor) ?? refuse('cursor_foreign', 'cursor'));
@@ -121,7 +121,7 @@ export class OperatorOrders {
    * trail of the sale. A repeat changes nothing.
    * @throws Problem `order_not_found`; `order_not_pending` when it ended otherwise.
    */
-  async cancel(saleId: string, orderId: string, operator: Operator): Promise<Order> {
+  async cancel(saleId: string, orderId: string, operator: Operator): Promise<SealedOrder> {
     const { pool, metrics, wake } = this.#deps;
     const isNew = await transaction(pool, async (client) => {
       // The sale comes before orders and ledger, as everywhere; the row of the trail refers to it.
@@ -164,7 +164,7 @@ export class OperatorOrders {
    * Takes units of a paid order back. Money for them is due for refund.
    * @throws Problem as `storeReturn`
    */
-  async giveBack(wanted: Return): Promise<Order> {
+  async giveBack(wanted: Return): Promise<SealedOrder> {
     const { pool, metrics, logger, wake } = this.#deps;
     const { saleId, orderId } = wanted;
     if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
@@ -177,7 +177,7 @@ export class OperatorOrders {
   }
 }
 
-async function readOne(pool: Pool, saleId: string, orderId: string): Promise<Order> {
+async function readOne(pool: Pool, saleId: string, orderId: string): Promise<SealedOrder> {
   // What is not one of our ids is stored nowhere. Postgres would even refuse some of it (NUL).
   if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
   const [order] = await readOperatorOrders(pool, 'orders WHERE id = $1 AND sale_id = $2', [orderId, saleId]);

@@ -1,4 +1,5 @@
 import {
+  ERASED_CONTACT,
   formatInstant,
   type Metadata,
   type Money,
@@ -6,6 +7,7 @@ import {
   type OrderPayment,
   type OrderStatus,
   type ReturnedLine,
+  type SealedOrder,
 } from '@seckill/contracts';
 import type { PoolClient } from '@seckill/runtime';
 
@@ -44,8 +46,15 @@ export const ORDER_COLUMNS = `id, sale_id, lines, amount, currency, channel_id, 
         'at_ms', floor(extract(epoch FROM at) * 1000)) ORDER BY number)
       FROM returns WHERE returns.order_id = orders.id) END AS returns`;
 
+/** With what is shown of one order to its owner, and of every order to operators. */
+export interface ContactRow extends OrderRow {
+  contact: string | null;
+}
+
+export const CONTACT_COLUMNS = `${ORDER_COLUMNS}, contact`;
+
 /** What only operators see of an order. */
-interface OperatorRow extends OrderRow {
+interface OperatorRow extends ContactRow {
   user_id: string;
   payments: {
     payment_id: string;
@@ -60,7 +69,7 @@ interface OperatorRow extends OrderRow {
 /** Payments of one order come from as many notices as a provider sends: more than these nobody reads. */
 const PAYMENTS_MAX = 100;
 
-const OPERATOR_COLUMNS = `user_id, ${ORDER_COLUMNS},
+const OPERATOR_COLUMNS = `user_id, ${CONTACT_COLUMNS},
   (SELECT COALESCE(jsonb_agg(jsonb_build_object('payment_id', payment_id, 'amount', payment.amount,
        'currency', payment.currency, 'result', result, 'reason', refund_reason,
        'at_ms', floor(extract(epoch FROM result_at) * 1000)) ORDER BY received_at, payment.id), '[]')
@@ -72,13 +81,13 @@ export async function readOperatorOrders(
   client: Pick<PoolClient, 'query'>,
   from: string,
   values: unknown[],
-): Promise<Order[]> {
+): Promise<SealedOrder[]> {
   const { rows } = await client.query<OperatorRow>(`SELECT ${OPERATOR_COLUMNS} FROM ${from}`, values);
   return rows.map(toOperatorOrder);
 }
 
-function toOperatorOrder(row: OperatorRow): Order {
-  const { id, saleId, ...order } = toOrder(row);
+function toOperatorOrder(row: OperatorRow): SealedOrder {
+  const { id, saleId, ...order } = toSealedOrder(row);
   return {
     id,
     saleId,
@@ -99,7 +108,7 @@ function toOperatorOrder(row: OperatorRow): Order {
 export async function readOrders(
   client: PoolClient,
   ids: string[],
-): Promise<[string, Order & { userId: string }][]> {
+): Promise<[string, Omit<Order, 'contact'> & { userId: string }][]> {
   if (ids.length === 0) return [];
   const { rows } = await client.query<OrderRow & { user_id: string }>(
     `SELECT user_id, ${ORDER_COLUMNS} FROM orders WHERE id = ANY ($1::text[])`,
@@ -108,8 +117,15 @@ export async function readOrders(
   return rows.map((row) => [row.id, { ...toOrder(row), userId: row.user_id }]);
 }
 
-/** As its owner sees it. */
-export function toOrder(row: OrderRow): Order {
+/** As its owner sees it when asking for this one. */
+export function toSealedOrder(row: ContactRow): SealedOrder {
+  const { contact } = row;
+  const isThere = contact !== null && contact !== ERASED_CONTACT;
+  return { ...toOrder(row), ...(isThere ? { contact } : {}) };
+}
+
+/** As its owner sees it in a list, and as webhooks tell of it: without its contact. */
+export function toOrder(row: OrderRow): Omit<Order, 'contact'> {
   const { currency } = row;
   return {
     id: row.id,

@@ -6,6 +6,7 @@ import {
   type Order,
   type OrderPage,
   type OrderStatus,
+  type SealedOrder,
 } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Logger, type Pool, type PoolClient } from '@seckill/runtime';
 import type { SharedMetrics } from '../metrics.ts';
@@ -14,7 +15,14 @@ import type { Applied } from '../payments/payment.ts';
 import { report } from '../payments/payments.ts';
 import { refuse } from '../sales/sale-definition.ts';
 import { endOrders } from '../ledger/settlement.ts';
-import { ORDER_COLUMNS, toOrder, type OrderRow } from './order-row.ts';
+import {
+  CONTACT_COLUMNS,
+  ORDER_COLUMNS,
+  toOrder,
+  toSealedOrder,
+  type ContactRow,
+  type OrderRow,
+} from './order-row.ts';
 
 export interface OrderQuery {
   userId: string;
@@ -45,15 +53,15 @@ export class Orders {
   /**
    * @throws Problem `order_not_found`, also for a stranger's order: only its owner may know that it exists.
    */
-  async read(orderId: string, userId: string): Promise<Order> {
+  async read(orderId: string, userId: string): Promise<SealedOrder> {
     // What is not one of our ids is stored nowhere. Postgres would even refuse some of it (NUL).
     if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
-    const { rows } = await this.#pool.query<OrderRow>(
-      `SELECT ${ORDER_COLUMNS} FROM orders WHERE id = $1 AND user_id = $2`,
+    const { rows } = await this.#pool.query<ContactRow>(
+      `SELECT ${CONTACT_COLUMNS} FROM orders WHERE id = $1 AND user_id = $2`,
       [orderId, userId],
     );
     if (rows[0] === undefined) throw new Problem('order_not_found');
-    return toOrder(rows[0]);
+    return toSealedOrder(rows[0]);
   }
 
   /**

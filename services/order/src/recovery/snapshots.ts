@@ -84,6 +84,7 @@ async function readMembers(
     text: `WITH page AS MATERIALIZED (
         SELECT lane, epoch, sequence, concat_ws(E'\\n', id, epoch, sequence, user_id, idempotency_key, lines,
           coalesce(channel_id, ''), coalesce(ref, ''), coalesce(metadata::text, ''),
+          coalesce(contact, ''),
           (date_part('epoch', reserved_at) * 1000)::bigint, (date_part('epoch', expires_at) * 1000)::bigint,
           status, coalesce((date_part('epoch', ended_at) * 1000)::bigint::text, ''),
           coalesce(returned::text, '')) AS facts

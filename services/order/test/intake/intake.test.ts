@@ -38,6 +38,7 @@ await test('a batch becomes orders, a moved ledger and a stored offset', async (
       ref: 'note "8812", {a\\b} 橙',
       reservedAt: Date.now() - 1_000,
       metadata: { zebra: '"\\\n橙', apple: [1.5, null] },
+      contact: 'sealed.by.a-key',
     }),
   );
   await intake.handleBatch(toBatch(values), context);
@@ -58,7 +59,7 @@ await test('a batch becomes orders, a moved ledger and a stored offset', async (
   const sum = stored('_sum') ?? 0;
   t.ok(sum >= 5 && sum < 60, `${sum} s`);
   const { rows } = await pool.query(
-    `SELECT amount, currency, channel_id, ref, metadata::text, lines, status, user_id, idempotency_key, fingerprint,
+    `SELECT amount, currency, channel_id, ref, metadata::text, contact, lines, status, user_id, idempotency_key, fingerprint,
        extract(epoch FROM reserved_at) * 1000 AS reserved, extract(epoch FROM expires_at) * 1000 AS expires
      FROM orders WHERE id = $1`,
     [values[1]?.reservationId],
@@ -70,6 +71,7 @@ await test('a batch becomes orders, a moved ledger and a stored offset', async (
     channel_id: 'xhs',
     ref: values[1]?.ref,
     metadata: JSON.stringify(values[1]?.metadata),
+    contact: 'sealed.by.a-key',
     lines: values[1]?.lines,
     status: 'pending',
     user_id: values[1]?.userId,

@@ -62,6 +62,7 @@ await test('a snapshot has every order that was not refused, as it was reserved'
     channelId: 'xhs',
     ref: 'note "1", 橙',
     metadata: { zebra: '"\n橙', apple: [1.5, null] },
+    contact: 'sealed.by.a-key',
   });
   const [paid, cancelled, expired, refused] = [1, 2, 3, 4].map(() => makeReservation(saleId));
   await store(pool, [whole, paid, cancelled, expired, refused, makeReservation(neighbour)]);

@@ -43,6 +43,8 @@ export interface HoldRecord {
   channelId?: string;
   ref?: string;
   metadata?: Metadata;
+  /** Sealed, or erased. */
+  contact?: string;
   lines: { sku: string; quantity: number; price: number }[];
 }
 
@@ -112,11 +114,16 @@ function countLineFeeds(text: string): number {
 }
 
 /** What few reservations have. */
-type Extra = Pick<HoldRecord, 'metadata'>;
+type Extra = Pick<HoldRecord, 'metadata' | 'contact'>;
 
 /** As JSON, which has no line feed; '' when there is nothing. */
-export function formatExtra({ metadata }: { [Name in keyof Extra]: Extra[Name] | undefined }): string {
-  return metadata === undefined ? '' : JSON.stringify({ metadata });
+export function formatExtra({
+  metadata,
+  contact,
+}: {
+  [Name in keyof Extra]: Extra[Name] | undefined;
+}): string {
+  return metadata === undefined && contact === undefined ? '' : JSON.stringify({ metadata, contact });
 }
 
 function parseExtra(text: string): Extra {
@@ -235,6 +242,7 @@ export function toLoadOrder(order: SnapshotOrder, currency: string): LoadOrder {
   if (order.channelId !== undefined) record.channelId = order.channelId;
   if (order.ref !== undefined) record.ref = order.ref;
   if (order.metadata !== undefined) record.metadata = order.metadata;
+  if (order.contact !== undefined) record.contact = order.contact;
   const { channelId = '' } = order;
   const returned = order.returned === undefined ? '' : formatReturned(order.returned);
   const ends = { status, endedAt: endOf(order), returned };

@@ -40,7 +40,16 @@ export function splitIntoCalls(items: ReserveItem[], laneFor: (item: ReserveItem
  * makes them.
  */
 export function toReserveArguments(item: Omit<ReserveItem, 'saleId'>, random: string): (string | number)[] {
-  const { userId, idempotencyKey, channelId = '', ref = '', traceparent = '', lines, metadata } = item;
+  const {
+    userId,
+    idempotencyKey,
+    channelId = '',
+    ref = '',
+    traceparent = '',
+    lines,
+    metadata,
+    contact,
+  } = item;
   const keyHash = keyHashOf(userId, idempotencyKey);
   const words = [
     userId,
@@ -50,7 +59,7 @@ export function toReserveArguments(item: Omit<ReserveItem, 'saleId'>, random: st
     channelId,
     ref,
     traceparent,
-    formatExtra({ metadata }),
+    formatExtra({ metadata, contact }),
     lines.length,
   ];
   for (const { sku, quantity } of lines) words.push(sku, quantity);

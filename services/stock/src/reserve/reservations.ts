@@ -1,4 +1,5 @@
 import {
+  ERASED_CONTACT,
   laneOf,
   parseReservationId,
   type Reservation,
@@ -176,7 +177,9 @@ export class Reservations {
    * The hold behind a reservation id, or undefined when there is none (any more).
    * @throws ioredis' error, UnservedError.
    */
-  async readHold(reservationId: string): Promise<{ reservation: Reservation; userId: string } | undefined> {
+  async readHold(
+    reservationId: string,
+  ): Promise<{ reservation: Reservation; userId: string; contact?: string } | undefined> {
     const parts = parseReservationId(reservationId);
     if (parts === undefined) return undefined;
     const { random, keyHash } = splitSuffix(parts.suffix);
@@ -184,7 +187,10 @@ export class Reservations {
     if (text === null) return undefined;
     const record = parseRecord(text);
     if (record.random !== random) return undefined;
-    return { reservation: toReservation(parts, record), userId: record.userId };
+    const { userId, contact } = record;
+    const isThere = contact !== undefined && contact !== ERASED_CONTACT;
+    const reservation = toReservation(parts, record);
+    return { reservation, userId, ...(isThere ? { contact } : {}) };
   }
 }
 

@@ -11,8 +11,11 @@ const reserveItem = Compile(ReserveItem);
  * on.
  */
 const ReserveBatch = Type.Array(Type.Unknown(), { minItems: 1, maxItems: LIMITS.reserveBatchMax });
-/** The longest valid item, with every character escaped, is about 3.3 kB, and its metadata 2 kB. */
-const ITEM_BYTES_MAX = 6_144;
+/**
+ * The longest valid item, with every character escaped, is about 3.3 kB, its metadata 2 kB and its contact
+ * 2.7 kB.
+ */
+const ITEM_BYTES_MAX = 8_192;
 
 export function reservationRoutes(
   app: Http,

@@ -51,6 +51,7 @@ const base = fc.record(
     currency: fc.constant('CNY'),
     channelId: fc.constantFrom('x', 'xingfu-li'),
     metadata: fc.dictionary(fc.string(), fc.jsonValue(), { noNullPrototype: true }).map(throughJson),
+    contact: fc.constantFrom('erased', 'key-id.mac.ciphertext'),
     ref: fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/\p{Cc}/u.test(text)),
     lines: fc.array(fc.record({ sku: visible, quantity: whole, price: whole }, { noNullPrototype: true }), {
       minLength: 1,
