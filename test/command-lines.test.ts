@@ -63,6 +63,9 @@ const WRONG: [command: string, args: string, says: RegExp][] = [
   ['contacts', 'burn --sale a', /^erase is needed, met burn/],
   ['contacts', 'erase', /^erase wants --sale or --order/],
   ['contacts', 'erase --sale a --order a.0.x', /^--order must be the id of an order/],
+  ['logs', '', /^--order is needed/],
+  ['logs', '--order no-order', /^--order must be the id of a reservation/],
+  ['logs', `--order s.0.${'a'.repeat(38)} /nonexistent`, /^\/nonexistent is no file/],
   ['rebuild', 'No!', /^"No!" is no sale id/],
   ['bench', '', /^a scenario is needed/],
   ['bench', 'nothing', /^there is no scenario "nothing"/],
@@ -94,6 +97,7 @@ await test('a command for a stack that does not run fails in one line, and says 
   for (const [name, ...args] of [
     ['token', '--user', 'u1'],
     ['refunds'],
+    ['logs', '--order', `s.0.${'a'.repeat(38)}`],
     ['dead-letters', 'list'],
     ['rebuild', 'some-sale'],
     ['bench', 'reserve'],

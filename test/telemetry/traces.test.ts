@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { run } from '@seckill/stack';
 import pg from 'pg';
 import t from 'tap';
 import { buildStack, createSale, until, type Client } from '../support/stack.ts';
@@ -120,6 +121,31 @@ await t.test('a buyer, the row, the settlement and the webhook are one trace', a
     );
     t.match(rows[0]?.traceparent, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-01$`));
     t.match(logOf(client), new RegExp(`"traceId":"${TRACE_ID}"`));
+  });
+
+  await t.test('npm run logs tells the story of the order, of PostgreSQL and of the services', async (t) => {
+    const program = join(import.meta.dirname, '../../services/order/dist/commands/logs.js');
+    const args = [program, '--order', id, '--name', client.name];
+    const told = await run(process.execPath, args, { timeoutMs: 20_000 });
+    t.ok(told.ok, told.stderr);
+    const lines = told.stdout.trimEnd().split('\n');
+    const places = [
+      /redis +reserved as 1-1 of lane 0, held until /,
+      /orders +stored$/,
+      /payments +notice of payment/,
+      /orders +paid$/,
+      /outbox +settlement written: paid$/,
+      /webhooks +order\.paid delivered after 1 attempts, last answer 200$/,
+      /gateway +request, one of many .*route=\/v1\/sales\/:saleId\/reservations status=201/,
+    ].map((pattern) => lines.findIndex((line) => pattern.test(line)));
+    t.notOk(places.includes(-1), told.stdout);
+    const instants = lines.map((line) => line.split(' ', 1)[0] ?? '');
+    t.strictSame(instants, [...instants].sort(), 'oldest first');
+    const none = await run(process.execPath, [...args.slice(0, 2), `${id.slice(0, -1)}-`, ...args.slice(3)], {
+      timeoutMs: 20_000,
+    });
+    t.notOk(none.ok);
+    t.match(none.stderr, /^no row of /);
   });
 
   await t.test('no span names a buyer, a key or an order', (t) => {
