@@ -11,7 +11,13 @@ export { StackError } from './errors.ts';
 export { readStack } from './info.ts';
 export type { StackInfo } from './info.ts';
 export { NODE_VERSION } from './machine/node.ts';
-export { canInstallPackages, fetchPythonTool, installPackages, npmCommand } from './machine/install.ts';
+export {
+  canInstallPackages,
+  fetchGoTool,
+  fetchPythonTool,
+  installPackages,
+  npmCommand,
+} from './machine/install.ts';
 export { formRedisCluster, startRedisCluster } from './engines/redis-cluster.ts';
 export type { ClusterNode, RedisCluster } from './engines/redis-cluster.ts';
 export { beginMove, endMove, giveUpMove, keysInSlot, moveKey, moveSlot } from './engines/redis-slot.ts';

@@ -93,3 +93,38 @@ export async function fetchPythonTool(
     return undefined;
   }
 }
+
+/**
+ * Builds the one tool of a Go module.
+ * @param folder its go.mod names the tool and the version, go.sum everything that it needs
+ * @returns the program; undefined, with the reason in the log, where it cannot be had
+ */
+export async function fetchGoTool(name: string, folder: string, log: Log): Promise<string | undefined> {
+  const go = findProgram('go');
+  if (go === undefined) {
+    log('go is not in PATH');
+    return undefined;
+  }
+  const hash = createHash('sha256');
+  for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(folder, file)));
+  try {
+    const built = await fillCache(`${name}-${hash.digest('hex').slice(0, 16)}`, async (draft) => {
+      const args = [
+        'build',
+        '-trimpath',
+        '-buildvcs=false',
+        '-ldflags=-s -w',
+        '-o',
+        join(draft, name),
+        'tool',
+      ];
+      const task = run(go, args, { timeoutMs: INSTALL_MS, cwd: folder });
+      const { ok, stderr } = await withProgress(`building ${name}`, log, task);
+      if (!ok) throw new Error(tailOf(stderr));
+    });
+    return join(built, name);
+  } catch (error) {
+    log(`${name} cannot be built: ${String(error)}`);
+    return undefined;
+  }
+}

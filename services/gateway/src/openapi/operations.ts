@@ -14,6 +14,7 @@ import {
   Sale,
   SaleChangePage,
   SaleChannels,
+  SaleCounts,
   SalePage,
   WebhookDelivery,
   WebhookDeliveryPage,
@@ -68,6 +69,8 @@ export const OPERATOR_PROBLEMS = ['forbidden'] as const;
 export const BODY_PROBLEMS = ['body_too_large', 'unsupported_media_type'] as const;
 
 const sale = (description: string) => ({ description, schema: Sale, headers: ['ETag'] as const });
+/** A text of events, the data of each of which is one of these. */
+const EVENTS = Type.String({ contentSchema: Type.Union([Sale, SaleCounts]) });
 const STEERED = { 200: sale('The sale, once stock has applied the change. A repeat changes nothing.') };
 const STEERING_PROBLEMS = [
   'sale_not_found',
@@ -141,7 +144,7 @@ export const OPERATIONS: Record<string, Operation> = {
     who: 'all',
     headers: ['Last-Event-ID'],
     answers: {
-      200: { description: 'The events.', mediaType: 'text/event-stream', schema: Type.String() },
+      200: { description: 'The events.', mediaType: 'text/event-stream', schema: EVENTS },
       204: { description: 'The sale is closed, and the reader has its last state.' },
     },
     problems: ['unauthenticated', 'sale_not_found', 'sale_unavailable'],
