@@ -5,7 +5,7 @@ import t from 'tap';
 import { buildStack, until } from '../support/stack.ts';
 import { findBarriers, findBrowser, startBrowser } from '../support/browser.ts';
 
-const program = await findBrowser();
+const program = await findBrowser(t);
 const skip = program === undefined ? 'no Chromium here, and none can be installed' : false;
 
 await t.test('an operator holds a sale in the console', { skip }, async (t) => {

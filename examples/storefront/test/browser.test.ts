@@ -4,13 +4,13 @@
 // Method: Debian's Chromium on the whole system, axe-core on each screen in light and dark; other buyers use
 // the client.
 import { request } from 'node:http';
-import axe from 'axe-core';
 import { generate } from 'lean-qr';
 import type { Page } from 'playwright-core';
 import t from 'tap';
+import { findBarriers, findBrowser } from '../../../test/support/browser.ts';
 import { makeBuyer, oneOf } from '../../../test/support/buyer.ts';
 import { createSale } from '../../../test/support/stack.ts';
-import { card, findBrowser, openShop, PHONE } from './support.ts';
+import { card, openShop, PHONE } from './support.ts';
 
 /** Modules of quiet zone around a QR code: ISO/IEC 18004 wants four. */
 const QUIET_MODULES = 4;
@@ -73,10 +73,7 @@ if (executable === undefined) {
     const troubles: string[] = [];
     for (const colorScheme of ['light', 'dark'] as const) {
       await screen.emulateMedia({ colorScheme });
-      await screen.evaluate(axe.source);
-      const found: string[] = await screen.evaluate(`axe.run().then(({ violations }) =>
-        violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html)))`);
-      troubles.push(...found.map((one) => `${colorScheme}: ${one}`));
+      troubles.push(...(await findBarriers(screen)).map((one) => `${colorScheme}: ${one}`));
     }
     const width: number = await screen.evaluate('document.documentElement.scrollWidth');
     if (width > PHONE.width) troubles.push(`${width} px wide`);

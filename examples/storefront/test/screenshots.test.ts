@@ -4,9 +4,10 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '@seckill/stack';
 import t from 'tap';
+import { findBrowser } from '../../../test/support/browser.ts';
 import { makeBuyer, oneOf } from '../../../test/support/buyer.ts';
 import { createSale } from '../../../test/support/stack.ts';
-import { card, findBrowser, openShop } from './support.ts';
+import { card, openShop } from './support.ts';
 
 const FOLDER = join(ROOT, 'examples/storefront/pictures');
 /** Both READMEs load all of them. */
