@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { formatInstant } from '@seckill/contracts';
 import { Redis } from 'ioredis';
 import { readUse, spentBetween } from '../measure/cpu.ts';
+import { sendSale } from '../target/sale.ts';
 import type { Target } from '../target/target.ts';
 
 /** Sales that are created at the same time. An operator's script that knows a batch does no more. */
@@ -23,7 +24,7 @@ export interface IdleFigures {
 
 export interface CreationFigures {
   sales: number;
-  /** Until stock has acknowledged them. */
+  /** Sales a second, each counted once stock has acknowledged it. */
   perSecond: number;
   /** Answers `outcome_unknown`, after which the same sale was created again. */
   unknown: number;
@@ -48,21 +49,7 @@ export async function createScheduled(
       closesAt: formatInstant(opensAt + DAY_MS),
       items: [{ sku: 'unit', title: 'Unit', price: { amount: 100, currency: 'CNY' }, total: 100 }],
     });
-    for (let attempt = 1; ; attempt += 1) {
-      const response = await http.request({
-        method: 'POST',
-        path: '/v1/sales',
-        headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
-        body,
-      });
-      const text = await response.body.text();
-      if (response.statusCode === 201 || response.statusCode === 200) return;
-      if (response.statusCode !== 503 || attempt === TRIES_MAX) {
-        throw new Error(`creating ${id}: ${response.statusCode} ${text}`);
-      }
-      unknown += 1;
-      await sleep(1_000 * Number(response.headers['retry-after'] ?? 1));
-    }
+    unknown += await sendSale({ http, adminToken }, id, body, TRIES_MAX);
   };
   const startedAt = performance.now();
   await Promise.all(
@@ -78,7 +65,8 @@ export async function createScheduled(
 }
 
 /**
- * Counts for so long what the system asks of Redis and what its processes use, while nobody asks the system.
+ * Counts what the system asks of Redis and what its processes use in so much time, while nobody asks the
+ * system.
  */
 export async function measureIdle(
   { pids }: Pick<Target, 'pids'>,

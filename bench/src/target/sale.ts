@@ -21,6 +21,19 @@ export async function createSale(
     opensAt: formatInstant(opensAt),
     closesAt: formatInstant(opensAt + WINDOW_MS),
   });
+  await sendSale({ http, adminToken }, id, body, CREATE_TRIES_MAX);
+}
+
+/**
+ * Sends a sale until it is there. @returns how many answers said that the outcome is unknown.
+ * @throws Error with the service's answer when the sale is refused, or is not there after so many tries.
+ */
+export async function sendSale(
+  { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,
+  id: string,
+  body: string,
+  triesMax: number,
+): Promise<number> {
   // A repeat of the same body is answered alike. A 503 says that stock has not acknowledged the sale yet, or
   // that a service has just woken and refuses for a second what may have waited.
   for (let attempt = 1; ; attempt += 1) {
@@ -31,8 +44,8 @@ export async function createSale(
       body,
     });
     const text = await response.body.text();
-    if (response.statusCode === 201 || response.statusCode === 200) return;
-    if (response.statusCode !== 503 || attempt === CREATE_TRIES_MAX) {
+    if (response.statusCode === 201 || response.statusCode === 200) return attempt - 1;
+    if (response.statusCode !== 503 || attempt === triesMax) {
       throw new Error(`creating ${id}: ${response.statusCode} ${text}`);
     }
     const seconds = Number(response.headers['retry-after'] ?? 1);

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox';
 import { ChannelId, SaleId, Sku } from './ids.ts';
 import { LIMITS } from './limits.ts';
 
-/** What an admin decided by hand; the window opens and closes by itself, by Redis' clock. */
+/** What an operator decided by hand; the window opens and closes by itself, by Redis' clock. */
 export const ControlVerb = Type.Union([Type.Literal('open'), Type.Literal('paused'), Type.Literal('closed')]);
 export type ControlVerb = Static<typeof ControlVerb>;
 

@@ -11,7 +11,7 @@ export const Money = Type.Object(
 );
 export type Money = Static<typeof Money>;
 
-/** What an admin may ask per unit: bounded, so that any sum stays exact. */
+/** What an operator may ask per unit: bounded, so that any sum stays exact. */
 export const Price = Type.Object(
   {
     amount: Type.Integer({ minimum: 0, maximum: LIMITS.priceAmountMax }),

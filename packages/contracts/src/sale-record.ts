@@ -33,12 +33,12 @@ export type SaleDefinition = Static<typeof SaleDefinition>;
 
 /**
  * What order answers to the gateway for a sale. The counts come from stock. The gateway hides `partnerId` and
- * `cap` from everyone but admins.
+ * `cap` from everyone but operators.
  */
 export const SaleRecord = Type.Object({
   definition: SaleDefinition,
   version: Type.Integer({ minimum: 1 }),
-  /** What an admin decided; whether the window is open is judged by Redis' clock, in stock. */
+  /** What an operator decided; whether the window is open is judged by Redis' clock, in stock. */
   state: ControlVerb,
   /** Has stock applied this version? */
   acknowledged: Type.Boolean(),

@@ -79,7 +79,7 @@ export type SaleChannelInput = Static<typeof SaleChannelInput>;
  */
 export const LateMoney = Type.Union([Type.Literal('refund'), Type.Literal('retake')]);
 
-/** What an admin sends. */
+/** What an operator sends. */
 export const SaleInput = Type.Object(
   {
     id: Type.Optional(SaleId),

@@ -1,4 +1,11 @@
-import { ConfigReader, readKafkaSettings, readStackFile, type KafkaSettings } from '@seckill/runtime';
+import {
+  CommandError,
+  ConfigReader,
+  Problem,
+  readKafkaSettings,
+  readStackFile,
+  type KafkaSettings,
+} from '@seckill/runtime';
 
 /** Where the engines are, for commands of an operator. Each command asks only for the engines it needs. */
 export interface EngineUrls {
@@ -34,4 +41,9 @@ export function findEngines(
 function readStack(name: string): EngineUrls {
   const { postgres, kafka } = readStackFile(name, ['postgres', 'kafka']);
   return { databaseUrl: () => postgres, kafka: () => ({ brokers: kafka.split(',') }) };
+}
+
+/** A person reads what a route would answer; any other error stays what it is. */
+export function forPerson(error: unknown): unknown {
+  return error instanceof Problem ? new CommandError(error.message) : error;
 }

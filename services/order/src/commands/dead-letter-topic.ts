@@ -7,7 +7,7 @@ export interface Letter {
   /** Partition and offset of the letter itself, not those of the message in it. */
   partition: number;
   offset: bigint;
-  /** Of the original message too; empty when it had none. */
+  /** The key of the letter and of the original message; empty when that had none. */
   key: string;
   parkedAt: Date;
   content: DeadLetter;

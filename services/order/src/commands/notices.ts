@@ -2,7 +2,6 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { KeptNotice } from '@seckill/contracts';
 import {
-  CommandError,
   createLogger,
   createPool,
   createRegistry,
@@ -11,7 +10,6 @@ import {
   inputFile,
   oneOf,
   print,
-  Problem,
   runCommand,
   stackName,
   UsageError,
@@ -20,7 +18,7 @@ import {
 import { createSharedMetrics } from '../metrics.ts';
 import { Notices } from '../payments/notices.ts';
 import { Payments } from '../payments/payments.ts';
-import { findEngines } from './command.ts';
+import { findEngines, forPerson } from './command.ts';
 import { LIMIT_DEFAULT, LIMIT_MAX, PAGE_OPTIONS, readId, reference, refuseOthers } from './list-options.ts';
 
 const HELP = `Usage: npm run notices -- <command> [options]
@@ -133,8 +131,7 @@ async function main(values: Given, words: string[]): Promise<undefined> {
   try {
     await work(new Notices({ ...deps, payments: new Payments(deps) }));
   } catch (error) {
-    // What a route would answer is what a person reads.
-    throw error instanceof Problem ? new CommandError(error.message) : error;
+    throw forPerson(error);
   } finally {
     await pool.end();
   }

@@ -2,21 +2,19 @@ import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SaleId, type Refund } from '@seckill/contracts';
 import {
-  CommandError,
   createLogger,
   createPool,
   flag,
   formatTable,
   oneOf,
   print,
-  Problem,
   runCommand,
   stackName,
   UsageError,
   type Values,
 } from '@seckill/runtime';
 import { ORDER_WAIT_MINUTES, Refunds, type RefundQuery } from '../payments/refunds.ts';
-import { findEngines } from './command.ts';
+import { findEngines, forPerson } from './command.ts';
 import {
   instant,
   fitting,
@@ -114,8 +112,7 @@ async function main(values: Values<typeof OPTIONS>, words: string[]): Promise<un
   try {
     await work(new Refunds(pool));
   } catch (error) {
-    // What a route would answer is what a person reads.
-    throw error instanceof Problem ? new CommandError(error.message) : error;
+    throw forPerson(error);
   } finally {
     await pool.end();
   }
