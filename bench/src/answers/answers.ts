@@ -24,7 +24,7 @@ interface Sample {
   cpuUs: Record<string, number>;
   /** The sum of `cpuUs`, divided by what the fixed work took around this window, times its median. */
   calibratedUs: number;
-  /** Of all processes: the kernel's share of their CPU, and µs and switches for each answer. */
+  /** Figures of all processes: the kernel's share of their CPU, and µs and switches for each answer. */
   systemShare: number;
   waitUs: number;
   switches: number;
@@ -80,7 +80,7 @@ export async function answers(values: BenchValues): Promise<number> {
     if (values.json !== undefined) {
       writeFileSync(values.json, `${JSON.stringify({ environment, figures, samples }, null, 2)}\n`);
     }
-    // A smoke run is judged only by whether every answer was right.
+    // A smoke run passes if every answer was right. It judges no figure.
     return isQuick || figures.every(({ value, target }) => value <= target) ? 0 : 99;
   } finally {
     calibrator.stop();
@@ -110,7 +110,9 @@ interface Asked {
   clientUs: number;
 }
 
-/** @throws Error when an answer was another one than expected: a cost of wrong answers is no cost. */
+/**
+ * @throws Error when an answer was another one than expected, because the cost of wrong answers says nothing.
+ */
 async function ask({ name, client, pids, status }: AnswerSide, windowMs: number): Promise<Asked> {
   const entries = Object.entries(pids);
   const before = entries.map(([, pid]) => readWork(pid));
@@ -158,7 +160,7 @@ function calibrate(samples: Sample[]): void {
   for (const sample of samples) sample.calibratedUs = (sum(sample.cpuUs) * usual) / sample.calibratorUs;
 }
 
-/** The median over the rounds of the ratio within a round. */
+/** @returns the median over the rounds of the ratio within one round. */
 function ratioOf(samples: readonly Sample[], { of, against }: Omit<Figure, 'value'>): number {
   const rounds = samples.filter(({ answer }) => answer === of);
   return median(

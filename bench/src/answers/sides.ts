@@ -26,7 +26,10 @@ export interface AnswerRig {
   close(): Promise<void>;
 }
 
-/** Buyers that ask in turn. Their tokens are known after the warm-up, as those of a crowd that waits are. */
+/**
+ * Buyers that ask in turn. The gateway knows their tokens after the warm-up, as it knows those of a crowd
+ * that waits.
+ */
 const BUYERS = 1_000;
 /** Requests that are prepared. Each has a key of its own; the keys of a "sold out" never come to reserve. */
 const REQUESTS = 20_000;

@@ -17,7 +17,7 @@ const PIPELINE_COUNT = 128;
 const CONNECTIONS = 4;
 const TOTAL = 10_000_000;
 const EPOCH = 1;
-/** It never comes. */
+/** An instant that never comes. */
 const DEADLINE = 4_000_000_000_000;
 
 const MINIMAL = `#!lua

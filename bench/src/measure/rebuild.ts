@@ -49,7 +49,7 @@ export async function storeOrders({ info }: Target, saleId: string, count: numbe
 }
 
 export interface Rebuilt {
-  /** From the moment when Redis lost the lane until it sold again. */
+  /** The time from the loss of the lane in Redis until the lane sold again. */
   seconds: number;
   /** µs of CPU an order, by process. */
   cpuUs: Record<string, number>;

@@ -7,7 +7,7 @@ import {
   type LoadScenario,
 } from './load.ts';
 
-/** As in `sold-out`, beside which this scenario stands: one buyer takes them all. */
+/** One buyer takes all units, as in `sold-out`, which this scenario is compared with. */
 const TOTAL = 100;
 
 /** Pages that look at a sale and do nothing else. Nothing changes meanwhile. */

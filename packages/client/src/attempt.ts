@@ -4,9 +4,9 @@ import type { CancelSignal, Transport, TransportAnswer, TransportRequest } from 
 
 export interface Attempt {
   answer?: TransportAnswer;
-  /** Why there is none. */
+  /** Why there is no answer. */
   cause?: unknown;
-  /** Whether the transport had the request: otherwise surely nothing was done. */
+  /** Whether the transport had the request. If not, surely nothing was done. */
   wasSent?: boolean;
 }
 
@@ -56,7 +56,7 @@ export function readObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** What a rejection says. Who cannot read an answer does not know what was done. */
+/** What a rejection says. A client that cannot read an answer does not know what was done. */
 export function readFailure({ answer, cause }: Attempt): AnyFailure {
   const failure = (code: AnyFailure['code'], retryable: boolean): AnyFailure => ({
     ok: false,

@@ -11,10 +11,10 @@ import { fetchTransport } from './transport.ts';
 import type { CancelSignal, Transport } from './transport.ts';
 
 const DEADLINE_MS = 30_000;
-/** A crowd that looks more often than this is load that sells nothing. */
+/** The shortest time between two looks. A crowd that looks more often is load that sells nothing. */
 const WATCH_MIN_MS = 1_000;
 const WATCH_MS = 2_000;
-/** Whom the gateway has no place for asks again after this time. */
+/** A listener whom the gateway has no place for asks again after this time. */
 const LIVE_PAUSE_MS = 30_000;
 const LEAVE_TIMEOUT_MS = 3_000;
 

@@ -7,7 +7,7 @@ import type { AnyFailure } from './results.ts';
 import type { ServerClock } from './server-clock.ts';
 import type { CancelSignal, Transport, TransportAnswer, TransportRequest } from './transport.ts';
 
-/** Who has heard nothing for this long asks again. */
+/** A try without an answer for this long is given up, and sent again. */
 const TIMEOUT_MS = 3_000;
 /** A try with less time than this would only be lost. */
 const TRY_MS = 250;
@@ -47,13 +47,13 @@ export interface Connection {
 /** `value` is undefined where nothing changed (304). */
 export type Followed = { ok: true; value: unknown; answer: TransportAnswer } | AnyFailure;
 
-/** Between once and one and a half times as long: who failed together does not come back together. */
+/** Lengthens a wait by up to a half, so that clients that failed together do not come back together. */
 export const withJitter = (ms: number): number => ms * (1 + Math.random() / 2);
 
 export const monotonicNow = (): number =>
   typeof performance === 'undefined' ? Date.now() : performance.now();
 
-/** @returns whether the whole time has passed; else the signal ended it. */
+/** @returns whether the whole time has passed. If not, the signal has ended the wait. */
 export function sleep(ms: number, signal?: CancelSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const end = (): void => {
@@ -69,7 +69,7 @@ export function sleep(ms: number, signal?: CancelSignal): Promise<boolean> {
 
 function retryAfterMs(answer: TransportAnswer | undefined): number | undefined {
   const seconds = Number(answer?.header('retry-after') ?? Number.NaN);
-  // Nothing, and what is no number of seconds, would make a tight loop.
+  // An absent header, or one that is no number of seconds, would make a tight loop.
   return seconds > 0 ? seconds * 1_000 : undefined;
 }
 
@@ -81,11 +81,12 @@ function pauseAfter(
   clock: ServerClock,
 ): number | undefined {
   const { code, retryable, opensAt = '' } = failure;
-  // A read that fails for a bug fails again. Of a write nobody knows what it did, and a repeat tells.
+  // A read that fails for a bug fails again. Nobody knows what a write did that failed so, and a repeat
+  // tells.
   if (!retryable && (code !== 'internal' || method === 'GET')) return undefined;
   const untilOpen = Date.parse(opensAt) - clock.now();
   if (code === 'sale_not_open' && clock.isKnown() && untilOpen < TIMER_MAX_MS) {
-    // More exact than `Retry-After`, which counts in seconds.
+    // This instant is more exact than `Retry-After`, which counts in seconds.
     return Math.max(untilOpen, OPENING_PAUSE_MS) + withJitter(OPENING_PAUSE_MS);
   }
   const isUnknown = code === 'outcome_unknown' || code === 'internal';
@@ -102,7 +103,8 @@ function learn(clock: ServerClock, answer: TransportAnswer, value: unknown, took
 }
 
 /**
- * What an answer leaves of a doubt. Others than these came before the key was looked at, or instead of it.
+ * Tells whether a call is in doubt after this failure. Failures that are not definite came before the key was
+ * looked at, or instead of that.
  */
 function isInDoubt(before: boolean, { code, status = 0, type }: AnyFailure, { method }: Call): boolean {
   if (method === 'GET') return false;
@@ -133,12 +135,12 @@ export async function follow(
       if (value !== undefined || answer.status === 304) return { ok: true, value, answer };
     }
     const failure = readFailure(tried);
-    // What was not sent leaves the doubt as it was.
+    // A request that was not sent leaves the doubt as it was.
     if (answer !== undefined || tried.wasSent === true) inDoubt = isInDoubt(inDoubt, failure, call);
     if (answer === undefined && inDoubt) mayActUntil = startedAt + ACTS_WITHIN_MS;
     if (isAborted()) break;
     const wanted = pauseAfter(failure, answer, call, clock);
-    // Whoever heard nothing waits until the request can act no more, so that the next answer is final.
+    // A client that heard nothing waits until the request can act no more, so that the next answer is final.
     const pause = wanted !== undefined && inDoubt ? Math.max(wanted, mayActUntil - monotonicNow()) : wanted;
     if (pause === undefined) return { ...failure, inDoubt };
     // "Surely nothing taken" would be untrue of the earlier try.

@@ -4,7 +4,7 @@ export interface Page {
   removeEventListener(type: 'pagehide', listener: () => void): void;
 }
 
-/** Outside a page it has no such events, and only its types without a page's say so. */
+/** `globalThis` has these events in a page alone, and only types without those of a page say so. */
 const ownPage: unknown = globalThis;
 
 /**

@@ -13,8 +13,8 @@ export type LiveSourceClass = new (url: string) => LiveSource;
 const SILENCE_MS = 30_000;
 
 /**
- * Yields each state that comes, and undefined after a silence. Ends when the connection does: whoever listens
- * decides when to try again, because browsers disagree about it.
+ * Yields each state that comes, and undefined after a silence. Ends when the connection does. The caller
+ * decides when to try again, because browsers disagree about that.
  */
 export async function* listen(
   Source: LiveSourceClass,

@@ -15,7 +15,7 @@ export interface TransportRequest {
   url: string;
   headers: Record<string, string>;
   body?: string;
-  /** Nobody waits longer for the answer. */
+  /** The longest wait for the answer, in ms. */
   timeoutMs: number;
   /** Absent where the platform has no AbortController. */
   signal?: CancelSignal;

@@ -121,7 +121,7 @@ export const FULL_RESERVATIONS_MAX = 1_000_000;
 /** Answer of `GET /internal/sales/:saleId/state?full=true`: what announcements build on. */
 export interface FullState extends StockState {
   channels: string[];
-  /** As of an announcement. */
+  /** The same salt as in an announcement. */
   salt: string;
   /**
    * Every reservation whose key the lane knows, among them those of sequences 1 to `sequence` and of earlier

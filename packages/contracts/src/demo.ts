@@ -2,7 +2,7 @@
 export interface DemoSale {
   saleId: string;
   total: number;
-  /** As the crowd heard it: each 201 once per reservation. */
+  /** Units of the 201s that the crowd heard, once for each reservation. */
   acceptedUnits: number;
   /** Units of the rows that Postgres holds. */
   storedUnits: number;

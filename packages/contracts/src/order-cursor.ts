@@ -3,7 +3,7 @@ import { formatInstant } from './instant.ts';
 
 /** Where a page of orders ends: the next one continues with what was reserved earlier. */
 export interface OrderPosition {
-  /** As on the wire, in UTC with milliseconds. */
+  /** The instant as it is on the wire, in UTC with milliseconds. */
   reservedAt: string;
   id: string;
 }
@@ -19,7 +19,7 @@ export function formatOrderCursor({ reservedAt, id }: OrderPosition): string {
 /** Undefined for what is no cursor of ours. */
 export function parseOrderCursor(cursor: string): OrderPosition | undefined {
   const [, at, id = ''] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
-  // Both are such as a row may have: nothing else reaches Postgres.
+  // Both values are such as a row may have, so that nothing else reaches Postgres.
   if (at === undefined || Number(at) > INSTANT_MAX || parseReservationId(id) === undefined) return undefined;
   return { reservedAt: formatInstant(Number(at)), id };
 }

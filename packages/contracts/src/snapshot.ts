@@ -139,7 +139,7 @@ export const OpeningRequest = Type.Object(
     epoch: Type.Integer({ minimum: 1 }),
     /** Number of the lane's last reservation in this epoch. */
     sequence: Type.Integer({ minimum: 0 }),
-    /** Of the lane's control state. */
+    /** The version of the lane's control state. */
     version: Type.Integer({ minimum: 1 }),
     /** As in SnapshotRequest. */
     ends: Type.Optional(KafkaEnds),
@@ -188,7 +188,7 @@ export interface Verdicts {
   ended: {
     reservationId: string;
     verdict: 'paid' | 'cancelled' | 'expired' | 'refused';
-    /** Of a hold that was taken again. */
+    /** The retake, for a hold that was taken again. */
     retake?: string;
     /** What came back of a paid order since. */
     returned?: Returned;

@@ -18,7 +18,9 @@ interface Reading {
 export class RedisClock {
   /** The reading that says most. The others were longer on their way. */
   #best: Reading | undefined;
-  /** It says less than the best one, and is there when that one has become too old. */
+  /**
+   * The newest reading. It says less than the best one, and is there when the best one has become too old.
+   */
   #last: Reading | undefined;
 
   /** `said` is Redis' clock, milliseconds since the epoch. `heardAt` is an instant of our monotonic clock. */

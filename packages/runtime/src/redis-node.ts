@@ -5,7 +5,7 @@ import { createRedis, RedisPolicyError } from './redis.ts';
 /** What a node of a Redis Cluster says of itself, and which primaries it knows (CLUSTER NODES). */
 export interface RedisNode {
   id: string;
-  /** Of two nodes that claim a slot, the one with the higher epoch has it. */
+  /** The node's epoch. When two nodes claim a slot, the one with the higher epoch has it. */
   configEpoch: number;
   /** First and last slot of each range that the node serves. */
   slots: [number, number][];

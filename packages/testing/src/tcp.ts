@@ -126,7 +126,7 @@ export async function forwardTcp(t: Test, targetUrl: string, port = 0): Promise<
       pipes.lose();
     },
     mend: async () => {
-      // Whoever was silenced has lost bytes: their connections cannot go on.
+      // A connection that was silenced has lost bytes, so it cannot go on.
       await cut();
       await pipes.listen(ownPort);
     },

@@ -27,7 +27,7 @@ export async function createTopics(kafka: Kafka, ...topics: Topic[]): Promise<vo
   const admin = kafka.admin();
   await admin.connect();
   await admin.createTopics({
-    // It would throw on a broker that has not heard of its new topic yet.
+    // The call would throw on a broker that has not heard of the new topic yet.
     waitForLeaders: false,
     topics: topics.map(({ name, partitions }) => ({
       topic: name,

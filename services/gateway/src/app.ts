@@ -93,7 +93,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   paymentRoutes(app, routeDeps);
   webhookRoutes(app, routeDeps);
   if (deps.hasConsole) consoleRoutes(app, routeDeps);
-  // As a plugin, because the plugins before have registered all of their routes by then.
+  // The contract is a plugin, because the plugins before it have registered all of their routes by then.
   await app.register((scope) => contractRoutes(scope, routeDeps, routes));
   return app;
 }

@@ -61,7 +61,7 @@ export interface ApiDeps {
   metrics: SalesMetrics;
   /** Tells the relay of this process that there is something to publish. */
   wake: () => void;
-  /** That of expiry. */
+  /** The grace of expiry. */
   graceMs: number;
   /** `PAYMENTS=sandbox`: buyers pay without a provider. */
   isSandbox: boolean;

@@ -39,7 +39,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     expiryPollMs: reader.integer('EXPIRY_POLL_MS', { default: 100, min: 10, max: 10_000 }),
     // About 200 kB of settlements, far below the 1 MiB that Kafka takes at once.
     relayBatchCountMax: reader.integer('RELAY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 2_000 }),
-    // Whoever may register an endpoint could otherwise reach into the operator's network.
+    // A user who may register an endpoint could otherwise reach into the operator's network.
     webhookAllowPrivate: reader.boolean('WEBHOOK_ALLOW_PRIVATE'),
     outboxKeepSeconds: reader.integer('OUTBOX_KEEP_SECONDS', { default: 3_600, min: 0, max: 2_592_000 }),
   };

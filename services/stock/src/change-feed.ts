@@ -36,7 +36,7 @@ export class ChangeFeed {
     this.#listeners.push(listener);
   }
 
-  /** Until the signal aborts; never throws. */
+  /** Runs until the signal aborts. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const urls = new Set(this.#connections.all().map(({ url }) => url));

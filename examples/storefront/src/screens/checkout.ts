@@ -53,7 +53,8 @@ export class Checkout {
 
   async #begin(): Promise<void> {
     const attempt = keptAttempt(this.#saleId) ?? { key: crypto.randomUUID(), lines: this.#basket.lines() };
-    // Before it is sent: a page that is closed meanwhile can still ask what became of it.
+    // The purchase is kept before it is sent, so that a page that is closed meanwhile can still ask what
+    // became of it.
     keepAttempt(this.#saleId, attempt);
     this.#waiting = new AbortController();
     setText(this.#note, '');

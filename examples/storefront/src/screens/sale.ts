@@ -23,7 +23,7 @@ function stepUp({ minQuantity, step = 1 }: Item, inBasket: number): number {
   return inBasket === 0 ? (minQuantity ?? step) : step;
 }
 
-/** What a press of − takes away: below the least quantity all of it. */
+/** What a press of − takes away. Below the least quantity it takes all. */
 function stepDown({ minQuantity, step = 1 }: Item, inBasket: number): number {
   return inBasket - step < (minQuantity ?? step) ? inBasket : step;
 }
@@ -147,7 +147,7 @@ class SaleView {
   update(sale: Sale): void {
     const before = this.#sale;
     this.#sale = sale;
-    // What is gone, or no longer allowed, leaves the basket.
+    // Units that are gone or no longer allowed leave the basket.
     for (const item of sale.items) {
       const excess = -Math.min(0, roomFor(sale, item, this.#basket));
       if (excess > 0) this.#basket.set(item.sku, this.#basket.quantityOf(item.sku) - excess);

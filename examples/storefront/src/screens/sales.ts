@@ -57,7 +57,7 @@ export const salesScreen: Screen = async ({ shop, root, signal }: Place) => {
       );
       return;
     }
-    // Who stands on a link goes on standing there.
+    // A reader whose focus is on a link keeps it there.
     const focused = document.activeElement?.getAttribute('href');
     shown.abort();
     shown = new AbortController();

@@ -19,7 +19,7 @@ interface Shown {
   code: string;
 }
 
-/** What the API says, or that it says nothing. */
+/** A failure in the words of the API, or in ours where there is no answer. */
 export const reasonOf = ({ title, code }: Shown): string =>
   title ?? (code === 'unexpected_answer' ? code : texts().noConnection);
 

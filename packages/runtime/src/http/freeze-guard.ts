@@ -20,7 +20,7 @@ const WAKING_MS = 1_000;
  */
 export class FreezeGuard {
   readonly #logger: Logger;
-  /** By our monotonic clock, which goes on while the process is frozen. */
+  /** The instant by our monotonic clock, which goes on while the process is frozen. */
   #turnedAt = performance.now();
   #wakingUntil = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;

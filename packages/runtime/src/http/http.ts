@@ -326,7 +326,8 @@ function validationProblem(
   validation: NonNullable<FastifyError['validation']>,
   context: string | undefined,
 ): Problem {
-  // Of a choice between forms each form says what is wrong. The deepest word is of the form that was meant.
+  // Where a field may have several forms, each form says what is wrong. The deepest finding is of the form
+  // that was meant.
   const [first] = [...validation].sort((one, other) => depthOf(other) - depthOf(one));
   const params: SchemaParams = first?.params ?? {};
   const missing = params.missingProperty ?? params.additionalProperty;

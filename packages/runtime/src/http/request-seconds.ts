@@ -20,7 +20,7 @@ export function createRequestSeconds(
     name: `seckill_${service}_request_seconds`,
     help: `Answer times of ${service}, by route template; streams of events are not in it`,
     labelNames: ['method', 'route', 'status'],
-    // Of a sale that goes well an answer takes milliseconds; after 5 s every caller has given up.
+    // An answer takes milliseconds while a sale goes well. After 5 s every caller has given up.
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers: [registry],
   });

@@ -11,8 +11,8 @@ export class ApiError extends Error {
 }
 
 /**
- * It lives in this variable alone. Storage and cookies outlive the page, and scripts of other pages of this
- * origin could read or use them.
+ * The operator's token lives in this variable alone. Storage and cookies outlive the page, and scripts of
+ * other pages of this origin could read or use them.
  */
 let token = '';
 

@@ -2,10 +2,13 @@ import uPlot from 'uplot';
 import { element } from './dom.ts';
 import { say } from './words.ts';
 
-/** A point a quarter of a second, as events come: an hour of it. */
+/** Events come four times a second, so these points are an hour. */
 const POINTS_MAX = 14_400;
 
-/** Available and held units against time. The figures stand beside it as text, for who cannot see it. */
+/**
+ * Draws available and held units against time. The figures stand beside the chart as text, for those who
+ * cannot see it.
+ */
 export class BurnDown {
   readonly box: HTMLElement;
   readonly #place = element('div');
@@ -29,7 +32,7 @@ export class BurnDown {
     this.#plot.setData([this.#times, this.#available, this.#held]);
   }
 
-  /** Units that were taken in each of the last seconds, on average. */
+  /** Units that were taken a second, on average over the last seconds. */
   takenPerSecond(seconds = 5): number {
     const last = this.#times.length - 1;
     const from = this.#times.findIndex((time) => time >= (this.#times[last] ?? 0) - seconds);

@@ -3,13 +3,13 @@ import { say } from './words.ts';
 
 export interface View {
   content: (Node | string)[];
-  /** Ends what goes on beside the view. */
+  /** Ends the requests and timers of a view when it is left. */
   leave?: () => void;
 }
 
 type Child = Node | string;
 
-/** An element with its attributes; text stays text, whatever is in it. */
+/** Makes an element with its attributes. Text stays text, whatever is in it. */
 export function element<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   attributes: Record<string, string> = {},
@@ -53,7 +53,7 @@ export function alertBox(): HTMLElement {
   return element('p', { role: 'alert', class: 'bad' });
 }
 
-/** Does it, and says what went wrong. */
+/** Does the work, and shows what went wrong. */
 export async function attempt(place: HTMLElement, act: () => Promise<void>): Promise<void> {
   place.textContent = '';
   try {

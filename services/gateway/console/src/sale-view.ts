@@ -5,7 +5,7 @@ import { say, sayIfKnown, textOf, timeOf } from './words.ts';
 
 /** The audit asks three engines, so it is asked seldom. */
 const AUDIT_MS = 10_000;
-/** After a stream that was refused: the gateway drains, or has too many listeners. */
+/** The wait after a stream that was refused, because the gateway drains or has too many listeners. */
 const LISTEN_AGAIN_MS = 5_000;
 
 const sum = (items: Item[], count: 'total' | 'available' | 'held' | 'paid'): number =>
@@ -149,7 +149,8 @@ export function saleView(saleId: string): View {
   };
   const onCounts = ({ data }: MessageEvent<string>): void => {
     const sale = JSON.parse(data) as Pick<Sale, 'state' | 'items'>;
-    // The texts of an item, and whether it is paused, come with the whole sale; its counts alone after that.
+    // The first event has the whole sale, with the texts of each item and whether it is paused. Later events
+    // have counts alone.
     const merged = sale.items.map((item) => ({ ...items.find(({ sku }) => sku === item.sku), ...item }));
     onNews(sale.state, merged);
   };
@@ -164,7 +165,7 @@ export function saleView(saleId: string): View {
         return;
       }
       news.textContent = say('waiting');
-      // A browser repeats by itself what was cut off, and never what was refused.
+      // A browser opens a stream that was cut off again by itself, and never one that was refused.
       if (source.readyState !== EventSource.CLOSED) return;
       again = setTimeout(() => {
         void attempt(problem, refresh);

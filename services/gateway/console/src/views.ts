@@ -4,7 +4,7 @@ import { say, sayIfKnown, textOf, timeOf } from './words.ts';
 
 const sending = (form: HTMLFormElement, act: () => void): void => {
   form.addEventListener('submit', (event) => {
-    // Nothing is navigated to: what was typed never comes into an address.
+    // The form is not sent by the browser, so that no typed text comes into an address.
     event.preventDefault();
     act();
   });
@@ -53,9 +53,9 @@ export function salesView(): View {
   return { content: [element('h1', {}, say('sales')), problem, place] };
 }
 
-/** What a first sale may look like; every other field of the API may be added. */
+/** An example of a sale. Every other field of the API may be added. */
 const example = (): unknown => ({
-  // A repeat, after an answer that was lost or a second press, makes no second sale.
+  // The id is made once, so a repeat after a lost answer or a second press makes no second sale.
   id: `sale-${crypto.randomUUID().slice(0, 8)}`,
   title: { en: 'Oranges, 5 kg', zh: '赣南脐橙 5kg' },
   closesAt: new Date(Date.now() + 600_000).toISOString(),

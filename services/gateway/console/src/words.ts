@@ -136,7 +136,7 @@ export function setLanguage(to: Language): void {
 
 export const say = (word: Word): string => (language === 'zh' ? zh : en)[word];
 
-/** A word of the API, such as a state, where we have one for it. */
+/** The page's word for a word of the API, such as a state. Without one the API's word is shown. */
 export const sayIfKnown = (word: string): string => (word in en ? say(word as Word) : word);
 
 export const textOf = (text: string | { en?: string; zh?: string }): string =>

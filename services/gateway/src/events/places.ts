@@ -10,7 +10,7 @@ export interface PlacesDeps {
   metrics: Pick<EventMetrics, 'listeners' | 'refused'>;
 }
 
-/** Whoever is refused comes back after 2 to 10 s, so not all come back in the same moment. */
+/** A listener who is refused comes back after 2 to 10 s, so not all come back at the same moment. */
 const RETRY_SECONDS_MIN = 2;
 const RETRY_SECONDS_MAX = 10;
 

@@ -95,7 +95,7 @@ export class SaleEvents {
     this.#feeds.set(saleId, feed);
     feed.listeners.add(listener);
     response.write(retryLine(...RETRY_MS));
-    // Who has this state already hears of the next one.
+    // A listener who has this state already hears of the next one.
     if (lastEventId !== state.id) listener.send(state.whole);
     if (state.isClosed) listener.end('closed', RETRY_MS);
     this.#timer ??= setInterval(() => {
@@ -107,7 +107,7 @@ export class SaleEvents {
     if (!this.#deps.isReady()) this.#endSome();
     const now = this.#deps.now();
     const due = [...this.#feeds].filter(([, feed]) => !feed.isBusy && feed.dueAt <= now + 1);
-    // Who has waited longest calls first, or the same few would take all calls.
+    // The sale that has waited longest is asked for first, or the same few would take all calls.
     for (const [saleId, feed] of due.sort(([, one], [, other]) => one.dueAt - other.dueAt)) {
       const isCall = !this.#deps.reader.isRemembered(saleId);
       if (!isCall || this.#calls < CALLS_MAX) void this.#look(saleId, feed, isCall);

@@ -40,7 +40,7 @@ export class SaleFeed {
     } else if (startedAt - this.#toldAt >= HEARTBEAT_MS) {
       await this.#sendAll(HEARTBEAT, undefined);
     } else if (state !== undefined) {
-      // Who joined by a call that was overtaken has an older state than the others.
+      // A listener whose first call was overtaken has an older state than the others.
       for (const listener of [...this.listeners]) {
         if (listener.tag !== state.id && listener.send(state.whole)) listener.tag = state.id;
       }
@@ -55,7 +55,7 @@ export class SaleFeed {
   async #sendAll(bytes: Buffer, tag: string | undefined): Promise<void> {
     this.#toldAt = this.#now();
     let sent = 0;
-    // Who comes meanwhile has the newest state already.
+    // A listener who comes meanwhile has the newest state already.
     for (const listener of [...this.listeners]) {
       if (tag !== undefined && listener.tag === tag) continue;
       if (listener.send(bytes) && tag !== undefined) listener.tag = tag;

@@ -29,7 +29,7 @@ export interface IdentityOptions {
  * Turns an Authorization header into who is asking. The user id comes from the token and from nowhere else.
  */
 export interface Identifier {
-  /** Who sent this header, if it was verified a moment ago: most requests are spared a promise. */
+  /** The user of this header, if it was verified a moment ago. Most requests need no promise then. */
   known(authorization: string | undefined): Identity | undefined;
   /**
    * @throws Problem `unauthenticated` for a missing, malformed, expired or forged token; `overloaded` when

@@ -36,7 +36,7 @@ export interface Admission {
  */
 const REMEMBERED_MAX = 200_000;
 const WINDOW_MS = 1_000;
-/** Whoever is refused comes back after 1 to 3 s, so not all come back in the same moment. */
+/** A client that is refused comes back after 1 to 3 s, so not all come back at the same moment. */
 const JITTER_SECONDS = 2;
 /** After a failure the shared Redis is left alone this long. Otherwise every request would wait for it. */
 const SHARED_PAUSE_MS = 1_000;
@@ -126,7 +126,10 @@ export async function createAdmission(app: Http, deps: AdmissionDeps): Promise<A
   };
 }
 
-/** Of IPv6 its /64. A client that reset its connection before it was counted has no address any more. */
+/**
+ * The address that is counted, for IPv6 its /64. A client that reset its connection before it was counted has
+ * no address any more.
+ */
 export function addressOf(request: FastifyRequest): string {
   if (request.socket.remoteAddress === undefined) return 'gone';
   const { ip } = request;

@@ -67,7 +67,7 @@ function notForSale(
   let pausedSku: string | undefined;
   for (const { sku, quantity } of asked) {
     const item = items.find((one) => one.sku === sku);
-    // So may an unknown SKU.
+    // An unknown SKU may have come after this state as well.
     if (item === undefined) return undefined;
     const { total, available, held, paused, minQuantity = 1, step = 1, limitPerBuyer: limit } = item;
     // And stock tells which quantities are sold.
@@ -84,7 +84,7 @@ function notForSale(
   if (pausedSku !== undefined) return { outcome: 'item_paused', sku: pausedSku, lines };
   const [short] = lines;
   if (short === undefined) return undefined;
-  // It may be more than the channel's cap, which only stock knows.
+  // The request may be for more than the channel's cap, which only stock knows.
   if (channelId !== undefined && capMin !== undefined && units > capMin) return undefined;
   if (limitPerBuyer !== undefined && units > limitPerBuyer) retryable = false;
   const { sku, available = 0 } = short;

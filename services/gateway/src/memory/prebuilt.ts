@@ -34,7 +34,7 @@ export class PrebuiltRejections {
     this.#docsBaseUrl = docsBaseUrl;
   }
 
-  /** As the error handler would answer this request. */
+  /** The answer that the error handler would give to this request. */
   build(rejection: CertainRejection, requestId: string, language: Language): Prebuilt {
     const key = `${language} ${describe(rejection)}`;
     let template = this.#templates.get(key);

@@ -6,7 +6,7 @@ import type { Reservation } from '@seckill/contracts';
  */
 const COUNT_MAX = 20_000;
 const CHARACTERS_EACH = 700;
-/** Of one buyer, the newest. A page of orders never needs more. */
+/** So many of one buyer's reservations are kept, the newest. A page of orders never needs more. */
 const OF_USER_MAX = 100;
 
 /**
@@ -16,9 +16,9 @@ const OF_USER_MAX = 100;
  */
 export class RecentReservations {
   readonly #countMax: number;
-  /** By id, oldest first. */
+  /** Reservations by id, oldest first. */
   readonly #reservations = new Map<string, Reservation>();
-  /** Of all, each with what its metadata takes. */
+  /** Counts all of them, each with what its metadata takes. */
   #count = 0;
   readonly #ofUser = new Map<string, Set<string>>();
 

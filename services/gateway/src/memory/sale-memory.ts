@@ -47,7 +47,7 @@ interface Remembered {
   /** The Redis that told the state, and its session then. */
   source: StateSource;
   session: number;
-  /** As they count against ITEMS_MAX. */
+  /** How much the sale counts against ITEMS_MAX. */
   itemCount: number;
   /**
    * The first change since the state was read, by Redis' clock. Until then the state stayed true. Undefined:
@@ -215,7 +215,7 @@ function forgetful(state: Announcement, source: StateSource): Remembered {
     session: source.session,
     itemCount: 0,
     changedAt: undefined,
-    // Of a sale that was not known, changes were heard and not kept.
+    // Changes of a sale that was not known were heard and not kept.
     lastChangeAt: source.heardAt,
     reservations: new RememberedReservations(state.salt, FULL_RESERVATIONS_MAX),
     channels: new Set(),

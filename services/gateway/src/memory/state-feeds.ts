@@ -5,7 +5,7 @@ import { startStateFeed, type StateFeed, type StateFeedDeps } from './state-feed
 const REFRESH_MS = 1_000;
 
 export interface StateFeeds {
-  /** As StateSource: of the Redis that was silent longest. NaN while none is known. */
+  /** The same as in StateSource, for the Redis that was silent longest. NaN while none is known. */
   silentSeconds(): number;
   close(): void;
 }

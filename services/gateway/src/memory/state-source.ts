@@ -53,7 +53,7 @@ export class StateSource {
     this.#beganAt = undefined;
   }
 
-  /** Until when stock vouches for the Redis of this identity. Undefined: it does not. */
+  /** The instant until which stock vouches for the Redis of this identity. Undefined: stock does not. */
   vouchedTo(salt: string): number | undefined {
     return this.#heartbeat?.salt === salt ? this.#heartbeat.now : undefined;
   }

@@ -16,7 +16,7 @@ type Json = Record<string, unknown>;
 /** A route as Fastify registered it. */
 export interface Route {
   method: string;
-  /** With `:name` for a parameter. */
+  /** The path, with `:name` for a parameter. */
   url: string;
   schema: { params?: TSchema; querystring?: TSchema; body?: TSchema };
 }

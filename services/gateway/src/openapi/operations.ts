@@ -80,7 +80,7 @@ const STEERING_PROBLEMS = [
   'outcome_unknown',
 ] as const;
 
-/** By method and path as the routes name them. */
+/** Operations by method and path, as the routes name them. */
 export const OPERATIONS: Record<string, Operation> = {
   'POST /v1/sales': {
     id: 'createSale',

@@ -16,13 +16,13 @@ import type { Trace } from '../upstream/trace.ts';
 
 interface Wanted {
   query: Static<typeof OrdersQuery>;
-  /** As the client sent it, with its question mark. */
+  /** The query as the client sent it, with its question mark. */
   queryText: string;
   userId: string;
   trace: Trace;
 }
 
-/** Of one page, this many orders without a row are looked at together. */
+/** So many orders of a page that have no row are looked at together. */
 const LOOKS_TOGETHER = 8;
 /**
  * Of all pages. Each look asks order and stock. While Kafka is away every list has orders without a row, and

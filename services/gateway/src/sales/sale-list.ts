@@ -60,7 +60,7 @@ export interface SaleListDeps {
  */
 export class SaleList {
   readonly #deps: SaleListDeps;
-  /** By language and query: what order says of a fault is in the language of whoever asked. */
+  /** Calls by language and query, because order tells of a fault in the language of the caller. */
   readonly #kept = new Map<string, Kept>();
   #makings = 0;
 

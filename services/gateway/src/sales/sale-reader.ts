@@ -49,7 +49,7 @@ const SHARED_MS = 500;
 export class SaleReader {
   readonly #deps: SaleReaderDeps;
   readonly #definitions = new KnownDefinitions<Known>();
-  /** By language and sale: what order says of a fault is in the language of whoever asked. */
+  /** Calls by language and sale, because order tells of a fault in the language of the caller. */
   readonly #calls = new Map<string, Call>();
 
   constructor(deps: SaleReaderDeps) {

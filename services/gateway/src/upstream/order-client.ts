@@ -45,7 +45,7 @@ export interface Restock extends ItemPath {
   idempotencyKey: string;
 }
 
-/** Who changes a sale, why, and what the change depends on. */
+/** Names who changes a sale, why, and what the change depends on. */
 export interface Steering {
   /** The operator's user id. */
   by: string;

@@ -112,7 +112,7 @@ async function callStock(
     for (const [index, place] of unasked.entries())
       answers[place] = again[index] ?? { outcome: 'outcome_unknown' };
   }
-  // Whoever still listens may repeat: nothing was taken.
+  // A caller who still listens may repeat, because nothing was taken.
   return answers.map((answer) => (answer.outcome === 'late' ? { outcome: 'overloaded' } : answer));
 }
 

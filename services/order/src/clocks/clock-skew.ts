@@ -79,12 +79,12 @@ export class ClockSkew {
     }
   }
 
-  /** One measurement, told and alarmed. @throws what Postgres or stock throw */
+  /** Measures once, and tells metric and alarm. @throws what Postgres or stock throw */
   async pass(): Promise<Skew> {
     const { logger, metrics } = this.#deps;
     const skew = await this.#measure();
     metrics.clockSkewSeconds.set(skew.skewMs / 1_000);
-    // Only what is certain: a slow answer of stock is not a wrong clock.
+    // An alarm needs certainty, because a slow answer of stock is no wrong clock.
     if (Math.abs(skew.skewMs) - skew.uncertaintyMs > SKEW_MS_MAX) {
       metrics.clockSkewAlarms.inc();
       logger.error({ ...skew, maxMs: SKEW_MS_MAX }, 'clock skew: the clocks of Redis and Postgres differ');
@@ -98,7 +98,8 @@ export class ClockSkew {
     const before = await store.readClock();
     const redis = await stock.readClock();
     const after = await store.readClock();
-    // Absolute, for Postgres' own clock may be set back in between: then the measurement is as uncertain.
+    // The amount counts without its sign. Postgres' own clock may be set back in between, which makes the
+    // measurement as uncertain.
     return { skewMs: redis - (before + after) / 2, uncertaintyMs: Math.abs(after - before) / 2 };
   }
 }

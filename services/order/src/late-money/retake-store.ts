@@ -8,13 +8,15 @@ import { writeSettlements } from '../relay/outbox.ts';
 
 /** What messages of retakes turned out to be, under the locks of their orders. */
 export interface FoundRetakes {
-  /** The order has expired and its money waits: the ledger decides. At most one for each order. */
+  /**
+   * The order has expired and its money waits, so the ledger decides. There is at most one for each order.
+   */
   payable: Reserved[];
-  /** Nothing pays for the units: they go back. */
+  /** Nothing pays for the units, so they go back. */
   unpaid: Reserved[];
   /** Another reservation or retake has the sequence: Redis' history forked. */
   forked: Reserved[];
-  /** Stored before. */
+  /** The message was stored before. */
   known: Reserved[];
 }
 

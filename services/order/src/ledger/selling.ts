@@ -33,7 +33,7 @@ export interface Sold {
   refused: RefusedOrder[];
   /** The epochs whose snapshot lacks an order of these, which came late from an older epoch. */
   late: DistrustedEpoch[];
-  /** By reservation id, what became of the retakes that were to be sold. */
+  /** What became of the retakes that were to be sold, by reservation id. */
   retakes: Map<string, RetakeSale>;
 }
 

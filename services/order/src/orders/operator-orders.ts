@@ -21,7 +21,7 @@ export interface SaleOrdersQuery {
   userId?: string;
   channelId?: string;
   sku?: string;
-  /** Reserved from then on. */
+  /** Only orders that were reserved at this instant or later. */
   since?: Date;
   limit?: number;
   cursor?: string;

@@ -66,7 +66,10 @@ interface OperatorRow extends ContactRow {
   }[];
 }
 
-/** Payments of one order come from as many notices as a provider sends: more than these nobody reads. */
+/**
+ * The most payments of an order that are shown. A provider may send any number of notices, and nobody reads
+ * more than these.
+ */
 const PAYMENTS_MAX = 100;
 
 const OPERATOR_COLUMNS = `user_id, ${CONTACT_COLUMNS},
@@ -96,7 +99,7 @@ function toOperatorOrder(row: OperatorRow): SealedOrder {
     payments: row.payments.map(({ payment_id, amount, currency, result, reason, at_ms }) => ({
       paymentId: payment_id,
       amount: { amount, currency },
-      // Until it is known what the money buys, it is recorded.
+      // Money is recorded until it is known what it buys.
       result: result === 'retaking' ? 'recorded' : result,
       ...(reason === null || reason === undefined ? {} : { reason }),
       at: formatInstant(at_ms),
@@ -104,7 +107,7 @@ function toOperatorOrder(row: OperatorRow): SealedOrder {
   };
 }
 
-/** Orders as webhooks tell of them, by id: with the user, whom the receiver serves. */
+/** Orders by id, as webhooks tell of them. They name the user, whom the receiver serves. */
 export async function readOrders(
   client: PoolClient,
   ids: string[],

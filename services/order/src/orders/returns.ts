@@ -11,7 +11,7 @@ export interface Return extends Operator {
   saleId: string;
   orderId: string;
   lines: ReturnRequest['lines'];
-  /** The units are for sale again; else they are written off. */
+  /** True: the units are for sale again. False: they are written off. */
   restock: boolean;
   idempotencyKey: string;
 }

@@ -111,7 +111,7 @@ async function storeNotices(client: PoolClient, notices: Notice[]): Promise<Appl
   return rows.map((row) => ({ ...toPayment(row), application: toApplication(row) }));
 }
 
-/** As an earlier notice left it. */
+/** Tells what an earlier notice has made of the payment. */
 function toApplication({ result, refund_reason: reason }: StoredRow): Application {
   if (reason !== null) return { result: 'refund_due', isNew: false, reason };
   return result === 'paid' || result === 'retaking' ? { result, isNew: false } : { result: 'recorded' };

@@ -122,7 +122,7 @@ async function readUndecided(client: PoolClient, saleId: string): Promise<Undeci
 
 /**
  * @returns false when the ledger has sold what Redis took out (INV-1): the lane lacks an order, and is
- * doubted.
+ * distrusted.
  */
 async function lowerLedger(client: PoolClient, saleId: string, sku: string, taken: number): Promise<boolean> {
   const { rowCount } = await client.query(

@@ -82,7 +82,7 @@ export function fingerprintOf(input: SaleInput): string {
   return createHash('sha256').update(canonicalJson(input)).digest('base64url');
 }
 
-/** 48 bits are enough. The id of a sale is public, it only has to be free. */
+/** 48 bits are enough, because the id of a sale is public and only has to be free. */
 export function makeSaleId(): string {
   return `sale-${randomBytes(6).toString('hex')}`;
 }

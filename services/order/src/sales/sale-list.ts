@@ -15,7 +15,7 @@ export interface SaleListQuery {
   channelId?: string;
   limit?: number;
   cursor?: string;
-  /** With every channel of each sale; else with the one of `channelId`, or none. */
+  /** True: with every channel of each sale. False: with the channel of `channelId`, or none. */
   hasAllChannels?: boolean;
 }
 
@@ -75,7 +75,7 @@ SELECT page.id, page.place, page.rank::text,
 FROM page JOIN sales USING (id), instant ORDER BY page.place, page.rank, page.id`;
 
 const PAGE = pageOf('');
-/** As the index has it: a condition that may be left out would read every definition. */
+/** The condition stands as the index has it. One that may be left out would read every definition. */
 const PAGE_OF_CHANNEL = pageOf("WHERE jsonb_path_query_array(definition, '$.channels[*].id') ? $2");
 
 interface Row {
@@ -132,7 +132,7 @@ export class SaleList {
     };
   }
 
-  /** What is sold of a retired sale is paid. */
+  /** All units of a retired sale that were sold are paid. */
   async #readRetired(ids: string[]): Promise<Map<string, Retired>> {
     const found = new Map<string, Retired>(ids.map((id) => [id, []]));
     if (ids.length === 0) return found;

@@ -114,7 +114,7 @@ const PATCHED = [
   'limitPerBuyer',
 ] as const;
 
-/** Of the channels only those that differ. */
+/** Only the channels that differ are told. */
 function differences(old: SaleDefinition, edited: SaleDefinition): Omit<Edited, 'definition'> {
   const before: Record<string, unknown> = {};
   const after: Record<string, unknown> = {};
@@ -133,8 +133,8 @@ function differences(old: SaleDefinition, edited: SaleDefinition): Omit<Edited, 
 }
 
 /**
- * What buyers may have by now: of each limit the loosest that ever stood. Undefined when these are the limits
- * of the definition itself.
+ * The limits that buyers may have reached by now: of each limit the loosest that ever stood. Undefined when
+ * these are the limits of the definition itself.
  */
 export function loosestOf(before: SaleLimits, edited: SaleDefinition): SaleLimits | undefined {
   const loosest = (one: number | undefined, other: number | undefined) =>

@@ -8,7 +8,7 @@ export interface StoredSale {
   fingerprint: string;
   lanes: number;
   epoch: number;
-  /** Absent: it never opened, so stock never took a reservation. */
+  /** Absent when the sale never opened, so that stock never took a reservation. */
   openedEpoch?: number;
   /** The highest epoch that is distrusted; 0: none. The table `doubts` holds the distrusted epochs. */
   distrustedEpoch: number;
@@ -20,9 +20,9 @@ export interface StoredSale {
   isRetired: boolean;
   /** The loosest limits that the sale ever had. Absent: those of the definition. */
   loosestLimits?: SaleLimits;
-  /** How often its lane was let open. */
+  /** How often order let the sale's lane open. */
   openings: number;
-  /** What is to be taken out of items, and Redis has not decided yet. */
+  /** Adjustments that Redis has not decided yet. */
   adjustments: { id: string; sku: string; quantity: number }[];
 }
 
@@ -187,7 +187,7 @@ export class SaleStore {
    * @returns the sale's version, which an honest stock never exceeds, and whether its open epoch is still
    * distrusted, so that the control sync goes on; undefined when there is no such sale.
    */
-  async acknowledge(saleId: string, version: number): Promise<Acknowledged | undefined> {
+  async acknowledge(saleId: string, version: number): Promise<Acknowledgement | undefined> {
     const { rows } = await this.#pool.query<{ version: string; is_distrusted: boolean }>(
       `UPDATE sales SET acknowledged_version = GREATEST(acknowledged_version, LEAST($2, version))
        WHERE id = $1
@@ -243,7 +243,7 @@ export class SaleStore {
   }
 }
 
-export interface Acknowledged {
+export interface Acknowledgement {
   version: number;
   isDistrusted: boolean;
 }

@@ -200,7 +200,7 @@ export class Sales {
    */
   async listChanges(saleId: string, page: { limit?: number; cursor?: string }): Promise<SaleChangePage> {
     const changes = await this.#listChanges(saleId, page);
-    // A sale of before the audit trail has no row.
+    // A sale that is older than the audit trail has no row.
     if (changes.data.length === 0) await this.#find(saleId);
     return changes;
   }

@@ -15,9 +15,9 @@ export class PrivateAddressError extends Error {
 }
 
 /**
- * Is this address on the internet? Loopback, private, link-local (with the clouds' metadata service),
- * carrier-grade, multicast, documentation and every other special range is not (IANA's registries of special
- * purpose addresses). Of IPv4 within IPv6 the IPv4 address counts.
+ * Tells whether an address is on the internet. Loopback, private, link-local (with the clouds' metadata
+ * service), carrier-grade, multicast, documentation and every other special range is not (IANA's registries
+ * of special purpose addresses). An IPv4 address within an IPv6 one counts as itself.
  */
 export function isPublicAddress(address: string): boolean {
   try {
@@ -40,7 +40,7 @@ export function assertPublicHost(url: URL): void {
 }
 
 /**
- * The address as it is called.
+ * Parses the address of an endpoint. @returns it as it will be called.
  * @throws Problem `invalid_request` with `field: "url"`.
  */
 export function parseEndpointUrl(text: string, isPrivateAllowed: boolean): URL {

@@ -41,7 +41,7 @@ export class WebhookDeliveries {
   }
 
   /**
-   * The newest first.
+   * Lists the newest first.
    * @throws Problem `webhook_endpoint_not_found`; `invalid_request` when the cursor is not one of ours.
    */
   async list(endpointId: string, { state, limit, cursor }: DeliveryQuery): Promise<WebhookDeliveryPage> {
@@ -72,7 +72,8 @@ export class WebhookDeliveries {
     await this.#assertEndpoint(endpointId);
     const [, webhookId] = WEBHOOK_ID.exec(deliveryId) ?? [];
     if (webhookId === undefined) throw new Problem('webhook_delivery_not_found');
-    // The attempts are not counted anew: by its number an attempt under way knows whether its end counts.
+    // The attempts are not counted anew, because an attempt under way knows by its number whether its end
+    // counts.
     const { rows } = await this.#pool.query<DeliveryRow>(
       `UPDATE webhook_deliveries SET state = 'pending', ended_at = NULL, next_attempt_at = clock_timestamp(),
          give_up_at = clock_timestamp() + interval '3 days'

@@ -51,7 +51,7 @@ export interface DeliveryStore {
 
 /** Longer than an attempt takes; a process that was killed keeps its attempts for so long. */
 const LEASE_SECONDS = 30;
-/** How long what has ended can be looked at and replayed. */
+/** How long a delivery that has ended can be looked at and replayed. */
 const KEEP_DAYS = 7;
 
 interface ClaimRow {
@@ -131,8 +131,9 @@ export function createDeliveryStore(pool: Pool, { isTraced = false } = {}): Deli
 }
 
 /**
- * Of one order, or one sale, an endpoint hears in the order in which it happened: a later event waits until
- * the earlier one has ended. What is claimed is due again when the lease is over, whoever died.
+ * An endpoint hears the events of one order, or of one sale, in the order in which they happened: a later
+ * event waits until the earlier one has ended. An attempt that was claimed is due again when its lease is
+ * over, whoever died.
  */
 async function claim(
   client: PoolClient,
@@ -193,7 +194,8 @@ async function finish(
   { isDelivered, isGone, status, error, retryAfterSeconds = 0 }: Outcome,
   pauseSeconds: number,
 ): Promise<'delivered' | 'retried' | 'given_up' | 'gone'> {
-  // The endpoint first: attempts that end at the same time and alike would else wait for each other.
+  // The endpoint is locked first. Otherwise attempts that end at the same time and alike would wait for each
+  // other.
   if (isGone) {
     await client.query(`UPDATE webhook_endpoints SET state = 'disabled' WHERE id = $1`, [endpointId]);
   }

@@ -20,7 +20,7 @@ export interface DispatcherDeps {
  * and one that answers within 20 ms takes 400 events a second.
  */
 export const ATTEMPTS_PER_ENDPOINT = 8;
-// An event may wait this long. Each look is one read of small indexes.
+// An event may wait this long, because each look is one read of small indexes.
 const IDLE_MIN_MS = 20;
 const IDLE_MAX_MS = 250;
 const SALES_EVERY_MS = 1_000;
@@ -142,7 +142,7 @@ export class Dispatcher {
   }
 }
 
-/** Statement by statement, until there is no more or enough was done for now. */
+/** Works statement by statement, until nothing is left or enough was done for now. */
 async function repeat(work: (limit: number) => Promise<number>): Promise<void> {
   for (let round = 0; round < TEND_ROUNDS_MAX; round += 1) {
     if ((await work(TEND_COUNT_MAX)) < TEND_COUNT_MAX) return;

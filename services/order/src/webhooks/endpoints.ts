@@ -23,7 +23,7 @@ const COUNT_LOCK = 7_305_441;
 
 interface EndpointRow {
   id: string;
-  /** For the cursor, which orders by time. */
+  /** When it was made, for the cursor, which orders by time. */
   number: string;
   url: string;
   events: WebhookEvent[];
@@ -78,7 +78,7 @@ export class WebhookEndpoints {
   }
 
   /**
-   * The oldest first.
+   * Lists the oldest first.
    * @throws Problem `invalid_request` when the cursor is not one of ours.
    */
   async list({
@@ -129,7 +129,8 @@ export class WebhookEndpoints {
   async remove(id: string): Promise<void> {
     const { rowCount } = await this.#pool.query('DELETE FROM webhook_endpoints WHERE id = $1', [id]);
     if (rowCount === 0) throw new Problem('webhook_endpoint_not_found');
-    // In parts, because a statement may take 5 s. What a crash leaves is given up after three days.
+    // Deliveries are removed in parts, because a statement may take 5 s. Those that a crash leaves are given
+    // up after three days.
     for (let removed = REMOVE_COUNT; removed === REMOVE_COUNT;) {
       const rows = await this.#pool.query(
         `DELETE FROM webhook_deliveries WHERE id IN (

@@ -1,6 +1,6 @@
 /** Seconds until the next attempt, by the attempts made. The last one counts for all that follow. */
 const PAUSES = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200] as const;
-/** A tenth of a pause is drawn, so that receivers that were away are not called all at once. */
+/** A tenth of a pause is random, so that receivers that were away are not called all at once. */
 const JITTER = 0.1;
 
 /** @param attempts made so far, at least 1. */

@@ -1,7 +1,7 @@
 import type { PoolClient } from '@seckill/runtime';
 import { keepEvents } from '../ledger/order-events.ts';
 
-/** Sales in one pass: the next one comes within a second. */
+/** The most sales in one pass. The next pass comes within a second. */
 const SALES_MAX = 500;
 
 interface SaleRow {

@@ -12,13 +12,13 @@ const RETRY_AFTER_SECONDS_MAX = 86_400;
 
 export interface Attempt extends Message {
   url: string;
-  /** The newest first. */
+  /** Secrets, the newest first. */
   secrets: readonly Buffer[];
 }
 
 export interface Outcome {
   isDelivered: boolean;
-  /** 410: the receiver wants nothing any more. */
+  /** The receiver answered 410: it wants nothing any more. */
   isGone: boolean;
   status?: number;
   error?: string;
@@ -91,7 +91,7 @@ function readRetryAfter(header: string | string[] | undefined): number | undefin
   return Math.min(Number(header), RETRY_AFTER_SECONDS_MAX);
 }
 
-/** In words that are ours: an error's own may name addresses within the network. */
+/** Tells an error in our words, because its own may name addresses within the network. */
 function describe(error: unknown, deadline: AbortSignal): string {
   if (deadline.aborted) return `no answer within ${ATTEMPT_MS / 1_000} s`;
   const { code } = error as { code?: unknown };

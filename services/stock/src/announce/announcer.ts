@@ -143,7 +143,7 @@ export class Announcer {
   async #sendHeartbeat(connection: Connection): Promise<void> {
     const { redis, runId, node } = connection;
     const now = connection.earliest(performance.now());
-    // Whoever does not know the Redis, or read its identity too long ago, vouches for nothing.
+    // A process that does not know the Redis, or read its identity too long ago, vouches for nothing.
     if (runId === undefined || now === undefined) return;
     const heartbeat: Heartbeat = {
       now,

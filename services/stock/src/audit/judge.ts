@@ -24,7 +24,7 @@ import type { LaneState } from '../redis/lane-state.ts';
  * each side mean that neither moved in the time that both pairs cover.
  */
 export interface AuditReading {
-  /** By lane. */
+  /** Both readings of Redis, lane by lane. */
   redis: [LaneState[], LaneState[]];
   postgres: [LedgerReading, LedgerReading];
   /**

@@ -53,7 +53,7 @@ export class HighWaterMarks {
     }
   }
 
-  /** By name. */
+  /** Forgets the marks of all lanes but these, which are given by name. */
   keepOnly(lanes: ReadonlyMap<string, Lane>): void {
     for (const name of this.#marks.keys()) if (!lanes.has(name)) this.#marks.delete(name);
   }

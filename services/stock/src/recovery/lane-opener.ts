@@ -29,7 +29,10 @@ interface Examination {
   mustLoad: boolean;
 }
 
-/** Beyond these rounds another rebuilder or late orders keep interfering, and the caller repeats. */
+/**
+ * The most rounds of one call. Beyond them another rebuilder or late orders keep interfering, and the caller
+ * repeats.
+ */
 const ROUNDS_MAX = 3;
 
 /**

@@ -77,7 +77,7 @@ async function loadPages(deps: LoadDeps, lane: Lane, snapshot: Snapshot): Promis
       onStep('load', lane);
       const { after } = page;
       const next = after === undefined ? undefined : orderClient.readSnapshotPage(lane.saleId, after);
-      // It is awaited below, unless this page fails before.
+      // The next page is awaited below, unless this page fails before.
       next?.catch(() => undefined);
       const load = loadChunk(deps, lane, snapshot, page, chunk).then(progress.note);
       load.catch(() => undefined);
@@ -104,7 +104,7 @@ async function loadChunk(
 ): Promise<number> {
   const orders = readOrders(page, control.currency);
   const renewing = lease.renew(lane);
-  // It is awaited below, unless the chunk fails before.
+  // The lease is awaited below, unless the chunk fails before.
   renewing.catch(() => undefined);
   const [outcome] = await connectionTo(connections, lane).redis.load(
     scriptKeys('load', lane),

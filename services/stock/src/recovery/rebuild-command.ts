@@ -44,7 +44,7 @@ Exit code: 0 open again, 1 failed (repeat: it goes on where it can), 2 wrong usa
 /** A step that waits for another process or for the intake is repeated this often, a second apart. */
 const ATTEMPTS_MAX = 60;
 
-/** Of the services and engines that a rebuild works with. */
+/** Addresses of the services and engines that a rebuild works with. */
 interface Addresses {
   redis: RedisAddress;
   kafka: KafkaSettings;

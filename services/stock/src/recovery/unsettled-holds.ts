@@ -125,7 +125,7 @@ function toQuestion(records: Map<string, HoldRecord>): Pick<VerdictsRequest, 're
   return { reservationIds, ...(retakes.length === 0 ? {} : { retakes }) };
 }
 
-/** By reservation id. */
+/** Reads records. @returns them by reservation id. */
 function readRecords({ logger }: HoldDeps, lane: Lane, holds: StoredHold[]): Map<string, HoldRecord> {
   const records = new Map<string, HoldRecord>();
   for (const hold of holds) {

@@ -51,7 +51,7 @@ export interface HoldRecord {
 const FACTS = 9;
 
 type EndedStatus = Exclude<OrderStatus, 'pending'>;
-/** As settle.lua writes them. */
+/** The sign that settle.lua writes for each status. */
 const SIGNS: Record<EndedStatus, string> = { paid: 'p', cancelled: 'c', expired: 'e', refused: 'r' };
 const ENDED = new Map(Object.entries(SIGNS).map(([ended, sign]) => [sign, ended as EndedStatus]));
 
@@ -212,7 +212,7 @@ export interface LoadOrder {
   lines: { sku: string; quantity: number }[];
 }
 
-/** As return.lua and load.lua take it. */
+/** Writes what came back as return.lua and load.lua take it. */
 export function formatReturned({ number, lines }: Returned): string {
   return [number, ...lines.flatMap(({ sku, returned, restocked }) => [sku, returned, restocked])].join(' ');
 }
@@ -249,7 +249,10 @@ export function toLoadOrder(order: SnapshotOrder, currency: string): LoadOrder {
   return { userId, keyHash, channelId, ...ends, record: formatRecord(record), lines };
 }
 
-/** From when a buyer's cool-down counts, as settle.lua would have noted it; 0: no unpaid end. */
+/**
+ * The instant from which a buyer's cool-down counts, as settle.lua would have noted it. 0: there is no unpaid
+ * end.
+ */
 function endOf({ status, expiresAt, endedAt }: SnapshotOrder): number {
   if (status === 'expired') return expiresAt;
   return status === 'cancelled' ? (endedAt ?? 0) : 0;

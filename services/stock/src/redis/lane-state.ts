@@ -85,7 +85,7 @@ function parseLimits(text: string): Map<string, number> {
   );
 }
 
-/** By SKU, so that two readings of the same lane are equal. */
+/** Reads the items in the order of their SKU, so that two readings of the same lane are equal. */
 function parseItems(
   facts: ScriptAnswer,
   {

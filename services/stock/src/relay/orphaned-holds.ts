@@ -100,7 +100,7 @@ export class OrphanScan {
     const name = `${keyHash} ${retakeOf(record) ?? ''}`;
     const seenAt = this.#retakes.get(name);
     if (seenAt !== undefined) return seenAt;
-    // Whoever is forgotten is published later, or once more, and both do no harm.
+    // A hold that is forgotten here is published later, or once more. Neither does harm.
     if (this.#retakes.size >= REMEMBERED_MAX) this.#retakes.clear();
     this.#retakes.set(name, now);
     return now;

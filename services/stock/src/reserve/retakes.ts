@@ -74,7 +74,8 @@ export class Retakes {
   async #retakeGroup(connection: Connection | undefined, items: Item[]): Promise<RetakeAnswer[]> {
     const runId = connection?.runId;
     if (connection === undefined || runId === undefined) return items.map(() => UNSERVED);
-    // As for reservations: written to the socket in this very tick, for the Redis that has this identity.
+    // The call is written to the socket in this very tick, for the Redis that has this identity, like that of
+    // a reservation.
     const pipeline = connection.redis.pipeline();
     for (const item of items) {
       const { random, keyHash } = splitSuffix(item.suffix);

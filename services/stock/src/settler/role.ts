@@ -41,7 +41,7 @@ export function startSettler(deps: StockDeps): void {
     logger: log,
     metrics: createSettlerMetrics(registry),
     batchCountMax: config.settleCountMax,
-    // Whoever comes now is told the truth at once, and not at the next tick.
+    // A caller who comes now is told the truth at once, and not at the next tick.
     onReturned: (lane) => {
       announcer.announce(lane);
     },
