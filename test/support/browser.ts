@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
 import { findProgram, installPackages } from '@seckill/stack';
+import axe from 'axe-core';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import type { Test } from 'tap';
 
@@ -31,10 +30,8 @@ export async function startBrowser(t: Test, executablePath: string): Promise<Bro
   return browser;
 }
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
 /** @returns what axe-core finds wrong with the page as it stands. */
 export async function findBarriers(page: Page): Promise<string[]> {
-  return page.evaluate(`${AXE}; axe.run(document).then(({ violations }) =>
+  return page.evaluate(`${axe.source}; axe.run(document).then(({ violations }) =>
     violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' ')))`);
 }
