@@ -1,6 +1,6 @@
 // Goal: a change of the contract that breaks a client of the last release fails. Method: oasdiff compares
-// openapi.released.json, which a release writes, with openapi.json; changes that surely break clients are made
-// to a copy, so that the comparison is seen to find them.
+// openapi.released.json, which a release writes, with openapi.json; changes that surely break clients are
+// made to a copy, so that the comparison is seen to find them.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** Makes llms.txt (llmstxt.org), by which an agent finds its way: from the pages' own titles and first words. */
+/**
+ * Makes llms.txt (llmstxt.org), by which an agent finds its way. It is made from the pages' own titles and
+ * first words.
+ */
 import { filesBelow, read } from './support.ts';
 
 const SECTIONS: [heading: string, pages: string[]][] = [
