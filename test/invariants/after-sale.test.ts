@@ -95,3 +95,93 @@ await t.test('a part of a paid order comes back, and its unit is for sale again'
     body: { data: [{ orderId: id, reason: 'returned', amount: { amount: 100 } }] },
   });
 });
+
+await t.test('what was sold and what is handed out, as JSON and as files; a code once', async (t) => {
+  const saleId = 'handed-out';
+  const group = (id: string, pickupPointId: string) => ({
+    id,
+    kind: 'community',
+    title: id,
+    partnerId: `=${id}`,
+    pickupPointId,
+    cap: 2,
+  });
+  const channels = [group('red', 'after-1'), group('blue', 'after-2')];
+  await createSale(client, saleId, { items: [oneItem(20)], channels });
+  const paid: string[] = [];
+  for (let number = 0; number < 4; number += 1) {
+    const userId = `hand-${number}`;
+    const channelId = number < 2 ? 'red' : 'blue';
+    const id = await reserve(saleId, userId, { channelId, ref: '=note', contact: { name: '=Li' } });
+    const answer = await client.send({
+      method: 'POST',
+      path: `/v1/orders/${id}/pay`,
+      token: await client.token(userId),
+    });
+    t.equal(answer.status, 200);
+    paid.push(id);
+  }
+  const ask = async (path: string, token = operator, headers: Record<string, string> = {}) =>
+    client.send({ path: `/v1/sales/${saleId}/${path}`, token, headers });
+  const post = async (path: string, body: object, token = operator) =>
+    client.send({ method: 'POST', path, token, body });
+
+  const report = await ask('report');
+  t.match(report.body, {
+    totals: { total: 20, available: 16, units: { paid: 4 }, commissionBase: { amount: 400 } },
+    partners: [{ partnerId: '=red', units: { paid: 2 } }, { partnerId: '=blue' }],
+  });
+  const file = await ask('report', operator, { accept: 'text/csv' });
+  t.match(file.headers, { 'content-type': /^text\/csv/ });
+  t.match(file.text, `"red","community","red","'=red","after-1",2,`);
+
+  // Both channels have sold their caps; the order that moves counts where it was sold.
+  const [first = ''] = paid;
+  const moved = await post(`/v1/orders/${first}/move`, { channelId: 'blue', reason: 'closed today' });
+  t.match(moved, { status: 200, body: { channelId: 'red', pickupChannelId: 'blue' } });
+  const list = await ask('pickups?channelId=blue&limit=2');
+  t.match(list.body, { load: [{ sku: 'a', units: 3 }] });
+  const more = await ask(`pickups?channelId=blue&limit=2&cursor=${String(list.body['nextCursor'])}`);
+  t.match(more.body, { data: [{ orderId: first, userId: 'hand-0', channelId: 'blue', contact: { name: '=Li' } }],
+    nextCursor: undefined });
+  const pickup = { saleId, pickupPointId: 'after-2', code: moved.body['pickupCode'] };
+  t.match(await post('/v1/pickups', pickup), { status: 200, body: { orderId: first } });
+  t.match(await post('/v1/pickups', pickup), {
+    status: 409,
+    body: { code: 'already_picked_up', at: /Z$/, retryable: false },
+  });
+  t.match(await post('/v1/pickups', { ...pickup, pickupPointId: 'after-1' }), { status: 404 });
+  t.match(await post('/v1/pickups', { ...pickup, code: '12' }), { status: 400, body: { field: 'code' } });
+  const lines = (await ask('pickups?channelId=blue&format=csv')).text.split('\r\n');
+  t.equal(lines.length, 5, 'a head, three orders, and the end');
+  t.match(
+    lines.find((line) => line.includes(first)),
+    `"${String(pickup.code)}","1 × a","'=Li",,,,"blue","20`,
+  );
+  t.match(await ask('pickups?channelId=nowhere&format=csv'), {
+    status: 404,
+    body: { code: 'channel_not_found' },
+  });
+
+  const own = await client.send({ path: `/v1/orders/${first}`, token: await client.token('hand-0') });
+  t.match(own.body, { pickupChannelId: 'blue', pickedUpAt: /Z$/, pickupCode: pickup.code });
+  for (const path of ['report', 'pickups'])
+    t.equal((await ask(path, await client.token('hand-0'))).status, 403);
+  t.match(await post('/v1/pickups', pickup, await client.token('hand-0')), { status: 403 });
+  t.match(await post(`/v1/orders/${first}/move`, { channelId: 'red' }, await client.token('hand-0')), {
+    status: 403,
+  });
+  const more201 = await client.send({
+    method: 'POST',
+    path: `/v1/sales/${saleId}/reservations`,
+    token: await client.token('hand-9'),
+    key: randomUUID(),
+    body: { lines: [{ sku: 'a', quantity: 1 }], channelId: 'red' },
+  });
+  t.match(
+    more201,
+    { status: 409, body: { code: 'channel_full' } },
+    'what moved still counts where it was sold',
+  );
+  await until('both sides agree', async () => (await ask('audit')).body['verdict'] === 'holds');
+});

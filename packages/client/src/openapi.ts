@@ -321,6 +321,70 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/v1/sales/{saleId}/report': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get: operations['reportSale'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/v1/sales/{saleId}/pickups': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get: operations['listPickups'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/v1/pickups': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post: operations['handOut'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/v1/orders/{orderId}/move': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post: operations['moveOrder'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/v1/notices': {
     parameters: {
       query?: never;
@@ -641,6 +705,8 @@ export interface components {
       paidAt?: string;
       endedAt?: string;
       pickupCode?: string;
+      pickupChannelId?: string;
+      pickedUpAt?: string;
       refundDue?: components['schemas']['Money'];
       returned?: {
         sku: string;
@@ -663,6 +729,10 @@ export interface components {
         at: string;
       }[];
     };
+    MoveRequest: {
+      channelId: string;
+      reason?: string;
+    };
     OrderPage: {
       data: components['schemas']['Order'][];
       nextCursor?: string;
@@ -681,6 +751,31 @@ export interface components {
           currency: string;
         };
       };
+    };
+    Pickup: {
+      orderId: string;
+      userId: string;
+      code: string;
+      lines: {
+        sku: string;
+        quantity: number;
+      }[];
+      channelId?: string;
+      contact?: components['schemas']['Contact'];
+      pickedUpAt?: string;
+    };
+    PickupPage: {
+      data: components['schemas']['Pickup'][];
+      nextCursor?: string;
+      load?: {
+        sku: string;
+        units: number;
+      }[];
+    };
+    PickupRequest: {
+      saleId: string;
+      pickupPointId?: string;
+      code: string;
     };
     Price: {
       amount: number;
@@ -747,6 +842,34 @@ export interface components {
       quantity: number;
       reason?: string;
     };
+    ReportSold: {
+      units: {
+        pending: number;
+        paid: number;
+        cancelled: number;
+        expired: number;
+        refused: number;
+      };
+      amounts: {
+        pending: components['schemas']['Money'];
+        paid: components['schemas']['Money'];
+        cancelled: components['schemas']['Money'];
+        expired: components['schemas']['Money'];
+        refused: components['schemas']['Money'];
+      };
+      amountPaid: components['schemas']['Money'];
+      returned: number;
+      restocked: number;
+      amountReturned: components['schemas']['Money'];
+      commissionBase: components['schemas']['Money'];
+    };
+    ReportRef: {
+      ref: string;
+      paidUnits: number;
+      amountPaid: components['schemas']['Money'];
+      amountReturned: components['schemas']['Money'];
+      commissionBase: components['schemas']['Money'];
+    };
     Sale: {
       id: string;
       title: components['schemas']['LocalTitle'];
@@ -780,7 +903,8 @@ export interface components {
         | 'pause_item'
         | 'resume_item'
         | 'cancel_order'
-        | 'return_order';
+        | 'return_order'
+        | 'move_order';
       reason?: string;
       before: {
         [key: string]: unknown;
@@ -880,6 +1004,164 @@ export interface components {
       channels?: components['schemas']['SaleChannel'][];
       reason?: string;
     };
+    SaleReport: {
+      saleId: string;
+      asOf: string;
+      totals: {
+        total: number;
+        available: number;
+        units: {
+          pending: number;
+          paid: number;
+          cancelled: number;
+          expired: number;
+          refused: number;
+        };
+        amounts: {
+          pending: components['schemas']['Money'];
+          paid: components['schemas']['Money'];
+          cancelled: components['schemas']['Money'];
+          expired: components['schemas']['Money'];
+          refused: components['schemas']['Money'];
+        };
+        amountPaid: components['schemas']['Money'];
+        returned: number;
+        restocked: number;
+        amountReturned: components['schemas']['Money'];
+        commissionBase: components['schemas']['Money'];
+        refundDue: number;
+      };
+      items: components['schemas']['ReportItem'][];
+      channels: components['schemas']['ReportChannel'][];
+      direct: {
+        units: {
+          pending: number;
+          paid: number;
+          cancelled: number;
+          expired: number;
+          refused: number;
+        };
+        amounts: {
+          pending: components['schemas']['Money'];
+          paid: components['schemas']['Money'];
+          cancelled: components['schemas']['Money'];
+          expired: components['schemas']['Money'];
+          refused: components['schemas']['Money'];
+        };
+        amountPaid: components['schemas']['Money'];
+        returned: number;
+        restocked: number;
+        amountReturned: components['schemas']['Money'];
+        commissionBase: components['schemas']['Money'];
+        refs: components['schemas']['ReportRef'][];
+      };
+      partners: components['schemas']['ReportPartner'][];
+      perMinute: components['schemas']['ReportMinute'][];
+      refunds: components['schemas']['ReportRefunds'][];
+      leftOut: {
+        refs: number;
+        minutes: number;
+      };
+    };
+    ReportItem: {
+      sku: string;
+      title: components['schemas']['LocalTitle'];
+      total: number;
+      available: number;
+      units: {
+        pending: number;
+        paid: number;
+        cancelled: number;
+        expired: number;
+        refused: number;
+      };
+      amounts: {
+        pending: components['schemas']['Money'];
+        paid: components['schemas']['Money'];
+        cancelled: components['schemas']['Money'];
+        expired: components['schemas']['Money'];
+        refused: components['schemas']['Money'];
+      };
+      amountPaid: components['schemas']['Money'];
+      returned: number;
+      restocked: number;
+      amountReturned: components['schemas']['Money'];
+      commissionBase: components['schemas']['Money'];
+    };
+    ReportChannel: {
+      id: string;
+      kind: 'community' | 'content' | 'store' | 'platform';
+      title: components['schemas']['LocalTitle'];
+      partnerId?: string;
+      pickupPointId?: string;
+      cap?: number;
+      units: {
+        pending: number;
+        paid: number;
+        cancelled: number;
+        expired: number;
+        refused: number;
+      };
+      amounts: {
+        pending: components['schemas']['Money'];
+        paid: components['schemas']['Money'];
+        cancelled: components['schemas']['Money'];
+        expired: components['schemas']['Money'];
+        refused: components['schemas']['Money'];
+      };
+      amountPaid: components['schemas']['Money'];
+      returned: number;
+      restocked: number;
+      amountReturned: components['schemas']['Money'];
+      commissionBase: components['schemas']['Money'];
+      refs: components['schemas']['ReportRef'][];
+    };
+    ReportPartner: {
+      partnerId: string;
+      channelIds: string[];
+      units: {
+        pending: number;
+        paid: number;
+        cancelled: number;
+        expired: number;
+        refused: number;
+      };
+      amounts: {
+        pending: components['schemas']['Money'];
+        paid: components['schemas']['Money'];
+        cancelled: components['schemas']['Money'];
+        expired: components['schemas']['Money'];
+        refused: components['schemas']['Money'];
+      };
+      amountPaid: components['schemas']['Money'];
+      returned: number;
+      restocked: number;
+      amountReturned: components['schemas']['Money'];
+      commissionBase: components['schemas']['Money'];
+    };
+    ReportMinute: {
+      minute: string;
+      reserved: number;
+      paid: number;
+      ended: number;
+      returned: number;
+    };
+    ReportRefunds: {
+      state: 'due' | 'done';
+      reason:
+        | (
+            | 'wrong_amount'
+            | 'order_ended'
+            | 'second_payment'
+            | 'other_order'
+            | 'unknown_order'
+            | 'order_missing'
+            | 'returned'
+          )
+        | 'no_order_yet';
+      count: number;
+      amount: components['schemas']['Money'];
+    };
     Problem: {
       type: string;
       title: string;
@@ -915,6 +1197,9 @@ export interface components {
         | 'order_not_ready'
         | 'order_not_pending'
         | 'nothing_to_return'
+        | 'pickup_not_found'
+        | 'already_picked_up'
+        | 'nothing_to_pick_up'
         | 'refund_not_found'
         | 'refund_done'
         | 'notice_not_found'
@@ -3498,6 +3783,454 @@ export interface operations {
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
             code?: 'key_reused';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'outcome_unknown' | 'overloaded';
+          };
+        };
+      };
+    };
+  };
+  reportSale: {
+    parameters: {
+      query?: {
+        format?: 'csv';
+        table?: 'channels' | 'items' | 'partners' | 'refs' | 'minutes' | 'refunds';
+      };
+      header?: never;
+      path: {
+        saleId: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['SaleReport'];
+          'text/csv': string;
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_not_found';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'overloaded';
+          };
+        };
+      };
+    };
+  };
+  listPickups: {
+    parameters: {
+      query?: {
+        channelId?: string;
+        format?: 'csv';
+        limit?: string;
+        cursor?: string;
+      };
+      header?: never;
+      path: {
+        saleId: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PickupPage'];
+          'text/csv': string;
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_not_found' | 'channel_not_found';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'overloaded';
+          };
+        };
+      };
+    };
+  };
+  handOut: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['PickupRequest'];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Pickup'];
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'pickup_not_found';
+          };
+        };
+      };
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'already_picked_up' | 'nothing_to_pick_up';
+          };
+        };
+      };
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'body_too_large';
+          };
+        };
+      };
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unsupported_media_type';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'outcome_unknown' | 'overloaded';
+          };
+        };
+      };
+    };
+  };
+  moveOrder: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        orderId: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['MoveRequest'];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Order'];
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'order_not_found' | 'channel_not_found';
+          };
+        };
+      };
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'order_not_pending' | 'already_picked_up';
+          };
+        };
+      };
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'body_too_large';
+          };
+        };
+      };
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unsupported_media_type';
           };
         };
       };

@@ -63,6 +63,10 @@ export const Order = Type.Object({
   paidAt: Type.Optional(Instant),
   endedAt: Type.Optional(Instant),
   pickupCode: Type.Optional(Type.String()),
+  /** The channel that hands the order out, where it is another than `channelId`. */
+  pickupChannelId: Type.Optional(ChannelId),
+  /** When it was handed out. */
+  pickedUpAt: Type.Optional(Instant),
   /**
    * Money of this order that buys nothing and was not given back yet. When payments came in several
    * currencies, this shows only the order's own. Each payment by itself is in the list of refunds.

@@ -95,6 +95,21 @@ export const PROBLEMS = {
     retryable: false,
     title: { en: 'The order has no such units to return', zh: '订单没有可退的商品' },
   },
+  pickup_not_found: {
+    status: 404,
+    retryable: false,
+    title: { en: 'No order has this pick-up code here', zh: '此处没有该取货码的订单' },
+  },
+  already_picked_up: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Order was handed out already', zh: '订单已取货' },
+  },
+  nothing_to_pick_up: {
+    status: 409,
+    retryable: false,
+    title: { en: 'Everything of the order came back', zh: '订单商品已全部退回' },
+  },
   refund_not_found: { status: 404, retryable: false, title: { en: 'No such refund', zh: '退款不存在' } },
   refund_done: {
     status: 409,

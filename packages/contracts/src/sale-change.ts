@@ -15,6 +15,7 @@ export const SaleAction = Type.Union([
   Type.Literal('resume_item'),
   Type.Literal('cancel_order'),
   Type.Literal('return_order'),
+  Type.Literal('move_order'),
 ]);
 export type SaleAction = Static<typeof SaleAction>;
 

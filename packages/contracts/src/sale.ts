@@ -35,7 +35,8 @@ const QUANTITIES = {
 const LIMIT = {
   limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.totalMax })),
 };
-const OpaqueId = Type.String({ pattern: plainText(128) });
+/** Names of a shop's own: of partners and pick-up points. */
+export const OpaqueId = Type.String({ pattern: plainText(128) });
 
 export const ChannelKind = Type.Union([
   Type.Literal('community'),

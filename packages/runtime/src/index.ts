@@ -23,6 +23,7 @@ export * from './logger.ts';
 export * from './metrics.ts';
 export * from './postgres.ts';
 export * from './http/language.ts';
+export * from './http/media-type.ts';
 export * from './http/optional-body.ts';
 export * from './http/problem.ts';
 export * from './redis-clock.ts';

@@ -11,6 +11,8 @@ import { collectRoutes } from './openapi/document.ts';
 import { auditRoute } from './routes/audit.ts';
 import { contractRoutes } from './routes/contract.ts';
 import { operatorOrderRoutes } from './routes/operators/orders.ts';
+import { pickupRoutes } from './routes/operators/pickups.ts';
+import { reportRoute } from './routes/operators/report.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
@@ -90,6 +92,8 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   reservationRoutes(app, routeDeps);
   orderRoutes(app, routeDeps);
   operatorOrderRoutes(app, routeDeps);
+  reportRoute(app, routeDeps);
+  pickupRoutes(app, routeDeps);
   paymentRoutes(app, routeDeps);
   webhookRoutes(app, routeDeps);
   if (deps.hasConsole) consoleRoutes(app, routeDeps);

@@ -1,7 +1,7 @@
 import { runRole, systemClock, type Lifecycle, type Logger, type Pool } from '@seckill/runtime';
 import type { Api } from './app.ts';
 import { LedgerReader } from './audit/ledger-reading.ts';
-import { createHttpPool } from './database.ts';
+import { createHttpPool, createReportPool } from './database.ts';
 import { createLateMoneyStore } from './late-money/late-money-store.ts';
 import { LateMoney } from './late-money/late-money.ts';
 import type { OrderDeps } from './deps.ts';
@@ -10,8 +10,10 @@ import { Orders } from './orders/orders.ts';
 import { Notices } from './payments/notices.ts';
 import { Payments } from './payments/payments.ts';
 import { Refunds } from './payments/refunds.ts';
+import { Pickups } from './pickups/pickups.ts';
 import { liftEpochs } from './recovery/epochs.ts';
 import { Recovery } from './recovery/recovery.ts';
+import { Reports } from './report/reports.ts';
 import { ClockSkew, createClockStore } from './clocks/clock-skew.ts';
 import { ControlSync, CONTROL_SYNC_CONCURRENCY } from './sales/control-sync.ts';
 import { createSalesMetrics, type SalesMetrics } from './sales/metrics.ts';
@@ -31,6 +33,9 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
   const pool = createHttpPool(config.databaseUrl, logger);
   metrics.observePool('http', pool);
   lifecycle.onStop('postgres of http', () => pool.end());
+  const reportPool = createReportPool(config.databaseReplicaUrl ?? config.databaseUrl, logger);
+  metrics.observePool('report', reportPool);
+  lifecycle.onStop('postgres of reports', () => reportPool.end());
   const stock = createStockClient({
     url: config.stockUrl,
     token: config.orderToken,
@@ -40,6 +45,7 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
   lifecycle.onStop('stock client', () => stock.close());
   const deps: ApiDeps = {
     pool,
+    reportPool,
     stock,
     logger,
     lifecycle,
@@ -55,6 +61,8 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
 
 export interface ApiDeps {
   pool: Pool;
+  /** Leads to the replica, if there is one. */
+  reportPool: Pool;
   stock: StockClient;
   logger: Logger;
   lifecycle: Pick<Lifecycle, 'onStop' | 'fail'>;
@@ -71,7 +79,18 @@ export interface ApiDeps {
 
 /** Everything behind the routes, with the control sync running; tests use it too. */
 export function assembleApi(deps: ApiDeps): Api {
-  const { pool, stock, logger, lifecycle, metrics, wake, graceMs, isSandbox, webhookAllowPrivate } = deps;
+  const {
+    pool,
+    reportPool,
+    stock,
+    logger,
+    lifecycle,
+    metrics,
+    wake,
+    graceMs,
+    isSandbox,
+    webhookAllowPrivate,
+  } = deps;
   const store = new SaleStore(pool);
   const controlSync = new ControlSync({
     store,
@@ -121,7 +140,11 @@ export function assembleApi(deps: ApiDeps): Api {
     orders: new Orders({ pool, wake, logger, metrics }),
     operatorOrders: new OperatorOrders({ pool, wake, logger, metrics }),
     notices: new Notices({ pool, logger, metrics, payments }),
-    refunds: new Refunds(pool),
+    refunds: new Refunds(pool, (reason) => {
+      metrics.refundsDone.inc({ reason });
+    }),
+    pickups: new Pickups(pool, logger),
+    reports: new Reports(reportPool),
     webhooks: {
       endpoints: new WebhookEndpoints(pool, webhookAllowPrivate),
       deliveries: new WebhookDeliveries(pool),

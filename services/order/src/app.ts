@@ -16,7 +16,10 @@ import type { OperatorOrders } from './orders/operator-orders.ts';
 import type { Orders } from './orders/orders.ts';
 import type { Notices } from './payments/notices.ts';
 import type { Refunds } from './payments/refunds.ts';
+import type { Pickups } from './pickups/pickups.ts';
 import type { Recovery } from './recovery/recovery.ts';
+import type { Reports } from './report/reports.ts';
+import { afterSaleRoutes } from './routes/after-sale.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { operatorOrdersRoutes } from './routes/operator-orders.ts';
 import { ordersRoutes } from './routes/orders.ts';
@@ -35,6 +38,8 @@ export interface Api {
   operatorOrders: OperatorOrders;
   notices: Notices;
   refunds: Refunds;
+  pickups: Pickups;
+  reports: Reports;
   webhooks: WebhookDeps;
   /** `PAYMENTS=sandbox`: buyers pay without a provider. */
   isSandbox: boolean;
@@ -66,6 +71,7 @@ export function createApp({ logger, isReady, requestSeconds, tracing, tokens, ap
     ordersRoutes(scope, orders, isSandbox);
     operatorOrdersRoutes(scope, operatorOrders);
     paymentsRoutes(scope, { notices, refunds });
+    afterSaleRoutes(scope, api);
     webhooksRoutes(scope, webhooks);
   });
   app.register(async (scope) => {

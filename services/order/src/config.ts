@@ -12,6 +12,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
   const reader = new ConfigReader(environment);
   const config = {
     databaseUrl: reader.url('DATABASE_URL', POSTGRES),
+    /** Where reports are read, so that they take nothing from a sale. Absent: from the primary. */
+    databaseReplicaUrl: reader.optionalUrl('DATABASE_REPLICA_URL', POSTGRES),
     kafka: readKafkaSettings(reader),
     tracing: readTracing(reader),
     stockUrl: reader.url('STOCK_URL', ['http', 'https']),

@@ -15,6 +15,14 @@ export function createHttpPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: HTTP_CONNECTIONS_MAX });
 }
 
+/**
+ * A report of a million orders keeps a core of Postgres busy for more than a second. Two at a time leave the
+ * others to the sale, and whoever waits for longer than the pool lets it is told to come again.
+ */
+export function createReportPool(url: string, logger: Logger): Pool {
+  return createPool(url, logger, { max: 2, statementTimeoutMs: 10_000 });
+}
+
 export function createIntakePool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: INTAKE_CONCURRENCY });
 }

@@ -45,6 +45,12 @@ export function createSharedMetrics(registry: Registry) {
       labelNames: ['reason'] as const,
       registers,
     }),
+    refundsDone: new Counter({
+      name: 'seckill_order_refunds_done_total',
+      help: 'Refunds that a person marked as done over the API, each once, by the reason for which they were due',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
     lateMoney: new Counter({
       name: 'seckill_order_late_money_total',
       help: 'Expired orders whose late money asked for their units again, in sales with `lateMoney: "retake"`: `paid`; `refunded`, the units could not be had; `given_up`, not decided in 5 minutes, because an engine or stock was away',

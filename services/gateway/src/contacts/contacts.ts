@@ -65,16 +65,22 @@ export class Contacts {
    * @param userId of the order's buyer
    */
   open({ contact: sealed, ...order }: SealedOrder, userId: string): Order {
-    if (sealed === undefined) return order;
+    const contact = this.read(sealed, { orderId: order.id, saleId: order.saleId, userId });
+    return contact === undefined ? order : { ...order, contact };
+  }
+
+  /** Undefined also for a contact that no key opens, which is logged. */
+  read(sealed: string | undefined, { orderId, ...owner }: Owner & { orderId: string }): Contact | undefined {
+    if (sealed === undefined) return undefined;
     const [, keyId, ciphertext = ''] = SEALED.exec(sealed) ?? [];
     const key = this.#keys.find(({ id }) => id === keyId);
     const opened =
       key === undefined
         ? 'unknown_key'
-        : openWith(key, { mac: macOfContact(sealed), ciphertext }, { saleId: order.saleId, userId });
-    if (typeof opened === 'object') return { ...order, contact: opened };
-    this.#logger.error({ orderId: order.id, keyId, reason: opened }, 'a contact cannot be opened');
-    return order;
+        : openWith(key, { mac: macOfContact(sealed), ciphertext }, owner);
+    if (typeof opened === 'object') return opened;
+    this.#logger.error({ orderId, keyId, reason: opened }, 'a contact cannot be opened');
+    return undefined;
   }
 }
 

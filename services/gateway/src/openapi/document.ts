@@ -212,7 +212,7 @@ function parametersOf(place: 'path' | 'query', schema: TSchema | undefined): Jso
 function answersOf({ answers }: Operation): Json {
   return Object.fromEntries(
     Object.entries(answers).map(
-      ([status, { description, schema, mediaType = 'application/json', headers = [] }]) => [
+      ([status, { description, schema, mediaType = 'application/json', hasCsv = false, headers = [] }]) => [
         status,
         {
           description,
@@ -223,7 +223,14 @@ function answersOf({ answers }: Operation): Json {
                   headers.map((name) => [name, { $ref: `#/components/headers/${name}` }]),
                 ),
               }),
-          ...(schema === undefined ? {} : { content: { [mediaType]: { schema: toReference(schema) } } }),
+          ...(schema === undefined
+            ? {}
+            : {
+                content: {
+                  [mediaType]: { schema: toReference(schema) },
+                  ...(hasCsv ? { 'text/csv': { schema: { type: 'string' } } } : {}),
+                },
+              }),
         },
       ],
     ),

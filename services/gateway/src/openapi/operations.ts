@@ -7,6 +7,8 @@ import {
   OrderPage,
   PaymentAnswer,
   PaymentNotification,
+  Pickup,
+  PickupPage,
   Refund,
   RefundPage,
   Reservation,
@@ -16,6 +18,7 @@ import {
   SaleChannels,
   SaleCounts,
   SalePage,
+  SaleReport,
   WebhookDelivery,
   WebhookDeliveryPage,
   WebhookEndpoint,
@@ -52,7 +55,14 @@ export interface Operation {
   /** Answers that are no problem, by status. */
   answers: Record<
     number,
-    { description: string; schema?: TSchema; mediaType?: string; headers?: readonly Header[] }
+    {
+      description: string;
+      schema?: TSchema;
+      mediaType?: string;
+      /** Those who ask for it get it as CSV. */
+      hasCsv?: boolean;
+      headers?: readonly Header[];
+    }
   >;
   /** The codes of the call's own; `COMMON_PROBLEMS` come on top. */
   problems: readonly ProblemCode[];
@@ -249,6 +259,37 @@ export const OPERATIONS: Record<string, Operation> = {
     answers: { 200: { description: 'The verdict on each invariant.', schema: Audit } },
     problems: ['sale_not_found', 'sale_closed', 'sale_unavailable'],
   },
+  'GET /v1/sales/:saleId/report': {
+    id: 'reportSale',
+    tag: 'Operations',
+    summary: 'Read what was sold in a sale',
+    description:
+      'Units and money by status, item, channel, partner and minute, of one snapshot of the database. As CSV with ' +
+      '`Accept: text/csv` or `format=csv`, one `table` a file.',
+    who: 'operator',
+    answers: { 200: { description: 'The report.', schema: SaleReport, hasCsv: true } },
+    problems: ['sale_not_found'],
+  },
+  'GET /v1/sales/:saleId/pickups': {
+    id: 'listPickups',
+    tag: 'Operations',
+    summary: 'List the paid orders that are handed out',
+    description:
+      'Newest first. `load` on the first page has the units that are still to be handed out, of all pages. A page may be ' +
+      'short and yet have a `nextCursor`. As CSV with `Accept: text/csv` or `format=csv`, the whole list in one file.',
+    who: 'operator',
+    answers: { 200: { description: 'A page.', schema: PickupPage, hasCsv: true } },
+    problems: ['sale_not_found', 'channel_not_found'],
+  },
+  'POST /v1/pickups': {
+    id: 'handOut',
+    tag: 'Operations',
+    summary: 'Mark an order as handed out, by its code',
+    description: 'Once. A repeat is `already_picked_up`, with `at`.',
+    who: 'operator',
+    answers: { 200: { description: 'What is to be handed out.', schema: Pickup } },
+    problems: ['pickup_not_found', 'already_picked_up', 'nothing_to_pick_up', 'outcome_unknown'],
+  },
   'POST /v1/sales/:saleId/reservations': {
     id: 'reserve',
     tag: 'Reservations',
@@ -320,6 +361,23 @@ export const OPERATIONS: Record<string, Operation> = {
     headers: ['Idempotency-Key'],
     answers: { 200: { description: 'The order with all that came back.', schema: Order } },
     problems: ['order_not_found', 'nothing_to_return', 'key_reused', 'outcome_unknown'],
+  },
+  'POST /v1/orders/:orderId/move': {
+    id: 'moveOrder',
+    tag: 'Orders',
+    summary: 'Let another channel hand an order out',
+    description:
+      'The order stays with the channel that it came through. It gets another pick-up code if its own is taken at the ' +
+      'new pick-up point.',
+    who: 'operator',
+    answers: { 200: { description: 'The order. A repeat answers the same.', schema: Order } },
+    problems: [
+      'order_not_found',
+      'order_not_pending',
+      'channel_not_found',
+      'already_picked_up',
+      'outcome_unknown',
+    ],
   },
   'POST /v1/orders/:orderId/pay': {
     id: 'payOrder',

@@ -4,7 +4,12 @@ import {
   type OrderPage,
   type KeptNotice,
   type KeptNoticePage,
+  type MoveRequest,
   type PaymentAnswer,
+  type Pickup,
+  type PickupPage,
+  type PickupRequest,
+  type PickupsQuery,
   type ProblemDocument,
   type Refund,
   type RefundDone,
@@ -15,8 +20,11 @@ import {
   type SalePatch,
   type SaleRecord,
   type SaleRecordPage,
+  type SaleReport,
   type SealedOrder,
   type SealedOrderPage,
+  type SealedPickup,
+  type SealedPickupPage,
   type WebhookEndpoint,
   type WebhookEndpointInput,
 } from '@seckill/contracts';
@@ -93,6 +101,11 @@ export interface OrderClient {
     operator: Pick<Steering, 'by' | 'reason'>,
     trace: Trace,
   ): Promise<Order>;
+  /** May take seconds: everything is read that was sold. */
+  report(saleId: string, trace: Trace): Promise<SaleReport>;
+  pickups(saleId: string, query: PickupsQuery, trace: Trace): Promise<PickupPage>;
+  handOut(request: PickupRequest, by: string, trace: Trace): Promise<Pickup>;
+  moveOrder(orderId: string, request: MoveRequest, by: string, trace: Trace): Promise<Order>;
   /** The bytes as the provider signed them: order reads them, and keeps what it does not understand. */
   notifyPayment(notice: { webhookId: string; bytes: Buffer }, trace: Trace): Promise<PaymentAnswer>;
   notices(query: string, trace: Trace): Promise<KeptNoticePage>;
@@ -109,6 +122,8 @@ export interface OrderClient {
  * (docs/http-api.md).
  */
 const CONFIRMED_CHANGE_MS = 7_000;
+/** Longer than order lets a statement of a report run. */
+const REPORT_MS = 15_000;
 /**
  * Order decides on an operator's change within this time of our taking it up, or not at all. The confirmation
  * by stock may come later. A change from a frozen process would otherwise undo what was decided since.
@@ -119,7 +134,7 @@ const DECISION_MS = 2_000;
  * When order does not answer, a read becomes `overloaded`, which invites a repeat. A change becomes
  * `outcome_unknown`.
  */
-export function createOrderClient(upstream: Upstream, contacts: Pick<Contacts, 'open'>): OrderClient {
+export function createOrderClient(upstream: Upstream, contacts: Pick<Contacts, 'open' | 'read'>): OrderClient {
   async function call(request: UpstreamCall, trace: Trace, userId?: string) {
     try {
       return await upstream.call({
@@ -163,6 +178,10 @@ export function createOrderClient(upstream: Upstream, contacts: Pick<Contacts, '
 
   /** What is told to operators names its buyer. */
   const opened = (order: SealedOrder, userId = order.userId ?? '') => contacts.open(order, userId);
+  const openedPickup = (saleId: string, { contact: sealed, ...pickup }: SealedPickup): Pickup => {
+    const contact = contacts.read(sealed, { ...pickup, saleId });
+    return contact === undefined ? pickup : { ...pickup, contact };
+  };
 
   return {
     async createSale(input, by, trace) {
@@ -235,6 +254,23 @@ export function createOrderClient(upstream: Upstream, contacts: Pick<Contacts, '
       return opened(
         expectBody(await call({ method: 'POST', path, body, headers }, trace, by)) as SealedOrder,
       );
+    },
+    async report(saleId, trace) {
+      const request = { method: 'GET', path: `${salePath(saleId)}/report`, timeoutMs: REPORT_MS } as const;
+      return expectBody(await call(request, trace)) as SaleReport;
+    },
+    async pickups(saleId, query, trace) {
+      const path = `${salePath(saleId)}/pickups?${new URLSearchParams(query).toString()}`;
+      const page = expectBody(await call({ method: 'GET', path }, trace)) as SealedPickupPage;
+      return { ...page, data: page.data.map((pickup) => openedPickup(saleId, pickup)) };
+    },
+    async handOut(request, by, trace) {
+      const answer = await call({ method: 'POST', path: '/v1/pickups', body: request }, trace, by);
+      return openedPickup(request.saleId, expectBody(answer) as SealedPickup);
+    },
+    async moveOrder(orderId, request, by, trace) {
+      const path = `${operatorPath(orderId)}/move`;
+      return opened(expectBody(await call({ method: 'POST', path, body: request }, trace, by)) as SealedOrder);
     },
     async notifyPayment({ webhookId, bytes }, trace) {
       const path = '/v1/payments/notifications';

@@ -8,10 +8,21 @@ import { invariant, type PoolClient } from '@seckill/runtime';
  */
 const DIGITS = [6, 6, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14];
 
+/** Where a code is shown and must be unique: at a pick-up point, whatever the sale, or else in the sale. */
+export function pickupScope({
+  saleId,
+  pickupPointId,
+}: {
+  saleId: string;
+  pickupPointId?: string | undefined;
+}): string {
+  return pickupPointId === undefined ? `sale:${saleId}` : `point:${pickupPointId}`;
+}
+
 /**
- * Gives each order a code that no other order has where the code is shown: at the pick-up point of its
- * channel, whatever the sale, or else in the sale. The constraint of `pickup_codes` decides, so payments that
- * race never share a code.
+ * Gives each order a code that no other order has where the code is shown. That is at the pick-up point of
+ * the channel that hands it out, whatever the sale, or else in the sale. The constraint of `pickup_codes`
+ * decides, so payments that race never share a code.
  * @param orderIds of orders that the caller has locked or inserted, and that have no code.
  * @returns the code by order id.
  */
@@ -30,10 +41,12 @@ export async function claimPickupCodes(
       `INSERT INTO pickup_codes (scope, code, order_id)
        SELECT COALESCE('point:' || (
            SELECT channel ->> 'pickupPointId' FROM jsonb_array_elements(sales.definition -> 'channels') AS channel
-           WHERE orders.channel_id IS NOT NULL AND channel ->> 'id' = orders.channel_id),
+           WHERE orders.pickup_channel IS NOT NULL AND channel ->> 'id' = orders.pickup_channel),
          'sale:' || orders.sale_id) AS scope, candidate.code, orders.id
        FROM unnest($1::text[], $2::text[]) AS candidate (order_id, code)
-       JOIN orders ON orders.id = candidate.order_id JOIN sales ON sales.id = orders.sale_id
+       JOIN (SELECT id, sale_id, COALESCE(pickup_channel_id, channel_id) AS pickup_channel FROM orders) AS orders
+         ON orders.id = candidate.order_id
+       JOIN sales ON sales.id = orders.sale_id
        ORDER BY 1, 2
        ON CONFLICT (scope, code) DO NOTHING
        RETURNING order_id, code`,
@@ -48,6 +61,6 @@ export async function claimPickupCodes(
   return codes;
 }
 
-function makeRandomCode(digits: number): string {
+export function makeRandomCode(digits: number): string {
   return String(randomInt(10 ** digits)).padStart(digits, '0');
 }

@@ -45,7 +45,7 @@ export class OperatorOrders {
 
   /** @throws Problem `order_not_found` */
   async read(saleId: string, orderId: string): Promise<SealedOrder> {
-    return readOne(this.#deps.pool, saleId, orderId);
+    return readOperatorOrder(this.#deps.pool, saleId, orderId);
   }
 
   /**
@@ -157,7 +157,7 @@ export class OperatorOrders {
       metrics.ordersEnded.inc({ verdict: 'cancelled' });
       wake();
     }
-    return readOne(pool, saleId, orderId);
+    return readOperatorOrder(pool, saleId, orderId);
   }
 
   /**
@@ -173,11 +173,12 @@ export class OperatorOrders {
       logger.info({ orderId, by: wanted.by }, 'orders: units of a paid order came back');
       wake();
     }
-    return readOne(pool, saleId, orderId);
+    return readOperatorOrder(pool, saleId, orderId);
   }
 }
 
-async function readOne(pool: Pool, saleId: string, orderId: string): Promise<SealedOrder> {
+/** @throws Problem `order_not_found` */
+export async function readOperatorOrder(pool: Pool, saleId: string, orderId: string): Promise<SealedOrder> {
   // What is not one of our ids is stored nowhere. Postgres would even refuse some of it (NUL).
   if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
   const [order] = await readOperatorOrders(pool, 'orders WHERE id = $1 AND sale_id = $2', [orderId, saleId]);

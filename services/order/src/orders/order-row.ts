@@ -26,12 +26,14 @@ export interface OrderRow {
   paid_at: Date | null;
   ended_at: Date | null;
   pickup_code: string | null;
+  pickup_channel_id: string | null;
+  picked_up_at: Date | null;
   refund_due: Money | null;
   returns: { lines: { sku: string; quantity: number }[]; restocked: boolean; at_ms: number }[] | null;
 }
 
 export const ORDER_COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, metadata, status, reserved_at, expires_at,
-  paid_at, ended_at, pickup_code,
+  paid_at, ended_at, pickup_code, pickup_channel_id, picked_up_at,
   (SELECT jsonb_build_object('amount', LEAST(sum(payments.amount), ${Number.MAX_SAFE_INTEGER}),
        'currency', payments.currency)
      FROM (SELECT amount, currency FROM payments
@@ -148,6 +150,8 @@ export function toOrder(row: OrderRow): Omit<Order, 'contact'> {
     ...(row.paid_at === null ? {} : { paidAt: formatInstant(row.paid_at) }),
     ...(row.ended_at === null ? {} : { endedAt: formatInstant(row.ended_at) }),
     ...(row.pickup_code === null ? {} : { pickupCode: row.pickup_code }),
+    ...(row.pickup_channel_id === null ? {} : { pickupChannelId: row.pickup_channel_id }),
+    ...(row.picked_up_at === null ? {} : { pickedUpAt: formatInstant(row.picked_up_at) }),
     ...(row.refund_due === null ? {} : { refundDue: row.refund_due }),
     ...(row.returns === null ? {} : { returned: row.returns.flatMap(toReturned) }),
   };

@@ -36,9 +36,12 @@ interface RefundRow {
  */
 export class Refunds {
   readonly #pool: Pool;
+  readonly #onDone: (reason: Refund['reason']) => void;
 
-  constructor(pool: Pool) {
+  /** @param onDone hears of each refund once. */
+  constructor(pool: Pool, onDone: (reason: Refund['reason']) => void = () => undefined) {
     this.#pool = pool;
+    this.#onDone = onDone;
   }
 
   /**
@@ -102,10 +105,10 @@ export class Refunds {
    */
   async done(id: string, reference: string): Promise<Refund> {
     if (!/^\d{1,18}$/.test(id)) throw new Problem('refund_not_found');
-    return transaction(this.#pool, async (client) => {
+    const { refund, isNew } = await transaction(this.#pool, async (client) => {
       const row = (await lockRefund(client, id)) ?? (await lockReturn(client, id));
       if (row === undefined) throw new Problem('refund_not_found');
-      if (row.refund_reference === reference) return toRefund(row);
+      if (row.refund_reference === reference) return { refund: toRefund(row), isNew: false };
       if (row.refund_reference !== null) {
         throw new Problem('refund_done', {
           detail: detailOf('refund_done_under', { reference: row.refund_reference }),
@@ -119,7 +122,7 @@ export class Refunds {
         );
         const done = await lockReturn(client, id);
         invariant(done !== undefined, `refund ${id} vanished under its lock`);
-        return toRefund(done);
+        return { refund: toRefund(done), isNew: true };
       }
       await client.query(
         `UPDATE payments SET result = 'refund_due', refund_reason = COALESCE(refund_reason, 'order_missing'),
@@ -130,8 +133,10 @@ export class Refunds {
       );
       const done = await lockRefund(client, id);
       invariant(done !== undefined, `refund ${id} vanished under its lock`);
-      return toRefund(done);
+      return { refund: toRefund(done), isNew: true };
     });
+    if (isNew) this.#onDone(refund.reason);
+    return refund;
   }
 }
 

@@ -34,7 +34,7 @@ export async function createService(
   t: Test,
   pool: Pool,
   stockUrl: string,
-  options: { isSandbox?: boolean; webhookAllowPrivate?: boolean } = {},
+  options: { isSandbox?: boolean; webhookAllowPrivate?: boolean; reportPool?: Pool } = {},
 ): Promise<Service> {
   const stock = createStockClient({ url: stockUrl, token: TOKENS.order, connections: 4 });
   const metrics = createTestMetrics();
@@ -46,6 +46,7 @@ export async function createService(
   };
   const api = assembleApi({
     pool,
+    reportPool: options.reportPool ?? pool,
     stock,
     logger: silent,
     lifecycle,

@@ -1,0 +1,47 @@
+import { formatInstant, type PickupRequest, type SealedPickup } from '@seckill/contracts';
+import { Problem, transaction, type Pool } from '@seckill/runtime';
+import { pickupScope } from '../ledger/pickup-codes.ts';
+import { leftOf, PICKUP_COLUMNS, toPickup, type PickupRow } from './pickup-list.ts';
+
+/**
+ * Marks a paid order as handed out, once. The code names it: codes are given to paid orders only, and one is
+ * unique where it is shown.
+ * @throws Problem `pickup_not_found`; `already_picked_up` with `at`; `nothing_to_pick_up` when everything
+ * came back.
+ */
+export async function handOut(
+  pool: Pool,
+  { saleId, pickupPointId, code }: PickupRequest,
+  by: string | undefined,
+): Promise<SealedPickup> {
+  return transaction(pool, async (client) => {
+    // The order is locked, as for a return and a move: whichever comes second finds the other one done.
+    const { rows } = await client.query<PickupRow>(
+      `SELECT ${PICKUP_COLUMNS} FROM orders
+       WHERE id = (SELECT order_id FROM pickup_codes WHERE scope = $1 AND code = $2)
+         AND sale_id = $3 AND status = 'paid' FOR UPDATE`,
+      [pickupScope({ saleId, pickupPointId }), code, saleId],
+    );
+    const [row] = rows;
+    // A move that held the lock before may have taken the order, and its code, elsewhere.
+    if (row === undefined || !(await isShownThere())) throw new Problem('pickup_not_found');
+    if (row.picked_up_at !== null) {
+      throw new Problem('already_picked_up', { extra: { at: formatInstant(row.picked_up_at) } });
+    }
+    if (leftOf(row).length === 0) throw new Problem('nothing_to_pick_up');
+    const done = await client.query<PickupRow>(
+      `UPDATE orders SET picked_up_at = clock_timestamp(), picked_up_by = $2 WHERE id = $1
+       RETURNING ${PICKUP_COLUMNS}`,
+      [row.id, by ?? null],
+    );
+    return toPickup(done.rows[0] ?? row);
+
+    async function isShownThere(): Promise<boolean> {
+      const { rowCount } = await client.query(
+        'SELECT FROM pickup_codes WHERE scope = $1 AND code = $2 AND order_id = $3',
+        [pickupScope({ saleId, pickupPointId }), code, row?.id],
+      );
+      return rowCount === 1;
+    }
+  });
+}
