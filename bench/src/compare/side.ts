@@ -123,7 +123,7 @@ async function openSale(target: Target, side: Side, saleId: string): Promise<voi
     return;
   }
   const http = new Pool(side.url, { connections: 1, headersTimeout: 60_000 });
-  await createSale({ http, adminToken: target.adminToken }, saleId, plainSale(units), Date.now());
+  await createSale({ http, operatorToken: target.operatorToken }, saleId, plainSale(units), Date.now());
   await http.destroy();
 }
 

@@ -34,7 +34,7 @@ export interface CreationFigures {
  * Creates scheduled sales: they open tomorrow, so nothing happens to them. @throws Error when one is refused.
  */
 export async function createScheduled(
-  { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,
+  { http, operatorToken }: Pick<Target, 'http' | 'operatorToken'>,
   prefix: string,
   count: number,
 ): Promise<CreationFigures> {
@@ -49,7 +49,7 @@ export async function createScheduled(
       closesAt: formatInstant(opensAt + DAY_MS),
       items: [{ sku: 'unit', title: 'Unit', price: { amount: 100, currency: 'CNY' }, total: 100 }],
     });
-    unknown += await sendSale({ http, adminToken }, id, body, TRIES_MAX);
+    unknown += await sendSale({ http, operatorToken }, id, body, TRIES_MAX);
   };
   const startedAt = performance.now();
   await Promise.all(

@@ -10,7 +10,7 @@ const RETRY_SECONDS_MAX = 5;
 
 /** Creates the sale of one run. @throws Error with the service's answer when it is refused. */
 export async function createSale(
-  { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,
+  { http, operatorToken }: Pick<Target, 'http' | 'operatorToken'>,
   id: string,
   draft: SaleDraft,
   opensAt: number,
@@ -21,7 +21,7 @@ export async function createSale(
     opensAt: formatInstant(opensAt),
     closesAt: formatInstant(opensAt + WINDOW_MS),
   });
-  await sendSale({ http, adminToken }, id, body, CREATE_TRIES_MAX);
+  await sendSale({ http, operatorToken }, id, body, CREATE_TRIES_MAX);
 }
 
 /**
@@ -29,7 +29,7 @@ export async function createSale(
  * @throws Error with the service's answer when the sale is refused, or is not there after so many tries.
  */
 export async function sendSale(
-  { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,
+  { http, operatorToken }: Pick<Target, 'http' | 'operatorToken'>,
   id: string,
   body: string,
   triesMax: number,
@@ -40,7 +40,7 @@ export async function sendSale(
     const response = await http.request({
       method: 'POST',
       path: '/v1/sales',
-      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${operatorToken}`, 'content-type': 'application/json' },
       body,
     });
     const text = await response.body.text();
@@ -58,13 +58,13 @@ export async function sendSale(
  * that cannot be closed stays as it is.
  */
 export async function closeSale(
-  { http, adminToken }: Pick<Target, 'http' | 'adminToken'>,
+  { http, operatorToken }: Pick<Target, 'http' | 'operatorToken'>,
   id: string,
 ): Promise<void> {
   const request = {
     method: 'POST',
     path: `/v1/sales/${id}/close`,
-    headers: { authorization: `Bearer ${adminToken}` },
+    headers: { authorization: `Bearer ${operatorToken}` },
   } as const;
   await http.request(request).then(
     ({ body }) => body.dump(),

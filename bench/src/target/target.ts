@@ -10,7 +10,7 @@ export interface Target {
   url: string;
   jwtSecret: string;
   http: Pool;
-  adminToken: string;
+  operatorToken: string;
   tokenOf: (userId: string) => string;
   /** Undefined where only HTTP can be asked. The verdict is then what HTTP can tell. */
   engines: EngineReader | undefined;
@@ -123,7 +123,7 @@ function assemble(parts: {
     url,
     jwtSecret,
     http,
-    adminToken: sign('bench-operator', 'sale:admin'),
+    operatorToken: sign('bench-operator', 'sale:admin'),
     tokenOf: (userId) => sign(userId),
     engines,
     pids: info?.pids ?? {},
