@@ -14,6 +14,7 @@ export { NODE_VERSION } from './machine/node.ts';
 export {
   canInstallPackages,
   fetchGoTool,
+  fetchJar,
   fetchPythonTool,
   installPackages,
   npmCommand,

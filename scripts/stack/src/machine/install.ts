@@ -128,3 +128,30 @@ export async function fetchGoTool(name: string, folder: string, log: Log): Promi
     return undefined;
   }
 }
+
+/**
+ * Fetches one jar from Maven Central, without what it depends on.
+ * @param artifact `group:name:version`
+ * @returns the jar; undefined, with the reason in the log, where it cannot be had
+ */
+export async function fetchJar(artifact: string, log: Log): Promise<string | undefined> {
+  const maven = findProgram('mvn');
+  if (maven === undefined) {
+    log('mvn is not in PATH');
+    return undefined;
+  }
+  const [, name = '', version = ''] = artifact.split(':');
+  try {
+    const folder = await fillCache(`${name}-${version}`, async (draft) => {
+      const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy';
+      const args = ['-q', '-B', goal, `-Dartifact=${artifact}`, `-DoutputDirectory=${draft}`];
+      const task = run(maven, args, { timeoutMs: INSTALL_MS, cwd: draft });
+      const { ok, stdout, stderr } = await withProgress(`mvn: ${name} ${version}`, log, task);
+      if (!ok) throw new Error(tailOf(stdout + stderr));
+    });
+    return join(folder, `${name}-${version}.jar`);
+  } catch (error) {
+    log(`${name} cannot be had: ${String(error)}`);
+    return undefined;
+  }
+}
