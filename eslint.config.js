@@ -48,6 +48,7 @@ export default tseslint.config(
       'scripts/{stack,image}/src/**',
       'bench/src/**',
       '**/cli.ts',
+      'test/fire/fire.ts',
       'services/order/src/commands/{migrate,topics}.ts',
     ],
     rules: { 'no-console': 'off' },

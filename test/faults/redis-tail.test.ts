@@ -2,14 +2,12 @@
 // INV-4). Method: rounds on one system, fifty at full size: buyers reserve, Redis is killed, its AOF is cut
 // at a random byte, Redis starts again, and the keys of the round are repeated. In every fifth round the
 // buyers go on through the kill.
-import { readdirSync, statSync, truncateSync } from 'node:fs';
-import { join } from 'node:path';
 import t from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, openSale, untilOpen, untilStored } from '../support/aftermath.ts';
 import { campaign } from '@seckill/testing';
-import { aofFolder, connectRedis } from '../support/redis.ts';
+import { aofFolder, connectRedis, cutTail } from '../support/redis.ts';
 import { Rush } from '../support/rush.ts';
 import { buildStack } from '../support/stack.ts';
 
@@ -40,7 +38,7 @@ await t.test(`the AOF's tail is cut at ${ROUNDS} random bytes (seed ${SEED})`, a
     await Promise.all(Array.from({ length: BURST }, () => rush.buyOnce()));
     await untilStored(engines, 'cut');
     await programs.kill('redis');
-    const cut = cutTail(folder);
+    const cut = cutTail(folder, random, CUT_BYTES_MAX);
     const late = round % 5 === 0 ? Array.from({ length: BURST }, () => rush.buyOnce()) : [];
     await programs.restart('redis');
     await Promise.all(late);
@@ -55,14 +53,3 @@ await t.test(`the AOF's tail is cut at ${ROUNDS} random bytes (seed ${SEED})`, a
   t.ok(rebuilt > 0, 'some cuts lost reservations');
   await judgeRush(t, { client, engines, rush });
 });
-
-/** Cuts the AOF. @returns how many bytes the newest incremental file lost. */
-function cutTail(folder: string): number {
-  const name = readdirSync(folder).find((file) => file.endsWith('.incr.aof'));
-  if (name === undefined) throw new Error(`${folder} holds no incremental AOF`);
-  const file = join(folder, name);
-  const { size } = statSync(file);
-  const cut = Math.floor(random() ** 3 * Math.min(size, CUT_BYTES_MAX));
-  truncateSync(file, size - cut);
-  return cut;
-}

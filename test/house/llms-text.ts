@@ -6,7 +6,10 @@ import { filesBelow, read } from './support.ts';
 
 const SECTIONS: [heading: string, pages: string[]][] = [
   ['Use it', ['docs/http-api.md', 'packages/client/README.md', 'examples/storefront/README.md']],
-  ['Understand it', ['architecture', 'invariants', 'recovery', 'glossary'].map((page) => `docs/${page}.md`)],
+  [
+    'Understand it',
+    ['architecture', 'invariants', 'recovery', 'reliability', 'glossary'].map((page) => `docs/${page}.md`),
+  ],
   ['Operate it', filesBelow('docs/operating', '.md').filter((page) => !page.includes('/runbooks/'))],
   [
     'Change and measure it',

@@ -1,4 +1,4 @@
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Test } from 'tap';
@@ -6,7 +6,7 @@ import type { OutboxEntry } from '../../services/stock/src/relay/outbox.ts';
 import { parseRecord, reservationIdOf } from '../../services/stock/src/redis/hold-record.ts';
 
 /** A person's connection to Redis, which comes back by itself. */
-export function connectRedis(t: Test, url: string): Redis {
+export function connectRedis(t: Pick<Test, 'teardown'>, url: string): Redis {
   const redis = new Redis(url, { maxRetriesPerRequest: 10 });
   redis.on('error', () => undefined);
   t.teardown(() => {
@@ -33,6 +33,20 @@ export function copyAof(folder: string): () => void {
   };
 }
 
+/**
+ * Cuts the AOF. @returns how many bytes the newest incremental file lost, `most` at the most; Redis must
+ * not run.
+ */
+export function cutTail(folder: string, random: () => number, most: number): number {
+  const name = readdirSync(folder).find((file) => file.endsWith('.incr.aof'));
+  if (name === undefined) throw new Error(`${folder} holds no incremental AOF`);
+  const file = join(folder, name);
+  const { size } = statSync(file);
+  const cut = Math.floor(random() ** 3 * Math.min(size, most));
+  truncateSync(file, size - cut);
+  return cut;
+}
+
 /** Longer than a kill takes on a busy machine, in ms. */
 const PAUSE_MS = 10_000;
 
@@ -40,17 +54,27 @@ const PAUSE_MS = 10_000;
  * Lets Redis write nothing from here on, until it is killed or gets `CLIENT UNPAUSE`.
  * @returns the reservations that may be known to it alone: the relay has not removed them.
  */
-export async function freezeWrites(redis: Redis, saleId: string): Promise<Set<string>> {
+export async function freezeWrites(redis: Redis, ...saleIds: string[]): Promise<Set<string>> {
   await redis.call('CLIENT', 'PAUSE', String(PAUSE_MS), 'WRITE');
-  return idsOf(saleId, await redis.xrange(outboxKey(saleId), '-', '+'));
+  const ids = new Set<string>();
+  for (const saleId of saleIds) {
+    for (const id of idsOf(saleId, await redis.xrange(outboxKey(saleId), '-', '+'))) ids.add(id);
+  }
+  return ids;
 }
 
 /**
  * Empties Redis by FLUSHALL. @returns the reservations that the relay had not removed, read in the same step.
  */
-export async function flushAll(redis: Redis, saleId: string): Promise<Set<string>> {
-  const replies = await redis.multi().xrange(outboxKey(saleId), '-', '+').flushall().exec();
-  return idsOf(saleId, (replies?.[0]?.[1] ?? []) as [string, string[]][]);
+export async function flushAll(redis: Redis, ...saleIds: string[]): Promise<Set<string>> {
+  const step = redis.multi();
+  for (const saleId of saleIds) step.xrange(outboxKey(saleId), '-', '+');
+  const replies = await step.flushall().exec();
+  const ids = new Set<string>();
+  for (const [index, saleId] of saleIds.entries()) {
+    for (const id of idsOf(saleId, (replies?.[index]?.[1] ?? []) as [string, string[]][])) ids.add(id);
+  }
+  return ids;
 }
 
 /**

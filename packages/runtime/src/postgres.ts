@@ -9,8 +9,9 @@ export interface PoolOptions {
   /** Bounds one statement and the wait for a lock; milliseconds. */
   statementTimeoutMs?: number;
   /**
-   * How long a transaction may wait for something that is not Postgres: 10 s, because hardly any transaction
-   * should wait.
+   * How long a transaction may wait for something that is not Postgres: 3 s, because hardly any transaction
+   * should wait. A process that is frozen in a transaction keeps the rows of a sale from all others for this
+   * long (D89).
    */
   idleInTransactionMs?: number;
 }
@@ -25,7 +26,7 @@ export function createPool(url: string, logger: Logger, options: PoolOptions): P
     statement_timeout: statementTimeoutMs,
     lock_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + 1_000,
-    idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 10_000,
+    idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 3_000,
     keepAlive: true,
   });
   const warn = (error: Error) => {

@@ -16,6 +16,10 @@ export interface Forwarder {
   swallow(): void;
   /** The connections of this moment stay, and nothing comes through them any more; new ones work. */
   lose(): void;
+  /** What comes from now on arrives so many ms later, in both directions. */
+  delay(ms: number): void;
+  /** The connections of this moment are reset, as by a router that forgot them; new ones work. */
+  reset(): void;
   /** After `cut`, `silence` and `swallow`; whoever was there loses its connection. */
   mend(): Promise<void>;
   /** New connections lead elsewhere. */
@@ -36,6 +40,7 @@ export class Pipes {
   readonly #lost = new Set<Socket>();
   #isSilent = false;
   #isSwallowing = false;
+  #delayMs = 0;
 
   constructor(choose: Choose) {
     this.#choose = choose;
@@ -45,6 +50,7 @@ export class Pipes {
   async listen(port: number): Promise<number> {
     this.#isSilent = false;
     this.#isSwallowing = false;
+    this.#delayMs = 0;
     this.server.listen(port, '127.0.0.1');
     await once(this.server, 'listening');
     return (this.server.address() as AddressInfo).port;
@@ -69,6 +75,24 @@ export class Pipes {
     for (const socket of this.#sockets) this.#lost.add(socket);
   }
 
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
+  reset(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /** In order: what waits is passed on before what came after it, also when the delay has ended meanwhile. */
+  #later(waiting: (() => void)[], act: () => void): void {
+    if (this.#delayMs === 0 && waiting.length === 0) {
+      act();
+      return;
+    }
+    waiting.push(act);
+    setTimeout(() => waiting.shift()?.(), this.#delayMs);
+  }
+
   #join(near: Socket): void {
     this.accepted += 1;
     const target = this.#choose();
@@ -82,17 +106,25 @@ export class Pipes {
       [far, near],
     ] as const) {
       this.#sockets.add(one);
+      const waiting: (() => void)[] = [];
       one.on('error', () => other.destroy());
       one.on('data', (chunk) => {
         const isSwallowed = this.#isSilent || (this.#isSwallowing && one === far) || this.#lost.has(one);
-        if (!isSwallowed && !other.destroyed) other.write(chunk);
+        if (isSwallowed) return;
+        this.#later(waiting, () => {
+          if (!other.destroyed) other.write(chunk);
+        });
       });
-      one.on('end', () => other.end());
+      one.on('end', () => {
+        this.#later(waiting, () => other.end());
+      });
       one.on('close', () => {
         this.#sockets.delete(one);
         this.#lost.delete(one);
         // What was received is passed on before the other end closes too.
-        other.destroySoon();
+        this.#later(waiting, () => {
+          other.destroySoon();
+        });
       });
     }
   }
@@ -124,6 +156,12 @@ export async function forwardTcp(t: Test, targetUrl: string, port = 0): Promise<
     },
     lose: () => {
       pipes.lose();
+    },
+    delay: (ms) => {
+      pipes.delay(ms);
+    },
+    reset: () => {
+      pipes.reset();
     },
     mend: async () => {
       // A connection that was silenced has lost bytes, so it cannot go on.

@@ -12,6 +12,12 @@ export interface KafkaAlone {
   /** The address of its plain listener. */
   url: string;
   origin: string;
+  /** Undefined while it is killed. */
+  pid: number | undefined;
+  /** Sends SIGKILL, as a crash would. The data stays. */
+  kill(): Promise<void>;
+  /** Starts a killed Kafka again with the same data and the same address. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -28,12 +34,25 @@ export async function startKafka(
   if (program === undefined) return undefined;
   const folder = makeFolder(name);
   try {
-    const { url, origin, child } = await startProgram({ name: 'kafka' }, program, folder.path, name, log);
-    const stop = async (): Promise<void> => {
-      await child?.stop();
-      folder.remove();
+    const running = await startProgram({ name: 'kafka' }, program, folder.path, name, log);
+    return {
+      url: running.url,
+      origin: running.origin,
+      get pid() {
+        return running.child?.isRunning() === true ? running.child.pid : undefined;
+      },
+      async kill() {
+        running.child?.killGroup('SIGKILL');
+        await running.child?.exited;
+      },
+      async restart() {
+        Object.assign(running, await running.launch?.());
+      },
+      async stop() {
+        await running.child?.stop();
+        folder.remove();
+      },
     };
-    return { url, origin, stop };
   } catch (error) {
     folder.remove();
     throw error;

@@ -1,0 +1,60 @@
+import pg from 'pg';
+
+export interface StoredOrder {
+  id: string;
+  sale_id: string;
+  user_id: string;
+  idempotency_key: string;
+  channel_id: string | null;
+  status: string;
+  refusal: string | null;
+  amount: number;
+  reserved_at: Date;
+  lines: { sku: string; quantity: number }[];
+  /** Returns that were stored, and what is due for them. */
+  returns: number;
+  due: number;
+}
+
+export interface StoredPayment {
+  payment_id: string;
+  order_id: string;
+  amount: number;
+  result: string;
+}
+
+/** What the judgement reads of PostgreSQL beyond the audit: money, refusals, and whose each order is. */
+export class LedgerReader {
+  readonly #pool: pg.Pool;
+
+  constructor(url: string) {
+    this.#pool = new pg.Pool({ connectionString: url, max: 2 });
+    // Backends are ended on purpose.
+    this.#pool.on('error', () => undefined);
+  }
+
+  async orders(saleIds: string[]): Promise<StoredOrder[]> {
+    const { rows } = await this.#pool.query<StoredOrder>(
+      `SELECT id, sale_id, user_id, idempotency_key, channel_id, status, refusal, amount::float8 AS amount,
+              reserved_at, lines,
+              (SELECT count(*)::int FROM returns WHERE order_id = orders.id) AS returns,
+              (SELECT coalesce(sum(amount), 0)::float8 FROM returns WHERE order_id = orders.id) AS due
+         FROM orders WHERE sale_id = ANY ($1)`,
+      [saleIds],
+    );
+    return rows;
+  }
+
+  async payments(saleIds: string[]): Promise<StoredPayment[]> {
+    const { rows } = await this.#pool.query<StoredPayment>(
+      `SELECT payment_id, order_id, amount::float8 AS amount, result
+         FROM payments WHERE split_part(order_id, '.', 1) = ANY ($1)`,
+      [saleIds],
+    );
+    return rows;
+  }
+
+  close(): Promise<void> {
+    return this.#pool.end();
+  }
+}

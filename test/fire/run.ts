@@ -1,0 +1,275 @@
+/** One seed: the system is started, sells under fire, is healed, and judged. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ROOT } from '@seckill/stack';
+import { judge, readSettled, type Reading } from '../../bench/src/audit/audit.ts';
+import { watchTotals } from '../../bench/src/audit/watch.ts';
+import { EngineReader } from '../../bench/src/engines/engines.ts';
+import { seededRandom } from '../../bench/src/random.ts';
+import { Crowd } from './crowd.ts';
+import { Faults } from './faults.ts';
+import { Front } from './front.ts';
+import { LedgerReader } from './ledger-reader.ts';
+import { Nemesis, PROGRESS_MS, type Round } from './nemesis.ts';
+import { Operations, type Count } from './operations.ts';
+import { Operator } from './operator.ts';
+import { Reached, SIGHTS } from './reached.ts';
+import { Receiver } from './receiver.ts';
+import { openSales, type FireSale } from './sales.ts';
+import { System } from './system.ts';
+import * as verdict from './verdict.ts';
+
+const SHOPPERS = 8;
+const DEFINITE_MS = 60_000;
+const SETTLE_MS = 90_000;
+/** A killed process keeps its attempts for 30 s, and one that failed is made again after 5. */
+const WEBHOOKS_MS = 60_000;
+const SOLD_OUT_MS = 60_000;
+const REPEATED_MAX = 1_500;
+const FINDINGS_MAX = 20;
+const STREAMS = { nemesis: 1, crowd: 2, operator: 3, receiver: 4, faults: 5, front: 6, waits: 7 };
+
+export interface RunResult {
+  seed: number;
+  findings: string[];
+  rounds: Round[];
+  counts: Map<string, Count>;
+  reached: Map<string, number>;
+  lost: number;
+  samples: number;
+}
+
+interface Parts {
+  system: System;
+  front: Front;
+  operations: Operations;
+  sales: { scarce: FireSale; plenty: FireSale; probe: FireSale };
+  engines: EngineReader;
+  ledger: LedgerReader;
+  receiver: Receiver;
+  faults: Faults;
+  crowd: Crowd;
+  operator: Operator;
+  nemesis: Nemesis;
+}
+
+type Log = (line: string) => void;
+
+async function build(seed: number, minutes: number, log: Log): Promise<Parts> {
+  const randomOf = (stream: keyof typeof STREAMS) => seededRandom(seed * 16 + STREAMS[stream]);
+  const name = `fire-${process.pid}-${seed}`;
+  const system = await System.start(name, log);
+  const { info } = system.stack;
+  const front = new Front(await system.openFront(), info.jwtSecret, randomOf('front'));
+  const file = join(ROOT, '.run', name, 'operations.jsonl');
+  log(`logs and operations: .run/${name}`);
+  const operations = new Operations(file, randomOf('waits'));
+  const receiver = new Receiver(randomOf('receiver'));
+  await receiver.start(front, operations);
+  const sales = await openSales(front, operations, seed, minutes);
+  const saleIds = Object.values(sales).map(({ id }) => id);
+  const engines = new EngineReader({ ...info, kafka: system.kafka.url });
+  const faults = new Faults(system, saleIds, randomOf('faults'));
+  const steered = [sales.scarce, sales.plenty];
+  const crowd = new Crowd({
+    front,
+    operations,
+    sales: steered,
+    webhookSecret: info.webhookSecret,
+    random: randomOf('crowd'),
+    shoppers: SHOPPERS,
+  });
+  const operator = new Operator({ front, operations, sales: steered, crowd, random: randomOf('operator') });
+  const random = randomOf('nemesis');
+  const nemesis = new Nemesis({ system, front, operations, faults, probeId: sales.probe.id, random, log });
+  const ledger = new LedgerReader(info.postgres);
+  return { system, front, operations, sales, engines, ledger, receiver, faults, crowd, operator, nemesis };
+}
+
+export async function runSeed(seed: number, minutes: number, log: Log): Promise<RunResult> {
+  const parts = await build(seed, minutes, log);
+  const { system, front, operations, sales, engines, receiver, faults, crowd, operator, nemesis } = parts;
+  const saleIds = Object.values(sales).map(({ id }) => id);
+  const reached = new Reached(system);
+  const stopWatch = watchTotals(engines, saleIds, true);
+  try {
+    await sleep(2_000);
+    await nemesis.rage(performance.now() + minutes * 60_000);
+    log('healed; everything that was asked must become definite');
+    operations.healed(DEFINITE_MS);
+    await operator.stop();
+    await crowd.stop();
+    const unsold = await sellOut(parts);
+    const watched = await stopWatch();
+    const findings = [
+      ...watched.findings.map(({ invariant, text }) => `${invariant}: ${text}`),
+      ...unsold,
+      ...judgeProgress(nemesis.rounds),
+      ...(await judgeAll(parts, saleIds, log)),
+    ];
+    await reached.look();
+    return {
+      seed,
+      findings: [...new Set(findings)].slice(0, FINDINGS_MAX),
+      rounds: nemesis.rounds,
+      counts: operations.counts,
+      reached: new Map(SIGHTS.map((sight) => [sight.name, reached.count(sight) || heard(parts, sight.name)])),
+      lost: faults.lost.size,
+      samples: watched.samples,
+    };
+  } finally {
+    reached.stop();
+    await stopWatch();
+    operations.close();
+    receiver.stop();
+    faults.close();
+    await front.close();
+    await engines.close();
+    await parts.ledger.close();
+    await system.stop();
+  }
+}
+
+/** What only the crowd and the receiver know. */
+function heard({ operations, receiver }: Parts, name: string): number {
+  const code = { 'heard: nothing at all': 'no_answer' }[name] ?? name.replace('heard: ', '');
+  if (name === 'unknown at first, then reserved') return operations.resolved;
+  if (name === 'webhook told twice') return receiver.repeated;
+  return operations.codes.get(code) ?? 0;
+}
+
+function judgeProgress(rounds: Round[]): string[] {
+  return rounds.flatMap(({ faults, sold, paid }, index) => {
+    if (sold !== undefined && paid !== undefined) return [];
+    const what = faults.map(({ kind, target }) => `${target} ${kind}`).join(', ');
+    return [
+      `progress: round ${index + 1} (${what}): not ${sold === undefined ? 'sold' : 'paid'} in ${PROGRESS_MS} ms`,
+    ];
+  });
+}
+
+/** Demand exceeds what there is: buyers go on until every unit is paid. */
+async function sellOut({ sales: { scarce }, engines, crowd }: Parts): Promise<string[]> {
+  const deadline = performance.now() + SOLD_OUT_MS;
+  let last = -1;
+  for (let number = 0; performance.now() < deadline; number += 1) {
+    const items = await engines.items(scarce.id);
+    if (items.length > 0 && items.every(({ total, paid }) => paid === total)) return [];
+    const open = items.filter(({ available }) => available > 0);
+    if (open.length === 0) await sleep(200);
+    const buyers = open.flatMap(({ sku, available }) =>
+      Array.from({ length: Math.min(16, Math.ceil(available / 3)) }, (_, index) => ({
+        saleId: scarce.id,
+        userId: `last-${number}-${sku}-${index}`,
+        key: 'last',
+        body: { lines: [{ sku, quantity: Math.min(3, available) }] },
+      })),
+    );
+    await Promise.all(
+      buyers.map(async (wish) => {
+        const reservation = await crowd.reserve(wish);
+        if (reservation !== undefined) await crowd.pay(wish.userId, reservation);
+      }),
+    );
+    last = items.reduce((sum, { total, paid }) => sum + total - paid, 0);
+  }
+  return [`sold out: ${last} units of ${scarce.id} are not paid, though more were wanted`];
+}
+
+async function judgeAll(parts: Parts, saleIds: string[], log: Log): Promise<string[]> {
+  const { engines, ledger, crowd, operator, operations, faults, system, receiver } = parts;
+  log('judged: invariants, keys, money, totals, pauses, webhooks');
+  const { history } = crowd;
+  const orders = await ledger.orders(saleIds);
+  const facts: verdict.Facts = {
+    orders,
+    payments: await ledger.payments(saleIds),
+    kept: crowd.kept,
+    denied: crowd.denied,
+    told: crowd.payments,
+    returned: operator.returned,
+    pauses: operator.pauses,
+    notFound: crowd.notFound,
+    lost: faults.lost,
+  };
+  const refusals = verdict.judgeRefusals(facts);
+  const forgetLost = forgetting(crowd, new Set([...faults.lost, ...refusals.excused]));
+  await repeatKeys(crowd);
+  forgetLost();
+  const findings: string[] = [];
+  try {
+    const reading = await readSettled(engines, saleIds, SETTLE_MS);
+    findings.push(...judge(reading, history).map(({ invariant, text }) => `${invariant}: ${text}`));
+    findings.push(...judgeTold(reading, crowd));
+    facts.orders = await ledger.orders(saleIds);
+    facts.payments = await ledger.payments(saleIds);
+    const ledgers = new Map(reading.sales.map((sale) => [sale.definition.id, sale.ledger]));
+    findings.push(...verdict.judgeTotals(ledgers, operator.totals));
+  } catch (error) {
+    findings.push(`rest: ${String(error)}`);
+  }
+  findings.push(
+    ...refusals.findings,
+    ...verdict.judgeKeysHeard(facts),
+    ...verdict.judgeMoneyKept(facts),
+    ...verdict.judgePauses(facts),
+    ...verdict.judgeFound(facts),
+    ...operator.refused.map((text) => `operator: refused without a reason: ${text}`),
+    ...operations.errors.map((text) => `internal: ${text}`),
+    ...operations.unresolved.map((text) => `unresolved: ${text}`),
+    ...system.deaths.map((text) => `death: ${text}`),
+    ...(receiver.forged > 0 ? [`webhook: ${receiver.forged} were not signed as they should be`] : []),
+    ...(await untilTold(facts.orders, receiver)),
+  );
+  return findings;
+}
+
+/**
+ * What is known to be lost is not held against anybody.
+ * @returns a function that forgets what was heard meanwhile: a key whose reservation was lost has another
+ * one.
+ */
+function forgetting({ history, kept }: Crowd, ids: Set<string>): () => void {
+  const names: string[] = [];
+  for (const id of ids) {
+    const wish = kept.get(id);
+    kept.delete(id);
+    for (const told of [history.promised, history.toldPaid, history.toldCancelled]) told.delete(id);
+    if (wish !== undefined) names.push(JSON.stringify([wish.saleId, wish.userId, wish.key]));
+  }
+  return () => {
+    const others = history.contradictions.filter((text) => !names.some((name) => text.startsWith(name)));
+    history.contradictions.splice(0, history.contradictions.length, ...others);
+  };
+}
+
+/** INV-4, at the end once more: evenly chosen keys get their first answers. */
+async function repeatKeys(crowd: Crowd): Promise<void> {
+  const all = [...crowd.kept.values()];
+  const step = Math.max(1, Math.ceil(all.length / REPEATED_MAX));
+  const waiting = all.filter((_, index) => index % step === 0);
+  const repeat = async (): Promise<void> => {
+    for (let wish = waiting.pop(); wish !== undefined; wish = waiting.pop()) await crowd.repeat(wish);
+  };
+  await Promise.all(Array.from({ length: 12 }, repeat));
+}
+
+function judgeTold({ sales }: Reading, { history }: Crowd): string[] {
+  return sales.flatMap(({ orders }) =>
+    orders.flatMap(({ id, status }) => [
+      ...(history.toldPaid.has(id) && status !== 'paid' ? [`INV-5: ${id} is ${status}, told paid`] : []),
+      ...(history.toldCancelled.has(id) && status !== 'cancelled'
+        ? [`INV-5: ${id} is ${status}, told cancelled`]
+        : []),
+    ]),
+  );
+}
+
+async function untilTold(orders: verdict.Facts['orders'], { told }: Receiver): Promise<string[]> {
+  const deadline = performance.now() + WEBHOOKS_MS;
+  for (;;) {
+    const missing = verdict.judgeWebhooks(orders, told);
+    if (missing.length === 0 || performance.now() > deadline) return missing;
+    await sleep(250);
+  }
+}

@@ -1,0 +1,156 @@
+// Goal: the judgement of the fire test finds each thing that must not be, under its name, and nothing where
+// all is well. Method: facts of a run in which all is well; each test bends one of them.
+import t from 'tap';
+import type { StoredOrder } from './ledger-reader.ts';
+import * as verdict from './verdict.ts';
+
+function order(id: string, changes: Partial<StoredOrder> = {}): StoredOrder {
+  return {
+    id,
+    sale_id: 's',
+    user_id: `u-${id}`,
+    idempotency_key: `k-${id}`,
+    channel_id: null,
+    status: 'paid',
+    refusal: null,
+    amount: 100,
+    reserved_at: new Date(1_000),
+    lines: [{ sku: 'a', quantity: 1 }],
+    returns: 0,
+    due: 0,
+    ...changes,
+  };
+}
+
+const wish = (id: string) => ({
+  saleId: 's',
+  userId: `u-${id}`,
+  key: `k-${id}`,
+  body: { lines: [{ sku: 'a', quantity: 1 }] },
+});
+const payment = (order_id: string, changes = {}) => ({
+  payment_id: `p-${order_id}`,
+  order_id,
+  amount: 100,
+  result: 'paid',
+  ...changes,
+});
+
+/** One order that is paid, and one that has expired. */
+function facts(changes: Partial<verdict.Facts> = {}): verdict.Facts {
+  return {
+    orders: [order('1'), order('2', { status: 'expired' })],
+    payments: [payment('1')],
+    kept: new Map([
+      ['1', wish('1')],
+      ['2', wish('2')],
+    ]),
+    denied: [wish('3')],
+    told: [{ paymentId: 'p-1', orderId: '1', amount: 100, result: 'paid' as const }],
+    returned: new Map(),
+    pauses: [{ saleId: 's', from: 2_000, until: 3_000 }],
+    notFound: new Set(),
+    lost: new Set(),
+    ...changes,
+  };
+}
+
+const all = (given: verdict.Facts): string[] => [
+  ...verdict.judgeKeysHeard(given),
+  ...verdict.judgeRefusals(given).findings,
+  ...verdict.judgeMoneyKept(given),
+  ...verdict.judgePauses(given),
+  ...verdict.judgeFound(given),
+];
+
+await t.test('where all is well there is nothing to find', async (t) => {
+  t.same(all(facts()), []);
+});
+
+await t.test('each thing that must not be is found', async (t) => {
+  const two = facts().orders;
+  const bent: [name: string, changes: Partial<verdict.Facts>, found: RegExp][] = [
+    ['an order of a key that heard "no"', { denied: [wish('2')] }, /^INV-4: 2 .*heard "no"/],
+    [
+      'an order that nobody was told of',
+      { kept: new Map([['1', wish('1')]]) },
+      /^INV-4: 2 .*nobody was told/,
+    ],
+    [
+      'an order refused for nothing',
+      { orders: [...two, order('4', { status: 'refused', refusal: 'ledger' })] },
+      /^INV-2: 4 is refused/,
+    ],
+    ['an order that was promised and not found', { notFound: new Set(['1']) }, /^INV-2: 1 .*not found/],
+    ['a payment that is gone', { payments: [] }, /^money: p-1 was answered paid and is gone/],
+    [
+      'an order that is paid twice',
+      { payments: [payment('1'), payment('1', { payment_id: 'p-other' })] },
+      /^money: 1 is paid by 2 payments/,
+    ],
+    [
+      'money in an order that is not paid',
+      { payments: [payment('1'), payment('2')] },
+      /paid 2, which is not paid/,
+    ],
+    [
+      'money that stays undecided',
+      { payments: [payment('1'), payment('2', { result: 'recorded' })] },
+      /stays recorded/,
+    ],
+    ['another amount', { payments: [payment('1', { amount: 99 })] }, /paid 99, not the order's amount/],
+    [
+      'a return nobody asked for',
+      { orders: [order('1', { returns: 1, due: 100 })] },
+      /1 returns of 1, 0 were/,
+    ],
+    ['a return that was lost', { returned: new Map([['1', 1]]) }, /0 returns of 1, 1 were/],
+    [
+      'a reservation while the sale is paused',
+      { orders: [order('1', { reserved_at: new Date(2_500) })] },
+      /^pause: 1 was reserved while s was paused/,
+    ],
+  ];
+  for (const [name, changes, found] of bent) {
+    const findings = all(facts(changes));
+    t.ok(
+      findings.some((text) => found.test(text)),
+      `${name}: ${findings.join('; ')}`,
+    );
+  }
+});
+
+await t.test('what Redis lost is not held against anybody', async (t) => {
+  const lost = new Set(['2', '3']);
+  t.same(all(facts({ lost, denied: [wish('2')], notFound: new Set(['3']) })), []);
+  const refused = order('4', { status: 'refused', refusal: 'ledger' });
+  const given = facts({ lost, orders: [...facts().orders, refused] });
+  t.same([...verdict.judgeRefusals(given).excused], ['4'], 'and what was in its way is excused');
+});
+
+await t.test('totals are what operators were told', async (t) => {
+  const ledger = (total: number) => new Map([['s', [{ sku: 'a', total, sold: 0 }]]]);
+  t.same(verdict.judgeTotals(ledger(7), new Map([['s a', 7]])), []);
+  t.match(verdict.judgeTotals(ledger(8), new Map([['s a', 7]])), [/s a has 8, operators were told 7/]);
+});
+
+await t.test('webhooks come at least once, and in order per order', async (t) => {
+  const orders = [
+    order('1', { returns: 1 }),
+    order('2', { status: 'expired' }),
+    order('3', { status: 'pending' }),
+  ];
+  const told = (first: string[], second: string[]) =>
+    verdict.judgeWebhooks(
+      orders,
+      new Map([
+        ['1', first],
+        ['2', second],
+      ]),
+    );
+  t.same(told(['order.expired', 'order.paid', 'order.returned'], ['order.expired']), []);
+  t.match(told(['order.returned', 'order.paid'], ['order.expired']), [
+    /order.returned was told before order.paid/,
+  ]);
+  t.match(told(['order.paid', 'order.returned'], []), [/2 is expired, and order.expired was not told/]);
+});
