@@ -2,18 +2,19 @@
 -- Reads the state of one lane at one instant: gate, control state, counts, outbox. Called by stock for the
 -- state route, for announcements, before and while a lane is opened, and by the audit.
 --
--- KEYS[1] state     KEYS[2] outbox
+-- KEYS[1] state     KEYS[2] outbox    KEYS[3] holds
 -- ARGV[1] runId     run_id of the Redis behind the caller's connection
 --
 -- Answers:
---   gate, now                                               when the gate is `missing`
+--   gate, now, entries in the outbox, holds                 when the gate is `missing`: what is left of a
+--                                                           lane that lost its state
 --   gate, now, epoch, version, sequence, loaded (1 or 0), state, opensAt, closesAt, entries in the
 --   outbox, fence, sequence when it was opened last, limit per buyer, lowest cap of a channel ('': none),
 --   SKUs of paused items, rules of quantities, limits of items, then of each item: sku, total, available,
 --   held, paid
 -- `state` is '' while the lane is not loaded; now, opensAt and closesAt are milliseconds since 1970.
 
-local stateKey, outboxKey = KEYS[1], KEYS[2]
+local stateKey, outboxKey, holdsKey = KEYS[1], KEYS[2], KEYS[3]
 local runId = ARGV[1]
 
 --- @include "now"
@@ -30,7 +31,7 @@ local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, close
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
-  return { verdict, now() }
+  return { verdict, now(), redis.call('XLEN', outboxKey), redis.call('HLEN', holdsKey) }
 end
 local answer = {
   verdict,

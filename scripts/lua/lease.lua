@@ -12,7 +12,13 @@
 local leaseKey = KEYS[1]
 local token, leaseMs = ARGV[1], tonumber(ARGV[2])
 
-local holder = redis.call('GET', leaseKey)
+local holder = redis.pcall('GET', leaseKey)
+-- A lease of ours is a text that ends by itself. What was put there otherwise is nobody's, and would keep the
+-- outbox for ever.
+if type(holder) == 'table' or (holder and redis.call('PTTL', leaseKey) < 0) then
+  redis.call('DEL', leaseKey)
+  holder = false
+end
 if holder and holder ~= token then
   return 0
 end

@@ -200,7 +200,14 @@ for _, item in pairs(items) do
 end
 
 if chunk == 0 then
-  -- The stream itself stays, emptied: its last id guards against a rewound epoch.
+  -- The stream itself stays, emptied: its last id guards against a rewound epoch. The epoch was chosen above
+  -- the last id, if that may be one of ours. If it is not, it would refuse all that is reserved from now on.
+  local info = redis.pcall('XINFO', 'STREAM', outboxKey)
+  for place = 1, #info, 2 do
+    if info[place] == 'last-generated-id' and tonumber(string.match(info[place + 1], '^%d+')) >= epoch then
+      redis.call('UNLINK', outboxKey)
+    end
+  end
   redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey, returnsKey)
   redis.call(
     'HSET', stateKey,

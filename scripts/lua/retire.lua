@@ -8,9 +8,9 @@
 -- ARGV              none
 --
 -- Answers:
---   missing    no such lane
+--   missing    no such lane, and nothing left of one
 --   not_due    before closes_at + hold_ms + 24 h by Redis' clock, or no snapshot told these yet
---   busy       holds or outbox entries are left
+--   busy       holds or outbox entries are left, also of a lane that lost its state
 --   retired    it is gone
 
 local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[4], KEYS[5]
@@ -20,13 +20,15 @@ local REST_MS = 24 * 60 * 60 * 1000
 --- @include "tellChange"
 
 local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
+-- INV-2: what is left of a lane may be the last copy of an order.
+local isBusy = redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0
 if not gate then
-  return { 'missing' }
+  return { isBusy and 'busy' or 'missing' }
 end
 if not closesAt or not holdMs or now() < tonumber(closesAt) + tonumber(holdMs) + REST_MS then
   return { 'not_due' }
 end
-if redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0 then
+if isBusy then
   return { 'busy' }
 end
 -- UNLINK is used because a sale's keys may be 100 MB. Redis then frees them beside its work.

@@ -184,7 +184,20 @@ const faults: Record<string, (saleId: string) => Promise<unknown>> = {
     await stack.restart('stock');
   },
   'redis-emptied': (saleId) => flushAll(redis, saleId),
+  'kafka-away': () => withoutKafka(async () => undefined),
+  // A lane that closes while Kafka is away stays closed, because nobody can tell what was on its way.
+  'lane-closed': (saleId) => withoutKafka(() => flushAll(redis, saleId)),
 };
+
+/** Longer than the notices come. */
+const AWAY_MS = 3_000;
+
+async function withoutKafka(fault: () => Promise<unknown>): Promise<void> {
+  await stack.engines.kill('kafka');
+  await fault();
+  await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+  await stack.engines.restart('kafka');
+}
 
 for (const [name, fault] of Object.entries(faults)) {
   await t.test(`both sides agree: ${name}`, async (t) => {

@@ -69,8 +69,10 @@ export const RESERVATION_CREATED = { type: 'ReservationCreated', version: '1' } 
 /** All that came back of a paid order, as of its last return. */
 export const Returned = Type.Object(
   {
-    /** How many returns the order had: a higher number says all of a lower one. */
-    number: Type.Integer({ minimum: 1 }),
+    /**
+     * How many returns the order had: a higher number says all of a lower one. Each takes a unit at least.
+     */
+    number: Type.Integer({ minimum: 1, maximum: LIMITS.linesMax * LIMITS.quantityMax }),
     lines: Type.Array(
       Type.Object(
         {

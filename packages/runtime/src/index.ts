@@ -29,7 +29,7 @@ export * from './http/problem.ts';
 export * from './redis-clock.ts';
 export * from './redis-node.ts';
 export * from './role.ts';
-export * from './salted-key-hash.ts';
+export * from './key-hash.ts';
 export * from './redis.ts';
 export * from './tracing/request-spans.ts';
 export * from './tracing/tracing.ts';

@@ -25,6 +25,35 @@ await t.test(
   },
 );
 
+await t.test('a lease that no script of ours wrote belongs to nobody, and ends', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  await lane.reserve();
+  for (const put of [
+    () => redis.lpush(lane.keys.lease, 'garbage'),
+    () => redis.set(lane.keys.lease, 'without an end'),
+  ]) {
+    await put();
+    t.equal(await lane.trim('one', '1-1'), -1, 'it lets nobody trim');
+    t.equal(await lane.lease('one', 0), 1);
+    t.equal(await redis.exists(lane.keys.lease), 0);
+    await put();
+    t.equal(await lane.lease('one', 10_000), 1, 'and keeps nobody away');
+    t.ok((await redis.pttl(lane.keys.lease)) > 0);
+    t.equal(await lane.lease('two', 10_000), 0);
+    t.equal(await lane.lease('one', 0), 1);
+  }
+});
+
+await t.test('what stands at the highest id can be trimmed', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  const highest = '18446744073709551615-18446744073709551615';
+  await lane.reserve();
+  await redis.xadd(lane.keys.outbox, highest, 'record', 'garbage');
+  await lane.lease('one', 10_000);
+  t.equal(await lane.trim('one', highest), 2);
+  t.equal(await redis.xlen(lane.keys.outbox), 0);
+});
+
 await t.test('trim removes up to the entry named and nothing after it', async (t) => {
   const lane = await openLane(t, {}, [], redis);
   for (const user of ['u1', 'u2', 'u3']) await lane.reserve({ user });

@@ -55,6 +55,18 @@ await t.test('a lane stays while it has holds or outbox entries', async (t) => {
   t.same(await other.retire(), ['busy'], 'an entry that Kafka has not confirmed');
 });
 
+await t.test('what is left of a lane that lost its state keeps it (INV-2)', async (t) => {
+  const lane = await openLane(t, {}, [], redis);
+  await lane.hold();
+  await redis.del(lane.keys.state);
+  t.same(await lane.retire(), ['busy'], 'both');
+  t.same((await lane.inspect()).slice(2), [1, 1], 'and is told');
+  await lane.trimAll();
+  t.same(await lane.retire(), ['busy'], 'a hold');
+  await redis.del(lane.keys.holds);
+  t.same(await lane.retire(), ['missing']);
+});
+
 await t.test('a lane that was never created is missing, one that was not loaded is not due', async (t) => {
   const lane = await makeLane(t, redis);
   t.same(await lane.retire(), ['missing']);

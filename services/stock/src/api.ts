@@ -94,9 +94,10 @@ export function createApi(deps: ApiDeps): Api {
     monitor.look(lane);
   };
   const onBroken = (lane: Lane, error: Error): void => {
+    if (!monitor.distrust(lane)) return;
     logger.error({ err: error, ...lane }, 'a lane has what no script of ours wrote, and is loaded anew');
-    monitor.distrust(lane);
   };
+  announcer.listen(onBroken);
   const reservations = new Reservations({
     connections,
     announcer,
@@ -114,6 +115,7 @@ export function createApi(deps: ApiDeps): Api {
     retakes: new Retakes({ connections, announcer, outboxCountMax, marks, onUnavailable, logger }),
     controlStates: new ControlStates({ connections, opener, monitor, logger }),
     announcer,
+    onBroken,
     fullStates: new FullStates(connections),
     readClock: createReadClocks(connections),
     auditReader: deps.auditReader,

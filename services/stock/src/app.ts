@@ -14,6 +14,7 @@ import type { FullStates } from './announce/full-state.ts';
 import type { AuditReader } from './audit/reader.ts';
 import type { ControlStates } from './recovery/control-state.ts';
 import type { LaneMonitor } from './recovery/lane-monitor.ts';
+import type { Lane } from './redis/keys.ts';
 import { auditRoute } from './routes/audit.ts';
 import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
@@ -32,6 +33,8 @@ export interface AppDeps {
     announcer: Announcer;
     fullStates: FullStates;
     monitor: LaneMonitor;
+    /** Called when a lane has what no script of ours wrote. */
+    onBroken: (lane: Lane, error: Error) => void;
     readClock: () => Promise<number>;
     auditReader: Pick<AuditReader, 'read'>;
   };
@@ -51,8 +54,8 @@ export function createApp(deps: AppDeps): Http {
   traceRequests(app, tracing, { isEdge: false });
   observeRequests(app, deps.requestSeconds);
   if (api === undefined) return app;
-  const { reservations, retakes, controlStates, announcer, fullStates, monitor, readClock, auditReader } =
-    api;
+  const { reservations, retakes, controlStates, announcer, fullStates, monitor } = api;
+  const { readClock, auditReader, onBroken } = api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) deps.onInvariantBroken(error);
   });
@@ -63,12 +66,13 @@ export function createApp(deps: AppDeps): Http {
   retakeRoutes(app, { retakes, onRequest: isOrder });
   holdRoutes(app, { reservations, onRequest: isEither });
   clockRoute(app, { readClock, onRequest: isOrder });
-  auditRoute(app, { reader: auditReader, onRequest: isGateway });
+  auditRoute(app, { reader: auditReader, onBroken, onRequest: isGateway });
   saleRoutes(app, {
     controlStates,
     announcer,
     fullStates,
     monitor,
+    onBroken,
     onReadRequest: isEither,
     onControlRequest: isOrder,
   });

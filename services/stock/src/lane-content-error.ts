@@ -9,9 +9,11 @@ export class LaneContentError extends Error {
 
 /**
  * `reserve.lua`'s own word for counts that contradict each other, and errors of its code or of the keys'
- * types. (Redis 7 begins errors of a script's code with the place in it.)
+ * types. (Redis 7 begins errors of a script's code with the place in it.) An outbox that had a higher id than
+ * ours takes no entry any more.
  */
-const BROKEN = /^(SECKILL_LANE_BROKEN |WRONGTYPE |ERR user_script)/;
+const BROKEN =
+  /^(SECKILL_LANE_BROKEN |WRONGTYPE |ERR user_script|ERR The ID specified in XADD |ERR The stream has exhausted )/;
 
 /** Whether the lane itself is the reason why it cannot sell. Others mean that Redis cannot serve now. */
 export function isBrokenLane(error: Error): boolean {

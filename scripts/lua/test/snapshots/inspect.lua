@@ -1,5 +1,5 @@
 #!lua flags=no-writes
-local stateKey, outboxKey = KEYS[1], KEYS[2]
+local stateKey, outboxKey, holdsKey = KEYS[1], KEYS[2], KEYS[3]
 local runId = ARGV[1]
 local function now()
   local time = redis.call('TIME')
@@ -43,7 +43,7 @@ local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, close
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
-  return { verdict, now() }
+  return { verdict, now(), redis.call('XLEN', outboxKey), redis.call('HLEN', holdsKey) }
 end
 local answer = {
   verdict,

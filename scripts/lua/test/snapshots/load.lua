@@ -333,6 +333,12 @@ for _, item in pairs(items) do
   end
 end
 if chunk == 0 then
+  local info = redis.pcall('XINFO', 'STREAM', outboxKey)
+  for place = 1, #info, 2 do
+    if info[place] == 'last-generated-id' and tonumber(string.match(info[place + 1], '^%d+')) >= epoch then
+      redis.call('UNLINK', outboxKey)
+    end
+  end
   redis.call('UNLINK', stateKey, buyersKey, keysKey, holdsKey, returnsKey)
   redis.call(
     'HSET', stateKey,

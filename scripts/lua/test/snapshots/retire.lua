@@ -9,13 +9,14 @@ local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
 local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
+local isBusy = redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0
 if not gate then
-  return { 'missing' }
+  return { isBusy and 'busy' or 'missing' }
 end
 if not closesAt or not holdMs or now() < tonumber(closesAt) + tonumber(holdMs) + REST_MS then
   return { 'not_due' }
 end
-if redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0 then
+if isBusy then
   return { 'busy' }
 end
 redis.call('UNLINK', unpack(KEYS))

@@ -4,7 +4,7 @@ import type { Reserved } from '../ledger/reservation-message.ts';
 import { endRetakes, settleRetakesAgain, storeRetakes } from '../late-money/retake-store.ts';
 import { sell, UnjudgedSalesError } from '../ledger/selling.ts';
 import { settleAgain } from '../ledger/settlement.ts';
-import { payNewOrders, shareEarlyNoticeLock } from '../payments/payment-store.ts';
+import { payNewOrders, takeIntakeLocks } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import { liftEpochs } from '../recovery/epochs.ts';
 import { writeSettlements } from '../relay/outbox.ts';
@@ -104,9 +104,12 @@ async function commitChunks(pool: Pool, chunks: Chunk[]): Promise<Stored> {
  * (docs/recovery.md, "Intake").
  */
 async function storeChunks(client: PoolClient, chunks: Chunk[], wholeSales: Set<string>): Promise<Stored> {
-  await shareEarlyNoticeLock(client);
-  await assertStored(client, chunks);
   const reserved = chunks.flatMap((chunk) => chunk.reserved);
+  await takeIntakeLocks(
+    client,
+    reserved.some(({ isRetake }) => isRetake === true),
+  );
+  await assertStored(client, chunks);
   const unique = uniqueBy(
     reserved.filter(({ isRetake }) => isRetake !== true),
     ({ reservationId }) => reservationId,

@@ -5,7 +5,7 @@ import {
   RESERVATION_CREATED,
   ReservationCreated,
 } from '@seckill/contracts';
-import { openEnvelope, sampledTraceparent, type IncomingMessage } from '@seckill/runtime';
+import { keyHashOf, openEnvelope, sampledTraceparent, type IncomingMessage } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 
 const schema = Compile(ReservationCreated);
@@ -41,6 +41,10 @@ function check(created: ReservationCreated, isRepublished: boolean): Parsed {
   const id = parseReservationId(created.reservationId);
   if (id?.saleId !== created.saleId || id.lane !== created.lane) {
     return { error: 'the reservation id names another sale or lane' };
+  }
+  // A settlement would find no hold under such an id, and no snapshot with it can be loaded.
+  if (!id.suffix.endsWith(keyHashOf(created.userId, created.idempotencyKey))) {
+    return { error: 'the reservation id ends with another buyer and key' };
   }
   const amount = created.lines.reduce((sum, { price, quantity }) => sum + price * quantity, 0);
   const numbers = [amount, created.epoch, created.sequence];

@@ -168,8 +168,10 @@ export class OperatorOrders {
     const { pool, metrics, logger, wake } = this.#deps;
     const { saleId, orderId } = wanted;
     if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
-    if (await storeReturn(pool, wanted)) {
-      metrics.refundsDue.inc({ reason: 'returned' });
+    const due = await storeReturn(pool, wanted);
+    if (due !== undefined) {
+      // Nobody has to give nothing back.
+      if (due > 0) metrics.refundsDue.inc({ reason: 'returned' });
       logger.info({ orderId, by: wanted.by }, 'orders: units of a paid order came back');
       wake();
     }

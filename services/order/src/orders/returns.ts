@@ -1,5 +1,5 @@
 import type { OrderStatus, Returned, ReturnRequest } from '@seckill/contracts';
-import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { lockLedger, moveLedger } from '../ledger/ledger.ts';
 import { keepEvents } from '../ledger/order-events.ts';
 import { writeSettlements } from '../relay/outbox.ts';
@@ -28,36 +28,29 @@ interface PaidRow {
  * Takes units of a paid order back, in one transaction of order, ledger, money, settlement and audit trail
  * (D67). The locks are taken in the order of everybody: sale, order, ledger. Repeats of a key find its
  * return.
- * @returns whether this very call took them.
+ * @returns the money that is due for them, in minor units; undefined of a repeat.
  * @throws Problem `order_not_found`, `key_reused`; `nothing_to_return` with the first line of which less is
- * left.
+ * left; `internal` when what is stored contradicts itself: this order is refused, and nothing else stops.
  */
-export async function storeReturn(pool: Pool, wanted: Return): Promise<boolean> {
+export async function storeReturn(pool: Pool, wanted: Return): Promise<number | undefined> {
   const { saleId, orderId, lines, restock, idempotencyKey } = wanted;
   refuseTwins(lines);
   return transaction(pool, async (client) => {
     const version = await readVersion(client, saleId);
     const row = await lockOrder(client, wanted);
     if (version === undefined || row === undefined) throw new Problem('order_not_found');
-    if (await isRepeat(client, wanted)) return false;
+    if (await isRepeat(client, wanted)) return undefined;
     if (row.status !== 'paid') {
       throw new Problem('nothing_to_return', { extra: { orderStatus: row.status } });
     }
     const returned = addReturn(row, lines, restock);
+    const due = amountOf(row, lines);
     const { rowCount } = await client.query(
       `INSERT INTO returns (order_id, number, idempotency_key, lines, restocked, amount, currency, payment_id)
        SELECT $1, $2, $3, $4, $5, $6, $7, payment_id FROM payments WHERE order_id = $1 AND result = 'paid'`,
-      [
-        orderId,
-        returned.number,
-        idempotencyKey,
-        JSON.stringify(lines),
-        restock,
-        amountOf(row, lines),
-        row.currency,
-      ],
+      [orderId, returned.number, idempotencyKey, JSON.stringify(lines), restock, due, row.currency],
     );
-    invariant(rowCount === 1, `order ${orderId} is paid by one payment`);
+    assertStored(rowCount === 1, `order ${orderId} is paid, and by no payment`);
     await client.query('UPDATE orders SET returned = $2 WHERE id = $1', [orderId, JSON.stringify(returned)]);
     if (restock) await restockUnits(client, saleId, lines);
     const retake = await readRetake(client, orderId);
@@ -75,8 +68,13 @@ export async function storeReturn(pool: Pool, wanted: Return): Promise<boolean> 
       },
       wanted,
     );
-    return true;
+    return due;
   });
+}
+
+/** A person's call must not end the process that serves all sales, and not again with each repeat. */
+function assertStored(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Problem('internal', { cause: new Error(message) });
 }
 
 function refuseTwins(lines: Return['lines']): void {
@@ -150,7 +148,10 @@ async function restockUnits(client: PoolClient, saleId: string, lines: Return['l
   );
   for (const { sku, quantity } of lines) {
     const row = rows.find((one) => one.sku === sku);
-    invariant(row !== undefined && row.sold >= quantity, `the ledger has sold fewer ${sku} than come back`);
+    assertStored(
+      row !== undefined && row.sold >= quantity,
+      `the ledger has sold fewer ${sku} than come back`,
+    );
   }
   await moveLedger(
     client,

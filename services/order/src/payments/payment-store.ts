@@ -21,9 +21,21 @@ const EARLY_NOTICE_LOCK_KEY = 5_471_338;
  */
 const EARLY_NOTICE_LOCK_MS = 2_000;
 
+/**
+ * Another such number. Intake transactions share this lock too, and one that stores retakes holds it alone.
+ * Orders and retakes share their sequences, but no unique index spans the two tables. So of two transactions
+ * that store both at once, the second finds what the first stored (D87).
+ */
+const RETAKE_LOCK_KEY = 5_471_339;
+
 /** The first statement in a transaction of the intake, which holds no other lock yet. */
-export async function shareEarlyNoticeLock(client: PoolClient): Promise<void> {
-  await client.query('SELECT pg_advisory_xact_lock_shared($1)', [EARLY_NOTICE_LOCK_KEY]);
+export async function takeIntakeLocks(client: PoolClient, hasRetakes: boolean): Promise<void> {
+  await client.query(
+    hasRetakes
+      ? 'SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock($2)'
+      : 'SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock_shared($2)',
+    [EARLY_NOTICE_LOCK_KEY, RETAKE_LOCK_KEY],
+  );
 }
 
 /**

@@ -177,6 +177,21 @@ await test('the offset passes a dead letter only after Kafka confirmed it', asyn
   t.equal((await readOrders(pool)).length, 2);
 });
 
+await test('an id that ends with another buyer and key becomes a dead letter: no snapshot could be loaded', async (t) => {
+  const { pool } = await createDatabase(t);
+  const saleId = await storeSale(pool, { orange: 10 });
+  const { intake, letters } = buildIntake(pool);
+  const good = makeReservation(saleId);
+  const strangers = ['userId', 'idempotencyKey'].map((name) => ({
+    ...makeReservation(saleId),
+    [name]: 'another',
+  }));
+  await intake.handleBatch(toBatch([...strangers, good]), makeContext().context);
+  t.match(await readOrders(pool), [{ id: good.reservationId }]);
+  t.equal(letters.length, 2);
+  for (const letter of letters) t.match(readLetter(letter).error, /another buyer and key/);
+});
+
 await test('data that Postgres refuses is bisected down to the one message', async (t) => {
   const { pool } = await createDatabase(t);
   const saleId = await storeSale(pool, { orange: 1_000 });
@@ -270,11 +285,9 @@ await test('another id for a known key is kept as refused, with an alarm, and ta
   await intake.handleBatch(toBatch([later], { offset: 3 }), context);
   t.equal(await countOf(metrics.intakeAlarms, 'key_clash'), 1, 'a repeat of the refused one is a duplicate');
 
-  const [a, b] = [makeReservation(saleId), makeReservation(saleId)];
-  await intake.handleBatch(
-    toBatch([a, { ...b, userId: a.userId, idempotencyKey: a.idempotencyKey }], { offset: 4 }),
-    context,
-  );
+  const a = makeReservation(saleId);
+  const b = makeReservation(saleId, { userId: a.userId, idempotencyKey: a.idempotencyKey });
+  await intake.handleBatch(toBatch([a, b], { offset: 4 }), context);
   t.equal(await countOf(metrics.intakeAlarms, 'key_clash'), 2, 'also within one batch');
   t.equal(await readSold(pool, saleId), 3);
 

@@ -196,6 +196,37 @@ await test('a retake or a reservation at a sequence that is taken is a fork', as
   t.match(await readOrders(pool), [{}, {}, { id: late.reservationId, refusal: 'sequence_fork' }]);
 });
 
+for (const first of ['order', 'retake'] as const) {
+  await test(`an order and a retake of one sequence that are stored at once see each other: ${first} first`, async (t) => {
+    const { pool, saleId, order, ends, statusOf } = await createLate(t, { total: 5 });
+    await ends.payments.accept(makeNotice(order.reservationId));
+    const other = makeReservation(saleId, { sequence: 2, userId: 'u2' });
+    const values = { order: other, retake: retakeOf(order, { sequence: 2 }) };
+    const names = first === 'order' ? (['order', 'retake'] as const) : (['retake', 'order'] as const);
+    const stores = names.map((name, index) => {
+      const { intake, metrics } = buildIntake(pool);
+      const batch = toBatch([values[name]], { partition: 5 + index });
+      return { metrics, store: () => intake.handleBatch(batch, makeContext().context) };
+    });
+    const storing: Promise<void>[] = [];
+    await transaction(pool, async (client) => {
+      // Both have looked for the other one when they wait here.
+      await client.query('SELECT FROM ledger FOR UPDATE');
+      for (const { store } of stores) {
+        storing.push(store());
+        await untilBlocked(pool, storing.length);
+      }
+    });
+    await Promise.all(storing);
+    const alarms = stores.map(({ metrics }) => countOf(metrics.intakeAlarms, 'sequence_fork'));
+    t.same(await Promise.all(alarms), [0, 1], 'the second one tells');
+    t.equal(await statusOf(), first === 'order' ? 'expired' : 'paid');
+    t.equal(await statusOf(other.reservationId), first === 'order' ? 'pending' : 'refused');
+    t.equal(await readSold(pool, saleId), 1);
+    t.same(await findLedgerMismatches(pool), []);
+  });
+}
+
 await test('a retake and a give-up race under the lock of the order: one of them finds the money', async (t) => {
   const { pool, order, ends, take, statusOf } = await createLate(t);
   await ends.payments.accept(makeNotice(order.reservationId));

@@ -248,3 +248,16 @@ await test('audit, limits and snapshots know what came back', async (t) => {
   });
   t.same(await readReturned(pool, saleId, orderId), { ended: [] });
 });
+
+await test('what is stored and contradicts a return is refused, and the process goes on', async (t) => {
+  const { pool, back, saleId } = await build(t);
+  await pool.query(`UPDATE ledger SET sold = 0 WHERE sku = 'orange'`);
+  const refused = { status: 500, body: { code: 'internal' } };
+  t.match(await back('k1', [['orange', 1]]), refused);
+  await pool.query(`UPDATE ledger SET sold = 3 WHERE sku = 'orange'`);
+  await pool.query(`UPDATE payments SET result = 'recorded'`);
+  t.match(await back('k2', [['mango', 1]]), refused);
+  t.equal(await readSold(pool, saleId), 3, 'nothing was taken back');
+  await pool.query(`UPDATE payments SET result = 'paid'`);
+  t.match(await back('k1', [['orange', 1]]), { status: 200 });
+});

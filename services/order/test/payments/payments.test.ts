@@ -5,7 +5,7 @@
 import { createPool, transaction } from '@seckill/runtime';
 import { countOf, silent } from '@seckill/testing';
 import { test } from 'tap';
-import { applyEarlyNotices, shareEarlyNoticeLock } from '../../src/payments/payment-store.ts';
+import { applyEarlyNotices, takeIntakeLocks } from '../../src/payments/payment-store.ts';
 import { createDatabase } from '../support/database.ts';
 import { buildEnds, buildIntake, makeContext, until } from '../support/build.ts';
 import {
@@ -276,7 +276,7 @@ await test('a notice waits for the intake past its own look for notices, too', a
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM orders');
   // These are the steps of the intake: share the lock, insert, look, and only then commit.
   await transaction(pool, async (client) => {
-    await shareEarlyNoticeLock(client);
+    await takeIntakeLocks(client, false);
     await client.query(
       `INSERT INTO orders SELECT (jsonb_populate_record(orders, jsonb_build_object('id', $2::text, 'sequence', 99,
          'idempotency_key', 'other'))).* FROM orders WHERE id = $1`,
@@ -301,7 +301,7 @@ await test('a notice gives up behind an intake that hangs, and the provider is t
   const value = makeReservation(saleId);
   const body = makeNotice(value.reservationId);
   await transaction(pool, async (client) => {
-    await shareEarlyNoticeLock(client);
+    await takeIntakeLocks(client, false);
     const startedAt = performance.now();
     const answer = await call('POST', '/v1/payments/notifications', { body });
     t.match(answer, { status: 503, body: { code: 'outcome_unknown', retryable: true } });

@@ -5,7 +5,7 @@ import { test, type Test } from 'tap';
 import { LedgerReader } from '../../src/audit/ledger-reading.ts';
 import { createDatabase } from '../support/database.ts';
 import { buildIntake, makeContext } from '../support/build.ts';
-import { makeReservation, makeSaleInput, toBatch } from '../support/reservations.ts';
+import { makeReservation, makeSaleInput, raiseEpoch, readOrders, toBatch } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
 
@@ -134,6 +134,28 @@ await test('a field that cannot be changed is refused by its name, and nothing o
   t.equal((await closed.call('POST', `/v1/sales/${closed.saleId}/close`)).status, 200);
   t.match(await closed.patch({ title: 'x' }), gone, 'closed by hand');
   t.equal((await call('PATCH', '/v1/sales/nowhere', { body: {} })).status, 404);
+});
+
+await test('orders that come late are judged by the loosest limit of their time, not by the lowered one (D57)', async (t) => {
+  const { pool, saleId, patch } = await build(t);
+  const cap = (units: number) => ({ channels: [{ ...CHANNELS[0], cap: units }] });
+  const order = (userId: string, sequence: number) =>
+    makeReservation(saleId, {
+      userId,
+      sequence,
+      channelId: 'xingfu-li',
+      lines: [{ sku: 'orange', quantity: 3, price: 2_990 }],
+    });
+  const late = [order('u1', 1), order('u2', 2), order('u2', 3)];
+  t.equal((await patch({ limitPerBuyer: 1, ...cap(1) })).status, 200);
+  await raiseEpoch(pool, saleId, 2);
+  const { intake } = buildIntake(pool);
+  await intake.handleBatch(toBatch(late), makeContext().context);
+  t.match(
+    await readOrders(pool),
+    [{ status: 'pending' }, { status: 'pending' }, { status: 'refused', refusal: 'limit' }],
+    'two took what they were promised; the second order of one of them never fitted',
+  );
 });
 
 await test('a buyer who had more before a limit was lowered breaks no invariant, and nobody is refused late', async (t) => {

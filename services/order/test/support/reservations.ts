@@ -9,7 +9,7 @@ import {
   type ReservationSettled,
   type SaleInput,
 } from '@seckill/contracts';
-import type { Batch, IncomingMessage, Pool } from '@seckill/runtime';
+import { keyHashOf, type Batch, type IncomingMessage, type Pool } from '@seckill/runtime';
 import type { Verdict } from '../../src/relay/outbox.ts';
 import { defineSale, fingerprintOf } from '../../src/sales/sale-definition.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
@@ -62,14 +62,16 @@ export function makeReservation(
   changes: Partial<ReservationCreated> = {},
 ): ReservationCreated {
   sequence += 1;
+  const { userId = `user-${sequence}`, idempotencyKey = `key-${sequence}`, lane = 0 } = changes;
+  const suffix = randomBytes(12).toString('base64url') + keyHashOf(userId, idempotencyKey);
   return {
-    reservationId: formatReservationId({ saleId, lane: 0, suffix: randomBytes(12).toString('base64url') }),
+    reservationId: formatReservationId({ saleId: changes.saleId ?? saleId, lane, suffix }),
     saleId,
     lane: 0,
     epoch: 1,
     sequence,
-    userId: `user-${sequence}`,
-    idempotencyKey: `key-${sequence}`,
+    userId,
+    idempotencyKey,
     fingerprint: 'fingerprint-fingerprint',
     lines: [{ sku: 'orange', quantity: 1, price: 100 }],
     currency: 'CNY',

@@ -22,6 +22,7 @@ import { readLaneState, type LaneState } from '../redis/lane-state.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
 import { createAnnouncerMetrics, type AnnouncerMetrics } from './metrics.ts';
 import type { HoldRecord } from '../redis/hold-record.ts';
+import { isBrokenLane } from '../lane-content-error.ts';
 
 export interface AnnouncerDeps {
   connections: Pick<Connections, 'find' | 'all'>;
@@ -88,9 +89,15 @@ export class Announcer {
   #isFailing = false;
   /** Lanes with reservations that Redis did not take. They are announced with the next heartbeat. */
   readonly #unsent = new Set<Pending>();
+  #onBroken: (lane: Lane, error: Error) => void = () => undefined;
 
   constructor(deps: AnnouncerDeps) {
     this.#deps = deps;
+  }
+
+  /** Has this called for a lane that cannot be announced for what stands in it. */
+  listen(onBroken: (lane: Lane, error: Error) => void): void {
+    this.#onBroken = onBroken;
   }
 
   /** Looks at each answer, and at the record of a new reservation. */
@@ -215,6 +222,7 @@ export class Announcer {
         this.#isFailing = false;
       } catch (error) {
         this.#fail(error);
+        if (error instanceof Error && isBrokenLane(error)) this.#onBroken(pending.lane, error);
       }
       // Redis did not take them. Anything else that was not told is announced when somebody asks.
       if (pending.reserved.length > 0) this.#unsent.add(pending);

@@ -3,6 +3,7 @@ import { judge } from './judge.ts';
 import type { AuditMemory } from './memory.ts';
 import type { AuditReader } from './reader.ts';
 import type { AuditMetrics } from './metrics.ts';
+import { isBrokenLane } from '../lane-content-error.ts';
 import type { OrderClient } from '../order-client.ts';
 
 export interface AuditorDeps {
@@ -62,10 +63,10 @@ export class Auditor {
 
   /**
    * Judges one sale after another, so that the sums of a big one never run beside those of the next.
-   * @throws as AuditReader.read; the sale it happened at comes last in the next round.
+   * @throws as AuditReader.read, but for a broken lane; the sale it happened at comes last in the next round.
    */
   async round(signal: AbortSignal): Promise<void> {
-    const { reader, orderClient, memory, metrics, clock } = this.#deps;
+    const { reader, orderClient, memory, metrics, clock, logger } = this.#deps;
     const saleIds = memory.list((await orderClient.listSales()).map(({ saleId }) => saleId));
     for (const saleId of saleIds.slice(0, ROUND_SALES_MAX)) {
       if (signal.aborted) return;
@@ -74,6 +75,11 @@ export class Auditor {
       try {
         memory.note(judge(await reader.read(saleId)));
         metrics.audits.inc();
+      } catch (error) {
+        // Only this sale cannot be judged. What keeps it from selling is told and mended elsewhere.
+        if (!(error instanceof Error) || !isBrokenLane(error)) throw error;
+        metrics.failures.inc();
+        logger.warn({ err: error, saleId }, 'audit: a sale has what no script of ours wrote');
       } finally {
         // The rest also follows a reading that failed: a sum that Postgres ends for its time has cost that
         // time.

@@ -59,6 +59,13 @@ interface ListedLane extends Lane {
   turn: number;
 }
 
+/** A lane that does not sell, or must not. */
+interface ClosedLane {
+  lane: ListedLane;
+  /** It is loaded anew if it stands there or below. */
+  distrustedEpoch: number;
+}
+
 /**
  * Watches the gates of all lanes and opens those that closed: at start, under another Redis, at any other
  * time. A lane that was seen open stays open until a script closes it, and each script that does so says it,
@@ -128,12 +135,17 @@ export class LaneMonitor {
     this.#wake.abort();
   }
 
-  /** Has the lane loaded anew, at once. Until then it sells what it can. */
-  distrust(lane: Lane): void {
+  /**
+   * Has the lane loaded anew, at once. Until then it sells what it can.
+   * @returns false: it was to be loaded anew anyway.
+   */
+  distrust(lane: Lane): boolean {
     const name = formatLane(lane);
+    const isNew = !this.#broken.has(name);
     if (this.#broken.size < BROKEN_MAX) this.#broken.add(name);
     if (!this.#lanes.has(name)) this.#listedAt = Number.NEGATIVE_INFINITY;
     this.look(lane);
+    return isNew;
   }
 
   /** Looks at all lanes at once: changes of gates may have been missed. */
@@ -178,19 +190,20 @@ export class LaneMonitor {
     }
     await this.#closeMoving();
     const { toLookAt, unreachable } = this.#choose();
-    let closed = unreachable;
+    const closed: ClosedLane[] = [];
     for (let start = 0; start < toLookAt.length; start += LOOK_LANES_MAX) {
-      for (const closedLane of await this.#lookAt(toLookAt.slice(start, start + LOOK_LANES_MAX))) {
-        closed += 1;
-        const { lane, distrustedEpoch } = closedLane;
-        const name = formatLane(lane);
-        const isDue = (this.#failures.get(name)?.until ?? 0) <= clock.now();
-        if (isDue && !this.#running.has(name) && this.#running.size < OPENING_MAX) {
-          void this.#attempt(lane, distrustedEpoch, broken);
-        }
+      closed.push(...(await this.#lookAt(toLookAt.slice(start, start + LOOK_LANES_MAX))));
+    }
+    // Lanes that fail again and again must not keep the others from their turn.
+    const failuresOf = ({ lane }: ClosedLane) => this.#failures.get(formatLane(lane))?.count ?? 0;
+    for (const { lane, distrustedEpoch } of closed.sort((a, b) => failuresOf(a) - failuresOf(b))) {
+      const name = formatLane(lane);
+      const isDue = (this.#failures.get(name)?.until ?? 0) <= clock.now();
+      if (isDue && !this.#running.has(name) && this.#running.size < OPENING_MAX) {
+        void this.#attempt(lane, distrustedEpoch, broken);
       }
     }
-    metrics.closedLanes.set(closed);
+    metrics.closedLanes.set(unreachable + closed.length);
     if (isListed) await this.#register();
   }
 
@@ -216,14 +229,14 @@ export class LaneMonitor {
   }
 
   /** @returns the lanes that do not sell, or must not. */
-  async #lookAt(lanes: ListedLane[]): Promise<{ lane: ListedLane; distrustedEpoch: number }[]> {
+  async #lookAt(lanes: ListedLane[]): Promise<ClosedLane[]> {
     const { connections, marks } = this.#deps;
     // Taken before Redis is asked, all three.
     const marksNow = marks.copy(lanes);
     const turns = lanes.map(({ turn }) => turn);
     const runIds = lanes.map((lane) => connections.find(lane)?.runId);
     const states = await this.#readStates(lanes);
-    const closed: { lane: ListedLane; distrustedEpoch: number }[] = [];
+    const closed: ClosedLane[] = [];
     for (const [index, lane] of lanes.entries()) {
       const state = states[index];
       const wasGood = lane.goodUnder !== undefined;
@@ -239,7 +252,7 @@ export class LaneMonitor {
         state.gate === 'open' &&
         (this.#broken.has(formatLane(lane)) || this.#isBehind(lane, state, marksNow));
       // The relay has retired this lane.
-      const isRetired = state.gate === 'missing' && lane.mayRetire;
+      const isRetired = state.gate === 'missing' && lane.mayRetire && state.outbox + state.leftHolds === 0;
       if (isRetired) lane.epoch = lane.saleEpoch;
       if ((state.gate === 'open' && !isBehind) || isRetired) {
         if (lane.turn === turns[index]) lane.goodUnder = runIds[index];

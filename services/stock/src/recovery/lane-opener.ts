@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createReadHolds } from '../redis/holds.ts';
-import { scriptKeys, type Lane } from '../redis/keys.ts';
+import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
+import { registerLanes } from '../redis/lane-registry.ts';
 import { readLaneState, type LaneState } from '../redis/lane-state.ts';
 import { createSettle } from '../settler/settlements.ts';
 import type { OpeningStep, RecoveryDeps } from './deps.ts';
@@ -87,7 +88,8 @@ export class LaneOpener {
       logger.warn({ ...lane, ...options }, 'lane opener: the lane is loaded anew');
     }
     await this.#close(lane, state, mustLoad);
-    const isCompared = state.isLoaded && (await this.#compare(lane, mustLoad));
+    const isCompared =
+      (state.isLoaded || (await this.#hasHolds(lane))) && (await this.#compare(lane, state, mustLoad));
     if (!isCompared) await this.#rebuild(lane);
     stopTimer();
     metrics.opened.inc({ way: isCompared ? 'compared' : 'loaded' });
@@ -115,13 +117,25 @@ export class LaneOpener {
 
   /**
    * A missing lane is closed already. It comes into being only once order has given a snapshot of it
-   * (load-lane.ts).
+   * (load-lane.ts). If only its state was lost, a relay has to know the lane that may still have entries.
    */
-  async #close(lane: Lane, { gate }: LaneState, isForced: boolean): Promise<void> {
+  async #close(lane: Lane, { gate, outbox }: LaneState, isForced: boolean): Promise<void> {
     this.#deps.onStep('close', lane);
-    if (gate === 'missing') return;
+    if (gate === 'missing') {
+      if (outbox > 0) await registerLanes(this.#deps.connections, [lane]);
+      return;
+    }
     const { redis, runId } = connectionTo(this.#deps.connections, lane);
     await redis.close(scriptKeys('close', lane), runId, isForced ? '1' : '0');
+  }
+
+  /**
+   * A lane that lost its state, or that was never loaded whole, may have holds that only Redis knows. The
+   * load would remove them.
+   */
+  async #hasHolds(lane: Lane): Promise<boolean> {
+    const { redis } = connectionTo(this.#deps.connections, lane);
+    return (await redis.hlen(laneKeys(lane).holds)) > 0;
   }
 
   /**
@@ -129,9 +143,9 @@ export class LaneOpener {
    * in Kafka first. The second drain reads the ends behind what was published again.
    * @returns whether the lane is open.
    */
-  async #compare(lane: Lane, mustLoad: boolean): Promise<boolean> {
+  async #compare(lane: Lane, { isLoaded }: LaneState, mustLoad: boolean): Promise<boolean> {
     const { ends } = await drainLane(this.#deps, lane);
-    const isSound = await settleHolds(this.#deps, lane, ends);
+    const isSound = await settleHolds(this.#deps, lane, { ends, isLoaded });
     if (!isSound || mustLoad || !(await settleReturned(this.#deps, lane))) return false;
     return this.#askAndOpen(lane, await drainLane(this.#deps, lane));
   }

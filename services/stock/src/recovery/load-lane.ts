@@ -1,7 +1,7 @@
-import { parseSnapshotOrders, type Snapshot, type SnapshotPage } from '@seckill/contracts';
+import { LIMITS, parseSnapshotOrders, type Snapshot, type SnapshotPage } from '@seckill/contracts';
 import { InvariantError } from '@seckill/runtime';
 import { toLoadArguments, toLoadOrder, type LoadOrder } from '../redis/hold-record.ts';
-import { scriptKeys, type Lane } from '../redis/keys.ts';
+import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
 import { registerLanes } from '../redis/lane-registry.ts';
 import type { RecoveryDeps } from './deps.ts';
 import type { DrainedLane } from './drained-lane.ts';
@@ -18,6 +18,8 @@ type LoadDeps = Pick<
  * them keeps Redis busy for 3.4 ms (docs/operating/recovery.md has the figures).
  */
 const LOADS_MAX = 2;
+/** An id of the outbox with an epoch beyond this is nobody's of ours, and must not use up the epochs. */
+const OUTBOX_EPOCH_MAX = LIMITS.epochMax / 2;
 /** A load takes minutes for millions of orders. Whoever waits for it wants to see that it goes on. */
 const SHOWN_MS = 5_000;
 
@@ -38,15 +40,25 @@ export async function loadLane(
 }
 
 async function takeSnapshot(
-  { orderClient, marks, onStep }: LoadDeps,
+  { connections, orderClient, marks, onStep }: LoadDeps,
   lane: Lane,
   { state, ends }: DrainedLane,
 ): Promise<Snapshot> {
   onStep('snapshot', lane);
   // Redis and Postgres may both have been put back. An epoch that buyers were told "reserved" under must not
   // come again.
-  const above = Math.max(state.epoch, marks.epochOf(lane));
+  const above = Math.max(state.epoch, marks.epochOf(lane), await readOutboxEpoch(connections, lane));
   return orderClient.takeSnapshot(lane.saleId, { above, ...(ends && { ends }) });
+}
+
+/** The epoch of the last id that the outbox ever had, below which it takes no entry; 0: none of ours. */
+async function readOutboxEpoch(connections: LoadDeps['connections'], lane: Lane): Promise<number> {
+  const { redis } = connectionTo(connections, lane);
+  const { outbox } = laneKeys(lane);
+  if ((await redis.exists(outbox)) === 0) return 0;
+  const facts = (await redis.xinfo('STREAM', outbox)) as unknown[];
+  const epoch = Number(String(facts[facts.indexOf('last-generated-id') + 1]).split('-')[0]);
+  return epoch <= OUTBOX_EPOCH_MAX ? epoch : 0;
 }
 
 /**

@@ -25,10 +25,16 @@ const PAGES_MAX = 4;
  * settlement may have gone by for good, between snapshot and load, or in a tail of the append-only file that
  * Redis lost. A hold that order does not know was lost by Kafka, and is published again from the hold; a
  * rebuild would drop it, and with it a buyer's reservation (INV-2).
+ * @param isLoaded a lane that is not loaded has no counts to settle by, and is loaded next: what has ended
+ * there is left to the load.
  * @returns false when a settlement contradicts the lane or a hold cannot be read; all other holds were looked
  * at then.
  */
-export async function settleHolds(deps: HoldDeps, lane: Lane, ends: KafkaEnds | undefined): Promise<boolean> {
+export async function settleHolds(
+  deps: HoldDeps,
+  lane: Lane,
+  { ends, isLoaded }: Pick<HoldQuestion, 'ends' | 'isLoaded'>,
+): Promise<boolean> {
   deps.onStep('verdicts', lane);
   const pages: Promise<boolean>[] = [];
   let isSound = true;
@@ -41,7 +47,8 @@ export async function settleHolds(deps: HoldDeps, lane: Lane, ends: KafkaEnds | 
       // HSCAN answers a small hash whole, whatever the count.
       for (const holds of chunksOf(page.holds, LIMITS.rebuildPageMax)) {
         await deps.lease.renew(lane);
-        const settling = settlePage(deps, lane, holds, isDrained ? undefined : ends);
+        const question = { holds, ends: isDrained ? undefined : ends, isLoaded };
+        const settling = settlePage(deps, lane, question);
         settling.catch(() => undefined);
         pages.push(settling);
         // Once the intake has reached the ends it stays beyond them, so only the first question waits for it.
@@ -97,18 +104,24 @@ export async function settleReturned(deps: HoldDeps, lane: Lane): Promise<boolea
   return isSound;
 }
 
+interface HoldQuestion {
+  holds: StoredHold[];
+  /** Order answers once it has stored what lies before them. */
+  ends: KafkaEnds | undefined;
+  isLoaded: boolean;
+}
+
 async function settlePage(
   deps: HoldDeps,
   lane: Lane,
-  holds: StoredHold[],
-  ends: KafkaEnds | undefined,
+  { holds, ends, isLoaded }: HoldQuestion,
 ): Promise<boolean> {
   const records = readRecords(deps, lane, holds);
   const areAllRead = records.size === holds.length;
   if (records.size === 0) return areAllRead;
   const request = { ...toQuestion(records), ...(ends && { ends }) };
   const { ended, unknown } = await deps.orderClient.readVerdicts(lane.saleId, request);
-  const areAllSettled = await settleEnded(deps, lane, ended);
+  const areAllSettled = !isLoaded || (await settleEnded(deps, lane, ended));
   await publishUnknown(deps, lane, records, unknown);
   return areAllRead && areAllSettled;
 }

@@ -64,7 +64,7 @@ export const SCRIPT_PARTS = {
   open: ['state', 'outbox'],
   close: ['state'],
   control: ['state'],
-  inspect: ['state', 'outbox'],
+  inspect: ['state', 'outbox', 'holds'],
   settle: ['state', 'buyers', 'keys', 'holds'],
   return: ['state', 'buyers', 'keys', 'returns'],
   retake: ['state', 'buyers', 'keys', 'holds', 'outbox'],

@@ -15,6 +15,8 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
    * opening, under this epoch, is lost.
    */
   openedSequence: number;
+  /** Holds of a lane that lost its state; 0 of every other one. */
+  leftHolds: number;
   /** What `sold_out` says of a repeat depends on these two; absent: there is none. */
   limitPerBuyer?: number;
   capMin?: number;
@@ -36,7 +38,9 @@ export async function readLaneState(
 function parseLaneState(answer: ScriptAnswer): LaneState {
   const gate = answer[0] as GateState;
   const now = Number(answer[1]);
-  if (gate === 'missing') return { ...MISSING, gate, now };
+  if (gate === 'missing') {
+    return { ...MISSING, gate, now, outbox: whole(answer[2]), leftHolds: whole(answer[3]) };
+  }
   const [, , epoch, version, sequence, loaded, state, opensAt, closesAt, outbox, fence, openedSequence] =
     answer;
   const [limit, capMin, paused, rules, limits] = answer.slice(FACTS - 5);
@@ -53,6 +57,7 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
     outbox: whole(outbox),
     fence: whole(fence),
     openedSequence: whole(openedSequence),
+    leftHolds: 0,
     ...(limit === '' ? {} : { limitPerBuyer: Number(limit) }),
     ...(capMin === '' ? {} : { capMin: Number(capMin) }),
     items: parseItems(answer.slice(FACTS), {
@@ -140,12 +145,13 @@ const MISSING = {
   outbox: 0,
   fence: 0,
   openedSequence: 0,
+  leftHolds: 0,
   items: [],
 } as const satisfies Partial<LaneState>;
 
 /** What other services may know of a lane: without what only an opening or an announcement needs. */
 export function toStockState({ saleId }: Lane, state: LaneState): StockState {
-  const { isLoaded: _isLoaded, fence: _fence, openedSequence: _opened, ...rest } = state;
+  const { isLoaded: _isLoaded, fence: _fence, openedSequence: _opened, leftHolds: _left, ...rest } = state;
   const { limitPerBuyer: _limit, capMin: _capMin, ...told } = rest;
   return { saleId, ...told };
 }

@@ -1,4 +1,6 @@
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+
+export { keyHashOf } from '@seckill/runtime';
 
 /**
  * These bytes are 96 bits, so an id cannot be guessed (docs/recovery.md). Their number is a multiple of 3, so
@@ -6,8 +8,6 @@ import { hash, randomBytes } from 'node:crypto';
  */
 const RANDOM_BYTES = 12;
 const RANDOM_LENGTH = 16;
-/** This many characters are 132 bits, so no two buyers or keys share a hash by chance. */
-const KEY_HASH_LENGTH = 22;
 
 /**
  * What stands after sale and lane in a reservation id: `<random><keyHash>`. A hold is one field of one hash,
@@ -16,14 +16,6 @@ const KEY_HASH_LENGTH = 22;
 export interface SuffixParts {
   random: string;
   keyHash: string;
-}
-
-/**
- * The hash of a sale's buyer and key, which is the field of `holds` and `keys`. Neither text may hold the
- * line feed between them.
- */
-export function keyHashOf(userId: string, idempotencyKey: string): string {
-  return hash('sha256', `${userId}\n${idempotencyKey}`, 'base64url').slice(0, KEY_HASH_LENGTH);
 }
 
 /** Splits a suffix into its parts. The parts of a suffix that is none of ours lead to no hold. */

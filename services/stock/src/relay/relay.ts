@@ -10,7 +10,7 @@ import {
   splitByBytes,
 } from '@seckill/runtime';
 import type { ChangeFeed } from '../change-feed.ts';
-import { LaneContentError } from '../lane-content-error.ts';
+import { isBrokenLane, LaneContentError } from '../lane-content-error.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
 import { dropGauges } from './lane-gauges.ts';
 import { toMessage } from './reservation-message.ts';
@@ -172,7 +172,11 @@ interface LaneLoop {
   ended: Promise<void>;
 }
 
-/** Wakes the lanes that have entries or holds. @returns false when some could not be asked. */
+/**
+ * Wakes the lanes that have entries or holds.
+ * @returns false when some could not be asked, and are to be asked soon. A lane that has what no script of
+ * ours wrote still has it in half a second.
+ */
 async function wakeBusy(
   { outbox, logger }: RelayDeps,
   lanes: Lane[],
@@ -191,7 +195,7 @@ async function wakeBusy(
   if (failed.length > 0) {
     logger.warn({ err: failed[0], count: failed.length }, 'relay: some lanes cannot be looked at');
   }
-  return failed.length === 0;
+  return failed.every((error) => error instanceof Error && isBrokenLane(error));
 }
 
 /** A lane whose removal fails is asked again in the next round, and holds up no other. */
@@ -330,6 +334,8 @@ export class LaneRelay {
         metrics.failures.inc();
         logger.warn({ err: error, ...this.#lane, chore: chore.name }, 'relay chore failed');
         chore.dueAt = clock.now() + Math.max(chore.everyMs, CHORE_RETRY_MS);
+        // It fails again for as long as nobody has looked, and must not keep the lane awake.
+        if (error instanceof Error && isBrokenLane(error)) chore.isThrough = true;
       }
     }
   }

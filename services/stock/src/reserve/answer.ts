@@ -2,7 +2,7 @@ import { formatInstant, type FailedLine, type ReserveAnswer, type ReserveItem } 
 import { InvariantError } from '@seckill/runtime';
 import { isSameRequest } from '../redis/fingerprint.ts';
 import type { Lane } from '../redis/keys.ts';
-import { LaneContentError } from '../lane-content-error.ts';
+import { isBrokenLane, LaneContentError } from '../lane-content-error.ts';
 import { parseRecord, toReservation, type HoldRecord } from '../redis/hold-record.ts';
 import type { ScriptAnswer } from '../redis/scripts.ts';
 
@@ -101,6 +101,10 @@ export function toFailureAnswer(error: Error): ReserveAnswer {
   // What the key was told cannot be read any more, or counts contradict each other and nothing was taken. The
   // lane is loaded anew, and a repeat is answered.
   if (error instanceof LaneContentError || /^SECKILL_LANE_BROKEN /.test(error.message)) {
+    return { outcome: 'sale_unavailable', missing: false };
+  }
+  // Nothing was written: the outbox had a higher id than the lane's next one. The lane is loaded anew.
+  if (isBrokenLane(error) && / XADD | has exhausted /.test(error.message)) {
     return { outcome: 'sale_unavailable', missing: false };
   }
   // This is our own word for our own bug, and each script says that nothing was written.

@@ -4,17 +4,23 @@ import { Type } from 'typebox';
 import { judge } from '../audit/judge.ts';
 import type { AuditReader } from '../audit/reader.ts';
 import { OrderError } from '../order-client.ts';
-import { orUnavailable } from './unavailable.ts';
+import type { Lane } from '../redis/keys.ts';
+import { noteBroken, orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 /** A sale that cannot be read whole is not answered at all: half an audit would pass for a whole one. */
 export function auditRoute(
   app: Http,
-  { reader, onRequest }: { reader: Pick<AuditReader, 'read'>; onRequest: CallerCheck },
+  deps: {
+    reader: Pick<AuditReader, 'read'>;
+    onBroken: (lane: Lane, error: Error) => void;
+    onRequest: CallerCheck;
+  },
 ): void {
   async function audit(saleId: string): Promise<Audit> {
     try {
-      return judge(await reader.read(saleId)).audit;
+      const reading = deps.reader.read(saleId);
+      return judge(await noteBroken(reading, { saleId, lane: 0 }, deps.onBroken)).audit;
     } catch (error) {
       const isGone = error instanceof OrderError && error.code === 'SECKILL_ORDER_GONE';
       throw isGone ? new Problem('sale_not_found') : error;
@@ -23,7 +29,7 @@ export function auditRoute(
 
   app.get(
     '/internal/sales/:saleId/audit',
-    { schema: { params: Type.Object({ saleId: SaleId }) }, onRequest },
+    { schema: { params: Type.Object({ saleId: SaleId }) }, onRequest: deps.onRequest },
     async (request) => orUnavailable(audit(request.params.saleId), request.log),
   );
 }

@@ -5,7 +5,8 @@ import type { Announcer } from '../announce/announcer.ts';
 import type { FullStates } from '../announce/full-state.ts';
 import type { ControlStates } from '../recovery/control-state.ts';
 import type { LaneMonitor } from '../recovery/lane-monitor.ts';
-import { orUnavailable } from './unavailable.ts';
+import type { Lane } from '../redis/keys.ts';
+import { noteBroken, orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';
 
 const Params = Type.Object({ saleId: SaleId });
@@ -21,6 +22,7 @@ export function saleRoutes(
     announcer: Announcer;
     fullStates: FullStates;
     monitor: Pick<LaneMonitor, 'look'>;
+    onBroken: (lane: Lane, error: Error) => void;
     onReadRequest: CallerCheck;
     onControlRequest: CallerCheck;
   },
@@ -31,10 +33,12 @@ export function saleRoutes(
     async (request) => {
       const { saleId } = request.params;
       const lane = { saleId, lane: 0 };
-      if (request.query.full !== undefined) {
-        return orUnavailable<FullState | StockState>(deps.fullStates.read(lane), request.log);
-      }
-      const state = await orUnavailable<FullState | StockState>(deps.controlStates.read(saleId), request.log);
+      const isFull = request.query.full !== undefined;
+      const reading: Promise<FullState | StockState> = isFull
+        ? deps.fullStates.read(lane)
+        : deps.controlStates.read(saleId);
+      const state = await orUnavailable(noteBroken(reading, lane, deps.onBroken), request.log);
+      if (isFull) return state;
       // A gateway that asks does not know it. With the announcement none has to ask until something changes.
       if (state.gate === 'open') deps.announcer.announceOnDemand(lane);
       else deps.monitor.look(lane);

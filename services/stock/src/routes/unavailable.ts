@@ -1,4 +1,20 @@
 import { InvariantError, Problem, type Logger } from '@seckill/runtime';
+import { isBrokenLane } from '../lane-content-error.ts';
+import type { Lane } from '../redis/keys.ts';
+
+/** Has a lane loaded anew that cannot be read for what stands in it. @throws what the work throws. */
+export async function noteBroken<Result>(
+  work: Promise<Result>,
+  lane: Lane,
+  onBroken: (lane: Lane, error: Error) => void,
+): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Error && isBrokenLane(error)) onBroken(lane, error);
+    throw error;
+  }
+}
 
 /**
  * Redis, order or the lane cannot serve now. The caller hears `sale_unavailable`, never "internal", and asks

@@ -113,3 +113,40 @@ await test('a lane that the list lost is put on it again if the lane is there, a
   await watch(new HighWaterMarks());
   t.ok(await isListed());
 });
+
+await test('lanes that fail again and again keep no other lane from its turn', async (t) => {
+  const names = Array.from({ length: 40 }, (_, index) => `${lane.saleId}-${index}`);
+  const last = names.at(-1) ?? '';
+  const stop = new AbortController();
+  let now = 0;
+  let rounds = 0;
+  const monitor = new LaneMonitor({
+    opener: {
+      open: async ({ saleId }) => {
+        if (saleId !== last) throw new Error('it has what no script of ours wrote');
+        stop.abort();
+      },
+      readState: async () => ({ gate: 'rebuilding', isLoaded: true, ...SEEN }) as never,
+    },
+    orderClient: {
+      listSales: async () => names.map((saleId) => ({ saleId, epoch: 1, lanes: 1, mayRetire: false })),
+    },
+    connections,
+    marks: new HighWaterMarks(),
+    clock: {
+      now: () => now,
+      sleep: async (ms) => {
+        now += ms;
+        rounds += 1;
+        if (rounds === 100) stop.abort();
+        await new Promise(setImmediate);
+      },
+    },
+    random: () => 0,
+    logger: silent,
+    metrics: createGateMetrics(createRegistry()),
+  });
+  t.teardown(() => connection.redis.srem(LANES_KEY, ...names.map((saleId) => `${saleId}:0`)));
+  await monitor.run(stop.signal);
+  t.ok(rounds <= 12, `its turn came after ${rounds} rounds of four lanes each`);
+});

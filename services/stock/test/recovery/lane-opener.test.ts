@@ -7,7 +7,7 @@ import { valuesOf } from '@seckill/testing';
 import { systemClock, type Clock } from '@seckill/runtime';
 import t from 'tap';
 import type { OpeningStep } from '../../src/recovery/deps.ts';
-import { laneKeys, scriptKeys } from '../../src/redis/keys.ts';
+import { formatLane, laneKeys, LANES_KEY, scriptKeys } from '../../src/redis/keys.ts';
 import { keyHashOf } from '../../src/redis/reservation-id.ts';
 import { toSnapshotOrder } from '../support/snapshot.ts';
 import { build, item, until, type Built } from '../support/build.ts';
@@ -126,6 +126,67 @@ await t.test('a lane that is gone is loaded again, page by page', async (t) => {
   t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 2_402 }] });
   t.match(await built.reserve(again(sale.saleId, 1_200)), [{ outcome: 'reserved', replayed: true }]);
 });
+
+await t.test(
+  'a lane whose state alone is gone: its outbox is published and its holds are asked about first (INV-2)',
+  async (t) => {
+    const built = await build(t);
+    const hasty = await build(t, { clock: impatient, order: built.order });
+    const sale = await sellSome(built, 4);
+    const [unknown, cancelled, ...pending] = sale.orders as [
+      SnapshotOrder,
+      SnapshotOrder,
+      ...SnapshotOrder[],
+    ];
+    await built.reserveAll([item(sale.saleId, { userId: 'waiting' })]);
+    const keys = laneKeys(sale.lane);
+    await built.connection.redis.del(keys.state);
+    await built.connection.redis.srem(LANES_KEY, formatLane(sale.lane));
+    built.order.orders = pending;
+    built.order.unknown = new Set([unknown.reservationId]);
+    built.order.ended.set(cancelled.reservationId, 'cancelled');
+    built.published.length = 0;
+    t.match(await built.opener.readState(sale.lane), { gate: 'missing', outbox: 1, leftHolds: 5 });
+    await t.rejects(hasty.opener.open(sale.lane), /the relay has not emptied the outbox yet/);
+    t.same(built.order.calls, [], 'no snapshot is taken that lacks what is in the outbox');
+    t.equal(await built.connection.redis.hlen(keys.holds), 5, 'nothing is removed');
+    t.equal(await built.connection.redis.sismember(LANES_KEY, formatLane(sale.lane)), 1, 'a relay finds it');
+    await built.relay(sale.saleId);
+    await built.opener.open(sale.lane);
+    t.same(
+      built.published.map(({ key }) => key),
+      [unknown.reservationId],
+      'what only Redis knows is in Kafka before it is dropped',
+    );
+    t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch: 2, items: [{}, { held: 4 }] });
+  },
+);
+
+for (const [name, id, epoch] of [
+  ['a high id that may be one of ours', '7-9', 8],
+  ['the time, as XADD * writes it', '*', 2],
+  ['the highest id', '18446744073709551615-18446744073709551615', 2],
+] as const) {
+  await t.test(`a foreign entry of the outbox keeps no lane from selling: ${name}`, async (t) => {
+    const built = await build(t);
+    const sale = await sellSome(built);
+    built.order.orders = sale.orders;
+    const { outbox } = laneKeys(sale.lane);
+    await built.connection.redis.xadd(outbox, id, 'record', 'garbage');
+    await built.relay(sale.saleId);
+    t.equal(await built.connection.redis.xlen(outbox), 0);
+    const stop = new AbortController();
+    const running = built.monitor.run(stop.signal);
+    await until('it is sold again', async () => {
+      const [answer] = await built.reserve(item(sale.saleId, { userId: 'later' }));
+      if (answer?.outcome !== 'reserved') t.equal(answer?.outcome, 'sale_unavailable', 'nothing was taken');
+      return answer?.outcome === 'reserved';
+    });
+    t.match(await stateOf(built, sale.saleId), { gate: 'open', epoch });
+    stop.abort();
+    await running;
+  });
+}
 
 await t.test(
   'holds that ended in Postgres are settled before the lane opens, loaded or compared',
