@@ -714,6 +714,7 @@ export interface components {
         restocked: boolean;
         at: string;
       }[];
+      group?: 'waiting' | 'reached' | 'failed';
       payments?: {
         paymentId: string;
         amount: components['schemas']['Money'];
@@ -725,7 +726,8 @@ export interface components {
           | 'other_order'
           | 'unknown_order'
           | 'order_missing'
-          | 'returned';
+          | 'returned'
+          | 'group_failed';
         at: string;
       }[];
     };
@@ -795,6 +797,7 @@ export interface components {
             | 'unknown_order'
             | 'order_missing'
             | 'returned'
+            | 'group_failed'
           )
         | 'no_order_yet';
       state: 'due' | 'done';
@@ -883,6 +886,7 @@ export interface components {
       holdsPerBuyerMax?: number;
       rejoinSeconds?: number;
       lateMoney?: 'refund' | 'retake';
+      groupMinimum?: number;
       items: components['schemas']['SaleItem'][];
       channels?: components['schemas']['SaleChannel'][];
       state: 'loading' | 'scheduled' | 'open' | 'paused' | 'closed';
@@ -941,6 +945,7 @@ export interface components {
       partnerId?: string;
       pickupPointId?: string;
       cap?: number;
+      groupMinimum?: number;
       metadata?: components['schemas']['Metadata'];
     };
     SaleInput: {
@@ -956,6 +961,7 @@ export interface components {
       holdsPerBuyerMax?: number;
       rejoinSeconds?: number;
       lateMoney?: 'refund' | 'retake';
+      groupMinimum?: number;
       items: components['schemas']['SaleItemInput'][];
       channels?: components['schemas']['SaleChannel'][];
     };
@@ -1157,6 +1163,7 @@ export interface components {
             | 'unknown_order'
             | 'order_missing'
             | 'returned'
+            | 'group_failed'
           )
         | 'no_order_yet';
       count: number;

@@ -45,6 +45,17 @@ export const ReturnRequest = Type.Object(
 );
 export type ReturnRequest = Static<typeof ReturnRequest>;
 
+/**
+ * What became of the group purchase that an order belongs to. `waiting`: it is not decided yet. `reached`:
+ * there were enough units. `failed`: there were not; the order has expired, or its money is due for refund.
+ */
+export const GroupState = Type.Union([
+  Type.Literal('waiting'),
+  Type.Literal('reached'),
+  Type.Literal('failed'),
+]);
+export type GroupState = Static<typeof GroupState>;
+
 export const Order = Type.Object({
   id: ReservationId,
   saleId: SaleId,
@@ -74,6 +85,8 @@ export const Order = Type.Object({
   refundDue: Type.Optional(Money),
   /** What came back of a paid order, the first return first. */
   returned: Type.Optional(Type.Array(ReturnedLine)),
+  /** Of a sale or a channel with a `groupMinimum`. */
+  group: Type.Optional(GroupState),
   /** For operators: every payment that named the order, the first one first. */
   payments: Type.Optional(Type.Array(OrderPayment)),
 });

@@ -60,6 +60,8 @@ export const RefundReason = Type.Union([
   Type.Literal('order_missing'),
   /** Units of a paid order came back. */
   Type.Literal('returned'),
+  /** The group purchase of a paid order failed. */
+  Type.Literal('group_failed'),
 ]);
 export type RefundReason = Static<typeof RefundReason>;
 

@@ -3,7 +3,15 @@ import { ControlVerb } from './control.ts';
 import { SaleId, Sku } from './ids.ts';
 import { Instant } from './instant.ts';
 import { Metadata } from './metadata.ts';
-import { Description, ImageUrl, LateMoney, SaleChannelInput, SaleItemInput, Title } from './sale.ts';
+import {
+  Description,
+  GroupMinimum,
+  ImageUrl,
+  LateMoney,
+  SaleChannelInput,
+  SaleItemInput,
+  Title,
+} from './sale.ts';
 
 /** An item as order keeps it: what was sent, and what operators decided since. */
 const StoredItem = Type.Object({
@@ -26,6 +34,7 @@ export const SaleDefinition = Type.Object({
   rejoinSeconds: Type.Optional(Type.Integer()),
   /** Absent: `refund`. */
   lateMoney: Type.Optional(LateMoney),
+  groupMinimum: Type.Optional(GroupMinimum),
   items: Type.Array(StoredItem),
   channels: Type.Array(SaleChannelInput),
 });

@@ -37,6 +37,10 @@ const LIMIT = {
 };
 /** Names of a shop's own: of partners and pick-up points. */
 export const OpaqueId = Type.String({ pattern: plainText(128) });
+/**
+ * A group purchase: fewer units than these, reserved and paid together, and the purchase fails. Absent: none.
+ */
+export const GroupMinimum = Type.Integer({ minimum: 1, maximum: LIMITS.totalMax });
 
 export const ChannelKind = Type.Union([
   Type.Literal('community'),
@@ -68,6 +72,8 @@ export const SaleChannelInput = Type.Object(
     pickupPointId: Type.Optional(OpaqueId),
     /** The most units this channel may hold or buy; absent: no cap. */
     cap: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.totalMax })),
+    /** Of the orders that come through this channel; they do not count for the sale's own group then. */
+    groupMinimum: Type.Optional(GroupMinimum),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },
@@ -96,6 +102,8 @@ export const SaleInput = Type.Object(
     rejoinSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.rejoinSecondsMax })),
     /** Absent: `refund`. */
     lateMoney: Type.Optional(LateMoney),
+    /** Of all orders but those of channels that have a group of their own. */
+    groupMinimum: Type.Optional(GroupMinimum),
     items: Type.Array(SaleItemInput, { minItems: 1, maxItems: LIMITS.itemsMax }),
     channels: Type.Optional(Type.Array(SaleChannelInput, { maxItems: LIMITS.channelsMax })),
   },
@@ -201,6 +209,7 @@ export const Sale = Type.Object({
   rejoinSeconds: Type.Optional(Type.Integer()),
   /** For operators only. */
   lateMoney: Type.Optional(LateMoney),
+  groupMinimum: Type.Optional(GroupMinimum),
   items: Type.Array(SaleItem),
   channels: Type.Optional(Type.Array(SaleChannelInput)),
   state: SaleState,

@@ -2,10 +2,7 @@ import { Type, type Static } from 'typebox';
 import { Instant } from './instant.ts';
 import { pageCursor, PageLimit } from './page.ts';
 
-/**
- * What a shop's own systems can be told. The two of groups are part of the contract and
- * come with returns and group sales.
- */
+/** What a shop's own systems can be told. */
 export const WEBHOOK_EVENTS = [
   'order.paid',
   'order.expired',
@@ -89,7 +86,7 @@ export const WebhookDelivery = Type.Object({
   /** The header `webhook-id`: the same in every attempt, and other ones at other endpoints. */
   id: Type.String(),
   type: WebhookEvent,
-  /** The order's id, or the sale's. */
+  /** The order's id, or the sale's; of a channel's group `<sale's id>/<channel's id>`. */
   subject: Type.String(),
   /** `failed`: given up, after three days or because the endpoint answered 410. */
   state: DeliveryState,

@@ -1,7 +1,10 @@
 import { runRole, systemClock, type Lifecycle, type Logger, type Pool } from '@seckill/runtime';
 import type { Api } from './app.ts';
 import { LedgerReader } from './audit/ledger-reading.ts';
-import { createHttpPool, createReportPool } from './database.ts';
+import { createGroupsPool, createHttpPool, createReportPool } from './database.ts';
+import { createGroupStore } from './groups/group-store.ts';
+import { Groups } from './groups/groups.ts';
+import { createGroupMetrics } from './groups/metrics.ts';
 import { createLateMoneyStore } from './late-money/late-money-store.ts';
 import { LateMoney } from './late-money/late-money.ts';
 import type { OrderDeps } from './deps.ts';
@@ -39,8 +42,8 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
   const stock = createStockClient({
     url: config.stockUrl,
     token: config.orderToken,
-    // And one each for the clock and for late money, which must not wait behind a load.
-    connections: CONTROL_SYNC_CONCURRENCY + 2,
+    // And one each for the clock, late money and groups, which must not wait behind a load.
+    connections: CONTROL_SYNC_CONCURRENCY + 3,
   });
   lifecycle.onStop('stock client', () => stock.close());
   const deps: ApiDeps = {
@@ -56,6 +59,7 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
     webhookAllowPrivate: config.webhookAllowPrivate,
   };
   runClockSkew(deps);
+  runGroups(deps, config.databaseUrl, createGroupMetrics(registry));
   return assembleApi(deps);
 }
 
@@ -162,4 +166,25 @@ function runClockSkew({ pool, stock, logger, lifecycle, metrics }: ApiDeps): voi
     metrics,
   });
   runRole(lifecycle, 'clock skew', (signal) => clockSkew.run(signal));
+}
+
+/** In a pool of its own: to count the orders of a sale takes long. */
+function runGroups(
+  { stock, logger, lifecycle, metrics, wake }: ApiDeps,
+  databaseUrl: string,
+  own: ReturnType<typeof createGroupMetrics>,
+): void {
+  const log = logger.child({ part: 'groups' });
+  const pool = createGroupsPool(databaseUrl, log);
+  metrics.observePool('groups', pool);
+  lifecycle.onStop('postgres of groups', () => pool.end());
+  const groups = new Groups({
+    store: createGroupStore(pool),
+    stock,
+    wake,
+    clock: systemClock,
+    logger: log,
+    metrics: { ...metrics, ...own },
+  });
+  runRole(lifecycle, 'groups', (signal) => groups.run(signal));
 }

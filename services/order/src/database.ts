@@ -35,6 +35,14 @@ export function createMembersPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 1 });
 }
 
+/**
+ * Groups are decided one by one. To count a million orders takes some seconds, so one statement may take
+ * longer than elsewhere.
+ */
+export function createGroupsPool(url: string, logger: Logger): Pool {
+  return createPool(url, logger, { max: 1, statementTimeoutMs: 60_000 });
+}
+
 /** Expiry works batch by batch. */
 export function createExpiryPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 1 });

@@ -1,6 +1,7 @@
 import {
   ControlAcknowledgement,
   RetakeAnswers,
+  StockState,
   type ControlState,
   type RetakeAnswer,
 } from '@seckill/contracts';
@@ -14,6 +15,9 @@ const CONTROL_MS = 4_000;
 const retakeAnswers = Compile(RetakeAnswers);
 /** One script for each order. What is not answered is asked again. */
 const RETAKE_MS = 2_000;
+const stockState = Compile(StockState);
+/** One script. */
+const STATE_MS = 2_000;
 const clockAnswer = Compile(Type.Object({ now: Type.Integer({ minimum: 0 }) }));
 /** A later answer tells nothing, because the measurement is uncertain by half of what it took. */
 const CLOCK_MS = 1_000;
@@ -39,6 +43,11 @@ export interface StockClient {
    * @throws UpstreamError when there is no answer, StockError when it is not the one expected.
    */
   readClock(): Promise<number>;
+  /**
+   * @returns the state of the sale's lane, as Redis has it now.
+   * @throws UpstreamError when there is no answer, StockError when it is not the one expected.
+   */
+  readState(saleId: string): Promise<StockState>;
   /**
    * Takes the units of expired orders again (D58). A repeat takes nothing twice.
    * @returns one answer for each, in order.
@@ -69,6 +78,15 @@ export function createStockClient(options: { url: string; token: string; connect
       if (status !== 200 || !clockAnswer.Check(body))
         throw new StockError(status, 'the question for its clock');
       return body.now;
+    },
+    async readState(saleId) {
+      const { status, body } = await upstream.call({
+        method: 'GET',
+        path: `/internal/sales/${saleId}/state`,
+        timeoutMs: STATE_MS,
+      });
+      if (status !== 200 || !stockState.Check(body)) throw new StockError(status, 'the question for a state');
+      return body;
     },
     async retake(reservationIds) {
       const { status, body } = await upstream.call({

@@ -62,20 +62,27 @@ class OrderView {
     return this.#order.status === 'pending';
   }
 
+  /** Something may still become of it by itself. */
+  get isOpen(): boolean {
+    return this.isPending || (this.#order.status === 'paid' && this.#order.group === 'waiting');
+  }
+
   update(order: Order): void {
-    if (order.status === this.#order.status) return;
+    if (order.status === this.#order.status && order.group === this.#order.group) return;
     this.#order = order;
     say(texts().status[order.status]);
+    if (order.group !== undefined) say(texts().group[order.group]);
     this.#draw();
   }
 
   #draw(): void {
-    const { status, amount, reservedAt, saleId, pickupCode } = this.#order;
+    const { status, amount, reservedAt, saleId, pickupCode, group } = this.#order;
     const state = badge(texts().status[status], status === 'paid' ? 'good' : undefined);
     this.#place.root.replaceChildren(
       heading(this.#sale === undefined ? texts().order : localized(this.#sale.title)),
       element('div', { class: 'row' }, state, this.#timeLeft()),
-      ...(pickupCode === undefined ? [] : [pickup(pickupCode)]),
+      ...(group === undefined ? [] : [element('p', { class: 'notice' }, texts().group[group])]),
+      ...(pickupCode === undefined || group === 'failed' ? [] : [pickup(pickupCode)]),
       lines(this.#order, this.#sale),
       element('p', { class: 'row' }, texts().total, element('span', { class: 'price' }, money(amount))),
       element('p', { class: 'faint' }, `${texts().reservedAt} ${instant(reservedAt)}`),
@@ -135,7 +142,7 @@ export const orderScreen: Screen = async (place, orderId) => {
   }
   const view = new OrderView(place, found.value, sale);
   const timer = setInterval(() => {
-    if (!view.isPending) clearInterval(timer);
+    if (!view.isOpen) clearInterval(timer);
     else if (!document.hidden) {
       void shop.getOrder(orderId, { signal }).then((seen) => {
         if (seen.ok && !signal.aborted) view.update(seen.value);

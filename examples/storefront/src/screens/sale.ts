@@ -100,6 +100,7 @@ class SaleView {
   readonly #clock = element('span', { class: 'clock', role: 'timer' });
   readonly #clockName = element('span');
   readonly #state = element('p');
+  readonly #joined = element('p', { class: 'faint' });
   readonly #basket = new Basket();
   readonly #cards: ItemCard[];
   readonly #pay: Checkout;
@@ -132,6 +133,7 @@ class SaleView {
       ...(image === undefined ? [] : [element('img', { src: image, alt: '' })]),
       ...(description === undefined ? [] : [faint(localized(description))]),
       ...(limitPerBuyer === undefined ? [] : [faint(texts().limit(limitPerBuyer))]),
+      this.#joined,
       element('ul', { class: 'cards' }, ...this.#cards.map(({ root }) => root)),
     );
   }
@@ -157,6 +159,10 @@ class SaleView {
       one.update(sale, before === sale ? undefined : before.items[index]);
     });
     this.#pay.update(sale);
+    const { groupMinimum } = sale;
+    const joined = sale.items.reduce((sum, { held, paid }) => sum + held + paid, 0);
+    this.#joined.hidden = groupMinimum === undefined;
+    if (groupMinimum !== undefined) setText(this.#joined, texts().joined(joined, groupMinimum));
     this.#tick();
   }
 }

@@ -19,6 +19,7 @@ export function viewSale({ definition, version }: SaleRecord, stock: StockState)
     ...(definition.limitPerBuyer === undefined ? {} : { limitPerBuyer: definition.limitPerBuyer }),
     ...(definition.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: definition.holdsPerBuyerMax }),
     ...(definition.rejoinSeconds === undefined ? {} : { rejoinSeconds: definition.rejoinSeconds }),
+    ...(definition.groupMinimum === undefined ? {} : { groupMinimum: definition.groupMinimum }),
     items: definition.items.map((item) => {
       const { sku, title, price, total, paused } = item;
       // Before the first load nothing can have been sold, so all of the total is available.

@@ -51,6 +51,8 @@ Why: wrong_amount     amount or currency is not the order's
      unknown_order    no order can have this id
      no_order_yet     its order has not come: the message is late, parked (npm run dead-letters) or lost; when it comes,
                       the payment counts, so give nothing back before you know
+     returned         an operator took units of a paid order back
+     group_failed     the group purchase of the order failed
      order_missing    its order had not come, and the money was marked as given back
 Exit code: 0 done, 1 failed, 2 wrong usage.`;
 

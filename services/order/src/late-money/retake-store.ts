@@ -1,4 +1,5 @@
 import type { PoolClient } from '@seckill/runtime';
+import { GROUP_OF_ORDER } from '../ledger/group-of-order.ts';
 import type { RetakeSale } from '../ledger/selling.ts';
 import { payExpired } from '../ledger/settlement.ts';
 import type { Reserved } from '../ledger/reservation-message.ts';
@@ -50,7 +51,8 @@ export async function storeRetakes(client: PoolClient, retakes: Reserved[]): Pro
        OR EXISTS (SELECT FROM orders WHERE (sale_id, lane, epoch, sequence)
          = (message.sale_id, message.lane, message.epoch, message.sequence) AND status <> 'refused') AS is_fork,
        EXISTS (SELECT FROM orders JOIN payments ON order_id = orders.id
-         WHERE orders.id = message.id AND status = 'expired' AND result = 'retaking') AS is_due
+         WHERE orders.id = message.id AND status = 'expired' AND result = 'retaking'
+           AND ${GROUP_OF_ORDER} IS DISTINCT FROM 'failed') AS is_due
      FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[]) WITH ORDINALITY
        AS message (id, sale_id, lane, epoch, sequence, number)
      ORDER BY number`,

@@ -27,7 +27,7 @@ interface EndedRow {
 export async function endOrders(
   client: PoolClient,
   orderIds: string[],
-  verdict: 'paid' | 'cancelled',
+  verdict: 'paid' | 'cancelled' | 'expired',
 ): Promise<Ended[]> {
   const isPaid = verdict === 'paid';
   const codes = isPaid ? await claimPickupCodes(client, orderIds) : new Map<string, string>();

@@ -1,6 +1,7 @@
 import {
   ERASED_CONTACT,
   formatInstant,
+  type GroupState,
   type Metadata,
   type Money,
   type Order,
@@ -10,6 +11,7 @@ import {
   type SealedOrder,
 } from '@seckill/contracts';
 import type { PoolClient } from '@seckill/runtime';
+import { GROUP_OF_ORDER } from '../ledger/group-of-order.ts';
 
 export interface OrderRow {
   id: string;
@@ -29,6 +31,7 @@ export interface OrderRow {
   pickup_channel_id: string | null;
   picked_up_at: Date | null;
   refund_due: Money | null;
+  group_state: GroupState | null;
   returns: { lines: { sku: string; quantity: number }[]; restocked: boolean; at_ms: number }[] | null;
 }
 
@@ -43,6 +46,7 @@ export const ORDER_COLUMNS = `id, sale_id, lines, amount, currency, channel_id, 
          WHERE orders.returned IS NOT NULL AND returns.order_id = orders.id AND refunded_at IS NULL) AS payments
      GROUP BY payments.currency HAVING sum(payments.amount) > 0
      ORDER BY payments.currency <> orders.currency, payments.currency LIMIT 1) AS refund_due,
+  ${GROUP_OF_ORDER} AS group_state,
   CASE WHEN returned IS NOT NULL THEN (
     SELECT jsonb_agg(jsonb_build_object('lines', returns.lines, 'restocked', restocked,
         'at_ms', floor(extract(epoch FROM at) * 1000)) ORDER BY number)
@@ -153,6 +157,7 @@ export function toOrder(row: OrderRow): Omit<Order, 'contact'> {
     ...(row.pickup_channel_id === null ? {} : { pickupChannelId: row.pickup_channel_id }),
     ...(row.picked_up_at === null ? {} : { pickedUpAt: formatInstant(row.picked_up_at) }),
     ...(row.refund_due === null ? {} : { refundDue: row.refund_due }),
+    ...(row.group_state === null ? {} : { group: row.group_state }),
     ...(row.returns === null ? {} : { returned: row.returns.flatMap(toReturned) }),
   };
 }

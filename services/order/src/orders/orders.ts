@@ -83,7 +83,8 @@ export class Orders {
   /**
    * Pays without a provider, for trying things out. A notice of the right amount goes the same way as a
    * real one.
-   * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise.
+   * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise, or
+   * its group purchase failed.
    */
   async paySandbox(orderId: string, userId: string): Promise<Order> {
     const applied: Applied[] = [];
@@ -92,6 +93,10 @@ export class Orders {
       const notice = { ...payment, providerTimestamp: 'sandbox' };
       const application = await applyNotice(client, notice);
       invariant(application !== undefined, `order ${orderId} vanished under its lock`);
+      // The group purchase failed just now; the order ends in a moment, and nobody has sent money.
+      if (application.result === 'refund_due' && application.reason === 'order_ended') {
+        throw new Problem('order_not_pending', { extra: { orderStatus: 'expired' } });
+      }
       applied.push({ ...payment, application });
     });
     report(applied, this.#deps);

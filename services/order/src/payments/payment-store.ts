@@ -8,6 +8,7 @@ import {
   type Notice,
   type Payment,
 } from './payment.ts';
+import { GROUP_OF_ORDER } from '../ledger/group-of-order.ts';
 import { endOrders } from '../ledger/settlement.ts';
 
 /**
@@ -134,6 +135,7 @@ interface UnappliedRow extends PaymentRow {
   order_amount: string;
   order_currency: string;
   may_retake: boolean;
+  has_group_failed: boolean;
 }
 
 /**
@@ -145,7 +147,8 @@ export async function applyEarlyNotices(client: PoolClient, orderIds: string[]):
   const { rows } = await client.query<UnappliedRow>(
     `SELECT payment_id, order_id, payments.amount, payments.currency, orders.status AS order_status,
        orders.amount AS order_amount, orders.currency AS order_currency,
-       COALESCE(sales.definition ->> 'lateMoney' = 'retake', false) AND sales.retired_at IS NULL AS may_retake
+       COALESCE(sales.definition ->> 'lateMoney' = 'retake', false) AND sales.retired_at IS NULL AS may_retake,
+       COALESCE(${GROUP_OF_ORDER} = 'failed', false) AS has_group_failed
      FROM payments JOIN orders ON orders.id = payments.order_id JOIN sales ON sales.id = orders.sale_id
      WHERE payments.result = 'recorded' AND payments.order_id = ANY ($1::text[])
      ORDER BY received_at, payment_id, order_id, payments.amount, payments.currency
@@ -161,6 +164,7 @@ export async function applyEarlyNotices(client: PoolClient, orderIds: string[]):
         amount: Number(row.order_amount),
         currency: row.order_currency,
         mayRetake: row.may_retake,
+        hasGroupFailed: row.has_group_failed,
       },
     })),
   );
@@ -191,7 +195,8 @@ export async function payNewOrders(
   if (freeIds.length === 0) return applied;
   // An early notice of 0 may have paid one already.
   const { rows } = await client.query<{ id: string; currency: string }>(
-    `SELECT id, currency FROM orders WHERE id = ANY ($1::text[]) AND status = 'pending' AND amount = 0`,
+    `SELECT id, currency FROM orders WHERE id = ANY ($1::text[]) AND status = 'pending' AND amount = 0
+       AND ${GROUP_OF_ORDER} IS DISTINCT FROM 'failed'`,
     [freeIds],
   );
   await storeNotices(

@@ -39,6 +39,8 @@ export interface Claim extends Payment {
     currency: string;
     /** Late money of this order's sale may take the units again. */
     mayRetake: boolean;
+    /** The group purchase of the order failed: nothing pays for it any more. */
+    hasGroupFailed: boolean;
   };
 }
 
@@ -55,9 +57,9 @@ export function applyPayments(claims: Claim[]): Applied[] {
     let reason: RefundReason | undefined;
     if (payment.amount !== order.amount || payment.currency !== order.currency) reason = 'wrong_amount';
     else if (status === 'paid') reason = 'second_payment';
-    else if (status === 'expired' && order.mayRetake) {
+    else if (status === 'expired' && order.mayRetake && !order.hasGroupFailed) {
       return { ...payment, application: { result: 'retaking', isNew: true } };
-    } else if (status !== 'pending') reason = 'order_ended';
+    } else if (status !== 'pending' || order.hasGroupFailed) reason = 'order_ended';
     if (reason !== undefined) {
       return { ...payment, application: { result: 'refund_due', isNew: true, reason } };
     }

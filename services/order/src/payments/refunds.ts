@@ -16,6 +16,9 @@ export interface RefundQuery {
   cursor?: string | undefined;
 }
 
+/** SQL for why the money of a return is due. */
+const REASON_OF_RETURN = `CASE WHEN is_of_failed_group THEN 'group_failed' ELSE 'returned' END`;
+
 interface RefundRow {
   id: string;
   order_id: string;
@@ -26,6 +29,7 @@ interface RefundRow {
   since: Date;
   since_us: string;
   notices: number;
+  is_return: boolean;
   refunded_at: Date | null;
   refund_reference: string | null;
 }
@@ -53,15 +57,15 @@ export class Refunds {
     const after = cursor === undefined ? undefined : parsePageCursor(cursor);
     const read = (where: string, at: string, reason: string) =>
       `(SELECT id, order_id, payment_id, amount, currency, ${reason} AS reason, ${at} AS since,
-          ${microsecondsOf(at)} AS since_us, notices, refunded_at, refund_reference
+          ${microsecondsOf(at)} AS since_us, notices, false AS is_return, refunded_at, refund_reference
         FROM payments WHERE ${where}
           AND ($1::text IS NULL OR (order_id > $1 || '.' AND order_id < $1 || '/'))
           AND ($2::timestamptz IS NULL OR ${at} >= $2) AND ($3::timestamptz IS NULL OR ${at} < $3)
           AND ($4::bigint IS NULL OR (${at}, id) > (${instantOf('$4')}, $5::bigint))
         ORDER BY ${at}, id LIMIT $6)`;
     const readReturns = (where: string) =>
-      `(SELECT refund_id AS id, order_id, payment_id, amount, currency, 'returned' AS reason, at AS since,
-          ${microsecondsOf('at')} AS since_us, 0 AS notices, refunded_at, refund_reference
+      `(SELECT refund_id AS id, order_id, payment_id, amount, currency, ${REASON_OF_RETURN} AS reason, at AS since,
+          ${microsecondsOf('at')} AS since_us, 0 AS notices, true AS is_return, refunded_at, refund_reference
         FROM returns WHERE ${where}
           AND ($1::text IS NULL OR (order_id > $1 || '.' AND order_id < $1 || '/'))
           AND ($2::timestamptz IS NULL OR at >= $2) AND ($3::timestamptz IS NULL OR at < $3)
@@ -115,7 +119,7 @@ export class Refunds {
           extra: { reference: row.refund_reference },
         });
       }
-      if (row.reason === 'returned') {
+      if (row.is_return) {
         await client.query(
           'UPDATE returns SET refunded_at = clock_timestamp(), refund_reference = $2 WHERE refund_id = $1',
           [id, reference],
@@ -143,8 +147,8 @@ export class Refunds {
 /** Money for units that came back; a return that cost nothing is no refund. */
 async function lockReturn(client: PoolClient, id: string): Promise<RefundRow | undefined> {
   const { rows } = await client.query<RefundRow>(
-    `SELECT refund_id AS id, order_id, payment_id, amount, currency, 'returned' AS reason, at AS since,
-       ${microsecondsOf('at')} AS since_us, 0 AS notices, refunded_at, refund_reference
+    `SELECT refund_id AS id, order_id, payment_id, amount, currency, ${REASON_OF_RETURN} AS reason, at AS since,
+       ${microsecondsOf('at')} AS since_us, 0 AS notices, true AS is_return, refunded_at, refund_reference
      FROM returns WHERE refund_id = $1 AND amount > 0 FOR UPDATE`,
     [id],
   );
@@ -155,7 +159,8 @@ async function lockReturn(client: PoolClient, id: string): Promise<RefundRow | u
 async function lockRefund(client: PoolClient, id: string): Promise<RefundRow | undefined> {
   const { rows } = await client.query<RefundRow>(
     `SELECT id, order_id, payment_id, amount, currency, COALESCE(refund_reason, 'no_order_yet') AS reason,
-       result_at AS since, ${microsecondsOf('result_at')} AS since_us, notices, refunded_at, refund_reference
+       result_at AS since, ${microsecondsOf('result_at')} AS since_us, notices, false AS is_return,
+       refunded_at, refund_reference
      FROM payments
      WHERE id = $1 AND (result = 'refund_due' OR (result = 'recorded'
        AND received_at < now() - make_interval(mins => ${ORDER_WAIT_MINUTES})))

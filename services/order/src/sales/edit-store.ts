@@ -2,7 +2,7 @@ import type { SaleAction } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { writeChange } from './sale-changes.ts';
 import { loosestOf, type Edited } from './sale-patch.ts';
-import { lockSale, type StoredSale } from './sale-store.ts';
+import { insertGroups, lockSale, type StoredSale } from './sale-store.ts';
 import type { Steering } from './steering.ts';
 
 export interface Edit extends Steering {
@@ -68,4 +68,5 @@ async function writeEdit(client: PoolClient, sale: StoredSale, { definition }: E
       loosest === undefined ? null : JSON.stringify(loosest),
     ],
   );
+  await insertGroups(client, definition);
 }

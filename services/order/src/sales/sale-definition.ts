@@ -105,6 +105,7 @@ export function defineSale(id: string, input: SaleInput, now: number): SaleDefin
     ...(input.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: input.holdsPerBuyerMax }),
     ...(input.rejoinSeconds === undefined ? {} : { rejoinSeconds: input.rejoinSeconds }),
     ...(input.lateMoney === undefined ? {} : { lateMoney: input.lateMoney }),
+    ...(input.groupMinimum === undefined ? {} : { groupMinimum: input.groupMinimum }),
     items: input.items,
     channels: input.channels ?? [],
   };

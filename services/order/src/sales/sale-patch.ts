@@ -29,7 +29,7 @@ function keep(field: string): never {
  * Applies a patch to a sale that is neither closed nor over.
  * @param now Postgres' clock, under the lock of the sale; milliseconds since the epoch.
  * @throws Problem `invalid_request`; `not_changeable` for the opening of a sale that has opened, and for what
- * orders go by: kind, partner and pick-up point of a channel.
+ * orders go by: kind, partner, pick-up point and group of a channel.
  */
 export function patchDefinition(definition: SaleDefinition, patch: SalePatch, now: number): Edited {
   const { title, description, image, metadata, holdSeconds, limitPerBuyer } = patch;
@@ -89,7 +89,7 @@ function patchChannels(known: SaleChannelInput[], named: SaleChannelInput[]): Sa
     checkMetadata(channel.metadata, `channels.${index}.metadata`);
     seen.add(channel.id);
     const before = channels.get(channel.id);
-    for (const name of ['kind', 'partnerId', 'pickupPointId'] as const) {
+    for (const name of ['kind', 'partnerId', 'pickupPointId', 'groupMinimum'] as const) {
       if (before !== undefined && before[name] !== channel[name]) keep(`channels.${index}.${name}`);
     }
     channels.set(channel.id, channel);

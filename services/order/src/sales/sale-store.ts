@@ -122,6 +122,7 @@ export class SaleStore {
       } as const;
       await writeChange(client, created, operator);
       await insertLedger(client, sale.definition);
+      await insertGroups(client, sale.definition);
       return true;
     });
   }
@@ -199,8 +200,8 @@ export class SaleStore {
   }
 
   /**
-   * Retires sales that nothing can happen to any more: long over, no order pending, no adjustment undecided,
-   * every settlement in Kafka.
+   * Retires sales that nothing can happen to any more: long over, no order pending, no adjustment or group
+   * undecided, every settlement in Kafka.
    * @returns their ids.
    */
   async retire(): Promise<string[]> {
@@ -210,6 +211,8 @@ export class SaleStore {
          AND ${REST_IS_OVER}
          AND NOT EXISTS (SELECT FROM orders WHERE orders.sale_id = sales.id AND status = 'pending')
          AND NOT EXISTS (SELECT FROM adjustments WHERE sale_id = sales.id AND taken IS NULL)
+         AND NOT EXISTS (SELECT FROM sale_groups WHERE sale_id = sales.id
+           AND (sale_groups.state = 'waiting' OR (sale_groups.state = 'failed' AND ended_at IS NULL)))
          AND NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND split_part(key, '.', 1) = sales.id)
        RETURNING id`,
       [RETIRE_AFTER_HOURS],
@@ -279,6 +282,24 @@ async function insertLedger(client: PoolClient, { id, items }: SaleDefinition): 
       items.map(({ price }) => price.amount),
       items.map(({ price }) => price.currency),
     ],
+  );
+}
+
+/**
+ * Stores the groups that a definition has and the database does not. The sale's own has the channel ''. No
+ * group is changed or taken away: buyers joined it as it was.
+ */
+export async function insertGroups(client: PoolClient, definition: SaleDefinition): Promise<void> {
+  const { id, groupMinimum, channels } = definition;
+  const groups = [{ id: '', groupMinimum }, ...channels].flatMap(
+    ({ id: channelId, groupMinimum: minimum }) => (minimum === undefined ? [] : [{ channelId, minimum }]),
+  );
+  if (groups.length === 0) return;
+  await client.query(
+    `INSERT INTO sale_groups (sale_id, channel_id, minimum)
+     SELECT $1, channel_id, minimum FROM unnest($2::text[], $3::bigint[]) AS own (channel_id, minimum)
+     ON CONFLICT DO NOTHING`,
+    [id, groups.map(({ channelId }) => channelId), groups.map(({ minimum }) => minimum)],
   );
 }
 

@@ -1,0 +1,233 @@
+import type { OrderStatus } from '@seckill/contracts';
+import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
+import { keepEvents } from '../ledger/order-events.ts';
+import { endOrders } from '../ledger/settlement.ts';
+import { returnRest, type PaidOrder } from '../orders/rest-returns.ts';
+import { applyLateMoney } from '../payments/payment-store.ts';
+import type { Applied } from '../payments/payment.ts';
+
+/** One group purchase of a sale. */
+export interface Group {
+  saleId: string;
+  /** '': the sale's own. */
+  channelId: string;
+}
+
+export interface Decided extends Group {
+  result: 'reached' | 'failed';
+  /** Pending or paid, and not returned. */
+  units: number;
+  minimum: number;
+}
+
+/** What Redis says of a lane that takes no reservation any more. */
+export interface ClosedLane {
+  epoch: number;
+  /** Of its last reservation or retake in this epoch. */
+  sequence: number;
+}
+
+/** What one step did to the orders of a failed group. */
+export interface EndedOrders {
+  expired: number;
+  refunded: number;
+  /** Where the next step goes on; absent: all orders were looked at. */
+  after?: string;
+}
+
+/** What the groups need of Postgres. */
+export interface GroupStore {
+  /** @returns ids of closed sales with an undecided group, by id, from behind `after` on. */
+  listClosed(after: string, countMax: number): Promise<string[]>;
+  /**
+   * Decides the groups of a sale that can be decided. It decides nothing while the sale is not closed, or
+   * something that the lane promised is not stored, or late money waits for units.
+   */
+  decide(saleId: string, lane: ClosedLane): Promise<Decided[]>;
+  /** @returns failed groups whose orders have not all ended, with whether none can join them any more. */
+  listFailed(countMax: number): Promise<(Group & { isSealed: boolean })[]>;
+  /** Ends some orders of a failed group, by id. Undefined: another process is at it, or it is done. */
+  endOrders(group: Group, after: string | undefined, countMax: number): Promise<EndedOrders | undefined>;
+  /** What waits for units of a failed group is due for refund. */
+  refundLateMoney(group: Group): Promise<Applied[]>;
+  /** Every order of the failed group has ended. */
+  finish(group: Group): Promise<void>;
+}
+
+interface CountRow {
+  channel_id: string;
+  minimum: string;
+  pending: string;
+  units: string;
+}
+
+interface MemberRow extends Omit<PaidOrder, 'saleId'> {
+  status: OrderStatus;
+}
+
+/** The group of a row of `orders` is the one of its channel, if that has one, and else the sale's. */
+const IN_GROUP = `COALESCE((SELECT own.channel_id FROM sale_groups AS own
+  WHERE own.sale_id = orders.sale_id AND own.channel_id = orders.channel_id), '') = $2`;
+/** Longer than any transaction; numbers of transactions begin anew in a restored database. */
+const SEALED_MINUTES = 10;
+
+export function createGroupStore(pool: Pool): GroupStore {
+  return {
+    async listClosed(after, countMax) {
+      const { rows } = await pool.query<{ sale_id: string }>(
+        `SELECT DISTINCT sale_id FROM sale_groups JOIN sales ON sales.id = sale_id
+         WHERE sale_groups.state = 'waiting' AND sale_id > $1
+           AND (sales.state = 'closed' OR closes_at <= (SELECT clock_timestamp()))
+         ORDER BY sale_id LIMIT $2`,
+        [after, countMax],
+      );
+      return rows.map(({ sale_id }) => sale_id);
+    },
+
+    async decide(saleId, lane) {
+      if (!(await isClosed(pool, saleId, lane)) || !(await isStored(pool, saleId, lane))) return [];
+      return transaction(pool, (client) => decide(client, saleId));
+    },
+
+    async listFailed(countMax) {
+      const { rows } = await pool.query<{ sale_id: string; channel_id: string; is_sealed: boolean }>(
+        `SELECT sale_id, channel_id, decided_in < pg_snapshot_xmin(pg_current_snapshot())
+           OR decided_at < now() - make_interval(mins => $2) AS is_sealed
+         FROM sale_groups WHERE state = 'failed' AND ended_at IS NULL
+         ORDER BY decided_at LIMIT $1`,
+        [countMax, SEALED_MINUTES],
+      );
+      return rows.map(({ sale_id, channel_id, is_sealed }) => ({
+        saleId: sale_id,
+        channelId: channel_id,
+        isSealed: is_sealed,
+      }));
+    },
+
+    endOrders: (group, after, countMax) =>
+      transaction(pool, (client) => endMembers(client, group, after, countMax)),
+
+    refundLateMoney: ({ saleId, channelId }) =>
+      transaction(pool, async (client) => {
+        const { rows } = await client.query<{ id: string }>(
+          `SELECT id FROM orders WHERE id IN (SELECT order_id FROM payments WHERE result = 'retaking')
+             AND sale_id = $1 AND ${IN_GROUP}
+           ORDER BY id FOR UPDATE`,
+          [saleId, channelId],
+        );
+        const ids = rows.map(({ id }) => id);
+        return applyLateMoney(client, ids, new Set());
+      }),
+
+    async finish({ saleId, channelId }) {
+      await pool.query(
+        `UPDATE sale_groups SET ended_at = clock_timestamp()
+         WHERE sale_id = $1 AND channel_id = $2 AND state = 'failed' AND ended_at IS NULL`,
+        [saleId, channelId],
+      );
+    },
+  };
+}
+
+/**
+ * A closed sale stays closed. The lock is taken for the statement alone: a change of `closesAt` that was
+ * decided before the close, and is stored after it, is waited for.
+ */
+async function isClosed(pool: Pool, saleId: string, { epoch }: ClosedLane): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `SELECT FROM sales WHERE id = $1 AND epoch = $2 AND (state = 'closed' OR closes_at <= clock_timestamp())
+     FOR SHARE`,
+    [saleId, epoch],
+  );
+  return rowCount === 1;
+}
+
+/**
+ * Every sequence of the epoch is stored, so no order is on its way. Those of older epochs were stored before
+ * this epoch opened. While Redis is asked for the units of an expired order, that order may still be paid.
+ */
+async function isStored(pool: Pool, saleId: string, { epoch, sequence }: ClosedLane): Promise<boolean> {
+  const { rows } = await pool.query<{ stored: string; is_retaking: boolean }>(
+    `SELECT (SELECT count(DISTINCT sequence) FROM (
+         SELECT sequence FROM orders WHERE sale_id = $1 AND lane = 0 AND epoch = $2
+         UNION ALL SELECT sequence FROM retakes WHERE sale_id = $1 AND lane = 0 AND epoch = $2) AS taken) AS stored,
+       EXISTS (SELECT FROM payments JOIN orders ON orders.id = order_id
+         WHERE result = 'retaking' AND orders.sale_id = $1) AS is_retaking`,
+    [saleId, epoch],
+  );
+  return Number(rows[0]?.stored) >= sequence && rows[0]?.is_retaking === false;
+}
+
+/**
+ * Counts and decides as of one statement. Nothing joins any more: what is pending may be paid or end, and
+ * what is paid may come back. So too few stay too few, and enough are enough once none is pending. Of several
+ * processes one finds a group waiting.
+ */
+async function decide(client: PoolClient, saleId: string): Promise<Decided[]> {
+  const { rows } = await client.query<CountRow>(
+    `WITH joined AS MATERIALIZED (
+       SELECT COALESCE(own.channel_id, '') AS channel_id, status, (
+           SELECT sum((line ->> 'quantity')::bigint) FROM jsonb_array_elements(lines) AS line)
+         - COALESCE((SELECT sum((line ->> 'returned')::bigint)
+           FROM jsonb_array_elements(returned -> 'lines') AS line), 0) AS units
+       FROM orders LEFT JOIN sale_groups AS own
+         ON own.sale_id = orders.sale_id AND own.channel_id = orders.channel_id
+       WHERE orders.sale_id = $1 AND status IN ('pending', 'paid'))
+     SELECT sale_groups.channel_id, minimum, count(*) FILTER (WHERE status = 'pending') AS pending,
+       COALESCE(sum(joined.units), 0) AS units
+     FROM sale_groups LEFT JOIN joined ON joined.channel_id = sale_groups.channel_id
+     WHERE sale_id = $1 AND state = 'waiting'
+     GROUP BY sale_groups.channel_id, minimum ORDER BY sale_groups.channel_id`,
+    [saleId],
+  );
+  const decided: Decided[] = [];
+  for (const { channel_id: channelId, ...counts } of rows) {
+    const [minimum, pending, units] = [counts.minimum, counts.pending, counts.units].map(Number);
+    if (minimum === undefined || pending === undefined || units === undefined) continue;
+    const result = units < minimum ? 'failed' : 'reached';
+    if (result === 'reached' && pending > 0) continue;
+    const { rowCount } = await client.query(
+      `UPDATE sale_groups SET state = $3, units = $4, decided_at = clock_timestamp(),
+         decided_in = pg_current_xact_id()
+       WHERE sale_id = $1 AND channel_id = $2 AND state = 'waiting'`,
+      [saleId, channelId, result, units],
+    );
+    if (rowCount !== 1) continue;
+    await keepEvents(client, `group.${result}`, [subjectOf({ saleId, channelId })]);
+    decided.push({ saleId, channelId, result, units, minimum });
+  }
+  return decided;
+}
+
+/** How webhooks name a group. */
+const subjectOf = ({ saleId, channelId }: Group) => (channelId === '' ? saleId : `${saleId}/${channelId}`);
+
+/**
+ * The group's row is the lease: one process at a time takes the next orders. Orders are taken by id, as
+ * everywhere; an order that is being paid is waited for, and then found paid.
+ */
+async function endMembers(
+  client: PoolClient,
+  { saleId, channelId }: Group,
+  after: string | undefined,
+  countMax: number,
+): Promise<EndedOrders | undefined> {
+  const { rowCount } = await client.query(
+    `SELECT FROM sale_groups WHERE sale_id = $1 AND channel_id = $2 AND state = 'failed' AND ended_at IS NULL
+     FOR UPDATE SKIP LOCKED`,
+    [saleId, channelId],
+  );
+  if (rowCount !== 1) return undefined;
+  const { rows } = await client.query<MemberRow>(
+    `SELECT id, status, lane, lines, currency, returned FROM orders
+     WHERE sale_id = $1 AND ${IN_GROUP} AND id > $3 AND id < $1 || '/' AND status IN ('pending', 'paid')
+     ORDER BY id LIMIT $4 FOR UPDATE`,
+    [saleId, channelId, after ?? `${saleId}.`, countMax],
+  );
+  const pending = rows.filter(({ status }) => status === 'pending').map(({ id }) => id);
+  const ended = await endOrders(client, pending, 'expired');
+  const paid = rows.filter(({ status }) => status === 'paid').map((row) => ({ ...row, saleId }));
+  const refunded = await returnRest(client, paid);
+  const last = rows.length === countMax ? rows.at(-1) : undefined;
+  return { expired: ended.length, refunded, ...(last === undefined ? {} : { after: last.id }) };
+}

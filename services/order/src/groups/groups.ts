@@ -1,0 +1,126 @@
+import { backoffMs, classifyPostgresError, UpstreamError, type Clock, type Logger } from '@seckill/runtime';
+import { report } from '../payments/payments.ts';
+import { StockError, type StockClient } from '../stock-client.ts';
+import type { ClosedLane, Decided, Group, GroupStore } from './group-store.ts';
+import type { GroupMetrics } from './metrics.ts';
+
+export interface GroupsDeps {
+  store: GroupStore;
+  stock: Pick<StockClient, 'readState'>;
+  /** Tells the relay that there is something to publish. */
+  wake: () => void;
+  clock: Clock;
+  logger: Logger;
+  metrics: GroupMetrics;
+  random?: () => number;
+}
+
+/** Buyers wait for the decision, and for their money. */
+const ROUND_MS = 500;
+/** A round may count a million orders. It takes a tenth of the time at most. */
+const REST_SHARE = 9;
+/** Sales and failed groups in one round. The next round goes on behind them. */
+const SALES_MAX = 100;
+/** A step holds the ledger's rows while it lasts, and the intake waits for them: about 50 ms. */
+const STEP_COUNT_MAX = 500;
+const BACKOFF = { baseMs: 100, capMs: 2_000 };
+
+/**
+ * Decides group purchases once their sale has closed, and ends the orders of those that failed (D81). All
+ * that is known stands in Postgres, so this goes on after a restart. Every replica looks; each decision and
+ * each step is one transaction, which one of them makes.
+ */
+export class Groups {
+  readonly #deps: GroupsDeps;
+  #after = '';
+
+  constructor(deps: GroupsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Runs until the signal aborts. While Postgres is away it waits.
+   * @throws an error of our own (InvariantError, SQL), which must end the process.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, random } = this.#deps;
+    let failures = 0;
+    while (!signal.aborted) {
+      const startedAt = clock.now();
+      let pauseMs: number;
+      try {
+        await this.pass(signal);
+        failures = 0;
+        pauseMs = Math.max(ROUND_MS, REST_SHARE * (clock.now() - startedAt));
+      } catch (error) {
+        if (classifyPostgresError(error) !== 'transient') throw error;
+        logger.warn({ err: error, failures }, 'groups: postgres is away, waiting');
+        pauseMs = backoffMs(failures, { ...BACKOFF, ...(random === undefined ? {} : { random }) });
+        failures += 1;
+      }
+      await clock.sleep(pauseMs, signal);
+    }
+  }
+
+  /** Decides what can be decided, and ends what failed. */
+  async pass(signal: AbortSignal): Promise<void> {
+    const { store } = this.#deps;
+    const saleIds = await store.listClosed(this.#after, SALES_MAX);
+    this.#after = saleIds.length === SALES_MAX ? (saleIds.at(-1) ?? '') : '';
+    for (const saleId of saleIds) {
+      if (signal.aborted) return;
+      const lane = await this.#readClosed(saleId);
+      if (lane !== undefined) this.#tell(await store.decide(saleId, lane));
+    }
+    for (const group of await store.listFailed(SALES_MAX)) await this.#end(group, signal);
+  }
+
+  /** Undefined while the lane may still reserve, or stock cannot tell. */
+  async #readClosed(saleId: string): Promise<ClosedLane | undefined> {
+    const { stock, logger } = this.#deps;
+    try {
+      const { gate, state, now, closesAt, epoch, sequence } = await stock.readState(saleId);
+      const isClosed = gate === 'open' && (state === 'closed' || now >= closesAt);
+      return isClosed ? { epoch, sequence } : undefined;
+    } catch (error) {
+      if (!(error instanceof UpstreamError) && !(error instanceof StockError)) throw error;
+      logger.warn({ err: error, saleId }, 'groups: stock cannot tell whether a sale is over, waiting');
+      return undefined;
+    }
+  }
+
+  #tell(decided: Decided[]): void {
+    const { logger, metrics } = this.#deps;
+    for (const one of decided) {
+      metrics.groupsDecided.inc({ result: one.result });
+      logger.info(one, 'groups: decided');
+    }
+  }
+
+  /**
+   * Goes through all orders of the group. Whoever began before the decision may have paid one meanwhile, so
+   * the group has ended when nobody of before is left and nothing more was found.
+   */
+  async #end(group: Group & { isSealed: boolean }, signal: AbortSignal): Promise<void> {
+    const { store, wake, metrics, logger } = this.#deps;
+    const found = { expired: 0, refunded: 0 };
+    let after: string | undefined;
+    do {
+      if (signal.aborted) return;
+      const step = await store.endOrders(group, after, STEP_COUNT_MAX);
+      if (step === undefined) return;
+      const { expired, refunded } = step;
+      if (expired + refunded > 0) wake();
+      metrics.ordersEnded.inc({ verdict: 'expired' }, expired);
+      metrics.refundsDue.inc({ reason: 'group_failed' }, refunded);
+      found.expired += expired;
+      found.refunded += refunded;
+      after = step.after;
+    } while (after !== undefined);
+    const applied = await store.refundLateMoney(group);
+    report(applied, { wake, logger, metrics });
+    if (!group.isSealed || found.expired + found.refunded + applied.length > 0) return;
+    await store.finish(group);
+    logger.info({ saleId: group.saleId, channelId: group.channelId }, 'groups: all orders have ended');
+  }
+}
