@@ -1,5 +1,6 @@
 /** `npm run bench`: runs one load with its verdict, a comparison, or the difference of two results. */
 import { runCommand, UsageError } from '@seckill/runtime';
+import { afterSale } from './after-sale/after-sale.ts';
 import { answers } from './answers/answers.ts';
 import { compare } from './compare/compare.ts';
 import { diff } from './compare/diff.ts';
@@ -19,6 +20,7 @@ async function main(values: BenchValues, [command, ...rest]: string[]): Promise<
   if (command === 'compare') return compare(values);
   if (command === 'idle') return idle(values);
   if (command === 'answers') return answers(values);
+  if (command === 'after-sale') return afterSale(values);
   const scenario = LOAD_SCENARIOS.find(({ name }) => name === command);
   if (scenario === undefined) throw new UsageError(`there is no scenario "${command}"`);
   return runLoad(scenario, values);

@@ -9,6 +9,7 @@ import { planCrowd, runCrowd } from './crowd.ts';
 import { EngineReader } from '../engines/engines.ts';
 import { History } from '../audit/history.ts';
 import { showProgress } from './progress.ts';
+import { formatBoard, readBoard } from './partner-board.ts';
 import { Provider } from './provider.ts';
 import { seededRandom } from '../random.ts';
 import { formatAudit, formatVerdicts, resultOf } from './report.ts';
@@ -128,6 +129,8 @@ async function sell(
   await stopProgress();
   const watched = await stopWatch();
   const delays = (await stopHolds())(reading.sales.flatMap(({ orders }) => orders));
+  const operator = await signToken(info.jwtSecret, { userId: 'operator', isOperator: true });
+  const board = await readBoard(checkout, operator, saleIds);
   await Promise.all([http.close(), checkout.close()]);
 
   // In a crowded sale there are at least twice as many buyers as units, and most want one or two. Nothing may
@@ -144,6 +147,7 @@ async function sell(
   ];
   const result = resultOf(reading, history, findings, seconds);
   printOutcome({ reading, findings, result, history, delays, crowded, samples: watched.samples });
+  for (const line of ['', ...formatBoard(board)]) console.log(line);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
   console.log(result.ok ? '\nEvery invariant holds.' : '\nAn invariant is BROKEN.');
   return result.ok;

@@ -122,7 +122,7 @@ export interface OrderClient {
  * (docs/http-api.md).
  */
 const CONFIRMED_CHANGE_MS = 7_000;
-/** Longer than order lets a statement of a report run. */
+/** What adds up a whole sale takes longer than a read: order bounds its statements to 10 s and less. */
 const REPORT_MS = 15_000;
 /**
  * Order decides on an operator's change within this time of our taking it up, or not at all. The confirmation
@@ -261,7 +261,8 @@ export function createOrderClient(upstream: Upstream, contacts: Pick<Contacts, '
     },
     async pickups(saleId, query, trace) {
       const path = `${salePath(saleId)}/pickups?${new URLSearchParams(query).toString()}`;
-      const page = expectBody(await call({ method: 'GET', path }, trace)) as SealedPickupPage;
+      const request = { method: 'GET', path, timeoutMs: REPORT_MS } as const;
+      const page = expectBody(await call(request, trace)) as SealedPickupPage;
       return { ...page, data: page.data.map((pickup) => openedPickup(saleId, pickup)) };
     },
     async handOut(request, by, trace) {
