@@ -134,7 +134,10 @@ const DECISION_MS = 2_000;
  * When order does not answer, a read becomes `overloaded`, which invites a repeat. A change becomes
  * `outcome_unknown`.
  */
-export function createOrderClient(upstream: Upstream, contacts: Pick<Contacts, 'open' | 'read'>): OrderClient {
+export function createOrderClient(
+  upstream: Upstream,
+  contacts: Pick<Contacts, 'open' | 'read'>,
+): OrderClient {
   async function call(request: UpstreamCall, trace: Trace, userId?: string) {
     try {
       return await upstream.call({
@@ -271,7 +274,9 @@ export function createOrderClient(upstream: Upstream, contacts: Pick<Contacts, '
     },
     async moveOrder(orderId, request, by, trace) {
       const path = `${operatorPath(orderId)}/move`;
-      return opened(expectBody(await call({ method: 'POST', path, body: request }, trace, by)) as SealedOrder);
+      return opened(
+        expectBody(await call({ method: 'POST', path, body: request }, trace, by)) as SealedOrder,
+      );
     },
     async notifyPayment({ webhookId, bytes }, trace) {
       const path = '/v1/payments/notifications';
