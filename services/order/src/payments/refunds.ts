@@ -17,7 +17,7 @@ export interface RefundQuery {
 }
 
 /** SQL for why the money of a return is due. */
-const REASON_OF_RETURN = `CASE WHEN is_of_failed_group THEN 'group_failed' ELSE 'returned' END`;
+export const REASON_OF_RETURN = `CASE WHEN is_of_failed_group THEN 'group_failed' ELSE 'returned' END`;
 
 interface RefundRow {
   id: string;

@@ -1,6 +1,6 @@
 import type { OrderStatus, ReportRefunds, SaleDefinition } from '@seckill/contracts';
 import { Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { ORDER_WAIT_MINUTES } from '../payments/refunds.ts';
+import { ORDER_WAIT_MINUTES, REASON_OF_RETURN } from '../payments/refunds.ts';
 
 /** Refs are a buyer's own words, so a crowd may make as many as it likes. These are listed. */
 export const REFS_MAX = 1_000;
@@ -244,7 +244,7 @@ async function readRefunds(client: PoolClient, saleId: string): Promise<ReportRe
        SELECT 'due', 'no_order_yet', currency, amount FROM payments WHERE result = 'recorded'
          AND received_at < now() - make_interval(mins => ${ORDER_WAIT_MINUTES}) AND ${ofSale}
        UNION ALL
-       SELECT CASE WHEN refunded_at IS NULL THEN 'due' ELSE 'done' END, 'returned', currency, amount
+       SELECT CASE WHEN refunded_at IS NULL THEN 'due' ELSE 'done' END, ${REASON_OF_RETURN}, currency, amount
          FROM returns WHERE amount > 0 AND ${ofSale}) AS refunds
      GROUP BY state, reason, currency ORDER BY state DESC, reason, currency LIMIT ${REFUNDS_MAX}`,
     [saleId],
