@@ -2,8 +2,11 @@
  * The system under fire: two processes of each service, on real engines, with a way of its own between each
  * process and whatever it talks to.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  ROOT,
   startKafka,
   startStack,
   type Child,
@@ -18,6 +21,9 @@ const SERVICES: ServiceName[] = ['order', 'stock', 'gateway'];
 const REPLICAS = [1, 2];
 /** An engine may be away while a process starts; whoever runs the processes starts it again. */
 const START_MS = 90_000;
+/** What a process says last when kafkajs gave up: a line of level 60 with kafkajs' own error. */
+const GAVE_UP = /"level":60[^\n]*Broker not connected/;
+const LOG_END = 50_000;
 
 /** A hold without settlement waits a minute by default, which is as long as a short run. */
 const SOONER = { ORPHAN_GRACE_MS: '5000', ORPHAN_REPUBLISH_MS: '5000', RELAY_SWEEP_MS: '5000' };
@@ -42,11 +48,15 @@ export class System {
   readonly links = new Map<string, Link>();
   /** Processes that ended although nobody killed them, which is a finding. */
   readonly deaths: string[] = [];
+  /** Processes that ended because kafkajs gave up, which is known (docs/reliability.md, "What it found"). */
+  gaveUp = 0;
   readonly #members = new Map<string, Member>();
+  readonly #name: string;
   #turn = 0;
   #isStopping = false;
 
-  private constructor(stack: Stack, kafka: KafkaAlone, kafkaLink: Link) {
+  private constructor(name: string, stack: Stack, kafka: KafkaAlone, kafkaLink: Link) {
+    this.#name = name;
     this.stack = stack;
     this.kafka = kafka;
     this.links.set(kafkaLink.name, kafkaLink);
@@ -73,7 +83,7 @@ export class System {
         throw error;
       },
     );
-    const system = new System(stack, kafka, link);
+    const system = new System(name, stack, kafka, link);
     await system.#startMembers();
     return system;
   }
@@ -194,7 +204,9 @@ export class System {
   #died(name: string, child: Child, how: string): void {
     const member = this.#members.get(name);
     if (this.#isStopping || member?.child !== child) return;
-    this.deaths.push(`${name} ended by itself (${how})`);
+    const log = readFileSync(join(ROOT, '.run', this.#name, `${name}.log`), 'utf8').slice(-LOG_END);
+    if (GAVE_UP.test(log)) this.gaveUp += 1;
+    else this.deaths.push(`${name} ended by itself (${how})`);
     delete member.child;
     delete member.url;
     this.start(name).catch((error: unknown) => this.deaths.push(`${name} does not start: ${String(error)}`));

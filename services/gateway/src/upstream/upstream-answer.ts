@@ -9,12 +9,15 @@ const COMMON = new Set(['type', 'title', 'status', 'detail', 'instance', 'code',
 
 /**
  * Reads the body of a 2xx. A problem of ours is passed on to the client under the same code. A 401 or 403
- * between services is our own misconfiguration, never the buyer's fault, and becomes `internal`.
+ * between services is our own misconfiguration, never the buyer's fault, and becomes `internal`. A 503
+ * without a code is a process that leaves, and becomes `overloaded`.
  */
 export function expectBody(answer: UpstreamAnswer): unknown {
   if (answer.status < 300) return answer.body;
   const document = answer.body as Partial<ProblemDocument> | undefined;
   const code = document?.code;
+  // A process that is closing refuses a request before anything of it is looked at, and has no code for it.
+  if (answer.status === 503 && code === undefined) throw new Problem('overloaded');
   if (answer.status === 401 || answer.status === 403 || code === undefined || !isProblemCode(code)) {
     throw new Error(`unexpected answer ${answer.status} between services (${code ?? 'no code'})`);
   }
