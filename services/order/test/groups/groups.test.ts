@@ -21,7 +21,6 @@ import { createDatabase, untilBlocked } from '../support/database.ts';
 import {
   findLedgerMismatches,
   makeNotice,
-  makeReservation,
   readPayments,
   readVerdicts,
   storeOrders,
@@ -116,6 +115,7 @@ async function build(t: Test, input: Partial<SaleInput>, orders: { units?: numbe
     lane,
     metrics,
     seen,
+    stored,
     ids: stored.map(({ reservationId }) => reservationId),
     makeWorker,
     pass: () => worker.pass(SIGNAL),
@@ -369,7 +369,7 @@ await test('who pays while the group fails is found, and late money finds no hol
 
 await test('late money that Redis is asked for is waited for', async (t) => {
   const sale = await build(t, { groupMinimum: 2, lateMoney: 'retake' }, [{}, {}]);
-  const { pool, ids, saleId } = sale;
+  const { pool, ids } = sale;
   const [paid = '', late = ''] = ids;
   await sale.pay(paid);
   await sale.expire([late]);
@@ -377,8 +377,8 @@ await test('late money that Redis is asked for is waited for', async (t) => {
   await sale.close();
   await sale.pass();
   t.match(await readGroups(pool), [{ state: 'waiting' }]);
-  const retaken = makeReservation(saleId, { reservationId: late, sequence: 3, isRetake: true } as object);
-  await buildIntake(pool).intake.handleBatch(toBatch([retaken]), makeContext().context);
+  const retaken = { ...sale.stored[1], sequence: 3, isRetake: true };
+  await buildIntake(pool).intake.handleBatch(toBatch([retaken], { partition: 1 }), makeContext().context);
   t.match(await readRows(pool), [{ status: 'paid' }, { status: 'paid' }]);
   sale.lane.sequence = 3;
   await sale.pass();
