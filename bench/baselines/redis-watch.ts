@@ -85,7 +85,7 @@ interface StoredItem {
 
 async function openSale(redis: Redis, saleId: string, items: SaleItemInput[]): Promise<void> {
   const keys = keysOf(saleId);
-  for (const { sku, total, price } of items) {
+  for (const { sku, total = 0, price } of items) {
     const item: StoredItem = { total, price: price.amount, currency: price.currency };
     await redis.hset(keys.items, sku, JSON.stringify(item));
     await redis.setnx(keys.available(sku), total);

@@ -27,7 +27,7 @@ local runId, control = ARGV[1], cjson.decode(ARGV[2])
 --- @include "readItems"
 --- @include "writeItems"
 --- @include "applyTotals"
---- @include "itemLimits"
+--- @include "itemRules"
 --- @include "writeControl"
 --- @include "tellChange"
 

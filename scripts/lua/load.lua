@@ -40,7 +40,7 @@ local ORDERS_MAX = 500
 --- @include "readItems"
 --- @include "writeItems"
 --- @include "applyTotals"
---- @include "itemLimits"
+--- @include "itemRules"
 --- @include "writeControl"
 --- @include "buyer"
 --- @include "parseReturned"

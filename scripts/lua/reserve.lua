@@ -55,13 +55,14 @@ local FIRST_REQUEST = 4
 --- @include "now"
 --- @include "gateOf"
 --- @include "buyer"
---- @include "itemLimits"
+--- @include "itemRules"
 --- @include "tellChange"
 --- @include "readRequests"
 
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
   'holds_max', 'rejoin_ms', 'paused_skus', 'quantity_rules', 'item_limits',
+  'kits',
 }
 local STATE_FIELDS = #fields
 local requests, userIds, keyHashes, items, channels = readRequests(FIRST_REQUEST, fields)
@@ -80,7 +81,7 @@ end
 
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs,
-  pausedSkus, quantityRules, itemLimitsText =
+  pausedSkus, quantityRules, itemLimitsText, kitsText =
   unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
@@ -100,6 +101,28 @@ local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
 
+-- Reads the counts of the parts of the kits that the batch asks for. Only then does it cost another call.
+local kits = parseKits(kitsText)
+local askedKits, firstPart = {}, #fields + 1
+if kits then
+  for sku, item in pairs(items) do
+    item.kit = kits[sku]
+    askedKits[#askedKits + 1] = item.kit and item
+  end
+  for _, item in ipairs(askedKits) do
+    for _, part in ipairs(item.kit.parts) do
+      if not items[part.sku] then
+        items[part.sku] = addItem(fields, part.sku)
+      end
+    end
+  end
+  if #fields >= firstPart then
+    for place, value in ipairs(redis.call('HMGET', stateKey, unpack(fields, firstPart))) do
+      lane[firstPart - 1 + place] = value
+    end
+  end
+end
+
 -- A lane that an older build loaded lacks the fields of both.
 local rules = {}
 for sku, minimum, step in string.gmatch(quantityRules or '', '(%S+):(%d+):(%d+)') do
@@ -116,6 +139,13 @@ for sku, item in pairs(items) do
   item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
   item.total = count(lane[place + 3])
   item.isBroken = not item.available or not item.held or not count(item.price) or not item.total
+end
+for _, item in ipairs(askedKits) do
+  item.isKnown, item.isBroken, item.price = true, false, item.kit.price
+  for _, part in ipairs(item.kit.parts) do
+    item.isBroken = item.isBroken or items[part.sku].isBroken
+    item.isPaused = item.isPaused or items[part.sku].isPaused
+  end
 end
 for _, channel in pairs(channels) do
   channel.cap, channel.units = lane[channel.place], count(lane[channel.place + 1])
@@ -156,16 +186,69 @@ local function withLines(answer, failed)
   return answer
 end
 
+-- What a request that names a kit asks of the items. Its lines are looked at one after the other: what one
+-- could have, the next cannot.
+---@return table<number, table>? views by place of the line, what judge reads of an item: what the parts
+--- allow of a kit; then `units` by SKU, `skus` in their order, and `bought`, a word of the record. nil: the
+--- request names no kit
+local function viewsOf(first)
+  local lastLine, isKit = first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], false
+  for line = first + LINES, lastLine, 2 do
+    isKit = isKit or items[ARGV[line]].kit ~= nil
+  end
+  if not isKit then
+    return nil
+  end
+  local views, units, skus, bought, left, back = {}, {}, {}, {}, {}, {}
+  for line = first + LINES, lastLine, 2 do
+    local sku, quantity = ARGV[line], tonumber(ARGV[line + 1])
+    local item = items[sku]
+    if item.isKnown and not item.isBroken then
+      local parts = item.kit and item.kit.parts or { { sku = sku, quantity = 1 } }
+      local available, most, total, each = math.huge, math.huge, math.huge, 0
+      for _, part in ipairs(parts) do
+        local of = items[part.sku]
+        if not units[part.sku] then
+          units[part.sku], skus[#skus + 1] = 0, part.sku
+          left[part.sku], back[part.sku] = of.available, of.available + of.held
+        end
+        available = math.min(available, math.floor(left[part.sku] / part.quantity))
+        most = math.min(most, math.floor(back[part.sku] / part.quantity))
+        total, each = math.min(total, math.floor(of.total / part.quantity)), each + part.quantity
+      end
+      for _, part in ipairs(parts) do
+        local asked = quantity * part.quantity
+        units[part.sku] = units[part.sku] + asked
+        left[part.sku] = left[part.sku] - (available >= quantity and asked or 0)
+        back[part.sku] = back[part.sku] - (most >= quantity and asked or 0)
+      end
+      views[line] = {
+        isKnown = true, isPaused = item.isPaused, rule = item.rule, each = each,
+        available = available, held = most - available, total = total,
+      }
+      bought[#bought + 1] = sku .. ' ' .. ARGV[line + 1] .. ' ' .. item.price
+    end
+  end
+  views.units, views.skus, views.bought = units, skus, '=' .. table.concat(bought, ' ')
+  return views
+end
+
 -- Judges the limits that items have of their own (INV-6).
+---@param views table? as viewsOf gives it
 ---@return { sku: string, units: number }? over the first line that exceeds its item's limit
 ---@return boolean isPaidInTheWay also if all that is held came back, some line would
 ---@return table<string, number> unitsOf units by SKU
-local function judgeItemLimits(buyer, first)
-  local over, isPaidInTheWay, unitsOf = nil, false, {}
-  for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
-    local sku, units = ARGV[line], tonumber(ARGV[line + 1])
-    local most, count = items[sku].limit, buyer.items and buyer.items[sku] or { units = 0, paid = 0 }
-    unitsOf[sku] = units
+local function judgeItemLimits(buyer, first, views)
+  local over, isPaidInTheWay = nil, false
+  local unitsOf, skus = views and views.units or {}, views and views.skus or {}
+  if not views then
+    for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
+      unitsOf[ARGV[line]], skus[#skus + 1] = tonumber(ARGV[line + 1]), ARGV[line]
+    end
+  end
+  for _, sku in ipairs(skus) do
+    local units, most = unitsOf[sku], items[sku].limit
+    local count = buyer.items and buyer.items[sku] or { units = 0, paid = 0 }
     if most and count.units + units > most then
       over = over or { sku = sku, units = count.units }
       isPaidInTheWay = isPaidInTheWay or count.paid + units > most
@@ -176,14 +259,15 @@ end
 
 -- Answers with the first reason against the request, or with nil when there is none. With nil the buyer and
 -- the channel already have the units, and the caller takes them from the items.
-local function judge(number, first)
+---@param views table? as viewsOf gives it
+local function judge(number, first, views)
   local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
   local quantity, failed, unknown, odd, paused, short = 0, {}, nil, nil, nil, nil
   -- All units of every line are paid; no line asks for more than could come back.
   local isFinal, mayComeBack = true, true
   for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
     local sku, units = ARGV[line], tonumber(ARGV[line + 1])
-    local item = items[sku]
+    local item = views and views[line] or items[sku]
     if not item.isKnown then
       failed[#failed + 1] = { sku = sku, code = 'sku_not_found', available = '' }
       unknown = unknown or sku
@@ -207,7 +291,7 @@ local function judge(number, first)
       mayComeBack = mayComeBack and (item.total == 0 or item.available + item.held >= units)
         and not (item.limit and units > item.limit)
     end
-    quantity = quantity + units
+    quantity = quantity + units * (item.each or 1)
   end
   if unknown then
     return withLines({ 'sku_not_found', unknown }, failed)
@@ -225,6 +309,9 @@ local function judge(number, first)
   end
   local cap = channel and channel.capUnits
   if short then
+    for sku, units in pairs(views and views.units or {}) do
+      mayComeBack = mayComeBack and units <= (items[sku].limit or units)
+    end
     mayComeBack = mayComeBack and not (limitUnits and quantity > limitUnits) and not (cap and quantity > cap)
     return withLines({ 'sold_out', short.sku, short.available, isFinal and 1 or 0, mayComeBack and 1 or 0 }, failed)
   end
@@ -239,7 +326,7 @@ local function judge(number, first)
   local isCapInTheWay = cap and channel.paid + quantity > cap
   local over, isItemInTheWay, unitsOf
   if itemLimits then
-    over, isItemInTheWay, unitsOf = judgeItemLimits(buyer, first)
+    over, isItemInTheWay, unitsOf = judgeItemLimits(buyer, first, views)
   end
   if over or (limitUnits and buyer.units + quantity > limitUnits) then
     -- What is held and not paid may come back. What is paid stays, and so does the number of holds.
@@ -276,12 +363,14 @@ end
 for number, first in ipairs(requests) do
   local keyHash = keyHashes[number]
   local known = held[number] or ended[number] or recordOf[keyHash]
+  local views
   if #entries >= room then
     answers[number] = { 'overloaded' }
   elseif known then
     answers[number] = { 'known', known }
   else
-    answers[number] = shut or judge(number, first)
+    views = not shut and kits and viewsOf(first) or nil
+    answers[number] = shut or judge(number, first, views)
   end
   if not answers[number] then
     local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
@@ -290,10 +379,18 @@ for number, first in ipairs(requests) do
     local facts = {
       userId, ARGV[first + IDEMPOTENCY_KEY], ARGV[first + RANDOM], entryId, at, holdMs, currency, channelId, ARGV[first + REF],
     }
-    for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
+    -- INV-3: what leaves available enters held.
+    if views then
+      for _, sku in ipairs(views.skus) do
+        local item, last, units = items[sku], #facts, views.units[sku]
+        facts[last + 1], facts[last + 2], facts[last + 3] = sku, units, item.price
+        item.available, item.held, item.isChanged = item.available - units, item.held + units, true
+      end
+      facts[#facts + 1] = views.bought
+    end
+    for line = first + LINES, views and 0 or first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
       local item, last = items[ARGV[line]], #facts
       facts[last + 1], facts[last + 2], facts[last + 3] = ARGV[line], ARGV[line + 1], item.price
-      -- INV-3: what leaves available enters held.
       item.available, item.held, item.isChanged = item.available - ARGV[line + 1], item.held + ARGV[line + 1], true
     end
     if ARGV[first + EXTRA] ~= '' then

@@ -34,7 +34,7 @@ local STATE_FIELDS = 6
 --- @include "now"
 --- @include "gateOf"
 --- @include "buyer"
---- @include "itemLimits"
+--- @include "itemRules"
 --- @include "lastLineOf"
 --- @include "tellChange"
 

@@ -18,6 +18,8 @@ export interface RushOptions {
   random: () => number;
   /** So many shoppers, each of which is one buyer at a time. */
   shoppers?: number;
+  /** What a buyer asks for; absent: one or two units of `a`, `b` or both. */
+  plan?: (random: () => number) => ReserveRequest;
   /** True: no shopper ends its reservation by itself. */
   isIdle?: boolean;
 }
@@ -134,14 +136,14 @@ export class Rush {
 
   /** Has one more buyer reserve, until its answer is definite. */
   async buyOnce(): Promise<void> {
-    const { random, saleId, isIdle = false } = this.#options;
+    const { random, saleId, plan = planBody, isIdle = false } = this.#options;
     const number = this.#count;
     this.#count += 1;
     const one = {
       // Some buyers come again, so that the limit is met.
       userId: `${saleId}-${random() < 0.2 ? Math.floor(number / 2) : number}`,
       key: `key-${number}`,
-      body: planBody(random),
+      body: plan(random),
     };
     const isDouble = random() < 0.2;
     const ending = random();

@@ -220,7 +220,9 @@ function describesSame(
   const normal = (some: { sku: string; quantity: number }[]) =>
     JSON.stringify(some.map(({ sku, quantity }) => [sku, quantity]).sort());
   return (
-    row.user_id === userId && row.idempotency_key === idempotencyKey && normal(row.lines) === normal(lines)
+    row.user_id === userId &&
+    row.idempotency_key === idempotencyKey &&
+    normal(row.bought ?? row.lines) === normal(lines)
   );
 }
 

@@ -46,7 +46,10 @@ export interface OrderRow {
   sequence: number;
   user_id: string;
   idempotency_key: string;
+  /** The units that were taken. */
   lines: { sku: string; quantity: number }[];
+  /** What was bought, where a kit is among it. */
+  bought?: { sku: string; quantity: number }[] | null;
   /** What came back since it was paid. */
   returned?: { lines: { sku: string; returned: number; restocked: number }[] } | null;
   channel_id: string | null;
@@ -127,7 +130,7 @@ export class EngineReader {
 
   async orders(saleId: string): Promise<OrderRow[]> {
     const { rows } = await this.#postgres.query<OrderRow>(
-      `SELECT id, sale_id, epoch::int AS epoch, sequence::int AS sequence, user_id, idempotency_key, lines, returned, channel_id, status,
+      `SELECT id, sale_id, epoch::int AS epoch, sequence::int AS sequence, user_id, idempotency_key, lines, bought, returned, channel_id, status,
               expires_at, ended_at
          FROM orders WHERE sale_id = $1`,
       [saleId],

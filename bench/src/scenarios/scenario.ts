@@ -1,8 +1,8 @@
-import type { SaleInput } from '@seckill/contracts';
+import type { SaleDraft } from '../target/sale.ts';
 
 /** A sale as the README tells it, and the crowd it meets. */
 export interface Scenario {
-  sale: Omit<SaleInput, 'opensAt' | 'closesAt'> & { id: string };
+  sale: SaleDraft & { id: string };
   /** How long the window stays open, seconds. */
   windowSeconds: number;
   /** Buyers per unit on offer in the demo. The number is well above 1, so that most buyers hear "no". */

@@ -56,7 +56,7 @@ function cronOf(at: number): string {
 }
 
 export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
-  const units = sale.items.reduce((sum, { total }) => sum + total, 0);
+  const units = sale.items.reduce((sum, { total = 0 }) => sum + total, 0);
   const peak = crowd * FIRST_SECOND_SHARE;
   const lane = CAPACITY.laneReservations.value * HEADROOM;
   const taken = Math.min(peak, lane);

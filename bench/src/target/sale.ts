@@ -2,7 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { formatInstant, type Sale, type SaleInput } from '@seckill/contracts';
 import type { Target } from './target.ts';
 
-export type SaleDraft = Omit<SaleInput, 'id' | 'opensAt' | 'closesAt'>;
+export type SaleDraft = Omit<SaleInput, 'id' | 'opensAt' | 'closesAt' | 'items'> & {
+  /** No kits: what is measured has units of its own. */
+  items: (SaleInput['items'][number] & { total: number })[];
+};
 
 const WINDOW_MS = 6 * 3_600_000;
 const CREATE_TRIES_MAX = 5;

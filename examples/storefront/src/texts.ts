@@ -15,6 +15,7 @@ const en = {
   opensIn: 'Opens in',
   closesIn: 'Closes in',
   left: (available: number, total: number) => `${available} of ${total} left`,
+  kitsLeft: (available: number) => `${available} can be made up`,
   limit: (count: number) => `At most ${count} per buyer`,
   joined: (count: number, minimum: number) => `Group purchase: ${count} of ${minimum} joined`,
   group: {
@@ -74,6 +75,7 @@ const zh: Texts = {
   opensIn: '距开始',
   closesIn: '距结束',
   left: (available, total) => `剩 ${available} / ${total}`,
+  kitsLeft: (available) => `可组成 ${available} 套`,
   limit: (count) => `每人限购 ${count} 件`,
   joined: (count, minimum) => `拼团：已参团 ${count} / ${minimum} 件`,
   group: { waiting: '结束后判定是否成团', reached: '已成团', failed: '未成团，已付款项将退回' },

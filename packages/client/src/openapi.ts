@@ -975,6 +975,7 @@ export interface components {
       minQuantity?: number;
       step?: number;
       limitPerBuyer?: number;
+      components?: components['schemas']['LineInput'][];
       total: number;
       available: number;
       held: number;
@@ -989,7 +990,8 @@ export interface components {
       image?: string;
       metadata?: components['schemas']['Metadata'];
       price: components['schemas']['Price'];
-      total: number;
+      total?: number;
+      components?: components['schemas']['LineInput'][];
       minQuantity?: number;
       step?: number;
       limitPerBuyer?: number;

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { ControlVerb, GateState, type StockState } from './control.ts';
+import { ControlVerb, GateState, KitPart, type StockState } from './control.ts';
 import { SaleId, Sku } from './ids.ts';
 import { LIMITS } from './limits.ts';
 
@@ -98,6 +98,19 @@ export const Announcement = Type.Object(
         limitPerBuyer: Type.Optional(Type.Integer({ minimum: 1 })),
       }),
       { maxItems: LIMITS.itemsMax },
+    ),
+    /** What is made of these items, with the paused and the quantities as theirs; absent: nothing. */
+    kits: Type.Optional(
+      Type.Array(
+        Type.Object({
+          sku: Sku,
+          parts: Type.Array(KitPart),
+          paused: Type.Optional(Type.Literal(true)),
+          minQuantity: Type.Optional(Type.Integer({ minimum: 1 })),
+          step: Type.Optional(Type.Integer({ minimum: 1 })),
+        }),
+        { maxItems: LIMITS.itemsMax },
+      ),
     ),
     /** What hashes of keys are made with (`saltedKeyHash`). Another salt makes all earlier hashes void. */
     salt: Type.String({ maxLength: 128 }),

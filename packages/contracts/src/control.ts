@@ -7,6 +7,7 @@ export const ControlVerb = Type.Union([Type.Literal('open'), Type.Literal('pause
 export type ControlVerb = Static<typeof ControlVerb>;
 
 const Quantity = Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax });
+export const KitPart = Type.Object({ sku: Sku, quantity: Quantity }, { additionalProperties: false });
 const AdjustmentId = Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' });
 
 /**
@@ -62,6 +63,23 @@ export const ControlState = Type.Object(
           ),
         },
         { additionalProperties: false },
+      ),
+    ),
+    /** Absent: none. */
+    kits: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            sku: Sku,
+            price: Type.Integer({ minimum: 0 }),
+            /** Items of this state, and how many units of each one kit takes. */
+            parts: Type.Array(KitPart, { minItems: 1 }),
+            paused: Type.Optional(Type.Literal(true)),
+            minQuantity: Type.Optional(Quantity),
+            step: Type.Optional(Quantity),
+          },
+          { additionalProperties: false },
+        ),
       ),
     ),
     channels: Type.Array(

@@ -87,6 +87,15 @@ export const DETAILS = {
     en: '{field}: must be below 0; POST …/items/:sku/restock adds units',
     zh: '{field}:须小于 0;增加库存请用 POST …/items/:sku/restock',
   },
+  kit_without_units: {
+    en: '{field}: is a kit and has no units of its own; change those of its parts',
+    zh: '{field}:是套装,自身没有库存;请调整其组成商品',
+  },
+  kit_with_total: {
+    en: '{field}: a kit has none, its parts do',
+    zh: '{field}:套装自身没有此项,由其组成商品决定',
+  },
+  kit_of_kits: { en: '{field}: is a kit itself', zh: '{field}:本身是套装' },
   total_exceeded: { en: '{field}: the total would exceed {max}', zh: '{field}:总数将超过 {max}' },
   cursor_foreign: {
     en: '{field}: is not one that was answered before',

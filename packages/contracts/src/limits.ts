@@ -29,6 +29,10 @@ export const LIMITS = {
   linesMax: 20,
   quantityMax: 100,
   itemsMax: 50,
+  /** Different items that a kit is made of. */
+  componentsMax: 20,
+  /** Units of one item in a message: of 20 lines of 100 kits that have 100 of it each. */
+  messageUnitsMax: 200_000,
   channelsMax: 1_000,
   totalMax: 10_000_000,
   /** Minor units. 10^9 × 100 × 20 lines stays far below 2^53, so sums are exact in Lua and JavaScript. */

@@ -21,7 +21,7 @@ export const RetakeName = Type.String({ pattern: '^\\d{1,15}-\\d{1,15}$' });
 const MessageLine = Type.Object(
   {
     sku: Sku,
-    quantity: Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax }),
+    quantity: Type.Integer({ minimum: 1, maximum: LIMITS.messageUnitsMax }),
     /** Price of one unit, in minor units. */
     price: Type.Integer({ minimum: 0, maximum: LIMITS.priceAmountMax }),
   },
@@ -43,7 +43,10 @@ export const ReservationCreated = Type.Object(
     idempotencyKey: IdempotencyKey,
     /** Fingerprint of the request: lines sorted by SKU, channel, ref, metadata; base64url. */
     fingerprint: Type.String({ pattern: '^[A-Za-z0-9_-]{16,64}$' }),
-    lines: Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.linesMax }),
+    /** The units that were taken. Those of a kit are its parts'. */
+    lines: Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.itemsMax }),
+    /** What was bought, where a kit is among it; absent: the lines. */
+    bought: Type.Optional(Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.linesMax })),
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
     channelId: Type.Optional(ChannelId),
     // Wider than the public pattern on purpose: what stock promised must be stored, whatever the edge allowed
@@ -84,7 +87,7 @@ export const Returned = Type.Object(
         },
         { additionalProperties: false },
       ),
-      { minItems: 1, maxItems: LIMITS.linesMax },
+      { minItems: 1, maxItems: LIMITS.itemsMax },
     ),
   },
   { additionalProperties: false },
@@ -97,7 +100,7 @@ export const ReservationSettled = Type.Object(
     reservationId: ReservationId,
     saleId: SaleId,
     lane: Type.Integer({ minimum: 0, maximum: 9_999 }),
-    lines: Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.linesMax }),
+    lines: Type.Array(MessageLine, { minItems: 1, maxItems: LIMITS.itemsMax }),
     verdict: Type.Union([
       Type.Literal('paid'),
       Type.Literal('cancelled'),

@@ -4,20 +4,25 @@ import { SaleId, Sku } from './ids.ts';
 import { Instant } from './instant.ts';
 import { Metadata } from './metadata.ts';
 import {
+  Components,
   Description,
   GroupMinimum,
   ImageUrl,
+  ItemTotal,
   LateMoney,
   SaleChannelInput,
   SaleItemInput,
   Title,
 } from './sale.ts';
 
+const { total: _total, components: _components, limitPerBuyer, ...described } = SaleItemInput.properties;
+const paused = Type.Optional(Type.Literal(true));
+
 /** An item as order keeps it: what was sent, and what operators decided since. */
-const StoredItem = Type.Object({
-  ...SaleItemInput.properties,
-  paused: Type.Optional(Type.Literal(true)),
-});
+const StoredItem = Type.Object({ ...described, total: ItemTotal, limitPerBuyer, paused });
+/** A kit has no units of its own, so it stands apart: whoever counts items need not know of it (D80). */
+const StoredKit = Type.Object({ ...described, components: Components, paused });
+export type StoredKit = Static<typeof StoredKit>;
 
 /** A sale as order keeps it: defaults filled in, instants normal. */
 export const SaleDefinition = Type.Object({
@@ -36,6 +41,8 @@ export const SaleDefinition = Type.Object({
   lateMoney: Type.Optional(LateMoney),
   groupMinimum: Type.Optional(GroupMinimum),
   items: Type.Array(StoredItem),
+  /** Absent: none. */
+  kits: Type.Optional(Type.Array(StoredKit)),
   channels: Type.Array(SaleChannelInput),
 });
 export type SaleDefinition = Static<typeof SaleDefinition>;

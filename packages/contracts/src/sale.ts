@@ -49,13 +49,25 @@ export const ChannelKind = Type.Union([
   Type.Literal('platform'),
 ]);
 
+export const ItemTotal = Type.Integer({ minimum: 0, maximum: LIMITS.totalMax });
+/** What a kit is made of. */
+export const Components = Type.Array(
+  Type.Object(
+    { sku: Sku, quantity: Type.Integer({ minimum: 1, maximum: LIMITS.quantityMax }) },
+    { additionalProperties: false },
+  ),
+  { minItems: 1, maxItems: LIMITS.componentsMax },
+);
+
+/** A kit has `components` and neither `total` nor `limitPerBuyer`. Any other item has a `total`. */
 export const SaleItemInput = Type.Object(
   {
     sku: Sku,
     title: Title,
     ...SHOWN,
     price: Price,
-    total: Type.Integer({ minimum: 0, maximum: LIMITS.totalMax }),
+    total: Type.Optional(ItemTotal),
+    components: Type.Optional(Components),
     ...QUANTITIES,
     ...LIMIT,
   },
@@ -184,6 +196,8 @@ export const SaleItem = Type.Object({
   price: Price,
   ...QUANTITIES,
   ...LIMIT,
+  /** Of a kit: what one of it is made of. Its counts are those that its parts allow. */
+  components: Type.Optional(Components),
   total: Type.Integer(),
   available: Type.Integer(),
   held: Type.Integer(),

@@ -26,6 +26,8 @@ export interface SnapshotOrder {
   endedAt?: number;
   /** What came back of it since it was paid. */
   returned?: Returned;
+  /** What was bought, where a kit is among it; absent: the lines. */
+  bought?: SnapshotOrder['lines'];
 }
 
 /**
@@ -35,7 +37,17 @@ export interface SnapshotOrder {
  */
 export const SNAPSHOT_FACTS = [
   ...(['reservationId', 'epoch', 'sequence', 'userId', 'idempotencyKey', 'lines', 'channelId'] as const),
-  ...(['ref', 'metadata', 'contact', 'reservedAt', 'expiresAt', 'status', 'endedAt', 'returned'] as const),
+  ...([
+    'ref',
+    'metadata',
+    'contact',
+    'reservedAt',
+    'expiresAt',
+    'status',
+    'endedAt',
+    'returned',
+    'bought',
+  ] as const),
 ] satisfies (keyof SnapshotOrder)[];
 
 /** `<lane>.<epoch>.<sequence>` of an order: pages of orders go by it. Only order reads it. */
@@ -94,7 +106,8 @@ export function parseSnapshotOrders(text: string): SnapshotOrder[] {
   for (let at = 0; at < facts.length; at += SNAPSHOT_FACTS.length) {
     const [reservationId = '', epoch, sequence, userId = '', idempotencyKey = '', basket = '', ...rest] =
       facts.slice(at, at + SNAPSHOT_FACTS.length);
-    const [channelId, ref, metadata, contact, reservedAt, expiresAt, status, endedAt, returned] = rest;
+    const [channelId, ref, metadata, contact, reservedAt, expiresAt, status, endedAt, returned, bought] =
+      rest;
     let lines = baskets.get(basket);
     if (lines === undefined) {
       lines = JSON.parse(basket) as SnapshotOrder['lines'];
@@ -117,6 +130,7 @@ export function parseSnapshotOrders(text: string): SnapshotOrder[] {
     if (contact) order.contact = contact;
     if (endedAt) order.endedAt = Number(endedAt);
     if (returned) order.returned = JSON.parse(returned) as Returned;
+    if (bought) order.bought = JSON.parse(bought) as SnapshotOrder['lines'];
     orders.push(order);
   }
   return orders;

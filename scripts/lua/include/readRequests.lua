@@ -3,6 +3,17 @@
 local IDEMPOTENCY_KEY, KEY_HASH, RANDOM, CHANNEL_ID, REF, TRACEPARENT, EXTRA, LINE_COUNT, LINES =
   1, 2, 3, 4, 5, 6, 7, 8, 9
 
+-- Gives an item its place in `fields`.
+---@param fields string[] of `state`; gets available, held, price and total of the item
+---@param sku string
+---@return { place: number } item
+local function addItem(fields, sku)
+  local place = #fields + 1
+  fields[place], fields[place + 1] = sku .. ':available', sku .. ':held'
+  fields[place + 2], fields[place + 3] = sku .. ':price', sku .. ':total'
+  return { place = place }
+end
+
 -- Reads the requests of a batch. Each item and channel stands once, however many requests name it, with the
 -- place of its first field in `fields`.
 ---@param first number place of the first request
@@ -44,11 +55,8 @@ local function readRequests(first, fields)
       end
       local item = items[sku]
       if not item then
-        local place = #fields + 1
-        item = { place = place }
+        item = addItem(fields, sku)
         items[sku] = item
-        fields[place], fields[place + 1] = sku .. ':available', sku .. ':held'
-        fields[place + 2], fields[place + 3] = sku .. ':price', sku .. ':total'
       elseif item.askedBy == number then
         return nil
       end

@@ -4,7 +4,7 @@
 ---@param control table ControlState of packages/contracts
 local function writeControl(stateKey, control)
   local pausedSkus, quantityRules = {}, {}
-  for _, item in ipairs(control.items) do
+  local function note(item)
     if item.paused then
       pausedSkus[#pausedSkus + 1] = item.sku
     end
@@ -12,6 +12,11 @@ local function writeControl(stateKey, control)
       local step = item.step or 1
       local minimum = math.max(item.minQuantity or 1, step)
       quantityRules[#quantityRules + 1] = item.sku .. ':' .. whole(minimum) .. ':' .. whole(step)
+    end
+  end
+  for _, list in ipairs({ control.items, control.kits or {} }) do
+    for _, item in ipairs(list) do
+      note(item)
     end
   end
   local capMin
@@ -33,6 +38,7 @@ local function writeControl(stateKey, control)
     'paused_skus', table.concat(pausedSkus, ' '),
     'quantity_rules', table.concat(quantityRules, ' '),
     'item_limits', formatItemLimits(control.items),
+    'kits', formatKits(control.kits),
     'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )

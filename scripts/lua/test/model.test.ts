@@ -30,6 +30,9 @@ const SOMETIMES = [
   'sold_out',
   'limit_reached',
   'item_limit_reached',
+  'kit_reserved',
+  'kit_sold_out',
+  'kit_limit_reached',
   'holds_exceeded',
   'rejoin_later',
   'channel_full',
@@ -65,7 +68,10 @@ const request = fc.record({
   channel: fc.constantFrom('', '', 'x', 'x', 'x', 'y', 'nowhere'),
   ref: fc.constantFrom('', 'note'),
   lines: fc.uniqueArray(
-    fc.tuple(fc.constantFrom('a', 'a', 'a', 'b', 'b', 'b', 'b', 'zz'), fc.integer({ min: 1, max: 3 })),
+    fc.tuple(
+      fc.constantFrom('a', 'a', 'a', 'b', 'b', 'b', 'b', 'k', 'k', 'm', 'zz'),
+      fc.integer({ min: 1, max: 3 }),
+    ),
     {
       minLength: 1,
       maxLength: 3,
@@ -101,7 +107,7 @@ const controlStep = fc.record({
   multiple: mostly(1, 2, 3),
   minQuantity: mostly(1, 2),
   limitOfA: fc.integer({ min: 1, max: 4 }),
-  paused: mostly<string[]>([], ['a'], ['b'], ['a', 'b']),
+  paused: mostly<string[]>([], ['a'], ['b'], ['a', 'b'], ['k']),
   totals: fc.record({ a: fc.integer({ min: 0, max: 12 }), b: fc.integer({ min: 2, max: 20 }) }),
   caps: fc.record(
     { x: fc.option(fc.integer({ min: 0, max: 6 }), { nil: undefined }), y: fc.constant(undefined) },
@@ -185,8 +191,19 @@ function toPatch(control: ModelControl): ControlPatch {
       ...(control.paused.includes(sku) ? { paused: true as const } : {}),
       ...(control.adjustments[sku] === undefined ? {} : { adjustment: control.adjustments[sku] }),
     })),
+    ...(control.hasKits ? { kits: toKits(control.paused) } : {}),
     channels: Object.entries(control.caps).map(([id, cap]) => (cap === undefined ? { id } : { id, cap })),
   };
+}
+
+function toKits(paused: string[]): NonNullable<ControlPatch['kits']> {
+  const parts = { k: { a: 1, b: 2 }, m: { b: 3 } };
+  return Object.entries(parts).map(([sku, units]) => ({
+    sku,
+    price: priceOf(sku),
+    parts: Object.entries(units).map(([part, quantity]) => ({ sku: part, quantity })),
+    ...(paused.includes(sku) ? { paused: true as const } : {}),
+  }));
 }
 
 /**
@@ -232,6 +249,7 @@ async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<M
     paused: state['paused_skus'] ?? 'none',
     rules: state['quantity_rules'] ?? 'none',
     itemLimits: state['item_limits'] ?? 'none',
+    kits: state['kits'] ?? 'none',
     adjusted: Object.fromEntries(
       Object.entries(state).flatMap(([field, text]) => {
         const [sku = '', part] = field.split(':');
@@ -260,7 +278,8 @@ function readRecords(hash: Record<string, string>): ReturnType<Model['view']>['k
       const record = parseRecord(text);
       const { userId, idempotencyKey, random, epoch, sequence, lines, ended, isRetake, ...rest } = record;
       const { reservedAt, expiresAt, channelId = '', ref = '' } = rest;
-      const facts = { random, entry: `${epoch}-${sequence}`, holdMs: expiresAt - reservedAt, lines };
+      const { bought } = record;
+      const facts = { random, entry: `${epoch}-${sequence}`, holdMs: expiresAt - reservedAt, lines, bought };
       const status = ended ?? 'pending';
       const living = isRetake === true ? 2 : 1;
       const lives = ended === undefined ? living : 0;
@@ -321,7 +340,8 @@ class History {
       case 'control': {
         const limitOfA = model.control.limitOfA === undefined ? undefined : taken.limitOfA;
         const version = Math.max(1, model.control.version + taken.step);
-        const control: ModelControl = { ...taken, limitOfA, version };
+        const { hasKits } = model.control;
+        const control: ModelControl = { ...taken, hasKits, limitOfA, version };
         return { actual: await lane.control(toPatch(control)), expected: model.apply(control) };
       }
       case 'close': {
@@ -381,6 +401,7 @@ class History {
         userId: user,
         idempotencyKey: key,
         lines: order.lines,
+        ...(order.bought === undefined ? {} : { bought: order.bought }),
         status,
         reservedAt: CREATED_AT,
         expiresAt: CREATED_AT + holdMs,
@@ -424,14 +445,16 @@ await t.test('random histories give the answers and the state of the model', asy
     multiple: 1,
     minQuantity: 1,
     limitOfA: undefined,
+    hasKits: false,
     adjustments: {},
     totals: { a: 6, b: 12 },
     caps: { x: 5, y: undefined },
   };
   const outcomes = new Map<string, number>();
   const steps = fc.array(step, { minLength: 1, maxLength: HISTORY_MAX, size: 'max' });
-  const agree = fc.asyncProperty(fc.boolean(), fc.boolean(), steps, async (hasRejoin, isLimited, steps) => {
-    const first = { ...initial, hasRejoin, limitOfA: isLimited ? 3 : undefined };
+  const kinds = fc.record({ hasRejoin: fc.boolean(), isLimited: fc.boolean(), hasKits: fc.boolean() });
+  const agree = fc.asyncProperty(kinds, steps, async ({ isLimited, ...kind }, steps) => {
+    const first = { ...initial, ...kind, limitOfA: isLimited ? 3 : undefined };
     const lane = await openLane(t, toPatch(first), [], redis);
     const history = new History(lane, new Model(first));
     for (const [index, taken] of steps.entries()) {
@@ -439,7 +462,8 @@ await t.test('random histories give the answers and the state of the model', asy
       if (!t.strictSame(actual, expected, `step ${index}: ${JSON.stringify(taken)}`))
         throw new Error('answers differ');
       if (!t.strictSame(await readState(redis, lane), history.model.view())) throw new Error('states differ');
-      for (const name of toNames(taken, expected)) outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
+      for (const name of toNames(taken, expected, first.hasKits))
+        outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
     }
     await redis.del(...Object.values(lane.keys));
   });
@@ -456,15 +480,20 @@ await t.test('random histories give the answers and the state of the model', asy
 });
 
 /** The names under which a step is counted. */
-function toNames({ kind }: Step, expected: unknown): string[] {
+function toNames(step: Step, expected: unknown, hasKits: boolean): string[] {
+  const { kind } = step;
   if (kind === 'control')
     return (expected as unknown[]).length > 4 && (expected as unknown[])[0] === 'applied'
       ? [kind, 'adjusted']
       : [kind];
   if (kind === 'reserve') {
-    return (expected as unknown[][]).map(([outcome, , , , sku]) =>
-      outcome === 'limit_reached' && sku !== undefined ? 'item_limit_reached' : String(outcome),
-    );
+    return (expected as unknown[][]).flatMap(([outcome, , , , sku], index) => {
+      const names = [
+        outcome === 'limit_reached' && sku !== undefined ? 'item_limit_reached' : String(outcome),
+      ];
+      const isKit = step.batch[index]?.lines.some(([one]) => one === 'k' || one === 'm') === true;
+      return hasKits && isKit ? [...names, `kit_${String(outcome)}`] : names;
+    });
   }
   if (kind === 'return' && !Array.isArray(expected)) return [kind];
   const isNamed = kind === 'settle' || kind === 'retake' || kind === 'return';

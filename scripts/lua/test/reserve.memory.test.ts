@@ -22,10 +22,22 @@ const counts = fc.record({
   limit: fc.constantFrom(undefined, undefined, 2),
 });
 const cap = fc.constantFrom(undefined, 0, 1, 3);
+/** Made of the items, so that their lines compete with those of the items. */
+const KITS = [
+  {
+    sku: 'k',
+    price: 9,
+    parts: [
+      { sku: 'a', quantity: 1 },
+      { sku: 'b', quantity: 2 },
+    ],
+  },
+  { sku: 'm', price: 9, parts: [{ sku: 'b', quantity: 1 }], step: 2 },
+];
 const request = fc.record({
-  lines: fc.uniqueArray(fc.tuple(fc.constantFrom('a', 'b'), fc.integer({ min: 1, max: 4 })), {
+  lines: fc.uniqueArray(fc.tuple(fc.constantFrom('a', 'b', 'k', 'm'), fc.integer({ min: 1, max: 4 })), {
     minLength: 1,
-    maxLength: 2,
+    maxLength: 3,
     selector: ([sku]) => sku,
   }),
   channel: fc.constantFrom('', 'x', 'y'),
@@ -64,7 +76,7 @@ await t.test('what the gateway says of sold-out and paused items is what the scr
           ]);
           await redis.hset(lane.keys.state, ...fields);
         }
-        t.equal((await lane.control({ version, channels, limitPerBuyer, items }))[0], 'applied');
+        t.equal((await lane.control({ version, channels, limitPerBuyer, items, kits: KITS }))[0], 'applied');
         const item = {
           saleId: lane.lane.saleId,
           userId: `u${version}`,

@@ -10,12 +10,27 @@ import type { Place, Screen } from './screen.ts';
 type Item = Sale['items'][number];
 const QUANTITY_MAX = 100;
 
-/** What a press of + may still add. */
+/** Units that count against a limit: those of a kit are its parts'. */
+function unitsOf({ components }: Item): number {
+  return components?.reduce((sum, { quantity }) => sum + quantity, 0) ?? 1;
+}
+
+/** What a press of + may still add. Items and kits may want the same units: the server tells that. */
 function roomFor(sale: Sale, item: Item, basket: Basket): number {
   const limit = sale.limitPerBuyer ?? Number.POSITIVE_INFINITY;
+  const own = item.limitPerBuyer ?? Number.POSITIVE_INFINITY;
   const inBasket = basket.quantityOf(item.sku);
   if (item.paused === true) return 0;
-  return Math.min(QUANTITY_MAX - inBasket, item.available - inBasket, limit - basket.count());
+  const taken = sale.items.reduce((sum, one) => sum + basket.quantityOf(one.sku) * unitsOf(one), 0);
+  const room = Math.floor((limit - taken) / unitsOf(item));
+  return Math.min(QUANTITY_MAX - inBasket, item.available - inBasket, own - inBasket, room);
+}
+
+/** What is in a kit, in words. */
+function contentsOf(sale: Sale, item: Item): string {
+  const titles = new Map(sale.items.map(({ sku, title }) => [sku, localized(title)]));
+  const parts = item.components?.map(({ sku, quantity }) => `${quantity} × ${titles.get(sku) ?? sku}`);
+  return parts?.join(' + ') ?? '';
 }
 
 /** What a press of + adds: some items are sold from a quantity on, and in steps. */
@@ -39,7 +54,7 @@ class ItemCard {
   readonly #basket: Basket;
   readonly #sku: string;
 
-  constructor(item: Item, basket: Basket, onChange: () => void) {
+  constructor(sale: Sale, item: Item, basket: Basket, onChange: () => void) {
     const title = localized(item.title);
     this.#basket = basket;
     this.#sku = item.sku;
@@ -59,6 +74,9 @@ class ItemCard {
       { 'aria-label': texts().another(title) },
     );
     this.#meter = element('meter', { min: 0, max: Math.max(1, item.total), 'aria-label': title });
+    // A kit has no units of its own to show.
+    this.#meter.hidden = item.components !== undefined;
+    const contents = contentsOf(sale, item);
     const picture = item.image === undefined ? undefined : element('img', { src: item.image, alt: '' });
     const text =
       item.description === undefined
@@ -72,14 +90,19 @@ class ItemCard {
       element('span', { class: 'price' }, money(item.price)),
       steps,
     );
-    this.root = element('li', { class: 'card' }, picture, head, text, this.#left, this.#meter, foot);
+    const parts = contents === '' ? undefined : element('p', { class: 'faint' }, contents);
+    this.root = element('li', { class: 'card' }, picture, head, text, parts, this.#left, this.#meter, foot);
   }
 
   update(sale: Sale, before: Item | undefined): void {
     const item = sale.items.find(({ sku }) => sku === this.#sku);
     if (item === undefined) return;
-    setText(this.#left, texts().left(item.available, item.total));
-    this.#meter.max = Math.max(1, item.total);
+    const { available, total, components } = item;
+    setText(
+      this.#left,
+      components === undefined ? texts().left(available, total) : texts().kitsLeft(available),
+    );
+    this.#meter.max = Math.max(1, total);
     this.#meter.value = item.available;
     setText(this.#soldOut, texts().soldOut[item.soldOut]);
     this.#soldOut.hidden = item.soldOut === 'no';
@@ -111,7 +134,7 @@ class SaleView {
     this.#root = root;
     this.#sale = sale;
     this.#cards = sale.items.map((item) => {
-      return new ItemCard(item, this.#basket, () => {
+      return new ItemCard(sale, item, this.#basket, () => {
         this.update(this.#sale);
       });
     });

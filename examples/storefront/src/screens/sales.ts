@@ -13,7 +13,8 @@ function card(shop: Client, sale: Sale, signal: AbortSignal): HTMLElement {
   const clock = element('span', { class: 'clock' });
   const isAhead = sale.state === 'scheduled';
   const sum = (name: 'available' | 'total'): number =>
-    sale.items.reduce((total, item) => total + item[name], 0);
+    // A kit has no units of its own.
+    sale.items.reduce((sum, item) => sum + (item.components === undefined ? item[name] : 0), 0);
   const isSoldOut = sale.items.every(({ soldOut }) => soldOut === 'final') && sale.state !== 'closed';
   const state = isSoldOut ? texts().soldOut.final : texts().state[sale.state];
   eachSecond(signal, () => {

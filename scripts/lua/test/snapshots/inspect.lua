@@ -34,12 +34,12 @@ local function readItems(stateKey, skus)
   return items
 end
 local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
-  capMin, pausedSkus, quantityRules, itemLimits, skus =
+  capMin, pausedSkus, quantityRules, itemLimits, kits, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
     'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'quantity_rules', 'item_limits',
-    'skus'
+    'kits', 'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -63,6 +63,7 @@ local answer = {
   pausedSkus or '',
   quantityRules or '',
   itemLimits or '',
+  kits or '',
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

@@ -66,9 +66,34 @@ local function parseItemLimits(text)
   end
   return limits
 end
+local function formatKits(kits)
+  local texts = {}
+  for _, kit in ipairs(kits or {}) do
+    local parts = {}
+    for _, part in ipairs(kit.parts) do
+      parts[#parts + 1] = string.format('%s*%.0f', part.sku, part.quantity)
+    end
+    texts[#texts + 1] = string.format('%s:%.0f:%s', kit.sku, kit.price, table.concat(parts, ','))
+  end
+  return table.concat(texts, ' ')
+end
+local function parseKits(text)
+  if not text or text == '' then
+    return nil
+  end
+  local kits = {}
+  for sku, price, partsText in string.gmatch(text, '([^%s:]+):(%d+):(%S+)') do
+    local parts = {}
+    for part, quantity in string.gmatch(partsText, '([^,*]+)%*(%d+)') do
+      parts[#parts + 1] = { sku = part, quantity = tonumber(quantity) }
+    end
+    kits[sku] = { price = price, parts = parts }
+  end
+  return kits
+end
 local function writeControl(stateKey, control)
   local pausedSkus, quantityRules = {}, {}
-  for _, item in ipairs(control.items) do
+  local function note(item)
     if item.paused then
       pausedSkus[#pausedSkus + 1] = item.sku
     end
@@ -76,6 +101,11 @@ local function writeControl(stateKey, control)
       local step = item.step or 1
       local minimum = math.max(item.minQuantity or 1, step)
       quantityRules[#quantityRules + 1] = item.sku .. ':' .. whole(minimum) .. ':' .. whole(step)
+    end
+  end
+  for _, list in ipairs({ control.items, control.kits or {} }) do
+    for _, item in ipairs(list) do
+      note(item)
     end
   end
   local capMin
@@ -97,6 +127,7 @@ local function writeControl(stateKey, control)
     'paused_skus', table.concat(pausedSkus, ' '),
     'quantity_rules', table.concat(quantityRules, ' '),
     'item_limits', formatItemLimits(control.items),
+    'kits', formatKits(control.kits),
     'cap_min', capMin and whole(capMin) or '',
     'currency', control.currency
   )

@@ -93,11 +93,42 @@ local function parseItemLimits(text)
   end
   return limits
 end
+local function formatKits(kits)
+  local texts = {}
+  for _, kit in ipairs(kits or {}) do
+    local parts = {}
+    for _, part in ipairs(kit.parts) do
+      parts[#parts + 1] = string.format('%s*%.0f', part.sku, part.quantity)
+    end
+    texts[#texts + 1] = string.format('%s:%.0f:%s', kit.sku, kit.price, table.concat(parts, ','))
+  end
+  return table.concat(texts, ' ')
+end
+local function parseKits(text)
+  if not text or text == '' then
+    return nil
+  end
+  local kits = {}
+  for sku, price, partsText in string.gmatch(text, '([^%s:]+):(%d+):(%S+)') do
+    local parts = {}
+    for part, quantity in string.gmatch(partsText, '([^,*]+)%*(%d+)') do
+      parts[#parts + 1] = { sku = part, quantity = tonumber(quantity) }
+    end
+    kits[sku] = { price = price, parts = parts }
+  end
+  return kits
+end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
 local IDEMPOTENCY_KEY, KEY_HASH, RANDOM, CHANNEL_ID, REF, TRACEPARENT, EXTRA, LINE_COUNT, LINES =
   1, 2, 3, 4, 5, 6, 7, 8, 9
+local function addItem(fields, sku)
+  local place = #fields + 1
+  fields[place], fields[place + 1] = sku .. ':available', sku .. ':held'
+  fields[place + 2], fields[place + 3] = sku .. ':price', sku .. ':total'
+  return { place = place }
+end
 local function readRequests(first, fields)
   local REQUESTS_MAX, LINES_MAX = 64, 20
   local args, requests, userIds, keyHashes, items, channels = ARGV, {}, {}, {}, {}, {}
@@ -127,11 +158,8 @@ local function readRequests(first, fields)
       end
       local item = items[sku]
       if not item then
-        local place = #fields + 1
-        item = { place = place }
+        item = addItem(fields, sku)
         items[sku] = item
-        fields[place], fields[place + 1] = sku .. ':available', sku .. ':held'
-        fields[place + 2], fields[place + 3] = sku .. ':price', sku .. ':total'
       elseif item.askedBy == number then
         return nil
       end
@@ -143,6 +171,7 @@ end
 local fields = {
   'gate', 'run_id', 'epoch', 'sequence', 'state', 'opens_at', 'closes_at', 'hold_ms', 'limit', 'currency',
   'holds_max', 'rejoin_ms', 'paused_skus', 'quantity_rules', 'item_limits',
+  'kits',
 }
 local STATE_FIELDS = #fields
 local requests, userIds, keyHashes, items, channels = readRequests(FIRST_REQUEST, fields)
@@ -159,7 +188,7 @@ if room <= 0 then
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 local gate, openedRunId, epoch, sequence, state, opensAt, closesAt, holdMs, limit, currency, holdsMax, rejoinMs,
-  pausedSkus, quantityRules, itemLimitsText =
+  pausedSkus, quantityRules, itemLimitsText, kitsText =
   unpack(lane, 1, STATE_FIELDS)
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict ~= 'open' then
@@ -174,6 +203,26 @@ end
 local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call('HMGET', keysKey, unpack(keyHashes))
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
+local kits = parseKits(kitsText)
+local askedKits, firstPart = {}, #fields + 1
+if kits then
+  for sku, item in pairs(items) do
+    item.kit = kits[sku]
+    askedKits[#askedKits + 1] = item.kit and item
+  end
+  for _, item in ipairs(askedKits) do
+    for _, part in ipairs(item.kit.parts) do
+      if not items[part.sku] then
+        items[part.sku] = addItem(fields, part.sku)
+      end
+    end
+  end
+  if #fields >= firstPart then
+    for place, value in ipairs(redis.call('HMGET', stateKey, unpack(fields, firstPart))) do
+      lane[firstPart - 1 + place] = value
+    end
+  end
+end
 local rules = {}
 for sku, minimum, step in string.gmatch(quantityRules or '', '(%S+):(%d+):(%d+)') do
   rules[sku] = { minimum = tonumber(minimum), step = tonumber(step) }
@@ -189,6 +238,13 @@ for sku, item in pairs(items) do
   item.available, item.held, item.price = count(lane[place]), count(lane[place + 1]), lane[place + 2]
   item.total = count(lane[place + 3])
   item.isBroken = not item.available or not item.held or not count(item.price) or not item.total
+end
+for _, item in ipairs(askedKits) do
+  item.isKnown, item.isBroken, item.price = true, false, item.kit.price
+  for _, part in ipairs(item.kit.parts) do
+    item.isBroken = item.isBroken or items[part.sku].isBroken
+    item.isPaused = item.isPaused or items[part.sku].isPaused
+  end
 end
 for _, channel in pairs(channels) do
   channel.cap, channel.units = lane[channel.place], count(lane[channel.place + 1])
@@ -217,12 +273,58 @@ local function withLines(answer, failed)
   end
   return answer
 end
-local function judgeItemLimits(buyer, first)
-  local over, isPaidInTheWay, unitsOf = nil, false, {}
-  for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
-    local sku, units = ARGV[line], tonumber(ARGV[line + 1])
-    local most, count = items[sku].limit, buyer.items and buyer.items[sku] or { units = 0, paid = 0 }
-    unitsOf[sku] = units
+local function viewsOf(first)
+  local lastLine, isKit = first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], false
+  for line = first + LINES, lastLine, 2 do
+    isKit = isKit or items[ARGV[line]].kit ~= nil
+  end
+  if not isKit then
+    return nil
+  end
+  local views, units, skus, bought, left, back = {}, {}, {}, {}, {}, {}
+  for line = first + LINES, lastLine, 2 do
+    local sku, quantity = ARGV[line], tonumber(ARGV[line + 1])
+    local item = items[sku]
+    if item.isKnown and not item.isBroken then
+      local parts = item.kit and item.kit.parts or { { sku = sku, quantity = 1 } }
+      local available, most, total, each = math.huge, math.huge, math.huge, 0
+      for _, part in ipairs(parts) do
+        local of = items[part.sku]
+        if not units[part.sku] then
+          units[part.sku], skus[#skus + 1] = 0, part.sku
+          left[part.sku], back[part.sku] = of.available, of.available + of.held
+        end
+        available = math.min(available, math.floor(left[part.sku] / part.quantity))
+        most = math.min(most, math.floor(back[part.sku] / part.quantity))
+        total, each = math.min(total, math.floor(of.total / part.quantity)), each + part.quantity
+      end
+      for _, part in ipairs(parts) do
+        local asked = quantity * part.quantity
+        units[part.sku] = units[part.sku] + asked
+        left[part.sku] = left[part.sku] - (available >= quantity and asked or 0)
+        back[part.sku] = back[part.sku] - (most >= quantity and asked or 0)
+      end
+      views[line] = {
+        isKnown = true, isPaused = item.isPaused, rule = item.rule, each = each,
+        available = available, held = most - available, total = total,
+      }
+      bought[#bought + 1] = sku .. ' ' .. ARGV[line + 1] .. ' ' .. item.price
+    end
+  end
+  views.units, views.skus, views.bought = units, skus, '=' .. table.concat(bought, ' ')
+  return views
+end
+local function judgeItemLimits(buyer, first, views)
+  local over, isPaidInTheWay = nil, false
+  local unitsOf, skus = views and views.units or {}, views and views.skus or {}
+  if not views then
+    for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
+      unitsOf[ARGV[line]], skus[#skus + 1] = tonumber(ARGV[line + 1]), ARGV[line]
+    end
+  end
+  for _, sku in ipairs(skus) do
+    local units, most = unitsOf[sku], items[sku].limit
+    local count = buyer.items and buyer.items[sku] or { units = 0, paid = 0 }
     if most and count.units + units > most then
       over = over or { sku = sku, units = count.units }
       isPaidInTheWay = isPaidInTheWay or count.paid + units > most
@@ -230,13 +332,13 @@ local function judgeItemLimits(buyer, first)
   end
   return over, isPaidInTheWay, unitsOf
 end
-local function judge(number, first)
+local function judge(number, first, views)
   local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
   local quantity, failed, unknown, odd, paused, short = 0, {}, nil, nil, nil, nil
   local isFinal, mayComeBack = true, true
   for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
     local sku, units = ARGV[line], tonumber(ARGV[line + 1])
-    local item = items[sku]
+    local item = views and views[line] or items[sku]
     if not item.isKnown then
       failed[#failed + 1] = { sku = sku, code = 'sku_not_found', available = '' }
       unknown = unknown or sku
@@ -258,7 +360,7 @@ local function judge(number, first)
       mayComeBack = mayComeBack and (item.total == 0 or item.available + item.held >= units)
         and not (item.limit and units > item.limit)
     end
-    quantity = quantity + units
+    quantity = quantity + units * (item.each or 1)
   end
   if unknown then
     return withLines({ 'sku_not_found', unknown }, failed)
@@ -276,6 +378,9 @@ local function judge(number, first)
   end
   local cap = channel and channel.capUnits
   if short then
+    for sku, units in pairs(views and views.units or {}) do
+      mayComeBack = mayComeBack and units <= (items[sku].limit or units)
+    end
     mayComeBack = mayComeBack and not (limitUnits and quantity > limitUnits) and not (cap and quantity > cap)
     return withLines({ 'sold_out', short.sku, short.available, isFinal and 1 or 0, mayComeBack and 1 or 0 }, failed)
   end
@@ -289,7 +394,7 @@ local function judge(number, first)
   local isCapInTheWay = cap and channel.paid + quantity > cap
   local over, isItemInTheWay, unitsOf
   if itemLimits then
-    over, isItemInTheWay, unitsOf = judgeItemLimits(buyer, first)
+    over, isItemInTheWay, unitsOf = judgeItemLimits(buyer, first, views)
   end
   if over or (limitUnits and buyer.units + quantity > limitUnits) then
     local mayFit = not (limitUnits and buyer.paid + quantity > limitUnits) and not isItemInTheWay
@@ -324,12 +429,14 @@ end
 for number, first in ipairs(requests) do
   local keyHash = keyHashes[number]
   local known = held[number] or ended[number] or recordOf[keyHash]
+  local views
   if #entries >= room then
     answers[number] = { 'overloaded' }
   elseif known then
     answers[number] = { 'known', known }
   else
-    answers[number] = shut or judge(number, first)
+    views = not shut and kits and viewsOf(first) or nil
+    answers[number] = shut or judge(number, first, views)
   end
   if not answers[number] then
     local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
@@ -338,7 +445,15 @@ for number, first in ipairs(requests) do
     local facts = {
       userId, ARGV[first + IDEMPOTENCY_KEY], ARGV[first + RANDOM], entryId, at, holdMs, currency, channelId, ARGV[first + REF],
     }
-    for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
+    if views then
+      for _, sku in ipairs(views.skus) do
+        local item, last, units = items[sku], #facts, views.units[sku]
+        facts[last + 1], facts[last + 2], facts[last + 3] = sku, units, item.price
+        item.available, item.held, item.isChanged = item.available - units, item.held + units, true
+      end
+      facts[#facts + 1] = views.bought
+    end
+    for line = first + LINES, views and 0 or first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
       local item, last = items[ARGV[line]], #facts
       facts[last + 1], facts[last + 2], facts[last + 3] = ARGV[line], ARGV[line + 1], item.price
       item.available, item.held, item.isChanged = item.available - ARGV[line + 1], item.held + ARGV[line + 1], true

@@ -94,14 +94,43 @@ local function parseItemLimits(text)
   end
   return limits
 end
-local function lastLineOf(facts, firstLine)
-  local words = #facts + 1 - firstLine
-  local lines = math.floor(words / 3)
-  local isExtra = words % 3 == 1 and string.sub(facts[#facts], 1, 1) == '{'
-  if lines < 1 or (words % 3 ~= 0 and not isExtra) then
+local function formatKits(kits)
+  local texts = {}
+  for _, kit in ipairs(kits or {}) do
+    local parts = {}
+    for _, part in ipairs(kit.parts) do
+      parts[#parts + 1] = string.format('%s*%.0f', part.sku, part.quantity)
+    end
+    texts[#texts + 1] = string.format('%s:%.0f:%s', kit.sku, kit.price, table.concat(parts, ','))
+  end
+  return table.concat(texts, ' ')
+end
+local function parseKits(text)
+  if not text or text == '' then
     return nil
   end
-  return firstLine + 3 * (lines - 1)
+  local kits = {}
+  for sku, price, partsText in string.gmatch(text, '([^%s:]+):(%d+):(%S+)') do
+    local parts = {}
+    for part, quantity in string.gmatch(partsText, '([^,*]+)%*(%d+)') do
+      parts[#parts + 1] = { sku = part, quantity = tonumber(quantity) }
+    end
+    kits[sku] = { price = price, parts = parts }
+  end
+  return kits
+end
+local function lastLineOf(facts, firstLine)
+  local last = #facts
+  for _, sign in ipairs({ '{', '=' }) do
+    if string.sub(facts[last] or '', 1, 1) == sign then
+      last = last - 1
+    end
+  end
+  local words = last + 1 - firstLine
+  if words < 3 or words % 3 ~= 0 then
+    return nil
+  end
+  return last - 2
 end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)

@@ -64,13 +64,17 @@ local function countItems(buyer, unitsOf, taken, paid, limits)
   return true
 end
 local function lastLineOf(facts, firstLine)
-  local words = #facts + 1 - firstLine
-  local lines = math.floor(words / 3)
-  local isExtra = words % 3 == 1 and string.sub(facts[#facts], 1, 1) == '{'
-  if lines < 1 or (words % 3 ~= 0 and not isExtra) then
+  local last = #facts
+  for _, sign in ipairs({ '{', '=' }) do
+    if string.sub(facts[last] or '', 1, 1) == sign then
+      last = last - 1
+    end
+  end
+  local words = last + 1 - firstLine
+  if words < 3 or words % 3 ~= 0 then
     return nil
   end
-  return firstLine + 3 * (lines - 1)
+  return last - 2
 end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)

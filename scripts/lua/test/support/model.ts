@@ -12,7 +12,10 @@ export interface ModelOrder {
   holdMs: number;
   channel: string;
   ref: string;
+  /** The units that were taken: those of a kit are its parts'. */
   lines: { sku: string; quantity: number; price: number }[];
+  /** What was bought, where a kit is among it. */
+  bought: { sku: string; quantity: number; price: number }[] | undefined;
   status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
   /** The hold came with a snapshot, whose times are long ago. */
   isLoaded: boolean;
@@ -46,6 +49,8 @@ export interface ModelControl {
   minQuantity: number;
   /** Units of `a` that one buyer may have; an item that has a limit of its own keeps one. */
   limitOfA: number | undefined;
+  /** The sale has `KITS`; what they are never changes. */
+  hasKits: boolean;
   /** SKUs, in the order of `totals`. */
   paused: string[];
   totals: Record<string, number>;
@@ -65,7 +70,9 @@ export interface ModelRequest {
   isLate: boolean;
 }
 
-const PRICES: Record<string, number> = { a: 5, b: 7 };
+const PRICES: Record<string, number> = { a: 5, b: 7, k: 11, m: 13 };
+/** Two kits that share a part. */
+const KITS: Record<string, Record<string, number>> = { k: { a: 1, b: 2 }, m: { b: 3 } };
 export const priceOf = (sku: string): number => PRICES[sku] ?? 0;
 
 export class Model {
@@ -118,6 +125,54 @@ export class Model {
     return status === 'pending' || status === 'paid';
   }
 
+  get kits(): typeof KITS {
+    return this.control.hasKits ? KITS : {};
+  }
+
+  partsOf(sku: string): [sku: string, units: number][] {
+    return Object.entries(this.kits[sku] ?? { [sku]: 1 });
+  }
+
+  isKnown(sku: string): boolean {
+    return sku in this.control.totals || sku in this.kits;
+  }
+
+  isPaused(sku: string): boolean {
+    const { paused } = this.control;
+    return paused.includes(sku) || this.partsOf(sku).some(([part]) => paused.includes(part));
+  }
+
+  /** Units by SKU that a request asks for, in the order of its lines. */
+  unitsAsked({ lines }: Pick<ModelRequest, 'lines'>): Map<string, number> {
+    const units = new Map<string, number>();
+    for (const [sku, quantity] of lines) {
+      for (const [part, one] of this.partsOf(sku)) units.set(part, (units.get(part) ?? 0) + one * quantity);
+    }
+    return units;
+  }
+
+  quantityOf(request: Pick<ModelRequest, 'lines'>): number {
+    return [...this.unitsAsked(request).values()].reduce((sum, units) => sum + units, 0);
+  }
+
+  /** How many of each line there are when the lines before it that could be met have taken theirs. */
+  met({ lines }: ModelRequest, unitsOf: (sku: string) => number): number[] {
+    const taken = new Map<string, number>();
+    return lines.map(([sku, quantity]) => {
+      const parts = this.partsOf(sku);
+      const most = Math.min(
+        ...parts.map(([part, one]) => Math.floor((unitsOf(part) - (taken.get(part) ?? 0)) / one)),
+      );
+      if (most >= quantity)
+        for (const [part, one] of parts) taken.set(part, (taken.get(part) ?? 0) + one * quantity);
+      return most;
+    });
+  }
+
+  notPaid(sku: string): number {
+    return (this.control.totals[sku] ?? 0) - this.units(() => true, sku, 'paid');
+  }
+
   /** The outcome, and what stands beside the outcome in reserve.lua's answer, except records and times. */
   reserve(request: ModelRequest): unknown[] {
     const { control } = this;
@@ -128,7 +183,7 @@ export class Model {
     if (control.state === 'closed' || control.window === 'after') return ['sale_closed'];
     if (control.state === 'paused') return ['sale_paused'];
     if (control.window === 'before') return ['sale_not_open'];
-    const unknown = request.lines.find(([sku]) => !(sku in control.totals));
+    const unknown = request.lines.find(([sku]) => !this.isKnown(sku));
     if (unknown !== undefined) return ['sku_not_found', unknown[0], ...this.failed(request)];
     if (request.channel !== '' && !(request.channel in control.caps)) return ['channel_not_found'];
     const odd = request.lines.find(([sku, quantity]) => this.isOdd(sku, quantity));
@@ -137,13 +192,13 @@ export class Model {
         odd[0] === 'a' ? [control.minQuantity, 1] : [control.multiple, control.multiple];
       return ['quantity_not_allowed', odd[0], minimum, step, ...this.failed(request)];
     }
-    const paused = request.lines.find(([sku]) => control.paused.includes(sku));
+    const paused = request.lines.find(([sku]) => this.isPaused(sku));
     if (paused !== undefined) return ['item_paused', paused[0], ...this.failed(request)];
-    const [sku] = this.failed(request);
+    const [sku, , available] = this.failed(request);
     const flag = (is: boolean) => (is ? 1 : 0);
     if (sku !== undefined) {
       const flags = [flag(this.isFinal(request)), flag(this.mayComeBack(request))];
-      return ['sold_out', sku, this.available(String(sku)), ...flags, ...this.failed(request)];
+      return ['sold_out', sku, available, ...flags, ...this.failed(request)];
     }
     return this.judgeLimits(request, flag) ?? (request.isLate ? ['late'] : this.take(request));
   }
@@ -154,32 +209,38 @@ export class Model {
   }
 
   /** SKU, code and available units of each line that fails. */
-  failed({ lines }: ModelRequest): (string | number)[] {
-    return lines.flatMap(([sku, quantity]) => {
-      if (!(sku in this.control.totals)) return [sku, 'sku_not_found', ''];
-      if (this.isOdd(sku, quantity)) return [sku, 'quantity_not_allowed', this.available(sku)];
-      if (this.control.paused.includes(sku)) return [sku, 'item_paused', this.available(sku)];
-      return this.available(sku) < quantity ? [sku, 'sold_out', this.available(sku)] : [];
+  failed(request: ModelRequest): (string | number)[] {
+    const known = request.lines.filter(([sku]) => this.isKnown(sku));
+    const met = this.met({ ...request, lines: known }, (sku) => this.available(sku));
+    return request.lines.flatMap(([sku, quantity]) => {
+      const available = met[known.findIndex(([one]) => one === sku)] ?? 0;
+      if (!this.isKnown(sku)) return [sku, 'sku_not_found', ''];
+      if (this.isOdd(sku, quantity)) return [sku, 'quantity_not_allowed', available];
+      if (this.isPaused(sku)) return [sku, 'item_paused', available];
+      return available < quantity ? [sku, 'sold_out', available] : [];
     });
   }
 
   /** Tells whether all units that the request lacks are paid. */
   isFinal({ lines }: ModelRequest): boolean {
     return lines.every(([sku]) => {
-      const total = this.control.totals[sku] ?? 0;
-      return total > 0 && this.units(() => true, sku, 'paid') === total;
+      const parts = this.partsOf(sku);
+      const isOffered = parts.every(([part, one]) => (this.control.totals[part] ?? 0) >= one);
+      return isOffered && parts.some(([part, one]) => this.notPaid(part) < one);
     });
   }
 
   /** Tells whether ends of holds, or the first units of an item, may make this request succeed. */
-  mayComeBack({ lines, channel }: ModelRequest): boolean {
+  mayComeBack(request: ModelRequest): boolean {
+    const { lines, channel } = request;
     const { totals, caps, limit = Infinity } = this.control;
-    const quantity = lines.reduce((sum, [, one]) => sum + one, 0);
+    const quantity = this.quantityOf(request);
     if (quantity > limit || quantity > (caps[channel] ?? Infinity)) return false;
-    if (lines.some(([sku, units]) => units > this.limitOf(sku))) return false;
-    return lines.every(([sku, units]) => {
-      const total = totals[sku] ?? 0;
-      return total === 0 || units <= total - this.units(() => true, sku, 'paid');
+    if ([...this.unitsAsked(request)].some(([sku, units]) => units > this.limitOf(sku))) return false;
+    const most = this.met(request, (sku) => this.notPaid(sku));
+    return lines.every(([sku, units], index) => {
+      const isOffered = this.partsOf(sku).every(([part, one]) => (totals[part] ?? 0) >= one);
+      return !isOffered || units <= (most[index] ?? 0);
     });
   }
 
@@ -200,21 +261,20 @@ export class Model {
 
   judgeLimits(request: ModelRequest, flag: (is: boolean) => number): unknown[] | undefined {
     const { limit = Infinity, holdsMax = Infinity, hasRejoin, caps } = this.control;
-    const quantity = request.lines.reduce((sum, [, one]) => sum + one, 0);
+    const quantity = this.quantityOf(request);
+    const asked = [...this.unitsAsked(request)];
     const isOwn = ({ user }: ModelOrder) => user === request.user;
     const isOfChannel = ({ channel }: ModelOrder) => channel === request.channel;
     const cap = (request.channel === '' ? undefined : caps[request.channel]) ?? Infinity;
     const holds = this.holdsOf(request.user);
     const fitsCap = this.units(isOfChannel, undefined, 'paid') + quantity <= cap;
     const fitsLimit = this.units(isOwn, undefined, 'paid') + quantity <= limit;
-    const fitsItems = request.lines.every(
+    const fitsItems = asked.every(
       ([sku, units]) => this.takenOf(request.user, sku, 'paid') + units <= this.limitOf(sku),
     );
     const mayFit = flag(fitsLimit && fitsItems && fitsCap && holds < holdsMax);
     if (this.units(isOwn) + quantity > limit) return ['limit_reached', limit, this.units(isOwn), mayFit];
-    const over = request.lines.find(
-      ([sku, units]) => this.takenOf(request.user, sku) + units > this.limitOf(sku),
-    );
+    const over = asked.find(([sku, units]) => this.takenOf(request.user, sku) + units > this.limitOf(sku));
     if (over !== undefined) {
       const [sku] = over;
       return ['limit_reached', this.limitOf(sku), this.takenOf(request.user, sku), mayFit, sku];
@@ -236,7 +296,10 @@ export class Model {
     this.sequence += 1;
     const { user, key, random, channel, ref } = request;
     const entry = `${this.epoch}-${this.sequence}`;
-    const lines = request.lines.map(([sku, quantity]) => ({ sku, quantity, price: priceOf(sku) }));
+    const isKit = request.lines.some(([sku]) => sku in this.kits);
+    const toLine = ([sku, quantity]: [string, number]) => ({ sku, quantity, price: priceOf(sku) });
+    const lines = [...this.unitsAsked(request)].map(toLine);
+    const bought = isKit ? request.lines.map(toLine) : undefined;
     const { holdMs } = this.control;
     this.orders.push({
       user,
@@ -247,6 +310,7 @@ export class Model {
       entry,
       holdMs,
       lines,
+      bought,
       status: 'pending',
       isLoaded: false,
       isRecent: false,
@@ -417,6 +481,7 @@ export class Model {
         ...(control.multiple > 1 ? [`b:${control.multiple}:${control.multiple}`] : []),
       ].join(' '),
       itemLimits: control.limitOfA === undefined ? '' : `a:${control.limitOfA}`,
+      kits: control.hasKits ? 'k:11:a*1,b*2 m:13:b*3' : '',
       adjusted: this.adjusted,
       items: Object.fromEntries(
         Object.entries(control.totals).map(([sku, total]) => [
@@ -477,9 +542,10 @@ function livesOf(status: ModelOrder['status'], isRetake: boolean): number {
 
 function viewRecords(orders: ModelOrder[]) {
   return Object.fromEntries(
-    orders.map(({ user, key, random, entry, holdMs, channel, ref, lines, status, isRetake }) => [
-      keyHashOf(user, key),
-      { user, key, random, entry, holdMs, channel, ref, lines, status, lives: livesOf(status, isRetake) },
-    ]),
+    orders.map(({ status, isRetake, ...order }) => {
+      const { user, key, random, entry, holdMs, channel, ref, lines, bought } = order;
+      const facts = { user, key, random, entry, holdMs, channel, ref, lines, bought };
+      return [keyHashOf(user, key), { ...facts, status, lives: livesOf(status, isRetake) }];
+    }),
   );
 }

@@ -68,6 +68,8 @@ export interface Item {
   available: number;
   held: number;
   paid: number;
+  /** Of a kit, whose units are its parts'. */
+  components?: { sku: string; quantity: number }[];
   paused?: boolean;
 }
 

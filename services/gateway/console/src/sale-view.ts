@@ -9,7 +9,8 @@ const AUDIT_MS = 10_000;
 const LISTEN_AGAIN_MS = 5_000;
 
 const sum = (items: Item[], count: 'total' | 'available' | 'held' | 'paid'): number =>
-  items.reduce((all, item) => all + item[count], 0);
+  // What a kit could be made of stands in its parts.
+  items.reduce((all, item) => all + (item.components === undefined ? item[count] : 0), 0);
 
 const card = (name: string, value: string): HTMLElement =>
   element('div', { class: 'card' }, element('span', { class: 'quiet' }, name), element('b', {}, value));
@@ -45,15 +46,19 @@ export function saleView(saleId: string): View {
     );
   }
 
-  function itemRow({ sku, title, paused, ...counts }: Item): (Node | string)[] {
+  function itemRow({ sku, title, paused, components, ...counts }: Item): (Node | string)[] {
     const end = `items/${encodeURIComponent(sku)}`;
     const verb = paused === true ? 'resume' : 'pause';
     const acts = element(
       'span',
       { class: 'row' },
-      button(say('restock'), () => {
-        steer(`${say('restock')} ${sku}`, `${end}/restock`, true);
-      }),
+      ...(components !== undefined
+        ? []
+        : [
+            button(say('restock'), () => {
+              steer(`${say('restock')} ${sku}`, `${end}/restock`, true);
+            }),
+          ]),
       button(say(verb), () => {
         steer(`${say(verb)} ${sku}`, `${end}/${verb}`);
       }),

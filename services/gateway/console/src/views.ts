@@ -42,8 +42,9 @@ export function salesView(): View {
   void attempt(problem, async () => {
     const { data } = await call<{ data: Sale[] }>('GET', '/v1/sales?limit=100');
     const rows = data.map(({ id, title, state, opensAt, closesAt, items }) => {
-      const left = items.reduce((all, { available }) => all + available, 0);
-      const total = items.reduce((all, item) => all + item.total, 0);
+      const own = items.filter(({ components }) => components === undefined);
+      const left = own.reduce((all, { available }) => all + available, 0);
+      const total = own.reduce((all, item) => all + item.total, 0);
       const link = element('a', { href: `#/sales/${encodeURIComponent(id)}` }, `${textOf(title)} (${id})`);
       return [link, sayIfKnown(state), timeOf(opensAt), timeOf(closesAt), `${left} / ${total}`];
     });

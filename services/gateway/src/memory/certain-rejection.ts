@@ -53,10 +53,11 @@ export function certainRejection(
 }
 
 function notForSale(
-  { items, limitPerBuyer, capMin }: Announcement,
+  state: Announcement,
   channels: ReadonlySet<string>,
   { lines: asked, channelId }: Pick<ReserveItem, 'lines' | 'channelId'>,
 ): CertainRejection | undefined {
+  const { items, kits, limitPerBuyer, capMin } = state;
   // An unknown channel comes first, and may be known by now. Stock tells.
   if (channelId !== undefined && !channels.has(channelId)) return undefined;
   // One pass without copies: this runs for each "no" of a crowd, and closures and copies cost it 4 µs.
@@ -65,15 +66,16 @@ function notForSale(
   let final = true;
   let retryable = true;
   let pausedSku: string | undefined;
-  for (const { sku, quantity } of asked) {
-    const item = items.find((one) => one.sku === sku);
+  const views = kits === undefined ? undefined : viewsOf(state, asked);
+  for (const [place, { sku, quantity }] of asked.entries()) {
+    const item = views === undefined ? items.find((one) => one.sku === sku) : views[place];
     // An unknown SKU may have come after this state as well.
     if (item === undefined) return undefined;
     const { total, available, held, paused, minQuantity = 1, step = 1, limitPerBuyer: limit } = item;
     // And stock tells which quantities are sold.
     if (quantity < minQuantity || quantity % step > 0) return undefined;
     const left = available + held;
-    units += quantity;
+    units += quantity * (views?.[place]?.each ?? 1);
     if (total === 0 || left > 0) final = false;
     if ((total > 0 && left < quantity) || (limit !== undefined && quantity > limit)) retryable = false;
     if (paused === true) {
@@ -89,4 +91,56 @@ function notForSale(
   if (limitPerBuyer !== undefined && units > limitPerBuyer) retryable = false;
   const { sku, available = 0 } = short;
   return { outcome: 'sold_out', sku, available, final, retryable, lines };
+}
+
+interface LineView extends Omit<Announcement['items'][number], 'sku'> {
+  /** Units that one of it takes. */
+  each: number;
+}
+
+/**
+ * What a line of a request may have, in a sale with kits: undefined for a SKU that is not known. The lines
+ * are looked at as reserve.lua does, one after the other: what one could have, the next cannot.
+ */
+function viewsOf(
+  { items, kits = [] }: Announcement,
+  asked: ReserveItem['lines'],
+): (LineView | undefined)[] | undefined {
+  if (!asked.some(({ sku }) => kits.some((kit) => kit.sku === sku))) return undefined;
+  const left = new Map(items.map((item) => [item.sku, item.available]));
+  const back = new Map(items.map((item) => [item.sku, item.available + item.held]));
+  const units = new Map<string, number>();
+  const views = asked.map(({ sku, quantity }): LineView | undefined => {
+    const kit = kits.find((one) => one.sku === sku);
+    const parts = kit?.parts ?? [{ sku, quantity: 1 }];
+    const own = items.find((one) => one.sku === sku);
+    const found = parts.map((part) => ({ ...part, item: items.find((one) => one.sku === part.sku) }));
+    if (found.some(({ item }) => item === undefined)) return undefined;
+    const most = (of: (sku: string) => number) =>
+      Math.min(...parts.map((part) => Math.floor(of(part.sku) / part.quantity)));
+    const available = most((part) => left.get(part) ?? 0);
+    const couldBe = most((part) => back.get(part) ?? 0);
+    const total = most((part) => items.find((one) => one.sku === part)?.total ?? 0);
+    for (const part of parts) {
+      const wanted = quantity * part.quantity;
+      if (available >= quantity) left.set(part.sku, (left.get(part.sku) ?? 0) - wanted);
+      if (couldBe >= quantity) back.set(part.sku, (back.get(part.sku) ?? 0) - wanted);
+      units.set(part.sku, (units.get(part.sku) ?? 0) + wanted);
+    }
+    const isPaused = kit?.paused === true || found.some(({ item }) => item?.paused === true);
+    const { minQuantity, step } = kit ?? own ?? {};
+    return {
+      total,
+      available,
+      held: couldBe - available,
+      each: parts.reduce((sum, part) => sum + part.quantity, 0),
+      ...(isPaused ? { paused: true } : {}),
+      ...(minQuantity === undefined ? {} : { minQuantity }),
+      ...(step === undefined ? {} : { step }),
+    };
+  });
+  // A limit of an item counts all of its units in the request. No repeat changes that, so say nothing
+  // certain.
+  const isBeyond = items.some(({ sku, limitPerBuyer: most }) => (units.get(sku) ?? 0) > (most ?? Infinity));
+  return isBeyond ? asked.map(() => undefined) : views;
 }

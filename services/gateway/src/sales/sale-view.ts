@@ -1,4 +1,12 @@
-import type { Sale, SaleChannelInput, SaleRecord, SaleState, SoldOut, StockState } from '@seckill/contracts';
+import type {
+  Sale,
+  SaleChannelInput,
+  SaleDefinition,
+  SaleRecord,
+  SaleState,
+  SoldOut,
+  StockState,
+} from '@seckill/contracts';
 
 type ItemCounts = StockState['items'][number];
 
@@ -20,33 +28,73 @@ export function viewSale({ definition, version }: SaleRecord, stock: StockState)
     ...(definition.holdsPerBuyerMax === undefined ? {} : { holdsPerBuyerMax: definition.holdsPerBuyerMax }),
     ...(definition.rejoinSeconds === undefined ? {} : { rejoinSeconds: definition.rejoinSeconds }),
     ...(definition.groupMinimum === undefined ? {} : { groupMinimum: definition.groupMinimum }),
-    items: definition.items.map((item) => {
-      const { sku, title, price, total, paused } = item;
-      // Before the first load nothing can have been sold, so all of the total is available.
-      const count = counts.get(sku) ?? { sku, total, available: total, held: 0, paid: 0 };
-      const { available, held, paid } = count;
-      const soldOut = soldOutOf(count, state);
-      const view = {
-        sku,
-        title,
-        ...shownOf(item),
-        price,
-        ...boundsOf(item),
-        total: count.total,
-        available,
-        held,
-        paid,
-        soldOut,
-      };
-      return paused === true ? { ...view, paused } : view;
-    }),
+    items: [...viewItems(definition, counts, state), ...viewKits(definition, counts, state)],
     state,
     version,
   };
 }
 
+function viewItems(
+  { items }: SaleDefinition,
+  counts: ReadonlyMap<string, ItemCounts>,
+  state: SaleState,
+): SaleView['items'] {
+  return items.map((item) => {
+    const { paused } = item;
+    const count = countOf(item, counts);
+    const { total, available, held, paid } = count;
+    const view = { ...describe(item), total, available, held, paid, soldOut: soldOutOf(count, state) };
+    return paused === true ? { ...view, paused } : view;
+  });
+}
+
+/**
+ * A kit is paused with any of its parts. Its counts are what these allow: `held` may be made up once holds
+ * have ended, and `paid` cannot be made up any more.
+ */
+function viewKits(
+  { items, kits = [] }: SaleDefinition,
+  counts: ReadonlyMap<string, ItemCounts>,
+  state: SaleState,
+): SaleView['items'] {
+  const known = new Map(items.map((item) => [item.sku, item]));
+  return kits.map((kit) => {
+    const { components } = kit;
+    const parts = components.flatMap(({ sku, quantity }) => {
+      const item = known.get(sku);
+      if (item === undefined) return [];
+      const { total, available, held } = countOf(item, counts);
+      return [{ item, quantity, total, available, back: available + held }];
+    });
+    const most = (name: 'total' | 'available' | 'back') =>
+      Math.min(...parts.map((part) => Math.floor(part[name] / part.quantity)));
+    const available = most('available');
+    const [total, held] = [most('total'), most('back') - available];
+    const count = { total, available, held, paid: total - available - held };
+    const view = { ...describe(kit), components, ...count, soldOut: soldOutOf(count, state) };
+    const isPaused = kit.paused === true || parts.some(({ item }) => item.paused === true);
+    return isPaused ? { ...view, paused: true } : view;
+  });
+}
+
+/** Before the first load nothing can have been sold, so all of the total is available. */
+function countOf(
+  { sku, total }: SaleDefinition['items'][number],
+  counts: ReadonlyMap<string, ItemCounts>,
+): ItemCounts {
+  return counts.get(sku) ?? { sku, total, available: total, held: 0, paid: 0 };
+}
+
+/** What is told of items and kits alike. */
+function describe(item: Pick<SaleView['items'][number], 'sku' | 'title' | 'price'> & Shown & Bounds) {
+  const { sku, title, price } = item;
+  return { sku, title, ...shownOf(item), price, ...boundsOf(item) };
+}
+
+type Shown = Pick<SaleView, 'description' | 'image' | 'metadata'>;
+
 /** What the shop wants shown or kept, as it was sent; what is absent is left out. */
-function shownOf({ description, image, metadata }: Pick<SaleView, 'description' | 'image' | 'metadata'>) {
+function shownOf({ description, image, metadata }: Shown) {
   return {
     ...(description === undefined ? {} : { description }),
     ...(image === undefined ? {} : { image }),
@@ -111,7 +159,7 @@ export function saleState(stock: StockState): SaleState {
  * The view tells two truths (D9): `held` may come back, `final` will not. An item without any unit was never
  * sold out: it waits for its first ones, as held units do.
  */
-function soldOutOf(count: ItemCounts, state: SaleState): SoldOut {
+function soldOutOf(count: Pick<ItemCounts, 'total' | 'available' | 'held'>, state: SaleState): SoldOut {
   if (state === 'closed') return 'final';
   if (count.available > 0) return 'no';
   return count.held > 0 || count.total === 0 ? 'held' : 'final';

@@ -219,7 +219,11 @@ async function endMembers(
   );
   if (rowCount !== 1) return undefined;
   const { rows } = await client.query<MemberRow>(
-    `SELECT id, status, lane, lines, currency, returned FROM orders
+    `SELECT id, status, lane, lines, bought, currency, returned,
+       CASE WHEN bought IS NOT NULL AND returned IS NOT NULL THEN (
+         SELECT jsonb_agg(line) FROM returns, jsonb_array_elements(returns.lines) AS line
+         WHERE returns.order_id = orders.id) END AS came_back
+     FROM orders
      WHERE sale_id = $1 AND ${IN_GROUP} AND id > $3 AND id < $1 || '/' AND status IN ('pending', 'paid')
      ORDER BY id LIMIT $4 FOR UPDATE`,
     [saleId, channelId, after ?? `${saleId}.`, countMax],

@@ -25,18 +25,18 @@ export async function insertOrders(
 ): Promise<Set<string>> {
   if (orders.length === 0) return new Set();
   const { rows } = await client.query<{ id: string }>(
-    `INSERT INTO orders (id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines, amount,
+    `INSERT INTO orders (id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines, bought, amount,
        currency, channel_id, ref, metadata, traceparent, contact, reserved_at, expires_at, status, refusal, ended_at)
-     SELECT id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines::jsonb, amount,
+     SELECT id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines::jsonb, bought::jsonb, amount,
        currency, channel_id, ref, metadata::json, traceparent, contact,
        to_timestamp(reserved_ms / 1000.0), to_timestamp(expires_ms / 1000.0),
        CASE WHEN $16::text IS NULL THEN 'pending' ELSE 'refused' END, $16,
        CASE WHEN $16 IS NULL THEN NULL ELSE now() END
      FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
        $8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[],
-       $17::text[], $18::text[], $19::text[])
+       $17::text[], $18::text[], $19::text[], $20::text[])
        AS message (id, sale_id, lane, epoch, sequence, user_id, idempotency_key, fingerprint, lines, amount,
-         currency, channel_id, ref, reserved_ms, expires_ms, metadata, traceparent, contact)
+         currency, channel_id, ref, reserved_ms, expires_ms, metadata, traceparent, contact, bought)
      WHERE $16 IS NOT NULL OR NOT EXISTS (
        SELECT FROM retakes WHERE retakes.sale_id = message.sale_id AND retakes.lane = message.lane
          AND retakes.epoch = message.epoch AND retakes.sequence = message.sequence)
@@ -63,6 +63,7 @@ export async function insertOrders(
       orders.map(({ metadata }) => (metadata === undefined ? null : JSON.stringify(metadata))),
       orders.map(({ traceparent }) => traceparent ?? null),
       orders.map(({ contact }) => contact ?? null),
+      orders.map(({ bought }) => (bought === undefined ? null : JSON.stringify(bought))),
     ],
   );
   return new Set(rows.map(({ id }) => id));

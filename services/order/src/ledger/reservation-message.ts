@@ -17,7 +17,7 @@ const schema = Compile(ReservationCreated);
 export const INSTANT_MAX = Date.UTC(9999, 11, 31);
 
 export type Reserved = ReservationCreated & {
-  /** The amount of all lines, in minor units. */
+  /** The amount of all that was bought, in minor units. */
   amount: number;
   /** Stock published it again, because its hold is long past its end and was never settled. */
   isRepublished: boolean;
@@ -46,7 +46,10 @@ function check(created: ReservationCreated, isRepublished: boolean): Parsed {
   if (!id.suffix.endsWith(keyHashOf(created.userId, created.idempotencyKey))) {
     return { error: 'the reservation id ends with another buyer and key' };
   }
-  const amount = created.lines.reduce((sum, { price, quantity }) => sum + price * quantity, 0);
+  const amount = (created.bought ?? created.lines).reduce(
+    (sum, { price, quantity }) => sum + price * quantity,
+    0,
+  );
   const numbers = [amount, created.epoch, created.sequence];
   if (!numbers.every(Number.isSafeInteger)) return { error: 'a number is beyond 2^53' };
   if (created.epoch > LIMITS.epochMax) return { error: `epoch ${created.epoch} is not one of ours` };

@@ -35,8 +35,9 @@ export interface OrderRow {
   returns: { lines: { sku: string; quantity: number }[]; restocked: boolean; at_ms: number }[] | null;
 }
 
-export const ORDER_COLUMNS = `id, sale_id, lines, amount, currency, channel_id, ref, metadata, status, reserved_at, expires_at,
-  paid_at, ended_at, pickup_code, pickup_channel_id, picked_up_at,
+/** The lines are those that were bought, and of a kit not those of its parts. */
+export const ORDER_COLUMNS = `id, sale_id, COALESCE(bought, lines) AS lines, amount, currency, channel_id, ref, metadata,
+  status, reserved_at, expires_at, paid_at, ended_at, pickup_code, pickup_channel_id, picked_up_at,
   (SELECT jsonb_build_object('amount', LEAST(sum(payments.amount), ${Number.MAX_SAFE_INTEGER}),
        'currency', payments.currency)
      FROM (SELECT amount, currency FROM payments

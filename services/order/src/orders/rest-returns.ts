@@ -9,7 +9,11 @@ export interface PaidOrder {
   id: string;
   saleId: string;
   lane: number;
+  /** The units that were taken. */
   lines: { sku: string; quantity: number; price: number }[];
+  /** What was bought, where a kit is among it, and what came back of that so far. */
+  bought: PaidOrder['lines'] | null;
+  came_back: { sku: string; quantity: number }[] | null;
   currency: string;
   returned: Returned | null;
 }
@@ -20,6 +24,8 @@ const KEY = 'group failed';
 interface Rest {
   order: PaidOrder;
   lines: PaidOrder['lines'];
+  /** The same as it was bought. */
+  told: PaidOrder['lines'];
   /** Minor units. */
   amount: number;
   returned: Returned;
@@ -45,7 +51,7 @@ export async function returnRest(client: PoolClient, orders: PaidOrder[]): Promi
     [
       ids,
       rests.map(({ returned }) => returned.number),
-      rests.map(({ lines }) => JSON.stringify(lines.map(({ sku, quantity }) => ({ sku, quantity })))),
+      rests.map(({ told }) => JSON.stringify(told.map(({ sku, quantity }) => ({ sku, quantity })))),
       rests.map(({ amount }) => amount),
       rests.map(({ order }) => order.currency),
       KEY,
@@ -71,7 +77,6 @@ export async function returnRest(client: PoolClient, orders: PaidOrder[]): Promi
 function findRest(order: PaidOrder): Rest {
   const back = new Map(order.returned?.lines.map((line) => [line.sku, line]));
   const lines: Rest['lines'] = [];
-  let amount = 0;
   for (const { sku, units } of sumUnits([order])) {
     const before = back.get(sku) ?? { sku, returned: 0, restocked: 0 };
     const left = units - before.returned;
@@ -79,11 +84,24 @@ function findRest(order: PaidOrder): Rest {
     // The lines of an order have one price for each SKU.
     const price = order.lines.find((line) => line.sku === sku)?.price ?? 0;
     lines.push({ sku, quantity: left, price });
-    amount += left * price;
     back.set(sku, { sku, returned: units, restocked: before.restocked + left });
   }
   const returned = { number: (order.returned?.number ?? 0) + 1, lines: [...back.values()] };
-  return { order, lines, amount, returned };
+  const told = order.bought === null ? lines : restOf(order.bought, order.came_back ?? []);
+  const amount = told.reduce((sum, { quantity, price }) => sum + quantity * price, 0);
+  return { order, lines, told, amount, returned };
+}
+
+/** What of these lines did not come back. */
+function restOf(bought: PaidOrder['lines'], back: { sku: string; quantity: number }[]): PaidOrder['lines'] {
+  return bought
+    .map((line) => {
+      const came = back
+        .filter(({ sku }) => sku === line.sku)
+        .reduce((sum, { quantity }) => sum + quantity, 0);
+      return { ...line, quantity: line.quantity - came };
+    })
+    .filter(({ quantity }) => quantity > 0);
 }
 
 /** Ledger rows are locked after the orders, in their own order, as everywhere. */

@@ -1,4 +1,4 @@
-import type { OrderStatus, Returned, ReturnRequest } from '@seckill/contracts';
+import type { OrderStatus, Returned, ReturnRequest, StoredKit } from '@seckill/contracts';
 import { Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { lockLedger, moveLedger } from '../ledger/ledger.ts';
 import { keepEvents } from '../ledger/order-events.ts';
@@ -19,10 +19,17 @@ export interface Return extends Operator {
 interface PaidRow {
   status: OrderStatus;
   lane: number;
-  lines: { sku: string; quantity: number; price: number }[];
+  /** The units that were taken. */
+  lines: Bought[];
+  /** What was bought, where a kit is among it. */
+  bought: Bought[] | null;
+  /** The kits of the sale, which never change. */
+  kits: StoredKit[] | null;
   currency: string;
   returned: Returned | null;
 }
+
+type Bought = { sku: string; quantity: number; price: number };
 
 /**
  * Takes units of a paid order back, in one transaction of order, ledger, money, settlement and audit trail
@@ -43,7 +50,9 @@ export async function storeReturn(pool: Pool, wanted: Return): Promise<number | 
     if (row.status !== 'paid') {
       throw new Problem('nothing_to_return', { extra: { orderStatus: row.status } });
     }
-    const returned = addReturn(row, lines, restock);
+    if (row.bought !== null) await assertLeft(client, orderId, row.bought, lines);
+    const units = toUnits(row, lines);
+    const returned = addReturn(row, units, restock);
     const due = amountOf(row, lines);
     const { rowCount } = await client.query(
       `INSERT INTO returns (order_id, number, idempotency_key, lines, restocked, amount, currency, payment_id)
@@ -52,7 +61,7 @@ export async function storeReturn(pool: Pool, wanted: Return): Promise<number | 
     );
     assertStored(rowCount === 1, `order ${orderId} is paid, and by no payment`);
     await client.query('UPDATE orders SET returned = $2 WHERE id = $1', [orderId, JSON.stringify(returned)]);
-    if (restock) await restockUnits(client, saleId, lines);
+    if (restock) await restockUnits(client, saleId, units);
     const retake = await readRetake(client, orderId);
     const settled = { id: orderId, saleId, lane: row.lane, lines: row.lines, returned };
     await writeSettlements(client, [{ ...settled, ...(retake && { retake }) }], 'paid');
@@ -93,7 +102,9 @@ async function readVersion(client: PoolClient, saleId: string): Promise<number |
 
 async function lockOrder(client: PoolClient, { saleId, orderId }: Return): Promise<PaidRow | undefined> {
   const { rows } = await client.query<PaidRow>(
-    `SELECT status, lane, lines, currency, returned FROM orders WHERE id = $1 AND sale_id = $2 FOR UPDATE`,
+    `SELECT status, lane, lines, bought, currency, returned,
+       (SELECT definition -> 'kits' FROM sales WHERE sales.id = sale_id) AS kits
+     FROM orders WHERE id = $1 AND sale_id = $2 FOR UPDATE`,
     [orderId, saleId],
   );
   return rows[0];
@@ -119,11 +130,44 @@ async function isRepeat(
   return true;
 }
 
+/**
+ * Kits come back as a whole. What is left of a line is told by the returns of before, because the units do
+ * not tell whether an item came back by itself or with a kit. @throws Problem `nothing_to_return`
+ */
+async function assertLeft(
+  client: PoolClient,
+  orderId: string,
+  bought: Bought[],
+  lines: Return['lines'],
+): Promise<void> {
+  const { rows } = await client.query<{ sku: string; units: string }>(
+    `SELECT line ->> 'sku' AS sku, sum((line ->> 'quantity')::bigint) AS units
+     FROM returns, jsonb_array_elements(returns.lines) AS line WHERE order_id = $1 GROUP BY line ->> 'sku'`,
+    [orderId],
+  );
+  const back = new Map(rows.map(({ sku, units }) => [sku, Number(units)]));
+  for (const { sku, quantity } of lines) {
+    const left = (bought.find((line) => line.sku === sku)?.quantity ?? 0) - (back.get(sku) ?? 0);
+    if (quantity > left) throw new Problem('nothing_to_return', { extra: { sku, left } });
+  }
+}
+
+/** The units of these lines: those of a kit are its parts'. */
+function toUnits({ bought, kits }: PaidRow, lines: Return['lines']): Return['lines'] {
+  if (bought === null) return lines;
+  const units = new Map<string, number>();
+  for (const { sku, quantity } of lines) {
+    const parts = kits?.find((kit) => kit.sku === sku)?.components ?? [{ sku, quantity: 1 }];
+    for (const part of parts) units.set(part.sku, (units.get(part.sku) ?? 0) + quantity * part.quantity);
+  }
+  return [...units].map(([sku, quantity]) => ({ sku, quantity }));
+}
+
 /** All that came back with this return. @throws Problem `nothing_to_return` */
-function addReturn({ lines: bought, returned }: PaidRow, lines: Return['lines'], restock: boolean): Returned {
+function addReturn({ lines: taken, returned }: PaidRow, lines: Return['lines'], restock: boolean): Returned {
   const back = new Map(returned?.lines.map((line) => [line.sku, line]));
   for (const { sku, quantity } of lines) {
-    const units = bought.filter((line) => line.sku === sku).reduce((sum, line) => sum + line.quantity, 0);
+    const units = taken.filter((line) => line.sku === sku).reduce((sum, line) => sum + line.quantity, 0);
     const before = back.get(sku) ?? { sku, returned: 0, restocked: 0 };
     const left = units - before.returned;
     if (quantity > left) throw new Problem('nothing_to_return', { extra: { sku, left } });
@@ -134,7 +178,8 @@ function addReturn({ lines: bought, returned }: PaidRow, lines: Return['lines'],
 }
 
 /** Minor units. The lines of an order have one price for each SKU. */
-function amountOf({ lines: bought }: PaidRow, lines: Return['lines']): number {
+function amountOf(row: PaidRow, lines: Return['lines']): number {
+  const bought = row.bought ?? row.lines;
   return lines.reduce((sum, { sku, quantity }) => {
     const price = bought.find((line) => line.sku === sku)?.price ?? 0;
     return sum + quantity * price;

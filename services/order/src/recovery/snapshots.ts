@@ -87,7 +87,7 @@ async function readMembers(
           coalesce(contact, ''),
           (date_part('epoch', reserved_at) * 1000)::bigint, (date_part('epoch', expires_at) * 1000)::bigint,
           status, coalesce((date_part('epoch', ended_at) * 1000)::bigint::text, ''),
-          coalesce(returned::text, '')) AS facts
+          coalesce(returned::text, ''), coalesce(bought::text, '')) AS facts
         FROM orders
         WHERE sale_id = $1 AND status <> 'refused' AND (lane, epoch, sequence) > ($2, $3, $4)
         ORDER BY lane, epoch, sequence LIMIT $5::bigint)

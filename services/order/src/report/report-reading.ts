@@ -82,7 +82,7 @@ export async function readReport(pool: Pool, saleId: string): Promise<ReportRead
     return {
       ...sale,
       ledger: await readLedger(client, saleId),
-      ...(await readSold(client, saleId)),
+      ...(await readSold(client, saleId, sale.definition.kits !== undefined)),
       minutes: await readMinutes(client, saleId),
       refunds: await readRefunds(client, saleId),
     };
@@ -125,24 +125,50 @@ interface SoldRow {
   refs: string;
 }
 
-/** The returns of a sale with their lines; an order has one price for each item. */
+/**
+ * The returns of a sale with their lines; an order has one price for each item. A kit has the money, and its
+ * parts have the units.
+ */
 const BACK = `
-  SELECT line.sku, line.quantity, restocked, at, orders.channel_id, orders.ref, line.quantity * bought.price AS amount
+  SELECT piece.sku, piece.quantity, restocked, at, orders.channel_id, orders.ref, piece.amount
   FROM returns JOIN orders ON orders.id = returns.order_id
   CROSS JOIN LATERAL jsonb_to_recordset(returns.lines) AS line (sku text, quantity bigint)
-  CROSS JOIN LATERAL (SELECT price FROM jsonb_to_recordset(orders.lines) AS bought (sku text, price bigint)
+  CROSS JOIN LATERAL (SELECT price
+    FROM jsonb_to_recordset(COALESCE(orders.bought, orders.lines)) AS bought (sku text, price bigint)
     WHERE bought.sku = line.sku LIMIT 1) AS bought
+  LEFT JOIN LATERAL (SELECT kit -> 'components' AS components
+    FROM sales, jsonb_array_elements(sales.definition -> 'kits') AS kit
+    WHERE sales.id = $1 AND orders.bought IS NOT NULL AND kit ->> 'sku' = line.sku) AS kit ON true
+  CROSS JOIN LATERAL (
+    SELECT line.sku, CASE WHEN kit.components IS NULL THEN line.quantity ELSE 0 END AS quantity,
+      line.quantity * bought.price AS amount
+    UNION ALL
+    SELECT part.sku, part.quantity * line.quantity, 0
+    FROM jsonb_to_recordset(kit.components) AS part (sku text, quantity bigint)) AS piece
   WHERE returns.order_id > $1 || '.' AND returns.order_id < $1 || '/'`;
+
+/**
+ * The money of orders with a kit: their lines have the units of its parts, and what was bought has the
+ * prices.
+ */
+const BOUGHT = `
+  UNION ALL
+  SELECT line.sku, status, channel_id, ref, 0, sum(quantity * price)
+  FROM orders CROSS JOIN LATERAL jsonb_to_recordset(bought) AS line (sku text, quantity bigint, price bigint)
+  WHERE sale_id = $1 AND bought IS NOT NULL GROUP BY line.sku, status, channel_id, ref`;
 
 async function readSold(
   client: PoolClient,
   saleId: string,
+  hasKits: boolean,
 ): Promise<Pick<ReportReading, 'sold' | 'returned' | 'refs'>> {
   const { rows } = await client.query<SoldRow>(
     `WITH sold AS MATERIALIZED (
-       SELECT line.sku, status, channel_id, ref, sum(quantity) AS units, sum(quantity * price) AS amount
+       SELECT line.sku, status, channel_id, ref, sum(quantity) AS units,
+         sum(CASE WHEN bought IS NULL THEN quantity * price ELSE 0 END) AS amount
        FROM orders CROSS JOIN LATERAL jsonb_to_recordset(lines) AS line (sku text, quantity bigint, price bigint)
-       WHERE sale_id = $1 GROUP BY line.sku, status, channel_id, ref),
+       WHERE sale_id = $1 GROUP BY line.sku, status, channel_id, ref
+       ${hasKits ? BOUGHT : ''}),
      back AS MATERIALIZED (${BACK}),
      paid_refs AS (
        SELECT COALESCE(channel_id, '') AS channel, ref, sum(units) AS units, sum(amount) AS amount

@@ -43,7 +43,8 @@ export function makeReport(saleId: string, reading: ReportReading): SaleReport {
       ...pick(() => true),
       refundDue: due.reduce((sum, { count }) => sum + count, 0),
     },
-    items: definition.items.map(({ sku, title }) => ({
+    // A kit has its money here, and its units stand with its parts.
+    items: [...definition.items, ...(definition.kits ?? [])].map(({ sku, title }) => ({
       sku,
       title,
       ...(stock.get(sku) ?? { total: 0, available: 0 }),

@@ -1,6 +1,7 @@
 import type { ControlAcknowledgement, SaleDefinition } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { writeChange } from './sale-changes.ts';
+import { isKit } from './sale-definition.ts';
 import { lockSale, type StoredSale } from './sale-store.ts';
 import { isInTime, type Operator, type Steering } from './steering.ts';
 
@@ -21,6 +22,7 @@ export type AdjustmentOutcome =
   | 'version_conflict'
   | 'sale_closed'
   | 'sku_not_found'
+  | 'is_kit'
   | 'undecided'
   | 'late';
 
@@ -40,6 +42,7 @@ export async function storeAdjustment(pool: Pool, adjustment: Adjustment): Promi
     }
     if (adjustment.version !== undefined && adjustment.version !== sale.version) return 'version_conflict';
     if (sale.state === 'closed' || sale.isOver) return 'sale_closed';
+    if (isKit(sale.definition, sku)) return 'is_kit';
     if (!sale.definition.items.some((item) => item.sku === sku)) return 'sku_not_found';
     if (!(await isInTime(client, adjustment))) return 'late';
     const { rowCount } = await client.query(

@@ -1,6 +1,7 @@
 import { LIMITS, type SaleDefinition } from '@seckill/contracts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { writeChange } from './sale-changes.ts';
+import { isKit } from './sale-definition.ts';
 import { lockSale, type StoredSale } from './sale-store.ts';
 import { isInTime, type Steering } from './steering.ts';
 
@@ -20,6 +21,7 @@ export type RestockOutcome =
   | 'version_conflict'
   | 'sale_closed'
   | 'sku_not_found'
+  | 'is_kit'
   | 'total_too_high'
   | 'late';
 
@@ -40,6 +42,7 @@ export async function storeRestock(pool: Pool, restock: Restock): Promise<Restoc
     }
     if (restock.version !== undefined && restock.version !== sale.version) return 'version_conflict';
     if (sale.state === 'closed' || sale.isOver) return 'sale_closed';
+    if (isKit(sale.definition, restock.sku)) return 'is_kit';
     const item = sale.definition.items.find(({ sku }) => sku === restock.sku);
     if (item === undefined) return 'sku_not_found';
     item.total += restock.quantity;

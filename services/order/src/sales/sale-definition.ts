@@ -12,6 +12,7 @@ import {
   type Metadata,
   type SaleDefinition,
   type SaleInput,
+  type StoredKit,
 } from '@seckill/contracts';
 import { invariant, Problem } from '@seckill/runtime';
 
@@ -45,6 +46,7 @@ export function checkSale(input: SaleInput): void {
   const skus = new Set<string>();
   const currency = input.items[0]?.price.currency;
   for (const [index, item] of input.items.entries()) {
+    checkUnits(input, index);
     if (skus.has(item.sku)) refuse('repeated', `items.${index}.sku`);
     if (item.price.currency !== currency) refuse('currency_mixed', `items.${index}.price.currency`);
     checkMetadata(item.metadata, `items.${index}.metadata`);
@@ -64,6 +66,23 @@ export function checkSale(input: SaleInput): void {
     if (channels.has(channel.id)) refuse('repeated', `channels.${index}.id`);
     checkMetadata(channel.metadata, `channels.${index}.metadata`);
     channels.add(channel.id);
+  }
+}
+
+/** An item has units, or parts that have some. @throws Problem `invalid_request` */
+function checkUnits({ items }: SaleInput, index: number): void {
+  const { total, components, limitPerBuyer } = items[index] ?? {};
+  if (components === undefined) {
+    if (total === undefined) refuse('schema_required', `items.${index}.total`);
+    return;
+  }
+  if (total !== undefined) refuse('kit_with_total', `items.${index}.total`);
+  if (limitPerBuyer !== undefined) refuse('kit_with_total', `items.${index}.limitPerBuyer`);
+  for (const [place, { sku }] of components.entries()) {
+    const field = `items.${index}.components.${place}.sku`;
+    if (components.findIndex((one) => one.sku === sku) !== place) refuse('repeated', field);
+    const part = items.find((one) => one.sku === sku) ?? refuse('not_of_sale', field);
+    if (part.components !== undefined) refuse('kit_of_kits', field);
   }
 }
 
@@ -106,8 +125,41 @@ export function defineSale(id: string, input: SaleInput, now: number): SaleDefin
     ...(input.rejoinSeconds === undefined ? {} : { rejoinSeconds: input.rejoinSeconds }),
     ...(input.lateMoney === undefined ? {} : { lateMoney: input.lateMoney }),
     ...(input.groupMinimum === undefined ? {} : { groupMinimum: input.groupMinimum }),
-    items: input.items,
+    ...splitItems(input.items),
     channels: input.channels ?? [],
+  };
+}
+
+/** Kits apart from the items that have units. */
+function splitItems(all: SaleInput['items']): Pick<SaleDefinition, 'items' | 'kits'> {
+  const items: SaleDefinition['items'] = [];
+  const kits: StoredKit[] = [];
+  for (const { total, components, limitPerBuyer, ...item } of all) {
+    if (components !== undefined) kits.push({ ...item, components });
+    else if (total !== undefined) {
+      items.push({ ...item, total, ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }) });
+    }
+  }
+  return { items, ...(kits.length === 0 ? {} : { kits }) };
+}
+
+/** A kit has no units that could be added or taken out. */
+export function isKit({ kits = [] }: SaleDefinition, sku: string): boolean {
+  return kits.some((kit) => kit.sku === sku);
+}
+
+/** The kits of a control state. */
+function kitsOf({ kits }: SaleDefinition): Pick<ControlState, 'kits'> {
+  if (kits === undefined) return {};
+  return {
+    kits: kits.map(({ sku, price, components, paused, minQuantity, step }) => ({
+      sku,
+      price: price.amount,
+      parts: components,
+      ...(paused === true ? { paused } : {}),
+      ...(minQuantity === undefined ? {} : { minQuantity }),
+      ...(step === undefined ? {} : { step }),
+    })),
   };
 }
 
@@ -159,6 +211,7 @@ export function controlStateOf(sale: {
       ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }),
       ...adjustmentOf(sale.adjustments, sku),
     })),
+    ...kitsOf(definition),
     channels: definition.channels.map(({ id, cap }) => ({ id, ...(cap === undefined ? {} : { cap }) })),
   };
 }

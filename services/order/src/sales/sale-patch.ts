@@ -55,18 +55,21 @@ export function patchDefinition(definition: SaleDefinition, patch: SalePatch, no
   return { definition: edited, ...differences(definition, edited) };
 }
 
-/** Pauses or resumes one item. @throws Problem `sku_not_found` */
+/** Pauses or resumes one item, or one kit. @throws Problem `sku_not_found` */
 export function pauseItem(definition: SaleDefinition, sku: string, isPaused: boolean): Edited {
-  const found = definition.items.find((item) => item.sku === sku);
+  const { items, kits = [] } = definition;
+  const found = [...items, ...kits].find((item) => item.sku === sku);
   if (found === undefined) throw new Problem('sku_not_found', { extra: { sku } });
-  const { paused: wasPaused = false, ...item } = found;
+  const wasPaused = found.paused === true;
   if (wasPaused === isPaused) return { definition, before: {}, after: {} };
-  const items = definition.items.map((one) => {
-    if (one !== found) return one;
-    return isPaused ? { ...item, paused: true as const } : item;
-  });
+  const pause = <Item extends { sku: string; paused?: true }>(item: Item): Item => {
+    if (item.sku !== sku) return item;
+    const { paused: _paused, ...rest } = item;
+    return (isPaused ? { ...rest, paused: true } : rest) as Item;
+  };
+  const changed = definition.kits === undefined ? {} : { kits: kits.map(pause) };
   return {
-    definition: { ...definition, items },
+    definition: { ...definition, items: items.map(pause), ...changed },
     before: { sku, paused: wasPaused },
     after: { sku, paused: isPaused },
   };

@@ -136,6 +136,7 @@ export class Sales {
     if (outcome === 'version_conflict') throw versionConflict((await this.#find(restock.saleId)).version);
     if (outcome === 'late') throw new Problem('overloaded');
     if (outcome === 'total_too_high') refuse('total_exceeded', 'quantity', { max: LIMITS.totalMax });
+    if (outcome === 'is_kit') refuse('kit_without_units', 'sku');
     if (outcome === 'sku_not_found') throw new Problem(outcome, { extra: { sku: restock.sku } });
     if (outcome !== 'restocked' && outcome !== 'repeated') throw new Problem(outcome);
     return this.#acknowledged(restock.saleId);
@@ -155,6 +156,7 @@ export class Sales {
     if (outcome === 'late') throw new Problem('overloaded');
     if (outcome === 'undecided')
       throw new Problem('overloaded', { detail: detailOf('adjustment_undecided') });
+    if (outcome === 'is_kit') refuse('kit_without_units', 'sku');
     if (outcome === 'sku_not_found') throw new Problem(outcome, { extra: { sku } });
     if (outcome !== 'stored' && outcome !== 'repeated') throw new Problem(outcome);
     const deadline = this.#clock.now() + ACKNOWLEDGE_WAIT_MS;

@@ -66,8 +66,14 @@ async function readSales(client: PoolClient, ids: string[]): Promise<[string, ob
     [ids],
   );
   return rows.map(({ definition, version, state, ledger }) => {
-    const { id, title, opensAt, closesAt, items } = definition;
-    const counts = items.map(({ sku, title, price }) => ({ sku, title, price, ...ledger[sku] }));
+    const { id, title, opensAt, closesAt, items, kits = [] } = definition;
+    // A kit has no counts.
+    const counts = [...items, ...kits].map(({ sku, title, price }) => ({
+      sku,
+      title,
+      price,
+      ...ledger[sku],
+    }));
     return [id, { id, title, opensAt, closesAt, state, version: Number(version), items: counts }];
   });
 }

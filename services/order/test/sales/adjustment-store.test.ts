@@ -8,7 +8,7 @@ import { test, type Test } from 'tap';
 import { openEpoch } from '../../src/recovery/open-epoch.ts';
 import { takeSnapshot } from '../../src/recovery/snapshots.ts';
 import { decideAdjustments, readTaken, storeAdjustment } from '../../src/sales/adjustment-store.ts';
-import { controlStateOf } from '../../src/sales/sale-definition.ts';
+import { controlStateOf, defineSale } from '../../src/sales/sale-definition.ts';
 import { SaleStore, type StoredSale } from '../../src/sales/sale-store.ts';
 import { createDatabase } from '../support/database.ts';
 import { makeSaleInput } from '../support/reservations.ts';
@@ -122,10 +122,13 @@ await test('order that dies after Redis has taken the units hears of the same un
 async function buildUnsent(t: Test) {
   const { pool } = await createDatabase(t);
   const store = new SaleStore(pool);
-  const { channels = [], ...input } = makeSaleInput();
+  const input = makeSaleInput();
   const saleId = input.id ?? '';
-  const opensAt = '2026-01-01T00:00:00.000Z';
-  const definition = { ...input, id: saleId, opensAt, holdSeconds: 60, channels };
+  const definition = defineSale(
+    saleId,
+    { ...input, holdSeconds: 60 },
+    Date.parse('2026-01-01T00:00:00.000Z'),
+  );
   await store.insert({ definition, fingerprint: 'x', lanes: 1 });
   const open = async (epoch: number) =>
     openEpoch(pool, saleId, { lane: 0, epoch, sequence: 0, version: 9 }, true);

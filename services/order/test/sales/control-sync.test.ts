@@ -1,6 +1,7 @@
 // Goal: every control state reaches stock, whatever was down meanwhile, and only stock's own word counts.
 // Method: the `http` role over a real Postgres; support/stock.ts stands in for stock over real HTTP.
 import { test } from 'tap';
+import { defineSale } from '../../src/sales/sale-definition.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
 import { createDatabase } from '../support/database.ts';
 import { until } from '../support/build.ts';
@@ -56,13 +57,7 @@ await test('a sale that fails does not hold up the others', async (t) => {
   stock.answer = 503;
   for (let index = 0; index < 6; index += 1) {
     const input = makeSaleInput({ id: `a-${index}` });
-    const definition = {
-      ...input,
-      id: `a-${index}`,
-      opensAt: '2026-01-01T00:00:00.000Z',
-      holdSeconds: 1,
-      channels: [],
-    };
+    const definition = defineSale(`a-${index}`, input, Date.parse('2026-01-01T00:00:00.000Z'));
     await store.insert({ definition, fingerprint: 'x', lanes: 1 });
   }
   await until('all six were tried', () => new Set(stock.seen.map(({ saleId }) => saleId)).size === 6);

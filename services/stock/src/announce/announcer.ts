@@ -290,7 +290,7 @@ function toAnnouncement(
   reserved: Reserved[],
 ): Announcement {
   const { gate, epoch, version, sequence, now, state, opensAt, closesAt } = laneState;
-  const { limitPerBuyer, capMin } = laneState;
+  const { limitPerBuyer, capMin, kits } = laneState;
   const limits = {
     ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }),
     ...(capMin === undefined ? {} : { capMin }),
@@ -312,6 +312,7 @@ function toAnnouncement(
     ...window,
     ...limits,
     items,
+    ...(kits === undefined ? {} : { kits }),
     salt,
     reservations,
   };

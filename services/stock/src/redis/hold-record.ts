@@ -18,12 +18,14 @@ import { keyHashOf, splitSuffix } from './reservation-id.ts';
 /**
  * A reservation, as reserve.lua joins it with line feeds, which no field can hold: userId, idempotencyKey,
  * random, <epoch>-<sequence>, reservedAt, holdMs, currency, channelId, ref, then sku, quantity, price of
- * each line, then extra, only when there is any. The record says everything, so that the first answer can be
- * given again and a hold can be published again from the record alone. For one line, with a user of 16, a
- * key of 36 and a channel of 5 characters, the record is 124 bytes. With Redis' own 4 it fits into the 128
- * that jemalloc gives before 160. For that reason the record has holdMs instead of expiresAt, and no
- * fingerprint, which follows from the rest. The sign between epoch and sequence tells how the hold ended:
- * `-` while it lives, `t` while it lives once more because late money took the units again.
+ * each line, then, where a kit is among the lines, `=` and what was bought, then extra, only when there is
+ * any. A kit's lines are those of the units that its parts gave, so whoever counts units knows nothing of
+ * kits (D80). The record says everything, so that the first answer can be given again and a hold can be
+ * published again from the record alone. For one line, with a user of 16, a key of 36 and a channel of 5
+ * characters, the record is 124 bytes. With Redis' own 4 it fits into the 128 that jemalloc gives before
+ * 160. For that reason the record has holdMs instead of expiresAt, and no fingerprint, which follows from
+ * the rest. The sign between epoch and sequence tells how the hold ended: `-` while it lives, `t` while it
+ * lives once more because late money took the units again.
  */
 export interface HoldRecord {
   userId: string;
@@ -45,8 +47,13 @@ export interface HoldRecord {
   metadata?: Metadata;
   /** Sealed, or erased. */
   contact?: string;
-  lines: { sku: string; quantity: number; price: number }[];
+  /** The units that were taken. */
+  lines: RecordLine[];
+  /** What was bought, where a kit is among it; else the lines say that. */
+  bought?: RecordLine[];
 }
+
+type RecordLine = { sku: string; quantity: number; price: number };
 
 const FACTS = 9;
 
@@ -61,15 +68,12 @@ export function parseRecord(text: string): HoldRecord {
     text.split('\n');
   assertRecord(userId && idempotencyKey && random && entryId, 'a record lacks a fact');
   assertRecord(currency && rest.length > 0, 'a record lacks a fact');
-  // Three words for each line. Most records have no extra, and no byte for it.
-  const extra = rest.length % 3 === 1 ? rest.pop() : undefined;
-  assertRecord(rest.length % 3 === 0, 'a record breaks off within a line');
+  // Three words for each line. Most records have neither of these, and no byte for them.
+  const extra = rest.at(-1)?.startsWith('{') === true ? rest.pop() : undefined;
+  const bought = rest.at(-1)?.startsWith('=') === true ? rest.pop()?.slice(1).split(' ') : undefined;
+  assertRecord(rest.length > 0 && rest.length % 3 === 0, 'a record breaks off within a line');
   const [, epoch, sign = '', sequence] = /^(\d+)([-tpcer])(\d+)$/.exec(entryId) ?? [];
   const ended = ENDED.get(sign);
-  const lines: HoldRecord['lines'] = [];
-  for (let index = 0; index < rest.length; index += 3) {
-    lines.push({ sku: rest[index] ?? '', quantity: whole(rest[index + 1]), price: whole(rest[index + 2]) });
-  }
   const from = whole(reservedAt);
   return {
     userId,
@@ -85,8 +89,23 @@ export function parseRecord(text: string): HoldRecord {
     ...(channelId ? { channelId } : {}),
     ...(ref ? { ref } : {}),
     ...(extra === undefined ? {} : parseExtra(extra)),
-    lines,
+    lines: parseLines(rest),
+    ...(bought === undefined ? {} : { bought: parseLines(bought) }),
   };
+}
+
+/** SKU, quantity and price of each line. */
+function parseLines(words: string[]): RecordLine[] {
+  assertRecord(words.length % 3 === 0, 'a record breaks off within a line');
+  const lines: RecordLine[] = [];
+  for (let index = 0; index < words.length; index += 3) {
+    lines.push({
+      sku: words[index] ?? '',
+      quantity: whole(words[index + 1]),
+      price: whole(words[index + 2]),
+    });
+  }
+  return lines;
 }
 
 /**
@@ -100,9 +119,16 @@ export function formatRecord(record: HoldRecord): string {
   // One text that grows costs half of what an array that is joined costs, and a sale has a million records.
   let text = `${userId}\n${idempotencyKey}\n${random}\n${entryId}\n${times}\n${names}`;
   for (const { sku, quantity, price } of lines) text += `\n${sku}\n${quantity}\n${price}`;
+  let facts = FACTS + 3 * lines.length;
+  if (record.bought !== undefined) {
+    text += `\n=${record.bought.map(({ sku, quantity, price }) => `${sku} ${quantity} ${price}`).join(' ')}`;
+    facts += 1;
+  }
   const extra = formatExtra(record);
-  if (extra !== '') text += `\n${extra}`;
-  const facts = FACTS + 3 * lines.length + (extra === '' ? 0 : 1);
+  if (extra !== '') {
+    text += `\n${extra}`;
+    facts += 1;
+  }
   invariant(countLineFeeds(text) === facts - 1, 'a fact holds a line feed');
   return text;
 }
@@ -165,12 +191,13 @@ export function retakeOf({ isRetake, epoch, sequence }: HoldRecord): string | un
 /** Properties stand in the order of the contract: a repeat gets the same bytes (INV-4). */
 export function toReservation(lane: Lane, record: HoldRecord): Reservation {
   const { currency } = record;
-  const amount = record.lines.reduce((sum, { quantity, price }) => sum + quantity * price, 0);
+  const lines = record.bought ?? record.lines;
+  const amount = lines.reduce((sum, { quantity, price }) => sum + quantity * price, 0);
   return {
     id: reservationIdOf(lane, record),
     saleId: lane.saleId,
     userId: record.userId,
-    lines: record.lines.map(({ sku, quantity, price }) => ({
+    lines: lines.map(({ sku, quantity, price }) => ({
       sku,
       quantity,
       price: { amount: price, currency },
@@ -185,13 +212,18 @@ export function toReservation(lane: Lane, record: HoldRecord): Reservation {
   };
 }
 
+/** What the request said. */
+export function toAsked({ bought, ...record }: HoldRecord): Parameters<typeof fingerprintOf>[0] {
+  return { ...record, lines: bought ?? record.lines };
+}
+
 export function toReservationCreated(lane: Lane, record: HoldRecord): ReservationCreated {
   const { random: _random, ended: _ended, isRetake, ...facts } = record;
   return {
     reservationId: reservationIdOf(lane, record),
     saleId: lane.saleId,
     lane: lane.lane,
-    fingerprint: fingerprintOf(record),
+    fingerprint: fingerprintOf(toAsked(record)),
     ...facts,
     ...(isRetake === undefined ? {} : { isRetake }),
   };
@@ -243,6 +275,7 @@ export function toLoadOrder(order: SnapshotOrder, currency: string): LoadOrder {
   if (order.ref !== undefined) record.ref = order.ref;
   if (order.metadata !== undefined) record.metadata = order.metadata;
   if (order.contact !== undefined) record.contact = order.contact;
+  if (order.bought !== undefined) record.bought = order.bought;
   const { channelId = '' } = order;
   const returned = order.returned === undefined ? '' : formatReturned(order.returned);
   const ends = { status, endedAt: endOf(order), returned };

@@ -1,4 +1,4 @@
-import type { GateState, StockState } from '@seckill/contracts';
+import type { Announcement, GateState, StockState } from '@seckill/contracts';
 import type { Connection } from './connection.ts';
 import { scriptKeys, type Lane } from './keys.ts';
 import { LaneContentError } from '../lane-content-error.ts';
@@ -20,9 +20,13 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
   /** What `sold_out` says of a repeat depends on these two; absent: there is none. */
   limitPerBuyer?: number;
   capMin?: number;
+  /** Absent: none. */
+  kits?: Kits;
 }
 
-const FACTS = 17;
+type Kits = NonNullable<Announcement['kits']>;
+
+const FACTS = 18;
 const ITEM_FACTS = 5;
 
 /** @throws ioredis' error; LaneContentError as `parseLaneState`. */
@@ -43,7 +47,9 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
   }
   const [, , epoch, version, sequence, loaded, state, opensAt, closesAt, outbox, fence, openedSequence] =
     answer;
-  const [limit, capMin, paused, rules, limits] = answer.slice(FACTS - 5);
+  const [limit, capMin, pausedSkus, rulesText, limits, kits] = answer.slice(FACTS - 6);
+  const paused = new Set(String(pausedSkus).split(' '));
+  const rules = parseRules(String(rulesText));
   return {
     gate,
     now,
@@ -61,10 +67,11 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
     ...(limit === '' ? {} : { limitPerBuyer: Number(limit) }),
     ...(capMin === '' ? {} : { capMin: Number(capMin) }),
     items: parseItems(answer.slice(FACTS), {
-      paused: new Set(String(paused).split(' ')),
-      rules: parseRules(String(rules)),
+      paused,
+      rules,
       limits: parseLimits(String(limits)),
     }),
+    ...(kits === '' ? {} : { kits: parseKits(String(kits), { paused, rules }) }),
   };
 }
 
@@ -88,6 +95,25 @@ function parseLimits(text: string): Map<string, number> {
       return units === undefined ? [] : [[sku, whole(units)]];
     }),
   );
+}
+
+/** `<sku>:<price>:<part>*<units>,…` of each kit. */
+function parseKits(
+  text: string,
+  { paused, rules }: { paused: ReadonlySet<string>; rules: ReadonlyMap<string, Rule> },
+): Kits {
+  return text.split(' ').map((kit) => {
+    const [sku = '', , parts = ''] = kit.split(':');
+    return {
+      sku,
+      parts: parts.split(',').map((part) => {
+        const [name = '', quantity] = part.split('*');
+        return { sku: name, quantity: whole(quantity) };
+      }),
+      ...(paused.has(sku) ? { paused: true as const } : {}),
+      ...rules.get(sku),
+    };
+  });
 }
 
 /** Reads the items in the order of their SKU, so that two readings of the same lane are equal. */
@@ -152,6 +178,6 @@ const MISSING = {
 /** What other services may know of a lane: without what only an opening or an announcement needs. */
 export function toStockState({ saleId }: Lane, state: LaneState): StockState {
   const { isLoaded: _isLoaded, fence: _fence, openedSequence: _opened, leftHolds: _left, ...rest } = state;
-  const { limitPerBuyer: _limit, capMin: _capMin, ...told } = rest;
+  const { limitPerBuyer: _limit, capMin: _capMin, kits: _kits, ...told } = rest;
   return { saleId, ...told };
 }

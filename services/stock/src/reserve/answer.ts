@@ -3,7 +3,7 @@ import { InvariantError } from '@seckill/runtime';
 import { isSameRequest } from '../redis/fingerprint.ts';
 import type { Lane } from '../redis/keys.ts';
 import { isBrokenLane, LaneContentError } from '../lane-content-error.ts';
-import { parseRecord, toReservation, type HoldRecord } from '../redis/hold-record.ts';
+import { parseRecord, toAsked, toReservation, type HoldRecord } from '../redis/hold-record.ts';
 import type { ScriptAnswer } from '../redis/scripts.ts';
 
 export interface Told {
@@ -22,7 +22,8 @@ export function toTold(lane: Lane, item: ReserveItem, answer: ScriptAnswer): Tol
   const record = parseRecord(String(text));
   const isOurs = record.userId === item.userId && record.idempotencyKey === item.idempotencyKey;
   if (!isOurs) throw new LaneContentError('the record under a key is of another key');
-  if (outcome === 'known' && !isSameRequest(record, item)) return { answer: { outcome: 'key_reused' } };
+  if (outcome === 'known' && !isSameRequest(toAsked(record), item))
+    return { answer: { outcome: 'key_reused' } };
   const reservation = toReservation(lane, record);
   if (outcome === 'known') {
     // Whether late money pays the order is decided in Postgres. Until then the order has expired.
