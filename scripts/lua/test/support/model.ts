@@ -475,7 +475,7 @@ export class Model {
       state: control.state,
       limit: control.limit,
       holdsMax: control.holdsMax,
-      paused: control.paused.join(' '),
+      paused: control.paused.filter((sku) => this.isKnown(sku)).join(' '),
       rules: [
         ...(control.minQuantity > 1 ? [`a:${control.minQuantity}:1`] : []),
         ...(control.multiple > 1 ? [`b:${control.multiple}:${control.multiple}`] : []),
