@@ -1,6 +1,6 @@
-// Goal: whoever makes a client from openapi.json by another tool than ours gets one that compiles and buys. Method:
-// openapi-generator makes one of TypeScript; a program over it is compiled strictly, and reserves, pays, cancels
-// and reads an error on the whole system.
+// Goal: whoever makes a client from openapi.json by another tool than ours gets one that compiles and buys.
+// Method: openapi-generator makes one of TypeScript; a program over it is compiled strictly, and reserves,
+// pays, cancels and reads an error on the whole system.
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

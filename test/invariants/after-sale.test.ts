@@ -142,8 +142,10 @@ await t.test('what was sold and what is handed out, as JSON and as files; a code
   const list = await ask('pickups?channelId=blue&limit=2');
   t.match(list.body, { load: [{ sku: 'a', units: 3 }] });
   const more = await ask(`pickups?channelId=blue&limit=2&cursor=${String(list.body['nextCursor'])}`);
-  t.match(more.body, { data: [{ orderId: first, userId: 'hand-0', channelId: 'blue', contact: { name: '=Li' } }],
-    nextCursor: undefined });
+  t.match(more.body, {
+    data: [{ orderId: first, userId: 'hand-0', channelId: 'blue', contact: { name: '=Li' } }],
+    nextCursor: undefined,
+  });
   const pickup = { saleId, pickupPointId: 'after-2', code: moved.body['pickupCode'] };
   t.match(await post('/v1/pickups', pickup), { status: 200, body: { orderId: first } });
   t.match(await post('/v1/pickups', pickup), {

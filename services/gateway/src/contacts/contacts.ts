@@ -75,9 +75,7 @@ export class Contacts {
     const [, keyId, ciphertext = ''] = SEALED.exec(sealed) ?? [];
     const key = this.#keys.find(({ id }) => id === keyId);
     const opened =
-      key === undefined
-        ? 'unknown_key'
-        : openWith(key, { mac: macOfContact(sealed), ciphertext }, owner);
+      key === undefined ? 'unknown_key' : openWith(key, { mac: macOfContact(sealed), ciphertext }, owner);
     if (typeof opened === 'object') return opened;
     this.#logger.error({ orderId, keyId, reason: opened }, 'a contact cannot be opened');
     return undefined;

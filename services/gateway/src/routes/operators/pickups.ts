@@ -80,10 +80,13 @@ async function* linesOf(
   first: PickupPage,
   read: (cursor: string) => Promise<PickupPage>,
 ): AsyncGenerator<string> {
-  yield BYTE_ORDER_MARK + csvLine([
-    ...['code', 'items', 'name', 'phone', 'pickupPerson', 'note'],
-    ...['channelId', 'pickedUpAt', 'orderId', 'userId'],
-  ]);
+  yield (
+    BYTE_ORDER_MARK +
+    csvLine([
+      ...['code', 'items', 'name', 'phone', 'pickupPerson', 'note'],
+      ...['channelId', 'pickedUpAt', 'orderId', 'userId'],
+    ])
+  );
   for (let page: PickupPage | undefined = first; page !== undefined;) {
     yield page.data.map(toLine).join('');
     page = page.nextCursor === undefined ? undefined : await read(page.nextCursor);
