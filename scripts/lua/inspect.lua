@@ -31,7 +31,12 @@ local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, close
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
-  return { verdict, now(), redis.call('XLEN', outboxKey), redis.call('HLEN', holdsKey) }
+  -- What another type of key holds is nothing of ours, and goes when the lane is loaded.
+  local function length(command, key)
+    local answer = redis.pcall(command, key)
+    return type(answer) == 'number' and answer or 0
+  end
+  return { verdict, now(), length('XLEN', outboxKey), length('HLEN', holdsKey) }
 end
 local answer = {
   verdict,

@@ -25,7 +25,7 @@ function normalize(text: string): string {
       .replaceAll(/(pears-\d)\.\d+\.[\w-]{20,}/g, '$1.ID')
       .replaceAll(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/g, 'UUID')
       .replaceAll(/(?!2030)20\d\d-[\d-]+T[\d:.]+Z/g, 'INSTANT')
-      .replaceAll(/"pickupCode":"\d+"/g, '"pickupCode":"CODE"')
+      .replaceAll(/"(pickupCode|code)":"\d+"/g, '"$1":"CODE"')
       // Refunds and notices have numbers, and the bytes of a notice name an order.
       .replaceAll(/"(id|nextCursor)":"\d+"/g, '"$1":"NUMBER"')
       .replaceAll(/"body":"[\w+/=]+"/g, '"body":"BYTES"')
@@ -129,6 +129,8 @@ async function walkApi(t: Test): Promise<string[]> {
     ['pay-79', '1795348800', 'kept'],
   ] as const) {
     t.equal(notify(t, id, paymentId, timestamp), `{"result":"${result}"}`, `the notice is ${result}`);
+    if (result !== 'paid') continue;
+    answers.push(await get('/v1/sales/pears-4/report', admin), await get('/v1/sales/pears-4/pickups', admin));
   }
   answers.push(await get('/v1/refunds?saleId=pears-4', admin), await get('/v1/notices', admin));
   answers.push(
@@ -151,16 +153,25 @@ function likeness(one: string, other: string): number {
   return 2 * both - (left?.size ?? 0) - (right?.size ?? 0);
 }
 
+/** An example may leave out what stands in brackets: `{…}` or `[…]`. */
+function toPattern(example: string): RegExp {
+  const parts = example.split('…').map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`);
+}
+
 function hold(t: Test, path: string, answers: string[]): void {
-  const known = new Set(answers.map(normalize));
+  const known = answers.map(normalize);
   let text = read(path);
   for (const example of readExamples(path)) {
-    if (known.has(normalize(example))) {
+    const pattern = toPattern(normalize(example));
+    if (known.some((answer) => pattern.test(answer))) {
       t.pass(`${path} shows what came: ${example.slice(0, 40)}`);
       continue;
     }
     const [nearest = ''] = [...answers].sort((a, b) => likeness(b, example) - likeness(a, example));
-    if (process.env['SECKILL_UPDATE_SNAPSHOTS'] === '1') text = text.replace(example, () => nearest);
+    const isWhole = !example.includes('…');
+    if (isWhole && process.env['SECKILL_UPDATE_SNAPSHOTS'] === '1')
+      text = text.replace(example, () => nearest);
     else t.equal(normalize(example), normalize(nearest), `${path} shows an answer that came`);
   }
   if (text !== read(path)) writeFileSync(join(import.meta.dirname, '../..', path), text);

@@ -156,6 +156,13 @@ await t.test('what is no kit is refused when the sale is created', async (t) => 
     ['items.2.components.0.sku', [part('a'), kit('k', 'a'), kit('kk', 'k')]],
     ['items.0.components.0.sku', [kit('k', 'k')]],
     ['items.1.components', [part('a'), kit('k')]],
+    [
+      'items.1.components.0.quantity',
+      [
+        { ...part('a'), limitPerBuyer: 1 },
+        { ...kit('k'), components: [{ sku: 'a', quantity: 2 }] },
+      ],
+    ],
   ];
   for (const [field, wrong] of cases) {
     const body = saleInput('kits-refused', { items: wrong });

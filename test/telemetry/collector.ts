@@ -40,13 +40,18 @@ interface Exported {
 }
 
 /** Takes what processes tell of their spans, and keeps it in memory. */
-export async function startCollector(t: Test): Promise<{ endpoint: string; spans: ReceivedSpan[] }> {
+export async function startCollector(
+  t: Test,
+): Promise<{ endpoint: string; spans: ReceivedSpan[]; bodies: string[] }> {
   const spans: ReceivedSpan[] = [];
+  const bodies: string[] = [];
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
-      if (request.url === '/v1/traces') keep(spans, JSON.parse(Buffer.concat(parts).toString()) as Exported);
+      const body = Buffer.concat(parts).toString();
+      bodies.push(body);
+      if (request.url === '/v1/traces') keep(spans, JSON.parse(body) as Exported);
       response.writeHead(request.url === '/v1/traces' ? 200 : 404, { 'content-type': 'application/json' });
       response.end('{}');
     });
@@ -57,7 +62,7 @@ export async function startCollector(t: Test): Promise<{ endpoint: string; spans
     server.closeAllConnections();
     server.close();
   });
-  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans };
+  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans, bodies };
 }
 
 function keep(spans: ReceivedSpan[], { resourceSpans }: Exported): void {

@@ -1,5 +1,5 @@
 import type { Attributes, Context, Link, SpanContext } from '@opentelemetry/api';
-import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
+import type { ReadableSpan, Sampler, SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { TRACEPARENT } from '@seckill/contracts';
 import type { ConfigReader } from '../config.ts';
 import type { Lifecycle } from '../lifecycle.ts';
@@ -26,7 +26,7 @@ export interface Span {
   /** Names this span as the parent of others (W3C Trace Context). */
   readonly traceparent: string;
   set(name: string, value: string | number): void;
-  /** @param error why the work failed; its message and no more goes to the collector. */
+  /** @param error why the work failed. The collector gets its name and code: its message may name an order. */
   end(error?: unknown): void;
 }
 
@@ -80,7 +80,16 @@ export async function startTracing(
     import('@opentelemetry/exporter-trace-otlp-http'),
     import('@opentelemetry/resources'),
   ]);
-  const byShare = new sdk.TraceIdRatioBasedSampler(config.share);
+  // Not by the trace id, as OpenTelemetry's own sampler of a share: a client chooses that id.
+  const byShare: Sampler = {
+    shouldSample: () => ({
+      decision:
+        Math.random() < config.share
+          ? sdk.SamplingDecision.RECORD_AND_SAMPLED
+          : sdk.SamplingDecision.NOT_RECORD,
+    }),
+    toString: () => `Share{${config.share}}`,
+  };
   const exporter = new otlp.OTLPTraceExporter({
     url: `${config.endpoint}/v1/traces`,
     timeoutMillis: EXPORT_MS,
@@ -129,8 +138,7 @@ export async function startTracing(
         set: (key, value) => span.setAttribute(key, value),
         end(error) {
           if (error !== undefined) {
-            const message =
-              error instanceof Error ? error.message : typeof error === 'string' ? error : 'failed';
+            const message = typeof error === 'string' ? error : describeBriefly(error);
             span.setStatus({ code: api.SpanStatusCode.ERROR, message });
           }
           span.end();
@@ -177,4 +185,9 @@ function tellFailures(exporter: SpanExporter, logger: Logger): SpanExporter {
       ? {}
       : { forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve() }),
   };
+}
+
+function describeBriefly(error: unknown): string {
+  if (!(error instanceof Error)) return 'failed';
+  return 'code' in error && typeof error.code === 'string' ? `${error.name} ${error.code}` : error.name;
 }

@@ -43,7 +43,11 @@ local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, close
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
-  return { verdict, now(), redis.call('XLEN', outboxKey), redis.call('HLEN', holdsKey) }
+  local function length(command, key)
+    local answer = redis.pcall(command, key)
+    return type(answer) == 'number' and answer or 0
+  end
+  return { verdict, now(), length('XLEN', outboxKey), length('HLEN', holdsKey) }
 end
 local answer = {
   verdict,

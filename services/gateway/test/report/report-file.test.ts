@@ -96,7 +96,7 @@ void t.test('who asks for a file gets one, and everybody else JSON', async (t) =
   }).listen(0, '127.0.0.1');
   await once(order, 'listening');
   const { port } = order.address() as AddressInfo;
-  const gateway = await startGateway({ ORDER_URL: `http://127.0.0.1:${port}` });
+  const gateway = await startGateway({ ORDER_URL: `http://127.0.0.1:${port}`, RATE_LIMIT_USER_MAX: '1000' });
   t.teardown(async () => {
     await gateway.stop();
     order.close();

@@ -1,4 +1,4 @@
-import { createReadStream, readdirSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, createReadStream, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -33,7 +33,8 @@ it. A line is about the order if it has its id, or the id of its trace if it was
                   (--stack is the same)
   --help          this text
 
-At most 1,000 lines of log are told. Exit code: 0 told, 1 failed or no such order, 2 wrong usage.`;
+Of more than 1,000 lines of log those are told that come first, file by file.
+Exit code: 0 told, 1 failed or no such order, 2 wrong usage.`;
 
 const OPTIONS = { order: fitting(ReservationId, 'the id of a reservation'), json: flag, name: stackName };
 const FILES_MAX = 50;
@@ -51,14 +52,20 @@ interface Line {
 /** Fields that every line has, and that say nothing of the order. */
 const COMMON = new Set(['level', 'time', 'pid', 'hostname', 'name', 'role', 'msg']);
 
-/** @throws CommandError when the file cannot be read. */
-function openLog(file: string): Readable {
-  if (file === '-') return process.stdin;
+/** @throws UsageError for what is no file that we may read. */
+function checkLog(file: string): void {
+  if (file === '-') return;
   if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
     throw new UsageError(`${file} is no file`);
   }
-  return createReadStream(file);
+  try {
+    accessSync(file, constants.R_OK);
+  } catch {
+    throw new UsageError(`${file} cannot be read`);
+  }
 }
+
+const openLog = (file: string): Readable => (file === '-' ? process.stdin : createReadStream(file));
 
 function filesOf(stack: string | undefined): string[] {
   const isConfigured = ['DATABASE_URL', 'DATABASE_URL_FILE'].some((name) => (process.env[name] ?? '') !== '');
@@ -69,10 +76,10 @@ function filesOf(stack: string | undefined): string[] {
     .map((file) => join(folder, file));
 }
 
-async function readLines(files: Readable[], names: string[]): Promise<Event[]> {
+async function readLines(files: string[], names: string[]): Promise<Event[]> {
   const events: Event[] = [];
-  for (const input of files) {
-    for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+  for (const file of files) {
+    for await (const text of createInterface({ input: openLog(file), crlfDelay: Infinity })) {
       if (!names.some((name) => text.includes(name))) continue;
       const event = toEvent(text);
       if (event !== undefined) events.push(event);
@@ -105,12 +112,12 @@ function toEvent(text: string): Event | undefined {
 
 async function main({ order, json, name }: Values<typeof OPTIONS>, words: string[]): Promise<undefined> {
   if (order === undefined) throw new UsageError('--order is needed');
-  const logs = words.map(openLog);
+  for (const file of words) checkLog(file);
   const engines = findEngines(name);
   const pool = createPool(engines.databaseUrl(), createLogger('logs', 'silent'), { max: 1 });
   try {
     const { events, names } = await readStory(pool, order);
-    const files = logs.length > 0 ? logs : filesOf(name).map(openLog);
+    const files = words.length > 0 ? words : filesOf(name);
     const all = [...events, ...(await readLines(files, names))].sort(
       (a, b) => a.at.getTime() - b.at.getTime(),
     );

@@ -25,25 +25,16 @@ export interface Migration {
   sql: string;
 }
 
-/**
- * A number may be missing, because work that goes on side by side has its numbers beforehand. A migration
- * that comes later with a lower number is applied then.
- * @throws MigrateError when a name is not `NNNN-words.sql` or a number is taken twice.
- */
+/** @throws MigrateError when a name is not `NNNN-words.sql` or a number is missing or taken twice. */
 export function readMigrations(folder = FOLDER): Migration[] {
   const files = readdirSync(folder).filter((file) => file.endsWith('.sql'));
-  let last = 0;
-  return files.sort().map((file) => {
-    const [, digits, name] = FILE_NAME.exec(file) ?? [];
-    const number = Number(digits);
-    if (name === undefined || number <= last) {
-      throw new MigrateError(
-        `${file}: expected a name such as ${String(last + 1).padStart(4, '0')}-words.sql`,
-      );
+  return files.sort().map((file, index) => {
+    const [, number, name] = FILE_NAME.exec(file) ?? [];
+    if (Number(number) !== index + 1 || name === undefined) {
+      throw new MigrateError(`${file}: expected the name ${String(index + 1).padStart(4, '0')}-….sql`);
     }
-    last = number;
     const sql = readFileSync(`${folder}/${file}`, 'utf8');
-    return { number, name, checksum: createHash('sha256').update(sql).digest('hex'), sql };
+    return { number: index + 1, name, checksum: createHash('sha256').update(sql).digest('hex'), sql };
   });
 }
 

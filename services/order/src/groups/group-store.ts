@@ -23,7 +23,7 @@ export interface Decided extends Group {
 /** What Redis says of a lane that takes no reservation any more. */
 export interface ClosedLane {
   epoch: number;
-  /** Of its last reservation or retake in this epoch. */
+  /** Of its last reservation or retake in this epoch, when it was asked. */
   sequence: number;
 }
 
@@ -150,10 +150,12 @@ async function isStored(pool: Pool, saleId: string, { epoch, sequence }: ClosedL
   const { rows } = await pool.query<{ stored: string; is_retaking: boolean }>(
     `SELECT (SELECT count(DISTINCT sequence) FROM (
          SELECT sequence FROM orders WHERE sale_id = $1 AND lane = 0 AND epoch = $2
-         UNION ALL SELECT sequence FROM retakes WHERE sale_id = $1 AND lane = 0 AND epoch = $2) AS taken) AS stored,
+         UNION ALL SELECT sequence FROM retakes WHERE sale_id = $1 AND lane = 0 AND epoch = $2) AS taken
+         -- A retake since then must not stand in for what is missing.
+         WHERE sequence <= $3) AS stored,
        EXISTS (SELECT FROM payments JOIN orders ON orders.id = order_id
          WHERE result = 'retaking' AND orders.sale_id = $1) AS is_retaking`,
-    [saleId, epoch],
+    [saleId, epoch, sequence],
   );
   return Number(rows[0]?.stored) >= sequence && rows[0]?.is_retaking === false;
 }
@@ -177,6 +179,9 @@ async function decide(client: PoolClient, saleId: string): Promise<Decided[]> {
        COALESCE(sum(joined.units), 0) AS units
      FROM sale_groups LEFT JOIN joined ON joined.channel_id = sale_groups.channel_id
      WHERE sale_id = $1 AND state = 'waiting'
+       -- Late money that began to wait since the look before counts as nothing here, and may still be paid.
+       AND NOT EXISTS (SELECT FROM payments JOIN orders ON orders.id = order_id
+         WHERE result = 'retaking' AND orders.sale_id = $1)
      GROUP BY sale_groups.channel_id, minimum ORDER BY sale_groups.channel_id`,
     [saleId],
   );

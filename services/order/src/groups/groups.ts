@@ -17,8 +17,11 @@ export interface GroupsDeps {
 
 /** Buyers wait for the decision, and for their money. */
 const ROUND_MS = 500;
-/** A round may count a million orders. It takes a tenth of the time at most. */
+/** A decision that takes longer counts many orders. Such counts take a tenth of the time at most. */
+const LONG_MS = 200;
 const REST_SHARE = 9;
+/** The longest rest: whoever waits for a decision waits for it too. */
+const REST_MAX_MS = 10_000;
 /** Sales and failed groups in one round. The next round goes on behind them. */
 const SALES_MAX = 100;
 /** A step holds the ledger's rows while it lasts, and the intake waits for them: about 50 ms. */
@@ -46,12 +49,10 @@ export class Groups {
     const { clock, logger, random } = this.#deps;
     let failures = 0;
     while (!signal.aborted) {
-      const startedAt = clock.now();
-      let pauseMs: number;
+      let pauseMs = ROUND_MS;
       try {
         await this.pass(signal);
         failures = 0;
-        pauseMs = Math.max(ROUND_MS, REST_SHARE * (clock.now() - startedAt));
       } catch (error) {
         if (classifyPostgresError(error) !== 'transient') throw error;
         logger.warn({ err: error, failures }, 'groups: postgres is away, waiting');
@@ -62,21 +63,39 @@ export class Groups {
     }
   }
 
-  /** Decides what can be decided, and ends what failed. */
+  /** Decides what can be decided, and ends what failed, whatever became of the decisions. */
   async pass(signal: AbortSignal): Promise<void> {
     const { store } = this.#deps;
-    const saleIds = await store.listClosed(this.#after, SALES_MAX);
-    this.#after = saleIds.length === SALES_MAX ? (saleIds.at(-1) ?? '') : '';
-    for (const saleId of saleIds) {
-      if (signal.aborted) return;
-      const lane = await this.#readClosed(saleId);
-      if (lane !== undefined) this.#tell(await store.decide(saleId, lane));
+    try {
+      await this.#decide(signal);
+    } finally {
+      for (const group of await store.listFailed(SALES_MAX)) await this.#end(group, signal);
     }
-    for (const group of await store.listFailed(SALES_MAX)) await this.#end(group, signal);
   }
 
-  /** Undefined while the lane may still reserve, or stock cannot tell. */
-  async #readClosed(saleId: string): Promise<ClosedLane | undefined> {
+  /** Whatever stops it, the next round begins behind the sale that did, so that none is in the way of others. */
+  async #decide(signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#deps;
+    const saleIds = await store.listClosed(this.#after, SALES_MAX);
+    for (const saleId of saleIds) {
+      if (signal.aborted) return;
+      this.#after = saleId;
+      const lane = await this.#readClosed(saleId);
+      if (lane === 'away') return;
+      if (lane === undefined) continue;
+      const startedAt = clock.now();
+      this.#tell(await store.decide(saleId, lane));
+      const tookMs = clock.now() - startedAt;
+      if (tookMs > LONG_MS) {
+        await clock.sleep(Math.min(REST_MAX_MS, REST_SHARE * tookMs), signal);
+        return;
+      }
+    }
+    if (saleIds.length < SALES_MAX) this.#after = '';
+  }
+
+  /** Undefined while the lane may still reserve, or stock cannot tell; `away` when no stock answers. */
+  async #readClosed(saleId: string): Promise<ClosedLane | 'away' | undefined> {
     const { stock, logger } = this.#deps;
     try {
       const { gate, state, now, closesAt, epoch, sequence } = await stock.readState(saleId);
@@ -85,7 +104,7 @@ export class Groups {
     } catch (error) {
       if (!(error instanceof UpstreamError) && !(error instanceof StockError)) throw error;
       logger.warn({ err: error, saleId }, 'groups: stock cannot tell whether a sale is over, waiting');
-      return undefined;
+      return error instanceof UpstreamError ? 'away' : undefined;
     }
   }
 

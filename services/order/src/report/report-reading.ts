@@ -93,11 +93,12 @@ async function readSale(
   client: PoolClient,
   saleId: string,
 ): Promise<Pick<ReportReading, 'asOf' | 'definition'> | undefined> {
-  // A replica has what was committed up to the last transaction that it replayed.
+  // The transaction began before its snapshot was made. A replica has what was committed up to the last
+  // transaction that it replayed.
   const { rows } = await client.query<{ definition: SaleDefinition; as_of: Date }>(
     `SELECT definition, CASE WHEN pg_is_in_recovery()
          THEN COALESCE(pg_last_xact_replay_timestamp(), (SELECT checkpoint_time FROM pg_control_checkpoint()))
-         ELSE clock_timestamp() END AS as_of
+         ELSE now() END AS as_of
      FROM sales WHERE id = $1`,
     [saleId],
   );

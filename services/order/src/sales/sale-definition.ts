@@ -71,18 +71,23 @@ export function checkSale(input: SaleInput): void {
 
 /** An item has units, or parts that have some. @throws Problem `invalid_request` */
 function checkUnits({ items }: SaleInput, index: number): void {
-  const { total, components, limitPerBuyer } = items[index] ?? {};
+  const { total, components, limitPerBuyer, minQuantity, step = 1 } = items[index] ?? {};
   if (components === undefined) {
     if (total === undefined) refuse('schema_required', `items.${index}.total`);
     return;
   }
   if (total !== undefined) refuse('kit_with_total', `items.${index}.total`);
   if (limitPerBuyer !== undefined) refuse('kit_with_total', `items.${index}.limitPerBuyer`);
-  for (const [place, { sku }] of components.entries()) {
+  for (const [place, { sku, quantity }] of components.entries()) {
     const field = `items.${index}.components.${place}.sku`;
     if (components.findIndex((one) => one.sku === sku) !== place) refuse('repeated', field);
     const part = items.find((one) => one.sku === sku) ?? refuse('not_of_sale', field);
     if (part.components !== undefined) refuse('kit_of_kits', field);
+    // Nobody could buy it.
+    const most = (part.limitPerBuyer ?? Infinity) / (minQuantity ?? step);
+    if (quantity > most) {
+      refuse('schema_maximum', `items.${index}.components.${place}.quantity`, { limit: Math.floor(most) });
+    }
   }
 }
 

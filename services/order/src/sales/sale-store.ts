@@ -234,7 +234,10 @@ export class SaleStore {
   /** Every sale that is not retired. */
   async listToLoad(): Promise<SaleToLoad[]> {
     const { rows } = await this.#pool.query<ToLoadRow>(
-      `SELECT id, epoch, lanes, ${REST_IS_OVER} AS may_retire FROM sales WHERE retired_at IS NULL ORDER BY id`,
+      // A group is decided by what its lane says, so the lane stays, or is loaded again, until then.
+      `SELECT id, epoch, lanes, ${REST_IS_OVER} AND NOT EXISTS (SELECT FROM sale_groups
+           WHERE sale_id = sales.id AND sale_groups.state = 'waiting') AS may_retire
+       FROM sales WHERE retired_at IS NULL ORDER BY id`,
       [RETIRE_AFTER_HOURS],
     );
     return rows.map(({ id, epoch, lanes, may_retire }) => ({

@@ -286,7 +286,8 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   await payments.accept(makeNotice(b, { paymentId: 'second' }));
   await payments.accept(makeNotice(makeReservation(saleId).reservationId, { paymentId: 'early' }));
   // This money waits for its order as well, and for longer than an order may take.
-  const lost = makeReservation(saleId).reservationId;
+  const late = makeReservation(saleId);
+  const lost = late.reservationId;
   await payments.accept(makeNotice(lost, { paymentId: 'lost' }));
   await pool.query(`UPDATE payments SET received_at = now() - make_interval(secs => CASE payment_id
     WHEN 'lost' THEN 301 ELSE 60 END) WHERE result = 'recorded'`);
@@ -364,7 +365,6 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   t.match(await run('refunds', ['list', '--state', 'done'], env), { code: 0, stdout: /late .* re_1/ });
   // Money without its order: from now on the order, should it come, is not paid by it.
   t.match(await done(idOf('lost'), 're_3'), { code: 0 });
-  const late = makeReservation(saleId, { reservationId: lost });
   await buildIntake(pool).intake.handleBatch(toBatch([late]), makeContext().context);
   t.match(await orders.read(lost, late.userId), { status: 'pending' });
   const { rows } = await pool.query(`SELECT FROM payments WHERE refund_reason = 'order_missing'`);

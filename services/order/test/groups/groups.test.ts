@@ -171,6 +171,13 @@ await test('missed by one, it fails at once: what is pending expires, and what i
   sale.lane.sequence = 3;
   await pass();
   t.match(await readGroups(pool), [{ state: 'waiting' }], 'an order is on its way');
+  await pool.query(
+    `INSERT INTO retakes (sale_id, lane, epoch, sequence, order_id, verdict) VALUES ($1, 0, 1, 4, $2, 'expired')`,
+    [sale.saleId, pending],
+  );
+  await pass();
+  t.match(await readGroups(pool), [{ state: 'waiting' }], 'a later retake does not stand in for it');
+  await pool.query('DELETE FROM retakes');
   sale.lane.sequence = 2;
   sale.lane.epoch = 2;
   await pass();

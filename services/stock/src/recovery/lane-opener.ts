@@ -135,7 +135,13 @@ export class LaneOpener {
    */
   async #hasHolds(lane: Lane): Promise<boolean> {
     const { redis } = connectionTo(this.#deps.connections, lane);
-    return (await redis.hlen(laneKeys(lane).holds)) > 0;
+    try {
+      return (await redis.hlen(laneKeys(lane).holds)) > 0;
+    } catch (error) {
+      // A key of another type is nothing of ours, and goes when the lane is loaded.
+      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return false;
+      throw error;
+    }
   }
 
   /**

@@ -22,6 +22,8 @@ export function pickupRoutes(app: Http, { authenticateAdmin, order }: RouteDeps)
   app.get(
     '/v1/sales/:saleId/pickups',
     {
+      // It would read every page for nothing.
+      exposeHeadRoute: false,
       onRequest: authenticateAdmin,
       schema: { params: Type.Object({ saleId: SaleId }), querystring: PickupsQuery },
     },
