@@ -73,7 +73,7 @@ export class Groups {
     }
   }
 
-  /** Whatever stops it, the next round begins behind the sale that did, so that none is in the way of others. */
+  /** Whatever stops it, the next round begins behind the sale that did: none is in the way of others. */
   async #decide(signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#deps;
     const saleIds = await store.listClosed(this.#after, SALES_MAX);
