@@ -26,7 +26,7 @@ export interface Span {
   /** Names this span as the parent of others (W3C Trace Context). */
   readonly traceparent: string;
   set(name: string, value: string | number): void;
-  /** @param error why the work failed. Its name and code are told, and not its message, which may name ids. */
+  /** @param error why the work failed. Its name and code are told; its message may name an order. */
   end(error?: unknown): void;
 }
 
