@@ -12,6 +12,15 @@ const LOCK_KEY = 5_471_337;
 /** One migration, or the wait for another process that migrates. */
 const STATEMENT_MS = 60_000;
 const CONNECT_WAIT_MS = 30_000;
+/**
+ * Whatever asks for a table waits behind a migration that waits for it, so a migration does not wait long, and
+ * comes again. A report or a dump has the table for a while.
+ */
+const LOCK_MS = 1_000;
+const LOCK_PAUSE_MS = 1_500;
+const LOCK_ATTEMPTS_MAX = 20;
+/** lock_not_available */
+const LOCKED = '55P03';
 
 export class MigrateError extends Error {
   override readonly name = 'MigrateError';
@@ -74,9 +83,23 @@ export async function migrate(url: string, migrations = readMigrations()): Promi
   }
 }
 
-async function apply(client: pg.Client, { number, name, checksum, sql }: Migration): Promise<void> {
+async function apply(client: pg.Client, migration: Migration): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await applyOnce(client, migration);
+      return;
+    } catch (error) {
+      const isLocked = error instanceof Error && 'code' in error && error.code === LOCKED;
+      if (!isLocked || attempt === LOCK_ATTEMPTS_MAX) throw error;
+      await systemClock.sleep(LOCK_PAUSE_MS);
+    }
+  }
+}
+
+async function applyOnce(client: pg.Client, { number, name, checksum, sql }: Migration): Promise<void> {
   await client.query('BEGIN');
   try {
+    await client.query(`SET LOCAL lock_timeout = ${LOCK_MS}`);
     await client.query(sql);
     await client.query('INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)', [
       number,

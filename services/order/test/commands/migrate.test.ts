@@ -2,7 +2,7 @@
 // Method: the real migrations, and small ones of our own, on databases of their own.
 import { test } from 'tap';
 import { migrate, MigrateError, readMigrations, type Migration } from '../../src/commands/migrate.ts';
-import { createDatabase } from '../support/database.ts';
+import { createDatabase, untilBlocked } from '../support/database.ts';
 
 const makeMigration = (number: number, sql: string): Migration => ({
   number,
@@ -82,4 +82,21 @@ await test('older sales get the events that are still to come, and none that are
     'new-to-come': 'false false',
     'new-closed': 'false false',
   });
+});
+
+await test('a table that is being read is waited for, and nobody waits long behind the migration', async (t) => {
+  const { url, pool } = await createDatabase(t, { isMigrated: false });
+  const first = makeMigration(1, 'CREATE TABLE a (x integer)');
+  await migrate(url, [first]);
+  const reader = await pool.connect();
+  await reader.query('SET idle_in_transaction_session_timeout = 0');
+  await reader.query('BEGIN; SELECT FROM a');
+  const migrating = migrate(url, [first, makeMigration(2, 'ALTER TABLE a ADD COLUMN y integer')]);
+  await untilBlocked(pool, 1);
+  const startedAt = Date.now();
+  await pool.query('INSERT INTO a VALUES (1)');
+  t.ok(Date.now() - startedAt < 3_000, 'what stands behind the migration goes on before the reader ends');
+  await reader.query('COMMIT');
+  reader.release(true);
+  t.same(await migrating, ['step-2']);
 });
