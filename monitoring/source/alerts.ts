@@ -241,7 +241,20 @@ const pipeline: Alert[] = [
   },
 ];
 
+/** Late money may take 5 minutes to be decided, and a group waits for it. */
+const GROUP_OVERDUE_SECONDS = 600;
+
 const money: Alert[] = [
+  onLevel(
+    {
+      name: 'SeckillGroupsWait',
+      for: '1m',
+      severity: 'page',
+      summary: 'A group purchase is not decided 10 minutes after its last hold',
+    },
+    'seckill_order_groups_overdue_seconds',
+    GROUP_OVERDUE_SECONDS,
+  ),
   onIncrease(
     { name: 'SeckillRefundsDue', severity: 'ticket', summary: 'Money that buys nothing waits for a person' },
     'seckill_order_refunds_due_total',

@@ -1,11 +1,12 @@
 // Goal: a buyer's list of orders shows a reservation from its 201 on, page by page, also while rows do not
-// come.
+// come, and without its contact.
 // Method: the whole system over HTTP; stock runs for a while without its relay, so nothing reaches Kafka.
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import t from 'tap';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
-const client = await buildStack(t, 'order-list');
+const CONTACT_KEY = randomBytes(32).toString('base64');
+const client = await buildStack(t, 'order-list', { CONTACT_KEY });
 const { stack } = client;
 
 interface Listed {
@@ -14,9 +15,9 @@ interface Listed {
   saleId: string;
 }
 
-async function reserve(token: string, saleId: string): Promise<Record<string, unknown>> {
+async function reserve(token: string, saleId: string, more = {}): Promise<Record<string, unknown>> {
   const request = { path: `/v1/sales/${saleId}/reservations`, token, key: randomUUID() };
-  const body = { lines: [{ sku: 'a', quantity: 1 }] };
+  const body = { lines: [{ sku: 'a', quantity: 1 }], ...more };
   const answer = await client.send({ method: 'POST', ...request, body });
   if (answer.status !== 201) throw new Error(`${answer.status} ${answer.text}`);
   return answer.body;
@@ -78,6 +79,13 @@ await t.test('while no rows come, pages, filters and owners are as with rows', a
       waiting.unshift(String((await reserve(token, 'list-wait'))['id']));
     }
     all.push(...waiting, ...stored);
+    const contact = { name: 'Wang', phone: '13800138000' };
+    const named = await client.token('list-named');
+    const { id } = await reserve(named, 'list-wait', { contact });
+    t.match(await client.send({ path: `/v1/orders/${String(id)}`, token: named }), { body: { id, contact } });
+    const { data } = await list(named);
+    t.equal(data[0]?.id, id);
+    t.notOk('contact' in (data[0] ?? {}), 'no list has a contact');
     const newcomer = await client.token('list-newcomer');
     for (let count = 0; count < 5; count += 1) await reserve(newcomer, 'list-wait');
     t.equal((await listPages(newcomer)).length, 5, 'pages without a single row');

@@ -36,6 +36,22 @@ export async function openShop(): Promise<Client> {
   });
 }
 
+/**
+ * Whether all orders of a sale with a `groupMinimum` are one group: no channel has one of its own. False
+ * where that cannot be read. Channels are in no sale that buyers read, and the client has no call for them.
+ */
+export async function isOneGroup(saleId: string): Promise<boolean> {
+  try {
+    const { gateway } = await signIn();
+    const answer = await fetch(`${gateway}/v1/sales/${encodeURIComponent(saleId)}/channels`);
+    if (!answer.ok) return false;
+    const { channels } = (await answer.json()) as { channels: { groupMinimum?: number }[] };
+    return channels.every(({ groupMinimum }) => groupMinimum === undefined);
+  } catch {
+    return false;
+  }
+}
+
 const sales = new Map<string, Sale>();
 
 /** An order has SKUs, and the sale has their titles. Undefined where it cannot be read. */

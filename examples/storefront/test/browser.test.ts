@@ -85,6 +85,12 @@ if (executable === undefined) {
   const add = (title: string) => page.getByRole('button', { name: `One more ${title}` }).click();
 
   await createSale(system, 'web-fruit', FRUIT);
+  const orange = item('orange', '脐橙', 'Oranges', 10);
+  const { total: _total, ...kit } = item('box', '礼盒', 'Box', 0);
+  const box = { ...kit, components: [{ sku: 'orange', quantity: 2 }] };
+  await createSale(system, 'web-group', { title: 'Together', groupMinimum: 3, items: [orange, box] });
+  const channels = [{ id: 'li', kind: 'community', title: 'Li', groupMinimum: 2 }];
+  await createSale(system, 'web-groups', { title: 'Groups', groupMinimum: 3, items: [orange], channels });
   await createSale(system, 'web-later', { opensAt: new Date(Date.now() + 300_000).toISOString() });
 
   await t.test('the list leads to a sale', async (t) => {
@@ -186,6 +192,38 @@ if (executable === undefined) {
       await buy.waitFor();
     },
   );
+
+  await t.test('a group purchase tells who joined, and gives the code once it is reached', async (t) => {
+    const other = makeBuyer(system, 'joins');
+    const taken = await other.reserve('web-group', oneOf('box'));
+    if (!taken.ok) throw new Error(taken.code);
+    await page.goto(`${url}/#/sale/web-group`);
+    await sees('Group purchase: 2 of 3 joined');
+    await add('Oranges');
+    await buy.click();
+    await page.getByRole('button', { name: 'Pay (sandbox)' }).click();
+    await sees('The group purchase is decided after the close');
+    t.equal(await page.locator('.qr').count(), 0, 'nothing is handed out yet');
+    t.same(await troublesOf(page), []);
+    t.match(await other.pay(taken.value.id), { ok: true });
+    const close = { method: 'POST', path: '/v1/sales/web-group/close' } as const;
+    t.match(await system.send({ ...close, token: await system.token('operator', true) }), { status: 200 });
+    await sees('The group purchase is on');
+    await page.getByRole('img', { name: /^QR code of \d+$/ }).waitFor();
+    const asked = page.waitForResponse(/web-groups\/channels/);
+    await page.goto(`${url}/#/sale/web-groups`);
+    await sees('10 of 10 left');
+    await (await asked).finished();
+    await page.waitForTimeout(200);
+    t.equal(
+      await page
+        .getByText(/joined/)
+        .filter({ visible: true })
+        .count(),
+      0,
+      'the sum is of no group',
+    );
+  });
 
   await t.test('an order that is not paid can be cancelled, and the page speaks Chinese', async (t) => {
     await page.getByRole('button', { name: '中文' }).click();

@@ -61,6 +61,9 @@ export const DETAILS = {
     en: 'the intake has not stored everything yet; repeat',
     zh: '订单尚未全部入库;请重试',
   },
+  all_returned: { en: 'everything of the order came back', zh: '订单商品已全部退回' },
+  group_waiting: { en: 'its group purchase is not decided yet', zh: '尚未判定是否成团' },
+  group_failed: { en: 'its group purchase failed', zh: '未成团' },
   refund_done_under: { en: 'done under {reference}', zh: '已以 {reference} 完成' },
   notice_unclear: { en: '{reason}', zh: '通知仍无法识别:{reason}' },
 

@@ -108,7 +108,7 @@ export const PROBLEMS = {
   nothing_to_pick_up: {
     status: 409,
     retryable: false,
-    title: { en: 'Everything of the order came back', zh: '订单商品已全部退回' },
+    title: { en: 'The order has nothing to hand out', zh: '订单没有可取的商品' },
   },
   refund_not_found: { status: 404, retryable: false, title: { en: 'No such refund', zh: '退款不存在' } },
   refund_done: {

@@ -82,7 +82,8 @@ class OrderView {
       heading(this.#sale === undefined ? texts().order : localized(this.#sale.title)),
       element('div', { class: 'row' }, state, this.#timeLeft()),
       ...(group === undefined ? [] : [element('p', { class: 'notice' }, texts().group[group])]),
-      ...(pickupCode === undefined || group === 'failed' ? [] : [pickup(pickupCode)]),
+      // Nothing is handed out before the group purchase was reached.
+      ...(pickupCode === undefined || (group ?? 'reached') !== 'reached' ? [] : [pickup(pickupCode)]),
       lines(this.#order, this.#sale),
       element('p', { class: 'row' }, texts().total, element('span', { class: 'price' }, money(amount))),
       element('p', { class: 'faint' }, `${texts().reservedAt} ${instant(reservedAt)}`),

@@ -4,6 +4,7 @@ import { Basket } from '../basket.ts';
 import { button, eachSecond, element, say, setText } from '../dom.ts';
 import { duration, localized, money, texts } from '../texts.ts';
 import { Checkout } from './checkout.ts';
+import { Joined } from './joined.ts';
 import { badge, heading, reasonOf } from './screen.ts';
 import type { Place, Screen } from './screen.ts';
 
@@ -123,7 +124,7 @@ class SaleView {
   readonly #clock = element('span', { class: 'clock', role: 'timer' });
   readonly #clockName = element('span');
   readonly #state = element('p');
-  readonly #joined = element('p', { class: 'faint' });
+  readonly #joined = new Joined();
   readonly #basket = new Basket();
   readonly #cards: ItemCard[];
   readonly #pay: Checkout;
@@ -156,7 +157,7 @@ class SaleView {
       ...(image === undefined ? [] : [element('img', { src: image, alt: '' })]),
       ...(description === undefined ? [] : [faint(localized(description))]),
       ...(limitPerBuyer === undefined ? [] : [faint(texts().limit(limitPerBuyer))]),
-      this.#joined,
+      this.#joined.root,
       element('ul', { class: 'cards' }, ...this.#cards.map(({ root }) => root)),
     );
   }
@@ -182,10 +183,7 @@ class SaleView {
       one.update(sale, before === sale ? undefined : before.items[index]);
     });
     this.#pay.update(sale);
-    const { groupMinimum } = sale;
-    const joined = sale.items.reduce((sum, { held, paid }) => sum + held + paid, 0);
-    this.#joined.hidden = groupMinimum === undefined;
-    if (groupMinimum !== undefined) setText(this.#joined, texts().joined(joined, groupMinimum));
+    this.#joined.update(sale);
     this.#tick();
   }
 }

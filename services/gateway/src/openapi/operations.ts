@@ -285,7 +285,8 @@ export const OPERATIONS: Record<string, Operation> = {
     id: 'handOut',
     tag: 'Operations',
     summary: 'Mark an order as handed out, by its code',
-    description: 'Once. A repeat is `already_picked_up`, with `at`.',
+    description:
+      'Once. A repeat is `already_picked_up`, with `at`. Goods of a group purchase stay until it is reached.',
     who: 'operator',
     answers: { 200: { description: 'What is to be handed out.', schema: Pickup } },
     problems: ['pickup_not_found', 'already_picked_up', 'nothing_to_pick_up', 'outcome_unknown'],

@@ -76,7 +76,7 @@ export class OrderList {
     return { data, ...(hasMore && end !== undefined ? { nextCursor: formatOrderCursor(end) } : {}) };
   }
 
-  /** The order as `GET /v1/orders/:orderId` shows it, or undefined when nothing is there. */
+  /** The order as the list of rows shows it, or undefined when nothing is there. */
   async #find(reservation: Reservation, trace: Trace): Promise<Order | undefined> {
     const { order, recent } = this.#deps;
     const { id, userId } = reservation;
@@ -84,9 +84,8 @@ export class OrderList {
     this.#looks += 1;
     try {
       const row = await order.order(id, userId, trace);
-      if (row === undefined) return await findUnstored(this.#deps, { orderId: id, userId, trace });
-      recent.forget(id);
-      return row;
+      if (row !== undefined) recent.forget(id);
+      return withoutContact(row ?? (await findUnstored(this.#deps, { orderId: id, userId, trace })));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       // Redis cannot tell now, and the buyer was promised this order.
@@ -97,4 +96,9 @@ export class OrderList {
       this.#looks -= 1;
     }
   }
+}
+
+/** No list of a buyer's own orders has their contacts. */
+function withoutContact({ contact: _contact, ...order }: Order): Order {
+  return order;
 }

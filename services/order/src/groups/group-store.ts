@@ -5,6 +5,7 @@ import { endOrders } from '../ledger/settlement.ts';
 import { returnRest, type PaidOrder } from '../orders/rest-returns.ts';
 import { applyLateMoney } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
+import { IS_CLOSED, readWaitingGroups, type WaitingGroups } from './waiting-groups.ts';
 
 /** One group purchase of a sale. */
 export interface Group {
@@ -52,6 +53,7 @@ export interface GroupStore {
   refundLateMoney(group: Group): Promise<Applied[]>;
   /** Every order of the failed group has ended. */
   finish(group: Group): Promise<void>;
+  readWaiting(): Promise<WaitingGroups>;
 }
 
 interface CountRow {
@@ -76,8 +78,7 @@ export function createGroupStore(pool: Pool): GroupStore {
     async listClosed(after, countMax) {
       const { rows } = await pool.query<{ sale_id: string }>(
         `SELECT DISTINCT sale_id FROM sale_groups JOIN sales ON sales.id = sale_id
-         WHERE sale_groups.state = 'waiting' AND sale_id > $1
-           AND (sales.state = 'closed' OR closes_at <= (SELECT clock_timestamp()))
+         WHERE sale_groups.state = 'waiting' AND sale_id > $1 AND ${IS_CLOSED}
          ORDER BY sale_id LIMIT $2`,
         [after, countMax],
       );
@@ -126,6 +127,8 @@ export function createGroupStore(pool: Pool): GroupStore {
         [saleId, channelId],
       );
     },
+
+    readWaiting: () => readWaitingGroups(pool),
   };
 }
 
@@ -209,7 +212,9 @@ const subjectOf = ({ saleId, channelId }: Group) => (channelId === '' ? saleId :
 
 /**
  * The group's row is the lease: one process at a time takes the next orders. Orders are taken by id, as
- * everywhere; an order that is being paid is waited for, and then found paid.
+ * everywhere; an order that is being paid is waited for, and then found paid. What was handed out all the
+ * same, by an order service from before hand-outs asked for the group, is its buyer's: those units must not
+ * be for sale again.
  */
 async function endMembers(
   client: PoolClient,
@@ -230,6 +235,7 @@ async function endMembers(
          WHERE returns.order_id = orders.id) END AS came_back
      FROM orders
      WHERE sale_id = $1 AND ${IN_GROUP} AND id > $3 AND id < $1 || '/' AND status IN ('pending', 'paid')
+       AND picked_up_at IS NULL
      ORDER BY id LIMIT $4 FOR UPDATE`,
     [saleId, channelId, after ?? `${saleId}.`, countMax],
   );

@@ -36,6 +36,9 @@ const BACKOFF = { baseMs: 100, capMs: 2_000 };
 export class Groups {
   readonly #deps: GroupsDeps;
   #after = '';
+  /** By sale, why stock cannot tell, since all sales were looked at, and before that. */
+  #untold = new Map<string, string>();
+  #untoldBefore = new Map<string, string>();
 
   constructor(deps: GroupsDeps) {
     this.#deps = deps;
@@ -69,8 +72,16 @@ export class Groups {
     try {
       await this.#decide(signal);
     } finally {
+      await this.#measure();
       for (const group of await store.listFailed(SALES_MAX)) await this.#end(group, signal);
     }
+  }
+
+  async #measure(): Promise<void> {
+    const { store, metrics } = this.#deps;
+    const { count, overdueSeconds } = await store.readWaiting();
+    metrics.groupsWaiting.set(count);
+    metrics.groupsOverdueSeconds.set(overdueSeconds);
   }
 
   /** Whatever stops it, the next round begins behind the sale that did: none is in the way of others. */
@@ -91,21 +102,33 @@ export class Groups {
         return;
       }
     }
-    if (saleIds.length < SALES_MAX) this.#after = '';
+    if (saleIds.length === SALES_MAX) return;
+    this.#after = '';
+    this.#untoldBefore = this.#untold;
+    this.#untold = new Map();
   }
 
   /** Undefined while the lane may still reserve, or stock cannot tell; `away` when no stock answers. */
   async #readClosed(saleId: string): Promise<ClosedLane | 'away' | undefined> {
-    const { stock, logger } = this.#deps;
+    const { stock } = this.#deps;
     try {
       const { gate, state, now, closesAt, epoch, sequence } = await stock.readState(saleId);
       const isClosed = gate === 'open' && (state === 'closed' || now >= closesAt);
       return isClosed ? { epoch, sequence } : undefined;
     } catch (error) {
       if (!(error instanceof UpstreamError) && !(error instanceof StockError)) throw error;
-      logger.warn({ err: error, saleId }, 'groups: stock cannot tell whether a sale is over, waiting');
+      this.#warnOnce(saleId, error);
       return error instanceof UpstreamError ? 'away' : undefined;
     }
+  }
+
+  /** A sale is looked at again and again, maybe for hours: what changed is told, and not each look. */
+  #warnOnce(saleId: string, error: UpstreamError | StockError): void {
+    const known = this.#untold.get(saleId) ?? this.#untoldBefore.get(saleId);
+    this.#untold.set(saleId, error.message);
+    if (known === error.message) return;
+    const line = 'groups: stock cannot tell whether a sale is over, waiting';
+    this.#deps.logger.warn({ err: error, saleId }, line);
   }
 
   #tell(decided: Decided[]): void {

@@ -1,4 +1,4 @@
-import { Counter, type Registry } from '@seckill/runtime';
+import { Counter, Gauge, type Registry } from '@seckill/runtime';
 import type { SharedMetrics } from '../metrics.ts';
 
 export type GroupMetrics = SharedMetrics & ReturnType<typeof createGroupMetrics>;
@@ -9,6 +9,16 @@ export function createGroupMetrics(registry: Registry) {
       name: 'seckill_order_groups_decided_total',
       help: 'Group purchases that were decided: `reached`, `failed`',
       labelNames: ['result'] as const,
+      registers: [registry],
+    }),
+    groupsWaiting: new Gauge({
+      name: 'seckill_order_groups_waiting',
+      help: 'Group purchases of closed sales that are not decided',
+      registers: [registry],
+    }),
+    groupsOverdueSeconds: new Gauge({
+      name: 'seckill_order_groups_overdue_seconds',
+      help: 'How long ago the last hold of the oldest of them ended, from the close and `holdSeconds`; 0 while it may last',
       registers: [registry],
     }),
   };

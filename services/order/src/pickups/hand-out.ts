@@ -1,13 +1,25 @@
-import { formatInstant, type PickupRequest, type SealedPickup } from '@seckill/contracts';
+import {
+  detailOf,
+  formatInstant,
+  type GroupState,
+  type PickupRequest,
+  type SealedPickup,
+} from '@seckill/contracts';
 import { Problem, transaction, type Pool } from '@seckill/runtime';
+import { GROUP_OF_ORDER } from '../ledger/group-of-order.ts';
 import { pickupScope } from '../ledger/pickup-codes.ts';
 import { leftOf, PICKUP_COLUMNS, toPickup, type PickupRow } from './pickup-list.ts';
 
+interface HandedRow extends PickupRow {
+  group_state: GroupState | null;
+}
+
 /**
  * Marks a paid order as handed out, once. The code names it: codes are given to paid orders only, and one is
- * unique where it is shown.
+ * unique where it is shown. Goods of a group purchase stay until it was reached: those of one that fails are
+ * for sale again.
  * @throws Problem `pickup_not_found`; `already_picked_up` with `at`; `nothing_to_pick_up` when everything
- * came back.
+ * came back, or with `group` when the group purchase of the order is `waiting` or `failed`.
  */
 export async function handOut(
   pool: Pool,
@@ -16,8 +28,9 @@ export async function handOut(
 ): Promise<SealedPickup> {
   return transaction(pool, async (client) => {
     // The order is locked, as for a return and a move: whichever comes second finds the other one done.
-    const { rows } = await client.query<PickupRow>(
-      `SELECT ${PICKUP_COLUMNS} FROM orders
+    // The group is read as it was before the lock: an old `waiting` refuses, and other states never change.
+    const { rows } = await client.query<HandedRow>(
+      `SELECT ${PICKUP_COLUMNS}, ${GROUP_OF_ORDER} AS group_state FROM orders
        WHERE id = (SELECT order_id FROM pickup_codes WHERE scope = $1 AND code = $2)
          AND sale_id = $3 AND status = 'paid' FOR UPDATE`,
       [pickupScope({ saleId, pickupPointId }), code, saleId],
@@ -28,7 +41,13 @@ export async function handOut(
     if (row.picked_up_at !== null) {
       throw new Problem('already_picked_up', { extra: { at: formatInstant(row.picked_up_at) } });
     }
-    if (leftOf(row).length === 0) throw new Problem('nothing_to_pick_up');
+    const { group_state: group } = row;
+    if (group === 'waiting' || group === 'failed') {
+      throw new Problem('nothing_to_pick_up', { detail: detailOf(`group_${group}`), extra: { group } });
+    }
+    if (leftOf(row).length === 0) {
+      throw new Problem('nothing_to_pick_up', { detail: detailOf('all_returned') });
+    }
     const done = await client.query<PickupRow>(
       `UPDATE orders SET picked_up_at = clock_timestamp(), picked_up_by = $2 WHERE id = $1
        RETURNING ${PICKUP_COLUMNS}`,

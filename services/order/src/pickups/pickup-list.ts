@@ -9,6 +9,7 @@ import {
   type SealedPickupPage,
 } from '@seckill/contracts';
 import { Problem, type Pool, type PoolClient } from '@seckill/runtime';
+import { MAY_LEAVE } from '../ledger/group-of-order.ts';
 import { refuse } from '../sales/sale-definition.ts';
 
 export interface PickupQuery {
@@ -33,14 +34,14 @@ export const PICKUP_COLUMNS = `id, user_id, pickup_code, lines, returned,
 
 /**
  * The paid orders that a channel hands out, in the two parts that have an index each; without a channel all
- * of the sale. `$1` is the sale, `$2` the channel.
+ * of the sale. `$1` is the sale, `$2` the channel. Orders of a group purchase are there once it was reached.
  */
 function partsOf(channelId: string | undefined): string[] {
-  if (channelId === undefined) return [`sale_id = $1 AND status = 'paid' AND $2::text IS NULL`];
-  return [
-    `sale_id = $1 AND channel_id = $2 AND status = 'paid' AND pickup_channel_id IS NULL`,
-    `sale_id = $1 AND pickup_channel_id = $2 AND status = 'paid'`,
-  ];
+  const parts =
+    channelId === undefined
+      ? ['$2::text IS NULL']
+      : ['channel_id = $2 AND pickup_channel_id IS NULL', 'pickup_channel_id = $2'];
+  return parts.map((part) => `sale_id = $1 AND status = 'paid' AND ${part} AND ${MAY_LEAVE}`);
 }
 
 /**

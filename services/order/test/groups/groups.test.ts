@@ -3,8 +3,8 @@
 // Method: the real worker on a real Postgres; orders stored by the real intake, paid by real notices. What
 // Redis says of the lane is told by the test. Then random histories with several workers, whose steps fail.
 import type { OrderStatus, SaleInput } from '@seckill/contracts';
-import { createRegistry, transaction, UpstreamError, type Pool } from '@seckill/runtime';
-import { campaign, countOf, silent } from '@seckill/testing';
+import { createRegistry, transaction, UpstreamError, type Logger, type Pool } from '@seckill/runtime';
+import { campaign, countOf, silent, valuesOf } from '@seckill/testing';
 import { test, type Test } from 'tap';
 import { createGroupStore, type GroupStore } from '../../src/groups/group-store.ts';
 import { Groups } from '../../src/groups/groups.ts';
@@ -16,6 +16,7 @@ import { storeReturn } from '../../src/orders/returns.ts';
 import { patchDefinition } from '../../src/sales/sale-patch.ts';
 import { storeEdit } from '../../src/sales/edit-store.ts';
 import { SaleStore } from '../../src/sales/sale-store.ts';
+import { StockError } from '../../src/stock-client.ts';
 import { buildEnds, buildIntake, createTestMetrics, makeContext, until } from '../support/build.ts';
 import { createDatabase, untilBlocked } from '../support/database.ts';
 import {
@@ -374,6 +375,56 @@ await test('who pays while the group fails is found, and late money finds no hol
   t.same(await findLedgerMismatches(pool), []);
 });
 
+await test('what was handed out all the same stays sold when its group fails', async (t) => {
+  const sale = await build(t, { groupMinimum: 9 }, [{}, {}]);
+  const { pool, ids } = sale;
+  const [gone = '', here = ''] = ids;
+  for (const id of ids) await sale.pay(id);
+  // As an order service of before did, which asked for no group.
+  await pool.query('UPDATE orders SET picked_up_at = now() WHERE id = $1', [gone]);
+  await sale.close();
+  await sale.passUntilEnded();
+  t.match(await readGroups(pool), [{ state: 'failed', units: 2, isEnded: true }]);
+  t.match(await readRows(pool), [
+    { id: gone, status: 'paid', back: 0 },
+    { id: here, status: 'paid', back: 1 },
+  ]);
+  t.same(
+    (await sale.refunds()).data.map(({ orderId }) => orderId),
+    [here],
+  );
+  const { rows } = await pool.query('SELECT sold::int FROM ledger');
+  t.same(rows, [{ sold: 1 }], 'the unit that left is not for sale again');
+  t.same(await findLedgerMismatches(pool), []);
+});
+
+await test('gauges tell of groups that wait after their close, and for how long without a hold', async (t) => {
+  const sale = await build(t, { groupMinimum: 1, channels: [channel('li', 1)] }, [{}]);
+  const { pool, metrics } = sale;
+  const seen = async () => {
+    await sale.pass();
+    const [waiting, overdue] = await Promise.all([
+      valuesOf(metrics.groupsWaiting),
+      valuesOf(metrics.groupsOverdueSeconds),
+    ]);
+    return [waiting[''], Math.floor((overdue[''] ?? Number.NaN) / 50) * 50];
+  };
+  sale.lane.gate = 'rebuilding';
+  t.same(await seen(), [0, 0], 'the sale is open');
+  await sale.close();
+  t.same(await seen(), [2, 0], 'holds of 900 s may last');
+  await pool.query(`UPDATE sales SET state_at = now() - interval '1000 seconds'`);
+  t.same(await seen(), [2, 100], 'closed by hand');
+  await pool.query(
+    `UPDATE sales SET state = 'open', opens_at = 'epoch', closes_at = now() - interval '1200 seconds'`,
+  );
+  t.same(await seen(), [2, 300], 'closed by the clock');
+  sale.lane.gate = 'open';
+  t.same(await seen(), [1, 300], 'the other group waits for its hold');
+  await sale.expire(sale.ids);
+  t.same(await seen(), [0, 0]);
+});
+
 await test('late money that Redis is asked for is waited for', async (t) => {
   const sale = await build(t, { groupMinimum: 2, lateMoney: 'retake' }, [{}, {}]);
   const { pool, ids } = sale;
@@ -406,22 +457,36 @@ await test('a sandbox payment of a failed group is refused, and stock that is aw
   const other = await build(t, { groupMinimum: 2 }, [{}]);
   await other.close();
   let calls = 0;
+  let trouble: Error | undefined = new UpstreamError('unreachable', 'stock is away', undefined);
+  const told: string[] = [];
   const worker = new Groups({
     store: createGroupStore(other.pool),
     stock: {
       readState: async () => {
         calls += 1;
-        throw new UpstreamError('unreachable', 'stock is away', undefined);
+        if (trouble !== undefined) throw trouble;
+        return { ...other.lane, gate: 'rebuilding' };
       },
     },
     wake: () => undefined,
     clock: { now: () => 0, sleep: async () => undefined },
-    logger: silent,
+    logger: Object.assign(Object.create(silent) as Logger, {
+      warn: ({ err }: { err: Error }) => void told.push(err.message),
+    }),
     metrics: other.metrics,
   });
-  await worker.pass(SIGNAL);
-  t.equal(calls, 1);
+  for (let count = 0; count < 3; count += 1) await worker.pass(SIGNAL);
+  t.equal(calls, 2, 'a round that finds stock away ends, and the next one goes on behind the sale');
   t.match(await readGroups(other.pool), [{ state: 'waiting' }]);
+  t.same(told, ['stock is away'], 'told once');
+  trouble = new StockError(500, 'a question');
+  for (let count = 0; count < 3; count += 1) await worker.pass(SIGNAL);
+  t.same(told.splice(0), ['stock is away', 'stock answered 500 to a question'], 'and once for another cause');
+  trouble = undefined;
+  await worker.pass(SIGNAL);
+  trouble = new StockError(500, 'a question');
+  await worker.pass(SIGNAL);
+  t.same(told, ['stock answered 500 to a question'], 'and again after it was over');
 });
 
 await test('random sales, workers that die at each step, and payments at any time', async (t) => {

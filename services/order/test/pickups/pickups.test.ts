@@ -1,13 +1,13 @@
 // Goal: a paid order is handed out once, where its code is shown, and may move to another pick-up point
 // without a change of what was sold. Method: orders stored by the real intake and paid by real notices;
 // operators call as the gateway does, one after the other and at once.
-import type { Order, Pickup, PickupPage } from '@seckill/contracts';
+import type { Order, Pickup, PickupPage, SaleInput } from '@seckill/contracts';
 import { transaction, type Pool } from '@seckill/runtime';
 import { test, type Test } from 'tap';
 import { claimPickupCodes } from '../../src/ledger/pickup-codes.ts';
 import { LedgerReader } from '../../src/audit/ledger-reading.ts';
 import { buildEnds } from '../support/build.ts';
-import { createDatabase } from '../support/database.ts';
+import { createDatabase, untilBlocked } from '../support/database.ts';
 import { findLedgerMismatches, makeNotice, storeOrders, storeSale } from '../support/reservations.ts';
 import { createService } from '../support/service.ts';
 import { createStock } from '../support/stock.ts';
@@ -21,11 +21,16 @@ const CHANNELS = [
 const ORANGES = (quantity: number) => ({ sku: 'orange', quantity, price: 100 });
 const MANGOES = (quantity: number) => ({ sku: 'mango', quantity, price: 100 });
 
-async function build(t: Test, channelIds: (string | undefined)[], lines = [ORANGES(1)]) {
+async function build(
+  t: Test,
+  channelIds: (string | undefined)[],
+  lines = [ORANGES(1)],
+  changes: Partial<SaleInput> = {},
+) {
   const { pool } = await createDatabase(t);
   const service = await createService(t, pool, (await createStock(t)).url);
   const { call } = service;
-  const saleId = await storeSale(pool, { orange: 50, mango: 50 }, { channels: CHANNELS });
+  const saleId = await storeSale(pool, { orange: 50, mango: 50 }, { channels: CHANNELS, ...changes });
   const { orders, payments } = buildEnds(pool);
   const stored = await storeOrders(
     pool,
@@ -257,4 +262,66 @@ await test('a code is one of its pick-up point, also after a move and when order
      WHERE status = 'paid' AND order_id IS NULL`,
   );
   t.same(rows, [], 'every paid order has the code that it shows');
+});
+
+await test('goods of a group purchase stay, in no list and no load, until it is reached', async (t) => {
+  const own = { id: 'own', kind: 'store' as const, title: 'Own', pickupPointId: 'store-9', groupMinimum: 2 };
+  const sale = { groupMinimum: 3, channels: [...CHANNELS, own] };
+  const { pool, ids, pay, list, handOut, read } = await build(
+    t,
+    ['xingfu-li', 'own', undefined],
+    [ORANGES(1)],
+    sale,
+  );
+  const [ofSale, ofChannel, direct] = ids;
+  for (const id of ids) await pay(id);
+  const codes = new Map<string | undefined, string | undefined>();
+  for (const id of ids) codes.set(id, (await read(id)).pickupCode);
+  const decide = (channelId: string, state: 'reached' | 'failed') =>
+    pool.query(`UPDATE sale_groups SET state = $2, units = 1, decided_at = now() WHERE channel_id = $1`, [
+      channelId,
+      state,
+    ]);
+  const kept = async (pickupPointId: string | undefined, id: string | undefined, group: string) =>
+    t.match(await handOut(pickupPointId, codes.get(id)), {
+      status: 409,
+      body: { code: 'nothing_to_pick_up', group },
+    });
+  for (const query of ['', '?channelId=xingfu-li', '?channelId=own']) {
+    t.strictSame(await list(query), { data: [], load: [] }, `waiting: ${query}`);
+  }
+  await kept('store-3', ofSale, 'waiting');
+  await kept('store-9', ofChannel, 'waiting');
+  await kept(undefined, direct, 'waiting');
+  t.notOk('pickedUpAt' in (await read(ofSale)));
+
+  await decide('', 'reached');
+  t.match(await list(), {
+    data: [{ orderId: direct }, { orderId: ofSale }],
+    load: [{ sku: 'orange', units: 2 }],
+  });
+  t.match(await list('?channelId=xingfu-li'), { data: [{ orderId: ofSale }] });
+  await kept('store-9', ofChannel, 'waiting');
+  t.match(await handOut('store-3', codes.get(ofSale)), { status: 200, body: { orderId: ofSale } });
+  await decide('own', 'failed');
+  t.strictSame(await list('?channelId=own'), { data: [], load: [] }, 'failed');
+  t.equal((await list()).data.length, 2);
+  await kept('store-9', ofChannel, 'failed');
+});
+
+await test('a hand-out that waits for the row of its order while the group fails hands nothing out', async (t) => {
+  const { pool, ids, pay, handOut, read } = await build(t, ['xingfu-li'], [ORANGES(1)], { groupMinimum: 9 });
+  const [id = ''] = ids;
+  await pay(id);
+  const { pickupCode } = await read(id);
+  const ending = await pool.connect();
+  await ending.query('BEGIN');
+  await ending.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [id]);
+  const asked = handOut('store-3', pickupCode);
+  await untilBlocked(pool);
+  await pool.query(`UPDATE sale_groups SET state = 'failed', units = 1, decided_at = now()`);
+  await ending.query('COMMIT');
+  ending.release();
+  t.match(await asked, { status: 409, body: { code: 'nothing_to_pick_up' } });
+  t.notOk('pickedUpAt' in (await read(id)));
 });
