@@ -59,7 +59,7 @@ export class Faults {
   }
 
   async #frozen(target: string, lasts: number): Promise<void> {
-    const pid = this.#system.pidOf(target);
+    const pid = await this.#system.pidOf(target);
     process.kill(pid, 'SIGSTOP');
     await sleep(lasts);
     process.kill(pid, 'SIGCONT');

@@ -3,6 +3,9 @@ import pg from 'pg';
 export interface StoredOrder {
   id: string;
   sale_id: string;
+  lane: number;
+  epoch: number;
+  sequence: number;
   user_id: string;
   idempotency_key: string;
   channel_id: string | null;
@@ -10,6 +13,10 @@ export interface StoredOrder {
   refusal: string | null;
   amount: number;
   reserved_at: Date;
+  /** When the transaction that stored it began. */
+  stored_at: Date;
+  /** A moment within the transaction that refused it; null: it is not refused. */
+  refused_at: Date | null;
   lines: { sku: string; quantity: number }[];
   /** Returns that were stored, and what is due for them. */
   returns: number;
@@ -21,6 +28,15 @@ export interface StoredPayment {
   order_id: string;
   amount: number;
   result: string;
+}
+
+/** Units that Redis took again for late money, by the sequence that it took for that. */
+export interface StoredRetake {
+  order_id: string;
+  sale_id: string;
+  lane: number;
+  epoch: number;
+  sequence: number;
 }
 
 /** What the judgement reads of PostgreSQL beyond the audit: money, refusals, and whose each order is. */
@@ -35,11 +51,22 @@ export class LedgerReader {
 
   async orders(saleIds: string[]): Promise<StoredOrder[]> {
     const { rows } = await this.#pool.query<StoredOrder>(
-      `SELECT id, sale_id, user_id, idempotency_key, channel_id, status, refusal, amount::float8 AS amount,
-              reserved_at, lines,
+      `SELECT id, sale_id, lane, epoch::float8 AS epoch, sequence::float8 AS sequence, user_id, idempotency_key,
+              channel_id, status, refusal, amount::float8 AS amount, reserved_at, stored_at, lines,
+              (SELECT min(created_at) FROM webhook_deliveries
+                WHERE subject = orders.id AND type = 'order.refused') AS refused_at,
               (SELECT count(*)::int FROM returns WHERE order_id = orders.id) AS returns,
               (SELECT coalesce(sum(amount), 0)::float8 FROM returns WHERE order_id = orders.id) AS due
          FROM orders WHERE sale_id = ANY ($1)`,
+      [saleIds],
+    );
+    return rows;
+  }
+
+  async retakes(saleIds: string[]): Promise<StoredRetake[]> {
+    const { rows } = await this.#pool.query<StoredRetake>(
+      `SELECT order_id, sale_id, lane, epoch::float8 AS epoch, sequence::float8 AS sequence
+         FROM retakes WHERE sale_id = ANY ($1)`,
       [saleIds],
     );
     return rows;

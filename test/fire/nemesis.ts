@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LONGEST, type Bounds } from './bounds.ts';
 import type { Front } from './front.ts';
 import type { Operations } from './operations.ts';
 import type { Faults } from './faults.ts';
@@ -11,7 +12,7 @@ import type { System } from './system.ts';
  */
 export interface Round {
   faults: Fault[];
-  /** ms; undefined: not within PROGRESS_MS. */
+  /** ms; undefined: not within the bound. */
   sold: number | undefined;
   paid: number | undefined;
 }
@@ -26,10 +27,15 @@ interface NemesisOptions {
   log: (line: string) => void;
 }
 
-/** Leases, sessions and attempts of recovery are over long before, on a busy machine too. */
-export const PROGRESS_MS = 60_000;
+/** Moments of `performance.now()`. */
+interface Wait {
+  since: number;
+  until: number;
+}
+
 const PROBE_EVERY_MS = 50;
 const REST_MS = 2_000;
+const CALM_PROBES = 3;
 
 /** Rounds of faults, one after the other. Each is healed before the next begins, and must be got over. */
 export class Nemesis {
@@ -41,7 +47,25 @@ export class Nemesis {
     this.#options = options;
   }
 
-  async rage(untilMs: number): Promise<void> {
+  /**
+   * What buyers need before the first fault, in ms, from the first call until the order is paid.
+   * @throws Error when nobody gets that far.
+   */
+  async calm(): Promise<number[]> {
+    const times: number[] = [];
+    // The first may wait for Kafka to divide partitions among processes that have just come.
+    for (let number = 0; number <= CALM_PROBES; number += 1) {
+      const { sold, paid } = await this.probe(LONGEST.progress);
+      if (paid === undefined) {
+        throw new Error(`not ${sold === undefined ? 'sold' : 'paid'} before the first fault`);
+      }
+      if (number > 0) times.push(paid);
+    }
+    return times;
+  }
+
+  /** @param bounds how long recovery may take. */
+  async rage(untilMs: number, bounds: Bounds): Promise<void> {
     const { system, random, log, faults: hands } = this.#options;
     const targets = { processes: system.names, ways: [...system.links.keys()] };
     while (performance.now() < untilMs) {
@@ -53,7 +77,7 @@ export class Nemesis {
           await hands.run(fault);
         }),
       );
-      const round = { faults, ...(await this.probe()) };
+      const round = { faults, ...(await this.probe(bounds.progress)) };
       this.rounds.push(round);
       log(`  sold again after ${round.sold ?? '∞'} ms, paid again after ${round.paid ?? '∞'} ms`);
       await sleep(REST_MS * random());
@@ -61,9 +85,10 @@ export class Nemesis {
   }
 
   /** A buyer at each gateway: until it has a unit, and until its order is paid. */
-  async probe(): Promise<{ sold: number | undefined; paid: number | undefined }> {
+  async probe(boundMs: number): Promise<{ sold: number | undefined; paid: number | undefined }> {
     const since = performance.now();
-    const each = await Promise.all(this.#options.front.gateways.map((by) => this.#buy(by, since)));
+    const wait = { since, until: since + boundMs };
+    const each = await Promise.all(this.#options.front.gateways.map((by) => this.#buy(by, wait)));
     const worst = (times: (number | undefined)[]): number | undefined =>
       times.reduce(
         (most, ms) => (most === undefined || ms === undefined ? undefined : Math.max(most, ms)),
@@ -72,16 +97,16 @@ export class Nemesis {
     return { sold: worst(each.map(({ sold }) => sold)), paid: worst(each.map(({ paid }) => paid)) };
   }
 
-  async #buy(by: string, since: number): Promise<{ sold?: number; paid?: number }> {
+  async #buy(by: string, wait: Wait): Promise<{ sold?: number; paid?: number }> {
     const { probeId, front } = this.#options;
     const body = { lines: [{ sku: 'a', quantity: 1 }] };
     const path = `/v1/sales/${probeId}/reservations`;
-    const sold = await this.#until(since, async (user) => {
+    const sold = await this.#until(wait, async (user) => {
       const answer = await front.send({ method: 'POST', path, user, key: user, body, by });
       return answer.status === 201 ? String(answer.body['id']) : undefined;
     });
     if (sold === undefined) return {};
-    const paid = await this.#until(since, async () => {
+    const paid = await this.#until(wait, async () => {
       const answer = await front.send({
         method: 'POST',
         path: `/v1/orders/${sold.got}/pay`,
@@ -95,10 +120,10 @@ export class Nemesis {
 
   /** Each time another buyer: a key that heard nothing would have to wait. */
   async #until(
-    since: number,
+    { since, until }: Wait,
     attempt: (user: string) => Promise<string | undefined>,
   ): Promise<{ ms: number; got: string; user: string } | undefined> {
-    while (performance.now() - since < PROGRESS_MS) {
+    while (performance.now() < until) {
       this.#probes += 1;
       const user = `probe${this.#probes}`;
       const got = await attempt(user).catch(() => undefined);

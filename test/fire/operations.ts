@@ -35,16 +35,18 @@ export class Operations {
   resolved = 0;
   readonly #file: WriteStream;
   readonly #random: () => number;
-  #giveUpAt = Infinity;
+  #healedAt = Infinity;
+  #definiteMs = 0;
 
   constructor(file: string, random: () => number) {
     this.#file = createWriteStream(file, { mode: 0o600 });
     this.#random = random;
   }
 
-  /** From now on everything has so many ms to become definite. */
+  /** From now on everything has so many ms to become definite, and what is asked later as many of its own. */
   healed(ms: number): void {
-    this.#giveUpAt = performance.now() + ms;
+    this.#healedAt = performance.now();
+    this.#definiteMs = ms;
   }
 
   /** The same call until its answer is definite; undefined: it never was. */
@@ -52,6 +54,7 @@ export class Operations {
     const count = this.#countOf(kind);
     count.invoked += 1;
     const at = Date.now();
+    const beganAt = performance.now();
     for (let attempt = 1, unknown = 0; ; attempt += 1) {
       const sentAt = performance.now();
       const answer = await send().catch((error: unknown) => networkCode(error));
@@ -70,7 +73,7 @@ export class Operations {
         count.unknown += 1;
         this.#write({ at: Date.now(), kind, id, result: 'unknown', code, attempt });
       }
-      if (performance.now() > this.#giveUpAt) {
+      if (performance.now() > Math.max(beganAt, this.#healedAt) + this.#definiteMs) {
         this.unresolved.push(`${kind} ${id}: ${code}`);
         return undefined;
       }

@@ -22,12 +22,20 @@ export interface Pause {
   until: number;
 }
 
+/** What came back of an order. */
+export interface TakenBack {
+  /** How many returns there were. */
+  count: number;
+  /** Units times price, in minor units. */
+  due: number;
+}
+
 export class Operator {
   readonly pauses: Pause[] = [];
   /** Changes that were refused although nothing was in their way. */
   readonly refused: string[] = [];
-  /** Units that came back, by order. */
-  readonly returned = new Map<string, number>();
+  /** By order. */
+  readonly returned = new Map<string, TakenBack>();
   readonly #totals = new Map<string, number>();
   readonly #options: OperatorOptions;
   readonly #work: Promise<void>;
@@ -105,17 +113,22 @@ export class Operator {
     await this.#ask('prolong', `/v1/sales/${saleId}`, { method: 'PATCH', body: { closesAt } });
   }
 
-  /** One unit, or one step, of a paid order comes back. */
+  /** One unit of a paid order comes back. */
   async #takeBack(): Promise<void> {
-    const { crowd, random } = this.#options;
+    const { crowd, random, sales } = this.#options;
     const order = crowd.returnable.shift();
     const line = order?.lines[0];
-    if (order === undefined || line === undefined) return;
+    const item = sales.find(({ id }) => id === order?.saleId)?.items.find(({ sku }) => sku === line?.sku);
+    if (order === undefined || item === undefined) return;
+    const { sku, price } = item;
+    const quantity = 1;
     this.#count += 1;
     const done = await this.#ask('return', `/v1/orders/${order.id}/returns`, {
       key: `return-${this.#count}`,
-      body: { lines: [{ sku: line.sku, quantity: 1 }], restock: random() < 0.5, reason: 'bruised' },
+      body: { lines: [{ sku, quantity }], restock: random() < 0.5, reason: 'bruised' },
     });
-    if (done !== undefined) this.returned.set(order.id, 1);
+    if (done === undefined) return;
+    const before = this.returned.get(order.id) ?? { count: 0, due: 0 };
+    this.returned.set(order.id, { count: before.count + 1, due: before.due + quantity * price });
   }
 }

@@ -71,9 +71,12 @@ export function formatReport(results: RunResult[], minutes: number): string {
       `${results.length} × ${minutes} min, ${rounds} rounds of one to three faults, INV-1 looked at ${samples} times. ` +
       `${lost} reservations stood only in the outbox when Redis lost it, which is what may be missing.`,
     '',
-    '| seed | rounds | findings |',
-    '|---|---|---|',
-    ...results.map(({ seed, rounds, findings }) => `| ${seed} | ${rounds.length} | ${findings.length} |`),
+    '| seed | paid before the first fault, after seconds | rounds | findings |',
+    '|---|---|---|---|',
+    ...results.map(
+      ({ seed, calmMs, rounds, findings }) =>
+        `| ${[seed, seconds(median(calmMs)), rounds.length, findings.length].join(' | ')} |`,
+    ),
     '',
     'Recovery, in seconds, of the rounds in which a fault was alone: from the moment at which what was hurt ran',
     'again, until a buyer at each gateway had a unit, and until that order was paid.',

@@ -6,25 +6,22 @@ import { judge, readSettled, type Reading } from '../../bench/src/audit/audit.ts
 import { watchTotals } from '../../bench/src/audit/watch.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
+import { boundsOf, type Bounds } from './bounds.ts';
 import { Crowd } from './crowd.ts';
 import { Faults } from './faults.ts';
 import { Front } from './front.ts';
 import { LedgerReader } from './ledger-reader.ts';
-import { Nemesis, PROGRESS_MS, type Round } from './nemesis.ts';
+import { Nemesis, type Round } from './nemesis.ts';
 import { Operations, type Count } from './operations.ts';
 import { Operator } from './operator.ts';
 import { Reached, SIGHTS } from './reached.ts';
 import { Receiver } from './receiver.ts';
+import { judgeRefusals } from './refusals.ts';
 import { openSales, type FireSale } from './sales.ts';
 import { System } from './system.ts';
 import * as verdict from './verdict.ts';
 
 const SHOPPERS = 8;
-const DEFINITE_MS = 60_000;
-const SETTLE_MS = 90_000;
-/** A killed process keeps its attempts for 30 s, and one that failed is made again after 5. */
-const WEBHOOKS_MS = 60_000;
-const SOLD_OUT_MS = 60_000;
 const REPEATED_MAX = 1_500;
 const FINDINGS_MAX = 20;
 const STREAMS = { nemesis: 1, crowd: 2, operator: 3, receiver: 4, faults: 5, front: 6, waits: 7 };
@@ -37,6 +34,8 @@ export interface RunResult {
   reached: Map<string, number>;
   lost: number;
   samples: number;
+  /** What a buyer needed before the first fault, in ms, from the first call until the order was paid. */
+  calmMs: number[];
 }
 
 interface Parts {
@@ -93,19 +92,22 @@ export async function runSeed(seed: number, minutes: number, log: Log): Promise<
   const reached = new Reached(system);
   const stopWatch = watchTotals(engines, saleIds, true);
   try {
-    await sleep(2_000);
-    await nemesis.rage(performance.now() + minutes * 60_000);
+    await sleep(1_000);
+    const calmMs = await nemesis.calm();
+    const bounds = boundsOf(calmMs);
+    log(`calm: paid after ${calmMs.join(', ')} ms; bounds × ${bounds.slowness.toFixed(1)}`);
+    await nemesis.rage(performance.now() + minutes * 60_000, bounds);
     log('healed; everything that was asked must become definite');
-    operations.healed(DEFINITE_MS);
+    operations.healed(bounds.definite);
     await operator.stop();
     await crowd.stop();
-    const unsold = await sellOut(parts);
+    const unsold = await sellOut(parts, bounds);
     const watched = await stopWatch();
     const findings = [
       ...watched.findings.map(({ invariant, text }) => `${invariant}: ${text}`),
       ...unsold,
-      ...judgeProgress(nemesis.rounds),
-      ...(await judgeAll(parts, saleIds, log)),
+      ...judgeProgress(nemesis.rounds, bounds),
+      ...(await judgeAll(parts, saleIds, bounds, log)),
     ];
     await reached.look();
     return {
@@ -116,6 +118,7 @@ export async function runSeed(seed: number, minutes: number, log: Log): Promise<
       reached: new Map(SIGHTS.map((sight) => [sight.name, reached.count(sight) || heard(parts, sight.name)])),
       lost: faults.lost.size,
       samples: watched.samples,
+      calmMs,
     };
   } finally {
     reached.stop();
@@ -139,19 +142,19 @@ function heard({ operations, receiver, system }: Parts, name: string): number {
   return operations.codes.get(code) ?? 0;
 }
 
-function judgeProgress(rounds: Round[]): string[] {
+function judgeProgress(rounds: Round[], bounds: Bounds): string[] {
   return rounds.flatMap(({ faults, sold, paid }, index) => {
     if (sold !== undefined && paid !== undefined) return [];
     const what = faults.map(({ kind, target }) => `${target} ${kind}`).join(', ');
     return [
-      `progress: round ${index + 1} (${what}): not ${sold === undefined ? 'sold' : 'paid'} in ${PROGRESS_MS} ms`,
+      `progress: round ${index + 1} (${what}): not ${sold === undefined ? 'sold' : 'paid'} in ${Math.round(bounds.progress)} ms`,
     ];
   });
 }
 
 /** Demand exceeds what there is: buyers go on until every unit is paid. */
-async function sellOut({ sales: { scarce }, engines, crowd }: Parts): Promise<string[]> {
-  const deadline = performance.now() + SOLD_OUT_MS;
+async function sellOut({ sales: { scarce }, engines, crowd }: Parts, bounds: Bounds): Promise<string[]> {
+  const deadline = performance.now() + bounds.soldOut;
   let last = -1;
   for (let number = 0; performance.now() < deadline; number += 1) {
     const items = await engines.items(scarce.id);
@@ -177,7 +180,7 @@ async function sellOut({ sales: { scarce }, engines, crowd }: Parts): Promise<st
   return [`sold out: ${last} units of ${scarce.id} are not paid, though more were wanted`];
 }
 
-async function judgeAll(parts: Parts, saleIds: string[], log: Log): Promise<string[]> {
+async function judgeAll(parts: Parts, saleIds: string[], bounds: Bounds, log: Log): Promise<string[]> {
   const { engines, ledger, crowd, operator, operations, faults, system, receiver } = parts;
   log('judged: invariants, keys, money, totals, pauses, webhooks');
   const { history } = crowd;
@@ -185,6 +188,7 @@ async function judgeAll(parts: Parts, saleIds: string[], log: Log): Promise<stri
   const facts: verdict.Facts = {
     orders,
     payments: await ledger.payments(saleIds),
+    retakes: await ledger.retakes(saleIds),
     kept: crowd.kept,
     denied: crowd.denied,
     told: crowd.payments,
@@ -193,24 +197,27 @@ async function judgeAll(parts: Parts, saleIds: string[], log: Log): Promise<stri
     notFound: crowd.notFound,
     lost: faults.lost,
   };
-  const refusals = verdict.judgeRefusals(facts);
-  const forgetLost = forgetting(crowd, new Set([...faults.lost, ...refusals.excused]));
+  const forgetLost = forgetting(crowd, new Set([...faults.lost, ...judgeRefusals(facts).excused]));
   await repeatKeys(crowd);
   forgetLost();
   const findings: string[] = [];
+  const ledgers: verdict.Ledgers = new Map();
   try {
-    const reading = await readSettled(engines, saleIds, SETTLE_MS);
-    findings.push(...judge(reading, history).map(({ invariant, text }) => `${invariant}: ${text}`));
-    findings.push(...judgeTold(reading, crowd));
+    const reading = await readSettled(engines, saleIds, bounds.rest);
     facts.orders = await ledger.orders(saleIds);
     facts.payments = await ledger.payments(saleIds);
-    const ledgers = new Map(reading.sales.map((sale) => [sale.definition.id, sale.ledger]));
+    facts.retakes = await ledger.retakes(saleIds);
+    // An order may have been refused since.
+    forgetting(crowd, judgeRefusals(facts).excused)();
+    findings.push(...judge(reading, history).map(({ invariant, text }) => `${invariant}: ${text}`));
+    findings.push(...judgeTold(reading, crowd));
+    for (const sale of reading.sales) ledgers.set(sale.definition.id, sale.ledger);
     findings.push(...verdict.judgeTotals(ledgers, operator.totals));
   } catch (error) {
     findings.push(`rest: ${String(error)}`);
   }
   findings.push(
-    ...refusals.findings,
+    ...judgeRefusals(facts).findings,
     ...verdict.judgeKeysHeard(facts),
     ...verdict.judgeMoneyKept(facts),
     ...verdict.judgePauses(facts),
@@ -220,7 +227,10 @@ async function judgeAll(parts: Parts, saleIds: string[], log: Log): Promise<stri
     ...operations.unresolved.map((text) => `unresolved: ${text}`),
     ...system.deaths.map((text) => `death: ${text}`),
     ...(receiver.forged > 0 ? [`webhook: ${receiver.forged} were not signed as they should be`] : []),
-    ...(await untilTold(facts.orders, receiver)),
+    ...(await untilTold(bounds.webhooks, () => [
+      ...verdict.judgeWebhooks(facts.orders, receiver.told),
+      ...verdict.judgeSalesTold(saleIds, ledgers, receiver.told),
+    ])),
   );
   return findings;
 }
@@ -266,10 +276,10 @@ function judgeTold({ sales }: Reading, { history }: Crowd): string[] {
   );
 }
 
-async function untilTold(orders: verdict.Facts['orders'], { told }: Receiver): Promise<string[]> {
-  const deadline = performance.now() + WEBHOOKS_MS;
+async function untilTold(boundMs: number, judgeWhatWasTold: () => string[]): Promise<string[]> {
+  const deadline = performance.now() + boundMs;
   for (;;) {
-    const missing = verdict.judgeWebhooks(orders, told);
+    const missing = judgeWhatWasTold();
     if (missing.length === 0 || performance.now() > deadline) return missing;
     await sleep(250);
   }

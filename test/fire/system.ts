@@ -2,28 +2,21 @@
  * The system under fire: two processes of each service, on real engines, with a way of its own between each
  * process and whatever it talks to.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ROOT,
   startKafka,
   startStack,
-  type Child,
   type Extend,
   type KafkaAlone,
   type ServiceName,
   type Stack,
 } from '@seckill/stack';
 import { Link } from './link.ts';
+import { Member } from './member.ts';
 
 const SERVICES: ServiceName[] = ['order', 'stock', 'gateway'];
 const REPLICAS = [1, 2];
-/** An engine may be away while a process starts; whoever runs the processes starts it again. */
-const START_MS = 90_000;
-/** What a process says last when kafkajs gave up: a line of level 60 with kafkajs' own error. */
-const GAVE_UP = /"level":60[^\n]*Broker not connected/;
-const LOG_END = 50_000;
 
 /** A hold without settlement waits a minute by default, which is as long as a short run. */
 const SOONER = { ORPHAN_GRACE_MS: '5000', ORPHAN_REPUBLISH_MS: '5000', RELAY_SWEEP_MS: '5000' };
@@ -33,14 +26,6 @@ const OPENED = {
   RATE_LIMIT_ADDRESS_MAX: '1000000',
   WEBHOOK_ALLOW_PRIVATE: 'true',
 };
-
-interface Member {
-  service: ServiceName;
-  env: Record<string, string>;
-  url?: URL;
-  metrics?: string;
-  child?: Child;
-}
 
 export class System {
   readonly stack: Stack;
@@ -53,7 +38,6 @@ export class System {
   readonly #members = new Map<string, Member>();
   readonly #name: string;
   #turn = 0;
-  #isStopping = false;
 
   private constructor(name: string, stack: Stack, kafka: KafkaAlone, kafkaLink: Link) {
     this.#name = name;
@@ -96,11 +80,8 @@ export class System {
     return this.names.filter((name) => this.#members.get(name)?.service === service);
   }
 
-  /** Where each process tells its metrics, with the pid: a new process counts from 0. */
   get scrapes(): { pid: number; url: string }[] {
-    return [...this.#members.values()].flatMap(({ child, metrics }) =>
-      child === undefined || metrics === undefined ? [] : [{ pid: child.pid, url: metrics }],
-    );
+    return [...this.#members.values()].flatMap(({ scrape }) => scrape ?? []);
   }
 
   async #startMembers(): Promise<void> {
@@ -109,10 +90,21 @@ export class System {
     for (const service of SERVICES) {
       for (const number of REPLICAS) {
         const name = `${service}-${number}`;
-        this.#members.set(name, { service, env: await this.#waysOf(service, name) });
+        this.#members.set(name, this.#makeMember(service, name, await this.#waysOf(service, name)));
       }
     }
     await Promise.all(this.names.map((name) => this.start(name)));
+  }
+
+  #makeMember(service: ServiceName, name: string, env: Record<string, string>): Member {
+    return new Member({
+      name,
+      service,
+      log: join(ROOT, '.run', this.#name, `${name}.log`),
+      launch: () => this.stack.startProcess({ service, name, env }),
+      onDeath: (text) => this.deaths.push(text),
+      onGivingUp: () => (this.gaveUp += 1),
+    });
   }
 
   async #waysOf(service: ServiceName, name: string): Promise<Record<string, string>> {
@@ -156,11 +148,11 @@ export class System {
     return running[this.#turn % running.length];
   }
 
-  pidOf(name: string): number {
-    const pid =
-      name === 'kafka'
-        ? this.kafka.pid
-        : (this.#members.get(name)?.child?.pid ?? this.stack.engines.pids[name]);
+  /** @throws Error when it was killed, or does not start again after it ended by itself. */
+  async pidOf(name: string): Promise<number> {
+    const member = this.#members.get(name);
+    if (member !== undefined) return member.pid();
+    const pid = name === 'kafka' ? this.kafka.pid : this.stack.engines.pids[name];
     if (pid === undefined) throw new Error(`${name} does not run`);
     return pid;
   }
@@ -169,51 +161,18 @@ export class System {
   async kill(name: string): Promise<void> {
     if (name === 'kafka') return this.kafka.kill();
     const member = this.#members.get(name);
-    if (member === undefined) return this.stack.engines.kill(name as 'redis' | 'postgres');
-    const { child } = member;
-    delete member.child;
-    delete member.url;
-    child?.killGroup('SIGKILL');
-    await child?.exited;
-    return undefined;
+    return member === undefined ? this.stack.engines.kill(name as 'redis' | 'postgres') : member.kill();
   }
 
   /** Starts what was killed. @throws Error when it does not start in time. */
   async start(name: string): Promise<void> {
     if (name === 'kafka') return this.kafka.restart();
     const member = this.#members.get(name);
-    if (member === undefined) return this.stack.engines.restart(name as 'redis' | 'postgres');
-    const { service, env } = member;
-    const deadline = performance.now() + START_MS;
-    for (;;) {
-      // What ended has left its name free when its `exited` was heard by all.
-      await sleep(50);
-      try {
-        const { url, metrics, child } = await this.stack.startProcess({ service, name, env });
-        Object.assign(member, { url: new URL(url), metrics, child });
-        void child.exited.then(({ code, signal }) => {
-          this.#died(name, child, signal ?? `exit code ${code ?? 'unknown'}`);
-        });
-        return undefined;
-      } catch (error) {
-        if (this.#isStopping || performance.now() > deadline) throw error;
-      }
-    }
-  }
-
-  #died(name: string, child: Child, how: string): void {
-    const member = this.#members.get(name);
-    if (this.#isStopping || member?.child !== child) return;
-    const log = readFileSync(join(ROOT, '.run', this.#name, `${name}.log`), 'utf8').slice(-LOG_END);
-    if (GAVE_UP.test(log)) this.gaveUp += 1;
-    else this.deaths.push(`${name} ended by itself (${how})`);
-    delete member.child;
-    delete member.url;
-    this.start(name).catch((error: unknown) => this.deaths.push(`${name} does not start: ${String(error)}`));
+    return member === undefined ? this.stack.engines.restart(name as 'redis' | 'postgres') : member.start();
   }
 
   async stop(): Promise<void> {
-    this.#isStopping = true;
+    for (const member of this.#members.values()) member.stop();
     await this.stack.stop();
     await Promise.all([...this.links.values()].map((link) => link.close()));
     await this.kafka.stop();

@@ -1,13 +1,17 @@
 // Goal: the judgement of the fire test finds each thing that must not be, under its name, and nothing where
 // all is well. Method: facts of a run in which all is well; each test bends one of them.
 import t from 'tap';
-import type { StoredOrder } from './ledger-reader.ts';
+import type { StoredOrder, StoredRetake } from './ledger-reader.ts';
+import { judgeRefusals } from './refusals.ts';
 import * as verdict from './verdict.ts';
 
 function order(id: string, changes: Partial<StoredOrder> = {}): StoredOrder {
   return {
     id,
     sale_id: 's',
+    lane: 0,
+    epoch: 1,
+    sequence: Number(id),
     user_id: `u-${id}`,
     idempotency_key: `k-${id}`,
     channel_id: null,
@@ -15,6 +19,8 @@ function order(id: string, changes: Partial<StoredOrder> = {}): StoredOrder {
     refusal: null,
     amount: 100,
     reserved_at: new Date(1_000),
+    stored_at: new Date(1_100),
+    refused_at: null,
     lines: [{ sku: 'a', quantity: 1 }],
     returns: 0,
     due: 0,
@@ -22,12 +28,24 @@ function order(id: string, changes: Partial<StoredOrder> = {}): StoredOrder {
   };
 }
 
+/** An order of epoch 2, reserved after what epoch 1 lost. */
+const refused = (refusal: string, changes: Partial<StoredOrder> = {}): StoredOrder =>
+  order('4', {
+    status: 'refused',
+    refusal,
+    epoch: 2,
+    reserved_at: new Date(1_050),
+    refused_at: new Date(1_200),
+    ...changes,
+  });
+
 const wish = (id: string) => ({
   saleId: 's',
   userId: `u-${id}`,
   key: `k-${id}`,
   body: { lines: [{ sku: 'a', quantity: 1 }] },
 });
+const back = (due: number) => ({ count: 1, due });
 const payment = (order_id: string, changes = {}) => ({
   payment_id: `p-${order_id}`,
   order_id,
@@ -41,6 +59,7 @@ function facts(changes: Partial<verdict.Facts> = {}): verdict.Facts {
   return {
     orders: [order('1'), order('2', { status: 'expired' })],
     payments: [payment('1')],
+    retakes: [],
     kept: new Map([
       ['1', wish('1')],
       ['2', wish('2')],
@@ -57,7 +76,7 @@ function facts(changes: Partial<verdict.Facts> = {}): verdict.Facts {
 
 const all = (given: verdict.Facts): string[] => [
   ...verdict.judgeKeysHeard(given),
-  ...verdict.judgeRefusals(given).findings,
+  ...judgeRefusals(given).findings,
   ...verdict.judgeMoneyKept(given),
   ...verdict.judgePauses(given),
   ...verdict.judgeFound(given),
@@ -76,11 +95,7 @@ await t.test('each thing that must not be is found', async (t) => {
       { kept: new Map([['1', wish('1')]]) },
       /^INV-4: 2 .*nobody was told/,
     ],
-    [
-      'an order refused for nothing',
-      { orders: [...two, order('4', { status: 'refused', refusal: 'ledger' })] },
-      /^INV-2: 4 is refused/,
-    ],
+    ['an order refused for nothing', { orders: [...two, refused('ledger')] }, /^INV-2: 4 is refused/],
     ['an order that was promised and not found', { notFound: new Set(['1']) }, /^INV-2: 1 .*not found/],
     ['a payment that is gone', { payments: [] }, /^money: p-1 was answered paid and is gone/],
     [
@@ -104,7 +119,17 @@ await t.test('each thing that must not be is found', async (t) => {
       { orders: [order('1', { returns: 1, due: 100 })] },
       /1 returns of 1, 0 were/,
     ],
-    ['a return that was lost', { returned: new Map([['1', 1]]) }, /0 returns of 1, 1 were/],
+    ['a return that was lost', { returned: new Map([['1', back(100)]]) }, /0 returns of 1, 1 were/],
+    [
+      'a return for which too much is due',
+      { orders: [order('1', { returns: 1, due: 100 })], returned: new Map([['1', back(50)]]) },
+      /100 are due of 1, and 50 is what came back/,
+    ],
+    [
+      'a return for which too little is due',
+      { orders: [order('1', { returns: 1, due: 0 })], returned: new Map([['1', back(50)]]) },
+      /0 are due of 1, and 50 is what came back/,
+    ],
     [
       'a reservation while the sale is paused',
       { orders: [order('1', { reserved_at: new Date(2_500) })] },
@@ -123,9 +148,57 @@ await t.test('each thing that must not be is found', async (t) => {
 await t.test('what Redis lost is not held against anybody', async (t) => {
   const lost = new Set(['2', '3']);
   t.same(all(facts({ lost, denied: [wish('2')], notFound: new Set(['3']) })), []);
-  const refused = order('4', { status: 'refused', refusal: 'ledger' });
-  const given = facts({ lost, orders: [...facts().orders, refused] });
-  t.same([...verdict.judgeRefusals(given).excused], ['4'], 'and what was in its way is excused');
+});
+
+await t.test('an order is refused only for what was lost, came late and was in its way', (t) => {
+  const lost = new Set(['9']);
+  const late = (changes: Partial<StoredOrder> = {}) => order('9', changes);
+  const other = { lines: [{ sku: 'b', quantity: 1 }] };
+  const cases: [name: string, isExcused: boolean, orders: StoredOrder[], retakes?: StoredRetake[]][] = [
+    ['ledger: the late one took the units', true, [late(), refused('ledger')]],
+    ['ledger: units of another item', false, [late(other), refused('ledger')]],
+    ['ledger: in another sale', false, [late({ sale_id: 'other' }), refused('ledger')]],
+    ['ledger: it was not lost', false, [order('8'), refused('ledger')]],
+    ['ledger: it is refused itself', false, [late({ status: 'refused' }), refused('ledger')]],
+    ['ledger: it was stored after', false, [late({ stored_at: new Date(1_201) }), refused('ledger')]],
+    ['ledger: it was reserved after', false, [late({ reserved_at: new Date(1_051) }), refused('ledger')]],
+    ['ledger: it is of a later epoch', false, [late({ epoch: 3 }), refused('ledger')]],
+    ['limit: of the same buyer', true, [late({ ...other, user_id: 'u-4' }), refused('limit')]],
+    [
+      'limit: of the same channel',
+      true,
+      [late({ ...other, channel_id: 'c' }), refused('limit', { channel_id: 'c' })],
+    ],
+    ['limit: of another buyer, of no channel', false, [late(), refused('limit')]],
+    ['key: the same', true, [late({ user_id: 'u-4', idempotency_key: 'k-4' }), refused('key_clash')]],
+    ['key: another of the buyer', false, [late({ user_id: 'u-4' }), refused('key_clash')]],
+    ['sequence: the same', true, [late(), refused('sequence_fork', { epoch: 1, sequence: 9 })]],
+    ['sequence: another', false, [late(), refused('sequence_fork', { epoch: 1, sequence: 8 })]],
+    [
+      'sequence: of a retake',
+      true,
+      [late(), refused('sequence_fork', { sequence: 7 })],
+      [{ order_id: '9', sale_id: 's', lane: 0, epoch: 2, sequence: 7 }],
+    ],
+    [
+      'sequence: of a retake that was not lost',
+      false,
+      [late(), refused('sequence_fork', { sequence: 7 })],
+      [{ order_id: '8', sale_id: 's', lane: 0, epoch: 2, sequence: 7 }],
+    ],
+  ];
+  for (const [name, isExcused, orders, retakes = []] of cases) {
+    const { excused, findings } = judgeRefusals(facts({ orders, retakes, lost }));
+    t.equal(excused.has('4'), isExcused, name);
+    t.equal(
+      findings.some((text) => text.startsWith('INV-2: 4 is refused')),
+      !isExcused,
+      name,
+    );
+  }
+  const own = judgeRefusals(facts({ orders: [refused('ledger')], lost: new Set(['4']) }));
+  t.same([...own.excused], ['4'], 'it was lost itself');
+  t.end();
 });
 
 await t.test('totals are what operators were told', async (t) => {
@@ -153,4 +226,15 @@ await t.test('webhooks come at least once, and in order per order', async (t) =>
     /order.returned was told before order.paid/,
   ]);
   t.match(told(['order.paid', 'order.returned'], []), [/2 is expired, and order.expired was not told/]);
+});
+
+await t.test('a sale is told of when it opens, once, and when it is sold out', (t) => {
+  const judge = (told: string[], sold: number) =>
+    verdict.judgeSalesTold(['s'], new Map([['s', [{ sku: 'a', total: 7, sold }]]]), new Map([['s', told]]));
+  t.same(judge(['sale.opened'], 6), []);
+  t.same(judge(['sale.opened', 'sale.sold_out', 'sale.sold_out'], 7), []);
+  t.match(judge([], 6), [/sale.opened was told 0 times/]);
+  t.match(judge(['sale.opened', 'sale.opened'], 6), [/sale.opened was told 2 times/]);
+  t.match(judge(['sale.opened'], 7), [/is sold out, and sale.sold_out was not told/]);
+  t.end();
 });

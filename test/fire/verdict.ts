@@ -4,17 +4,21 @@
  */
 import type { LedgerRow } from '../../bench/src/engines/engines.ts';
 import type { Payment, Wish } from './crowd.ts';
-import type { StoredOrder, StoredPayment } from './ledger-reader.ts';
-import type { Pause } from './operator.ts';
+import type { StoredOrder, StoredPayment, StoredRetake } from './ledger-reader.ts';
+import type { Pause, TakenBack } from './operator.ts';
+
+/** By sale. */
+export type Ledgers = Map<string, LedgerRow[]>;
 
 export interface Facts {
   orders: StoredOrder[];
   payments: StoredPayment[];
+  retakes: StoredRetake[];
   /** Keys that were answered 201, by reservation. */
   kept: Map<string, Wish>;
   denied: Wish[];
   told: Payment[];
-  returned: Map<string, number>;
+  returned: ReadonlyMap<string, TakenBack>;
   pauses: Pause[];
   notFound: Set<string>;
   /** Reservations that stood only in the outbox when Redis lost it. */
@@ -35,28 +39,6 @@ export function judgeKeysHeard({ orders, kept, denied, lost }: Facts): string[] 
     if (no.has(name)) return [`INV-4: ${id} is ${status}, and its key heard "no"`];
     return kept.has(id) ? [] : [`INV-4: ${id} is ${status}, and nobody was told of it`];
   });
-}
-
-/** An order is refused only because something that Redis had lost came late and was in its way. */
-export function judgeRefusals({ orders, lost }: Facts): { excused: Set<string>; findings: string[] } {
-  const late = orders.filter(({ id }) => lost.has(id));
-  const excused = new Set<string>();
-  const findings: string[] = [];
-  for (const order of orders.filter(({ status }) => status === 'refused')) {
-    const skus = new Set(order.lines.map(({ sku }) => sku));
-    const isInTheWay = (other: StoredOrder): boolean =>
-      other.sale_id === order.sale_id &&
-      (other.user_id === order.user_id ||
-        (other.channel_id !== null && other.channel_id === order.channel_id) ||
-        order.refusal === 'sequence_fork' ||
-        other.lines.some(({ sku }) => skus.has(sku)));
-    if (lost.has(order.id) || late.some(isInTheWay)) excused.add(order.id);
-    else
-      findings.push(
-        `INV-2: ${order.id} is refused (${order.refusal ?? ''}), and nothing lost was in its way`,
-      );
-  }
-  return { excused, findings };
 }
 
 /** Each payment is in its order, due for refund, or kept while its order does not exist. */
@@ -86,8 +68,11 @@ export function judgeMoneyKept({ orders, payments, told, returned }: Facts): str
       findings.push(`money: ${id} is paid by ${paidBy.get(id) ?? 0} payments`);
     }
     if (due > amount) findings.push(`money: ${due} are due of ${id}, which cost ${amount}`);
-    const toldBack = returned.get(id) ?? 0;
-    if (returns !== toldBack) findings.push(`money: ${returns} returns of ${id}, ${toldBack} were asked for`);
+    const told = returned.get(id) ?? { count: 0, due: 0 };
+    if (returns !== told.count)
+      findings.push(`money: ${returns} returns of ${id}, ${told.count} were asked for`);
+    if (due !== told.due)
+      findings.push(`money: ${due} are due of ${id}, and ${told.due} is what came back by its price`);
   }
   return findings;
 }
@@ -107,10 +92,7 @@ export function judgePauses({ orders, pauses, lost }: Facts): string[] {
 }
 
 /** Restocks and adjustments count once each, whoever was killed meanwhile. */
-export function judgeTotals(
-  ledgers: Map<string, LedgerRow[]>,
-  totals: ReadonlyMap<string, number>,
-): string[] {
+export function judgeTotals(ledgers: Ledgers, totals: ReadonlyMap<string, number>): string[] {
   return [...ledgers].flatMap(([saleId, ledger]) =>
     ledger.flatMap(({ sku, total }) => {
       const wanted = totals.get(`${saleId} ${sku}`);
@@ -145,6 +127,22 @@ export function judgeWebhooks(orders: StoredOrder[], told: Map<string, string[]>
     return [
       ...missing.map((type) => `webhook: ${id} is ${status}, and ${type} was not told`),
       ...disordered.map(([earlier, later]) => `webhook: ${id}: ${later} was told before ${earlier}`),
+    ];
+  });
+}
+
+/** Of a sale: its opening once, and that it is sold out, which units that come back may make happen again. */
+export function judgeSalesTold(saleIds: string[], ledgers: Ledgers, told: Map<string, string[]>): string[] {
+  return saleIds.flatMap((id) => {
+    const heard = told.get(id) ?? [];
+    const openings = heard.filter((type) => type === 'sale.opened').length;
+    const ledger = ledgers.get(id) ?? [];
+    const isSoldOut = ledger.length > 0 && ledger.every(({ total, sold }) => sold === total);
+    return [
+      ...(openings === 1 ? [] : [`webhook: ${id}: sale.opened was told ${openings} times`]),
+      ...(isSoldOut && !heard.includes('sale.sold_out')
+        ? [`webhook: ${id} is sold out, and sale.sold_out was not told`]
+        : []),
     ];
   });
 }
