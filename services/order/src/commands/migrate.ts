@@ -13,8 +13,8 @@ const LOCK_KEY = 5_471_337;
 const STATEMENT_MS = 60_000;
 const CONNECT_WAIT_MS = 30_000;
 /**
- * Whatever asks for a table waits behind a migration that waits for it, so a migration does not wait long, and
- * comes again. A report or a dump has the table for a while.
+ * Whatever asks for a table waits behind a migration that waits for it, so a migration does not wait long,
+ * and comes again. A report or a dump has the table for a while.
  */
 const LOCK_MS = 1_000;
 const LOCK_PAUSE_MS = 1_500;
