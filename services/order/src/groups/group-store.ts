@@ -67,9 +67,15 @@ interface MemberRow extends Omit<PaidOrder, 'saleId'> {
   status: OrderStatus;
 }
 
-/** The group of a row of `orders` is the one of its channel, if that has one, and else the sale's. */
-const IN_GROUP = `COALESCE((SELECT own.channel_id FROM sale_groups AS own
-  WHERE own.sale_id = orders.sale_id AND own.channel_id = orders.channel_id), '') = $2`;
+/**
+ * Rows of `orders` of the group $2 of the sale $1. An order belongs to the group of its channel, if that has
+ * one, and else to the sale's. An index leads to the orders of a channel.
+ */
+const inGroup = ({ channelId }: Group): string =>
+  channelId === ''
+    ? `$2 = '' AND NOT EXISTS (SELECT FROM sale_groups AS own
+         WHERE own.sale_id = orders.sale_id AND own.channel_id = orders.channel_id AND own.channel_id <> '')`
+    : 'channel_id = $2';
 /** Longer than any transaction; numbers of transactions begin anew in a restored database. */
 const SEALED_MINUTES = 10;
 
@@ -108,11 +114,12 @@ export function createGroupStore(pool: Pool): GroupStore {
     endOrders: (group, after, countMax) =>
       transaction(pool, (client) => endMembers(client, group, after, countMax)),
 
-    refundLateMoney: ({ saleId, channelId }) =>
+    refundLateMoney: (group) =>
       transaction(pool, async (client) => {
+        const { saleId, channelId } = group;
         const { rows } = await client.query<{ id: string }>(
           `SELECT id FROM orders WHERE id IN (SELECT order_id FROM payments WHERE result = 'retaking')
-             AND sale_id = $1 AND ${IN_GROUP}
+             AND sale_id = $1 AND ${inGroup(group)}
            ORDER BY id FOR UPDATE`,
           [saleId, channelId],
         );
@@ -218,31 +225,39 @@ const subjectOf = ({ saleId, channelId }: Group) => (channelId === '' ? saleId :
  */
 async function endMembers(
   client: PoolClient,
-  { saleId, channelId }: Group,
+  group: Group,
   after: string | undefined,
   countMax: number,
 ): Promise<EndedOrders | undefined> {
+  const { saleId, channelId } = group;
   const { rowCount } = await client.query(
     `SELECT FROM sale_groups WHERE sale_id = $1 AND channel_id = $2 AND state = 'failed' AND ended_at IS NULL
      FOR UPDATE SKIP LOCKED`,
     [saleId, channelId],
   );
   if (rowCount !== 1) return undefined;
+  const locked = await client.query<{ id: string }>(
+    `SELECT id FROM orders
+     WHERE sale_id = $1 AND ${inGroup(group)} AND id > $3 AND id < $1 || '/' AND status IN ('pending', 'paid')
+       AND picked_up_at IS NULL
+     ORDER BY id LIMIT $4 FOR UPDATE`,
+    [saleId, channelId, after ?? `${saleId}.`, countMax],
+  );
+  const ids = locked.rows.map(({ id }) => id);
+  // A statement of its own: the one that waited for a row sees other tables as they were before it waited,
+  // without a return that was stored meanwhile.
   const { rows } = await client.query<MemberRow>(
     `SELECT id, status, lane, lines, bought, currency, returned,
        CASE WHEN bought IS NOT NULL AND returned IS NOT NULL THEN (
          SELECT jsonb_agg(line) FROM returns, jsonb_array_elements(returns.lines) AS line
          WHERE returns.order_id = orders.id) END AS came_back
-     FROM orders
-     WHERE sale_id = $1 AND ${IN_GROUP} AND id > $3 AND id < $1 || '/' AND status IN ('pending', 'paid')
-       AND picked_up_at IS NULL
-     ORDER BY id LIMIT $4 FOR UPDATE`,
-    [saleId, channelId, after ?? `${saleId}.`, countMax],
+     FROM orders WHERE id = ANY ($1::text[]) ORDER BY id`,
+    [ids],
   );
   const pending = rows.filter(({ status }) => status === 'pending').map(({ id }) => id);
   const ended = await endOrders(client, pending, 'expired');
   const paid = rows.filter(({ status }) => status === 'paid').map((row) => ({ ...row, saleId }));
   const refunded = await returnRest(client, paid);
-  const last = rows.length === countMax ? rows.at(-1) : undefined;
-  return { expired: ended.length, refunded, ...(last === undefined ? {} : { after: last.id }) };
+  const last = ids.length === countMax ? ids.at(-1) : undefined;
+  return { expired: ended.length, refunded, ...(last === undefined ? {} : { after: last }) };
 }
