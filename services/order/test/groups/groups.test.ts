@@ -425,6 +425,38 @@ await test('gauges tell of groups that wait after their close, and for how long 
   t.same(await seen(), [0, 0]);
 });
 
+await test('a return of a kit that is stored while the group fails is not paid back twice', async (t) => {
+  const sale = await build(t, { groupMinimum: 10 }, [{ units: 4 }]);
+  const { pool, pass } = sale;
+  const [orderId = ''] = sale.ids;
+  await sale.pay(orderId, 4);
+  const bought = JSON.stringify([{ sku: 'basket', quantity: 2, price: 200 }]);
+  await pool.query('UPDATE orders SET bought = $1', [bought]);
+  await sale.close();
+  const operator = await pool.connect();
+  await operator.query('BEGIN');
+  await operator.query('SELECT FROM orders FOR UPDATE');
+  await operator.query(
+    `INSERT INTO returns (order_id, number, idempotency_key, lines, restocked, amount, currency, payment_id)
+     SELECT $1, 1, 'k', '[{"sku":"basket","quantity":1}]', false, 200, 'CNY', payment_id FROM payments`,
+    [orderId],
+  );
+  await operator.query('UPDATE orders SET returned = $1', [
+    JSON.stringify({ number: 1, lines: [{ sku: 'orange', returned: 2, restocked: 0 }] }),
+  ]);
+  const passing = pass();
+  await untilBlocked(pool, 1);
+  await operator.query('COMMIT');
+  operator.release();
+  await passing;
+  await sale.passUntilEnded();
+  const { rows } = await pool.query('SELECT number, amount::int FROM returns ORDER BY number');
+  t.same(rows, [
+    { number: 1, amount: 200 },
+    { number: 2, amount: 200 },
+  ]);
+});
+
 await test('late money that Redis is asked for is waited for', async (t) => {
   const sale = await build(t, { groupMinimum: 2, lateMoney: 'retake' }, [{}, {}]);
   const { pool, ids } = sale;
