@@ -28,8 +28,8 @@ local random, keyHash, verdict, retake = ARGV[1], ARGV[2], ARGV[3], ARGV[4] or '
 local FIRST_LINE = 10
 local STATE_FIELDS = 5
 -- What stands between epoch and sequence in the record of a hold that has ended, where a live one has `-`, or
--- `t` if it was taken again. A
--- byte more would make many records 32 bytes longer (services/stock/src/redis/hold-record.ts).
+-- `t` if it was taken again. A byte more would make many records 32 bytes longer
+-- (services/stock/src/redis/hold-record.ts).
 local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 
 --- @include "now"

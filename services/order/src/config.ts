@@ -36,7 +36,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env) {
     payments: reader.choice('PAYMENTS', ['notifications', 'sandbox'], 'notifications'),
     // A batch holds the ledger's rows while it lasts, and the intake waits for them: about 50 ms.
     expiryBatchCountMax: reader.integer('EXPIRY_BATCH_COUNT_MAX', { default: 500, min: 1, max: 5_000 }),
-    // The skew of Redis' and Postgres' clocks that is alarmed (docs/recovery.md, "Time").
+    // How long after its end, by Postgres' clock, a hold is ended. That clock may be ahead of Redis',
+    // which set the end. A larger skew is alarmed (docs/recovery.md, "Time").
     expiryGraceMs: reader.integer('EXPIRY_GRACE_MS', { default: 500, min: 0, max: 60_000 }),
     expiryPollMs: reader.integer('EXPIRY_POLL_MS', { default: 100, min: 10, max: 10_000 }),
     // About 200 kB of settlements, far below the 1 MiB that Kafka takes at once.

@@ -139,8 +139,8 @@ function viewsOf(
       ...(step === undefined ? {} : { step }),
     };
   });
-  // A limit of an item counts all of its units in the request. No repeat changes that, so say nothing
-  // certain.
+  // A limit of an item counts all of its units in the request, those in kits too. Whether a repeat may
+  // succeed then depends on more than we see here, so stock is asked.
   const isBeyond = items.some(({ sku, limitPerBuyer: most }) => (units.get(sku) ?? 0) > (most ?? Infinity));
   return isBeyond ? asked.map(() => undefined) : views;
 }

@@ -74,9 +74,8 @@ export class RememberedReservations {
   }
 
   #addHash(key: number): void {
-    if (this.#keys.size <= this.#countMax) {
-      this.#keys.add(key);
-      // One sequence is missing from here on, so nothing can be said any more.
-    } else this.#completeTo = undefined;
+    // Without this key one sequence would be missing from here on, so nothing could be said any more.
+    if (this.#keys.size > this.#countMax) this.#completeTo = undefined;
+    else this.#keys.add(key);
   }
 }

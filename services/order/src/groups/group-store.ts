@@ -76,7 +76,11 @@ const inGroup = ({ channelId }: Group): string =>
     ? `$2 = '' AND NOT EXISTS (SELECT FROM sale_groups AS own
          WHERE own.sale_id = orders.sale_id AND own.channel_id = orders.channel_id AND own.channel_id <> '')`
     : 'channel_id = $2';
-/** Longer than any transaction; numbers of transactions begin anew in a restored database. */
+/**
+ * A failed group has seen all of its orders once no transaction lives that began before the decision, because
+ * such a one may have paid an order. Transactions are told apart by their numbers. In a database that was
+ * restored the numbers begin anew, so time decides there: this is longer than any transaction.
+ */
 const SEALED_MINUTES = 10;
 
 export function createGroupStore(pool: Pool): GroupStore {
@@ -220,8 +224,8 @@ const subjectOf = ({ saleId, channelId }: Group) => (channelId === '' ? saleId :
 /**
  * The group's row is the lease: one process at a time takes the next orders. Orders are taken by id, as
  * everywhere; an order that is being paid is waited for, and then found paid. What was handed out all the
- * same, by an order service from before hand-outs asked for the group, is its buyer's: those units must not
- * be for sale again.
+ * same is its buyer's, and those units must not be for sale again: an older order service hands out without
+ * asking for the group.
  */
 async function endMembers(
   client: PoolClient,

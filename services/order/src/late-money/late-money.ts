@@ -32,7 +32,10 @@ export interface LateMoneyDeps {
 const ROUND_MS = 500;
 /** The settlement of the expired hold reaches Redis within some 100 ms. */
 const LATER_MS = 250;
-/** Kafka brings it to the intake within a second. A Redis that lost its tail is asked again after this. */
+/**
+ * Kafka brings what Redis took to the intake within a second. If Redis lost what it had written last, nothing
+ * comes, and Redis is asked again after this time.
+ */
 const TAKEN_MS = 5_000;
 /** This bounds the list of those that are asked again later. Beyond it, new ones wait for their turn. */
 const DELAYED_MAX = 5_000;

@@ -107,9 +107,9 @@ export interface EndedRetakes {
 }
 
 /**
- * Ends the holds of these retakes. What was sold pays its order. What was refused has its money back, and its
- * units never existed. What is outdated or unpaid gives the units back; its money waits, and may be asked for
- * again.
+ * Ends the holds of these retakes. What was sold pays its order. The units of what was refused never
+ * existed: its money is due for refund, or waits on where Redis' history forked. What is outdated or unpaid
+ * gives the units back; its money waits, and may be asked for again.
  */
 export async function endRetakes(
   client: PoolClient,
