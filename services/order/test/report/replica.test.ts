@@ -72,9 +72,13 @@ async function startStandby(t: Test, engines: Engines): Promise<{ url: string; s
 }
 
 await t.test('reports are read from the replica', async (t) => {
-  // Engines that the test run shares are not ours to stop.
+  // Engines that the test run shares are not ours to stop. Other files of this process need them.
+  const { DATABASE_URL: shared } = process.env;
   Reflect.deleteProperty(process.env, 'DATABASE_URL');
-  const engines = await startEngines({ name: 'replica', anyName: true, only: ['postgres'] });
+  const starting = startEngines({ name: 'replica', anyName: true, only: ['postgres'] });
+  const engines = await starting.finally(() => {
+    if (shared !== undefined) process.env['DATABASE_URL'] = shared;
+  });
   t.teardown(() => engines.stop());
   if (engines.pids['postgres'] === undefined || process.platform !== 'linux') {
     t.pass('skipped: only a PostgreSQL that runs as a program of this machine can be copied here');
