@@ -301,6 +301,8 @@ await test('endpoints are registered, listed, paused, rotated and removed', asyn
   t.equal(again?.text, told.text);
   t.ok(again !== undefined && isSigned(again, renewed) && !isSigned(again, secret), 'the old one is over');
 
+  // What is being stored at this moment would be left for later.
+  await until('that is stored', async () => (await deliveries(id))[0]?.['state'] === 'delivered');
   t.equal((await call('DELETE', path)).status, 204);
   for (const [method, gone] of [
     ['GET', path],
