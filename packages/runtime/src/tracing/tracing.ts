@@ -37,10 +37,7 @@ export interface Tracing {
 
 /** What OpenTelemetry's SDKs keep of one span unless they are told otherwise. */
 export const LINKS_MAX = 128;
-/**
- * One request in a hundred. A reservation makes six spans, and a span costs its process about as much as a
- * line of log.
- */
+/** One request in a hundred: a crowd that is traced whole would tell up to seven spans a reservation. */
 const SHARE_DEFAULT = 0.01;
 /** Spans that wait for the collector. More are dropped: telling is never a reason to wait. */
 const WAITING_SPANS_MAX = 8_192;
