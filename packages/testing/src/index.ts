@@ -2,6 +2,7 @@
 export * from './campaign.ts';
 export * from './command-runner.ts';
 export * from './counters.ts';
+export * from './random.ts';
 export * from './silent.ts';
 export * from './tcp.ts';
 export * from './topics.ts';

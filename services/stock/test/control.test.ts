@@ -4,6 +4,7 @@
 // does, again until acknowledged, while reservations run. A seed repeats an order of calls.
 import { randomInt } from 'node:crypto';
 import type { ControlState } from '@seckill/contracts';
+import { seededRandom } from '@seckill/testing';
 import t from 'tap';
 import { laneKeys } from '../src/redis/keys.ts';
 import { build, item, makeControl, type Built } from './support/build.ts';
@@ -16,17 +17,6 @@ const UNITS_FIRST = 100;
 
 const one = await build(t);
 const two = await build(t, { order: one.order });
-
-/** mulberry32, a generator of random numbers that is small and the same on every machine. */
-function makeRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function shuffle<Value>(values: Value[], random: () => number): Value[] {
   return values
@@ -94,7 +84,7 @@ async function handAll(calls: ControlState[]): Promise<{ asked: number; stands: 
 
 for (const seed of [1, 2, randomInt(2 ** 31)]) {
   await t.test(`shuffled and repeated versions end at the highest, seed ${seed}`, async (t) => {
-    const random = makeRandom(seed);
+    const random = seededRandom(seed);
     const { saleId } = makeControl();
     const sale = one.addSale({ saleId, items: [{ sku: 'a', price: 1, total: UNITS_FIRST }] });
     const history = makeHistory(sale, random);
