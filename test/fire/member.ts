@@ -1,7 +1,6 @@
 /** One of the processes under fire: it runs, is being started, or was killed. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child, Exit, ServiceName } from '@seckill/stack';
-import { didGiveUp, endOf } from './giving-up.ts';
 
 /** An engine may be away while a process starts; whoever runs the processes starts it again. */
 const START_MS = 90_000;
@@ -15,14 +14,10 @@ interface Running {
 interface MemberOptions {
   name: string;
   service: ServiceName;
-  /** The file to which its processes write, one after the other. */
-  log: string;
   /** Starts a process; it is ready when the promise resolves. */
   launch: () => Promise<Running>;
   /** It ended although nobody killed it, or does not start. */
   onDeath: (text: string) => void;
-  /** It ended because kafkajs gave up. */
-  onGivingUp: () => void;
 }
 
 /** A process that ends by itself is started again, which everybody else waits for. */
@@ -81,18 +76,17 @@ export class Member {
   }
 
   async #start(): Promise<void> {
-    const { log, launch } = this.#options;
+    const { launch } = this.#options;
     const deadline = performance.now() + START_MS;
     try {
       for (;;) {
         // What ended has left its name free when its `exited` was heard by all.
         await sleep(50);
-        const from = endOf(log);
         try {
           const running = await launch();
           this.#running = running;
           void running.child.exited.then((exit) => {
-            this.#ended(running, exit, from);
+            this.#ended(running, exit);
           });
           return;
         } catch (error) {
@@ -104,13 +98,11 @@ export class Member {
     }
   }
 
-  #ended(running: Running, { code, signal }: Exit, from: number): void {
+  #ended(running: Running, { code, signal }: Exit): void {
     if (this.#isStopping || this.#running !== running) return;
-    const { name, log, onDeath, onGivingUp } = this.#options;
+    const { name, onDeath } = this.#options;
     this.#running = undefined;
-    // Who gives up ends with 1 by itself. Of a signal the log does not tell.
-    if (code === 1 && didGiveUp(log, from)) onGivingUp();
-    else onDeath(`${name} ended by itself (${signal ?? `exit code ${code ?? 'unknown'}`})`);
+    onDeath(`${name} ended by itself (${signal ?? `exit code ${code ?? 'unknown'}`})`);
     this.start().catch((error: unknown) => {
       onDeath(`${name} does not start: ${String(error)}`);
     });

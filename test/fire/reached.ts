@@ -97,7 +97,6 @@ export const SIGHTS: readonly Sight[] = [
   { name: 'heard: nothing at all', must: true },
   { name: 'unknown at first, then reserved', must: true },
   { name: 'webhook told twice', must: false },
-  { name: 'kafkajs gave up, and its process ended', must: false },
 ];
 
 /** Counters of all processes, also of those that were killed since: each as it was last seen. */

@@ -134,10 +134,9 @@ export async function runSeed(seed: number, minutes: number, log: Log): Promise<
 }
 
 /** What only the crowd and the receiver know. */
-function heard({ operations, receiver, system }: Parts, name: string): number {
+function heard({ operations, receiver }: Parts, name: string): number {
   const code = { 'heard: nothing at all': 'no_answer' }[name] ?? name.replace('heard: ', '');
   if (name === 'unknown at first, then reserved') return operations.resolved;
-  if (name.startsWith('kafkajs gave up')) return system.gaveUp;
   if (name === 'webhook told twice') return receiver.repeated;
   return operations.codes.get(code) ?? 0;
 }

@@ -2,9 +2,7 @@
  * The system under fire: two processes of each service, on real engines, with a way of its own between each
  * process and whatever it talks to.
  */
-import { join } from 'node:path';
 import {
-  ROOT,
   startKafka,
   startStack,
   type Extend,
@@ -33,14 +31,10 @@ export class System {
   readonly links = new Map<string, Link>();
   /** Processes that ended although nobody killed them, which is a finding. */
   readonly deaths: string[] = [];
-  /** Processes that ended because kafkajs gave up, which is known (docs/reliability.md, "What it found"). */
-  gaveUp = 0;
   readonly #members = new Map<string, Member>();
-  readonly #name: string;
   #turn = 0;
 
-  private constructor(name: string, stack: Stack, kafka: KafkaAlone, kafkaLink: Link) {
-    this.#name = name;
+  private constructor(stack: Stack, kafka: KafkaAlone, kafkaLink: Link) {
     this.stack = stack;
     this.kafka = kafka;
     this.links.set(kafkaLink.name, kafkaLink);
@@ -67,7 +61,7 @@ export class System {
         throw error;
       },
     );
-    const system = new System(name, stack, kafka, link);
+    const system = new System(stack, kafka, link);
     await system.#startMembers();
     return system;
   }
@@ -100,10 +94,8 @@ export class System {
     return new Member({
       name,
       service,
-      log: join(ROOT, '.run', this.#name, `${name}.log`),
       launch: () => this.stack.startProcess({ service, name, env }),
       onDeath: (text) => this.deaths.push(text),
-      onGivingUp: () => (this.gaveUp += 1),
     });
   }
 

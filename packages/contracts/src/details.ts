@@ -41,6 +41,10 @@ export const DETAILS = {
     zh: '请直接发送请求体,不要使用 Content-Encoding',
   },
   path_malformed: { en: 'the path is malformed', zh: '路径格式错误' },
+  members_repeated: {
+    en: 'an object names a member twice',
+    zh: '同一对象中有重复的字段',
+  },
   request_malformed: { en: 'not a well-formed HTTP request', zh: '不是合法的 HTTP 请求' },
   sku_repeated: { en: '{field}: one line per SKU', zh: '{field}:每个 SKU 只能有一行' },
   reservation_unknown: {

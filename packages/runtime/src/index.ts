@@ -14,6 +14,7 @@ export * from './http/http.ts';
 export * from './invariant.ts';
 export * from './kafka/group-takeover.ts';
 export * from './kafka/kafka-connect.ts';
+export { isRefusal } from './kafka/kafka-errors.ts';
 export * from './kafka/kafka-settings.ts';
 export * from './kafka/kafka.ts';
 export * from './kafka/message-envelope.ts';

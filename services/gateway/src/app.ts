@@ -22,19 +22,28 @@ import { webhookRoutes } from './routes/webhooks.ts';
 import { refuseUnknownInput } from './routes/strict-input.ts';
 import { shedLoad } from './limits/shedding.ts';
 
+/**
+ * An API answers programs: a browser that is led here must not guess a type, run, frame or leak anything. TLS
+ * and HSTS are the ingress' business.
+ */
+const SAFE_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+};
+
 /** Reads without a token. No user has this name. */
 const NOBODY: Identity = { userId: '', isOperator: false };
 
 /** Assembles the public API; never listens. */
 export async function createApp(deps: ApiDeps): Promise<Http> {
-  const app = createHttp(deps);
+  const app = createHttp({ ...deps, headers: SAFE_HEADERS, refusesRepeatedMembers: true });
   const routes = collectRoutes(app);
   // Fastify wants the shape declared once; the hook below puts the real value in.
   app.decorateRequest('identity', null as unknown as Identity);
 
   // First, so that a span is as long as all that is done for its request.
   traceRequests(app, deps.tracing, { isEdge: true });
-  answerSafely(app);
   compressAnswers(app);
   logRequests(app);
   observeRequests(app, deps.metrics.requestSeconds);
@@ -110,19 +119,4 @@ function goOn(waiting: Promise<void> | undefined, done: (error?: Error) => void)
       done();
     }, done);
   }
-}
-
-/**
- * An API answers programs: a browser that is led here must not guess a type, run, frame or leak anything. TLS
- * and HSTS are the ingress' business.
- */
-function answerSafely(app: Http): void {
-  app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers({
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-      'referrer-policy': 'no-referrer',
-    });
-    done();
-  });
 }

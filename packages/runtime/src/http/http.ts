@@ -20,6 +20,7 @@ import { FreezeGuard } from './freeze-guard.ts';
 import { hasMalformedPath, routableUrl } from './malformed-path.ts';
 import { languageOf, tellLanguage } from './language.ts';
 import { Problem, problemDocument, retryAfterOf } from './problem.ts';
+import { hasRepeatedMembers } from './repeated-members.ts';
 
 export type Http = FastifyInstance<
   RawServerDefault,
@@ -37,6 +38,10 @@ export interface HttpOptions {
   bodyBytesMax?: number;
   /** Proxies whose `X-Forwarded-For` is believed; none by default. */
   trustProxy?: string;
+  /** Headers of every answer, also of those to what is no HTTP. */
+  headers?: Record<string, string>;
+  /** Whether a body that names a member twice is refused. Services among themselves write no such body. */
+  refusesRepeatedMembers?: boolean;
 }
 
 /**
@@ -99,9 +104,10 @@ export function createHttp(options: HttpOptions): Http {
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    if (options.headers !== undefined) reply.headers(options.headers);
     done();
   });
-  parseJson(app);
+  parseJson(app, options.refusesRepeatedMembers ?? false);
   refuseEncodedBodies(app);
   closeAfterAnswer(app, options.isReady);
   app.setErrorHandler((error, request, reply) => {
@@ -175,17 +181,25 @@ function malformedPath(): Problem {
  * one. A route that needs a body refuses it as missing. Bytes that are no UTF-8 are refused: a decoder would
  * put another character in their place, and the text that comes out would not be the text that went in.
  */
-function parseJson(app: Http): void {
+function parseJson(app: Http, refusesRepeatedMembers: boolean): void {
+  const refuse = (detail: Translation): Problem =>
+    new Problem('invalid_request', { detail, extra: { field: 'body' } });
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
     if (!isUtf8(bytes)) {
-      done(new Problem('invalid_request', { detail: detailOf('body_not_utf8'), extra: { field: 'body' } }));
+      done(refuse(detailOf('body_not_utf8')));
       return;
     }
     const body = bytes.toString('utf8');
     if (body.trim() === '') done(null, undefined);
-    else void parse(request, body, done);
+    else if (!refusesRepeatedMembers) void parse(request, body, done);
+    else {
+      void parse(request, body, (error, value) => {
+        if (error !== null || !hasRepeatedMembers(body, value)) done(error, value);
+        else done(refuse(detailOf('members_repeated')));
+      });
+    }
   });
 }
 
@@ -248,7 +262,7 @@ function answerUnknownRoutes(app: Http, allowedOn: AllowedOn, options: HttpOptio
 function answerMalformed(
   error: ConnectionError,
   socket: Socket,
-  { docsBaseUrl = '', allowedOn }: Pick<HttpOptions, 'docsBaseUrl'> & { allowedOn: AllowedOn },
+  { docsBaseUrl = '', headers = {}, allowedOn }: HttpOptions & { allowedOn: AllowedOn },
 ): void {
   // Nobody listens any more.
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -283,6 +297,7 @@ function answerMalformed(
       ...(allowed.length > 0 ? [`allow: ${allowed.join(', ')}`] : []),
       `date: ${new Date().toUTCString()}`,
       `x-request-id: ${requestId}`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
       'content-type: application/problem+json; charset=utf-8',
       'content-language: en',
       `content-length: ${Buffer.byteLength(body)}`,

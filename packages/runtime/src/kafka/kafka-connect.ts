@@ -1,5 +1,6 @@
 import { backoffMs, systemClock, type Clock } from '../clock.ts';
 import type { KafkaSettings } from './kafka-settings.ts';
+import { isPasswordError, isRefusal } from './kafka-errors.ts';
 import { createKafka } from './kafka.ts';
 import type { Logger } from '../logger.ts';
 
@@ -70,21 +71,6 @@ export async function checkKafkaAccess(
     }
     await clock.sleep(backoffMs(attempt, BACKOFF));
   }
-}
-
-const isPasswordError = (error: Error): boolean => error.name === 'KafkaJSSASLAuthenticationError';
-
-/**
- * Kafka knows no such user or password or does not allow what was asked, or its certificate is not one that
- * we trust. Asking again does not mend this. kafkajs also gives the name of a failed authentication to one
- * that was cut off (#1550).
- */
-export function isRefusal(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
-  const { code, type } = error as Error & { code?: unknown; type?: unknown };
-  if (isPasswordError(error)) return !/timed out|connect/i.test(error.message);
-  if (/_AUTHORIZATION_FAILED$/.test(String(type))) return true;
-  return /CERT|UNABLE_TO_|ERR_TLS_|ERR_SSL_/.test(String(code)) || isRefusal(error.cause);
 }
 
 function toRefusedError(error: Error): KafkaRefusedError {

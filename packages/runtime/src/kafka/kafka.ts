@@ -1,8 +1,11 @@
 import { HEADERS, partitionOf, type Topic } from '@seckill/contracts';
 import kafkajs, { type Consumer, type Kafka, type Producer } from 'kafkajs';
+import { ConsumerRestarts } from './consumer-restarts.ts';
 import { GroupTakeover, removeMember, type MemberStore } from './group-takeover.ts';
 import type { KafkaSettings } from './kafka-settings.ts';
 import { KafkaCommits } from './kafka-commits.ts';
+import { isKafkaJsError } from './kafka-errors.ts';
+import { mendKafkaBroker } from './kafka-broker.ts';
 import { mendKafkaTimer } from './kafka-timer.ts';
 import type { Logger } from '../logger.ts';
 import { traceBatch, traceSending } from '../tracing/message-spans.ts';
@@ -15,6 +18,7 @@ export type { Kafka, Producer };
 /** The password is in no log: kafkajs only tells whether `sasl` is there. */
 export function createKafka({ brokers, ca, user }: KafkaSettings, clientId: string, logger: Logger): Kafka {
   mendKafkaTimer();
+  mendKafkaBroker();
   return new KafkaClient({
     clientId,
     brokers,
@@ -57,11 +61,6 @@ export interface Publisher {
    * again.
    */
   publish(topic: Topic, kind: { type: string; version: string }, messages: OutgoingMessage[]): Promise<void>;
-}
-
-/** The client's own error: it cannot reach Kafka, or Kafka refuses. */
-function isKafkaJsError(error: unknown): error is Error {
-  return error instanceof Error && error.name.startsWith('KafkaJS');
 }
 
 /**
@@ -191,8 +190,8 @@ export interface ConsumerOptions {
   /** Tells that partitions may have moved: what is remembered about positions is void. */
   onAssigned: (assignment: Assignment) => void;
   /**
-   * Called when kafkajs gave up and will not come back by itself, or when a batch met an error that is not
-   * Kafka's. The process must end.
+   * Called when Kafka refuses us, when a consumer that kafkajs gave up could not be started again, or when a
+   * batch met an error that is not Kafka's. The process must end.
    */
   onFail: (error: unknown) => void;
 }
@@ -230,7 +229,16 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     // Postgres has lost.
     commits.note(partition, offset);
   };
+  const runner = { seek, commits, signal: abort.signal };
+  const restarts = new ConsumerRestarts({
+    groupId: options.groupId,
+    start: () => run(consumer, options, runner),
+    onFail: options.onFail,
+    log: options.kafka.logger(),
+    signal: abort.signal,
+  });
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    restarts.joined();
     commits.forget();
     void takeover?.joined(payload.memberId);
     const topic = options.topic.name;
@@ -241,11 +249,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     // With restart:true kafkajs leaves and rejoins on its own. With restart:false it is dead while the
     // process lives on.
-    if (!payload.restart && !abort.signal.aborted) options.onFail(payload.error);
+    if (!payload.restart) restarts.crashed(payload.error);
   });
   const watching = takeover?.run(abort.signal);
   try {
-    await run(consumer, options, { seek, commits, signal: abort.signal });
+    await run(consumer, options, runner);
   } catch (error) {
     // The caller starts anew. Half a consumer would keep its connections, and a place in the group.
     abort.abort();
@@ -257,6 +265,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
   return async () => {
     abort.abort();
     await committing;
+    await restarts.settled();
     await consumer.disconnect();
     await watching;
   };

@@ -112,6 +112,24 @@ await t.test('a call that needs a body refuses an empty one', async (t) => {
   t.same(reached, []);
 });
 
+await t.test('a body that names a member twice is refused, for nobody can tell which is meant', async (t) => {
+  const { send, reached } = await build(t);
+  const bodies: [string, string][] = [
+    ['/v1/sales/oranges/close', '{"reason":"a","reason":"b"}'],
+    ['/v1/sales/oranges/items/a/restock', '{"quantity":1,"quantity":2}'],
+    ['/v1/sales/oranges/reservations', '{"lines":[{"sku":"a","quantity":1,"quantity":2}]}'],
+    ['/v1/sales/oranges/reservations', '{"lines":[{"sku":"a","quantity":1}],"metadata":{"a":1,"\\u0061":2}}'],
+  ];
+  for (const [path, body] of bodies) {
+    const answer = await send('POST', path, { headers: { ...JSON_TYPE, 'idempotency-key': 'k' }, body });
+    t.match(answer, { status: 400, body: { code: 'invalid_request', field: 'body' } }, body);
+  }
+  t.same(reached, []);
+  const reason = String.raw`{"reason":"\"a:b\": {\\ \" : 1"}`;
+  await send('POST', '/v1/sales/oranges/close', { headers: JSON_TYPE, body: reason });
+  t.equal(reached.length, 1, 'a colon within a text is none');
+});
+
 await t.test('a query parameter that a call does not take is refused', async (t) => {
   const { send, reached } = await build(t);
   const others: ['POST', string][] = [
@@ -160,6 +178,11 @@ await t.test('a method that a path does not take is 405, known to Node or not', 
     t.match(text, /^HTTP\/1\.1 405 /, method);
     t.match(text, /\r\nallow: [A-Z, ]*GET/i, method);
     t.match(text, /"code":"method_not_allowed"/);
+    t.match(
+      text,
+      /\r\nx-content-type-options: nosniff\r\ncontent-security-policy: default-src 'none'/i,
+      method,
+    );
   }
 });
 
