@@ -143,6 +143,7 @@ async function walkApi(t: Test): Promise<string[]> {
   answers.push(await get('/v1/sales/pears-4/changes?limit=1', admin));
   const pauseItem = { method: 'POST', path: '/v1/sales/pears-4/items/pear-2kg/pause', token: admin } as const;
   answers.push((await system.send(pauseItem)).text);
+  answers.push(await get('/v1/sales/pears-4/explain', admin));
   return answers;
 }
 

@@ -1,7 +1,7 @@
 // Goal: the order of precedence of a reservation's outcomes is one, wherever it stands. Method: the exported
 // list is compared with the header of the script, with what stock and the gateway answer, with the problem
 // catalogue and with the documentation.
-import { PROBLEMS, RESERVE_OUTCOMES } from '@seckill/contracts';
+import { CAUSES, PROBLEMS, RESERVE_OUTCOMES } from '@seckill/contracts';
 import t from 'tap';
 import { read } from './support.ts';
 
@@ -77,3 +77,24 @@ void t.test('every other code of the catalogue stands in the documentation', (t)
   );
   t.end();
 });
+
+void t.test('the documentation has every cause that a sale is explained by, in their order', (t) => {
+  const [, section = ''] = read('docs/http-api.md').split('### GET /v1/sales/:saleId/explain\n');
+  const table = find(section.split(/^### /m)[0] ?? '', /^\| `(\w+)` \| (?:all|part|nothing) \|/gm);
+  t.same(table, Object.keys(CAUSES));
+  t.end();
+});
+
+void t.test(
+  'the words of each cause name values in both languages alike, and runbooks that there are',
+  (t) => {
+    const gapsOf = (text: string) => find(text, /\{(\w+)\}/g).sort();
+    for (const [code, { text, do: advice }] of Object.entries(CAUSES)) {
+      for (const words of [text, advice]) t.same(gapsOf(words.zh), gapsOf(words.en), code);
+      for (const name of find(`${advice.en} ${advice.zh}`, /(Seckill\w+)/g)) {
+        t.ok(read(`docs/operating/runbooks/${name}.md`).length > 0, `${code}: ${name}`);
+      }
+    }
+    t.end();
+  },
+);

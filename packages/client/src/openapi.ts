@@ -321,6 +321,22 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/v1/sales/{saleId}/explain': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get: operations['explainSale'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/v1/sales/{saleId}/report': {
     parameters: {
       query?: never;
@@ -922,6 +938,37 @@ export interface components {
       data: components['schemas']['SaleChange'][];
       nextCursor?: string;
     };
+    SaleCause: {
+      code:
+        | 'stock_away'
+        | 'redis_away'
+        | 'gate_closed'
+        | 'sale_closed'
+        | 'sale_paused'
+        | 'sale_not_open'
+        | 'outbox_full'
+        | 'item_paused'
+        | 'sold_out'
+        | 'sold_out_for_now'
+        | 'too_few_left'
+        | 'channel_full'
+        | 'limit_reached'
+        | 'order_away'
+        | 'postgres_away'
+        | 'kafka_away'
+        | 'outbox_waits'
+        | 'settlements_wait'
+        | 'change_unconfirmed';
+      stops: 'all' | 'part' | 'nothing';
+      since?: string;
+      until?: string;
+      by?: string;
+      reason?: string;
+      skus?: string[];
+      channels?: string[];
+      text: string;
+      do: string;
+    };
     SaleChannels: {
       channels: components['schemas']['SaleChannel'][];
     };
@@ -947,6 +994,48 @@ export interface components {
       cap?: number;
       groupMinimum?: number;
       metadata?: components['schemas']['Metadata'];
+    };
+    SaleExplanation: {
+      saleId: string;
+      state?: 'loading' | 'scheduled' | 'open' | 'paused' | 'closed';
+      selling: boolean;
+      because: components['schemas']['SaleCause'][];
+      items: {
+        sku: string;
+        total: number;
+        available: number;
+        held: number;
+        paid: number;
+        returned?: number;
+        writtenOff?: number;
+      }[];
+      redis?: {
+        asOf: string;
+        items: {
+          sku: string;
+          total: number;
+          available: number;
+          held: number;
+          paid: number;
+        }[];
+      };
+      ledger?: {
+        asOf: string;
+        items: {
+          sku: string;
+          total: number;
+          pending: number;
+          paid: number;
+          returned: number;
+          writtenOff: number;
+        }[];
+      };
+      onTheWay: {
+        outbox?: number;
+        outboxMax?: number;
+        unstored?: number;
+        settlements?: number;
+      };
     };
     SaleInput: {
       id?: string;
@@ -3824,6 +3913,99 @@ export interface operations {
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
             code?: 'outcome_unknown' | 'overloaded';
+          };
+        };
+      };
+    };
+  };
+  explainSale: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        saleId: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['SaleExplanation'];
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'sale_not_found';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'overloaded';
           };
         };
       };

@@ -10,6 +10,7 @@ import { logRequests } from './request-log.ts';
 import { collectRoutes } from './openapi/document.ts';
 import { auditRoute } from './routes/audit.ts';
 import { contractRoutes } from './routes/contract.ts';
+import { explainRoute } from './routes/operators/explain.ts';
 import { operatorOrderRoutes } from './routes/operators/orders.ts';
 import { pickupRoutes } from './routes/operators/pickups.ts';
 import { reportRoute } from './routes/operators/report.ts';
@@ -101,6 +102,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   reservationRoutes(app, routeDeps);
   orderRoutes(app, routeDeps);
   operatorOrderRoutes(app, routeDeps);
+  explainRoute(app, routeDeps);
   reportRoute(app, routeDeps);
   pickupRoutes(app, routeDeps);
   paymentRoutes(app, routeDeps);

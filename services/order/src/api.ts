@@ -27,6 +27,7 @@ import { SaleList } from './sales/sale-list.ts';
 import { listChanges } from './sales/sale-changes.ts';
 import { SaleStore } from './sales/sale-store.ts';
 import { Sales } from './sales/sales.ts';
+import { Standings } from './standing/standings.ts';
 import { WebhookDeliveries } from './webhooks/deliveries.ts';
 import { WebhookEndpoints } from './webhooks/endpoints.ts';
 import { createStockClient, type StockClient } from './stock-client.ts';
@@ -139,6 +140,7 @@ export function assembleApi(deps: ApiDeps): Api {
   return {
     sales,
     saleList: new SaleList(pool),
+    standings: new Standings({ pool, readSale: (saleId) => sales.read(saleId) }),
     recovery: new Recovery({ pool, store, clock: systemClock }),
     ledger: new LedgerReader(pool, { graceMs }),
     orders: new Orders({ pool, wake, logger, metrics }),

@@ -28,10 +28,12 @@ import { salesRoutes } from './routes/sales.ts';
 import type { SaleList } from './sales/sale-list.ts';
 import { webhooksRoutes, type WebhookDeps } from './routes/webhooks.ts';
 import type { Sales } from './sales/sales.ts';
+import type { Standings } from './standing/standings.ts';
 
 export interface Api {
   sales: Sales;
   saleList: SaleList;
+  standings: Standings;
   recovery: Recovery;
   ledger: LedgerReader;
   orders: Orders;
@@ -61,13 +63,12 @@ export function createApp({ logger, isReady, requestSeconds, tracing, tokens, ap
   traceRequests(app, tracing, { isEdge: false });
   observeRequests(app, requestSeconds);
   if (api === undefined) return app;
-  const { sales, saleList, recovery, ledger, orders, operatorOrders, notices, refunds, webhooks, isSandbox } =
-    api;
+  const { sales, recovery, ledger, orders, operatorOrders, notices, refunds, webhooks, isSandbox } = api;
 
   app.register(async (scope) => {
     scope.addHook('onRequest', requireCaller(tokens, ['gateway']));
     scope.setErrorHandler(translate);
-    salesRoutes(scope, sales, saleList);
+    salesRoutes(scope, api);
     ordersRoutes(scope, orders, isSandbox);
     operatorOrdersRoutes(scope, operatorOrders);
     paymentsRoutes(scope, { notices, refunds });

@@ -31,6 +31,7 @@ import { createReserveMetrics } from './reserve/metrics.ts';
 import { Reservations } from './reserve/reservations.ts';
 import type { Lane } from './redis/keys.ts';
 import { Retakes } from './reserve/retakes.ts';
+import { Standings } from './standing/standings.ts';
 
 export interface ApiDeps {
   connections: Connections;
@@ -109,11 +110,14 @@ export function createApi(deps: ApiDeps): Api {
     metrics: createReserveMetrics(registry),
     onInvariantBroken: deps.onInvariantBroken,
   });
-  const { outboxCountMax } = deps;
+  const { outboxCountMax, offsets } = deps;
+  const controlStates = new ControlStates({ connections, opener, monitor, logger });
+  const standing = { connections, controlStates, monitor, offsets, onBroken, outboxCountMax, clock, logger };
   return {
     reservations,
     retakes: new Retakes({ connections, announcer, outboxCountMax, marks, onUnavailable, logger }),
-    controlStates: new ControlStates({ connections, opener, monitor, logger }),
+    controlStates,
+    standings: new Standings(standing),
     announcer,
     onBroken,
     fullStates: new FullStates(connections),

@@ -21,8 +21,10 @@ import { holdRoutes } from './routes/holds.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { retakeRoutes } from './routes/retakes.ts';
 import { saleRoutes } from './routes/sales.ts';
+import { standingRoute } from './routes/standing.ts';
 import type { Reservations } from './reserve/reservations.ts';
 import type { Retakes } from './reserve/retakes.ts';
+import type { Standings } from './standing/standings.ts';
 
 export interface AppDeps {
   /** Absent where the `http` role does not run: then only health is answered. */
@@ -37,6 +39,7 @@ export interface AppDeps {
     onBroken: (lane: Lane, error: Error) => void;
     readClock: () => Promise<number>;
     auditReader: Pick<AuditReader, 'read'>;
+    standings: Pick<Standings, 'read'>;
   };
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
@@ -55,7 +58,7 @@ export function createApp(deps: AppDeps): Http {
   observeRequests(app, deps.requestSeconds);
   if (api === undefined) return app;
   const { reservations, retakes, controlStates, announcer, fullStates, monitor } = api;
-  const { readClock, auditReader, onBroken } = api;
+  const { readClock, auditReader, standings, onBroken } = api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) deps.onInvariantBroken(error);
   });
@@ -67,6 +70,7 @@ export function createApp(deps: AppDeps): Http {
   holdRoutes(app, { reservations, onRequest: isEither });
   clockRoute(app, { readClock, onRequest: isOrder });
   auditRoute(app, { reader: auditReader, onBroken, onRequest: isGateway });
+  standingRoute(app, { standings, onRequest: isGateway });
   saleRoutes(app, {
     controlStates,
     announcer,

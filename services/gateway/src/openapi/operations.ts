@@ -17,6 +17,7 @@ import {
   SaleChangePage,
   SaleChannels,
   SaleCounts,
+  SaleExplanation,
   SalePage,
   SaleReport,
   WebhookDelivery,
@@ -258,6 +259,19 @@ export const OPERATIONS: Record<string, Operation> = {
     who: 'operator',
     answers: { 200: { description: 'The verdict on each invariant.', schema: Audit } },
     problems: ['sale_not_found', 'sale_closed', 'sale_unavailable'],
+  },
+  'GET /v1/sales/:saleId/explain': {
+    id: 'explainSale',
+    tag: 'Operations',
+    summary: 'Read why a sale sells or not, and where its units are',
+    description:
+      'Answers also while an engine or a service is away, as far as the others know; what is missing then is left out. Words ' +
+      'go by `Accept-Language`.',
+    who: 'operator',
+    answers: {
+      200: { description: 'The causes, what stops all first, and the counts.', schema: SaleExplanation },
+    },
+    problems: ['sale_not_found'],
   },
   'GET /v1/sales/:saleId/report': {
     id: 'reportSale',

@@ -148,7 +148,9 @@ export function retiredState({ definition, version, retired }: SaleRecord): Stoc
  * Judges the sale as reserve.lua would now. The window goes by Redis' clock. A sale that is over is closed
  * even if it was paused.
  */
-export function saleState(stock: StockState): SaleState {
+export function saleState(
+  stock: Pick<StockState, 'gate' | 'state' | 'now' | 'opensAt' | 'closesAt'>,
+): SaleState {
   if (stock.gate !== 'open') return 'loading';
   if (stock.state === 'closed' || stock.now >= stock.closesAt) return 'closed';
   if (stock.state === 'paused') return 'paused';
@@ -159,7 +161,10 @@ export function saleState(stock: StockState): SaleState {
  * The view tells two truths (D9): `held` may come back, `final` will not. An item without any unit was never
  * sold out: it waits for its first ones, as held units do.
  */
-function soldOutOf(count: Pick<ItemCounts, 'total' | 'available' | 'held'>, state: SaleState): SoldOut {
+export function soldOutOf(
+  count: Pick<ItemCounts, 'total' | 'available' | 'held'>,
+  state: SaleState,
+): SoldOut {
   if (state === 'closed') return 'final';
   if (count.available > 0) return 'no';
   return count.held > 0 || count.total === 0 ? 'held' : 'final';

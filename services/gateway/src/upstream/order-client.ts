@@ -2,6 +2,7 @@ import {
   parseReservationId,
   type Order,
   type OrderPage,
+  type OrderStanding,
   type KeptNotice,
   type KeptNoticePage,
   type MoveRequest,
@@ -67,6 +68,8 @@ export interface Steering {
 export interface OrderClient {
   createSale(input: SaleInput, by: string, trace: Trace): Promise<{ isNew: boolean; record: SaleRecord }>;
   sale(saleId: string, trace: Trace): Promise<SaleRecord>;
+  /** Or why order cannot tell it. @throws Problem `sale_not_found` */
+  standing(saleId: string, trace: Trace): Promise<OrderStanding | 'order_away' | 'postgres_away'>;
   sales(query: string, trace: Trace): Promise<SaleRecordPage>;
   controlSale(saleId: string, verb: SaleVerb, steering: Steering, trace: Trace): Promise<SaleRecord>;
   patchSale(saleId: string, patch: SalePatch, steering: Steering, trace: Trace): Promise<SaleRecord>;
@@ -124,6 +127,8 @@ export interface OrderClient {
 const CONFIRMED_CHANGE_MS = 7_000;
 /** What adds up a whole sale takes longer than a read: order bounds its statements to 10 s and less. */
 const REPORT_MS = 15_000;
+/** Order waits up to 5 s for a connection to PostgreSQL or a statement, and says then that it has none. */
+const STANDING_MS = 7_000;
 /**
  * Order decides on an operator's change within this time of our taking it up, or not at all. The confirmation
  * by stock may come later. A change from a frozen process would otherwise undo what was decided since.
@@ -197,6 +202,20 @@ export function createOrderClient(
     },
     async sale(saleId, trace) {
       return expectBody(await call({ method: 'GET', path: salePath(saleId) }, trace)) as SaleRecord;
+    },
+    async standing(saleId, trace) {
+      const request = {
+        method: 'GET',
+        path: `${salePath(saleId)}/standing`,
+        timeoutMs: STANDING_MS,
+      } as const;
+      try {
+        return expectBody(await call(request, trace)) as OrderStanding;
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code === 'sale_not_found') throw error;
+        // Order itself says that it is overloaded when PostgreSQL does not answer in time.
+        return error.cause === undefined && error.code === 'overloaded' ? 'postgres_away' : 'order_away';
+      }
     },
     async sales(query, trace) {
       return expectBody(await call({ method: 'GET', path: `/v1/sales${query}` }, trace)) as SaleRecordPage;

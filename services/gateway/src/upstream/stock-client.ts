@@ -1,4 +1,4 @@
-import type { Audit, Contact, FullState, Reservation, StockState } from '@seckill/contracts';
+import type { Audit, Contact, FullState, Reservation, StockStanding, StockState } from '@seckill/contracts';
 import { Problem, UpstreamError, type Upstream } from '@seckill/runtime';
 import type { Contacts } from '../contacts/contacts.ts';
 import { traceHeaders, type Trace } from './trace.ts';
@@ -21,6 +21,8 @@ export interface StockClient {
   fullState(saleId: string): Promise<FullState>;
   /** @throws Problem `sale_not_found`; `sale_unavailable` when not every engine could be asked in time. */
   audit(saleId: string, trace: Trace): Promise<Audit>;
+  /** Undefined when stock gives no answer, or none that can be used. */
+  standing(saleId: string, trace: Trace): Promise<StockStanding | undefined>;
   /** Undefined when there is no such hold. @throws Problem `order_not_ready` when stock cannot be asked. */
   hold(reservationId: string, trace: Trace): Promise<Hold | undefined>;
 }
@@ -31,6 +33,8 @@ export interface StockClient {
 const FULL_STATE_MS = 15_000;
 /** The time-out is long because stock sums all orders of a sale twice, and waits for what is on its way. */
 const AUDIT_TIMEOUT_MS = 10_000;
+/** Stock gives Kafka a second to answer, and Redis half a second for each question. */
+const STANDING_MS = 3_000;
 
 export function createStockClient(upstream: Upstream, contacts: Pick<Contacts, 'open'>): StockClient {
   return {
@@ -54,6 +58,17 @@ export function createStockClient(upstream: Upstream, contacts: Pick<Contacts, '
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
         throw new Problem('sale_unavailable', { cause: error });
+      }
+    },
+    async standing(saleId, trace) {
+      const path = `/internal/sales/${encodeURIComponent(saleId)}/standing`;
+      const headers = traceHeaders(trace);
+      try {
+        const answer = await upstream.call({ method: 'GET', path, headers, timeoutMs: STANDING_MS });
+        return expectBody(answer) as StockStanding;
+      } catch (error) {
+        if (error instanceof UpstreamError || error instanceof Problem) return undefined;
+        throw error;
       }
     },
     async fullState(saleId) {

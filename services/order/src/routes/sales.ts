@@ -19,6 +19,7 @@ import { Compile } from 'typebox/compile';
 import { refuse } from '../sales/sale-definition.ts';
 import type { SaleList } from '../sales/sale-list.ts';
 import type { Sales } from '../sales/sales.ts';
+import type { Standings } from '../standing/standings.ts';
 import type { Operator, Steering } from '../sales/steering.ts';
 
 const SaleParams = Type.Object({ saleId: SaleId });
@@ -66,7 +67,10 @@ function readSteering(headers: Headers, reason: string | undefined): Steering {
 }
 
 /** The routes for the gateway, which has checked who is an operator. */
-export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
+export function salesRoutes(
+  app: Http,
+  { sales, saleList, standings }: { sales: Sales; saleList: SaleList; standings: Standings },
+): void {
   app.post(
     '/v1/sales',
     { bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
@@ -89,6 +93,10 @@ export function salesRoutes(app: Http, sales: Sales, saleList: SaleList): void {
 
   app.get('/v1/sales/:saleId', { schema: { params: SaleParams } }, async ({ params }) =>
     sales.read(params.saleId),
+  );
+
+  app.get('/v1/sales/:saleId/standing', { schema: { params: SaleParams } }, async ({ params }) =>
+    standings.read(params.saleId),
   );
 
   for (const { path, state } of VERBS) {

@@ -55,6 +55,11 @@ interface ListedLane extends Lane {
   goodUnder: string | undefined;
   epoch: number;
   isThere: boolean;
+  /**
+   * Since when it was seen closed or out of reach, by our own clock. A person reads it, and nothing hangs on
+   * it.
+   */
+  closedSince?: number;
   /** Rises whenever something is told of it. What was read before is no longer believed then. */
   turn: number;
 }
@@ -148,6 +153,11 @@ export class LaneMonitor {
     return isNew;
   }
 
+  /** Since when this process has seen the lane closed or out of reach; undefined: it has not. */
+  closedSince(lane: Lane): number | undefined {
+    return this.#lanes.get(formatLane(lane))?.closedSince;
+  }
+
   /** Looks at all lanes at once: changes of gates may have been missed. */
   lookAtAll(isMeant: (lane: Lane) => boolean = () => true): void {
     for (const lane of this.#lanes.values()) {
@@ -220,8 +230,10 @@ export class LaneMonitor {
       const isGood = lane.goodUnder === runId && lane.epoch >= lane.saleEpoch;
       const isSwept = index >= this.#swept && index < sweptTo;
       // Nothing is sold while the Redis of the lane is not known.
-      if (runId === undefined) unreachable += lane.mayRetire ? 0 : 1;
-      else if (!isGood || isSwept) toLookAt.push(lane);
+      if (runId === undefined) {
+        unreachable += lane.mayRetire ? 0 : 1;
+        lane.closedSince ??= Date.now();
+      } else if (!isGood || isSwept) toLookAt.push(lane);
       index += 1;
     }
     this.#swept = sweptTo >= this.#lanes.size ? 0 : sweptTo;
@@ -244,6 +256,7 @@ export class LaneMonitor {
       // The lane cannot be looked at, and does not sell.
       if (state === undefined) {
         if (!lane.mayRetire) closed.push({ lane, distrustedEpoch: 0 });
+        lane.closedSince ??= Date.now();
         continue;
       }
       lane.epoch = state.epoch;
@@ -256,9 +269,11 @@ export class LaneMonitor {
       if (isRetired) lane.epoch = lane.saleEpoch;
       if ((state.gate === 'open' && !isBehind) || isRetired) {
         if (lane.turn === turns[index]) lane.goodUnder = runIds[index];
+        delete lane.closedSince;
         continue;
       }
       closed.push({ lane, distrustedEpoch: isBehind ? state.epoch : 0 });
+      lane.closedSince ??= Date.now();
       // Nobody told of it, so the other lanes of this Redis may have gone the same way.
       if (wasGood && state.gate === 'missing') {
         const connection = connections.find(lane);
