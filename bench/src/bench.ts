@@ -2,6 +2,7 @@
 import { runCommand, UsageError } from '@seckill/runtime';
 import { afterSale } from './after-sale/after-sale.ts';
 import { answers } from './answers/answers.ts';
+import { cold } from './cold/cold.ts';
 import { compare } from './compare/compare.ts';
 import { diff } from './compare/diff.ts';
 import { HELP } from './help.ts';
@@ -20,6 +21,7 @@ async function main(values: BenchValues, [command, ...rest]: string[]): Promise<
   if (command === 'compare') return compare(values);
   if (command === 'idle') return idle(values);
   if (command === 'answers') return answers(values);
+  if (command === 'cold') return cold(values);
   if (command === 'after-sale') return afterSale(values);
   const scenario = LOAD_SCENARIOS.find(({ name }) => name === command);
   if (scenario === undefined) throw new UsageError(`there is no scenario "${command}"`);

@@ -6,6 +6,7 @@ export const HELP = `npm run bench -- <scenario> [options]
 npm run bench -- compare [--rounds N] [--only NAMES] [--quick] [--json FILE]
 npm run bench -- idle [--quick] [--json FILE]
 npm run bench -- answers [--rounds N] [--connections N] [--quick] [--json FILE]
+npm run bench -- cold [--rounds N] [--connections N] [--quick] [--json FILE]
 npm run bench -- after-sale [--rounds N] [--quick] [--json FILE]
 npm run bench -- diff A.json B.json
 
@@ -50,6 +51,9 @@ about five minutes. --quick stays at 500 and counts for 10 s.
 
 answers tells what a reservation, a "sold out" and a reading cost in CPU, against a Fastify route that does nothing
 else. About three minutes; it measures by pairs, beside a fixed piece of work.
+
+cold tells what a reservation costs in CPU in the first two seconds of a burst on a stack that has just started, against
+later seconds. About a minute and a half.
 
 after-sale tells how long operators wait for a report and for pages of orders and pick-ups, with a million orders in
 PostgreSQL. About three minutes, most of them to store the orders; --quick takes 20,000.

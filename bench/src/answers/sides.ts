@@ -1,10 +1,11 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Child } from '@seckill/stack';
 import { plainSale } from '../scenarios/load.ts';
 import { startBaseline } from '../target/baseline.ts';
 import { createSale } from '../target/sale.ts';
 import { openTarget, type Target } from '../target/target.ts';
 import { startRawProcess, type RawProcess } from '../generator/raw-process-client.ts';
+import { makeReservations } from './reservations.ts';
 
 /** What is asked, and who answers. */
 export const ANSWERS = ['bare', 'reserved', 'sold_out', 'read'] as const;
@@ -26,11 +27,6 @@ export interface AnswerRig {
   close(): Promise<void>;
 }
 
-/**
- * Buyers that ask in turn. The gateway knows their tokens after the warm-up, as it knows those of a crowd
- * that waits.
- */
-const BUYERS = 1_000;
 /** Requests that are prepared. Each has a key of its own; the keys of a "sold out" never come to reserve. */
 const REQUESTS = 20_000;
 const TOTAL = 100;
@@ -68,7 +64,7 @@ export async function startAnswerRig(connections: number, log: (line: string) =>
       clients.push(client);
       return client;
     };
-    const reservations = makeReservations(target, saleId);
+    const reservations = makeReservations(target, saleId, REQUESTS);
     const look = `GET /v1/sales/${saleId} HTTP/1.1\r\nhost: bench\r\n\r\n`;
     const services = Object.fromEntries(
       ['gateway', 'stock', 'order', 'redis'].flatMap((name) =>
@@ -120,22 +116,4 @@ async function sellOut(target: Target, saleId: string): Promise<void> {
     const body = await response.body.text();
     if (response.statusCode !== 201) throw new Error(`selling out: ${response.statusCode} ${body}`);
   }
-}
-
-function makeReservations(target: Target, saleId: string): string[] {
-  const tokens = Array.from({ length: BUYERS }, (_, index) => target.tokenOf(`raw-${index}`));
-  const sku = plainSale(TOTAL).items[0]?.sku ?? '';
-  const body = JSON.stringify({ lines: [{ sku, quantity: 1 }] });
-  return Array.from({ length: REQUESTS }, (_, index) =>
-    [
-      `POST /v1/sales/${saleId}/reservations HTTP/1.1`,
-      'host: bench',
-      `authorization: Bearer ${tokens[index % BUYERS] ?? ''}`,
-      'content-type: application/json',
-      `idempotency-key: ${randomUUID()}`,
-      `content-length: ${Buffer.byteLength(body)}`,
-      '',
-      body,
-    ].join('\r\n'),
-  );
 }
