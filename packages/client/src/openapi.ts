@@ -1822,6 +1822,16 @@ export interface operations {
           };
         };
       };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
       404: {
         headers: {
           [name: string]: unknown;
@@ -2209,16 +2219,6 @@ export interface operations {
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
             code?: 'sale_not_found';
-          };
-        };
-      };
-      410: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'] & {
-            code?: 'sale_closed';
           };
         };
       };

@@ -1,6 +1,7 @@
 import { PROBLEMS, type ProblemCode } from '@seckill/contracts';
-import { Problem, problemDocument, type Http } from '@seckill/runtime';
+import type { Http } from '@seckill/runtime';
 import type { TSchema } from 'typebox';
+import { exampleComponents, exampleReferences } from './examples.ts';
 import {
   BODY_PROBLEMS,
   COMMON_PROBLEMS,
@@ -107,7 +108,7 @@ export function buildDocument(routes: readonly Route[], docsBaseUrl: string): Js
     const path = route.url.replace(/:(\w+)/g, '{$1}');
     paths[path] = {
       ...paths[path],
-      [route.method.toLowerCase()]: describeCall(route, operation, docsBaseUrl),
+      [route.method.toLowerCase()]: describeCall(route, operation),
     };
   }
   return {
@@ -142,6 +143,7 @@ export function buildDocument(routes: readonly Route[], docsBaseUrl: string): Js
         ['ETag', 'Idempotent-Replayed', 'Retry-After'].map((name) => [name, HEADERS[name]]),
       ),
       schemas: { ...namedSchemas(), Problem: PROBLEM },
+      examples: exampleComponents(docsBaseUrl),
     },
   };
 }
@@ -161,7 +163,7 @@ const PROBLEM: Json = {
   additionalProperties: true,
 };
 
-function describeCall(route: Route, operation: Operation, docsBaseUrl: string): Json {
+function describeCall(route: Route, operation: Operation): Json {
   const { id, tag, summary, description, who, only } = operation;
   const text = [description, only === undefined ? undefined : `Only with \`${only}\`.`]
     .filter(Boolean)
@@ -192,7 +194,7 @@ function describeCall(route: Route, operation: Operation, docsBaseUrl: string): 
             content: { 'application/json': { schema: toReference(body) } },
           },
         }),
-    responses: { ...answersOf(operation), ...problemsOf(operation, body !== undefined, docsBaseUrl) },
+    responses: { ...answersOf(operation), ...problemsOf(operation, body !== undefined) },
   };
 }
 
@@ -237,9 +239,9 @@ function answersOf({ answers }: Operation): Json {
   );
 }
 
-/** The errors by status, each with an example that the error handler's own code wrote. */
-function problemsOf(operation: Operation, hasBody: boolean, docsBaseUrl: string): Json {
-  const { tag, who, problems } = operation;
+/** The errors by status, each with examples that a running system answered. */
+function problemsOf(operation: Operation, hasBody: boolean): Json {
+  const { id, tag, who, problems } = operation;
   if (tag === 'Health') return {};
   const codes = new Set<ProblemCode>([
     ...problems,
@@ -269,18 +271,10 @@ function problemsOf(operation: Operation, hasBody: boolean, docsBaseUrl: string)
                 { type: 'object', properties: { code: { type: 'string', enum: some } } },
               ],
             },
-            examples: Object.fromEntries(some.map((code) => [code, { value: exampleOf(code, docsBaseUrl) }])),
+            examples: Object.assign({}, ...some.map((code) => exampleReferences(code, id))) as Json,
           },
         },
       },
     ]),
   );
-}
-
-function exampleOf(code: ProblemCode, docsBaseUrl: string): Json {
-  return problemDocument(new Problem(code), {
-    requestId: 'edd5a435-ae1f-4fa9-bf2a-d9146d5812a5',
-    language: 'en',
-    docsBaseUrl,
-  });
 }

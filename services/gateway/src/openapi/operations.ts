@@ -136,14 +136,15 @@ export const OPERATIONS: Record<string, Operation> = {
     id: 'listChannels',
     tag: 'Sales',
     summary: 'List the channels of a sale',
-    description: 'All of them, up to 1,000. A list that was changed has another tag.',
+    description:
+      'All of them, up to 1,000. A list that was changed has another tag. A token that is sent must be good.',
     who: 'all',
     headers: ['If-None-Match'],
     answers: {
       200: { description: 'The channels.', schema: SaleChannels, headers: ['ETag'] },
       304: { description: 'The list is as the reader has it.' },
     },
-    problems: ['sale_not_found', 'sale_unavailable'],
+    problems: ['unauthenticated', 'sale_not_found', 'sale_unavailable'],
   },
   'GET /v1/sales/:saleId/events': {
     id: 'watchSale',
@@ -207,7 +208,7 @@ export const OPERATIONS: Record<string, Operation> = {
     headers: ['If-Match'],
     isBodyOptional: true,
     answers: STEERED,
-    problems: STEERING_PROBLEMS,
+    problems: STEERING_PROBLEMS.filter((code) => code !== 'sale_closed'),
   },
   'POST /v1/sales/:saleId/items/:sku/pause': {
     id: 'pauseItem',
