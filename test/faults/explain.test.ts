@@ -2,6 +2,7 @@
 // on where it does. Method: the real system; each is killed in turn, the operator asks, and it is put back.
 // What is told without a fault: test/invariants/explain.test.ts.
 import type { SaleCause, SaleExplanation } from '@seckill/contracts';
+import { untilWithin } from '@seckill/testing';
 import t, { type Test } from 'tap';
 import { connectRedis } from '../support/redis.ts';
 import { makeReserve } from '../support/reserve.ts';
@@ -30,8 +31,9 @@ const untilTold = async (saleId: string, code: SaleCause['code']): Promise<SaleE
   });
   return told;
 };
+/** Order may have to wait for what a killed process held before it lets a lane open. */
 const untilQuiet = (saleId: string) =>
-  until(`nothing stops ${saleId}`, async () => {
+  untilWithin(60_000)(`nothing stops ${saleId}`, async () => {
     const told = await explain(saleId);
     return told.selling && told.because.length === 0;
   });

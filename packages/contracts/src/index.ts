@@ -24,6 +24,7 @@ export * from './report.ts';
 export * from './reservation.ts';
 export * from './retake.ts';
 export * from './sale.ts';
+export * from './sale-file.ts';
 export * from './sale-list.ts';
 export * from './sale-change.ts';
 export * from './sale-record.ts';
