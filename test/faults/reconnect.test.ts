@@ -8,12 +8,12 @@ import { Client as Postgres } from 'pg';
 import t, { type Test } from 'tap';
 import { buildStack, saleInput, until, type Client } from '../support/stack.ts';
 
-const ORDERS = Number(process.env['SECKILL_ORDERS'] ?? 2_000);
+const ORDERS = Number(process.env['SECKILL_ORDERS'] ?? 10_000);
 const BATCH = 250;
 const KILLS = 5;
 /**
- * The bound on the time from the kill until a buyer has units again, by way of the gateway. Measured: 60 to
- * 190 ms on a busy machine.
+ * The bound on the time from the kill until a buyer has units again, by way of the gateway. Measured with
+ * 100,000 orders on a machine under a load of 20: 47 to 203 ms, on one Redis and on a cluster.
  */
 const SOLD_AGAIN_MS = 1_000;
 /** The test waits for a closed sale no longer than this, because a load needs all orders of PostgreSQL. */

@@ -1,13 +1,14 @@
 // Goal: on a Redis Cluster sales of different nodes sell at once; a node that dies under the rush, and a slot
 // that moves under it, close their own sales only, cost no promise and sell nothing twice (INV-1 to INV-6).
 // Method: three primaries with a replica each, a sale on each, crowds that buy, pay and cancel; SIGKILL, and
-// a slot moved key by key.
+// a slot moved key by key. Late money takes its units again while both befall its sale.
 import { slotOf } from '@seckill/runtime';
 import { moveSlot, startRedisCluster, type ClusterNode } from '@seckill/stack';
 import t, { type Test } from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, laneState, openSale, startRush, untilMore, untilOpen } from '../support/aftermath.ts';
+import { takeAgain } from '../support/late-money.ts';
 import type { Rush } from '../support/rush.ts';
 import { buildStack, until } from '../support/stack.ts';
 
@@ -113,4 +114,16 @@ await t.test('each buyer who was told 201 finds the order, and nothing is sold t
 
 await t.test('"sold out" is told from memory, whichever node has the sale', async (t) => {
   for (const [index] of primaries.entries()) await sellOut(t, nameOn(index, 'tiny'));
+});
+
+await t.test('late money takes its units again, while its slot moves and its node dies', async (t) => {
+  const [first, , third] = primaries as [ClusterNode, ClusterNode, ClusterNode];
+  const quiet = nameOn(0, 'late');
+  const moved = nameOn(2, 'late-moved');
+  const killed = nameOn(0, 'late-killed');
+  const move = () => moveSlot({ slot: slotOfSale(moved), from: third, to: first });
+  await takeAgain(t, client, { saleId: quiet, fault: async () => undefined });
+  await takeAgain(t, client, { saleId: moved, fault: move });
+  await takeAgain(t, client, { saleId: killed, fault: () => first.kill() });
+  await first.restart();
 });
