@@ -120,6 +120,12 @@ await test('a message that cannot be understood is parked, and a person replays 
   const replayed = await runPiped(file, ['replay', '--all'], env, password);
   t.match(replayed.stdout, /^replayed: \S+, \S+/, replayed.stderr);
   await until('both come back', async () => (await count()) >= 4);
+  // An operator does the same over HTTP; order-http is a user of its own.
+  const { data } = (await call('GET', '/v1/dead-letters', 'admin')).body as { data: { id: string }[] };
+  t.equal(data.length, 2);
+  for (const { id } of data)
+    t.equal((await call('POST', `/v1/dead-letters/${id}/replay`, 'admin')).status, 200);
+  await until('both come back again', async () => (await count()) >= 6);
 });
 
 await test('the command rebuild, in a pod of stock, publishes again what order does not know', async (t) => {

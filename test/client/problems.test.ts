@@ -7,6 +7,7 @@ import t from 'tap';
 import { buildStack } from '../support/stack.ts';
 import { makeGoodCalls, readOperations, type Document } from './problems/calls.ts';
 import * as conflicts from './problems/conflicts.ts';
+import { provokeOfDeadLetters } from './problems/dead-letters.ts';
 import * as outages from './problems/outages.ts';
 import { examplesOf, Recorder } from './problems/recorder.ts';
 import * as refusals from './problems/refusals.ts';
@@ -43,6 +44,7 @@ await t.test('the answers are provoked', async (t) => {
   await conflicts.provokeOfReservations(made);
   await conflicts.provokeOfOrders(made);
   await conflicts.provokeOfNotices(made, good);
+  await provokeOfDeadLetters(made);
   await conflicts.provokeOfWebhooks(made);
   await refusals.provokeLimits(t, deps);
   await outages.provokeUnconfirmed(deps);

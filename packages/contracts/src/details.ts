@@ -68,6 +68,13 @@ export const DETAILS = {
   all_returned: { en: 'everything of the order came back', zh: '订单商品已全部退回' },
   group_waiting: { en: 'its group purchase is not decided yet', zh: '尚未判定是否成团' },
   group_failed: { en: 'its group purchase failed', zh: '未成团' },
+  no_such_letter: { en: 'there is no dead letter {id}', zh: '没有死信 {id}' },
+  letter_foreign: { en: 'cannot replay to topic {topic}', zh: '不能重放到主题 {topic}' },
+  letter_truncated: {
+    en: 'too large for a letter: the original is at offset {offset} of {topic}, {partition}',
+    zh: '消息过大,未存入死信:原消息位于 {topic} 分区 {partition} 的偏移 {offset}',
+  },
+  kafka_slow: { en: '{topic}: no answer from Kafka in time; repeat', zh: '{topic}:Kafka 未及时应答;请重试' },
   refund_done_under: { en: 'done under {reference}', zh: '已以 {reference} 完成' },
   notice_unclear: { en: '{reason}', zh: '通知仍无法识别:{reason}' },
 

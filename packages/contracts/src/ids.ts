@@ -5,6 +5,8 @@ import { LIMITS } from './limits.ts';
 export const SaleId = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' });
 export const ChannelId = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' });
 export const Sku = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' });
+/** Six digits, or more where six are used up (services/order/src/ledger/pickup-codes.ts). */
+export const PickupCode = Type.String({ pattern: '^[0-9]{6,15}$' });
 /** Visible ASCII only: neither a space nor a line feed, which separate fields in Redis records. */
 export const UserId = Type.String({ pattern: `^[\\x21-\\x7e]{1,${LIMITS.userIdLengthMax}}$` });
 export const IdempotencyKey = Type.String({

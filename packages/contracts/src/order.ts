@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox';
 import { Contact } from './contact.ts';
-import { ChannelId, ReservationId, SaleId, Sku, UserId } from './ids.ts';
+import { ChannelId, PickupCode, ReservationId, SaleId, Sku, UserId } from './ids.ts';
 import { Instant, InstantInput } from './instant.ts';
 import { Money } from './money.ts';
 import { LIMITS } from './limits.ts';
@@ -114,6 +114,8 @@ export const SaleOrdersQuery = Type.Object(
     channelId: Type.Optional(ChannelId),
     /** Orders with a line of this item. */
     sku: Type.Optional(Sku),
+    /** Orders that are, or were, handed out under this code. */
+    pickupCode: Type.Optional(PickupCode),
     /** Reserved from then on. */
     since: Type.Optional(InstantInput),
     limit: Type.Optional(PageLimit),

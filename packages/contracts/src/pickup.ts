@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox';
 import { Contact } from './contact.ts';
-import { ChannelId, ReservationId, SaleId, Sku, UserId } from './ids.ts';
+import { ChannelId, PickupCode, ReservationId, SaleId, Sku, UserId } from './ids.ts';
 import { Instant } from './instant.ts';
 import { LIMITS } from './limits.ts';
 import { pageCursor, PageLimit } from './page.ts';
@@ -55,7 +55,7 @@ export const PickupRequest = Type.Object(
     saleId: SaleId,
     /** Where the code is shown; absent: at no pick-up point, and the code is one of the sale. */
     pickupPointId: Type.Optional(OpaqueId),
-    code: Type.String({ pattern: '^[0-9]{6,15}$' }),
+    code: PickupCode,
   },
   { additionalProperties: false },
 );

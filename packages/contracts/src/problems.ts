@@ -127,6 +127,16 @@ export const PROBLEMS = {
     retryable: false,
     title: { en: 'Notice still not understood', zh: '通知仍无法识别' },
   },
+  dead_letter_not_found: {
+    status: 404,
+    retryable: false,
+    title: { en: 'No such dead letter', zh: '死信不存在' },
+  },
+  dead_letter_not_replayable: {
+    status: 409,
+    retryable: false,
+    title: { en: 'The dead letter cannot be replayed', zh: '该死信无法重放' },
+  },
   webhook_endpoint_not_found: {
     status: 404,
     retryable: false,

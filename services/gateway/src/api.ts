@@ -13,6 +13,7 @@ import { SaleMemory } from './memory/sale-memory.ts';
 import { startStateFeeds } from './memory/state-feeds.ts';
 import { createMetrics } from './metrics.ts';
 import { createSaleReadMetrics } from './sales/metrics.ts';
+import { OutcomeTally } from './sales/outcome-tally.ts';
 import { SaleList } from './sales/sale-list.ts';
 import { SaleReader } from './sales/sale-reader.ts';
 import { createUpstreamMetrics } from './upstream/metrics.ts';
@@ -76,6 +77,7 @@ export function startApi(deps: GatewayDeps): ApiDeps {
       logger,
     }),
     saleList: new SaleList({ order, reader: saleReader, now: () => performance.now() }),
+    tally: new OutcomeTally(() => performance.now()),
     metrics: createMetrics(registry),
   };
 }

@@ -11,7 +11,9 @@ import { collectRoutes } from './openapi/document.ts';
 import { auditRoute } from './routes/audit.ts';
 import { contractRoutes } from './routes/contract.ts';
 import { explainRoute } from './routes/operators/explain.ts';
+import { deadLetterRoutes } from './routes/operators/dead-letters.ts';
 import { operatorOrderRoutes } from './routes/operators/orders.ts';
+import { outcomesRoute } from './routes/operators/outcomes.ts';
 import { pickupRoutes } from './routes/operators/pickups.ts';
 import { reportRoute } from './routes/operators/report.ts';
 import { orderRoutes } from './routes/orders.ts';
@@ -104,8 +106,10 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   operatorOrderRoutes(app, routeDeps);
   explainRoute(app, routeDeps);
   reportRoute(app, routeDeps);
+  outcomesRoute(app, routeDeps);
   pickupRoutes(app, routeDeps);
   paymentRoutes(app, routeDeps);
+  deadLetterRoutes(app, routeDeps);
   webhookRoutes(app, routeDeps);
   if (deps.hasConsole) consoleRoutes(app, routeDeps);
   // The contract is a plugin, because the plugins before it have registered all of their routes by then.

@@ -10,6 +10,7 @@ import type { LimitMetrics } from './limits/metrics.ts';
 import type { RecentReservations } from './memory/recent-reservations.ts';
 import type { SaleMemory } from './memory/sale-memory.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import type { OutcomeTally } from './sales/outcome-tally.ts';
 import type { SaleList } from './sales/sale-list.ts';
 import type { SaleReader } from './sales/sale-reader.ts';
 import type { OrderClient } from './upstream/order-client.ts';
@@ -57,6 +58,7 @@ export interface ApiDeps {
   saleReader: SaleReader;
   saleList: SaleList;
   events: SaleEvents;
+  tally: OutcomeTally;
   metrics: GatewayMetrics;
   /** Absent: nothing is traced. */
   tracing?: Tracing | undefined;

@@ -1,6 +1,15 @@
-import { runRole, systemClock, type Lifecycle, type Logger, type Pool } from '@seckill/runtime';
+import {
+  createKafka,
+  runRole,
+  systemClock,
+  type Kafka,
+  type Lifecycle,
+  type Logger,
+  type Pool,
+} from '@seckill/runtime';
 import type { Api } from './app.ts';
 import { LedgerReader } from './audit/ledger-reading.ts';
+import { DeadLetters } from './dead-letters/dead-letters.ts';
 import { createGroupsPool, createHttpPool, createReportPool } from './database.ts';
 import { createGroupStore } from './groups/group-store.ts';
 import { Groups } from './groups/groups.ts';
@@ -32,6 +41,9 @@ import { WebhookDeliveries } from './webhooks/deliveries.ts';
 import { WebhookEndpoints } from './webhooks/endpoints.ts';
 import { createStockClient, type StockClient } from './stock-client.ts';
 
+/** Kafka finds nothing by its contents, so a look for dead letters reads all that there are. */
+const DEAD_LETTERS_READING_MS = 8_000;
+
 /** Starts the role `http`. @returns everything behind its routes. */
 export function startApi({ config, logger, lifecycle, registry, metrics, wake }: OrderDeps): Api {
   const pool = createHttpPool(config.databaseUrl, logger);
@@ -51,6 +63,8 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
     pool,
     reportPool,
     stock,
+    // It connects when an operator asks for dead letters, and for nothing else.
+    kafka: createKafka(config.kafka, 'seckill-dead-letters', logger),
     logger,
     lifecycle,
     metrics: { ...metrics, ...createSalesMetrics(registry) },
@@ -69,6 +83,7 @@ export interface ApiDeps {
   /** Leads to the replica, if there is one. */
   reportPool: Pool;
   stock: StockClient;
+  kafka: Kafka;
   logger: Logger;
   lifecycle: Pick<Lifecycle, 'onStop' | 'fail'>;
   metrics: SalesMetrics;
@@ -88,6 +103,7 @@ export function assembleApi(deps: ApiDeps): Api {
     pool,
     reportPool,
     stock,
+    kafka,
     logger,
     lifecycle,
     metrics,
@@ -149,6 +165,7 @@ export function assembleApi(deps: ApiDeps): Api {
     refunds: new Refunds(pool, (reason) => {
       metrics.refundsDone.inc({ reason });
     }),
+    deadLetters: new DeadLetters({ kafka, pool, readingMs: DEAD_LETTERS_READING_MS }),
     pickups: new Pickups(pool, logger),
     reports: new Reports(reportPool),
     webhooks: {

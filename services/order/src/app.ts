@@ -1,6 +1,7 @@
 import {
   classifyPostgresError,
   createHttp,
+  isKafkaAway,
   observeRequests,
   Problem,
   requireCaller,
@@ -12,6 +13,7 @@ import {
 } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import type { LedgerReader } from './audit/ledger-reading.ts';
+import type { DeadLetters } from './dead-letters/dead-letters.ts';
 import type { OperatorOrders } from './orders/operator-orders.ts';
 import type { Orders } from './orders/orders.ts';
 import type { Notices } from './payments/notices.ts';
@@ -20,6 +22,7 @@ import type { Pickups } from './pickups/pickups.ts';
 import type { Recovery } from './recovery/recovery.ts';
 import type { Reports } from './report/reports.ts';
 import { afterSaleRoutes } from './routes/after-sale.ts';
+import { deadLettersRoutes } from './routes/dead-letters.ts';
 import { internalSalesRoutes } from './routes/internal-sales.ts';
 import { operatorOrdersRoutes } from './routes/operator-orders.ts';
 import { ordersRoutes } from './routes/orders.ts';
@@ -40,6 +43,7 @@ export interface Api {
   operatorOrders: OperatorOrders;
   notices: Notices;
   refunds: Refunds;
+  deadLetters: DeadLetters;
   pickups: Pickups;
   reports: Reports;
   webhooks: WebhookDeps;
@@ -73,6 +77,7 @@ export function createApp({ logger, isReady, requestSeconds, tracing, tokens, ap
     operatorOrdersRoutes(scope, operatorOrders);
     paymentsRoutes(scope, { notices, refunds });
     afterSaleRoutes(scope, api);
+    deadLettersRoutes(scope, api.deadLetters);
     webhooksRoutes(scope, webhooks);
   });
   app.register(async (scope) => {
@@ -84,13 +89,14 @@ export function createApp({ logger, isReady, requestSeconds, tracing, tokens, ap
 }
 
 /**
- * A Postgres that is away is the world failing and not a bug, and the caller may repeat. A write may have
- * been committed before the connection was lost, so its outcome is unknown (D14). The outer handler writes
- * what is thrown here.
+ * A Postgres or a Kafka that is away is the world failing and not a bug, and the caller may repeat. A write
+ * may have been committed before the connection was lost, so its outcome is unknown (D14). The outer handler
+ * writes what is thrown here.
  */
 function translate(error: unknown, request: FastifyRequest): never {
-  if (classifyPostgresError(error) !== 'transient') throw error;
-  request.log.warn({ err: error }, 'postgres is away');
+  const isPostgresAway = classifyPostgresError(error) === 'transient';
+  if (!isPostgresAway && !isKafkaAway(error)) throw error;
+  request.log.warn({ err: error }, isPostgresAway ? 'postgres is away' : 'kafka is away');
   const isRead = request.method === 'GET' || request.method === 'HEAD';
   throw new Problem(isRead ? 'overloaded' : 'outcome_unknown', { cause: error });
 }

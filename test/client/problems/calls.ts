@@ -78,6 +78,7 @@ export const PLACE = {
   orderId: `pears-examples.0.${'A'.repeat(38)}`,
   noticeId: '999999',
   refundId: '999999',
+  letterId: '0-999999999',
   endpointId: 'whe_000000000000000000000000',
   deliveryId: 'whd_000000000000000000000000',
 };

@@ -22,9 +22,14 @@ import { PrebuiltRejections } from '../memory/prebuilt.ts';
 const Params = Type.Object({ saleId: SaleId });
 
 export function reservationRoutes(app: Http, deps: RouteDeps): void {
-  const { authenticate, memory, metrics, recent } = deps;
+  const { authenticate, memory, metrics, recent, tally } = deps;
   const prebuilt = new PrebuiltRejections(deps.docsBaseUrl);
   const underWay = new KeysUnderWay();
+
+  function count(saleId: string, outcome: string): void {
+    metrics.reservations.inc({ outcome });
+    tally.add(saleId, outcome);
+  }
 
   /** Without a key of the operator a contact is refused: it would stand open behind the gateway. */
   function sealContact(contact: Contact, owner: ReserveItem) {
@@ -69,7 +74,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       const waiting = underWay.find(item);
       const rejection = waiting === undefined ? memory?.answer(item) : undefined;
       if (rejection !== undefined) {
-        metrics.reservations.inc({ outcome: rejection.outcome });
+        count(saleId, rejection.outcome);
         rejectFromMemory(request, reply, rejection);
         return;
       }
@@ -90,7 +95,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       isWaiting && first.outcome === 'reserved' && !first.replayed
         ? { ...first, replayed: true, orderStatus: 'pending' }
         : first;
-    metrics.reservations.inc({ outcome: outcomeLabel(answer) });
+    count((request.params as { saleId: string }).saleId, outcomeLabel(answer));
     if (answer.outcome === 'reserved') {
       recent.add(answer.reservation);
       // INV-4: a repeat gets the first answer's bytes. What has become of the order stands beside them.

@@ -6,6 +6,8 @@ import {
   type KeptNotice,
   type KeptNoticePage,
   type MoveRequest,
+  type ParkedMessage,
+  type ParkedMessagePage,
   type PaymentAnswer,
   type Pickup,
   type PickupPage,
@@ -115,6 +117,9 @@ export interface OrderClient {
   replayNotice(noticeId: string, trace: Trace): Promise<KeptNotice>;
   refunds(query: string, trace: Trace): Promise<RefundPage>;
   finishRefund(refundId: string, done: RefundDone, trace: Trace): Promise<Refund>;
+  /** Takes seconds: order reads all dead letters that there are. */
+  deadLetters(query: string, trace: Trace): Promise<ParkedMessagePage>;
+  replayDeadLetter(letterId: string, by: string, trace: Trace): Promise<ParkedMessage>;
   createWebhookEndpoint(input: WebhookEndpointInput, trace: Trace): Promise<WebhookEndpoint>;
   /** Any other call about webhooks: order's answer is the caller's. */
   webhooks(request: UpstreamCall, trace: Trace): Promise<unknown>;
@@ -129,6 +134,8 @@ const CONFIRMED_CHANGE_MS = 7_000;
 const REPORT_MS = 15_000;
 /** Order waits up to 5 s for a connection to PostgreSQL or a statement, and says then that it has none. */
 const STANDING_MS = 7_000;
+/** Order joins a group of Kafka, which takes seconds, and reads for up to 8 s. */
+const DEAD_LETTERS_MS = 15_000;
 /**
  * Order decides on an operator's change within this time of our taking it up, or not at all. The confirmation
  * by stock may come later. A change from a frozen process would otherwise undo what was decided since.
@@ -315,6 +322,19 @@ export function createOrderClient(
     async finishRefund(refundId, done, trace) {
       const path = `/v1/refunds/${encodeURIComponent(refundId)}/done`;
       return expectBody(await call({ method: 'POST', path, body: done }, trace)) as Refund;
+    },
+    async deadLetters(query, trace) {
+      const request = {
+        method: 'GET',
+        path: `/v1/dead-letters${query}`,
+        timeoutMs: DEAD_LETTERS_MS,
+      } as const;
+      return expectBody(await call(request, trace)) as ParkedMessagePage;
+    },
+    async replayDeadLetter(letterId, by, trace) {
+      const path = `/v1/dead-letters/${encodeURIComponent(letterId)}/replay`;
+      const request = { method: 'POST', path, timeoutMs: DEAD_LETTERS_MS } as const;
+      return expectBody(await call(request, trace, by)) as ParkedMessage;
     },
     async createWebhookEndpoint(input, trace) {
       const request = { method: 'POST' as const, path: '/v1/webhook-endpoints', body: input };

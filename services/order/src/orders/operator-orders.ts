@@ -21,6 +21,7 @@ export interface SaleOrdersQuery {
   userId?: string;
   channelId?: string;
   sku?: string;
+  pickupCode?: string;
   /** Only orders that were reserved at this instant or later. */
   since?: Date;
   limit?: number;
@@ -55,10 +56,18 @@ export class OperatorOrders {
    * @throws Problem `sale_not_found`; `invalid_request` when the cursor is not one of ours.
    */
   async list(saleId: string, query: SaleOrdersQuery): Promise<SealedOrderPage> {
-    const { sku, limit = LIMITS.ordersPageDefault, cursor } = query;
+    const { sku, limit = LIMITS.ordersPageDefault, cursor, pickupCode } = query;
     const { pool } = this.#deps;
     const { rowCount } = await pool.query('SELECT FROM sales WHERE id = $1', [saleId]);
     if (rowCount === 0) throw new Problem('sale_not_found');
+    if (pickupCode !== undefined) {
+      const ids = await findByPickupCode(pool, saleId, pickupCode);
+      if (ids.length === 0) return { data: [] };
+      const { data } = await this.#page(saleId, query, ids.length, ids);
+      return {
+        data: data.filter(({ lines }) => sku === undefined || lines.some((line) => line.sku === sku)),
+      };
+    }
     if (sku === undefined) return this.#page(saleId, query, limit);
     const data: SealedOrder[] = [];
     let nextCursor = cursor;
@@ -83,7 +92,12 @@ export class OperatorOrders {
    * Each status has its part of an index, in the order of the list, so a page reads as many rows as it shows
    * of each status, and not those of the others.
    */
-  async #page(saleId: string, query: SaleOrdersQuery, limit: number): Promise<SealedOrderPage> {
+  async #page(
+    saleId: string,
+    query: SaleOrdersQuery,
+    limit: number,
+    ids?: string[],
+  ): Promise<SealedOrderPage> {
     const { status, userId, channelId, since, cursor } = query;
     const after =
       cursor === undefined ? undefined : (parseOrderCursor(cursor) ?? refuse('cursor_foreign', 'cursor'));
@@ -91,6 +105,7 @@ export class OperatorOrders {
       (one) => `(SELECT * FROM orders WHERE sale_id = $1 AND status = '${one}'
         AND ($2::text IS NULL OR user_id = $2) AND ($3::text IS NULL OR channel_id = $3)
         AND ($4::timestamptz IS NULL OR reserved_at >= $4)
+        AND ($8::text[] IS NULL OR id = ANY ($8))
         AND ($5::timestamptz IS NULL OR (reserved_at, id) < ($5, $6::text))
         ORDER BY reserved_at DESC, id DESC LIMIT $7)`,
     );
@@ -106,6 +121,7 @@ export class OperatorOrders {
         after?.id ?? null,
         // One more than asked tells whether there is another page.
         limit + 1,
+        ids ?? null,
       ],
     );
     const data = orders.slice(0, limit);
@@ -177,6 +193,21 @@ export class OperatorOrders {
     }
     return readOperatorOrder(pool, saleId, orderId);
   }
+}
+
+/**
+ * The orders that a code names at the pick-up points of the sale, and in the sale itself. There are as many
+ * at most as the sale has points.
+ */
+async function findByPickupCode(pool: Pool, saleId: string, code: string): Promise<string[]> {
+  const { rows } = await pool.query<{ order_id: string }>(
+    `SELECT order_id FROM pickup_codes WHERE code = $2 AND scope IN (
+       SELECT 'sale:' || $1 UNION
+       SELECT 'point:' || (channel ->> 'pickupPointId')
+       FROM sales CROSS JOIN LATERAL jsonb_array_elements(definition -> 'channels') AS channel WHERE sales.id = $1)`,
+    [saleId, code],
+  );
+  return rows.map(({ order_id }) => order_id);
 }
 
 /** @throws Problem `order_not_found` */

@@ -16,7 +16,7 @@ import {
 } from '@seckill/testing';
 import { ownerOf, type IncomingMessage, type Publisher } from '@seckill/runtime';
 import t, { test } from 'tap';
-import { readLetters } from '../../src/commands/dead-letter-topic.ts';
+import { readLetters } from '../../src/dead-letters/dead-letter-topic.ts';
 import { assembleIntake } from '../../src/intake/role.ts';
 import { readOffset } from '../../src/intake/stored-offsets.ts';
 import { createTopics } from '../../src/commands/topics.ts';
@@ -200,7 +200,7 @@ await test('a reading that fails leaves no group behind either', async (t) => {
     groupsMeanwhile = await listGroups();
     throw new Error('not this one');
   };
-  await t.rejects(readLetters(kafka, onLetter, topic.name), { message: 'not this one' });
+  await t.rejects(readLetters(kafka, onLetter, { topic: topic.name }), { message: 'not this one' });
   t.equal(groupsMeanwhile.length, 1, 'there was one');
   t.same(await listGroups(), []);
 });

@@ -81,6 +81,13 @@ await test('every order is listed once, by each filter, newest first', async (t)
     idsOf((index) => index % 5 === 0),
   );
   t.same(await listAll(call, saleId, '&sku=mango&status=refused'), []);
+  const coded = stored[5]?.reservationId ?? '';
+  const code = String((await call('GET', `/v1/sales/${saleId}/orders/${coded}`)).body['pickupCode']);
+  t.same(await listAll(call, saleId, `&pickupCode=${code}`), [coded]);
+  t.same(await listAll(call, saleId, `&pickupCode=${code}&sku=mango`), [coded], 'filters add up');
+  t.same(await listAll(call, saleId, `&pickupCode=${code}&userId=buyer-3`), []);
+  t.same(await listAll(call, other, `&pickupCode=${code}`), [], 'a code of another sale');
+  t.equal((await call('GET', `/v1/sales/${saleId}/orders?pickupCode=12`)).status, 400);
   const since = new Date(stored[12]?.reservedAt ?? 0).toISOString();
   t.same(
     await listAll(call, saleId, `&since=${since}`),

@@ -1,5 +1,5 @@
 import { createRegistry, createRequestSeconds, type Http, type Pool } from '@seckill/runtime';
-import { silent } from '@seckill/testing';
+import { connectKafka, silent } from '@seckill/testing';
 import type { Test } from 'tap';
 import { assembleApi } from '../../src/api.ts';
 import { createApp } from '../../src/app.ts';
@@ -48,6 +48,7 @@ export async function createService(
     pool,
     reportPool: options.reportPool ?? pool,
     stock,
+    kafka: connectKafka('order-test'),
     logger: silent,
     lifecycle,
     metrics,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { TOPICS, type DeadLetter } from '@seckill/contracts';
-import { CommandError, type Kafka, type Producer, PublishError } from '@seckill/runtime';
+import { detailOf, TOPICS, type DeadLetter } from '@seckill/contracts';
+import { Problem, PublishError, type Kafka, type Producer } from '@seckill/runtime';
 
 /** A dead letter as it lies in its topic. */
 export interface Letter {
@@ -19,12 +19,14 @@ const SILENCE_MS = 20_000;
 /**
  * Reads every letter, one after another, from the beginning of the topic to the end that the topic has now.
  * The consumer group is made for this reading and removed afterwards, so no other group's offsets change.
- * @throws CommandError when Kafka falls silent; kafkajs' own error; what `onLetter` throws.
+ * @param options.readingMs how long the reading may take in all, once it has begun.
+ * @throws Problem `overloaded` when Kafka falls silent or the time is up; kafkajs' own error; what `onLetter`
+ * throws.
  */
 export async function readLetters(
   kafka: Kafka,
   onLetter: (letter: Letter) => Promise<void>,
-  topic: string = TOPICS.deadLetters.name,
+  { topic = TOPICS.deadLetters.name, readingMs }: { topic?: string; readingMs?: number } = {},
 ): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
@@ -37,7 +39,7 @@ export async function readLetters(
     if (ends.size === 0) return;
     const groupId = `seckill.dead-letters.${randomBytes(6).toString('hex')}`;
     try {
-      await readTo(kafka, { groupId, topic, ends, onLetter });
+      await readTo(kafka, { groupId, topic, ends, onLetter, readingMs });
     } finally {
       // The caller hears of a failure of the reading alone. A group that could not be removed is empty and
       // harms nobody.
@@ -54,22 +56,26 @@ interface Reading {
   /** For each partition the offset behind the last letter to read. A partition that was read is removed. */
   ends: Map<number, bigint>;
   onLetter: (letter: Letter) => Promise<void>;
+  readingMs: number | undefined;
 }
 
-async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter }: Reading): Promise<void> {
+async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter, readingMs }: Reading): Promise<void> {
   const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 250 });
   let timer: NodeJS.Timeout | undefined;
+  let deadline: NodeJS.Timeout | undefined;
   try {
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
       const restartTimer = () => {
         clearTimeout(timer);
-        timer = setTimeout(() => {
-          reject(new CommandError(`${topic}: no answer from Kafka for ${SILENCE_MS / 1_000} s`));
-        }, SILENCE_MS);
+        timer = setTimeout(giveUp, SILENCE_MS);
+      };
+      const giveUp = () => {
+        reject(new Problem('overloaded', { detail: detailOf('kafka_slow', { topic }) }));
       };
       restartTimer();
+      if (readingMs !== undefined) deadline = setTimeout(giveUp, readingMs);
       consumer
         .run({
           autoCommit: false,
@@ -95,6 +101,7 @@ async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter }: Reading)
     });
   } finally {
     clearTimeout(timer);
+    clearTimeout(deadline);
     await consumer.disconnect();
   }
 }
@@ -151,17 +158,18 @@ function parseContent(value: Buffer | null): DeadLetter {
 
 /**
  * Publishes the original message once more, to the topic and partition where it was met.
- * @throws CommandError when it belongs to no topic of ours or is not whole; PublishError or kafkajs' own
- * error when Kafka did not confirm it.
+ * @throws Problem `dead_letter_not_replayable` when it belongs to no topic of ours or is not whole;
+ * PublishError or kafkajs' own error when Kafka did not confirm it.
  */
 export async function replayLetter(producer: Producer, { key, content }: Letter): Promise<void> {
   const { topic, partition, offset, headers, value, isTruncated } = content;
   const isOurs = topic === TOPICS.reservations.name || topic === TOPICS.settlements.name;
-  if (!isOurs) throw new CommandError(`cannot replay to topic ${topic}`);
+  if (!isOurs) {
+    throw new Problem('dead_letter_not_replayable', { detail: detailOf('letter_foreign', { topic }) });
+  }
   if (isTruncated === true) {
-    throw new CommandError(
-      `too large for a letter: the original is at offset ${offset} of ${topic}, ${partition}`,
-    );
+    const detail = detailOf('letter_truncated', { topic, partition, offset });
+    throw new Problem('dead_letter_not_replayable', { detail });
   }
   const answer = await producer.send({
     topic,

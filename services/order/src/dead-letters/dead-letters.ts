@@ -1,0 +1,198 @@
+import {
+  detailOf,
+  formatInstant,
+  type DeadLetterState,
+  type ParkedMessage,
+  type ParkedMessagePage,
+} from '@seckill/contracts';
+import { createProducer, Problem, type Kafka, type Pool, type Producer } from '@seckill/runtime';
+import { refuse } from '../sales/sale-definition.ts';
+import { readLetters, replayLetter, type Letter } from './dead-letter-topic.ts';
+import { markReplayed, readReplays } from './replay-marks.ts';
+
+/**
+ * Calls that may wait for the one that reads. Each reads the whole topic, because Kafka finds nothing by what
+ * is in it.
+ */
+const WAITING_MAX = 4;
+
+export interface DeadLetterQuery {
+  /** Absent: all states. */
+  state?: DeadLetterState;
+  /** Absent: one page with all. */
+  limit?: number;
+  cursor?: string | undefined;
+}
+
+export interface DeadLettersDeps {
+  kafka: Kafka;
+  pool: Pool;
+  /** How long one reading of the topic may take. Absent: for as long as Kafka answers. */
+  readingMs?: number;
+}
+
+/** The dead letters and what became of them, for the command and for operators over HTTP. */
+export class DeadLetters {
+  readonly #deps: DeadLettersDeps;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(deps: DeadLettersDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Lists the oldest first. A page continues behind the last letter seen. No more is kept in memory than the
+   * page has, however many letters there are.
+   * @throws Problem `invalid_request` when the cursor is not one of ours; `overloaded` when Kafka is silent
+   * or others wait already; kafkajs' own error.
+   */
+  async list({ state, limit = Infinity, cursor }: DeadLetterQuery): Promise<ParkedMessagePage> {
+    const after = cursor === undefined ? '' : parseCursor(cursor);
+    const found: ParkedMessage[] = [];
+    // One more than asked tells whether there is another page.
+    const cut = () => found.sort(compare).splice(limit + 1);
+    await this.#inTurn(async () => {
+      const replays = await readReplays(this.#deps.pool);
+      await this.#read(async (letter) => {
+        const message = toMessage(letter, replays.get(nameOf(letter)));
+        if (state !== undefined && message.state !== state) return;
+        if (placeOf(message) <= after) return;
+        found.push(message);
+        if (found.length > 2 * (limit + 1)) cut();
+      });
+    });
+    cut();
+    const data = found.slice(0, limit);
+    const last = data.at(-1);
+    const hasMore = found.length > data.length && last !== undefined;
+    return { data, ...(hasMore ? { nextCursor: formatCursor(last) } : {}) };
+  }
+
+  /** @throws Problem `dead_letter_not_found`, and as `list` */
+  async find(id: string): Promise<{ letter: Letter; message: ParkedMessage }> {
+    return this.#inTurn(() => this.#find(id));
+  }
+
+  /**
+   * Sends the original message again, to where it was met. A repeat sends it once more, which changes nothing
+   * that was stored.
+   * @throws Problem `dead_letter_not_replayable`; PublishError; as `find`.
+   */
+  async replay(id: string): Promise<ParkedMessage> {
+    return this.#inTurn(async () => {
+      const { letter } = await this.#find(id);
+      const replayedAt = await this.#withProducer((producer) => this.#send(producer, letter));
+      return toMessage(letter, replayedAt);
+    });
+  }
+
+  /**
+   * Replays all that wait. A letter that can never be replayed does not hold up the others.
+   * @throws as `list`; PublishError.
+   */
+  async replayWaiting(): Promise<{ replayed: string[]; failed: { id: string; error: string }[] }> {
+    const replayed: string[] = [];
+    const failed: { id: string; error: string }[] = [];
+    await this.#inTurn(async () => {
+      const replays = await readReplays(this.#deps.pool);
+      await this.#withProducer((producer) =>
+        this.#read(async (letter) => {
+          const id = nameOf(letter);
+          if (replays.has(id)) return;
+          try {
+            await this.#send(producer, letter);
+            replayed.push(id);
+          } catch (error) {
+            if (!(error instanceof Problem)) throw error;
+            failed.push({ id, error: error.message });
+          }
+        }),
+      );
+    });
+    return { replayed, failed };
+  }
+
+  async #find(id: string): Promise<{ letter: Letter; message: ParkedMessage }> {
+    const found: Letter[] = [];
+    await this.#read(async (letter) => {
+      if (nameOf(letter) === id) found.push(letter);
+    });
+    const [letter] = found;
+    if (letter === undefined) {
+      throw new Problem('dead_letter_not_found', { detail: detailOf('no_such_letter', { id }) });
+    }
+    const replays = await readReplays(this.#deps.pool);
+    return { letter, message: toMessage(letter, replays.get(id)) };
+  }
+
+  /** The mark comes after Kafka's confirmation. A crash between the two leads to one more replay. */
+  async #send(producer: Producer, letter: Letter): Promise<Date> {
+    await replayLetter(producer, letter);
+    return markReplayed(this.#deps.pool, letter);
+  }
+
+  async #withProducer<Result>(work: (producer: Producer) => Promise<Result>): Promise<Result> {
+    const producer = createProducer(this.#deps.kafka);
+    await producer.connect();
+    try {
+      return await work(producer);
+    } finally {
+      await producer.disconnect();
+    }
+  }
+
+  async #read(onLetter: (letter: Letter) => Promise<void>): Promise<void> {
+    const { kafka, readingMs } = this.#deps;
+    await readLetters(kafka, onLetter, readingMs === undefined ? {} : { readingMs });
+  }
+
+  /** One after another: several readings at once would make each slower. */
+  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#waiting >= WAITING_MAX) throw new Problem('overloaded');
+    this.#waiting += 1;
+    const before = this.#last;
+    const mine = before.then(work, work).finally(() => {
+      this.#waiting -= 1;
+    });
+    this.#last = mine.catch(() => undefined);
+    return mine;
+  }
+}
+
+const nameOf = ({ partition, offset }: Letter) => `${partition}-${offset}`;
+
+function toMessage(letter: Letter, replayedAt: Date | undefined): ParkedMessage {
+  const { topic, partition, offset, error, isTruncated } = letter.content;
+  return {
+    id: nameOf(letter),
+    state: replayedAt === undefined ? 'waiting' : 'replayed',
+    topic,
+    partition,
+    offset,
+    key: letter.key,
+    error,
+    ...(isTruncated === true ? { isTruncated } : {}),
+    parkedAt: formatInstant(letter.parkedAt),
+    ...(replayedAt === undefined ? {} : { replayedAt: formatInstant(replayedAt) }),
+  };
+}
+
+/** Where a letter stands in the list: by time, and those of one moment by their names. As text it sorts. */
+function placeOf({ parkedAt, id }: Pick<ParkedMessage, 'parkedAt' | 'id'>): string {
+  const [partition = '', offset = ''] = id.split('-');
+  return `${parkedAt} ${partition.padStart(5, '0')} ${offset.padStart(18, '0')}`;
+}
+
+function compare(a: ParkedMessage, b: ParkedMessage): number {
+  return placeOf(a) < placeOf(b) ? -1 : 1;
+}
+
+const CURSOR = /^\d{4}-[\dT:.-]{1,20}Z \d{5} \d{18}$/;
+
+const formatCursor = (message: ParkedMessage) => Buffer.from(placeOf(message)).toString('base64url');
+
+function parseCursor(cursor: string): string {
+  const place = Buffer.from(cursor, 'base64url').toString();
+  return CURSOR.test(place) ? place : refuse('cursor_foreign', 'cursor');
+}

@@ -1,0 +1,26 @@
+import { DeadLetterId, DeadLettersQuery, LIMITS } from '@seckill/contracts';
+import type { Http } from '@seckill/runtime';
+import { Type } from 'typebox';
+import type { DeadLetters } from '../dead-letters/dead-letters.ts';
+import { readOperator } from './sales.ts';
+
+/** The routes for the gateway, which has checked that an operator asks. */
+export function deadLettersRoutes(app: Http, deadLetters: DeadLetters): void {
+  app.get('/v1/dead-letters', { schema: { querystring: DeadLettersQuery } }, async ({ query }) =>
+    deadLetters.list({
+      state: query.state ?? 'waiting',
+      limit: query.limit === undefined ? LIMITS.ordersPageDefault : Number(query.limit),
+      cursor: query.cursor,
+    }),
+  );
+
+  app.post(
+    '/v1/dead-letters/:letterId/replay',
+    { schema: { params: Type.Object({ letterId: DeadLetterId }) } },
+    async ({ params, headers, log }) => {
+      const replayed = await deadLetters.replay(params.letterId);
+      log.info({ letter: replayed.id, by: readOperator(headers).by }, 'dead letters: replayed');
+      return replayed;
+    },
+  );
+}

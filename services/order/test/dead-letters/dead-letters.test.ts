@@ -1,0 +1,106 @@
+// Goal: operators find every dead letter page by page, and a replay sends its message again; what can never
+// be replayed is told so, and a crowd of readings is turned away.
+// Method: letters in the real Kafka, asked over HTTP as the gateway asks.
+import { randomBytes } from 'node:crypto';
+import { DEAD_LETTER, TOPICS, type DeadLetter, type ParkedMessagePage } from '@seckill/contracts';
+import { connectKafka, connectPublisher } from '@seckill/testing';
+import { test } from 'tap';
+import { createTopics } from '../../src/commands/topics.ts';
+import { createDatabase } from '../support/database.ts';
+import { SINGLE_BROKER } from '../support/kafka.ts';
+import { createService, type Service } from '../support/service.ts';
+import { createStock } from '../support/stock.ts';
+
+const kafka = connectKafka('order-test');
+
+const asPage = (body: unknown) => body as ParkedMessagePage;
+
+const letterOf = (changes: Partial<DeadLetter>): string =>
+  JSON.stringify({
+    topic: TOPICS.settlements.name,
+    partition: 3,
+    offset: '17',
+    error: 'not understood',
+    value: Buffer.from('junk').toString('base64'),
+    ...changes,
+  });
+
+/** Other tests park letters in the same Kafka, so each looks for its own keys. */
+async function listAll(call: Service['call'], mark: string, query = '') {
+  const found: ParkedMessagePage['data'] = [];
+  let cursor: string | undefined;
+  do {
+    const { status, body } = await call(
+      'GET',
+      `/v1/dead-letters?limit=100${query}${cursor === undefined ? '' : `&cursor=${cursor}`}`,
+    );
+    if (status !== 200) throw new Error(`${status} ${JSON.stringify(body)}`);
+    found.push(...asPage(body).data);
+    cursor = asPage(body).nextCursor;
+  } while (cursor !== undefined);
+  return found.filter(({ key }) => key.endsWith(mark));
+}
+
+await test('operators list dead letters page by page and replay them', async (t) => {
+  const { pool } = await createDatabase(t);
+  const { call } = await createService(t, pool, (await createStock(t)).url);
+  await createTopics(kafka, SINGLE_BROKER);
+  const publisher = await connectPublisher(t, kafka);
+  const mark = randomBytes(4).toString('hex');
+  const park = (name: string, changes: Partial<DeadLetter>) =>
+    publisher.publish(TOPICS.deadLetters, DEAD_LETTER, [
+      { key: `${name}-${mark}`, value: letterOf(changes) },
+    ]);
+  await park('good', {});
+  await park('cut', { isTruncated: true });
+  await park('foreign', { topic: 'some.other.topic' });
+
+  const waiting = await listAll(call, mark);
+  t.same(
+    waiting.map(({ key }) => key),
+    ['good', 'cut', 'foreign'].map((name) => `${name}-${mark}`),
+    'oldest first',
+  );
+  const [good, cut, foreign] = waiting;
+  t.match(good, { state: 'waiting', topic: TOPICS.settlements.name, partition: 3, offset: '17' });
+  t.equal(cut?.isTruncated, true);
+
+  const ids: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const { body } = await call(
+      'GET',
+      `/v1/dead-letters?limit=1${cursor === undefined ? '' : `&cursor=${cursor}`}`,
+    );
+    t.ok(asPage(body).data.length <= 1);
+    ids.push(...asPage(body).data.map(({ id }) => id));
+    cursor = asPage(body).nextCursor;
+    // Letters of other tests may lie behind ours.
+  } while (cursor !== undefined && !ids.includes(foreign?.id ?? ''));
+  t.equal(new Set(ids).size, ids.length, 'no letter comes twice');
+  t.ok(waiting.every(({ id }) => ids.includes(id)));
+
+  const replay = (id = '') => call('POST', `/v1/dead-letters/${id}/replay`, { userId: 'operator' });
+  t.match(await replay(good?.id), { status: 200, body: { id: good?.id, state: 'replayed' } });
+  t.match(await replay(good?.id), { status: 200 }, 'a repeat is harmless');
+  t.match(await replay(cut?.id), { status: 409, body: { code: 'dead_letter_not_replayable' } });
+  t.match(await replay(foreign?.id), { status: 409, body: { code: 'dead_letter_not_replayable' } });
+  t.match(await replay('0-999999999'), { status: 404, body: { code: 'dead_letter_not_found' } });
+  t.match(await replay('nonsense'), { status: 400 });
+  t.match(await call('GET', '/v1/dead-letters?cursor=abc'), { status: 400, body: { field: 'cursor' } });
+  t.same(
+    (await listAll(call, mark)).map(({ id }) => id),
+    [cut?.id, foreign?.id],
+  );
+  t.match(await listAll(call, mark, '&state=replayed'), [{ id: good?.id, replayedAt: String }]);
+});
+
+await test('a crowd of readings is turned away, and the next one is answered', async (t) => {
+  const { pool } = await createDatabase(t);
+  const { call } = await createService(t, pool, (await createStock(t)).url);
+  await createTopics(kafka, SINGLE_BROKER);
+  const answers = await Promise.all(Array.from({ length: 7 }, () => call('GET', '/v1/dead-letters')));
+  const statuses = answers.map(({ status }) => status).sort();
+  t.same(statuses, [200, 200, 200, 200, 503, 503, 503]);
+  t.equal((await call('GET', '/v1/dead-letters')).status, 200);
+});
