@@ -315,6 +315,16 @@ const processes: Alert[] = [
     silent: { 'up{job="seckill", instance="a:9460"}': '1+0x40' },
   },
   {
+    // A target that is gone from the list is not down: it is not there, and tells nothing.
+    name: 'SeckillTargetsMissing',
+    expr: 'absent(up{job="seckill"})',
+    for: '1m',
+    severity: 'page',
+    summary: 'Prometheus knows no process of the three services, so no other alert can fire',
+    fires: { series: { 'up{job="other"}': '1+0x40' }, labels: { job: 'seckill' } },
+    silent: { 'up{job="seckill", instance="a:9460"}': '0+0x40' },
+  },
+  {
     name: 'SeckillShedding',
     expr: 'sum by (reason) (rate(seckill_gateway_shed_requests_total[1m])) > 1',
     for: '15s',

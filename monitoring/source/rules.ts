@@ -7,6 +7,12 @@ const MADE =
 
 export const runbookOf = (alert: string): string => `docs/operating/runbooks/${alert}.md`;
 
+/** The external label of Prometheus that says where the docs of this checkout can be read. */
+const DOCS_LABEL = 'seckill_docs';
+/** Without the label the path within the checkout is told. */
+const linkTo = (alert: string): string =>
+  `{{ with $externalLabels.${DOCS_LABEL} }}{{ . }}/{{ end }}${runbookOf(alert)}`;
+
 /** The groups of rules, as Prometheus reads them. A sale lasts minutes, so they are evaluated every 5 s. */
 export function ruleGroups() {
   const alerts = ALERTS.map(({ name, expr, for: duration, severity, summary }) => ({
@@ -14,7 +20,7 @@ export function ruleGroups() {
     expr,
     for: duration,
     labels: { severity },
-    annotations: { summary, runbook_url: runbookOf(name) },
+    annotations: { summary, runbook_url: linkTo(name) },
   }));
   return [
     { name: 'seckill-slos', interval: '5s', rules: sloRecordings() },
@@ -44,20 +50,26 @@ export function slowRules(): string {
   return yaml({ groups: ruleGroups().map(({ name, rules }) => ({ name, rules })) });
 }
 
+const DOCS = 'https://docs.example/seckill';
+
 /** Each alert fires under the series that it names, and stays silent under the others: promtool's tests. */
 export function ruleTests(rulesFile: string): string {
-  const groups = ALERTS.flatMap(({ name, severity, summary, fires, silent }) => {
+  const groups = ALERTS.flatMap(({ name, severity, summary, fires, silent }, index) => {
     const eval_time = fires.after ?? '5m';
-    const groupOf = (series: Record<string, string>, exp_alerts: unknown[]) => ({
+    const groupOf = (series: Record<string, string>, exp_alerts: unknown[], docs?: string) => ({
       interval: '15s',
       input_series: Object.entries(series).map(([one, values]) => ({ series: one, values })),
+      ...(docs === undefined ? {} : { external_labels: { [DOCS_LABEL]: docs } }),
       alert_rule_test: [{ eval_time, alertname: name, exp_alerts }],
     });
+    // Every other one is tried without the label, so that both forms of the link are.
+    const docs = index % 2 === 0 ? DOCS : undefined;
+    const link = docs === undefined ? runbookOf(name) : `${docs}/${runbookOf(name)}`;
     const fired = {
       exp_labels: { severity, ...fires.labels },
-      exp_annotations: { summary, runbook_url: runbookOf(name) },
+      exp_annotations: { summary, runbook_url: link },
     };
-    return [groupOf(fires.series, [fired]), groupOf(silent, [])];
+    return [groupOf(fires.series, [fired], docs), groupOf(silent, [])];
   });
   return yaml({ rule_files: [rulesFile], evaluation_interval: '15s', tests: groups });
 }

@@ -163,13 +163,20 @@ function formatTraceparent({ traceId, spanId, traceFlags }: SpanContext): string
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
 }
 
-/** A collector that is away is told once, and once more when it is back. Its spans are lost. */
-function tellFailures(exporter: SpanExporter, logger: Logger): SpanExporter {
+/** `ExportResultCode.SUCCESS` of OpenTelemetry, whose package has nothing else that is used here. */
+const EXPORTED: number = 0;
+
+/**
+ * A collector that is away is told once, and once more when it is back. Its spans are lost. The code decides:
+ * an exporter may fail without saying why.
+ */
+export function tellFailures(exporter: SpanExporter, logger: Pick<Logger, 'warn' | 'info'>): SpanExporter {
   let isFailing = false;
   return {
     export(spans: ReadableSpan[], done) {
       exporter.export(spans, (result) => {
-        const hasFailed = result.error !== undefined;
+        const code: number = result.code;
+        const hasFailed = code !== EXPORTED;
         if (hasFailed && !isFailing)
           logger.warn({ err: result.error }, 'tracing: spans are lost, the collector does not take them');
         if (!hasFailed && isFailing) logger.info('tracing: the collector takes spans again');
