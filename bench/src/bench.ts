@@ -10,6 +10,7 @@ import { idle } from './idle/idle.ts';
 import { OPTIONS, type BenchValues } from './options.ts';
 import { LOAD_SCENARIOS } from './scenarios/index.ts';
 import { runLoad } from './run/run-command.ts';
+import { telemetry } from './telemetry/telemetry.ts';
 
 /** The most words that a command takes: `diff` and two files. */
 const WORDS_MAX = 3;
@@ -23,6 +24,7 @@ async function main(values: BenchValues, [command, ...rest]: string[]): Promise<
   if (command === 'answers') return answers(values);
   if (command === 'cold') return cold(values);
   if (command === 'after-sale') return afterSale(values);
+  if (command === 'telemetry') return telemetry(values);
   const scenario = LOAD_SCENARIOS.find(({ name }) => name === command);
   if (scenario === undefined) throw new UsageError(`there is no scenario "${command}"`);
   return runLoad(scenario, values);

@@ -8,6 +8,7 @@ npm run bench -- idle [--quick] [--json FILE]
 npm run bench -- answers [--rounds N] [--connections N] [--quick] [--json FILE]
 npm run bench -- cold [--rounds N] [--connections N] [--quick] [--json FILE]
 npm run bench -- after-sale [--rounds N] [--quick] [--json FILE]
+npm run bench -- telemetry [--rounds N] [--connections N] [--quick] [--json FILE]
 npm run bench -- diff A.json B.json
 
 Loads the service, and proves in the same run that it did right: what was accepted is in Redis, Kafka and Postgres,
@@ -57,6 +58,9 @@ later seconds. About a minute and a half.
 
 after-sale tells how long operators wait for a report and for pages of orders and pick-ups, with a million orders in
 PostgreSQL. About three minutes, most of them to store the orders; --quick takes 20,000.
+
+telemetry tells what it costs to look at a sale: metrics that are scraped with a console open, and traces, each beside
+nobody who looks. Two stacks, about seven minutes; OTEL_TRACES_SAMPLER_ARG is the share that is traced (0.01).
 
 diff tells which measurements of two summaries differ (Mann-Whitney, bootstrap interval of the ratio of medians).
 `;

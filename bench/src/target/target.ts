@@ -31,6 +31,8 @@ export interface TargetOptions {
   redis?: string;
   kafka?: string;
   postgres?: string;
+  /** What a stack that is started is called, where one process starts several. */
+  ownName?: string;
   /** Variables for the services of a stack that is started. */
   env?: Record<string, string>;
   log: (line: string) => void;
@@ -52,7 +54,7 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
   const session: { stack?: Stack } = {};
   const watch = onEnd(async () => session.stack?.stop());
   const stack = await startStack({
-    name: `bench-${process.pid}`,
+    name: options.ownName ?? `bench-${process.pid}`,
     env: { ...LIMITS, ...options.env },
     log: options.log,
   });
