@@ -1,34 +1,29 @@
-// Goal: an operator does a sale's work in the console: creates it, watches it empty, pauses, resumes,
-// restocks, cancels an order. The page is one that everybody can use, and keeps the token to itself.
-// Method: a real browser on the whole system, while a crowd buys over the API.
+// Goal: an operator holds a sale in the console: creates it, watches the demo's crowd empty it, pauses,
+// resumes, restocks, takes units out, edits it beside a colleague, cancels an order. Everybody can use the
+// page, and it keeps the token to itself.
+// Method: a real browser on the whole system, while the demo's crowd buys over HTTP.
 import t from 'tap';
-import { buildStack, until } from '../support/stack.ts';
-import { findBarriers, findBrowser, startBrowser } from '../support/browser.ts';
+import { History } from '../../bench/src/audit/history.ts';
+import { planCrowd, runCrowd } from '../../bench/src/demo/crowd.ts';
+import { Provider } from '../../bench/src/demo/provider.ts';
+import { seededRandom } from '../../bench/src/random.ts';
+import { until } from '../support/stack.ts';
+import { findBarriers, findBrowser } from '../support/browser.ts';
+import { openConsole } from './support.ts';
 
 const program = await findBrowser(t);
 const skip = program === undefined ? 'no Chromium here, and none can be installed' : false;
 
 await t.test('an operator holds a sale in the console', { skip }, async (t) => {
-  const client = await buildStack(t, 'console', { CONSOLE: 'true' });
-  const browser = await startBrowser(t, program ?? '');
-  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1200, height: 900 } });
-  const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
-  const complaints: string[] = [];
-  const asked: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text()))
-      complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('request', (request) => asked.push(request.url()));
-  const button = (name: string) => page.getByRole('button', { name, exact: true });
-  const card = (name: string) => page.locator('.card', { hasText: name }).locator('b');
-  const confirm = async () => {
-    await button('Do it').click();
-    await page.getByRole('dialog').waitFor({ state: 'detached' });
+  const desk = await openConsole(t, 'console', program ?? '');
+  const { client, context, page, complaints, asked, button, card, confirm, token } = desk;
+  const sale = {
+    id: 'console-sale',
+    title: { en: 'Mangoes', zh: '芒果' },
+    closesAt: new Date(Date.now() + 600_000).toISOString(),
+    items: [{ sku: 'a', title: 'A', price: { amount: 100, currency: 'CNY' }, total: 40 }],
+    channels: [{ id: 'xhs', kind: 'content' as const, title: '小红书', cap: 30 }],
   };
-  const token = await client.token('operator', true);
   const buy = async (index: number) =>
     client.send({
       method: 'POST',
@@ -39,27 +34,17 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
     });
 
   await t.test('only an operator gets in', async (t) => {
-    await page.goto(`${client.stack.info.gateway}/console`);
+    await desk.open();
     t.same(await findBarriers(page), []);
     await page.getByLabel("Operator's token").fill(await client.token('somebody'));
     await button('Sign in').click();
     await page.getByRole('alert').filter({ hasText: 'sale:admin' }).waitFor();
-    await page.getByLabel("Operator's token").fill(token);
-    // The operator signs in by the keyboard alone.
-    await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Sales' }).waitFor();
+    await desk.signIn();
     t.same(await findBarriers(page), []);
   });
 
   await t.test('creates a sale; a mistake is told in the words of the API', async (t) => {
     await page.getByRole('link', { name: 'New sale' }).click();
-    const sale = {
-      id: 'console-sale',
-      title: { en: 'Mangoes', zh: '芒果' },
-      closesAt: new Date(Date.now() + 600_000).toISOString(),
-      items: [{ sku: 'a', title: 'A', price: { amount: 100, currency: 'CNY' }, total: 40 }],
-      channels: [{ id: 'xhs', kind: 'content', title: '小红书', cap: 30 }],
-    };
     const text = page.getByLabel('The sale, as the API takes it');
     await text.fill(JSON.stringify({ ...sale, holdSeconds: 0 }));
     await button('Create').click();
@@ -68,17 +53,46 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
     await text.fill(JSON.stringify(sale));
     await button('Create').click();
     await page.getByRole('heading', { name: 'Mangoes' }).waitFor();
-    await page.getByText('小红书 (xhs)').waitFor();
+    await page.getByRole('cell', { name: '小红书 (xhs)' }).waitFor();
     await page.getByText('INV-1').waitFor();
   });
 
-  await t.test('watches it empty, live', async (t) => {
+  await t.test('watches the crowd of the demo empty it, live', async (t) => {
     await until('the page is live', async () => (await page.getByRole('status').textContent()) === 'Live');
-    const answers = await Promise.all(Array.from({ length: 60 }, (_, index) => buy(index)));
-    t.equal(answers.filter(({ status }) => status === 201).length, 40);
-    await until('it has seen the end', async () => (await card('Available').textContent()) === '0');
-    t.equal(await card('Held').textContent(), '40');
+    const seen = new Set<string>();
+    const leaving = new AbortController();
+    const scenario = { sale, windowSeconds: 600, crowding: 4 };
+    const crowd = runCrowd({
+      scenario,
+      buyers: planCrowd(scenario, 160, seededRandom(7)),
+      opensAt: Date.now() + 1_500,
+      http: client.http,
+      checkout: client.http,
+      provider: new Provider(client.http, client.stack.info.webhookSecret),
+      history: new History(),
+      signal: leaving.signal,
+      signToken: (userId) => client.token(userId),
+    });
+    await until('it has seen the end', async () => {
+      const left = (await card('Available').textContent()) ?? '';
+      seen.add(left);
+      return left === '0';
+    });
+    await page.getByRole('cell', { name: 'accepted' }).waitFor();
+    await page.getByRole('cell', { name: 'sold_out' }).waitFor();
+    leaving.abort();
+    await crowd;
+    // Who cancelled at the end left units that nobody wanted any more.
+    for (let index = 200; (await buy(index)).status === 201; index += 1) t.ok(index < 240);
+    await until('it is empty again', async () => (await card('Available').textContent()) === '0');
+    const told = await client.send({ path: '/v1/sales/console-sale', token });
+    const [item] = told.body['items'] as { held: number; paid: number }[];
+    await until('held and paid are the API’s', async () => {
+      const shown = [await card('Held').textContent(), await card('Paid').textContent()];
+      return shown.join() === [item?.held, item?.paid].join();
+    });
     await page.locator('figure canvas').waitFor();
+    await page.getByRole('region', { name: 'Holds' }).waitFor();
     t.same(await findBarriers(page), []);
   });
 
@@ -93,10 +107,23 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
     await confirm();
     await until('it is paused', async () => (await card('State').textContent()) === 'paused');
     t.match(await buy(100), { status: 409, body: { code: 'sale_paused' } });
-    await page.getByRole('cell', { name: 'a look' }).waitFor();
+    await page.getByRole('region', { name: 'Changes' }).getByRole('cell', { name: 'a look' }).waitFor();
+    // It says so in words, and who did it and why.
+    await page.getByText('It does not sell.').waitFor();
+    const reasons = page.getByRole('region', { name: 'What', exact: true });
+    await reasons.getByText('operator · a look').waitFor();
+    t.same(await findBarriers(page), []);
     await button('Resume').first().click();
     await confirm();
     await until('it is open', async () => (await card('State').textContent()) === 'open');
+    await page.getByRole('region', { name: 'Items' }).getByRole('button', { name: 'Pause' }).click();
+    await confirm();
+    await until('the item is paused', async () => {
+      const answer = await buy(100);
+      return answer.body['code'] === 'item_paused';
+    });
+    await page.getByRole('region', { name: 'Items' }).getByRole('button', { name: 'Resume' }).click();
+    await confirm();
     await button('Restock').click();
     await page.getByLabel('Quantity').fill('5');
     await confirm();
@@ -104,16 +131,62 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
     t.equal((await buy(100)).status, 201);
   });
 
+  await t.test('takes units out, with a reason', async (t) => {
+    await button('Take units out').click();
+    await page.getByLabel('Quantity').fill('2');
+    await page.getByLabel('Reason').fill('spoilt');
+    t.same(await findBarriers(page), []);
+    await confirm();
+    await until('two are gone', async () => (await card('Available').textContent()) === '2');
+    await page.getByRole('cell', { name: 'spoilt' }).waitFor();
+    const { body } = await client.send({ path: '/v1/sales/console-sale', token });
+    t.match(body['items'], [{ total: 43, available: 2 }]);
+  });
+
+  await t.test('edits it, and is told of a colleague who did so meanwhile', async (t) => {
+    await desk.link('Edit').click();
+    const text = page.getByLabel('The sale, as the API takes it');
+    const edit = async (change: Record<string, unknown>) => {
+      const now = JSON.parse(await text.inputValue()) as object;
+      await text.fill(JSON.stringify({ ...now, ...change }));
+      await button('Save').click();
+    };
+    await edit({ holdSeconds: 0 });
+    await page.getByRole('alert').filter({ hasText: 'holdSeconds' }).waitFor();
+    t.same(await findBarriers(page), []);
+    const colleague = await client.send({
+      method: 'PATCH',
+      path: '/v1/sales/console-sale',
+      token: await client.token('colleague', true),
+      body: { limitPerBuyer: 7 },
+    });
+    t.equal(colleague.status, 200, colleague.text);
+    await edit({ holdSeconds: 600 });
+    await page.getByRole('alert').filter({ hasText: 'Somebody else changed the sale' }).waitFor();
+    const untouched = await client.send({ path: '/v1/sales/console-sale', token });
+    t.match(untouched.body, { holdSeconds: 900, limitPerBuyer: 7 });
+    await button('Load anew').click();
+    await until('what the colleague did is there', async () => (await text.inputValue()).includes(': 7'));
+    await edit({
+      title: { en: 'Late mangoes', zh: '芒果' },
+      channels: [...sale.channels, { id: 'group', kind: 'community', title: '幸福里' }],
+    });
+    await page.getByRole('heading', { name: 'Late mangoes' }).waitFor();
+    await page.getByRole('cell', { name: '幸福里 (group)' }).waitFor();
+    const { body } = await client.send({ path: '/v1/sales/console-sale', token });
+    t.match(body, { holdSeconds: 900, limitPerBuyer: 7, title: { en: 'Late mangoes' } });
+  });
+
   await t.test('finds an order and cancels it', async () => {
     const { body } = await buy(101);
-    await page.getByRole('link', { name: 'Order' }).click();
+    await desk.link('Order').click();
     await page.getByLabel("Order's id").fill(String(body['id']));
     await button('Find').click();
     await page.getByRole('cell', { name: 'buyer-101' }).waitFor();
     await button('Cancel the order').click();
     await page.getByLabel('Reason').fill('asked by phone');
     await confirm();
-    await page.getByRole('cell', { name: 'cancelled', exact: true }).waitFor();
+    await page.getByRole('region', { name: 'What happened' }).getByText('cancelled').waitFor();
   });
 
   await t.test('in Chinese, in the dark and on a phone', async (t) => {

@@ -83,8 +83,8 @@ export class Recorder {
   }
 
   /**
-   * Writes the file from which the contract takes its examples: the most common one of each code, and those of
-   * operations that say something else.
+   * Writes the file from which the contract takes its examples: the most common one of each code, and those
+   * of operations that say something else.
    */
   write(): void {
     const shown: Record<string, Languages & { operations?: string[] }> = {};

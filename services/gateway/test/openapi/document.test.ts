@@ -36,8 +36,8 @@ t.teardown(() => gateway.stop());
 const until = untilWithin(15_000);
 
 /**
- * This process runs the test beside the gateway, so on a busy machine the gateway finds its event loop late and
- * refuses with 503. What is asked here is not that, so it is asked again, as Retry-After bids.
+ * This process runs the test beside the gateway, so on a busy machine the gateway finds its event loop late
+ * and refuses with 503. What is asked here is not that, so it is asked again, as Retry-After bids.
  */
 async function ask(url: string, headers: Record<string, string> = {}) {
   let answer = await gateway.app.inject({ url, headers });

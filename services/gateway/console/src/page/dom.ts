@@ -1,5 +1,4 @@
 import { ApiError } from './api.ts';
-import { say } from './words.ts';
 
 export interface View {
   content: (Node | string)[];
@@ -64,40 +63,37 @@ export async function attempt(place: HTMLElement, act: () => Promise<void>): Pro
   }
 }
 
-/**
- * Asks before anything is changed.
- * @param act gets the reason, and the quantity where one is asked for.
- */
-export function askFirst(
-  what: string,
-  act: (given: { reason: string; quantity: number }) => Promise<void>,
-  asksQuantity = false,
-): void {
-  const quantity = field('quantity', say('quantity'), { type: 'number', min: '1', value: '1' });
-  const reason = field('reason', say('reason'), { type: 'text', maxlength: '200' });
-  const problem = alertBox();
-  const dialog = element('dialog', { 'aria-labelledby': 'asked' });
-  const end = (): void => {
-    dialog.close();
-    dialog.remove();
-  };
-  const confirm = (): void => {
-    void attempt(problem, async () => {
-      await act({ reason: reason.input.value, quantity: Number(quantity.input.value) });
-      end();
-    });
-  };
-  dialog.append(
-    element('h2', { id: 'asked' }, `${what} · ${say('sure')}`),
-    ...(asksQuantity ? [quantity.box] : []),
-    reason.box,
-    problem,
-    element('p', { class: 'row' }, button(say('confirm'), confirm, 'first'), button(say('cancel'), end)),
-  );
-  // Escape closes it too.
-  dialog.addEventListener('close', () => {
-    dialog.remove();
+/** Sends nothing by the browser, so that no typed text comes into an address. */
+export function onSubmit(form: HTMLFormElement, act: () => void): void {
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    act();
   });
-  document.body.append(dialog);
-  dialog.showModal();
+}
+
+/** A choice under its label. The first option is chosen at first. */
+export function choice(
+  id: string,
+  label: string,
+  options: Record<string, string>,
+): { box: HTMLElement; input: HTMLSelectElement } {
+  const input = element('select', { id });
+  for (const [value, text] of Object.entries(options)) input.append(element('option', { value }, text));
+  return { box: element('div', {}, element('label', { for: id }, label), input), input };
+}
+
+export const card = (name: string, value: string): HTMLElement =>
+  element('div', { class: 'card' }, element('span', { class: 'quiet' }, name), element('b', {}, value));
+
+export const cards = (...all: HTMLElement[]): HTMLElement => element('div', { class: 'cards' }, ...all);
+
+/** A part of a view under its heading. */
+export const section = (name: string, ...content: Child[]): HTMLElement =>
+  element('section', {}, element('h2', {}, name), ...content);
+
+export const hint = (text: string): HTMLElement => element('p', { class: 'quiet' }, text);
+
+/** Shows what was read anew. What is in use must not vanish under its user. */
+export function renew(place: HTMLElement, ...content: Child[]): void {
+  if (!place.contains(document.activeElement)) place.replaceChildren(...content);
 }

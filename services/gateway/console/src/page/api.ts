@@ -4,9 +4,11 @@ import { currentLanguage } from './words.ts';
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
-  constructor(status: number, message: string) {
+  readonly code: string;
+  constructor(status: number, code: string, message: string) {
     super(message);
     this.status = status;
+    this.code = code;
   }
 }
 
@@ -35,9 +37,9 @@ export async function signIn(given: string): Promise<void> {
 
 /** @throws ApiError */
 export async function call<Answer>(
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PATCH',
   path: string,
-  { body, key }: { body?: unknown; key?: string } = {},
+  { body, key, version }: { body?: unknown; key?: string; version?: number } = {},
 ): Promise<Answer> {
   const headers: Record<string, string> = {
     authorization: `Bearer ${token}`,
@@ -45,6 +47,8 @@ export async function call<Answer>(
   };
   if (body !== undefined) headers['content-type'] = 'application/json';
   if (key !== undefined) headers['idempotency-key'] = key;
+  // Refused when somebody else made another version meanwhile.
+  if (version !== undefined) headers['if-match'] = `"${version}"`;
   const response = await fetch(path, {
     method,
     headers,
@@ -52,46 +56,13 @@ export async function call<Answer>(
     cache: 'no-store',
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   }).catch((error: unknown) => {
-    throw new ApiError(0, String(error));
+    throw new ApiError(0, '', String(error));
   });
   const answer: unknown = await response.json().catch(() => ({}));
   if (response.ok) return answer as Answer;
-  const { title = '', detail = '', field = '' } = answer as Record<string, string | undefined>;
-  const words = [title, detail, field].filter((word) => word !== '');
-  throw new ApiError(response.status, words.length === 0 ? String(response.status) : words.join(' · '));
-}
-
-export interface Item {
-  sku: string;
-  title: string | { en?: string; zh?: string };
-  total: number;
-  available: number;
-  held: number;
-  paid: number;
-  /** Of a kit, whose units are its parts'. */
-  components?: { sku: string; quantity: number }[];
-  paused?: boolean;
-}
-
-export interface Sale {
-  id: string;
-  title: string | { en?: string; zh?: string };
-  state: string;
-  opensAt: string;
-  closesAt: string;
-  items: Item[];
-  channels?: { id: string; kind: string; title: string; partnerId?: string; cap?: number }[];
-}
-
-export interface Audit {
-  verdict: string;
-  invariants: Record<string, string>;
-  findings: string[];
-}
-
-export interface Change {
-  at: string;
-  by: string;
-  action: string;
-  reason?: string;
+  const { code = '', title = '', detail = '', field = '' } = answer as Record<string, string | undefined>;
+  // The detail of a code without one is its title again.
+  const words = [...new Set([title, detail, field])].filter((word) => word !== '');
+  const told = words.length === 0 ? String(response.status) : words.join(' · ');
+  throw new ApiError(response.status, code, told);
 }

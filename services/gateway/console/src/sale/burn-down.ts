@@ -1,9 +1,10 @@
 import uPlot from 'uplot';
-import { element } from './dom.ts';
-import { say } from './words.ts';
+import { element } from '../page/dom.ts';
+import { say } from '../page/words.ts';
 
 /** Events come four times a second, so these points are an hour. */
 const POINTS_MAX = 14_400;
+const HEIGHT = 240;
 
 /**
  * Draws available and held units against time. The figures stand beside the chart as text, for those who
@@ -29,6 +30,8 @@ export class BurnDown {
     if (this.#times.length > POINTS_MAX)
       for (const one of [this.#times, this.#available, this.#held]) one.shift();
     this.#plot ??= this.#draw();
+    // A phone was turned, or a window was made narrower.
+    if (this.#plot.width !== this.#width()) this.#plot.setSize({ width: this.#width(), height: HEIGHT });
     this.#plot.setData([this.#times, this.#available, this.#held]);
   }
 
@@ -45,6 +48,10 @@ export class BurnDown {
     this.#plot?.destroy();
   }
 
+  #width(): number {
+    return Math.max(280, this.box.clientWidth);
+  }
+
   #draw(): uPlot {
     const style = getComputedStyle(document.documentElement);
     const colour = (name: string): string => style.getPropertyValue(name);
@@ -59,8 +66,8 @@ export class BurnDown {
     };
     return new uPlot(
       {
-        width: Math.max(280, this.box.clientWidth),
-        height: 240,
+        width: this.#width(),
+        height: HEIGHT,
         legend: { show: true, live: false },
         cursor: { show: false },
         scales: { y: { range: (_plot, _low, high) => [0, Math.max(1, high)] } },

@@ -1,0 +1,173 @@
+// Goal: an operator does in the console what is left after a sale: finds an order by its buyer and by its
+// pick-up code, hands it out once, marks a refund as done, replays a notice and a dead letter.
+// Method: a real browser on the whole system; money, notice and letter come as they do in life.
+import { randomUUID } from 'node:crypto';
+import { TOPICS } from '@seckill/contracts';
+import { createKafka } from '@seckill/runtime';
+import { silent } from '@seckill/testing';
+import standardwebhooks from 'standardwebhooks';
+import t from 'tap';
+import { createSale, until, type Answer } from '../support/stack.ts';
+import { findBarriers, findBrowser } from '../support/browser.ts';
+import { openConsole } from './support.ts';
+
+const program = await findBrowser(t);
+const skip = program === undefined ? 'no Chromium here, and none can be installed' : false;
+
+await t.test('an operator does what is left after a sale', { skip }, async (t) => {
+  const desk = await openConsole(t, 'console-after', program ?? '');
+  const { client, page, button, confirm, token } = desk;
+  const { info } = client.stack;
+  await createSale(client, 'after', { title: 'After' });
+
+  const notify = async (notice: unknown): Promise<Answer> => {
+    const raw = JSON.stringify(notice);
+    const id = randomUUID();
+    const at = new Date();
+    return client.send({
+      method: 'POST',
+      path: '/v1/payments/notifications',
+      raw,
+      headers: {
+        'content-type': 'application/json',
+        'webhook-id': id,
+        'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+        'webhook-signature': new standardwebhooks.Webhook(info.webhookSecret).sign(id, at, raw),
+      },
+    });
+  };
+  const noticeOf = (orderId: string, amount: unknown) => ({
+    type: 'payment.succeeded',
+    timestamp: new Date().toISOString(),
+    data: { orderId, paymentId: randomUUID(), amount },
+  });
+  const buyer = await client.token('buyer-1');
+  const reserved = await client.send({
+    method: 'POST',
+    path: '/v1/sales/after/reservations',
+    token: buyer,
+    key: 'k',
+    body: { lines: [{ sku: 'a', quantity: 1 }] },
+  });
+  const order = reserved.body as { id: string; amount: { amount: number; currency: string } };
+  t.equal(reserved.status, 201, reserved.text);
+  // The first one pays the order, the second one is too much, the third one is not understood.
+  t.match((await notify(noticeOf(order.id, order.amount))).body, { result: /paid|recorded/ });
+  t.match((await notify(noticeOf(order.id, order.amount))).body, { result: /refund_due|recorded/ });
+  t.match((await notify(noticeOf(order.id, 'much'))).body, { result: 'kept' });
+  const orderNow = async () => (await client.send({ path: `/v1/orders/${order.id}`, token })).body;
+  await until('it is paid, and money is due', async () => {
+    const { status, refundDue } = await orderNow();
+    return status === 'paid' && refundDue !== undefined;
+  });
+  const code = String((await orderNow())['pickupCode']);
+  await desk.signIn();
+  const region = (name: string) => page.getByRole('region', { name, exact: true });
+
+  await t.test('finds an order by its buyer and by its pick-up code, and reads its story', async (t) => {
+    await desk.link('Order').click();
+    await page.getByLabel("Sale's id").fill('after');
+    await page.getByLabel("User's id").fill('nobody');
+    await button('Search').click();
+    await page.getByText('None', { exact: true }).waitFor();
+    await page.getByLabel("User's id").fill('buyer-1');
+    await button('Search').click();
+    await region('Orders').getByRole('link', { name: order.id }).waitFor();
+    await page.getByLabel("User's id").fill('');
+    await page.getByLabel('Pick-up code').fill(code);
+    await button('Search').click();
+    t.same(await findBarriers(page), []);
+    await region('Orders').getByRole('link', { name: order.id }).click();
+    const story = page.getByRole('region', { name: 'What happened' });
+    await story.getByText('second_payment').waitFor();
+    t.equal(await story.getByRole('row').count(), 5, 'head, reserved, two payments, paid');
+    t.same(await findBarriers(page), []);
+  });
+
+  await t.test('hands it out once', async (t) => {
+    await desk.link('Hand-out').click();
+    const hand = async () => {
+      await page.getByLabel("Sale's id").fill('after');
+      await page.getByLabel('Pick-up code').fill(code);
+      await button('Hand out').click();
+    };
+    await hand();
+    await page.getByRole('status').filter({ hasText: '1 × a' }).waitFor();
+    t.same(await findBarriers(page), []);
+    t.type((await orderNow())['pickedUpAt'], 'string');
+    await hand();
+    await page.getByRole('alert').filter({ hasText: 'handed out already' }).waitFor();
+  });
+
+  await t.test('marks a refund as done, with the provider’s reference', async (t) => {
+    await desk.link('Refunds').click();
+    await region('Refunds').getByText('second_payment').waitFor();
+    await button('Mark as given back').click();
+    t.same(await findBarriers(page), []);
+    await button('Do it').click();
+    t.ok(await page.getByRole('dialog').isVisible(), 'not without a reference');
+    await page.getByLabel("The provider's name for the refund").fill('re_5512');
+    await confirm();
+    await page.getByText('None', { exact: true }).waitFor();
+    await page.getByLabel('State').selectOption({ label: 'done' });
+    await page.getByLabel("Sale's id").fill('after');
+    await button('Search').click();
+    await region('Refunds').getByText('re_5512').waitFor();
+    t.equal((await orderNow())['refundDue'], undefined);
+  });
+
+  await t.test('reads a notice and replays it, and is told that it is still not understood', async (t) => {
+    await desk.link('Notices').click();
+    await region('Notices').getByRole('group').click();
+    await region('Notices').getByText(`"amount":"much"`).waitFor();
+    t.same(await findBarriers(page), []);
+    await button('Replay').click();
+    await button('Do it').click();
+    await page.getByRole('alert').filter({ hasText: 'Notice still not understood' }).waitFor();
+    await button('Cancel').click();
+  });
+
+  await t.test('replays a dead letter', async (t) => {
+    const kafka = createKafka({ brokers: info.kafka.split(',') }, 'console-test', silent);
+    const producer = kafka.producer();
+    await producer.connect();
+    await producer.send({ topic: TOPICS.settlements.name, messages: [{ key: 'odd', value: 'junk' }] });
+    await producer.disconnect();
+    await until('it is parked', async () => {
+      const { body } = await client.send({ path: '/v1/dead-letters', token });
+      return (body['data'] as { key: string }[]).some(({ key }) => key === 'odd');
+    });
+    await desk.link('Dead letters').click();
+    await region('Dead letters').getByText('odd').waitFor();
+    t.same(await findBarriers(page), []);
+    await button('Replay').click();
+    await confirm();
+    await page.getByLabel('State').selectOption({ label: 'replayed' });
+    await region('Dead letters').getByText('odd').waitFor();
+    // It was not understood again, so it comes back as another letter.
+    await page.getByLabel('State').selectOption({ label: 'waiting' });
+    await until('it came back', async () => {
+      const { body } = await client.send({ path: '/v1/dead-letters?state=waiting', token });
+      return (body['data'] as { key: string }[]).some(({ key }) => key === 'odd');
+    });
+    t.same(desk.complaints, []);
+  });
+
+  await t.test('in Chinese, in the dark and on a phone', async (t) => {
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.setViewportSize({ width: 360, height: 740 });
+    await button('中文').click();
+    for (const [link, heading] of [
+      ['退款', '退款'],
+      ['付款通知', '付款通知'],
+      ['自提核销', '交货'],
+      ['订单', '订单'],
+    ] as const) {
+      await desk.link(link).click();
+      await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
+      t.same(await findBarriers(page), [], link);
+      const width = await page.evaluate('document.documentElement.scrollWidth');
+      t.ok(Number(width) <= 360, `${link}: ${String(width)} px`);
+    }
+  });
+});

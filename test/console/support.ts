@@ -1,0 +1,68 @@
+import type { BrowserContext, Page } from 'playwright-core';
+import type { Test } from 'tap';
+import { startBrowser } from '../support/browser.ts';
+import { buildStack, type Client } from '../support/stack.ts';
+
+export interface Console {
+  client: Client;
+  context: BrowserContext;
+  page: Page;
+  /** An operator's. */
+  token: string;
+  /** What the browser complained of, its policy of contents included. */
+  complaints: string[];
+  /** Every address that the page asked for. */
+  asked: string[];
+  button: (name: string) => ReturnType<Page['getByRole']>;
+  link: (name: string) => ReturnType<Page['getByRole']>;
+  card: (name: string) => ReturnType<Page['locator']>;
+  /** Confirms the dialog that is open, and waits until it is gone. */
+  confirm: () => Promise<void>;
+  open: () => Promise<void>;
+  signIn: () => Promise<void>;
+}
+
+/** The whole system with its console, and a browser that has it open. */
+export async function openConsole(t: Test, name: string, program: string): Promise<Console> {
+  const client = await buildStack(t, name, { CONSOLE: 'true' });
+  const browser = await startBrowser(t, program);
+  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1200, height: 900 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const complaints: string[] = [];
+  const asked: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text()))
+      complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => asked.push(request.url()));
+  const token = await client.token('operator', true);
+  const button = (name: string) => page.getByRole('button', { name, exact: true });
+  const open = async () => {
+    await page.goto(`${client.stack.info.gateway}/console`);
+  };
+  return {
+    client,
+    context,
+    page,
+    token,
+    complaints,
+    asked,
+    button,
+    link: (name) => page.getByRole('link', { name, exact: true }),
+    card: (name) => page.locator('.card', { hasText: name }).locator('b').first(),
+    async confirm() {
+      await button('Do it').click();
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    },
+    open,
+    async signIn() {
+      await open();
+      await page.getByLabel("Operator's token").fill(token);
+      // The operator signs in by the keyboard alone.
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Sales' }).waitFor();
+    },
+  };
+}
