@@ -3,6 +3,10 @@
 // Method: the whole system over HTTP, with a receiver of webhooks on loopback.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ROOT } from '@seckill/stack';
+import { runAsProcess } from '@seckill/testing';
+import pg from 'pg';
 import t from 'tap';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
@@ -162,5 +166,34 @@ await t.test(
       told.find(({ type }) => type === 'group.reached'),
       { data: { id: saleId, group: { channelId: 'li', minimum: 3, units: 3, state: 'reached' } } },
     );
+  },
+);
+
+await t.test(
+  'an order that can never be stored: a person loads the sale anew, and the group is decided',
+  async (t) => {
+    const saleId = 'group-lost';
+    const postgres = new pg.Client({ connectionString: client.stack.info.postgres });
+    await postgres.connect();
+    t.teardown(() => postgres.end());
+    await createSale(client, saleId, { groupMinimum: 2, items: [oneItem(10)] });
+    const kept = await reserve(saleId, 'keeper', 3);
+    // What PostgreSQL refuses becomes a dead letter, and a replay of it is refused again.
+    await postgres.query(`ALTER TABLE orders ADD CONSTRAINT refused CHECK (user_id <> 'cursed') NOT VALID`);
+    const lost = await reserve(saleId, 'cursed', 1);
+    await until('the order is a dead letter', async () => {
+      const { body } = await client.send({ path: `/v1/sales/${saleId}/audit`, token: operator });
+      return (body['inFlight'] as { deadLetters: number }).deadLetters > 0;
+    });
+    t.equal(await pay('keeper', kept), 200);
+    await client.send({ method: 'POST', path: `/v1/sales/${saleId}/close`, token: operator });
+    await sleep(2_000);
+    t.equal((await readOrder('keeper', kept))['group'], 'waiting', 'it is waited for');
+
+    const command = `${ROOT}/services/stock/dist/recovery/rebuild-command.js`;
+    const rebuilt = await runAsProcess(command, [saleId, '--name', client.name], { env: process.env });
+    t.equal(rebuilt.code, 0, rebuilt.stderr);
+    t.match(await untilGroup('keeper', kept, 'reached'), { status: 'paid' });
+    t.equal((await readOrder('cursed', lost))['code'], 'order_not_found', 'and the lost one is nowhere');
   },
 );

@@ -53,6 +53,8 @@ export interface GroupStore {
   refundLateMoney(group: Group): Promise<Applied[]>;
   /** Every order of the failed group has ended. */
   finish(group: Group): Promise<void>;
+  /** Whether at least so many messages, of all sales, wait for Kafka. */
+  isOutboxLong(count: number): Promise<boolean>;
   readWaiting(): Promise<WaitingGroups>;
 }
 
@@ -137,6 +139,14 @@ export function createGroupStore(pool: Pool): GroupStore {
          WHERE sale_id = $1 AND channel_id = $2 AND state = 'failed' AND ended_at IS NULL`,
         [saleId, channelId],
       );
+    },
+
+    async isOutboxLong(count) {
+      const { rowCount } = await pool.query(
+        'SELECT FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1 OFFSET $1',
+        [count - 1],
+      );
+      return rowCount === 1;
     },
 
     readWaiting: () => readWaitingGroups(pool),

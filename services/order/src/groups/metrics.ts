@@ -16,6 +16,11 @@ export function createGroupMetrics(registry: Registry) {
       help: 'Group purchases of closed sales that are not decided',
       registers: [registry],
     }),
+    groupsDamaged: new Gauge({
+      name: 'seckill_order_groups_damaged',
+      help: 'Group purchases that wait because what is stored of their sale contradicts itself; anything but 0 wants a person',
+      registers: [registry],
+    }),
     groupsOverdueSeconds: new Gauge({
       name: 'seckill_order_groups_overdue_seconds',
       help: 'How long ago the last hold of the oldest of them ended, from the close and `holdSeconds`; 0 while it may last',
