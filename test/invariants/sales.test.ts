@@ -75,6 +75,7 @@ await t.test('what a shop shows of a sale, and keeps with it, comes back as it w
     ['title.en', { title: { zh: 'x' } }],
     ['items.0.description.fr', { items: [{ ...item, description: { zh: 'x', en: 'x', fr: 'x' } }] }],
     ['image', { image: 'http://cdn.example/a.png' }],
+    ['image', { image: 'https://cdn.example:99999/a.png' }],
   ] as const) {
     const body = saleInput('refused', changes);
     const answer = await client.send({ method: 'POST', path: '/v1/sales', token: operator, body });

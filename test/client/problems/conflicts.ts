@@ -63,6 +63,8 @@ export async function makeSales(system: System): Promise<void> {
   await createSale(system, PLACE.saleId, changes);
   await createSale(system, 'pears-limits', {
     ...changes,
+    // Boxes of six are more than the limit.
+    items: ITEMS.filter(({ sku }) => sku !== 'pear-box'),
     limitPerBuyer: 3,
     holdsPerBuyerMax: 2,
     rejoinSeconds: 60,

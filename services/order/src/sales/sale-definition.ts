@@ -43,6 +43,7 @@ export function checkSale(input: SaleInput): void {
     if (closesAt <= opensAt) refuse('closes_before_opening', 'closesAt');
   }
   checkMetadata(input.metadata, 'metadata');
+  checkImage(input.image, 'image');
   const skus = new Set<string>();
   const currency = input.items[0]?.price.currency;
   for (const [index, item] of input.items.entries()) {
@@ -50,6 +51,7 @@ export function checkSale(input: SaleInput): void {
     if (skus.has(item.sku)) refuse('repeated', `items.${index}.sku`);
     if (item.price.currency !== currency) refuse('currency_mixed', `items.${index}.price.currency`);
     checkMetadata(item.metadata, `items.${index}.metadata`);
+    checkImage(item.image, `items.${index}.image`);
     const { minQuantity, step = 1 } = item;
     if (minQuantity !== undefined && minQuantity % step > 0) {
       refuse('not_multiple', `items.${index}.minQuantity`, { max: step });
@@ -58,6 +60,11 @@ export function checkSale(input: SaleInput): void {
     const least = minQuantity ?? step;
     if (item.limitPerBuyer !== undefined && item.limitPerBuyer < least) {
       refuse('schema_minimum', `items.${index}.limitPerBuyer`, { limit: least });
+    }
+    const units =
+      least * (item.components ?? [{ quantity: 1 }]).reduce((sum, { quantity }) => sum + quantity, 0);
+    if (input.limitPerBuyer !== undefined && input.limitPerBuyer < units) {
+      refuse('schema_minimum', 'limitPerBuyer', { limit: units });
     }
     skus.add(item.sku);
   }
@@ -95,6 +102,11 @@ function checkUnits({ items }: SaleInput, index: number): void {
 export function checkMetadata(metadata: Metadata | undefined, field: string): void {
   if (metadata === undefined || isFitMetadata(metadata)) return;
   refuse('metadata_unfit', field, { max: LIMITS.metadataBytesMax, depth: LIMITS.metadataDepthMax });
+}
+
+/** A pattern lets through what no browser takes: a port of 99999. @throws Problem `invalid_request` */
+export function checkImage(image: string | undefined, field: string): void {
+  if (image !== undefined && !URL.canParse(image)) refuse('schema_pattern', field);
 }
 
 /**

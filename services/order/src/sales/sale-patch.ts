@@ -9,7 +9,7 @@ import {
 } from '@seckill/contracts';
 import { invariant, Problem } from '@seckill/runtime';
 import { isDeepStrictEqual } from 'node:util';
-import { checkMetadata, refuse } from './sale-definition.ts';
+import { checkImage, checkMetadata, refuse } from './sale-definition.ts';
 import type { SaleLimits } from './sale-store.ts';
 
 /** A definition as a change makes it, with what the audit trail tells of the change. */
@@ -34,6 +34,7 @@ function keep(field: string): never {
 export function patchDefinition(definition: SaleDefinition, patch: SalePatch, now: number): Edited {
   const { title, description, image, metadata, holdSeconds, limitPerBuyer } = patch;
   checkMetadata(metadata, 'metadata');
+  checkImage(image, 'image');
   const opensAt = patchInstant('opensAt', patch.opensAt) ?? definition.opensAt;
   const closesAt = patchInstant('closesAt', patch.closesAt) ?? definition.closesAt;
   if (opensAt !== definition.opensAt && Date.parse(definition.opensAt) <= now) keep('opensAt');

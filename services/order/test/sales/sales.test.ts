@@ -215,6 +215,22 @@ await test('bad input is refused with its field, and stores nothing', async (t) 
     ['the same channel twice', { ...good, channels: [channel, channel] }, 'channels.1.id'],
     ['an unknown kind', { ...good, channels: [{ ...channel, kind: 'tv' }] }, 'channels.0.kind'],
     ['null for an optional field', { ...good, limitPerBuyer: null }, 'limitPerBuyer'],
+    ['an image at no port', { ...good, image: 'https://cdn.example:99999/a.png' }, 'image'],
+    ['an image of an item', { ...good, items: [{ ...item, image: 'https://1.2.3.999/' }] }, 'items.0.image'],
+    [
+      'crates that no buyer may have',
+      { ...good, limitPerBuyer: 5, items: [item, { ...item, sku: 'b', step: 6 }] },
+      'limitPerBuyer',
+    ],
+    [
+      'a kit that no buyer may have',
+      {
+        ...good,
+        limitPerBuyer: 2,
+        items: [item, { sku: 'k', title: 'K', price: item.price, components: [{ sku: 'a', quantity: 3 }] }],
+      },
+      'limitPerBuyer',
+    ],
     ['a list', [good], 'body'],
   ];
   for (const [name, body, field] of table) {
