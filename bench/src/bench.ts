@@ -5,6 +5,7 @@ import { answers } from './answers/answers.ts';
 import { cold } from './cold/cold.ts';
 import { compare } from './compare/compare.ts';
 import { diff } from './compare/diff.ts';
+import { events } from './events/events.ts';
 import { HELP } from './help.ts';
 import { idle } from './idle/idle.ts';
 import { OPTIONS, type BenchValues } from './options.ts';
@@ -25,6 +26,7 @@ async function main(values: BenchValues, [command, ...rest]: string[]): Promise<
   if (command === 'cold') return cold(values);
   if (command === 'after-sale') return afterSale(values);
   if (command === 'telemetry') return telemetry(values);
+  if (command === 'events') return events(values);
   const scenario = LOAD_SCENARIOS.find(({ name }) => name === command);
   if (scenario === undefined) throw new UsageError(`there is no scenario "${command}"`);
   return runLoad(scenario, values);

@@ -31,6 +31,7 @@ export const OPTIONS = {
   arrivals: oneOf(STEADY_SHAPES),
   connections: wholeNumber(1, 4_096),
   buyers: wholeNumber(1, 1_000_000),
+  listeners: wholeNumber(1, 20_000),
   factor: anyNumber(0.1, 600),
   seed: wholeNumber(0, 2 ** 31),
   p99: anyNumber(0, 60_000),
