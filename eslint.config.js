@@ -49,6 +49,7 @@ export default tseslint.config(
       'bench/src/**',
       '**/cli.ts',
       'test/fire/fire.ts',
+      'test/mutations/run.ts',
       'services/order/src/commands/{migrate,topics}.ts',
     ],
     rules: { 'no-console': 'off' },

@@ -6,14 +6,11 @@ import { shareStack } from '../support/stack.ts';
 t.setTimeout(600_000);
 // The plan counts the tests of all files. Without it tap would end while a file is read and no test of it
 // runs yet.
-t.plan(31);
+t.plan(24);
 await shareStack(t, 'client');
 await import('./answers.test.ts');
 await import('./platforms.test.ts');
 await import('./documents.test.ts');
 await import('./live.test.ts');
-await import('./problems.test.ts');
-await import('./table.test.ts');
-await import('./table-stops.test.ts');
 // The last file leaves services with other variables.
 await import('./faults.test.ts');

@@ -17,7 +17,7 @@ import { connectRedis, flushAll } from '../support/redis.ts';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
-const ROUNDS = campaign({ short: 1, full: 3 });
+const ROUNDS = campaign({ short: 1, full: 2 });
 const BUYERS = 40;
 /** Sales of one round: all close within the same second. */
 const SALES = 3;

@@ -16,7 +16,7 @@ const FOLDER = new URL('.run/tests/', ROOT);
 /** A group has so few files that nobody waits for one group at the end. */
 const FILES_MAX = 8;
 /** These start engines and services of their own, and already share them where they can. */
-const ALONE = /^(test\/(?!fire|house|runner)|scripts\/(image|stack)\/)/;
+const ALONE = /^(test\/(?!fire|house|mutations|runner)|scripts\/(image|stack)\/)/;
 
 /** Files of one folder share a process, because they import the same. */
 const folderOf = (file) => /^(services|scripts)\/[^/]+|^[^/]+/.exec(file)[0];

@@ -35,7 +35,7 @@ export const CAPACITY = {
   ledgerTransactions: {
     value: 1_600,
     unit: 'transactions/s on one row of the ledger',
-    source: 'prototype of the design, 2026-11-22, two cores',
+    source: 'a trial of 2026-11-22 on two cores, of which no run is kept',
   },
   outboxBytes: {
     value: 300,

@@ -4,6 +4,11 @@ import { isKafkaJsError, isRefusal } from './kafka-errors.ts';
 
 /** They take a quarter of a minute together, which is longer than a Kafka that was killed takes to start. */
 const ATTEMPTS_MAX = 8;
+/**
+ * A crash after this long is one of another time. That the consumer has joined its group says nothing: what
+ * it meets in the topic may crash it right behind each join, and the group would be rearranged for ever.
+ */
+const CALM_MS = 60_000;
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 
 interface RestartOptions {
@@ -27,6 +32,7 @@ export class ConsumerRestarts {
   readonly #options: RestartOptions;
   readonly #clock: Clock;
   #attempts = 0;
+  #crashedAt = Number.NEGATIVE_INFINITY;
   #restarting: Promise<void> | undefined;
 
   constructor(options: RestartOptions) {
@@ -34,15 +40,13 @@ export class ConsumerRestarts {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** The consumer is in its group again. */
-  joined(): void {
-    this.#attempts = 0;
-  }
-
   /** kafkajs has given up. Never throws. */
   crashed(error: unknown): void {
     const { signal, onFail } = this.#options;
     if (signal.aborted) return;
+    const now = this.#clock.now();
+    if (now - this.#crashedAt >= CALM_MS) this.#attempts = 0;
+    this.#crashedAt = now;
     if (!isKafkaJsError(error) || isRefusal(error) || this.#attempts >= ATTEMPTS_MAX) onFail(error);
     else this.#restarting = this.#restart(error);
   }

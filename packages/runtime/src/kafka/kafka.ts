@@ -224,7 +224,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
   const takeover = options.members && createTakeover(options, options.members);
   const commits = new KafkaCommits(consumer, options.topic.name, options.kafka.logger());
   const seek = (partition: number, offset: bigint) => {
-    consumer.seek({ topic: options.topic.name, partition, offset: offset.toString() });
+    if (!seekInGroup(consumer, { topic: options.topic.name, partition, offset: offset.toString() })) return;
     // The commit may also go backwards: what Kafka remembers beyond it would look like something that
     // Postgres has lost.
     commits.note(partition, offset);
@@ -238,7 +238,6 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     signal: abort.signal,
   });
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    restarts.joined();
     commits.forget();
     void takeover?.joined(payload.memberId);
     const topic = options.topic.name;
@@ -269,6 +268,23 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     await consumer.disconnect();
     await watching;
   };
+}
+
+/**
+ * Tells Kafka where to read on, if the consumer is in a group. One that has just crashed is in none. It will
+ * be told at its next join, which brings a new assignment.
+ */
+export function seekInGroup(
+  consumer: Pick<Consumer, 'seek'>,
+  place: { topic: string; partition: number; offset: string },
+): boolean {
+  try {
+    consumer.seek(place);
+    return true;
+  } catch (error) {
+    if (isKafkaJsError(error) && error.message.includes('Consumer group was not initialized')) return false;
+    throw error;
+  }
 }
 
 function createTakeover({ kafka, groupId }: ConsumerOptions, members: MemberStore): GroupTakeover {

@@ -5,7 +5,7 @@ import kafkajs from 'kafkajs';
 import t from 'tap';
 import type { Clock } from '../../src/clock.ts';
 import { ConsumerRestarts } from '../../src/kafka/consumer-restarts.ts';
-import { createKafka } from '../../src/kafka/kafka.ts';
+import { createKafka, seekInGroup } from '../../src/kafka/kafka.ts';
 import { createLogger } from '../../src/logger.ts';
 
 const log = createKafka({ brokers: ['127.0.0.1:1'] }, 'test', createLogger('test', 'silent')).logger();
@@ -15,10 +15,10 @@ const away = new kafkajs.KafkaJSConnectionError('connect ECONNREFUSED');
 
 /** @param outcomes of the starts, one after the other; the last one is repeated. */
 function make(outcomes: (Error | 'crash' | 'joins')[]) {
-  const seen = { starts: 0, sleeps: [] as number[], failed: [] as unknown[] };
+  const seen = { now: 0, starts: 0, sleeps: [] as number[], failed: [] as unknown[] };
   const abort = new AbortController();
   const clock: Clock = {
-    now: () => 0,
+    now: () => seen.now,
     sleep: async (ms) => {
       seen.sleeps.push(ms);
     },
@@ -30,7 +30,6 @@ function make(outcomes: (Error | 'crash' | 'joins')[]) {
       seen.starts += 1;
       if (outcome instanceof Error) throw outcome;
       if (outcome === 'crash') restarts.crashed(noCoordinator);
-      else restarts.joined();
     },
     onFail: (error) => seen.failed.push(error),
     log,
@@ -51,19 +50,35 @@ await t.test('it is started again, also while Kafka is away for long', async (t)
   t.ok(Math.max(...seen.sleeps) <= 5_000 && (seen.sleeps[20] ?? 0) >= 2_500, 'not too often');
 });
 
-await t.test(
-  'the process ends when it crashes each time, and crashes of another time do not count',
-  async (t) => {
-    const { restarts, seen } = make([...Array.from({ length: 5 }, () => 'crash' as const), 'joins', 'crash']);
+await t.test('the process ends when it crashes each time, also right behind each join', async (t) => {
+  // What a consumer cannot read, such as a compression that kafkajs does not know, it meets after it has joined.
+  const { restarts, seen } = make(['joins']);
+  for (let crash = 0; crash < 9; crash += 1) {
     restarts.crashed(noCoordinator);
     await rest();
-    t.equal(seen.starts, 6, 'it has joined');
+  }
+  t.equal(seen.starts, 8);
+  t.same(seen.failed, [noCoordinator]);
+});
+
+await t.test('crashes of another time do not count', async (t) => {
+  const { restarts, seen } = make(['joins']);
+  for (let crash = 0; crash < 20; crash += 1) {
     restarts.crashed(noCoordinator);
     await rest();
-    t.equal(seen.starts, 6 + 8);
-    t.same(seen.failed, [noCoordinator]);
-  },
-);
+    seen.now += 60_000;
+  }
+  t.equal(seen.starts, 20);
+  t.same(seen.failed, []);
+});
+
+await t.test('a place that is told to a consumer which is in no group waits for the next join', async (t) => {
+  const consumer = createKafka({ brokers: ['127.0.0.1:1'] }, 'test', createLogger('test', 'silent')).consumer({
+    groupId: 'group',
+  });
+  t.equal(seekInGroup(consumer, { topic: 'topic', partition: 0, offset: '1' }), false);
+  t.throws(() => seekInGroup(consumer, { topic: 'topic', partition: 0, offset: 'no offset' }));
+});
 
 await t.test('what asking again does not mend ends the process at once', async (t) => {
   const refusal = Object.assign(new kafkajs.KafkaJSProtocolError('Not authorized'), {

@@ -60,7 +60,14 @@ interface Reading {
 }
 
 async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter, readingMs }: Reading): Promise<void> {
-  const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 250 });
+  const consumer = kafka.consumer({
+    groupId,
+    allowAutoTopicCreation: false,
+    maxWaitTimeInMs: 250,
+    // A crash ends the reading. kafkajs would start again by itself, also after our disconnect, and read the
+    // topic for as long as the process lives.
+    retry: { restartOnFailure: async () => false },
+  });
   let timer: NodeJS.Timeout | undefined;
   let deadline: NodeJS.Timeout | undefined;
   try {
@@ -75,6 +82,9 @@ async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter, readingMs 
         reject(new Problem('overloaded', { detail: detailOf('kafka_slow', { topic }) }));
       };
       restartTimer();
+      consumer.on(consumer.events.CRASH, ({ payload }) => {
+        reject(payload.error);
+      });
       if (readingMs !== undefined) deadline = setTimeout(giveUp, readingMs);
       consumer
         .run({
