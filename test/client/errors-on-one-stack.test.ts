@@ -1,6 +1,7 @@
-// Goal: every error of the contract as a running system answers it, and a client that does what docs/http-api.md
-// says of each code; one file after the other on one stack. Each also runs alone. Method: the files themselves,
-// in .taprc left out of what is found, because they are run here, by `npm run test:contract`.
+// Goal: every error of the contract as a running system answers it, and a client that does what
+// docs/http-api.md says of each code; one file after the other on one stack. Each also runs alone.
+// Method: the files themselves, in .taprc left out of what is found, because they are run here, by
+// `npm run test:contract`.
 import t from 'tap';
 import { shareStack } from '../support/stack.ts';
 

@@ -42,19 +42,23 @@ async function notify(orderId: string, paymentId = `pay-${orderId}`, amount = 10
     data: { orderId, paymentId, amount: { amount, currency: 'CNY' } },
   });
   let result: unknown;
-  await until(`the notice of ${orderId} is taken`, async () => {
-    const [id, at] = [randomUUID(), new Date()];
-    const headers = {
-      'webhook-id': id,
-      'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-      'webhook-signature': new standardwebhooks.Webhook(stack.info.webhookSecret).sign(id, at, raw),
-    };
-    const path = '/v1/payments/notifications';
-    const answer = await client.send({ method: 'POST', path, raw, headers }).catch(() => undefined);
-    result = answer?.body['result'];
-    return answer?.status === 200;
-    // A provider repeats for days, and a process that was killed needs its time on a busy machine.
-  }, 60_000);
+  await until(
+    `the notice of ${orderId} is taken`,
+    async () => {
+      const [id, at] = [randomUUID(), new Date()];
+      const headers = {
+        'webhook-id': id,
+        'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+        'webhook-signature': new standardwebhooks.Webhook(stack.info.webhookSecret).sign(id, at, raw),
+      };
+      const path = '/v1/payments/notifications';
+      const answer = await client.send({ method: 'POST', path, raw, headers }).catch(() => undefined);
+      result = answer?.body['result'];
+      return answer?.status === 200;
+      // A provider repeats for days, and a process that was killed needs its time on a busy machine.
+    },
+    60_000,
+  );
   return String(result);
 }
 

@@ -1,5 +1,5 @@
-// Goal: each defect of `npm run test:mutations` is still one that can be made. Method: its texts are looked for
-// in the source; nothing is changed.
+// Goal: each defect of `npm run test:mutations` is still one that can be made. Method: its texts are looked
+// for in the source; nothing is changed.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '@seckill/stack';

@@ -51,7 +51,8 @@ await t.test('it is started again, also while Kafka is away for long', async (t)
 });
 
 await t.test('the process ends when it crashes each time, also right behind each join', async (t) => {
-  // What a consumer cannot read, such as a compression that kafkajs does not know, it meets after it has joined.
+  // A consumer meets what it cannot read, such as a compression that kafkajs does not know, after it has
+  // joined.
   const { restarts, seen } = make(['joins']);
   for (let crash = 0; crash < 9; crash += 1) {
     restarts.crashed(noCoordinator);
@@ -73,9 +74,11 @@ await t.test('crashes of another time do not count', async (t) => {
 });
 
 await t.test('a place that is told to a consumer which is in no group waits for the next join', async (t) => {
-  const consumer = createKafka({ brokers: ['127.0.0.1:1'] }, 'test', createLogger('test', 'silent')).consumer({
-    groupId: 'group',
-  });
+  const consumer = createKafka({ brokers: ['127.0.0.1:1'] }, 'test', createLogger('test', 'silent')).consumer(
+    {
+      groupId: 'group',
+    },
+  );
   t.equal(seekInGroup(consumer, { topic: 'topic', partition: 0, offset: '1' }), false);
   t.throws(() => seekInGroup(consumer, { topic: 'topic', partition: 0, offset: 'no offset' }));
 });
