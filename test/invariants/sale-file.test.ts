@@ -46,7 +46,10 @@ await t.test('a file creates a sale, and again changes nothing', async (t) => {
     { ...oneItem(10), paused: true },
     { ...oneItem(5), sku: 'b' },
   ];
-  const file = write('file-new', { items: paused, state: 'paused' });
+  const atOnce = await run('apply', write('file-new', { items: paused, state: 'paused' }));
+  t.match(atOnce, { code: 1, stderr: /^nothing was created\n.*:\d+: .*needs an opensAt/ }, 'it would sell');
+  const opensAt = '2029-12-01T00:00:00Z';
+  const file = write('file-new', { items: paused, state: 'paused', opensAt });
   t.match(await run('diff', file), { code: 1, stdout: /:1: there is no sale file-new yet/ });
   t.match(await run('apply', file, '--dry-run'), { code: 0, stdout: 'file-new: would be created\n' });
   t.equal((await client.send({ path: '/v1/sales/file-new' })).status, 404);
@@ -122,8 +125,12 @@ await t.test('what cannot be changed is told with its line, and nothing is done'
   // The service refuses what only it can judge.
   const past = await run('apply', write(saleId, { closesAt: '2020-01-01T00:00:00Z' }));
   t.match(past, { code: 1, stderr: /file-fixed\.yaml:3: (invalid_request|not_changeable): / });
-  await run('apply', write(saleId, { state: 'closed' }));
-  t.match(await read(saleId), { state: 'closed' });
+  const moved = await run('apply', write(saleId, { opensAt: '2029-12-01T00:00:00Z', state: 'paused' }));
+  t.match(moved, { code: 1, stderr: /^nothing was changed\n.*:\d+: opensAt is fixed/ });
+  t.match(await read(saleId), { state: 'open', version: 1 });
+  const closing = await run('apply', write(saleId, { title: 'Last', state: 'closed' }));
+  t.match(closing, { code: 0 }, closing.stderr);
+  t.match(await read(saleId), { title: 'Last', state: 'closed' });
   t.match(await run('apply', write(saleId, { state: 'open' })), { code: 1, stderr: /stays so/ });
 });
 

@@ -1,4 +1,4 @@
-import type { Sale } from '@seckill/contracts';
+import { parseInstant, type Sale } from '@seckill/contracts';
 import { CommandError, print } from '@seckill/runtime';
 import { RefusedError, type Gateway } from './gateway.ts';
 import { planSale, type Plan, type Step } from './plan.ts';
@@ -32,6 +32,7 @@ export async function tellDifferences(gateway: Gateway, text: SaleText): Promise
 export async function applySale(gateway: Gateway, text: SaleText, options: ApplyOptions): Promise<void> {
   const { id } = text.sale;
   const found = await gateway.read(id);
+  if (found === undefined) refuseLateStop(text, Date.now());
   if (found === undefined && options.isDryRun) {
     print(`${id}: would be created`);
     return;
@@ -43,6 +44,26 @@ export async function applySale(gateway: Gateway, text: SaleText, options: Apply
     for (const step of plan.steps) print(`would change ${id}: ${step.text}`);
   } else await take(gateway, { text, sale, plan, reason: options.reason });
   if (plan.steps.length === 0 && found !== undefined) print(`${id} is as the file says; nothing was changed`);
+}
+
+/** A sale is created before it is stopped, so there must be time between its creation and its opening. */
+export const STOPPED_AHEAD_MS = 60_000;
+
+/**
+ * Refuses a file that creates a sale and stops it, when buyers could buy in between. @throws CommandError
+ * @param now milliseconds since the epoch, by the clock of this machine
+ */
+export function refuseLateStop({ sale, placeOf }: SaleText, now: number): void {
+  const { state, items, opensAt } = sale;
+  const pausedAt = items.findIndex(({ paused }) => paused === true);
+  const isStopped = state === 'paused' || state === 'closed';
+  if (!isStopped && pausedAt < 0) return;
+  if (opensAt !== undefined && (parseInstant(opensAt) ?? 0) >= now + STOPPED_AHEAD_MS) return;
+  const place = placeOf(isStopped ? ['state'] : ['items', pausedAt, 'paused']);
+  throw new CommandError(
+    `nothing was created\n${place}: a new sale that is to be stopped needs an opensAt at least ` +
+      `${STOPPED_AHEAD_MS / 1_000} s ahead, or it would sell before it is stopped`,
+  );
 }
 
 /** What a sale is created with, without what is steered afterwards. */
@@ -69,15 +90,15 @@ async function take(
 ): Promise<void> {
   let { version } = sale;
   for (const step of plan.steps) {
-    const answer = await told(text, () =>
+    const work = () =>
       gateway.call({
         method: step.method,
         path: `/v1/sales/${encodeURIComponent(text.sale.id)}${step.call}`,
         body: { ...step.body, ...(reason === undefined ? {} : { reason }) },
         version,
         ...(step.needsKey ? { key: keyOf(text.sale.id, version, step) } : {}),
-      }),
-    );
+      });
+    const answer = await told(text, work, step.channelIndexes);
     const { adjusted, sale: after } = answer as { adjusted?: number; sale?: Sale };
     ({ version } = after ?? (answer as Sale));
     print(`changed ${text.sale.id}: ${step.text}`);
@@ -93,8 +114,15 @@ async function take(
 const keyOf = (saleId: string, version: number, { call, body }: Step): string =>
   `sale-file:${saleId}:${version}:${call}:${String(body['quantity'])}`;
 
-/** Says at which line of the file a refusal is about. */
-async function told<Result>(text: SaleText, work: () => Promise<Result>): Promise<Result> {
+/**
+ * Says which line of the file a refusal is about.
+ * @param channelIndexes where in the file each channel that was sent stands, when not all were sent
+ */
+async function told<Result>(
+  text: SaleText,
+  work: () => Promise<Result>,
+  channelIndexes?: readonly number[],
+): Promise<Result> {
   try {
     return await work();
   } catch (error) {
@@ -108,7 +136,14 @@ async function told<Result>(text: SaleText, work: () => Promise<Result>): Promis
     }
     const { field } = error.problem as { field?: unknown };
     if (typeof field !== 'string') throw error;
-    const path = field.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
-    throw new CommandError(`${text.placeOf(path)}: ${error.message}`, 1, error);
+    throw new CommandError(`${text.placeOf(pathOf(field, channelIndexes))}: ${error.message}`, 1, error);
   }
+}
+
+/** Where in the file the field of a refusal stands. The service counts the channels that it was sent. */
+export function pathOf(field: string, channelIndexes?: readonly number[]): (string | number)[] {
+  const path = field.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  const [list, index, ...rest] = path;
+  if (list !== 'channels' || typeof index !== 'number' || channelIndexes === undefined) return path;
+  return [list, channelIndexes[index] ?? index, ...rest];
 }

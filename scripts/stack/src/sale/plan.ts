@@ -17,6 +17,8 @@ export interface Step {
   needsKey?: true;
   /** Takes units out of an item. */
   lowers?: true;
+  /** Where in the file each channel of the body stands. */
+  channelIndexes?: number[];
 }
 
 /** What the file wants and no call can do. */
@@ -37,6 +39,7 @@ const PATCHED = ['title', 'description', 'image', 'metadata', 'holdSeconds', 'li
 const INSTANTS = ['opensAt', 'closesAt'] as const;
 /** Fixed when the sale is created. */
 const FIXED = ['holdsPerBuyerMax', 'rejoinSeconds', 'lateMoney', 'groupMinimum'] as const;
+const FIXED_OF_CHANNEL = ['kind', 'partnerId', 'pickupPointId', 'groupMinimum'] as const;
 const FIXED_OF_ITEM = [
   'title',
   'description',
@@ -52,14 +55,14 @@ const FIXED_OF_ITEM = [
 const show = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
 
 /**
- * What has to be done so that the sale is as its file says. What the file leaves out stays. A sale that stops
- * in part stops first, and one that sells on does so last.
+ * What has to be done so that the sale is as its file says. What the file leaves out stays. What pauses comes
+ * first, and what sells on comes last. A close comes last too, because a closed sale takes no other change.
  */
 export function planSale(file: SaleFile, sale: Sale): Plan {
   const patch = planPatch(file, sale);
   const items = planItems(file, sale);
   const state = planState(file, sale);
-  const isStop = (step: Step) => step.call.endsWith('pause') || step.call.endsWith('close');
+  const isStop = (step: Step) => step.call.endsWith('/pause');
   const steps = [...patch.steps, ...items.steps, ...state.steps];
   return {
     steps: [...steps.filter(isStop), ...steps.filter((step) => !isStop(step))],
@@ -83,22 +86,48 @@ function planPatch(file: SaleFile, sale: Sale): Plan {
     const text = file[name];
     if (text !== undefined && parseInstant(text) !== parseInstant(sale[name])) change(name, sale[name], text);
   }
-  const known = new Map(sale.channels?.map((channel) => [channel.id, channel]));
-  const channels = file.channels?.filter((one) => !isDeepStrictEqual(one, known.get(one.id))) ?? [];
-  if (channels.length > 0) {
-    body['channels'] = channels;
-    for (const { id } of channels) {
-      const path = ['channels', file.channels?.findIndex((one) => one.id === id) ?? 0];
-      said.push({ text: `channel ${id}: ${known.has(id) ? 'changed' : 'added'}`, path });
-    }
+  const channels = planChannels(file, sale);
+  if (channels.changed.length > 0) {
+    body['channels'] = channels.changed.map(({ channel }) => channel);
+    said.push(...channels.changed);
   }
-  const conflicts = FIXED.filter(
+  const fixedNames = FIXED.filter(
     (name) => file[name] !== undefined && file[name] !== (sale[name] ?? DEFAULTS[name]),
   ).map((name) => fixed([name], sale[name], file[name]));
+  const hasOpened = Date.parse(sale.opensAt) <= Date.parse(sale.serverTime);
+  const openings =
+    hasOpened && body['opensAt'] !== undefined ? [fixed(['opensAt'], sale.opensAt, file.opensAt)] : [];
+  const conflicts = [...fixedNames, ...openings, ...channels.conflicts];
   const [first] = said;
   if (first === undefined) return { steps: [], conflicts };
   const text = said.map((one) => one.text).join('; ');
-  return { steps: [{ text, path: first.path, method: 'PATCH', call: '', body }], conflicts };
+  const channelIndexes = channels.changed.map(({ index }) => index);
+  return { steps: [{ text, path: first.path, method: 'PATCH', call: '', body, channelIndexes }], conflicts };
+}
+
+type Channel = NonNullable<SaleFile['channels']>[number];
+
+/** Channels are sent whole, so what a file leaves out of one is taken away. */
+function planChannels(
+  file: SaleFile,
+  sale: Sale,
+): { changed: { channel: Channel; index: number; text: string; path: Path }[]; conflicts: Conflict[] } {
+  const known = new Map(sale.channels?.map((channel) => [channel.id, channel]));
+  const changed = [];
+  const conflicts = [];
+  for (const [index, channel] of (file.channels ?? []).entries()) {
+    const before = known.get(channel.id);
+    if (isDeepStrictEqual(channel, before)) continue;
+    const path = ['channels', index];
+    const text = `channel ${channel.id}: ${before === undefined ? 'added' : 'changed'}`;
+    changed.push({ channel, index, text, path });
+    for (const name of FIXED_OF_CHANNEL) {
+      if (before !== undefined && before[name] !== channel[name]) {
+        conflicts.push(fixed([...path, name], before[name], channel[name]));
+      }
+    }
+  }
+  return { changed, conflicts };
 }
 
 const DEFAULTS: Partial<Record<(typeof FIXED)[number], unknown>> = { lateMoney: 'refund' };
