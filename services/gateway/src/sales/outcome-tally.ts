@@ -5,6 +5,18 @@ import type { SaleOutcomes } from '@seckill/contracts';
 const SALES_MAX = 200;
 
 /**
+ * What is answered also when nobody made such a sale, or when nobody could be asked. Any name brings these
+ * about, so they alone must not push out a sale that sells.
+ */
+const PROVES_NO_SALE: ReadonlySet<string> = new Set([
+  'sale_unavailable',
+  'outcome_unknown',
+  'overloaded',
+  'invalid_request',
+  'internal',
+]);
+
+/**
  * Counts how this gateway answered reservations, by sale and outcome. The metrics have no sale in their
  * labels, because nobody bounds how many sales there are.
  */
@@ -20,8 +32,7 @@ export class OutcomeTally {
 
   add(saleId: string, outcome: string): void {
     const known = this.#sales.get(saleId);
-    // A sale that nobody made has no other outcome, and must not push out one that sells.
-    if (known === undefined && outcome === 'sale_unavailable') return;
+    if (known === undefined && PROVES_NO_SALE.has(outcome)) return;
     const counts = known ?? this.#open(saleId);
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
   }

@@ -23,6 +23,9 @@ await test('sales that nobody made are not counted, and of many sales the last o
   for (let index = 0; index < 1_000; index += 1) tally.add(`guess-${index}`, 'sale_unavailable');
   t.same(tally.read('pears').outcomes, { reserved: 1 });
   t.same(tally.read('guess-1').outcomes, {});
+  const unproven = ['outcome_unknown', 'overloaded', 'invalid_request', 'internal'];
+  for (let index = 0; index < 1_000; index += 1) tally.add(`guess-${index}`, unproven[index % 4] ?? '');
+  t.same(tally.read('pears').outcomes, { reserved: 1 }, 'also while stock is slow or away');
   tally.add('pears', 'sale_unavailable');
   t.same(tally.read('pears').outcomes, { reserved: 1, sale_unavailable: 1 }, 'of a sale that is known');
   tally.add('old', 'reserved');

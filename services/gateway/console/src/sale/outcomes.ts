@@ -2,6 +2,9 @@ import { call } from '../page/api.ts';
 import { element, hint, table } from '../page/dom.ts';
 import { say, sayIfKnown } from '../page/words.ts';
 
+/** Gateways of which the last reading is kept. */
+const GATEWAYS_MAX = 50;
+
 interface Tally {
   /** The process that counted. */
   gateway: string;
@@ -10,10 +13,13 @@ interface Tally {
   outcomes: Record<string, number>;
 }
 
-/** Answers a second by outcome, from the counts of two readings of the same gateway. */
+/**
+ * Answers a second by outcome, from the counts of two readings of the same gateway. A balancer may lead each
+ * reading to another one.
+ */
 export class Outcomes {
   readonly #path: string;
-  #last: Tally | undefined;
+  readonly #lastOf = new Map<string, Tally>();
 
   constructor(path: string) {
     this.#path = path;
@@ -21,8 +27,14 @@ export class Outcomes {
 
   async read(): Promise<HTMLElement> {
     const now = await call<Tally>('GET', `${this.#path}/outcomes`);
-    const last = this.#last?.gateway === now.gateway ? this.#last : undefined;
-    this.#last = now;
+    const last = this.#lastOf.get(now.gateway);
+    // The gateway that was read longest ago makes room: each start of a gateway has a name of its own.
+    this.#lastOf.delete(now.gateway);
+    this.#lastOf.set(now.gateway, now);
+    for (const oldest of this.#lastOf.keys()) {
+      if (this.#lastOf.size <= GATEWAYS_MAX) break;
+      this.#lastOf.delete(oldest);
+    }
     const seconds = last === undefined ? 0 : (now.atMs - last.atMs) / 1_000;
     const rows = Object.entries(now.outcomes)
       .sort(([, a], [, b]) => b - a)
