@@ -16,7 +16,7 @@ export const ParkedMessage = Type.Object({
   topic: Type.String(),
   partition: Type.Integer(),
   offset: Type.String(),
-  /** That of the message: of an order or a settlement the order's id. Empty when it had none. */
+  /** That of the message: of an order or a settlement the order's id. Empty when it had none; cut at 500. */
   key: Type.String(),
   error: Type.String(),
   /** It was too large for a letter, so that it cannot be replayed. */

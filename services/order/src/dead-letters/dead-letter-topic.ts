@@ -13,12 +13,20 @@ export interface Letter {
   content: DeadLetter;
 }
 
+/** The letters that a partition has: from `low` to the one before `high`. */
+export interface OffsetRange {
+  partition: number;
+  low: string;
+  high: string;
+}
+
 /** Kafka answers a fetch within half a second. After this long without any batch no answer will come. */
 const SILENCE_MS = 20_000;
 
 /**
  * Reads every letter, one after another, from the beginning of the topic to the end that the topic has now.
  * The consumer group is made for this reading and removed afterwards, so no other group's offsets change.
+ * @param options.onRanges is told once which letters there are, before the first of them
  * @param options.readingMs how long the reading may take in all, once it has begun.
  * @throws Problem `overloaded` when Kafka falls silent or the time is up; kafkajs' own error; what `onLetter`
  * throws.
@@ -26,7 +34,11 @@ const SILENCE_MS = 20_000;
 export async function readLetters(
   kafka: Kafka,
   onLetter: (letter: Letter) => Promise<void>,
-  { topic = TOPICS.deadLetters.name, readingMs }: { topic?: string; readingMs?: number } = {},
+  {
+    topic = TOPICS.deadLetters.name,
+    readingMs,
+    onRanges = async () => undefined,
+  }: { topic?: string; readingMs?: number; onRanges?: (ranges: OffsetRange[]) => Promise<unknown> } = {},
 ): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
@@ -37,6 +49,7 @@ export async function readLetters(
       if (BigInt(high) > BigInt(low)) ends.set(partition, BigInt(high));
     }
     if (ends.size === 0) return;
+    await onRanges(offsets.map(({ partition, low, high }) => ({ partition, low, high })));
     const groupId = `seckill.dead-letters.${randomBytes(6).toString('hex')}`;
     try {
       await readTo(kafka, { groupId, topic, ends, onLetter, readingMs });
@@ -148,7 +161,7 @@ function parseContent(value: Buffer | null): DeadLetter {
         topic,
         partition,
         offset,
-        error: error ?? '',
+        error: typeof error === 'string' ? error : '',
         value: original,
         ...(headers === undefined ? {} : { headers }),
         ...(isTruncated === true ? { isTruncated } : {}),

@@ -7,8 +7,8 @@ import {
 } from '@seckill/contracts';
 import { createProducer, Problem, type Kafka, type Pool, type Producer } from '@seckill/runtime';
 import { refuse } from '../sales/sale-definition.ts';
-import { readLetters, replayLetter, type Letter } from './dead-letter-topic.ts';
-import { markReplayed, readReplays } from './replay-marks.ts';
+import { readLetters, replayLetter, type Letter, type OffsetRange } from './dead-letter-topic.ts';
+import { markReplayed, readReplays, ReplayMarks } from './replay-marks.ts';
 
 /**
  * Calls that may wait for the one that reads. Each reads the whole topic, because Kafka finds nothing by what
@@ -53,9 +53,8 @@ export class DeadLetters {
     // One more than asked tells whether there is another page.
     const cut = () => found.sort(compare).splice(limit + 1);
     await this.#inTurn(async () => {
-      const replays = await readReplays(this.#deps.pool);
-      await this.#read(async (letter) => {
-        const message = toMessage(letter, replays.get(nameOf(letter)));
+      await this.#read(async (letter, replays) => {
+        const message = toMessage(letter, replays.find(letter));
         if (state !== undefined && message.state !== state) return;
         if (placeOf(message) <= after) return;
         found.push(message);
@@ -95,11 +94,10 @@ export class DeadLetters {
     const replayed: string[] = [];
     const failed: { id: string; error: string }[] = [];
     await this.#inTurn(async () => {
-      const replays = await readReplays(this.#deps.pool);
       await this.#withProducer((producer) =>
-        this.#read(async (letter) => {
+        this.#read(async (letter, replays) => {
           const id = nameOf(letter);
-          if (replays.has(id)) return;
+          if (replays.find(letter) !== undefined) return;
           try {
             await this.#send(producer, letter);
             replayed.push(id);
@@ -114,16 +112,15 @@ export class DeadLetters {
   }
 
   async #find(id: string): Promise<{ letter: Letter; message: ParkedMessage }> {
-    const found: Letter[] = [];
-    await this.#read(async (letter) => {
-      if (nameOf(letter) === id) found.push(letter);
+    const found: { letter: Letter; message: ParkedMessage }[] = [];
+    await this.#read(async (letter, replays) => {
+      if (nameOf(letter) === id) found.push({ letter, message: toMessage(letter, replays.find(letter)) });
     });
-    const [letter] = found;
-    if (letter === undefined) {
+    const [first] = found;
+    if (first === undefined) {
       throw new Problem('dead_letter_not_found', { detail: detailOf('no_such_letter', { id }) });
     }
-    const replays = await readReplays(this.#deps.pool);
-    return { letter, message: toMessage(letter, replays.get(id)) };
+    return first;
   }
 
   /** The mark comes after Kafka's confirmation. A crash between the two leads to one more replay. */
@@ -142,9 +139,14 @@ export class DeadLetters {
     }
   }
 
-  async #read(onLetter: (letter: Letter) => Promise<void>): Promise<void> {
-    const { kafka, readingMs } = this.#deps;
-    await readLetters(kafka, onLetter, readingMs === undefined ? {} : { readingMs });
+  async #read(onLetter: (letter: Letter, replays: ReplayMarks) => Promise<void>): Promise<void> {
+    const { kafka, pool, readingMs } = this.#deps;
+    let replays = new ReplayMarks();
+    const onRanges = async (ranges: OffsetRange[]) => {
+      replays = await readReplays(pool, ranges);
+    };
+    const options = { onRanges, ...(readingMs === undefined ? {} : { readingMs }) };
+    await readLetters(kafka, (letter) => onLetter(letter, replays), options);
   }
 
   /** One after another: several readings at once would make each slower. */
@@ -160,6 +162,10 @@ export class DeadLetters {
   }
 }
 
+/** A list of a hundred letters must not be as large as what is in them. */
+const TEXT_MAX = 500;
+const cut = (text: string) => text.slice(0, TEXT_MAX);
+
 const nameOf = ({ partition, offset }: Letter) => `${partition}-${offset}`;
 
 function toMessage(letter: Letter, replayedAt: Date | undefined): ParkedMessage {
@@ -167,11 +173,11 @@ function toMessage(letter: Letter, replayedAt: Date | undefined): ParkedMessage 
   return {
     id: nameOf(letter),
     state: replayedAt === undefined ? 'waiting' : 'replayed',
-    topic,
+    topic: cut(topic),
     partition,
-    offset,
-    key: letter.key,
-    error,
+    offset: cut(offset),
+    key: cut(letter.key),
+    error: cut(error),
     ...(isTruncated === true ? { isTruncated } : {}),
     parkedAt: formatInstant(letter.parkedAt),
     ...(replayedAt === undefined ? {} : { replayedAt: formatInstant(replayedAt) }),

@@ -6,6 +6,7 @@ import { DEAD_LETTER, TOPICS, type DeadLetter, type ParkedMessagePage } from '@s
 import { connectKafka, connectPublisher } from '@seckill/testing';
 import { test } from 'tap';
 import { createTopics } from '../../src/commands/topics.ts';
+import { markReplayed, readReplays } from '../../src/dead-letters/replay-marks.ts';
 import { createDatabase } from '../support/database.ts';
 import { SINGLE_BROKER } from '../support/kafka.ts';
 import { createService, type Service } from '../support/service.ts';
@@ -93,6 +94,41 @@ await test('operators list dead letters page by page and replay them', async (t)
     [cut?.id, foreign?.id],
   );
   t.match(await listAll(call, mark, '&state=replayed'), [{ id: good?.id, replayedAt: String }]);
+});
+
+await test('a list is bounded whatever is in the letters, and a mark of another topic says nothing', async (t) => {
+  const { pool } = await createDatabase(t);
+  const { call } = await createService(t, pool, (await createStock(t)).url);
+  await createTopics(kafka, SINGLE_BROKER);
+  const publisher = await connectPublisher(t, kafka);
+  const mark = randomBytes(4).toString('hex');
+  const value = letterOf({ error: 'e'.repeat(100_000) });
+  await publisher.publish(TOPICS.deadLetters, DEAD_LETTER, [
+    { key: 'k'.repeat(400_000), value },
+    { key: `short-${mark}`, value },
+  ]);
+  const [short] = await listAll(call, mark);
+  t.equal(short?.error.length, 500);
+  const { body } = await call('GET', '/v1/dead-letters?limit=100');
+  t.ok(asPage(body).data.every(({ key }) => key.length <= 500));
+  await call('POST', `/v1/dead-letters/${short?.id ?? ''}/replay`, { userId: 'operator' });
+  t.same(await listAll(call, mark), []);
+  // As if the topic had been deleted and made anew since: this letter has the offset of one of before.
+  await pool.query("UPDATE dead_letter_replays SET replayed_at = now() - interval '1 day'");
+  t.match(await listAll(call, mark), [{ state: 'waiting' }]);
+});
+
+await test('marks are read only of letters that there are', async (t) => {
+  const { pool } = await createDatabase(t);
+  const letter = (offset: bigint) => ({ partition: 0, offset, parkedAt: new Date() });
+  for (const offset of [1n, 5n, 9n]) await markReplayed(pool, letter(offset));
+  const marks = await readReplays(pool, [
+    { partition: 0, low: '5', high: '9' },
+    { partition: 1, low: '0', high: '50' },
+  ]);
+  t.ok(marks.find(letter(5n)));
+  t.notOk(marks.find(letter(1n)), 'Kafka has deleted that one');
+  t.notOk(marks.find(letter(9n)));
 });
 
 await test('a crowd of readings is turned away, and the next one is answered', async (t) => {
