@@ -1006,6 +1006,8 @@ export interface components {
       code:
         | 'stock_away'
         | 'redis_away'
+        | 'lane_damaged'
+        | 'gate_missing'
         | 'gate_closed'
         | 'sale_closed'
         | 'sale_paused'

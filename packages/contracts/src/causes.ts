@@ -15,12 +15,12 @@ export const CAUSES = {
   // Nobody can reserve.
   stock_away: {
     text: {
-      en: 'The gateway gets no answer from stock. Buyers hear sale_unavailable.',
-      zh: '网关收不到库存服务的应答。买家收到 sale_unavailable。',
+      en: 'The gateway gets no answer from stock that it can use. Buyers hear sale_unavailable.',
+      zh: '网关收不到库存服务的可用应答。买家收到 sale_unavailable。',
     },
     do: {
-      en: 'See whether the processes of stock with the role http run and are ready, and whether STOCK_URL of the gateway leads there. What was reserved stays.',
-      zh: '检查库存服务(角色 http)的进程是否在运行并就绪,以及网关的 STOCK_URL 是否指向它。已预订的不会丢失。',
+      en: 'See whether the processes of stock with the role http run and are ready, and whether STOCK_URL of the gateway leads there. While an upgrade goes on, a stock of the release before sells and cannot tell this. What was reserved stays.',
+      zh: '检查库存服务(角色 http)的进程是否在运行并就绪,以及网关的 STOCK_URL 是否指向它。升级期间,旧版本的库存服务照常销售,但无法回答此问。已预订的不会丢失。',
     },
   },
   redis_away: {
@@ -31,6 +31,26 @@ export const CAUSES = {
     do: {
       en: 'See whether Redis runs, and whether REDIS_URL of stock leads there. The sale opens by itself once Redis is back, or another one in its place.',
       zh: '检查 Redis 是否在运行,以及库存服务的 REDIS_URL 是否指向它。Redis 恢复或被替换后,场次会自动重新开放。',
+    },
+  },
+  lane_damaged: {
+    text: {
+      en: 'What Redis holds of this sale cannot be read: something other than this service has written there.',
+      zh: 'Redis 中该场次的数据无法读取:有本服务以外的程序写入过。',
+    },
+    do: {
+      en: 'Stock loads the sale anew from PostgreSQL by itself, mostly within seconds, as soon as order, Kafka and PostgreSQL answer. Find out who else writes to this Redis, by the log lines of stock. If it lasts longer than a minute, go by the runbook SeckillLanesClosed.',
+      zh: '只要订单服务、Kafka 与 PostgreSQL 都有应答,库存服务通常几秒内自动从 PostgreSQL 重新装载。请根据库存服务的日志查明还有谁在写这个 Redis。若超过一分钟,请按运行手册 SeckillLanesClosed 处理。',
+    },
+  },
+  gate_missing: {
+    text: {
+      en: 'Redis has nothing of this sale, and without order nobody can tell whether there is such a sale.',
+      zh: 'Redis 中没有该场次;没有订单服务的应答,无法得知该场次是否存在。',
+    },
+    do: {
+      en: 'Bring order back, and ask again. A sale that order knows and that is not over opens by itself then.',
+      zh: '先恢复订单服务,再查询一次。订单服务记录的、尚未结束的场次届时会自动开放。',
     },
   },
   gate_closed: {
@@ -137,8 +157,8 @@ export const CAUSES = {
   // It sells, and something behind it stands still.
   order_away: {
     text: {
-      en: 'The gateway gets no answer from order. Reservations go on; orders are read, paid and cancelled later. What is known to order is missing here.',
-      zh: '网关收不到订单服务的应答。预订照常;订单的查询、支付与取消将延后。此处缺少订单服务掌握的信息。',
+      en: 'The gateway gets no answer from order that it can use. Reservations go on; orders are read, paid and cancelled later. What is known to order is missing here.',
+      zh: '网关收不到订单服务的可用应答。预订照常;订单的查询、支付与取消将延后。此处缺少订单服务掌握的信息。',
     },
     do: {
       en: 'See whether the processes of order with the role http run and are ready, and whether ORDER_URL of the gateway leads there.',

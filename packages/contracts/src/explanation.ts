@@ -102,6 +102,8 @@ export type SaleExplanation = Static<typeof SaleExplanation>;
 export interface StockStanding {
   /** Absent while Redis cannot be asked, or holds what nobody can read. */
   state?: StockState;
+  /** Redis answers, and holds of this sale what no script of ours wrote. */
+  isDamaged?: true;
   kafka: 'answers' | 'away';
   outboxMax: number;
   /** When the oldest entry of the outbox was reserved, by Redis' clock; absent: none waits. */

@@ -98,5 +98,8 @@ function translate(error: unknown, request: FastifyRequest): never {
   if (!isPostgresAway && !isKafkaAway(error)) throw error;
   request.log.warn({ err: error }, isPostgresAway ? 'postgres is away' : 'kafka is away');
   const isRead = request.method === 'GET' || request.method === 'HEAD';
-  throw new Problem(isRead ? 'overloaded' : 'outcome_unknown', { cause: error });
+  throw new Problem(isRead ? 'overloaded' : 'outcome_unknown', {
+    cause: error,
+    ...(isPostgresAway ? { extra: { away: 'postgres' } } : {}),
+  });
 }

@@ -1,6 +1,13 @@
 import { CAUSES, formatInstant, type CauseCode, type CauseStops, type SaleCause } from '@seckill/contracts';
 import type { Language } from '@seckill/runtime';
-import { itemStandings, leastQuantity, stateOf, type ItemStanding, type Known } from './known.ts';
+import {
+  isUnheardOf,
+  itemStandings,
+  leastQuantity,
+  stateOf,
+  type ItemStanding,
+  type Known,
+} from './known.ts';
 
 /** What is told of a cause beside its words. */
 interface Facts extends Pick<SaleCause, 'by' | 'reason' | 'skus' | 'channels'> {
@@ -51,10 +58,15 @@ function toCause(
   };
 }
 
-function addUnreachable({ stock, order }: Known, add: Add): void {
+function addUnreachable(known: Known, add: Add): void {
+  const { stock, order } = known;
   if (order?.record.retired !== undefined) return;
   if (stock === undefined) add('stock_away', 'all');
-  else if (stock.state === undefined) add('redis_away', 'all', { since: stock.closedSince });
+  else if (stock.isDamaged === true) {
+    // A part that can be read goes on selling until the sale is loaded anew.
+    add('lane_damaged', stock.state === undefined ? 'all' : 'part', { since: stock.closedSince });
+  } else if (stock.state === undefined) add('redis_away', 'all', { since: stock.closedSince });
+  else if (isUnheardOf(known)) add('gate_missing', 'all');
   else if (stock.state.gate !== 'open') {
     add('gate_closed', 'all', { since: stock.closedSince, values: { gate: stock.state.gate } });
   }

@@ -36,7 +36,15 @@ export function stateOf(known: Known): SaleState | undefined {
     const decided = saleState({ gate: 'open', ...judged });
     return decided === 'open' ? 'loading' : decided;
   }
-  return known.stock?.state === undefined ? undefined : 'loading';
+  return known.stock?.state === undefined || isUnheardOf(known) ? undefined : 'loading';
+}
+
+/**
+ * Redis has no lane, and nobody tells whether there should be one: the sale may be over long since, or never
+ * have been. A stock that has seen the lane closed has heard of the sale from order.
+ */
+export function isUnheardOf({ stock, order }: Known): boolean {
+  return order === undefined && stock?.state?.gate === 'missing' && stock.closedSince === undefined;
 }
 
 /** Items and kits with what they can sell; empty while Redis cannot be asked. */

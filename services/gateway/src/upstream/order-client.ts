@@ -217,11 +217,14 @@ export function createOrderClient(
         timeoutMs: STANDING_MS,
       } as const;
       try {
-        return expectBody(await call(request, trace)) as OrderStanding;
+        const answer = await call(request, trace);
+        // Order answers 503 for other reasons too, as while it drains.
+        const away = (answer.body as { away?: unknown } | undefined)?.away;
+        if (answer.status === 503 && away === 'postgres') return 'postgres_away';
+        return expectBody(answer) as OrderStanding;
       } catch (error) {
         if (!(error instanceof Problem) || error.code === 'sale_not_found') throw error;
-        // Order itself says that it is overloaded when PostgreSQL does not answer in time.
-        return error.cause === undefined && error.code === 'overloaded' ? 'postgres_away' : 'order_away';
+        return 'order_away';
       }
     },
     async sales(query, trace) {

@@ -4,8 +4,9 @@ import { Problem } from '@seckill/runtime';
 
 /**
  * Members of a problem that are not specific to its code; the gateway writes them anew for its own caller.
+ * `away` names an engine, which is no business of a buyer.
  */
-const COMMON = new Set(['type', 'title', 'status', 'detail', 'instance', 'code', 'retryable']);
+const COMMON = new Set(['type', 'title', 'status', 'detail', 'instance', 'code', 'retryable', 'away']);
 
 /**
  * Reads the body of a 2xx. A problem of ours is passed on to the client under the same code. A 401 or 403

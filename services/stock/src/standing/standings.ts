@@ -20,6 +20,8 @@ export interface StandingsDeps {
   logger: Logger;
 }
 
+type RedisStanding = Pick<StockStanding, 'state' | 'isDamaged' | 'oldestWaiting' | 'fullChannels'>;
+
 /** Kafka that is well answers within some milliseconds; kafkajs repeats a question for half a minute. */
 const KAFKA_MS = 1_000;
 
@@ -48,7 +50,7 @@ export class Standings {
     };
   }
 
-  async #readRedis(lane: Lane): Promise<Pick<StockStanding, 'state' | 'oldestWaiting' | 'fullChannels'>> {
+  async #readRedis(lane: Lane): Promise<RedisStanding> {
     const { controlStates, logger, onBroken } = this.#deps;
     let state: StockState | undefined;
     try {
@@ -56,9 +58,14 @@ export class Standings {
       if (state.gate !== 'open') return { state, fullChannels: [] };
       return { state, ...(await this.#readOldest(lane)), fullChannels: await this.#readFullChannels(lane) };
     } catch (error) {
-      if (error instanceof Error && isBrokenLane(error)) onBroken(lane, error);
+      const isDamaged = error instanceof Error && isBrokenLane(error);
+      if (isDamaged) onBroken(lane, error);
       logger.warn({ err: error, ...lane }, 'the standing of a sale is told without what Redis knows');
-      return { ...(state === undefined ? {} : { state }), fullChannels: [] };
+      return {
+        ...(state === undefined ? {} : { state }),
+        ...(isDamaged ? { isDamaged } : {}),
+        fullChannels: [],
+      };
     }
   }
 
