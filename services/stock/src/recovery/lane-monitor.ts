@@ -233,7 +233,11 @@ export class LaneMonitor {
       if (runId === undefined) {
         unreachable += lane.mayRetire ? 0 : 1;
         lane.closedSince ??= Date.now();
-      } else if (!isGood || isSwept) toLookAt.push(lane);
+      } else {
+        // Its Redis was away and is the same again: the lane is as open as it was.
+        if (isGood) delete lane.closedSince;
+        if (!isGood || isSwept) toLookAt.push(lane);
+      }
       index += 1;
     }
     this.#swept = sweptTo >= this.#lanes.size ? 0 : sweptTo;

@@ -114,6 +114,51 @@ await test('a lane that the list lost is put on it again if the lane is there, a
   t.ok(await isListed());
 });
 
+await test('a lane whose Redis was away for a moment and is the same is no longer told as out of reach', async (t) => {
+  // The sweep looks at one lane a round, and must not come to the last one.
+  const names = Array.from({ length: 10 }, (_, index) => `${lane.saleId}-${index}`);
+  const last = { saleId: names.at(-1) ?? '', lane: 0 };
+  t.teardown(() => connection.redis.srem(LANES_KEY, ...names.map((saleId) => `${saleId}:0`)));
+  const stop = new AbortController();
+  let rounds = 0;
+  let isAway = false;
+  const told: (number | undefined)[] = [];
+  const monitor: LaneMonitor = new LaneMonitor({
+    opener: {
+      open: async () => undefined,
+      readState: async () => ({ gate: 'open', isLoaded: true, ...SEEN }) as never,
+    },
+    orderClient: {
+      listSales: async () => names.map((saleId) => ({ saleId, epoch: 1, lanes: 1, mayRetire: false })),
+    },
+    connections: {
+      find: (one) => (isAway ? undefined : connections.find(one)),
+      of: (one) => connections.of(one),
+      isMoving: () => false,
+      registry: connections.registry,
+      isCluster: false,
+    },
+    marks: new HighWaterMarks(),
+    clock: {
+      now: () => 0,
+      sleep: async () => {
+        rounds += 1;
+        told.push(monitor.closedSince(last));
+        isAway = rounds === 1;
+        if (rounds === 3) stop.abort();
+      },
+    },
+    random: () => 0,
+    logger: silent,
+    metrics: createGateMetrics(createRegistry()),
+  });
+  await monitor.run(stop.signal);
+  t.same(
+    told.map((since) => typeof since),
+    ['undefined', 'number', 'undefined'],
+  );
+});
+
 await test('lanes that fail again and again keep no other lane from its turn', async (t) => {
   const names = Array.from({ length: 40 }, (_, index) => `${lane.saleId}-${index}`);
   const last = names.at(-1) ?? '';
