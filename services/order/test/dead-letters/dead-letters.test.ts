@@ -2,6 +2,7 @@
 // be replayed is told so, and a crowd of readings is turned away.
 // Method: letters in the real Kafka, asked over HTTP as the gateway asks.
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DEAD_LETTER, TOPICS, type DeadLetter, type ParkedMessagePage } from '@seckill/contracts';
 import { connectKafka, connectPublisher } from '@seckill/testing';
 import { test } from 'tap';
@@ -31,10 +32,13 @@ async function listAll(call: Service['call'], mark: string, query = '') {
   const found: ParkedMessagePage['data'] = [];
   let cursor: string | undefined;
   do {
-    const { status, body } = await call(
-      'GET',
-      `/v1/dead-letters?limit=100${query}${cursor === undefined ? '' : `&cursor=${cursor}`}`,
-    );
+    const path = `/v1/dead-letters?limit=100${query}${cursor === undefined ? '' : `&cursor=${cursor}`}`;
+    // A Kafka that has just started may refuse the first readings. A 503 invites to repeat.
+    let { status, body } = await call('GET', path);
+    for (let repeat = 0; repeat < 5 && status === 503; repeat += 1) {
+      await sleep(1_000);
+      ({ status, body } = await call('GET', path));
+    }
     if (status !== 200) throw new Error(`${status} ${JSON.stringify(body)}`);
     found.push(...asPage(body).data);
     cursor = asPage(body).nextCursor;
