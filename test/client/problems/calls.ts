@@ -86,7 +86,7 @@ export const PLACE = {
 const LINES = [{ sku: PLACE.sku, quantity: 1 }];
 const closesAt = new Date(Date.now() + 3_600_000).toISOString();
 
-const BODIES: Record<string, unknown> = {
+export const BODIES: Record<string, unknown> = {
   createSale: {
     id: 'pears-unmade',
     title: 'Pears',
