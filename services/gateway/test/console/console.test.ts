@@ -19,7 +19,7 @@ for (const [what, environment] of Object.entries({
     for (const url of Object.keys(FILES)) {
       const answer = await gateway.app.inject({ url });
       t.match(
-        { status: answer.statusCode, body: answer.json() },
+        { status: answer.statusCode, body: answer.json<object>() },
         { status: 404, body: { code: 'not_found' } },
         url,
       );
