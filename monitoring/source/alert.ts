@@ -13,4 +13,6 @@ export interface Alert {
   fires: { series: Series; labels?: Record<string, string>; after?: string };
   /** Under these it does not, although they come close. */
   silent: Series;
+  /** Pairs of the same kind, for each further part of the expression. */
+  others?: Pick<Alert, 'fires' | 'silent'>[];
 }

@@ -54,7 +54,11 @@ const DOCS = 'https://docs.example/seckill';
 
 /** Each alert fires under the series that it names, and stays silent under the others: promtool's tests. */
 export function ruleTests(rulesFile: string): string {
-  const groups = ALERTS.flatMap(({ name, severity, summary, fires, silent }, index) => {
+  const cases = ALERTS.flatMap((alert) => [
+    alert,
+    ...(alert.others ?? []).map((one) => ({ ...alert, ...one })),
+  ]);
+  const groups = cases.flatMap(({ name, severity, summary, fires, silent }, index) => {
     const eval_time = fires.after ?? '5m';
     const groupOf = (series: Record<string, string>, exp_alerts: unknown[], docs?: string) => ({
       interval: '15s',

@@ -4,6 +4,7 @@
 // writes the files anew. test/telemetry tries whether alerts fire.
 import { writeFileSync } from 'node:fs';
 import t from 'tap';
+import { parse } from 'yaml';
 import { ALERTS } from '../../monitoring/source/alerts.ts';
 import { DASHBOARDS, grafanaJson } from '../../monitoring/source/dashboards.ts';
 import { prometheusRuleResource, prometheusRules, runbookOf } from '../../monitoring/source/rules.ts';
@@ -85,3 +86,24 @@ void t.test('each panel says what it shows, in which unit, and to whom its lines
     }
   }
 });
+
+void t.test(
+  'Prometheus of compose scrapes each service, where compose has it tell its metrics',
+  async (t) => {
+    const compose = parse(read('docker-compose.yml'), { merge: true }) as {
+      services: Record<string, { environment?: Record<string, string> }>;
+    };
+    const told = Object.entries(compose.services).flatMap(([name, { environment }]) => {
+      const port = environment?.['METRICS_PORT'];
+      return port === undefined ? [] : [`${name}:${port}`];
+    });
+    const { scrape_configs } = parse(read('monitoring/prometheus.yml')) as {
+      scrape_configs: { static_configs: { targets: string[] }[] }[];
+    };
+    const scraped = scrape_configs.flatMap(({ static_configs }) =>
+      static_configs.flatMap(({ targets }) => targets),
+    );
+    t.equal(told.length, 3);
+    t.same(scraped.sort(), told.sort());
+  },
+);

@@ -1,10 +1,10 @@
 // Goal: operators find what they look at during a sale: metrics that promtool finds clean, alerts that fire
 // and stay silent, dashboards of which every query has data.
 // Method: a real Prometheus scrapes the whole system while a crowd empties a sale, pays and cancels.
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '@seckill/stack';
+import { ROOT, run } from '@seckill/stack';
 import t from 'tap';
 import { ALERTS } from '../../monitoring/source/alerts.ts';
 import { DASHBOARDS } from '../../monitoring/source/dashboards.ts';
@@ -26,6 +26,24 @@ await t.test('each alert fires when it should, and only then', { skip }, async (
   const tried = await run(promtool, ['test', 'rules', 'tests.yml'], { timeoutMs: 150_000, cwd: folder });
   t.ok(tried.ok, tried.stdout + tried.stderr);
 });
+
+await t.test(
+  'Prometheus of compose takes its configuration, with the rules that it names',
+  { skip },
+  async (t) => {
+    const folder = makeFolder(t);
+    const rules = '/etc/prometheus/rules.yml';
+    const config = readFileSync(join(ROOT, 'monitoring/prometheus.yml'), 'utf8');
+    t.ok(config.includes(rules), 'where compose puts them');
+    copyFileSync(join(ROOT, 'monitoring/rules.yml'), join(folder, 'rules.yml'));
+    writeFileSync(join(folder, 'prometheus.yml'), config.replace(rules, join(folder, 'rules.yml')));
+    const check = await run(promtool, ['check', 'config', join(folder, 'prometheus.yml')], {
+      timeoutMs: 30_000,
+    });
+    t.ok(check.ok, check.stdout + check.stderr);
+    t.match(check.stdout + check.stderr, /SUCCESS: \d\d+ rules found/);
+  },
+);
 
 /** Buys everything and more: some pay, some cancel, the last hear "sold out". */
 async function crowd(client: Client, saleId: string, count: number): Promise<void> {
