@@ -255,6 +255,16 @@ const money: Alert[] = [
     'seckill_order_groups_overdue_seconds',
     GROUP_OVERDUE_SECONDS,
   ),
+  onLevel(
+    {
+      name: 'SeckillGroupsDamaged',
+      for: '1m',
+      severity: 'page',
+      summary: 'What is stored of a sale contradicts itself, and its group purchases wait',
+    },
+    'seckill_order_groups_damaged',
+    0,
+  ),
   onIncrease(
     { name: 'SeckillRefundsDue', severity: 'ticket', summary: 'Money that buys nothing waits for a person' },
     'seckill_order_refunds_due_total',

@@ -45,8 +45,11 @@ export interface GroupStore {
    * something that the lane promised is not stored, or late money waits for units.
    */
   decide(saleId: string, lane: ClosedLane): Promise<Decided[]>;
-  /** @returns failed groups whose orders have not all ended, with whether none can join them any more. */
-  listFailed(countMax: number): Promise<(Group & { isSealed: boolean })[]>;
+  /**
+   * @returns failed groups whose orders have not all ended, by sale and channel, from behind `after` on, with
+   * whether none can join them any more.
+   */
+  listFailed(after: Group, countMax: number): Promise<(Group & { isSealed: boolean })[]>;
   /** Ends some orders of a failed group, by id. Undefined: another process is at it, or it is done. */
   endOrders(group: Group, after: string | undefined, countMax: number): Promise<EndedOrders | undefined>;
   /** What waits for units of a failed group is due for refund. */
@@ -102,13 +105,13 @@ export function createGroupStore(pool: Pool): GroupStore {
       return transaction(pool, (client) => decide(client, saleId));
     },
 
-    async listFailed(countMax) {
+    async listFailed(after, countMax) {
       const { rows } = await pool.query<{ sale_id: string; channel_id: string; is_sealed: boolean }>(
         `SELECT sale_id, channel_id, decided_in < pg_snapshot_xmin(pg_current_snapshot())
            OR decided_at < now() - make_interval(mins => $2) AS is_sealed
-         FROM sale_groups WHERE state = 'failed' AND ended_at IS NULL
-         ORDER BY decided_at LIMIT $1`,
-        [countMax, SEALED_MINUTES],
+         FROM sale_groups WHERE state = 'failed' AND ended_at IS NULL AND (sale_id, channel_id) > ($3, $4)
+         ORDER BY sale_id, channel_id LIMIT $1`,
+        [countMax, SEALED_MINUTES, after.saleId, after.channelId],
       );
       return rows.map(({ sale_id, channel_id, is_sealed }) => ({
         saleId: sale_id,

@@ -4,7 +4,7 @@ import { transaction, type Gauge, type Pool } from '@seckill/runtime';
 import { countOf } from '@seckill/testing';
 import { test } from 'tap';
 import { SaleStore } from '../../src/sales/sale-store.ts';
-import { buildGroupSale, readGroups, readRows } from '../support/groups.ts';
+import { buildGroupSale, channel, readGroups, readRows, SIGNAL } from '../support/groups.ts';
 import { findLedgerMismatches, storeOrders, storeSale } from '../support/reservations.ts';
 
 const FAR = Date.parse('2098-01-01T00:00:00.000Z');
@@ -20,6 +20,17 @@ const countOutbox = async (pool: Pool): Promise<number> => {
 };
 
 const valueOf = async (gauge: Gauge): Promise<number | undefined> => (await gauge.get()).values[0]?.value;
+
+/** Failed groups that one pass looks at. */
+const PASS_MAX = 100;
+
+const stateOf = async (pool: Pool, saleId: string) => {
+  const { rows } = await pool.query<{ state: string; isEnded: boolean }>(
+    `SELECT state, ended_at IS NOT NULL AS "isEnded" FROM sale_groups WHERE sale_id = $1`,
+    [saleId],
+  );
+  return rows[0];
+};
 
 /** As notices would pay them, one by one. */
 async function payAll(pool: Pool): Promise<void> {
@@ -71,29 +82,22 @@ await test('a failed group that is damaged waits for a person, and its neighbour
   await payAll(pool);
   await pool.query('UPDATE ledger SET sold = 0 WHERE sale_id = $1', [saleId]);
   for (const id of [saleId, neighbour]) await new SaleStore(pool).change(id, 'closed');
-  const stateOf = async (id: string) => {
-    const { rows } = await pool.query<{ state: string; isEnded: boolean }>(
-      `SELECT state, ended_at IS NOT NULL AS "isEnded" FROM sale_groups WHERE sale_id = $1`,
-      [id],
-    );
-    return rows[0];
-  };
   const pass = async () => {
-    for (let round = 0; round < 200 && (await stateOf(neighbour))?.isEnded !== true; round += 1) {
+    for (let round = 0; round < 200 && (await stateOf(pool, neighbour))?.isEnded !== true; round += 1) {
       await sale.pass();
     }
   };
   await pass();
-  t.same(await stateOf(neighbour), { state: 'failed', isEnded: true });
-  t.same(await stateOf(saleId), { state: 'failed', isEnded: false }, 'nothing of it was written');
+  t.same(await stateOf(pool, neighbour), { state: 'failed', isEnded: true });
+  t.same(await stateOf(pool, saleId), { state: 'failed', isEnded: false }, 'nothing of it was written');
   t.equal(await valueOf(sale.metrics.groupsDamaged), 1);
 
   await pool.query('UPDATE ledger SET sold = 1 WHERE sale_id = $1', [saleId]);
   const other = sale.makeWorker();
-  for (let round = 0; round < 200 && (await stateOf(saleId))?.isEnded !== true; round += 1) {
-    await other.pass(new AbortController().signal);
+  for (let round = 0; round < 200 && (await stateOf(pool, saleId))?.isEnded !== true; round += 1) {
+    await other.pass(SIGNAL);
   }
-  t.same(await stateOf(saleId), { state: 'failed', isEnded: true }, 'a person has mended it');
+  t.same(await stateOf(pool, saleId), { state: 'failed', isEnded: true }, 'a person has mended it');
   t.same(await findLedgerMismatches(pool), []);
 });
 
@@ -111,4 +115,76 @@ await test('a sale that cannot be counted stays undecided, and its neighbour is 
     { sale_id: saleId, state: 'waiting' },
   ]);
   t.equal(await valueOf(sale.metrics.groupsDamaged), 1);
+});
+
+await test('more damaged groups than one pass looks at hide no group behind them', async (t) => {
+  const ids = Array.from({ length: PASS_MAX + 10 }, (_, index) => `group-${index}`);
+  const sale = await buildGroupSale(
+    t,
+    { id: 'a-damaged', channels: ids.map((id) => channel(id, 9)) },
+    ids.map((channelId) => ({ channelId })),
+  );
+  const { pool, saleId } = sale;
+  const neighbour = await storeSale(pool, { orange: 10 }, { id: 'b-whole', groupMinimum: 9 });
+  await storeOrders(pool, neighbour, [{ sequence: 1, expiresAt: FAR }]);
+  // What both lanes have promised is stored.
+  sale.lane.sequence = 1;
+  await pool.query('UPDATE ledger SET sold = 0 WHERE sale_id = $1', [saleId]);
+  for (const id of [saleId, neighbour]) await new SaleStore(pool).change(id, 'closed');
+  // Other databases' transactions hold up the end of a group for a moment.
+  for (let round = 0; round < 200 && (await stateOf(pool, neighbour))?.isEnded !== true; round += 1) {
+    await sale.pass();
+  }
+  t.same(await stateOf(pool, neighbour), { state: 'failed', isEnded: true });
+  t.equal(await valueOf(sale.metrics.groupsDamaged), ids.length, 'each is looked at, and told');
+});
+
+await test('a damaged group that a person has ended is told no more', async (t) => {
+  const sale = await buildGroupSale(t, { groupMinimum: 9 }, [{}]);
+  await sale.pool.query('UPDATE ledger SET sold = 0');
+  await sale.close();
+  await sale.pass();
+  t.equal(await valueOf(sale.metrics.groupsDamaged), 1);
+  await sale.pool.query('UPDATE sale_groups SET ended_at = now()');
+  sale.clock.nowMs += 121_000;
+  await sale.pass();
+  t.equal(await valueOf(sale.metrics.groupsDamaged), 0);
+});
+
+await test('a pass waits once for room in the outbox, however many groups failed, and each gets its turn', async (t) => {
+  const ids = ['one', 'three', 'two'];
+  const sale = await buildGroupSale(
+    t,
+    { channels: ids.map((id) => channel(id, 9)) },
+    ids.map((channelId) => ({ channelId })),
+  );
+  const { pool } = sale;
+  await sale.close();
+  await pool.query(
+    `INSERT INTO outbox (topic, key, value, headers) SELECT 't', 'k', '{}', '{}' FROM generate_series(1, ${OUTBOX_MAX})`,
+  );
+  let questions = 0;
+  const ended: string[] = [];
+  const worker = sale.makeWorker((store) => ({
+    ...store,
+    isOutboxLong: (count) => {
+      questions += 1;
+      return store.isOutboxLong(count);
+    },
+    endOrders: (group, ...rest) => {
+      ended.push(group.channelId);
+      return store.endOrders(group, ...rest);
+    },
+  }));
+  await worker.pass(SIGNAL);
+  const ofOne = questions;
+  t.ok(ofOne > 0 && ofOne <= 25, `${ofOne} questions in 500 ms`);
+  await worker.pass(SIGNAL);
+  t.equal(questions, 2 * ofOne, 'the pass after it as well');
+  t.same(ended, []);
+  await pool.query('UPDATE outbox SET published_at = now()');
+  await worker.pass(SIGNAL);
+  t.equal(ended[0], 'two', 'it goes on behind the group that waited last');
+  await worker.pass(SIGNAL);
+  t.same([...new Set(ended)].sort(), ids);
 });

@@ -85,6 +85,8 @@ export async function buildGroupSale(
     items: [],
   };
   const seen = { wakes: 0 };
+  /** What the workers' clock shows. */
+  const clock = { nowMs: 0 };
   const makeWorker = (wrap: (store: GroupStore) => GroupStore = (store) => store) =>
     new Groups({
       store: wrap(createGroupStore(pool)),
@@ -92,7 +94,7 @@ export async function buildGroupSale(
       wake: () => {
         seen.wakes += 1;
       },
-      clock: { now: () => 0, sleep: async () => undefined },
+      clock: { now: () => clock.nowMs, sleep: async () => undefined },
       logger: silent,
       metrics,
     });
@@ -103,6 +105,7 @@ export async function buildGroupSale(
     lane,
     metrics,
     seen,
+    clock,
     stored,
     ids: stored.map(({ reservationId }) => reservationId),
     makeWorker,
