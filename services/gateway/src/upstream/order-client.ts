@@ -293,8 +293,9 @@ export function createOrderClient(
     },
     async pickups(saleId, query, trace) {
       const path = `${salePath(saleId)}/pickups?${new URLSearchParams(query).toString()}`;
-      const request = { method: 'GET', path, timeoutMs: REPORT_MS } as const;
-      const page = expectBody(await call(request, trace)) as SealedPickupPage;
+      // The first page adds up what is to be brought.
+      const patience = query.cursor === undefined ? { timeoutMs: REPORT_MS } : {};
+      const page = expectBody(await call({ method: 'GET', path, ...patience }, trace)) as SealedPickupPage;
       return { ...page, data: page.data.map((pickup) => openedPickup(saleId, pickup)) };
     },
     async handOut(request, by, trace) {

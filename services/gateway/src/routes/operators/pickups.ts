@@ -1,17 +1,10 @@
 import { Readable } from 'node:stream';
-import {
-  MoveRequest,
-  parseReservationId,
-  PickupRequest,
-  PickupsQuery,
-  SaleId,
-  type Pickup,
-  type PickupPage,
-} from '@seckill/contracts';
-import { addVary, Problem, type Http } from '@seckill/runtime';
+import { MoveRequest, parseReservationId, PickupRequest, PickupsQuery, SaleId } from '@seckill/contracts';
+import { addVary, Problem, systemClock, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
-import { BYTE_ORDER_MARK, csvLine, tellCsv, wantsCsv } from '../../csv.ts';
+import { tellCsv, wantsCsv } from '../../csv.ts';
 import type { RouteDeps } from '../../deps.ts';
+import { linesOfPickups } from '../../pickups/pickup-file.ts';
 import { traceOf } from '../../upstream/trace.ts';
 
 /** The most that one page has. A file is made of as many as there are. */
@@ -46,7 +39,13 @@ export function pickupRoutes(app: Http, { authenticateAdmin, order }: RouteDeps)
       const first = await read(query.cursor);
       const place = query.channelId === undefined ? '' : `-${query.channelId}`;
       tellCsv(reply, `pickups-${saleId}${place}`);
-      return reply.send(Readable.from(linesOf(first, read)));
+      const gone = new AbortController();
+      reply.raw.once('close', () => {
+        gone.abort();
+      });
+      const source = { read, clock: systemClock, logger: request.log, signal: gone.signal };
+      // What throws after the first byte destroys the connection: a file that is not whole never ends well.
+      return reply.send(Readable.from(linesOfPickups(first, source)));
     },
   );
 
@@ -75,28 +74,4 @@ export function pickupRoutes(app: Http, { authenticateAdmin, order }: RouteDeps)
       return order.moveOrder(orderId, request.body, request.identity.userId, traceOf(request));
     },
   );
-}
-
-/** The whole list from this page on, page by page, so that a gateway holds one of them at a time. */
-async function* linesOf(
-  first: PickupPage,
-  read: (cursor: string) => Promise<PickupPage>,
-): AsyncGenerator<string> {
-  yield (
-    BYTE_ORDER_MARK +
-    csvLine([
-      ...['code', 'items', 'name', 'phone', 'pickupPerson', 'note'],
-      ...['channelId', 'pickedUpAt', 'orderId', 'userId'],
-    ])
-  );
-  for (let page: PickupPage | undefined = first; page !== undefined;) {
-    yield page.data.map(toLine).join('');
-    page = page.nextCursor === undefined ? undefined : await read(page.nextCursor);
-  }
-}
-
-function toLine({ code, lines, contact, channelId, pickedUpAt, orderId, userId }: Pickup): string {
-  const items = lines.map(({ sku, quantity }) => `${quantity} × ${sku}`).join(', ');
-  const person = [contact?.name, contact?.phone, contact?.pickupPerson, contact?.note];
-  return csvLine([code, items, ...person, channelId, pickedUpAt, orderId, userId]);
 }
