@@ -52,6 +52,10 @@ export const DETAILS = {
     zh: '预订可能已成功;请用同一幂等键重试以确认',
   },
   unexpected: { en: 'an unexpected error; quote the request id', zh: '发生意外错误;请提供请求编号' },
+  sum_not_exact: {
+    en: 'a sum of money of this sale exceeds 2^53 minor units, which JSON numbers do not hold exactly',
+    zh: '该场次的某项金额合计超过 2^53 最小货币单位,JSON 数字无法精确表示',
+  },
   sale_retired: { en: 'the sale is retired', zh: '场次已归档' },
   change_unconfirmed: {
     en: 'stored, but stock has not confirmed yet; repeat',

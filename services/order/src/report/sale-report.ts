@@ -1,4 +1,5 @@
 import {
+  detailOf,
   formatInstant,
   type Money,
   type OrderStatus,
@@ -6,6 +7,7 @@ import {
   type ReportSold,
   type SaleReport,
 } from '@seckill/contracts';
+import { Problem } from '@seckill/runtime';
 import type { RefCell, ReportReading, ReturnedCell, SoldCell } from './report-reading.ts';
 
 interface Cells {
@@ -13,7 +15,10 @@ interface Cells {
   returned: ReturnedCell[];
 }
 
-/** Adds up what was read, by item, channel and partner, and over all. */
+/**
+ * Adds up what was read, by item, channel and partner, and over all.
+ * @throws Problem `internal` when a sum of money is too large to be told exactly.
+ */
 export function makeReport(saleId: string, reading: ReportReading): SaleReport {
   const { definition, ledger, refs, minutes, refunds } = reading;
   // A sale has one currency, and one item at least.
@@ -71,7 +76,7 @@ export function makeReport(saleId: string, reading: ReportReading): SaleReport {
       state,
       reason,
       count,
-      amount: { amount, currency: of.currency },
+      amount: moneyOf(amount, of.currency),
     })),
     leftOut: { refs: refs.count - refs.listed.length, minutes: minutes.count - minutes.listed.length },
   };
@@ -98,7 +103,7 @@ function channelsByPartner(channels: { id: string; partnerId?: string }[]): Map<
 }
 
 function toSold({ sold, returned }: Cells, currency: string): ReportSold {
-  const money = (amount: number): Money => ({ amount, currency });
+  const money = (amount: number) => moneyOf(amount, currency);
   const sumOf = (status: OrderStatus, field: 'units' | 'amount') =>
     sold.reduce((sum, cell) => (cell.status === status ? sum + cell[field] : sum), 0);
   const byStatus = <Value>(of: (status: OrderStatus) => Value) => ({
@@ -125,8 +130,19 @@ function toRef({ ref, paidUnits, amount, amountReturned }: RefCell, currency: st
   return {
     ref,
     paidUnits,
-    amountPaid: { amount, currency },
-    amountReturned: { amount: amountReturned, currency },
-    commissionBase: { amount: amount - amountReturned, currency },
+    amountPaid: moneyOf(amount, currency),
+    amountReturned: moneyOf(amountReturned, currency),
+    commissionBase: moneyOf(amount - amountReturned, currency),
   };
+}
+
+/**
+ * A number that was rounded is told to nobody. Limits do not bound these sums: 10,000,000 units of one item
+ * at the highest price are 10^16, more than 2^53, and units of holds that ended are sold again. Addends are
+ * never below 0, so whichever of them or of their sums was rounded leads to a sum beyond the bound. Units
+ * need no such check: the 10^13 orders that would take are stored nowhere.
+ */
+function moneyOf(amount: number, currency: string): Money {
+  if (!Number.isSafeInteger(amount)) throw new Problem('internal', { detail: detailOf('sum_not_exact') });
+  return { amount, currency };
 }

@@ -28,6 +28,7 @@ const CHANNELS = [
 const ORANGES = (quantity: number) => ({ sku: 'orange', quantity, price: 100 });
 const MANGOES = (quantity: number) => ({ sku: 'mango', quantity, price: 30 });
 const MINUTE = Date.parse('2026-11-29T12:00:00Z');
+const FAR = Date.parse('2098-01-01T00:00:00Z');
 
 const cny = (amount: number) => ({ amount, currency: 'CNY' });
 
@@ -296,3 +297,27 @@ async function fill(pool: Pool, saleId: string, count: number): Promise<void> {
     [saleId, count],
   );
 }
+
+await test('a sum that no number holds exactly is told to nobody', async (t) => {
+  const { pool, saleId, report, call } = await build(t);
+  await pool.query('UPDATE ledger SET total = 10000000');
+  // The most units in a message, at the highest price: 2 × 10^14.
+  const lines = [{ sku: 'orange', quantity: 200_000, price: 1_000_000_000 }];
+  const store = async (count: number, changes: object) =>
+    storeOrders(
+      pool,
+      saleId,
+      Array.from({ length: count }, () => ({ lines, expiresAt: FAR, ...changes })),
+    );
+  await store(44, { channelId: 'xhs', ref: 'note' });
+  await store(1, {});
+  t.match(await report(), {
+    totals: { amounts: { pending: cny(9_000_000_000_000_000) } },
+    direct: { amounts: { pending: cny(200_000_000_000_000) } },
+  });
+  // Each channel by itself stays below 2^53.
+  await store(1, {});
+  const answer = await call('GET', `/v1/sales/${saleId}/report`);
+  t.match(answer, { status: 500, body: { code: 'internal', retryable: false } });
+  t.match(answer.body['detail'], /2\^53/);
+});
