@@ -112,7 +112,7 @@ export const SaleOrdersQuery = Type.Object(
     status: Type.Optional(OrderStatus),
     userId: Type.Optional(UserId),
     channelId: Type.Optional(ChannelId),
-    /** Orders with a line of this item. */
+    /** Orders that have this item, also as a part of a kit. */
     sku: Type.Optional(Sku),
     /** Orders that are, or were, handed out under this code. */
     pickupCode: Type.Optional(PickupCode),

@@ -107,6 +107,36 @@ await test('a list by item that looks at many orders in vain goes on behind them
   t.same(await listAll(call, saleId, '&sku=mango'), [stored[0]?.reservationId]);
 });
 
+await test('an order with a kit is found under the kit and under its parts', async (t) => {
+  const { pool } = await createDatabase(t);
+  const { call } = await createService(t, pool, (await createStock(t)).url);
+  const saleId = await storeSale(pool, { apple: 100, pear: 100, mango: 100 });
+  const line = (sku: string, quantity: number) => ({ sku, quantity, price: 100 });
+  const stored = await storeOrders(pool, saleId, [
+    { lines: [line('apple', 4), line('pear', 2)], bought: [line('basket', 2)] },
+    { lines: [line('apple', 3), line('pear', 1)], bought: [line('basket', 1), line('apple', 1)] },
+    { lines: [line('apple', 1)] },
+    { lines: [line('mango', 1)] },
+  ]);
+  const [two, mixed, apple, mango] = stored.map(({ reservationId }) => reservationId);
+  for (const [sku, ids] of Object.entries({
+    basket: [mixed, two],
+    apple: [apple, mixed, two],
+    pear: [mixed, two],
+    mango: [mango],
+    // A word of another name, and one that is part of a name.
+    app: [],
+  })) {
+    t.same(await listAll(call, saleId, `&sku=${sku}`), ids, sku);
+    t.same(await listAll(call, saleId, `&sku=${sku}`, 1), ids, `${sku}, one a page`);
+  }
+  await buildEnds(pool).payments.accept(makeNotice(two ?? '', { amount: { amount: 200, currency: 'CNY' } }));
+  const code = String((await call('GET', `/v1/sales/${saleId}/orders/${two}`)).body['pickupCode']);
+  for (const [sku, ids] of Object.entries({ basket: [two], pear: [two], mango: [] })) {
+    t.same(await listAll(call, saleId, `&pickupCode=${code}&sku=${sku}`), ids, `${sku} of a code`);
+  }
+});
+
 await test('an operator sees the buyer and every payment', async (t) => {
   const { pool } = await createDatabase(t);
   const { call } = await createService(t, pool, (await createStock(t)).url);
