@@ -275,36 +275,41 @@ function answerMalformed(
   socket.once('close', () => {
     clearTimeout(hangUp);
   });
-  // A header overflow stays Node's own 431 (docs/http-api.md).
+  const requestId = randomUUID();
+  const say = (status: string, own: string[], body = ''): void => {
+    const head = [
+      `HTTP/1.1 ${status}`,
+      `date: ${new Date().toUTCString()}`,
+      `x-request-id: ${requestId}`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+      ...own,
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+    ];
+    socket.end([...head, '', body].join('\r\n'));
+  };
+  // These two have no body (docs/http-api.md).
   if (error.code === 'HPE_HEADER_OVERFLOW') {
-    socket.end('HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n');
+    say('431 Request Header Fields Too Large', []);
     return;
   }
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    socket.end('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n');
+    say('408 Request Timeout', []);
     return;
   }
-  const requestId = randomUUID();
   const allowed = error.code === 'HPE_INVALID_METHOD' ? allowedOn(pathOf(error)) : [];
   const problem =
     allowed.length > 0
       ? new Problem('method_not_allowed')
       : new Problem('invalid_request', { detail: detailOf('request_malformed') });
-  const body = JSON.stringify(problemDocument(problem, { requestId, language: 'en', docsBaseUrl }));
-  socket.end(
+  say(
+    allowed.length > 0 ? '405 Method Not Allowed' : '400 Bad Request',
     [
-      allowed.length > 0 ? 'HTTP/1.1 405 Method Not Allowed' : 'HTTP/1.1 400 Bad Request',
       ...(allowed.length > 0 ? [`allow: ${allowed.join(', ')}`] : []),
-      `date: ${new Date().toUTCString()}`,
-      `x-request-id: ${requestId}`,
-      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
       'content-type: application/problem+json; charset=utf-8',
       'content-language: en',
-      `content-length: ${Buffer.byteLength(body)}`,
-      'connection: close',
-      '',
-      body,
-    ].join('\r\n'),
+    ],
+    JSON.stringify(problemDocument(problem, { requestId, language: 'en', docsBaseUrl })),
   );
 }
 

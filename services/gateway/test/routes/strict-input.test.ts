@@ -186,6 +186,41 @@ await t.test('a method that a path does not take is 405, known to Node or not', 
   }
 });
 
+await t.test('what never became a request is answered with the headers of every answer', async (t) => {
+  const { url } = await build(t);
+  const { port } = new URL(url);
+  const say = async (text: string) => {
+    const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+    socket.write(text);
+    let answer = '';
+    for await (const chunk of socket) answer += String(chunk);
+    socket.destroy();
+    return answer;
+  };
+  const head = 'GET /v1/sales/oranges HTTP/1.1\r\nhost: x\r\n';
+  const answers = await Promise.all([
+    say(`${head}x: ${'y'.repeat(20_000)}\r\n\r\n`),
+    // The rest of the headers never comes.
+    say(head),
+    say('nonsense\r\n\r\n'),
+  ]);
+  for (const [index, status] of ['431', '408', '400'].entries()) {
+    const answer = answers[index] ?? '';
+    t.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `));
+    for (const header of [
+      /\r\nx-content-type-options: nosniff\r\n/,
+      /\r\ncontent-security-policy: default-src 'none'/,
+      /\r\nreferrer-policy: no-referrer\r\n/,
+      /\r\nx-request-id: [0-9a-f-]{36}\r\n/,
+      /\r\ndate: /,
+      /\r\nconnection: close\r\n/,
+    ]) {
+      t.match(answer, header, status);
+    }
+    if (status !== '400') t.match(answer, /\r\ncontent-length: 0\r\n[^]*\r\n\r\n$/, 'no body');
+  }
+});
+
 /** Starts an order that has the row from the given look on. The hold is there from the beginning. */
 async function buildSlowRow(t: Test, comesWith: number) {
   let looks = 0;
