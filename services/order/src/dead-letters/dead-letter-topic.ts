@@ -73,13 +73,16 @@ interface Reading {
 }
 
 async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter, readingMs }: Reading): Promise<void> {
+  let isOver = false;
+  // A consumer that was started again reads from the beginning.
+  const next = new Map<number, bigint>();
   const consumer = kafka.consumer({
     groupId,
     allowAutoTopicCreation: false,
     maxWaitTimeInMs: 250,
-    // A crash ends the reading. kafkajs would start again by itself, also after our disconnect, and read the
-    // topic for as long as the process lives.
-    retry: { restartOnFailure: async () => false },
+    // A Kafka that has just started crashes a consumer or two. When the reading is over, kafkajs must not start
+    // again: it would read the topic for as long as the process lives.
+    retry: { restartOnFailure: async () => !isOver },
   });
   let timer: NodeJS.Timeout | undefined;
   let deadline: NodeJS.Timeout | undefined;
@@ -96,7 +99,7 @@ async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter, readingMs 
       };
       restartTimer();
       consumer.on(consumer.events.CRASH, ({ payload }) => {
-        reject(payload.error);
+        if (!payload.restart) reject(payload.error);
       });
       if (readingMs !== undefined) deadline = setTimeout(giveUp, readingMs);
       consumer
@@ -107,7 +110,10 @@ async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter, readingMs 
             restartTimer();
             const end = ends.get(batch.partition);
             for (const message of batch.messages) {
-              if (end === undefined || BigInt(message.offset) >= end) break;
+              const offset = BigInt(message.offset);
+              if (end === undefined || offset >= end) break;
+              if (offset < (next.get(batch.partition) ?? 0n)) continue;
+              next.set(batch.partition, offset + 1n);
               try {
                 await onLetter(toLetter(batch.partition, message));
               } catch (error) {
@@ -125,6 +131,7 @@ async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter, readingMs 
   } finally {
     clearTimeout(timer);
     clearTimeout(deadline);
+    isOver = true;
     await consumer.disconnect();
   }
 }
