@@ -80,8 +80,8 @@ async function readTo(kafka: Kafka, { groupId, topic, ends, onLetter, readingMs 
     groupId,
     allowAutoTopicCreation: false,
     maxWaitTimeInMs: 250,
-    // A Kafka that has just started crashes a consumer or two. When the reading is over, kafkajs must not start
-    // again: it would read the topic for as long as the process lives.
+    // A Kafka that has just started crashes a consumer or two. When the reading is over, kafkajs must not
+    // start again: it would read the topic for as long as the process lives.
     retry: { restartOnFailure: async () => !isOver },
   });
   let timer: NodeJS.Timeout | undefined;
