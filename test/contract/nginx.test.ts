@@ -85,7 +85,7 @@ else {
 
   /** Asks from an address of this machine, over a connection of its own. */
   async function ask(address: string, path: string, headers: Record<string, string> = {}) {
-    const dispatcher = new Agent({ connect: { localAddress: address } });
+    const dispatcher = new Agent({ localAddress: address });
     const answer = await request(`${url}${path}`, { dispatcher, headers });
     const text = await answer.body.text();
     await dispatcher.close();
