@@ -13,8 +13,8 @@ export class Reports {
   }
 
   /**
-   * Who asks for the same sale at the same time gets the same report: a reading of a million orders keeps a
-   * core busy for more than a second.
+   * Who asks for the same sale at the same time gets the same report: a reading of a million orders keeps two
+   * cores busy for most of a second.
    * @throws Problem `sale_not_found`
    */
   async read(saleId: string): Promise<SaleReport> {
