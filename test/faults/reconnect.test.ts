@@ -179,6 +179,6 @@ await t.test('on a Redis Cluster', async (t) => {
   t.teardown(() => cluster.stop());
   const [seed] = cluster.primaries;
   const env = { REDIS_CLUSTER: 'true', RELAY_OUTBOX_COUNT_MAX: '1000000' };
-  const client = await buildStack(t, 'reconnect-cluster', env, seed?.url);
+  const client = await buildStack(t, 'reconnect-cluster', env, seed && { REDIS_URL: seed.url });
   await tryAll(t, { client, nodes: cluster.primaries.map(({ url }) => connect(t, url)) });
 });

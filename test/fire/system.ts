@@ -2,14 +2,8 @@
  * The system under fire: two processes of each service, on real engines, with a way of its own between each
  * process and whatever it talks to.
  */
-import {
-  startKafka,
-  startStack,
-  type Extend,
-  type KafkaAlone,
-  type ServiceName,
-  type Stack,
-} from '@seckill/stack';
+import { startStack, type KafkaAlone, type ServiceName, type Stack } from '@seckill/stack';
+import { startKafkaByWay } from '../support/kafka-way.ts';
 import { Link } from './link.ts';
 import { Member } from './member.ts';
 
@@ -45,15 +39,10 @@ export class System {
     let target: URL | undefined;
     const link = new Link('all > kafka', () => target);
     const port = await link.open();
-    // Clients go where the broker says that it is: to the link.
-    const extend: Extend = async (settings) => {
-      const own = /^PLAINTEXT:\/\/127\.0\.0\.1:(\d+)/.exec(settings['listeners'] ?? '')?.[1] ?? '';
-      target = new URL(`http://127.0.0.1:${own}`);
-      const advertised = { 'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}` };
-      return { settings: advertised, format: [], java: [] };
+    const aim = (url: URL): void => {
+      target = url;
     };
-    const kafka = await startKafka(`${name}-kafka`, extend, log);
-    if (kafka === undefined) throw new Error('no Kafka can be had as a program of this machine');
+    const kafka = await startKafkaByWay({ name: `${name}-kafka`, port, aim, log });
     process.env['KAFKA_BROKERS'] = `127.0.0.1:${port}`;
     const stack = await startStack({ name, env: { ...OPENED, ...SOONER }, log }).catch(
       async (error: unknown) => {

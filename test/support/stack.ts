@@ -48,24 +48,24 @@ export async function buildStack(
   t: Test,
   name: string,
   env: Record<string, string> = {},
-  /** An engine that the test starts by itself. */
-  redisUrl?: string,
+  /** Engines that the test starts by itself, by the variables that name them. */
+  engines: Record<string, string> = {},
 ): Promise<Client> {
-  const isSpecial = Object.keys(env).length > 0 || redisUrl !== undefined;
-  return !isSpecial && shared !== undefined ? shared : startClient(t, name, env, redisUrl);
+  const isSpecial = Object.keys({ ...env, ...engines }).length > 0;
+  return !isSpecial && shared !== undefined ? shared : startClient(t, name, env, engines);
 }
 
 async function startClient(
   t: Test,
   name: string,
   env: Record<string, string> = {},
-  redisUrl?: string,
+  engines: Record<string, string> = {},
 ): Promise<Client> {
   // Engines that the test run shares are for tests of one part.
   for (const variable of ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL']) {
     Reflect.deleteProperty(process.env, variable);
   }
-  if (redisUrl !== undefined) process.env['REDIS_URL'] = redisUrl;
+  Object.assign(process.env, engines);
   const limits = { RATE_LIMIT_USER_MAX: '1000000', RATE_LIMIT_ADDRESS_MAX: '1000000' };
   const ownName = `${name}-${process.pid}`;
   const stack = await startStack({ name: ownName, env: { ...limits, ...env } });

@@ -6,6 +6,7 @@ import type { KafkaSettings } from './kafka-settings.ts';
 import { KafkaCommits } from './kafka-commits.ts';
 import { isKafkaJsError } from './kafka-errors.ts';
 import { mendKafkaBroker } from './kafka-broker.ts';
+import { mendKafkaConnection } from './kafka-connection.ts';
 import { mendKafkaTimer } from './kafka-timer.ts';
 import type { Logger } from '../logger.ts';
 import { traceBatch, traceSending } from '../tracing/message-spans.ts';
@@ -19,6 +20,7 @@ export type { Kafka, Producer };
 export function createKafka({ brokers, ca, user }: KafkaSettings, clientId: string, logger: Logger): Kafka {
   mendKafkaTimer();
   mendKafkaBroker();
+  mendKafkaConnection();
   return new KafkaClient({
     clientId,
     brokers,
