@@ -1,4 +1,4 @@
-// Goal: connections to Kafka that went silent without closing are opened anew within a few time-outs; what was
+// Goal: connections to Kafka that went silent without closing are opened anew within two time-outs; what was
 // promised meanwhile is stored and can be paid (INV-2). kafkajs keeps such a connection for ever: nothing was
 // stored for more than six minutes. Method: all ways to Kafka pass a forwarder that loses the connections of
 // one moment, while new ones work; a buyer before, one right behind, one later, and what is stored.
