@@ -1,0 +1,43 @@
+import { Type, type Static } from 'typebox';
+import { Instant } from '../values/instant.ts';
+import { pageCursor, PageLimit } from '../values/page.ts';
+
+/** Where a dead letter lies in its topic, which is its name: partition and offset. */
+export const DeadLetterId = Type.String({ pattern: '^[0-9]{1,5}-[0-9]{1,18}$' });
+
+export const DeadLetterState = Type.Union([Type.Literal('waiting'), Type.Literal('replayed')]);
+export type DeadLetterState = Static<typeof DeadLetterState>;
+
+/** A message that a service could not understand or store, without its bytes: what a person looks through. */
+export const ParkedMessage = Type.Object({
+  id: DeadLetterId,
+  state: DeadLetterState,
+  /** Where the message was met. */
+  topic: Type.String(),
+  partition: Type.Integer(),
+  offset: Type.String(),
+  /** That of the message: of an order or a settlement the order's id. Empty when it had none; cut at 500. */
+  key: Type.String(),
+  error: Type.String(),
+  /** It was too large for a letter, so that it cannot be replayed. */
+  isTruncated: Type.Optional(Type.Boolean()),
+  parkedAt: Instant,
+  replayedAt: Type.Optional(Instant),
+});
+export type ParkedMessage = Static<typeof ParkedMessage>;
+
+/** The query of the list of dead letters. */
+export const DeadLettersQuery = Type.Object(
+  {
+    state: Type.Optional(DeadLetterState),
+    limit: Type.Optional(PageLimit),
+    cursor: Type.Optional(pageCursor(100)),
+  },
+  { additionalProperties: false },
+);
+
+export const ParkedMessagePage = Type.Object({
+  data: Type.Array(ParkedMessage),
+  nextCursor: Type.Optional(Type.String()),
+});
+export type ParkedMessagePage = Static<typeof ParkedMessagePage>;
