@@ -20,6 +20,24 @@ export interface Wish {
   body: ReserveRequest;
 }
 
+/** A key that was sent. */
+export interface Asked {
+  wish: Wish;
+  /** When it was sent first. */
+  from: number;
+  /** It was answered "no" at once, so it has never taken anything. */
+  isNothing: boolean;
+}
+
+/** A key that heard a definite "no", and why. */
+export interface Denial extends Wish {
+  from: number;
+  until: number;
+  code: string;
+  /** What the answer says of single lines. */
+  lines: { code: string; sku: string; available?: number }[];
+}
+
 export interface Payment {
   paymentId: string;
   orderId: string;
@@ -50,7 +68,8 @@ export class Crowd {
   /** Keys that were answered 201, by the reservation that they got first. */
   readonly kept = new Map<string, Wish>();
   /** Keys that heard a definite "no" and were never used again: nothing may come of them. */
-  readonly denied: Wish[] = [];
+  readonly denied: Denial[] = [];
+  readonly asked: Asked[] = [];
   readonly payments: Payment[] = [];
   /** Orders that were promised and could not be found: `order_not_found`. */
   readonly notFound = new Set<string>();
@@ -101,7 +120,7 @@ export class Crowd {
       sku,
       quantity: step * (random() < 0.25 ? 2 : 1),
     }));
-    const body = { lines, ...(random() < 0.4 ? { channelId: pick(random, channels) } : {}) };
+    const body = { lines, ...(random() < 0.4 ? { channelId: pick(random, channels).id } : {}) };
     // Some come again, so that the limit is met.
     const user = random() < 0.25 ? Math.floor(this.#number / 3) : this.#number;
     return { saleId: id, userId: `u${user}`, key: `k${this.#number}`, body };
@@ -112,16 +131,23 @@ export class Crowd {
     const { front, operations } = this.#options;
     const { saleId, userId, key, body } = wish;
     const path = `/v1/sales/${saleId}/reservations`;
-    const answer = await operations.insist('reserve', `${saleId} ${userId} ${key}`, () =>
-      front.send({ method: 'POST', path, user: userId, key, body }),
-    );
+    const asked: Asked = { wish, from: Date.now(), isNothing: false };
+    this.asked.push(asked);
+    let attempts = 0;
+    const answer = await operations.insist('reserve', `${saleId} ${userId} ${key}`, () => {
+      attempts += 1;
+      return front.send({ method: 'POST', path, user: userId, key, body });
+    });
     if (answer === undefined) {
       this.history.unresolved.push({ saleId, idempotencyKey: key });
       return undefined;
     }
     if (answer.status !== 201) {
-      this.history.reject(saleId, String(answer.body['code']));
-      this.denied.push(wish);
+      const code = String(answer.body['code']);
+      this.history.reject(saleId, code);
+      asked.isNothing = attempts === 1;
+      const lines = (answer.body['lines'] ?? []) as Denial['lines'];
+      this.denied.push({ ...wish, from: asked.from, until: Date.now(), code, lines });
       return undefined;
     }
     return this.#accept(wish, answer.text);

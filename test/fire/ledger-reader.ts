@@ -17,10 +17,14 @@ export interface StoredOrder {
   stored_at: Date;
   /** A moment within the transaction that refused it; null: it is not refused. */
   refused_at: Date | null;
+  /** When it was cancelled, expired or refused; null: it is pending or paid. */
+  ended_at: Date | null;
   lines: { sku: string; quantity: number }[];
   /** Returns that were stored, and what is due for them. */
   returns: number;
   due: number;
+  /** The returns of which the units are for sale again. */
+  taken_back: { at: Date; lines: { sku: string; quantity: number }[] }[];
 }
 
 export interface StoredPayment {
@@ -37,6 +41,8 @@ export interface StoredRetake {
   lane: number;
   epoch: number;
   sequence: number;
+  verdict: string;
+  stored_at: Date;
 }
 
 /** What the judgement reads of PostgreSQL beyond the audit: money, refusals, and whose each order is. */
@@ -50,9 +56,9 @@ export class LedgerReader {
   }
 
   async orders(saleIds: string[]): Promise<StoredOrder[]> {
-    const { rows } = await this.#pool.query<StoredOrder>(
+    const { rows } = await this.#pool.query<Omit<StoredOrder, 'taken_back'>>(
       `SELECT id, sale_id, lane, epoch::float8 AS epoch, sequence::float8 AS sequence, user_id, idempotency_key,
-              channel_id, status, refusal, amount::float8 AS amount, reserved_at, stored_at, lines,
+              channel_id, status, refusal, amount::float8 AS amount, reserved_at, stored_at, ended_at, lines,
               (SELECT min(created_at) FROM webhook_deliveries
                 WHERE subject = orders.id AND type = 'order.refused') AS refused_at,
               (SELECT count(*)::int FROM returns WHERE order_id = orders.id) AS returns,
@@ -60,12 +66,20 @@ export class LedgerReader {
          FROM orders WHERE sale_id = ANY ($1)`,
       [saleIds],
     );
-    return rows;
+    const back = await this.#pool.query<{ order_id: string; at: Date; lines: StoredOrder['lines'] }>(
+      `SELECT order_id, at, returns.lines FROM returns JOIN orders ON orders.id = order_id
+        WHERE restocked AND sale_id = ANY ($1)`,
+      [saleIds],
+    );
+    return rows.map((row) => ({
+      ...row,
+      taken_back: back.rows.filter(({ order_id }) => order_id === row.id),
+    }));
   }
 
   async retakes(saleIds: string[]): Promise<StoredRetake[]> {
     const { rows } = await this.#pool.query<StoredRetake>(
-      `SELECT order_id, sale_id, lane, epoch::float8 AS epoch, sequence::float8 AS sequence
+      `SELECT order_id, sale_id, lane, epoch::float8 AS epoch, sequence::float8 AS sequence, verdict, stored_at
          FROM retakes WHERE sale_id = ANY ($1)`,
       [saleIds],
     );

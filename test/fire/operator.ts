@@ -14,12 +14,27 @@ interface OperatorOptions {
   random: () => number;
 }
 
-/** From the answer to a pause to the call of the resume: nothing is reserved in between. */
+/** From the answer to a pause to the call of the resume nothing is reserved. */
 export interface Pause {
   saleId: string;
   sku?: string;
   from: number;
   until: number;
+  /** When the pause was asked for, and when the resume was answered. */
+  asked: number;
+  ended: number;
+}
+
+/** A change of an item's total. */
+export interface Change {
+  saleId: string;
+  sku: string;
+  /** Negative: units were taken out. */
+  units: number;
+  /** When it was asked for. */
+  from: number;
+  /** When it was answered; absent: never. */
+  until?: number;
 }
 
 /** What came back of an order. */
@@ -32,6 +47,7 @@ export interface TakenBack {
 
 export class Operator {
   readonly pauses: Pause[] = [];
+  readonly changes: Change[] = [];
   /** Changes that were refused although nothing was in their way. */
   readonly refused: string[] = [];
   /** By order. */
@@ -87,23 +103,28 @@ export class Operator {
 
   async #pause(saleId: string, sku?: string): Promise<void> {
     const path = `/v1/sales/${saleId}${sku === undefined ? '' : `/items/${sku}`}`;
+    const asked = Date.now();
+    const pause = { saleId, from: Infinity, until: 0, asked, ended: Infinity, ...(sku && { sku }) };
+    this.pauses.push(pause);
     const isPaused = await this.#ask('pause', `${path}/pause`, {});
     const from = Date.now();
     await sleep(200 + 800 * this.#options.random());
-    const until = Date.now();
-    await this.#ask('resume', `${path}/resume`, {});
-    if (isPaused !== undefined)
-      this.pauses.push({ saleId, from, until, ...(sku === undefined ? {} : { sku }) });
+    if (isPaused !== undefined) Object.assign(pause, { from, until: Date.now() });
+    const isResumed = await this.#ask('resume', `${path}/resume`, {});
+    if (isResumed !== undefined) pause.ended = Date.now();
   }
 
   async #alter({ id }: FireSale, sku: string, verb: 'adjust' | 'restock', quantity: number): Promise<void> {
     this.#count += 1;
+    const change: Change = { saleId: id, sku, units: quantity, from: Date.now() };
+    this.changes.push(change);
     const answer = await this.#ask(verb, `/v1/sales/${id}/items/${sku}/${verb}`, {
       key: `${verb}-${this.#count}`,
       body: { quantity },
     });
     if (answer === undefined) return;
     const units = verb === 'restock' ? quantity : Number(answer.body['adjusted']);
+    Object.assign(change, { units, until: Date.now() });
     this.#totals.set(`${id} ${sku}`, (this.#totals.get(`${id} ${sku}`) ?? 0) + units);
   }
 

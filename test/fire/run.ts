@@ -16,10 +16,12 @@ import { Operations, type Count } from './operations.ts';
 import { Operator } from './operator.ts';
 import { Reached, SIGHTS } from './reached.ts';
 import { Receiver } from './receiver.ts';
-import { judgeRefusals } from './refusals.ts';
+import { judgeDenials } from './judgement/denials.ts';
+import { judgeRegister } from './judgement/register.ts';
+import { judgeRefusals } from './judgement/refusals.ts';
 import { openSales, type FireSale } from './sales.ts';
 import { System } from './system.ts';
-import * as verdict from './verdict.ts';
+import * as verdict from './judgement/verdict.ts';
 
 const SHOPPERS = 8;
 const REPEATED_MAX = 1_500;
@@ -221,6 +223,14 @@ async function judgeAll(parts: Parts, saleIds: string[], bounds: Bounds, log: Lo
     ...verdict.judgeMoneyKept(facts),
     ...verdict.judgePauses(facts),
     ...verdict.judgeFound(facts),
+    ...judgeRegister(facts, Object.values(parts.sales), operator.changes),
+    ...judgeDenials({
+      sales: Object.values(parts.sales),
+      asked: crowd.asked,
+      denials: crowd.denied,
+      changes: operator.changes,
+      pauses: operator.pauses,
+    }),
     ...operator.refused.map((text) => `operator: refused without a reason: ${text}`),
     ...operations.errors.map((text) => `internal: ${text}`),
     ...operations.unresolved.map((text) => `unresolved: ${text}`),

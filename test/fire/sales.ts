@@ -5,7 +5,8 @@ import type { Operations } from './operations.ts';
 export interface FireSale {
   id: string;
   items: { sku: string; price: number; total: number; step: number }[];
-  channels: string[];
+  channels: { id: string; cap?: number }[];
+  limitPerBuyer?: number;
 }
 
 const CLOSES_IN_MS = 4 * 3_600_000;
@@ -26,7 +27,7 @@ export async function openSales(
   const open = async (
     name: string,
     totals: Record<string, number>,
-    more: Record<string, unknown>,
+    more: { holdSeconds: number; limitPerBuyer?: number; lateMoney?: string },
   ): Promise<FireSale> => {
     const id = `${name}-${seed}`;
     const items = Object.entries(totals).map(([sku, total], index) => ({
@@ -52,7 +53,8 @@ export async function openSales(
     );
     if (answer === undefined || answer.status >= 300)
       throw new Error(`${id}: ${answer?.text ?? 'no answer'}`);
-    return { id, items, channels: channels.map(({ id }) => id) };
+    const { limitPerBuyer } = more;
+    return { id, items, channels, ...(limitPerBuyer === undefined ? {} : { limitPerBuyer }) };
   };
   return {
     scarce: await open(

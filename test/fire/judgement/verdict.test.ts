@@ -1,7 +1,7 @@
 // Goal: the judgement of the fire test finds each thing that must not be, under its name, and nothing where
 // all is well. Method: facts of a run in which all is well; each test bends one of them.
 import t from 'tap';
-import type { StoredOrder, StoredRetake } from './ledger-reader.ts';
+import type { StoredOrder, StoredRetake } from '../ledger-reader.ts';
 import { judgeRefusals } from './refusals.ts';
 import * as verdict from './verdict.ts';
 
@@ -21,6 +21,8 @@ function order(id: string, changes: Partial<StoredOrder> = {}): StoredOrder {
     reserved_at: new Date(1_000),
     stored_at: new Date(1_100),
     refused_at: null,
+    ended_at: null,
+    taken_back: [],
     lines: [{ sku: 'a', quantity: 1 }],
     returns: 0,
     due: 0,
@@ -45,6 +47,7 @@ const wish = (id: string) => ({
   key: `k-${id}`,
   body: { lines: [{ sku: 'a', quantity: 1 }] },
 });
+const no = (id: string) => ({ ...wish(id), from: 1_000, until: 1_100, code: 'sold_out', lines: [] });
 const back = (due: number) => ({ count: 1, due });
 const payment = (order_id: string, changes = {}) => ({
   payment_id: `p-${order_id}`,
@@ -64,10 +67,10 @@ function facts(changes: Partial<verdict.Facts> = {}): verdict.Facts {
       ['1', wish('1')],
       ['2', wish('2')],
     ]),
-    denied: [wish('3')],
+    denied: [no('3')],
     told: [{ paymentId: 'p-1', orderId: '1', amount: 100, result: 'paid' as const }],
     returned: new Map(),
-    pauses: [{ saleId: 's', from: 2_000, until: 3_000 }],
+    pauses: [{ saleId: 's', from: 2_000, until: 3_000, asked: 1_900, ended: 3_100 }],
     notFound: new Set(),
     lost: new Set(),
     ...changes,
@@ -89,7 +92,7 @@ await t.test('where all is well there is nothing to find', async (t) => {
 await t.test('each thing that must not be is found', async (t) => {
   const two = facts().orders;
   const bent: [name: string, changes: Partial<verdict.Facts>, found: RegExp][] = [
-    ['an order of a key that heard "no"', { denied: [wish('2')] }, /^INV-4: 2 .*heard "no"/],
+    ['an order of a key that heard "no"', { denied: [no('2')] }, /^INV-4: 2 .*heard "no"/],
     [
       'an order that nobody was told of',
       { kept: new Map([['1', wish('1')]]) },
@@ -147,13 +150,14 @@ await t.test('each thing that must not be is found', async (t) => {
 
 await t.test('what Redis lost is not held against anybody', async (t) => {
   const lost = new Set(['2', '3']);
-  t.same(all(facts({ lost, denied: [wish('2')], notFound: new Set(['3']) })), []);
+  t.same(all(facts({ lost, denied: [no('2')], notFound: new Set(['3']) })), []);
 });
 
 await t.test('an order is refused only for what was lost, came late and was in its way', (t) => {
   const lost = new Set(['9']);
   const late = (changes: Partial<StoredOrder> = {}) => order('9', changes);
   const other = { lines: [{ sku: 'b', quantity: 1 }] };
+  const retaken = { verdict: 'paid', stored_at: new Date(1_300) };
   const cases: [name: string, isExcused: boolean, orders: StoredOrder[], retakes?: StoredRetake[]][] = [
     ['ledger: the late one took the units', true, [late(), refused('ledger')]],
     ['ledger: units of another item', false, [late(other), refused('ledger')]],
@@ -178,13 +182,13 @@ await t.test('an order is refused only for what was lost, came late and was in i
       'sequence: of a retake',
       true,
       [late(), refused('sequence_fork', { sequence: 7 })],
-      [{ order_id: '9', sale_id: 's', lane: 0, epoch: 2, sequence: 7 }],
+      [{ order_id: '9', sale_id: 's', lane: 0, epoch: 2, sequence: 7, ...retaken }],
     ],
     [
       'sequence: of a retake that was not lost',
       false,
       [late(), refused('sequence_fork', { sequence: 7 })],
-      [{ order_id: '8', sale_id: 's', lane: 0, epoch: 2, sequence: 7 }],
+      [{ order_id: '8', sale_id: 's', lane: 0, epoch: 2, sequence: 7, ...retaken }],
     ],
   ];
   for (const [name, isExcused, orders, retakes = []] of cases) {

@@ -1,5 +1,5 @@
 import type { Facts } from './verdict.ts';
-import type { StoredOrder } from './ledger-reader.ts';
+import type { StoredOrder } from '../ledger-reader.ts';
 
 /**
  * An order is refused only because something that Redis had lost came late and was in its way, or because it
