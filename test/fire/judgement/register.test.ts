@@ -1,5 +1,5 @@
-// Goal: the fire test finds the one moment at which more units were taken than there were, however soon it was
-// over, and nothing where each step is within its time. Method: histories of an item of ten units, by hand.
+// Goal: the fire test finds the one moment at which more was taken than was there, however soon it was over,
+// and nothing where each step is within its time. Method: histories of an item of ten units, by hand.
 import t from 'tap';
 import type { StoredOrder } from '../ledger-reader.ts';
 import type { Change } from '../operator.ts';
