@@ -20,11 +20,10 @@ import type { RouteDeps } from '../deps.ts';
 import type { SalePageText } from '../sales/sale-list.ts';
 import type { SaleAnswer } from '../sales/sale-reading.ts';
 import { matchesEtag } from '../sales/sale-view.ts';
-import type { Steering } from '../upstream/order-client.ts';
 import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
-import { readIfMatch } from './if-match.ts';
 import { queryOf } from './query-text.ts';
+import { steeringOf } from './steering.ts';
 
 const Params = Type.Object({ saleId: SaleId });
 const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
@@ -207,14 +206,4 @@ async function sendPage(request: FastifyRequest, reply: FastifyReply, page: Sale
   const isLong = page.text.length >= COMPRESSED_FROM_LENGTH;
   if (!isLong || !acceptsGzip(request.headers['accept-encoding'])) return reply.send(page.text);
   return reply.header('content-encoding', 'gzip').send(await page.gzipped());
-}
-
-function steeringOf({ headers, identity }: FastifyRequest, reason?: string): Steering {
-  const version = readIfMatch(headers['if-match']);
-  return {
-    startedAt: performance.now(),
-    by: identity.userId,
-    ...(version === undefined ? {} : { version }),
-    ...(reason === undefined ? {} : { reason }),
-  };
 }

@@ -10,6 +10,7 @@ import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
+import { takenUp } from './steering.ts';
 
 const EndpointParams = Type.Object({ endpointId: WebhookId });
 const DeliveryParams = Type.Object({ endpointId: WebhookId, deliveryId: WebhookId });
@@ -23,7 +24,7 @@ export function webhookRoutes(app: Http, { authenticateAdmin, order }: RouteDeps
   const dontStore = (reply: FastifyReply) => reply.header('cache-control', 'no-store');
 
   app.post(all, { ...guard, schema: { body: WebhookEndpointInput } }, async (request, reply) => {
-    const endpoint = await order.createWebhookEndpoint(request.body, traceOf(request));
+    const endpoint = await order.createWebhookEndpoint(request.body, takenUp(request), traceOf(request));
     return dontStore(reply).status(201).send(endpoint);
   });
   app.get(all, { ...guard, schema: { querystring: WebhookEndpointsQuery } }, async (request, reply) => {
@@ -40,16 +41,19 @@ export function webhookRoutes(app: Http, { authenticateAdmin, order }: RouteDeps
     async (request, reply) => {
       dontStore(reply);
       const { params, body } = request;
-      return order.webhooks({ method: 'PATCH', path: pathOf(params), body }, traceOf(request));
+      const change = { method: 'PATCH', path: pathOf(params), body } as const;
+      return order.changeWebhooks(change, takenUp(request), traceOf(request));
     },
   );
   app.delete(one, ofOne, async (request, reply) => {
-    await order.webhooks({ method: 'DELETE', path: pathOf(request.params) }, traceOf(request));
+    const removal = { method: 'DELETE', path: pathOf(request.params) } as const;
+    await order.changeWebhooks(removal, takenUp(request), traceOf(request));
     return dontStore(reply).status(204).send();
   });
   app.post(`${one}/rotate`, ofOne, async (request, reply) => {
     dontStore(reply);
-    return order.webhooks({ method: 'POST', path: `${pathOf(request.params)}/rotate` }, traceOf(request));
+    const rotation = { method: 'POST', path: `${pathOf(request.params)}/rotate` } as const;
+    return order.changeWebhooks(rotation, takenUp(request), traceOf(request));
   });
   app.get(
     `${one}/deliveries`,

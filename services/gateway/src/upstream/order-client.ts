@@ -5,7 +5,6 @@ import {
   type OrderStanding,
   type KeptNotice,
   type KeptNoticePage,
-  type MoveRequest,
   type ParkedMessage,
   type ParkedMessagePage,
   type PaymentAnswer,
@@ -67,6 +66,9 @@ export interface Steering {
   version?: number;
 }
 
+/** A call that changes something, before it has its deadline. */
+type SteeringCall = UpstreamCall & { body?: object };
+
 export interface OrderClient {
   createSale(input: SaleInput, by: string, trace: Trace): Promise<{ isNew: boolean; record: SaleRecord }>;
   sale(saleId: string, trace: Trace): Promise<SaleRecord>;
@@ -110,7 +112,7 @@ export interface OrderClient {
   report(saleId: string, trace: Trace): Promise<SaleReport>;
   pickups(saleId: string, query: PickupsQuery, trace: Trace): Promise<PickupPage>;
   handOut(request: PickupRequest, by: string, trace: Trace): Promise<Pickup>;
-  moveOrder(orderId: string, request: MoveRequest, by: string, trace: Trace): Promise<Order>;
+  moveOrder(orderId: string, channelId: string, steering: Steering, trace: Trace): Promise<Order>;
   /** The bytes as the provider signed them: order reads them, and keeps what it does not understand. */
   notifyPayment(notice: { webhookId: string; bytes: Buffer }, trace: Trace): Promise<PaymentAnswer>;
   notices(query: string, trace: Trace): Promise<KeptNoticePage>;
@@ -120,7 +122,13 @@ export interface OrderClient {
   /** Takes seconds: order reads all dead letters that there are. */
   deadLetters(query: string, trace: Trace): Promise<ParkedMessagePage>;
   replayDeadLetter(letterId: string, by: string, trace: Trace): Promise<ParkedMessage>;
-  createWebhookEndpoint(input: WebhookEndpointInput, trace: Trace): Promise<WebhookEndpoint>;
+  createWebhookEndpoint(
+    input: WebhookEndpointInput,
+    steering: Steering,
+    trace: Trace,
+  ): Promise<WebhookEndpoint>;
+  /** Changes an endpoint, removes it or gives it a new secret: order's answer is the caller's. */
+  changeWebhooks(request: SteeringCall, steering: Steering, trace: Trace): Promise<unknown>;
   /** Any other call about webhooks: order's answer is the caller's. */
   webhooks(request: UpstreamCall, trace: Trace): Promise<unknown>;
 }
@@ -171,7 +179,7 @@ export function createOrderClient(
    * shows more by the time that we hear of it, so the deadline is never later than was meant.
    */
   async function decide(
-    request: UpstreamCall & { body?: object },
+    request: SteeringCall,
     { startedAt, version, by, reason }: Steering,
     trace: Trace,
   ) {
@@ -182,9 +190,13 @@ export function createOrderClient(
       'x-deadline': String(deadline),
       ...(version === undefined ? {} : { 'if-match': `"${version}"` }),
     };
+    const hasBody = request.body !== undefined || reason !== undefined;
     const body = { ...request.body, ...(reason === undefined ? {} : { reason }) };
-    return call({ ...request, body, headers, timeoutMs: CONFIRMED_CHANGE_MS }, trace, by);
+    return call({ ...request, ...(hasBody ? { body } : {}), headers }, trace, by);
   }
+  /** As `decide`, for a change that stock confirms. */
+  const decideConfirmed: typeof decide = async (request, steering, trace) =>
+    decide({ ...request, timeoutMs: CONFIRMED_CHANGE_MS }, steering, trace);
   const salePath = (saleId: string) => `/v1/sales/${encodeURIComponent(saleId)}`;
   const itemPath = ({ saleId, sku }: ItemPath) => `${salePath(saleId)}/items/${encodeURIComponent(sku)}`;
   /** Operators' calls name the sale of the order. */
@@ -232,11 +244,11 @@ export function createOrderClient(
     },
     async controlSale(saleId, verb, steering, trace) {
       const path = `${salePath(saleId)}/${verb}`;
-      return expectBody(await decide({ method: 'POST', path }, steering, trace)) as SaleRecord;
+      return expectBody(await decideConfirmed({ method: 'POST', path }, steering, trace)) as SaleRecord;
     },
     async patchSale(saleId, patch, steering, trace) {
       const request = { method: 'PATCH', path: salePath(saleId), body: patch } as const;
-      return expectBody(await decide(request, steering, trace)) as SaleRecord;
+      return expectBody(await decideConfirmed(request, steering, trace)) as SaleRecord;
     },
     async changes(saleId, query, trace) {
       const path = `${salePath(saleId)}/changes${query}`;
@@ -244,18 +256,18 @@ export function createOrderClient(
     },
     async controlItem(item, verb, steering, trace) {
       const path = `${itemPath(item)}/${verb}`;
-      return expectBody(await decide({ method: 'POST', path }, steering, trace)) as SaleRecord;
+      return expectBody(await decideConfirmed({ method: 'POST', path }, steering, trace)) as SaleRecord;
     },
     async restock({ quantity, idempotencyKey, ...item }, steering, trace) {
       const path = `${itemPath(item)}/restock`;
       const headers = { 'idempotency-key': idempotencyKey };
-      const answer = await decide({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
+      const answer = await decideConfirmed({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
       return expectBody(answer) as SaleRecord;
     },
     async adjust({ quantity, idempotencyKey, ...item }, steering, trace) {
       const path = `${itemPath(item)}/adjust`;
       const headers = { 'idempotency-key': idempotencyKey };
-      const answer = await decide({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
+      const answer = await decideConfirmed({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
       return expectBody(answer) as { adjusted: number; record: SaleRecord };
     },
     async order(orderId, userId, trace) {
@@ -302,11 +314,10 @@ export function createOrderClient(
       const answer = await call({ method: 'POST', path: '/v1/pickups', body: request }, trace, by);
       return openedPickup(request.saleId, expectBody(answer) as SealedPickup);
     },
-    async moveOrder(orderId, request, by, trace) {
+    async moveOrder(orderId, channelId, steering, trace) {
       const path = `${operatorPath(orderId)}/move`;
-      return opened(
-        expectBody(await call({ method: 'POST', path, body: request }, trace, by)) as SealedOrder,
-      );
+      const answer = await decide({ method: 'POST', path, body: { channelId } }, steering, trace);
+      return opened(expectBody(answer) as SealedOrder);
     },
     async notifyPayment({ webhookId, bytes }, trace) {
       const path = '/v1/payments/notifications';
@@ -340,9 +351,12 @@ export function createOrderClient(
       const request = { method: 'POST', path, timeoutMs: DEAD_LETTERS_MS } as const;
       return expectBody(await call(request, trace, by)) as ParkedMessage;
     },
-    async createWebhookEndpoint(input, trace) {
-      const request = { method: 'POST' as const, path: '/v1/webhook-endpoints', body: input };
-      return expectBody(await call(request, trace)) as WebhookEndpoint;
+    async createWebhookEndpoint(input, steering, trace) {
+      const request = { method: 'POST', path: '/v1/webhook-endpoints', body: input } as const;
+      return expectBody(await decide(request, steering, trace)) as WebhookEndpoint;
+    },
+    async changeWebhooks(request, steering, trace) {
+      return expectBody(await decide(request, steering, trace));
     },
     async webhooks(request, trace) {
       return expectBody(await call(request, trace));

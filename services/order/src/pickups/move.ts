@@ -2,9 +2,9 @@ import { formatInstant, type OrderStatus, type SaleDefinition } from '@seckill/c
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { claimPickupCodes, makeRandomCode, pickupScope } from '../ledger/pickup-codes.ts';
 import { writeChange } from '../sales/sale-changes.ts';
-import type { Operator } from '../sales/steering.ts';
+import { isInTime, type Steering } from '../sales/steering.ts';
 
-export interface Move extends Operator {
+export interface Move extends Omit<Steering, 'version'> {
   saleId: string;
   orderId: string;
   /** The channel that is to hand the order out. */
@@ -24,11 +24,11 @@ interface MovingRow {
  * caps, counts and commission do not change, and Redis need not know. The order keeps its code where no other
  * order at the new pick-up point has it. A repeat changes nothing.
  * @throws Problem `order_not_found`, `channel_not_found`; `order_not_pending` for one that ended unpaid;
- * `already_picked_up`.
+ * `already_picked_up`; `overloaded` when the deadline has passed.
  */
 export async function moveOrder(
   pool: Pool,
-  { saleId, orderId, channelId, ...operator }: Move,
+  { saleId, orderId, channelId, ...steering }: Move,
 ): Promise<void> {
   await transaction(pool, async (client) => {
     // The sale comes before orders and ledger, as everywhere; the row of the trail refers to it.
@@ -45,6 +45,7 @@ export async function moveOrder(
     if (to === undefined) throw new Problem('channel_not_found');
     const before = row.pickup_channel_id ?? row.channel_id;
     if (before === channelId) return;
+    if (!(await isInTime(client, steering))) throw new Problem('overloaded');
     const from = sale.channels.find(({ id }) => id === before);
     const scopes = [from, to].map((one) => pickupScope({ saleId, pickupPointId: one?.pickupPointId }));
     await client.query('UPDATE orders SET pickup_channel_id = NULLIF($2, channel_id) WHERE id = $1', [
@@ -61,7 +62,7 @@ export async function moveOrder(
       before: { orderId, ...toTold(before, code) },
       after: { orderId, ...toTold(channelId, newCode) },
     };
-    await writeChange(client, change, operator);
+    await writeChange(client, change, steering);
   });
 }
 

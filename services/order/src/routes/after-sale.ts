@@ -3,7 +3,7 @@ import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Pickups } from '../pickups/pickups.ts';
 import type { Reports } from '../report/reports.ts';
-import { readOperator } from './sales.ts';
+import { readOperator, readSteering } from './sales.ts';
 
 const SaleParams = Type.Object({ saleId: SaleId });
 const OrderParams = Type.Object({ saleId: SaleId, orderId: Type.String() });
@@ -34,6 +34,6 @@ export function afterSaleRoutes(
     '/v1/sales/:saleId/orders/:orderId/move',
     { schema: { params: OrderParams, body: MoveRequest } },
     async ({ params, body: { channelId, reason }, headers }) =>
-      pickups.move({ ...params, channelId, ...readOperator(headers, reason) }),
+      pickups.move({ ...params, channelId, ...readSteering(headers, reason) }),
   );
 }

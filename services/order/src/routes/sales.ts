@@ -52,7 +52,7 @@ export function readOperator(headers: Headers, reason?: string): Operator {
 }
 
 /** The gateway has checked what the operator sent, and adds the deadline. */
-function readSteering(headers: Headers, reason: string | undefined): Steering {
+export function readSteering(headers: Headers, reason?: string): Steering {
   const { 'if-match': ifMatch, 'x-deadline': deadline } = headers;
   const steering: Steering = readOperator(headers, reason);
   if (ifMatch !== undefined) {

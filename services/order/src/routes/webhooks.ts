@@ -10,6 +10,7 @@ import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { WebhookDeliveries } from '../webhooks/deliveries.ts';
 import type { WebhookEndpoints } from '../webhooks/endpoints.ts';
+import { readSteering } from './sales.ts';
 
 const limitOf = (limit: string | undefined) =>
   limit === undefined ? LIMITS.ordersPageDefault : Number(limit);
@@ -23,8 +24,11 @@ export interface WebhookDeps {
 
 /** The routes for the gateway, which has checked that an operator asks. */
 export function webhooksRoutes(app: Http, { endpoints, deliveries }: WebhookDeps): void {
-  app.post('/v1/webhook-endpoints', { schema: { body: WebhookEndpointInput } }, async ({ body }, reply) =>
-    reply.status(201).send(await endpoints.create(body)),
+  app.post(
+    '/v1/webhook-endpoints',
+    { schema: { body: WebhookEndpointInput } },
+    async ({ body, headers }, reply) =>
+      reply.status(201).send(await endpoints.create(body, readSteering(headers))),
   );
   app.get('/v1/webhook-endpoints', { schema: { querystring: WebhookEndpointsQuery } }, async ({ query }) =>
     endpoints.list({ limit: limitOf(query.limit), cursor: query.cursor }),
@@ -34,14 +38,14 @@ export function webhooksRoutes(app: Http, { endpoints, deliveries }: WebhookDeps
     endpoints.read(params.endpointId),
   );
   app.patch(one, { schema: { params: EndpointParams, body: WebhookEndpointPatch } }, async (request) =>
-    endpoints.change(request.params.endpointId, request.body),
+    endpoints.change(request.params.endpointId, request.body, readSteering(request.headers)),
   );
-  app.delete(one, { schema: { params: EndpointParams } }, async ({ params }, reply) => {
-    await endpoints.remove(params.endpointId);
+  app.delete(one, { schema: { params: EndpointParams } }, async ({ params, headers }, reply) => {
+    await endpoints.remove(params.endpointId, readSteering(headers));
     return reply.status(204).send();
   });
-  app.post(`${one}/rotate`, { schema: { params: EndpointParams } }, async ({ params }) =>
-    endpoints.rotate(params.endpointId),
+  app.post(`${one}/rotate`, { schema: { params: EndpointParams } }, async ({ params, headers }) =>
+    endpoints.rotate(params.endpointId, readSteering(headers)),
   );
   app.get(
     `${one}/deliveries`,

@@ -18,7 +18,10 @@ export interface Steering extends Operator {
 }
 
 /** Judged under the lock of the sale: to wait for it may have taken all of the time. */
-export async function isInTime(client: PoolClient, { deadline }: Steering): Promise<boolean> {
+export async function isInTime(
+  client: PoolClient,
+  { deadline }: { deadline?: number | undefined },
+): Promise<boolean> {
   const { rows } = await client.query<{ is_in_time: boolean }>(`SELECT ${inTime('$1')} AS is_in_time`, [
     deadline ?? null,
   ]);

@@ -10,6 +10,7 @@ import {
 } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../payments/page-cursor.ts';
+import { inTime, isInTime } from '../sales/steering.ts';
 import { parseEndpointUrl } from './addresses.ts';
 import { formatSecret } from './signing.ts';
 
@@ -20,6 +21,11 @@ const OLD_SECRET_HOURS = 24;
 const REMOVE_COUNT = 10_000;
 /** Orders all calls that count endpoints. */
 const COUNT_LOCK = 7_305_441;
+
+/** When the change that an operator asked for is not made any more. */
+interface Deadline {
+  deadline?: number | undefined;
+}
 
 interface EndpointRow {
   id: string;
@@ -47,22 +53,25 @@ export class WebhookEndpoints {
 
   /**
    * @returns the endpoint with its secret, which no other call answers again.
-   * @throws Problem `invalid_request` for an address that is not called; `webhook_endpoints_full`
+   * @throws Problem `invalid_request` for an address that is not called; `webhook_endpoints_full`;
+   * `overloaded` when the deadline has passed.
    */
-  async create({ url, events }: WebhookEndpointInput): Promise<WebhookEndpoint> {
+  async create({ url, events }: WebhookEndpointInput, { deadline }: Deadline): Promise<WebhookEndpoint> {
+    const { endpointsMax } = WEBHOOK_LIMITS;
     const { href } = parseEndpointUrl(url, this.#isPrivateAllowed);
     const secret = randomBytes(SECRET_BYTES);
     return transaction(this.#pool, async (client) => {
       await client.query('SELECT pg_advisory_xact_lock($1)', [COUNT_LOCK]);
       const { rows } = await client.query<EndpointRow>(
         `INSERT INTO webhook_endpoints (id, url, events, secret)
-         SELECT $1, $2, $3, $4 WHERE (SELECT count(*) FROM webhook_endpoints) < $5
+         SELECT $1, $2, $3, $4 WHERE (SELECT count(*) FROM webhook_endpoints) < $5 AND ${inTime('$6')}
          RETURNING ${COLUMNS}`,
-        [`whe_${randomBytes(12).toString('hex')}`, href, events, secret, WEBHOOK_LIMITS.endpointsMax],
+        [`whe_${randomBytes(12).toString('hex')}`, href, events, secret, endpointsMax, deadline ?? null],
       );
       const [row] = rows;
       if (row === undefined) {
-        throw new Problem('webhook_endpoints_full', { extra: { max: WEBHOOK_LIMITS.endpointsMax } });
+        await refuseLate(client, { deadline });
+        throw new Problem('webhook_endpoints_full', { extra: { max: endpointsMax } });
       }
       return { ...toEndpoint(row), secret: formatSecret(secret) };
     });
@@ -109,26 +118,36 @@ export class WebhookEndpoints {
 
   /**
    * Changes what is named. What waits for a paused endpoint is sent once it is enabled again.
-   * @throws Problem `webhook_endpoint_not_found`; `invalid_request` for an address that is not called.
+   * @throws Problem `webhook_endpoint_not_found`; `invalid_request` for an address that is not called;
+   * `overloaded` when the deadline has passed.
    */
-  async change(id: string, { url, events, state }: WebhookEndpointPatch): Promise<WebhookEndpoint> {
+  async change(
+    id: string,
+    { url, events, state }: WebhookEndpointPatch,
+    deadline: Deadline,
+  ): Promise<WebhookEndpoint> {
     const href = url === undefined ? null : parseEndpointUrl(url, this.#isPrivateAllowed).href;
-    const { rows } = await this.#pool.query<EndpointRow>(
-      `UPDATE webhook_endpoints
-       SET url = COALESCE($2, url), events = COALESCE($3, events), state = COALESCE($4, state)
-       WHERE id = $1 RETURNING ${COLUMNS}`,
-      [id, href, events ?? null, state ?? null],
-    );
-    return toEndpoint(found(rows));
+    return transaction(this.#pool, async (client) => {
+      await lockInTime(client, id, deadline);
+      const { rows } = await client.query<EndpointRow>(
+        `UPDATE webhook_endpoints
+         SET url = COALESCE($2, url), events = COALESCE($3, events), state = COALESCE($4, state)
+         WHERE id = $1 RETURNING ${COLUMNS}`,
+        [id, href, events ?? null, state ?? null],
+      );
+      return toEndpoint(found(rows));
+    });
   }
 
   /**
    * Removes the endpoint and what waits for it. An attempt that is under way goes on.
-   * @throws Problem `webhook_endpoint_not_found`
+   * @throws Problem `webhook_endpoint_not_found`; `overloaded` when the deadline has passed.
    */
-  async remove(id: string): Promise<void> {
-    const { rowCount } = await this.#pool.query('DELETE FROM webhook_endpoints WHERE id = $1', [id]);
-    if (rowCount === 0) throw new Problem('webhook_endpoint_not_found');
+  async remove(id: string, deadline: Deadline): Promise<void> {
+    await transaction(this.#pool, async (client) => {
+      await lockInTime(client, id, deadline);
+      await client.query('DELETE FROM webhook_endpoints WHERE id = $1', [id]);
+    });
     // Deliveries are removed in parts, because a statement may take 5 s. Those that a crash leaves are given
     // up after three days.
     for (let removed = REMOVE_COUNT; removed === REMOVE_COUNT;) {
@@ -145,15 +164,34 @@ export class WebhookEndpoints {
   /**
    * Gives the endpoint a new secret. The old one signs along for a day.
    * @returns the endpoint with its new secret.
-   * @throws Problem `webhook_endpoint_not_found`
+   * @throws Problem `webhook_endpoint_not_found`; `overloaded` when the deadline has passed.
    */
-  async rotate(id: string): Promise<WebhookEndpoint> {
+  async rotate(id: string, deadline: Deadline): Promise<WebhookEndpoint> {
     const secret = randomBytes(SECRET_BYTES);
     return transaction(this.#pool, async (client) => {
+      await lockInTime(client, id, deadline);
       const row = found(await replaceSecret(client, id, secret));
       return { ...toEndpoint(row), secret: formatSecret(secret) };
     });
   }
+}
+
+/**
+ * Takes the endpoint's lock, then judges the deadline: to wait for the lock may have taken all of the time,
+ * and what was decided meanwhile must not be undone.
+ * @throws Problem `webhook_endpoint_not_found`, `overloaded`
+ */
+async function lockInTime(client: PoolClient, id: string, deadline: Deadline): Promise<void> {
+  const { rows } = await client.query<EndpointRow>(
+    `SELECT ${COLUMNS} FROM webhook_endpoints WHERE id = $1 FOR UPDATE`,
+    [id],
+  );
+  found(rows);
+  await refuseLate(client, deadline);
+}
+
+async function refuseLate(client: PoolClient, deadline: Deadline): Promise<void> {
+  if (!(await isInTime(client, deadline))) throw new Problem('overloaded');
 }
 
 async function replaceSecret(client: PoolClient, id: string, secret: Buffer): Promise<EndpointRow[]> {

@@ -237,6 +237,34 @@ async function recode(pool: Pool, orderId: string | undefined, code: string): Pr
   });
 }
 
+await test('a move that comes late moves nothing, also when the lock of the order took its time', async (t) => {
+  const { pool, saleId, ids, pay, read, call } = await build(t, ['xingfu-li']);
+  const [id] = ids;
+  await pay(id ?? '');
+  const late = { status: 503, body: { code: 'overloaded' } };
+  const now = async () => ((await call('GET', '/v1/clock')).body as unknown as { now: number }).now;
+  const move = (channelId: string, deadline: number) =>
+    call('POST', `/v1/sales/${saleId}/orders/${id}/move`, {
+      userId: 'op',
+      body: { channelId },
+      headers: { 'x-deadline': String(deadline) },
+    });
+  t.match(await move('yangguang', (await now()) - 1), late);
+  const client = await pool.connect();
+  await client.query('BEGIN');
+  await client.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [id]);
+  const answer = move('yangguang', (await now()) + 300);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  await client.query('COMMIT');
+  client.release();
+  t.match(await answer, late);
+  t.equal((await read(id)).pickupChannelId, undefined, 'it is where it was');
+  const { body } = await call('GET', `/v1/sales/${saleId}/changes`);
+  t.notMatch(JSON.stringify(body), 'move_order', 'and nothing is told of a move');
+  t.match(await move('yangguang', (await now()) + 5_000), { body: { pickupChannelId: 'yangguang' } });
+  t.match(await move('yangguang', (await now()) - 1), { status: 200 }, 'what is so already is told');
+});
+
 await test('a code is one of its pick-up point, also after a move and when orders change places at once', async (t) => {
   const { pool, ids, pay, move, read, handOut } = await build(t, ['xingfu-li', 'yangguang', 'xingfu-li']);
   const [first, second, third] = ids;

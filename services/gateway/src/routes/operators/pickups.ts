@@ -6,6 +6,7 @@ import { tellCsv, wantsCsv } from '../../csv.ts';
 import type { RouteDeps } from '../../deps.ts';
 import { linesOfPickups } from '../../pickups/pickup-file.ts';
 import { traceOf } from '../../upstream/trace.ts';
+import { takenUp } from '../steering.ts';
 
 /** The most that one page has. A file is made of as many as there are. */
 const FILE_PAGE = 100;
@@ -71,7 +72,8 @@ export function pickupRoutes(app: Http, { authenticateAdmin, order }: RouteDeps)
       const { orderId } = request.params;
       if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
       reply.header('cache-control', 'no-store');
-      return order.moveOrder(orderId, request.body, request.identity.userId, traceOf(request));
+      const { channelId, reason } = request.body;
+      return order.moveOrder(orderId, channelId, takenUp(request, reason), traceOf(request));
     },
   );
 }

@@ -1,0 +1,14 @@
+import type { FastifyRequest } from 'fastify';
+import type { Steering } from '../upstream/order-client.ts';
+import { readIfMatch } from './if-match.ts';
+
+/** An operator's change of a sale, which may depend on its version. @throws Problem as `readIfMatch` */
+export function steeringOf(request: FastifyRequest, reason?: string): Steering {
+  const version = readIfMatch(request.headers['if-match']);
+  return { ...takenUp(request, reason), ...(version === undefined ? {} : { version }) };
+}
+
+/** An operator's change of what has no version. Its deadline counts from now. */
+export function takenUp({ identity }: FastifyRequest, reason?: string): Steering {
+  return { startedAt: performance.now(), by: identity.userId, ...(reason === undefined ? {} : { reason }) };
+}
