@@ -1,5 +1,6 @@
 // Goal: the fire test finds a "no" that cannot be true, and believes each that can. Method: an item of ten
-// units, a limit of four and a channel of five; what was asked for before and what somebody was told, by hand.
+// units, a limit of four and a channel of five; what was asked for before, and what somebody was told, by
+// hand.
 import t from 'tap';
 import type { Asked, Denial } from '../crowd.ts';
 import { judgeDenials, type Told } from './denials.ts';
