@@ -9,10 +9,12 @@ import { findProgram, freePorts, isDockerRunning, ROOT, run, signToken } from '@
 import t from 'tap';
 import { Pool } from 'undici';
 import { judge, readSettled } from '../../bench/src/audit/audit.ts';
-import { planCrowd, runCrowd } from '../../bench/src/demo/crowd.ts';
+import { planCrowd } from '../../bench/src/demo/buyers.ts';
+import { runCrowd } from '../../bench/src/demo/crowd.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { History } from '../../bench/src/audit/history.ts';
 import { Provider } from '../../bench/src/demo/provider.ts';
+import { transportOver, WayIn } from '../../bench/src/demo/way-in.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import type { Scenario } from '../../bench/src/scenarios/scenario.ts';
 import { until } from '../support/stack.ts';
@@ -120,17 +122,17 @@ await t.test(
     const http = new Pool(gateway, { connections: 32 });
     t.teardown(() => http.close());
     const history = new History();
+    const wayIn = new WayIn(transportOver(http), 32);
     await runCrowd({
       scenario,
       // Everyone keeps trying, so that no unit is left over.
       buyers: planCrowd(scenario, 600, seededRandom(SEED)).map((buyer) => ({ ...buyer, isPatient: true })),
       opensAt: Date.now(),
-      http,
-      checkout: http,
-      provider: new Provider(http, env['WEBHOOK_SECRETS'] ?? ''),
+      wayIn,
+      provider: new Provider(wayIn.checkout, env['WEBHOOK_SECRETS'] ?? ''),
       history,
       signal: AbortSignal.timeout(300_000),
-      signToken: (userId) => signToken(jwtSecret, { userId, isOperator: false }),
+      tokenOf: (userId) => signToken(jwtSecret, { userId, isOperator: false }),
     });
     const reading = await readSettled(engines, [scenario.sale.id], 60_000);
     t.same(judge(reading, history), [], 'every invariant holds');

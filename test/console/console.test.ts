@@ -4,8 +4,10 @@
 // Method: a real browser on the whole system, while the demo's crowd buys over HTTP.
 import t from 'tap';
 import { History } from '../../bench/src/audit/history.ts';
-import { planCrowd, runCrowd } from '../../bench/src/demo/crowd.ts';
+import { planCrowd } from '../../bench/src/demo/buyers.ts';
+import { runCrowd } from '../../bench/src/demo/crowd.ts';
 import { Provider } from '../../bench/src/demo/provider.ts';
+import { transportOver, WayIn } from '../../bench/src/demo/way-in.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { until } from '../support/stack.ts';
 import { findBarriers, findBrowser } from '../support/browser.ts';
@@ -62,16 +64,16 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
     const seen = new Set<string>();
     const leaving = new AbortController();
     const scenario = { sale, windowSeconds: 600, crowding: 4 };
+    const wayIn = new WayIn(transportOver(client.http), 64);
     const crowd = runCrowd({
       scenario,
       buyers: planCrowd(scenario, 160, seededRandom(7)),
       opensAt: Date.now() + 1_500,
-      http: client.http,
-      checkout: client.http,
-      provider: new Provider(client.http, client.stack.info.webhookSecret),
+      wayIn,
+      provider: new Provider(wayIn.checkout, client.stack.info.webhookSecret),
       history: new History(),
       signal: leaving.signal,
-      signToken: (userId) => client.token(userId),
+      tokenOf: (userId) => client.token(userId),
     });
     await until('it has seen the end', async () => {
       const left = (await card('Available').textContent()) ?? '';

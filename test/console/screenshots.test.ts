@@ -6,8 +6,10 @@ import { ROOT } from '@seckill/stack';
 import { untilWithin } from '@seckill/testing';
 import t from 'tap';
 import { History } from '../../bench/src/audit/history.ts';
-import { planCrowd, runCrowd } from '../../bench/src/demo/crowd.ts';
+import { planCrowd } from '../../bench/src/demo/buyers.ts';
+import { runCrowd } from '../../bench/src/demo/crowd.ts';
 import { Provider } from '../../bench/src/demo/provider.ts';
+import { transportOver, WayIn } from '../../bench/src/demo/way-in.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { createSale } from '../support/stack.ts';
 import { findBrowser } from '../support/browser.ts';
@@ -50,16 +52,16 @@ await t.test('each picture is taken of a real sale, and small', async (t) => {
   await until('the page is live', async () => (await page.getByRole('status').textContent()) === 'Live');
   const leaving = new AbortController();
   const scenario = { sale, windowSeconds: 600, crowding: 4 } as Parameters<typeof planCrowd>[0];
+  const wayIn = new WayIn(transportOver(client.http), 64);
   const crowd = runCrowd({
     scenario,
     buyers: planCrowd(scenario, 900, seededRandom(11)),
     opensAt: Date.now() + 2_000,
-    http: client.http,
-    checkout: client.http,
-    provider: new Provider(client.http, client.stack.info.webhookSecret),
+    wayIn,
+    provider: new Provider(wayIn.checkout, client.stack.info.webhookSecret),
     history: new History(),
     signal: leaving.signal,
-    signToken: (userId) => client.token(userId),
+    tokenOf: (userId) => client.token(userId),
   });
   await until('most of it is sold', async () => Number(await card('Available').textContent()) < 80);
   await page.getByRole('cell', { name: 'accepted' }).waitFor();

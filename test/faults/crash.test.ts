@@ -3,10 +3,12 @@
 // audit.
 import t from 'tap';
 import { judge, readSettled } from '../../bench/src/audit/audit.ts';
-import { planCrowd, runCrowd } from '../../bench/src/demo/crowd.ts';
+import { planCrowd } from '../../bench/src/demo/buyers.ts';
+import { runCrowd } from '../../bench/src/demo/crowd.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { History } from '../../bench/src/audit/history.ts';
 import { Provider } from '../../bench/src/demo/provider.ts';
+import { transportOver, WayIn } from '../../bench/src/demo/way-in.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import type { Scenario } from '../../bench/src/scenarios/scenario.ts';
 import { watchTotals } from '../../bench/src/audit/watch.ts';
@@ -53,6 +55,7 @@ await t.test(`order and stock are killed in the middle of a sale (seed ${SEED})`
 
   const history = new History();
   const stopWatch = watchTotals(engines, [scenario.sale.id]);
+  const wayIn = new WayIn(transportOver(client.http), 64);
   const crowd = runCrowd({
     scenario,
     // Everyone keeps trying, so that no unit is left over, whatever the kills did to payments.
@@ -61,12 +64,11 @@ await t.test(`order and stock are killed in the middle of a sale (seed ${SEED})`
       isPatient: true,
     })),
     opensAt: Date.now(),
-    http: client.http,
-    checkout: client.http,
-    provider: new Provider(client.http, stack.info.webhookSecret),
+    wayIn,
+    provider: new Provider(wayIn.checkout, stack.info.webhookSecret),
     history,
     signal: new AbortController().signal,
-    signToken: (userId) => client.token(userId),
+    tokenOf: (userId) => client.token(userId),
   });
   // The kills come by progress and not by time, because a kill that does not fall into the selling shows
   // nothing.

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OrderStatus, PaymentResult, Reservation, ReserveRequest } from '@seckill/contracts';
 import { History } from '../../bench/src/audit/history.ts';
 import { Provider } from '../../bench/src/demo/provider.ts';
+import { transportOver } from '../../bench/src/demo/way-in.ts';
 import { pick } from '../../bench/src/random.ts';
 import type { Answer } from '../support/stack.ts';
 import type { Front } from './front.ts';
@@ -244,7 +245,7 @@ export class Crowd {
     let result: PaymentResult | undefined;
     // A notice that is answered is one operation; the provider's own repeats are not counted.
     await operations.insist('notice', paymentId, async () => {
-      result = await new Provider(front.poolOf(), webhookSecret).notify(paid, paymentId);
+      result = await new Provider(transportOver(front.poolOf()), webhookSecret).notify(paid, paymentId);
       if (result === undefined) throw new Error('no gateway took the notice');
       return { status: 200, headers: {}, text: result, body: { result } };
     });

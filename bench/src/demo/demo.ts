@@ -5,7 +5,8 @@ import { flag, outputFile, runCommand, stackName, wholeNumber, type Values } fro
 import { onEnd, signToken, startStack, type Stack, type StackInfo } from '@seckill/stack';
 import { Pool } from 'undici';
 import { judge, judgeResale, readSettled, type Finding, type Reading } from '../audit/audit.ts';
-import { planCrowd, runCrowd } from './crowd.ts';
+import { planCrowd, type Buyer } from './buyers.ts';
+import { runCrowd } from './crowd.ts';
 import { EngineReader } from '../engines/engines.ts';
 import { History } from '../audit/history.ts';
 import { showProgress } from './progress.ts';
@@ -18,6 +19,7 @@ import { mangoes1000 } from '../scenarios/mangoes-1000.ts';
 import { oranges2000 } from '../scenarios/oranges-2000.ts';
 import { totalOf, type Scenario } from '../scenarios/scenario.ts';
 import { watchTotals } from '../audit/watch.ts';
+import { transportOver, WayIn } from './way-in.ts';
 
 const HELP = `npm run demo -- [options]
 
@@ -40,6 +42,10 @@ const OPENS_IN_MS = 3_000;
  * a hold lasts minutes.
  */
 const HOLD_SECONDS = 8;
+/** Longer than the sales' own windows, which a slow machine may need for the crowd alone. */
+const WINDOW_MS = 3_600_000;
+/** Clicks of the whole crowd that are under way at a time; half as many checkouts. */
+const PLACES = 128;
 const SETTLE_TIMEOUT_MS = 60_000;
 
 const OPTIONS = {
@@ -55,7 +61,7 @@ type DemoValues = Values<typeof OPTIONS>;
 async function openSales(http: Pool, info: StackInfo): Promise<number> {
   const opensAt = Date.now() + OPENS_IN_MS;
   const token = await signToken(info.jwtSecret, { userId: 'operator', isOperator: true });
-  for (const { sale, windowSeconds } of SCENARIOS) {
+  for (const { sale } of SCENARIOS) {
     const response = await http.request({
       method: 'POST',
       path: '/v1/sales',
@@ -64,7 +70,7 @@ async function openSales(http: Pool, info: StackInfo): Promise<number> {
         ...sale,
         holdSeconds: HOLD_SECONDS,
         opensAt: formatInstant(opensAt),
-        closesAt: formatInstant(opensAt + windowSeconds * 1_000),
+        closesAt: formatInstant(opensAt + WINDOW_MS),
       }),
     });
     const body = await response.body.text();
@@ -86,6 +92,15 @@ function crowdSizes(buyers: number | undefined): number[] {
   return sizes.map((size) => Math.round((size / sum) * buyers));
 }
 
+/** Signed before the doors have a time: for ten thousand buyers that takes a slow machine a while. */
+async function signTokens(info: StackInfo, buyers: Buyer[]): Promise<Map<string, string>> {
+  return new Map(
+    await Promise.all(
+      buyers.map(async ({ userId }) => [userId, await signToken(info.jwtSecret, { userId })] as const),
+    ),
+  );
+}
+
 async function sell(
   info: StackInfo,
   engines: EngineReader,
@@ -93,34 +108,37 @@ async function sell(
   signal: AbortSignal,
 ): Promise<boolean> {
   const history = new History();
-  const http = new Pool(info.gateway, { connections: 128, pipelining: 1, headersTimeout: 10_000 });
-  // Checkout has connections of its own. Thousands of clicks wait for the crowd's few connections, and a
-  // buyer who holds a unit must not stand behind them.
-  const checkout = new Pool(info.gateway, { connections: 64, pipelining: 1, headersTimeout: 10_000 });
+  // The way in bounds the connections of the crowd. The demo's own questions take a few more.
+  const http = new Pool(info.gateway, { pipelining: 1, headersTimeout: 10_000 });
+  const wayIn = new WayIn(transportOver(http), PLACES);
   const saleIds = SCENARIOS.map(({ sale }) => sale.id);
-  const opensAt = await openSales(http, info);
   const sizes = crowdSizes(values.buyers);
-  console.log(
-    `crowd of ${sizes.reduce((left, right) => left + right, 0)} buyers, seed ${seed}; doors open in 3 s\n`,
-  );
-
   const random = seededRandom(seed);
-  const stopProgress = showProgress({ http: checkout, saleIds, history, engines, output: process.stdout });
+  const crowds = SCENARIOS.map((scenario, index) => ({
+    scenario,
+    buyers: planCrowd(scenario, sizes[index] ?? 0, random),
+  }));
+  const tokens = await signTokens(
+    info,
+    crowds.flatMap(({ buyers }) => buyers),
+  );
+  const opensAt = await openSales(http, info);
+  console.log(`crowd of ${tokens.size} buyers, seed ${seed}; doors open in 3 s\n`);
+
+  const stopProgress = showProgress({ http, saleIds, history, engines, output: process.stdout });
   const stopWatch = watchTotals(engines, saleIds);
   const stopHolds = watchHolds(engines, saleIds);
-  const provider = new Provider(checkout, info.webhookSecret);
+  const provider = new Provider(wayIn.checkout, info.webhookSecret);
   await Promise.all(
-    SCENARIOS.map((scenario, index) =>
+    crowds.map((crowd) =>
       runCrowd({
-        scenario,
-        buyers: planCrowd(scenario, sizes[index] ?? 0, random),
+        ...crowd,
         opensAt,
-        http,
-        checkout,
+        wayIn,
         provider,
         history,
         signal,
-        signToken: (userId) => signToken(info.jwtSecret, { userId }),
+        tokenOf: (userId) => tokens.get(userId) ?? '',
       }),
     ),
   );
@@ -130,8 +148,8 @@ async function sell(
   const watched = await stopWatch();
   const delays = (await stopHolds())(reading.sales.flatMap(({ orders }) => orders));
   const operator = await signToken(info.jwtSecret, { userId: 'operator', isOperator: true });
-  const board = await readBoard(checkout, operator, saleIds);
-  await Promise.all([http.close(), checkout.close()]);
+  const board = await readBoard(http, operator, saleIds);
+  await http.close();
 
   // In a crowded sale there are at least twice as many buyers as units, and most want one or two. Nothing may
   // be left over then.

@@ -1,23 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Transport } from '@seckill/client';
 import type { PaymentAnswer, PaymentNotification, PaymentResult, Reservation } from '@seckill/contracts';
 import standardwebhooks from 'standardwebhooks';
-import type { Pool } from 'undici';
 
 /** Providers repeat a notice until they hear 200. This one does so for about 20 s. */
 const ATTEMPTS_MAX = 20;
 const RETRY_MS = 1_000;
+const TIMEOUT_MS = 10_000;
 
 /**
  * Stands in for the payment provider, which no test machine has. It signs notices as a provider does
  * (Standard Webhooks) and repeats them until they are taken.
  */
 export class Provider {
-  readonly #http: Pool;
+  readonly #transport: Transport;
   readonly #webhook: standardwebhooks.Webhook;
 
-  constructor(http: Pool, secret: string) {
-    this.#http = http;
+  constructor(transport: Transport, secret: string) {
+    this.#transport = transport;
     this.#webhook = new standardwebhooks.Webhook(secret);
   }
 
@@ -41,9 +42,9 @@ export class Provider {
     const at = new Date();
     const id = randomUUID();
     try {
-      const response = await this.#http.request({
+      const answer = await this.#transport({
         method: 'POST',
-        path: '/v1/payments/notifications',
+        url: '/v1/payments/notifications',
         headers: {
           'content-type': 'application/json',
           'webhook-id': id,
@@ -51,9 +52,9 @@ export class Provider {
           'webhook-signature': this.#webhook.sign(id, at, body),
         },
         body,
+        timeoutMs: TIMEOUT_MS,
       });
-      const answer = (await response.body.json()) as PaymentAnswer;
-      return response.statusCode === 200 ? answer.result : undefined;
+      return answer.status === 200 ? (JSON.parse(answer.text) as PaymentAnswer).result : undefined;
     } catch {
       return undefined;
     }

@@ -1,16 +1,13 @@
-import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Order, OrderStatus, ProblemDocument, Reservation, ReserveRequest } from '@seckill/contracts';
-import type { Pool } from 'undici';
+import { createClient, type AnyFailure, type Client, type Failure, type Transport } from '@seckill/client';
+import type { OrderStatus, ProblemDocument, Reservation, ReserveRequest } from '@seckill/contracts';
 import type { History } from '../audit/history.ts';
+import type { WayIn } from './way-in.ts';
 
-export type Answer =
-  | { reservation: Reservation }
-  | { problem: Pick<ProblemDocument, 'code' | 'retryable'> & Record<string, unknown> };
+export type Refusal = Failure<'reserve'>;
+export type Answer = { reservation: Reservation } | { problem: Refusal };
 
 export interface ShopperOptions {
-  http: Pool;
-  checkout: Pool;
+  wayIn: WayIn;
   saleId: string;
   userId: string;
   token: string;
@@ -18,103 +15,93 @@ export interface ShopperOptions {
 }
 
 /**
- * How often one buyer repeats the same key before giving up. With the waits below this takes about half a
- * minute.
+ * Longer than the demo takes on a machine that is busy with something else: a call includes the wait for the
+ * way in. Who has no definite answer by then never gets one.
  */
-const ATTEMPTS_MAX = 30;
-/** These outcomes say nothing about the units, so the buyer sends the same key again. */
-const REPEATED = new Set([
-  'outcome_unknown',
-  'overloaded',
-  'sale_unavailable',
-  'rate_limited',
-  'sale_not_open',
+const PATIENCE_MS = 300_000;
+/**
+ * A "no, for now". The client asks again for as long as the buyer wants it. After every other answer that may
+ * be repeated it asks again in any case.
+ */
+const NOT_NOW = new Set<string>([
+  'sold_out',
+  'limit_reached',
+  'channel_full',
+  'sale_paused',
+  'item_paused',
+  'rejoin_later',
 ]);
 
-/**
- * One buyer's storefront. It sends reservations over HTTP as docs/http-api.md asks for in "What a client
- * does".
- */
+interface ReserveOptions {
+  /** The key of an earlier call. Without one, the client makes a key. */
+  key?: string;
+  /** Whether the buyer waits after a "no, for now". */
+  waitsFor?: (refusal: Refusal) => boolean;
+}
+
+/** One buyer's storefront, on `@seckill/client`. */
 export class Shopper {
   readonly #options: ShopperOptions;
+  readonly #buying: Client;
+  readonly #paying: Client;
 
   constructor(options: ShopperOptions) {
     this.#options = options;
+    const { token, wayIn } = options;
+    const common = { baseUrl: '', token, deadlineMs: PATIENCE_MS, timeoutMs: PATIENCE_MS };
+    this.#buying = createClient({ ...common, transport: this.#recorded(wayIn.click) });
+    this.#paying = createClient({ ...common, transport: wayIn.checkout });
   }
 
-  newKey(): string {
-    return randomUUID();
-  }
-
-  /** Sends a reservation and repeats the same key until there is a definite answer. */
-  async reserve(request: ReserveRequest, idempotencyKey: string): Promise<Answer> {
+  /** Reserves, and repeats under the same key until there is a definite answer. */
+  async reserve(
+    request: ReserveRequest,
+    { key, waitsFor = () => false }: ReserveOptions = {},
+  ): Promise<Answer> {
     const { history, saleId } = this.#options;
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      const answer = await this.#send(request, idempotencyKey);
-      if ('reservation' in answer || !REPEATED.has(answer.problem.code)) return answer;
-      await sleep(retryMs(answer.problem));
+    const leaving = new AbortController();
+    let refusal: Refusal | undefined;
+    const onWait = (failure: AnyFailure): void => {
+      const told = failure as Refusal;
+      if (!NOT_NOW.has(told.code) || waitsFor(told)) return;
+      refusal = told;
+      leaving.abort();
+    };
+    const result = await this.#buying.reserve(saleId, request, {
+      onWait,
+      signal: leaving.signal,
+      ...(key === undefined ? {} : { key }),
+    });
+    if (result.ok) return { reservation: result.value };
+    if (refusal !== undefined) return { problem: refusal };
+    if ((result.retryable || result.inDoubt) && !NOT_NOW.has(result.code)) {
+      history.unresolved.push({ saleId, idempotencyKey: result.key });
     }
-    history.unresolved.push({ saleId, idempotencyKey });
-    return { problem: { code: 'outcome_unknown', retryable: true } };
+    return { problem: result };
   }
 
   /**
-   * Cancels an order, or pays it in the sandbox. Repeats the call while the order is on its way.
+   * Cancels an order, or pays it in the sandbox.
    * @returns what the order is now, or undefined when there never was a definite answer.
    */
   async end(orderId: string, verb: 'cancel' | 'pay'): Promise<OrderStatus | undefined> {
-    const { checkout, token } = this.#options;
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      try {
-        const response = await checkout.request({
-          method: 'POST',
-          path: `/v1/orders/${orderId}/${verb}`,
-          headers: { authorization: `Bearer ${token}` },
-        });
-        const body = await response.body.json();
-        if (response.statusCode === 200) return (body as Order).status;
-        const problem = body as ProblemDocument;
-        if (problem.code === 'order_not_pending') return problem['orderStatus'] as OrderStatus;
-        if (!problem.retryable) return undefined;
-      } catch {
-        // No answer came. Both calls may be repeated.
-      }
-      await sleep(300 + Math.random() * 200);
-    }
-    return undefined;
+    const result = await this.#paying[verb](orderId);
+    if (result.ok) return result.value.status;
+    return result.code === 'order_not_pending' ? result.orderStatus : undefined;
   }
 
-  async #send(request: ReserveRequest, idempotencyKey: string): Promise<Answer> {
-    const { http, saleId, userId, token, history } = this.#options;
-    try {
-      const response = await http.request({
-        method: 'POST',
-        path: `/v1/sales/${saleId}/reservations`,
-        headers: {
-          authorization: `Bearer ${token}`,
-          'content-type': 'application/json',
-          'idempotency-key': idempotencyKey,
-        },
-        body: JSON.stringify(request),
+  /** The audit holds the engines against every answer, byte by byte, also those that the client repeats. */
+  #recorded(transport: Transport): Transport {
+    const { history, saleId, userId } = this.#options;
+    return async (request) => {
+      const answer = await transport(request).catch((error: unknown) => {
+        history.reject(saleId, 'no_answer');
+        throw error;
       });
-      const body = await response.body.text();
-      if (response.statusCode === 201) {
-        return { reservation: history.accept(saleId, userId, idempotencyKey, body) };
-      }
-      const problem = JSON.parse(body) as ProblemDocument;
-      history.reject(saleId, problem.code);
-      return { problem };
-    } catch {
-      // No answer came at all. A client cannot know more than `outcome_unknown`.
-      history.reject(saleId, 'no_answer');
-      return { problem: { code: 'outcome_unknown', retryable: true } };
-    }
+      const key = request.headers['idempotency-key'] ?? '';
+      if (answer.status === 201) history.accept(saleId, userId, key, answer.text);
+      else history.reject(saleId, (JSON.parse(answer.text) as ProblemDocument).code);
+      return answer;
+    };
   }
-}
-
-function retryMs(problem: Record<string, unknown>): number {
-  const opensAt = typeof problem['opensAt'] === 'string' ? Date.parse(problem['opensAt']) - Date.now() : 0;
-  // The wait is spread over 200 ms. A storefront adds jitter, because its own buyers would arrive as one wave
-  // without it.
-  return Math.min(5_000, Math.max(opensAt, 300)) + Math.random() * 200;
 }

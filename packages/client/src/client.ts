@@ -11,6 +11,7 @@ import { fetchTransport } from './transport.ts';
 import type { CancelSignal, Transport } from './transport.ts';
 
 const DEADLINE_MS = 30_000;
+const TIMEOUT_MS = 3_000;
 /** The shortest time between two looks. A crowd that looks more often is load that sells nothing. */
 const WATCH_MIN_MS = 1_000;
 const WATCH_MS = 2_000;
@@ -29,6 +30,11 @@ export interface ClientOptions {
   eventSource?: LiveSourceClass | null;
   /** ms after which a call ends with what is known; default 30,000. */
   deadlineMs?: number;
+  /**
+   * ms after which a try without an answer is given up, and sent again; default 3,000. A transport in which
+   * requests wait for each other needs more.
+   */
+  timeoutMs?: number;
 }
 
 export interface WatchOptions {
@@ -100,6 +106,7 @@ export function createClient({
   transport = fetchTransport,
   eventSource = (globalThis as { EventSource?: LiveSourceClass }).EventSource ?? null,
   deadlineMs = DEADLINE_MS,
+  timeoutMs = TIMEOUT_MS,
 }: ClientOptions): Client {
   if (transport === fetchTransport && typeof fetch === 'undefined') {
     throw new TypeError('This platform has no fetch. Give createClient a transport.');
@@ -116,9 +123,10 @@ export function createClient({
     transport,
     clock,
     deadlineMs,
-    async prepare({ path, headers, ...rest }, timeoutMs) {
+    timeoutMs,
+    async prepare({ path, headers, ...rest }, tryMs) {
       if (typeof token === 'function') lastToken = await token();
-      return { ...rest, url: root + path, headers: { ...headers, ...authorization() }, timeoutMs };
+      return { ...rest, url: root + path, headers: { ...headers, ...authorization() }, timeoutMs: tryMs };
     },
   };
 

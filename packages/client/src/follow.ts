@@ -7,8 +7,6 @@ import type { AnyFailure } from './results.ts';
 import type { ServerClock } from './server-clock.ts';
 import type { CancelSignal, Transport, TransportAnswer, TransportRequest } from './transport.ts';
 
-/** A try without an answer for this long is given up, and sent again. */
-const TIMEOUT_MS = 3_000;
 /** A try with less time than this would only be lost. */
 const TRY_MS = 250;
 /** Where the answer names no `Retry-After`. */
@@ -40,6 +38,7 @@ export interface Connection {
   transport: Transport;
   clock: ServerClock;
   deadlineMs: number;
+  timeoutMs: number;
   /** Adds the base URL and the token. */
   prepare(call: Call, timeoutMs: number): Promise<TransportRequest>;
 }
@@ -125,7 +124,7 @@ export async function follow(
   let inDoubt = false;
   let mayActUntil = Number.NEGATIVE_INFINITY;
   while (!isAborted()) {
-    const timeoutMs = Math.max(1, Math.min(TIMEOUT_MS, left()));
+    const timeoutMs = Math.max(1, Math.min(connection.timeoutMs, left()));
     const startedAt = monotonicNow();
     const tried = await attempt(transport, () => connection.prepare(call, timeoutMs), timeoutMs, signal);
     const { answer } = tried;

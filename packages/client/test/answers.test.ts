@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
-import { createClient, type Client } from '../src/index.ts';
+import { createClient, type Client, type ClientOptions } from '../src/index.ts';
 
 interface Example {
   value: { code: string; status: number; retryable: boolean };
@@ -52,6 +52,7 @@ const WRITES = new Set(['reserve', 'cancelOrder', 'payOrder']);
 async function hear(
   call: (client: Client) => Promise<unknown>,
   answer: (response: ServerResponse, tries: number) => void,
+  more: Partial<ClientOptions> = {},
 ): Promise<{ result: Record<string, unknown>; keys: (string | undefined)[] }> {
   const keys: (string | undefined)[] = [];
   const server = createServer((request, response) => {
@@ -61,7 +62,7 @@ async function hear(
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const result = (await call(createClient({ baseUrl: `http://127.0.0.1:${port}` }))) as Record<
+  const result = (await call(createClient({ baseUrl: `http://127.0.0.1:${port}`, ...more }))) as Record<
     string,
     unknown
   >;
@@ -156,3 +157,14 @@ await t.test(
     t.match(soldOut, { code: 'sold_out', inDoubt: false });
   },
 );
+
+await t.test('timeoutMs says how long a try waits for its answer', async (t) => {
+  const slow = (response: ServerResponse): void => {
+    setTimeout(() => response.end('{}'), 400);
+  };
+  const look = (client: Client): Promise<unknown> => client.getSale('s', { deadlineMs: 1_500 });
+  const [usual, hasty] = await Promise.all([hear(look, slow), hear(look, slow, { timeoutMs: 100 })]);
+  t.match(usual.result, { ok: true });
+  t.match(hasty.result, { ok: false, code: 'outcome_unknown', cause: 'no answer within 100 ms' });
+  t.same([usual.keys.length, hasty.keys.length], [1, 1], 'one try each');
+});
