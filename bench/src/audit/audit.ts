@@ -120,8 +120,8 @@ export function judgeResale(
   const report = (text: string) => {
     findings.push({ invariant: 'INV-5', text });
   };
-  if (delays !== undefined && delays.max > RESALE_MS_MAX) {
-    report(`units came back ${delays.max} ms after their hold's end`);
+  if (delays !== undefined && delays.provenMax > RESALE_MS_MAX) {
+    report(`units were still away ${delays.provenMax} ms after their hold's end`);
   }
   for (const { definition, lane, orders } of reading.sales) {
     const endedUnpaid = orders.filter(({ status }) => status === 'expired' || status === 'cancelled').length;

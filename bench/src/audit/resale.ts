@@ -6,13 +6,21 @@ import type { EngineReader, OrderRow } from '../engines/engines.ts';
 const INTERVAL_MS = 50;
 
 /**
- * Times from the end of an unpaid hold until its units are for sale, in milliseconds. Each is at most 50 ms
- * too long.
+ * Times from the end of an unpaid hold until its units are for sale, in milliseconds. Each is too long by at
+ * most the time between two readings: 50 ms, and more where this process is kept from reading.
  */
 export interface ResaleDelays {
   count: number;
   p50: number;
   max: number;
+  /** The longest time that is proven: the hold was still seen then. It is too short by that time at most. */
+  provenMax: number;
+}
+
+/** Redis' times of the readings around the end of a hold. */
+interface Gone {
+  seenAt: number;
+  goneAt: number;
 }
 
 /**
@@ -26,14 +34,17 @@ export function watchHolds(
   saleIds: string[],
 ): () => Promise<(orders: OrderRow[]) => ResaleDelays | undefined> {
   const abort = new AbortController();
-  const goneAt = new Map<string, number>();
+  const gone = new Map<string, Gone>();
 
   async function watch(saleId: string): Promise<void> {
     let present = new Set<string>();
+    let seenAt = 0;
     while (!abort.signal.aborted) {
       const { now, holds } = await engines.holds(saleId);
-      for (const keyHash of present) if (!holds.has(keyHash)) goneAt.set(`${saleId}.${keyHash}`, now);
-      present = holds;
+      for (const keyHash of present) {
+        if (!holds.has(keyHash)) gone.set(`${saleId}.${keyHash}`, { seenAt, goneAt: now });
+      }
+      [present, seenAt] = [holds, now];
       await sleep(INTERVAL_MS);
     }
   }
@@ -42,22 +53,26 @@ export function watchHolds(
   return async () => {
     abort.abort();
     await loops;
-    return (orders) => measure(orders, goneAt);
+    return (orders) => measure(orders, gone);
   };
 }
 
-function measure(orders: OrderRow[], goneAt: Map<string, number>): ResaleDelays | undefined {
-  const delays = orders
+/** Measures the holds that ended unpaid. The function is pure, so that a test can bend what was read. */
+export function measure(orders: OrderRow[], gone: Map<string, Gone>): ResaleDelays | undefined {
+  const ended = orders
     .filter(({ status }) => status === 'cancelled' || status === 'expired')
     .flatMap((row) => {
-      const gone = goneAt.get(`${row.sale_id}.${keyHashOf(row)}`);
+      const times = gone.get(`${row.sale_id}.${keyHashOf(row)}`);
       // An expired hold ends at its planned end, whenever anyone noticed.
       const end = row.status === 'expired' ? row.expires_at : row.ended_at;
-      return gone === undefined || end === null ? [] : [gone - end.getTime()];
-    })
-    .sort((a, b) => a - b);
+      return times === undefined || end === null
+        ? []
+        : [{ atMost: times.goneAt - end.getTime(), proven: times.seenAt - end.getTime() }];
+    });
+  const delays = ended.map(({ atMost }) => atMost).sort((a, b) => a - b);
   const [p50, max] = [delays[Math.floor(delays.length / 2)], delays.at(-1)];
-  return p50 === undefined || max === undefined ? undefined : { count: delays.length, p50, max };
+  if (p50 === undefined || max === undefined) return undefined;
+  return { count: delays.length, p50, max, provenMax: Math.max(...ended.map(({ proven }) => proven)) };
 }
 
 /** The Redis field of the order's hold. */

@@ -3,6 +3,7 @@
 // an engine.
 import t from 'tap';
 import { judge, judgeResale, type Invariant } from '../../src/audit/audit.ts';
+import { measure } from '../../src/audit/resale.ts';
 import { consistentReading, row, type Facts } from '../support/reading.ts';
 
 const found = ({ reading, history }: Facts): Invariant[] => [
@@ -142,11 +143,12 @@ await t.test('each way to break an invariant is found under its name', async (t)
 await t.test('INV-5 is judged at the end', async (t) => {
   const judged = (
     bend: (facts: Facts) => void,
-    options: { maxMs?: number; crowded?: boolean; unseen?: boolean } = {},
+    options: { maxMs?: number; provenMs?: number; crowded?: boolean; unseen?: boolean } = {},
   ) => {
     const facts = consistentReading();
     bend(facts);
-    const delays = { count: 1, p50: 10, max: options.maxMs ?? 10 };
+    const proven = options.provenMs ?? 10;
+    const delays = { count: 1, p50: 10, max: options.maxMs ?? proven, provenMax: proven };
     return judgeResale(
       facts.reading,
       facts.history,
@@ -163,7 +165,12 @@ await t.test('INV-5 is judged at the end', async (t) => {
     1,
     'a unit is held at the end of a crowded sale',
   );
-  t.equal(judged(() => undefined, { maxMs: 2_001 }).length, 1, 'units came back too late');
+  t.equal(judged(() => undefined, { provenMs: 2_001 }).length, 1, 'units came back too late');
+  t.same(
+    judged(() => undefined, { maxMs: 5_000, provenMs: 1_900 }),
+    [],
+    'nobody looked for a while, which proves nothing',
+  );
   t.equal(
     judged(({ history }) => history.toldPaid.add('s.0.random-of-order-3')).length,
     1,
@@ -175,4 +182,21 @@ await t.test('INV-5 is judged at the end', async (t) => {
     'told cancelled, paid',
   );
   t.equal(judged(() => undefined, { unseen: true }).length, 1, 'a hold ended and nobody saw it come back');
+});
+
+await t.test('the time of a hold runs from its end to the readings around its disappearance', async (t) => {
+  const { reading } = consistentReading();
+  const [row] = reading.sales[0]?.orders ?? [];
+  if (row === undefined) throw new Error('no order');
+  const end = Date.parse('2026-11-22T12:00:00.000Z');
+  const [random, keyHash] = ['0123456789abcdef', 'hash-of-a-key-with-22c'];
+  const expired = { ...row, id: `s.0.${random}${keyHash}`, sale_id: 's', status: 'expired' as const };
+  const times = (seenAt: number, goneAt: number) =>
+    measure(
+      [{ ...expired, expires_at: new Date(end), ended_at: new Date(end + 700) }],
+      new Map([[`s.${keyHash}`, { seenAt: end + seenAt, goneAt: end + goneAt }]]),
+    );
+  t.same(times(600, 650), { count: 1, p50: 650, max: 650, provenMax: 600 });
+  t.same(times(1_900, 4_000), { count: 1, p50: 4_000, max: 4_000, provenMax: 1_900 });
+  t.equal(measure([{ ...expired, status: 'paid' }], new Map()), undefined, 'a paid hold brings nothing back');
 });
