@@ -46,6 +46,11 @@ await t.test('a "no" that may be true is believed', (t) => {
       soldOut,
       { asked: [asked(7)], changes: [{ saleId: 's', sku: 'a', units: -2, from: 1 }] },
     ],
+    [
+      'the same key, of somebody else',
+      soldOut,
+      { asked: [asked(9, { wish: { ...wish('other', 9), key: soldOut.key } })] },
+    ],
     ['the limit', denial('limit_reached'), { asked: [asked(3, { wish: wish('me', 3) })] }],
     ['the cap of the channel', inChannel, { asked: [asked(4, {}, 'c')] }],
     ['a paused sale', denial('sale_paused'), { pauses: [pause] }],

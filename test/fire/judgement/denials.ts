@@ -1,4 +1,4 @@
-import type { Asked, Denial } from '../crowd.ts';
+import type { Asked, Denial, Wish } from '../crowd.ts';
 import type { Change, Pause } from '../operator.ts';
 import type { FireSale } from '../sales.ts';
 
@@ -44,7 +44,7 @@ function doubt(told: Told, denial: Denial, { code, sku, available }: Reason): st
   const wanted = unitsOf(denial, sku);
   const before = told.asked.filter(
     ({ wish, from, isNothing }) =>
-      wish.saleId === denial.saleId && wish.key !== denial.key && from <= denial.until && !isNothing,
+      wish.saleId === denial.saleId && !isSame(wish, denial) && from <= denial.until && !isNothing,
   );
   const most = (wishes: Asked[]): number =>
     wishes.reduce((sum, { wish }) => sum + unitsOf(wish, sku), wanted);
@@ -80,6 +80,8 @@ function doubt(told: Told, denial: Denial, { code, sku, available }: Reason): st
   }
   return 'nothing in these sales is a reason for it';
 }
+
+const isSame = (one: Wish, other: Wish): boolean => one.userId === other.userId && one.key === other.key;
 
 function unitsOf({ body }: { body: Denial['body'] }, sku: string | undefined): number {
   return body.lines
