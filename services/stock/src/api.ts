@@ -21,7 +21,7 @@ import { createKafkaOffsets, type KafkaOffsets } from './kafka-offsets.ts';
 import { OrderClient } from './order-client.ts';
 import { ControlStates } from './recovery/control-state.ts';
 import { HighWaterMarks } from './recovery/high-water-marks.ts';
-import { LaneMonitor } from './recovery/lane-monitor.ts';
+import { LaneMonitor } from './recovery/monitor/lane-monitor.ts';
 import { LaneOpener, type LaneOpenerDeps } from './recovery/lane-opener.ts';
 import { createGateMetrics, type GateMetrics } from './recovery/metrics.ts';
 import type { ChangeFeed } from './change-feed.ts';

@@ -13,7 +13,7 @@ import type { Announcer } from './announce/announcer.ts';
 import type { FullStates } from './announce/full-state.ts';
 import type { AuditReader } from './audit/reader.ts';
 import type { ControlStates } from './recovery/control-state.ts';
-import type { LaneMonitor } from './recovery/lane-monitor.ts';
+import type { LaneMonitor } from './recovery/monitor/lane-monitor.ts';
 import type { Lane } from './redis/keys.ts';
 import { auditRoute } from './routes/audit.ts';
 import { clockRoute } from './routes/clock.ts';

@@ -6,7 +6,7 @@ import type { ScriptAnswer } from '../redis/scripts.ts';
 import { toStockState } from '../redis/lane-state.ts';
 import { connectionTo } from './lane-connection.ts';
 import { LaneError } from './lane-error.ts';
-import type { LaneMonitor } from './lane-monitor.ts';
+import type { LaneMonitor } from './monitor/lane-monitor.ts';
 import type { LaneOpener } from './lane-opener.ts';
 
 export interface ControlStatesDeps {

@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { Announcer } from '../announce/announcer.ts';
 import type { FullStates } from '../announce/full-state.ts';
 import type { ControlStates } from '../recovery/control-state.ts';
-import type { LaneMonitor } from '../recovery/lane-monitor.ts';
+import type { LaneMonitor } from '../recovery/monitor/lane-monitor.ts';
 import type { Lane } from '../redis/keys.ts';
 import { noteBroken, orUnavailable } from './unavailable.ts';
 import type { CallerCheck } from './caller-check.ts';

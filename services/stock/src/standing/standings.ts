@@ -3,7 +3,7 @@ import type { Clock, Logger } from '@seckill/runtime';
 import type { KafkaOffsets } from '../kafka-offsets.ts';
 import { isBrokenLane } from '../lane-content-error.ts';
 import type { ControlStates } from '../recovery/control-state.ts';
-import type { LaneMonitor } from '../recovery/lane-monitor.ts';
+import type { LaneMonitor } from '../recovery/monitor/lane-monitor.ts';
 import type { Connections } from '../redis/connections.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 import { laneKeys, type Lane } from '../redis/keys.ts';

@@ -8,13 +8,13 @@ import type { GateState } from '@seckill/contracts';
 import { createRegistry, systemClock } from '@seckill/runtime';
 import { silent } from '@seckill/testing';
 import t, { test } from 'tap';
-import { HighWaterMarks } from '../../src/recovery/high-water-marks.ts';
-import { LaneMonitor, type LaneMonitorDeps } from '../../src/recovery/lane-monitor.ts';
-import type { OpenOptions } from '../../src/recovery/lane-opener.ts';
-import { createGateMetrics } from '../../src/recovery/metrics.ts';
-import { formatLane, LANES_KEY } from '../../src/redis/keys.ts';
-import { listLanes } from '../../src/redis/lane-registry.ts';
-import { build } from '../support/build.ts';
+import { HighWaterMarks } from '../../../src/recovery/high-water-marks.ts';
+import { LaneMonitor, type LaneMonitorDeps } from '../../../src/recovery/monitor/lane-monitor.ts';
+import type { OpenOptions } from '../../../src/recovery/lane-opener.ts';
+import { createGateMetrics } from '../../../src/recovery/metrics.ts';
+import { formatLane, LANES_KEY } from '../../../src/redis/keys.ts';
+import { listLanes } from '../../../src/redis/lane-registry.ts';
+import { build } from '../../support/build.ts';
 
 // Other tests use the list of lanes too.
 const lane = { saleId: `pears-${randomBytes(4).toString('hex')}`, lane: 0 };

@@ -1,16 +1,16 @@
 import type { SaleToLoad } from '@seckill/contracts';
 import { backoffMs, InvariantError, type Clock, type Logger } from '@seckill/runtime';
-import { OrderError, type OrderClient } from '../order-client.ts';
-import { closeLane } from '../redis/close-lane.ts';
-import type { Connection } from '../redis/connection.ts';
-import type { Connections } from '../redis/connections.ts';
-import { formatLane, type Lane } from '../redis/keys.ts';
-import { countLanes, registerLanes } from '../redis/lane-registry.ts';
-import type { LaneState } from '../redis/lane-state.ts';
-import { HighWaterMarks } from './high-water-marks.ts';
-import { LaneError } from './lane-error.ts';
-import type { LaneOpener, OpenOptions } from './lane-opener.ts';
-import type { GateMetrics } from './metrics.ts';
+import { OrderError, type OrderClient } from '../../order-client.ts';
+import { closeLane } from '../../redis/close-lane.ts';
+import type { Connection } from '../../redis/connection.ts';
+import type { Connections } from '../../redis/connections.ts';
+import { formatLane, type Lane } from '../../redis/keys.ts';
+import { countLanes, registerLanes } from '../../redis/lane-registry.ts';
+import type { LaneState } from '../../redis/lane-state.ts';
+import { HighWaterMarks } from '../high-water-marks.ts';
+import { LaneError } from '../lane-error.ts';
+import type { LaneOpener, OpenOptions } from '../lane-opener.ts';
+import type { GateMetrics } from '../metrics.ts';
 
 export interface LaneMonitorDeps {
   opener: Pick<LaneOpener, 'open' | 'readState'>;
