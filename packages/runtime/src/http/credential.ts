@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { Problem } from './problem.ts';
+import { Problem } from './problem/problem.ts';
 
 /**
  * Each service has a credential of its own, and a route names the callers it accepts. Digests are compared,

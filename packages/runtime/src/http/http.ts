@@ -17,10 +17,10 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from '../logger.ts';
 import { FreezeGuard } from './freeze-guard.ts';
-import { hasMalformedPath, routableUrl } from './malformed-path.ts';
-import { languageOf, tellLanguage } from './language.ts';
-import { Problem, problemDocument, retryAfterOf } from './problem.ts';
-import { hasRepeatedMembers } from './repeated-members.ts';
+import { hasMalformedPath, routableUrl } from './request/malformed-path.ts';
+import { languageOf, tellLanguage } from './problem/language.ts';
+import { Problem, problemDocument, retryAfterOf } from './problem/problem.ts';
+import { hasRepeatedMembers } from './request/repeated-members.ts';
 
 export type Http = FastifyInstance<
   RawServerDefault,
