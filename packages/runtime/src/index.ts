@@ -10,6 +10,7 @@ export * from './command/running-stacks.ts';
 export * from './config.ts';
 export * from './http/credential.ts';
 export * from './kafka/dead-letter.ts';
+export * from './http/app.ts';
 export * from './http/http.ts';
 export * from './invariant.ts';
 export * from './kafka/group-takeover.ts';

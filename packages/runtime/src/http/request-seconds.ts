@@ -1,5 +1,5 @@
 import { Histogram, type Registry } from 'prom-client';
-import type { Http } from './http.ts';
+import type { Http } from './app.ts';
 
 /** Method, route template and status of an answer, and how long it took. */
 export type RequestSeconds = Histogram<'method' | 'route' | 'status'>;

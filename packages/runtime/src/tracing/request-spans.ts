@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import { isHealthRoute, type Http } from '../http/http.ts';
+import type { Http } from '../http/app.ts';
+import { isHealthRoute } from '../http/http.ts';
 import { sampledTraceparent, type Span, type Tracing } from './tracing.ts';
 
 declare module 'fastify' {

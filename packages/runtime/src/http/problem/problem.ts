@@ -1,7 +1,7 @@
 import { PROBLEMS, type ProblemCode, type ProblemDocument, type Translation } from '@seckill/contracts';
 import type { Language } from './language.ts';
 
-/** Thrown in a handler; the error handler of `http.ts` writes it as application/problem+json. */
+/** Thrown in a handler; the error handler of `http/http.ts` writes it as application/problem+json. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly code: ProblemCode;
