@@ -1,6 +1,9 @@
 /** Import directions of docs/architecture.md: services -> packages; only stock -> scripts/lua; routes never touch engines. */
+const { forbidWings } = require('./.dependency-cruiser.wings.cjs');
+
 module.exports = {
   forbidden: [
+    ...forbidWings(),
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'contracts-is-pure',

@@ -1,5 +1,5 @@
-// Goal: a newcomer reads the flow from `ls`, and a comment without scrolling. Method: the folders, the
-// imports and the comments of the repository are counted.
+// Goal: a newcomer reads the flow from `ls`, and a comment without scrolling. Method: the folders and
+// the comments of the repository are counted. Imports between wings: `wings.test.ts`.
 import t from 'tap';
 import { filesBelow, read } from './support.ts';
 
@@ -33,48 +33,6 @@ void t.test('no folder of a src but the top one holds more than about a dozen fi
   );
   t.end();
 });
-
-void t.test('no wing imports another in a circle', (t) => {
-  for (const src of [
-    'bench/src',
-    'scripts/stack/src',
-    ...['gateway', 'order', 'stock'].map((one) => `services/${one}/src`),
-  ]) {
-    const imports = wingImports(src);
-    for (const wing of imports.keys()) t.notOk(reaches(imports, wing, wing), `${src}/${wing}`);
-  }
-  t.end();
-});
-
-/** Tells which wings each wing of a src imports. The top folder assembles the wings and is no wing. */
-function wingImports(src: string): Map<string, Set<string>> {
-  const imports = new Map<string, Set<string>>();
-  for (const file of filesBelow(src, '.ts')) {
-    const [wing = '', rest] = file.slice(src.length + 1).split('/');
-    if (rest === undefined) continue;
-    const targets = imports.get(wing) ?? new Set();
-    imports.set(wing, targets);
-    for (const [, target = ''] of read(file).matchAll(/from '\.\.\/(?:\.\.\/)*([\w-]+)\//g)) {
-      if (target !== wing) targets.add(target);
-    }
-  }
-  return imports;
-}
-
-function reaches(
-  imports: Map<string, Set<string>>,
-  from: string,
-  to: string,
-  seen = new Set<string>(),
-): boolean {
-  for (const next of imports.get(from) ?? []) {
-    if (next === to) return true;
-    if (seen.has(next)) continue;
-    seen.add(next);
-    if (reaches(imports, next, to, seen)) return true;
-  }
-  return false;
-}
 
 void t.test('comments have at most 110 columns', (t) => {
   const files = ['.ts', '.lua', '.sql'].flatMap((end) =>
