@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { forwardTcp } from '@seckill/testing';
 import t from 'tap';
 import { buildStack, createSale, until } from '../support/stack.ts';
-import { makeCalls } from '../support/table-calls.ts';
+import { makeCalls } from './table/table-calls.ts';
 
 const system = await buildStack(t, 'client-table-faults');
 const { stack } = system;

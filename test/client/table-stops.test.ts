@@ -6,8 +6,8 @@ import { randomUUID } from 'node:crypto';
 import type { ProblemCode } from '@seckill/contracts';
 import t, { type Test } from 'tap';
 import { buildStack, createSale, oneItem, saleInput, until, untilRows } from '../support/stack.ts';
-import { makeCalls } from '../support/table-calls.ts';
-import type { Call } from '../support/table-client.ts';
+import { makeCalls } from './table/table-calls.ts';
+import type { Call } from './table/table-client.ts';
 
 const system = await buildStack(t, 'client-table-stops');
 const admin = await system.token('operator', true);

@@ -6,8 +6,8 @@
 import { PROBLEMS, type ProblemCode } from '@seckill/contracts';
 import t from 'tap';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
-import { makeCalls } from '../support/table-calls.ts';
-import { readTable, rowsFor, type Call, type End } from '../support/table-client.ts';
+import { makeCalls } from './table/table-calls.ts';
+import { readTable, rowsFor, type Call, type End } from './table/table-client.ts';
 
 const system = await buildStack(t, 'client-table');
 const admin = await system.token('operator', true);

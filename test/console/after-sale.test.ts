@@ -5,9 +5,9 @@ import { randomUUID } from 'node:crypto';
 import { TOPICS } from '@seckill/contracts';
 import { createKafka } from '@seckill/runtime';
 import { silent } from '@seckill/testing';
-import standardwebhooks from 'standardwebhooks';
 import t from 'tap';
 import { createSale, until, type Answer } from '../support/stack.ts';
+import { sendNotice } from '../support/notices.ts';
 import { findBarriers, findBrowser } from '../support/browser.ts';
 import { openConsole } from './support.ts';
 
@@ -20,27 +20,6 @@ await t.test('an operator does what is left after a sale', { skip }, async (t) =
   const { info } = client.stack;
   await createSale(client, 'after', { title: 'After' });
 
-  const notify = async (notice: unknown): Promise<Answer> => {
-    const raw = JSON.stringify(notice);
-    const id = randomUUID();
-    const at = new Date();
-    return client.send({
-      method: 'POST',
-      path: '/v1/payments/notifications',
-      raw,
-      headers: {
-        'content-type': 'application/json',
-        'webhook-id': id,
-        'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-        'webhook-signature': new standardwebhooks.Webhook(info.webhookSecret).sign(id, at, raw),
-      },
-    });
-  };
-  const noticeOf = (orderId: string, amount: unknown) => ({
-    type: 'payment.succeeded',
-    timestamp: new Date().toISOString(),
-    data: { orderId, paymentId: randomUUID(), amount },
-  });
   const buyer = await client.token('buyer-1');
   const reserved = await client.send({
     method: 'POST',
@@ -51,10 +30,14 @@ await t.test('an operator does what is left after a sale', { skip }, async (t) =
   });
   const order = reserved.body as { id: string; amount: { amount: number; currency: string } };
   t.equal(reserved.status, 201, reserved.text);
+  const notify = (amount: unknown): Promise<Answer> => {
+    const data = { orderId: order.id, paymentId: randomUUID(), amount };
+    return sendNotice(client, { type: 'payment.succeeded', timestamp: new Date().toISOString(), data });
+  };
   // The first one pays the order, the second one is too much, the third one is not understood.
-  t.match((await notify(noticeOf(order.id, order.amount))).body, { result: /paid|recorded/ });
-  t.match((await notify(noticeOf(order.id, order.amount))).body, { result: /refund_due|recorded/ });
-  t.match((await notify(noticeOf(order.id, 'much'))).body, { result: 'kept' });
+  t.match((await notify(order.amount)).body, { result: /paid|recorded/ });
+  t.match((await notify(order.amount)).body, { result: /refund_due|recorded/ });
+  t.match((await notify('much')).body, { result: 'kept' });
   const orderNow = async () => (await client.send({ path: `/v1/orders/${order.id}`, token })).body;
   await until('it is paid, and money is due', async () => {
     const { status, refundDue } = await orderNow();

@@ -3,15 +3,9 @@
 // page, and it keeps the token to itself.
 // Method: a real browser on the whole system, while the demo's crowd buys over HTTP.
 import t from 'tap';
-import { History } from '../../bench/src/audit/history.ts';
-import { planCrowd } from '../../bench/src/demo/buyers.ts';
-import { runCrowd } from '../../bench/src/demo/crowd.ts';
-import { Provider } from '../../bench/src/demo/provider.ts';
-import { transportOver, WayIn } from '../../bench/src/demo/way-in.ts';
-import { seededRandom } from '../../bench/src/random.ts';
 import { until } from '../support/stack.ts';
 import { findBarriers, findBrowser } from '../support/browser.ts';
-import { openConsole } from './support.ts';
+import { openConsole, startCrowd } from './support.ts';
 
 const program = await findBrowser(t);
 const skip = program === undefined ? 'no Chromium here, and none can be installed' : false;
@@ -62,19 +56,7 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
   await t.test('watches the crowd of the demo empty it, live', async (t) => {
     await until('the page is live', async () => (await page.getByRole('status').textContent()) === 'Live');
     const seen = new Set<string>();
-    const leaving = new AbortController();
-    const scenario = { sale, windowSeconds: 600, crowding: 4 };
-    const wayIn = new WayIn(transportOver(client.http), 64);
-    const crowd = runCrowd({
-      scenario,
-      buyers: planCrowd(scenario, 160, seededRandom(7)),
-      opensAt: Date.now() + 1_500,
-      wayIn,
-      provider: new Provider(wayIn.checkout, client.stack.info.webhookSecret),
-      history: new History(),
-      signal: leaving.signal,
-      tokenOf: (userId) => client.token(userId),
-    });
+    const crowd = startCrowd(desk, { sale, buyers: 160, seed: 7, waitMs: 1_500 });
     await until('it has seen the end', async () => {
       const left = (await card('Available').textContent()) ?? '';
       seen.add(left);
@@ -82,8 +64,7 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
     });
     await page.getByRole('cell', { name: 'accepted' }).waitFor();
     await page.getByRole('cell', { name: 'sold_out' }).waitFor();
-    leaving.abort();
-    await crowd;
+    await crowd.leave();
     // Who cancelled at the end left units that nobody wanted any more.
     for (let index = 200; (await buy(index)).status === 201; index += 1) t.ok(index < 240);
     await until('it is empty again', async () => (await card('Available').textContent()) === '0');

@@ -5,15 +5,9 @@ import { join } from 'node:path';
 import { ROOT } from '@seckill/stack';
 import { untilWithin } from '@seckill/testing';
 import t from 'tap';
-import { History } from '../../bench/src/audit/history.ts';
-import { planCrowd } from '../../bench/src/demo/buyers.ts';
-import { runCrowd } from '../../bench/src/demo/crowd.ts';
-import { Provider } from '../../bench/src/demo/provider.ts';
-import { transportOver, WayIn } from '../../bench/src/demo/way-in.ts';
-import { seededRandom } from '../../bench/src/random.ts';
 import { createSale } from '../support/stack.ts';
 import { findBrowser } from '../support/browser.ts';
-import { openConsole } from './support.ts';
+import { openConsole, startCrowd } from './support.ts';
 
 /** The crowd and the browser share the machine with whatever else runs there. */
 const until = untilWithin(60_000);
@@ -50,19 +44,7 @@ await t.test('each picture is taken of a real sale, and small', async (t) => {
   await desk.signIn();
   await page.getByRole('link', { name: `${sale.title.en} (fruit)` }).click();
   await until('the page is live', async () => (await page.getByRole('status').textContent()) === 'Live');
-  const leaving = new AbortController();
-  const scenario = { sale, windowSeconds: 600, crowding: 4 } as Parameters<typeof planCrowd>[0];
-  const wayIn = new WayIn(transportOver(client.http), 64);
-  const crowd = runCrowd({
-    scenario,
-    buyers: planCrowd(scenario, 900, seededRandom(11)),
-    opensAt: Date.now() + 2_000,
-    wayIn,
-    provider: new Provider(wayIn.checkout, client.stack.info.webhookSecret),
-    history: new History(),
-    signal: leaving.signal,
-    tokenOf: (userId) => client.token(userId),
-  });
+  const crowd = startCrowd(desk, { sale, buyers: 900, seed: 11, waitMs: 2_000 });
   await until('most of it is sold', async () => Number(await card('Available').textContent()) < 80);
   await page.getByRole('cell', { name: 'accepted' }).waitFor();
   mkdirSync(FOLDER, { recursive: true });
@@ -74,8 +56,7 @@ await t.test('each picture is taken of a real sale, and small', async (t) => {
     await page.screenshot({ path });
   };
   await take('console-sale');
-  leaving.abort();
-  await crowd;
+  await crowd.leave();
   await button('Refresh').click();
   await page.getByRole('region', { name: 'Partner' }).getByRole('cell', { name: 'p-9' }).waitFor();
   await page

@@ -1,5 +1,11 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import type { Test } from 'tap';
+import { History } from '../../bench/src/audit/history.ts';
+import { planCrowd } from '../../bench/src/demo/buyers.ts';
+import { runCrowd } from '../../bench/src/demo/crowd.ts';
+import { Provider } from '../../bench/src/demo/provider.ts';
+import { transportOver, WayIn } from '../../bench/src/demo/way-in.ts';
+import { seededRandom } from '../../bench/src/random.ts';
 import { startBrowser } from '../support/browser.ts';
 import { buildStack, type Client } from '../support/stack.ts';
 
@@ -63,6 +69,34 @@ export async function openConsole(t: Test, name: string, program: string): Promi
       // The operator signs in by the keyboard alone.
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: 'Sales' }).waitFor();
+    },
+  };
+}
+
+type Scenario = Parameters<typeof planCrowd>[0];
+
+/** The demo's crowd at the gateway of this console: it buys, pays, cancels, until `leave` is called. */
+export function startCrowd(
+  { client }: Pick<Console, 'client'>,
+  { sale, buyers, seed, waitMs }: { sale: object; buyers: number; seed: number; waitMs: number },
+): { leave: () => Promise<unknown> } {
+  const leaving = new AbortController();
+  const scenario = { sale, windowSeconds: 600, crowding: 4 } as Scenario;
+  const wayIn = new WayIn(transportOver(client.http), 64);
+  const crowd = runCrowd({
+    scenario,
+    buyers: planCrowd(scenario, buyers, seededRandom(seed)),
+    opensAt: Date.now() + waitMs,
+    wayIn,
+    provider: new Provider(wayIn.checkout, client.stack.info.webhookSecret),
+    history: new History(),
+    signal: leaving.signal,
+    tokenOf: (userId) => client.token(userId),
+  });
+  return {
+    leave() {
+      leaving.abort();
+      return crowd;
     },
   };
 }

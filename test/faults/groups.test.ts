@@ -4,15 +4,14 @@
 // Method: the whole system over HTTP; random sales whose holds are paid, cancelled or expire around the
 // close, each notice sent twice at once, with kills at random moments; then the engines are judged, and once
 // more after Redis was emptied.
-import { randomUUID } from 'node:crypto';
 import { campaign } from '@seckill/testing';
 import pg from 'pg';
-import standardwebhooks from 'standardwebhooks';
 import t, { type Test } from 'tap';
 import { judge, readSettled } from '../../bench/src/audit/audit.ts';
 import { History } from '../../bench/src/audit/history.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { untilOpen } from '../support/aftermath.ts';
+import { pay } from '../support/notices.ts';
 import { connectRedis, flushAll } from '../support/redis.ts';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
@@ -68,29 +67,7 @@ async function reserve(saleId: string, userId: string): Promise<Bought | undefin
   return id === undefined ? undefined : { orderId: id, userId, units, ...channel };
 }
 
-/** Until it is taken, as a provider does. */
-async function notify({ orderId, units }: Bought): Promise<void> {
-  const raw = JSON.stringify({
-    type: 'payment.succeeded',
-    timestamp: new Date().toISOString(),
-    data: { orderId, paymentId: `pay-${orderId}`, amount: { amount: 100 * units, currency: 'CNY' } },
-  });
-  await until(
-    `the notice of ${orderId} is taken`,
-    async () => {
-      const [id, at] = [randomUUID(), new Date()];
-      const headers = {
-        'webhook-id': id,
-        'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-        'webhook-signature': new standardwebhooks.Webhook(stack.info.webhookSecret).sign(id, at, raw),
-      };
-      const path = '/v1/payments/notifications';
-      const answer = await client.send({ method: 'POST', path, raw, headers }).catch(() => undefined);
-      return answer?.status === 200;
-    },
-    60_000,
-  );
-}
+const notify = ({ orderId, units }: Bought): Promise<string> => pay(client, { orderId, amount: 100 * units });
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

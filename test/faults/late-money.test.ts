@@ -2,12 +2,11 @@
 // that come twice, money is in an order or due for refund, and both sides agree (INV-1, INV-3, INV-5, D7).
 // Method: the whole system over HTTP; holds of a second expire, others buy some of the units, and then the
 // first buyers' signed notices come, each twice at once, while something is killed, emptied or repeated.
-import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import standardwebhooks from 'standardwebhooks';
 import t, { type Test } from 'tap';
 import { connectRedis, flushAll } from '../support/redis.ts';
-import { buildStack, createSale, oneItem, until, untilRows, type Answer } from '../support/stack.ts';
+import { pay } from '../support/notices.ts';
+import { buildStack, createSale, itemOf, oneItem, until, untilRows, type Answer } from '../support/stack.ts';
 
 const TOTAL = 20;
 const BOUGHT = 8;
@@ -34,42 +33,12 @@ async function reserve(saleId: string, userId: string, quantity = 1): Promise<st
   return String(answer?.body['id']);
 }
 
-/** Sends a notice until it is answered, as a provider does. */
-async function notify(orderId: string, paymentId = `pay-${orderId}`, amount = 100): Promise<string> {
-  const raw = JSON.stringify({
-    type: 'payment.succeeded',
-    timestamp: new Date().toISOString(),
-    data: { orderId, paymentId, amount: { amount, currency: 'CNY' } },
-  });
-  let result: unknown;
-  await until(
-    `the notice of ${orderId} is taken`,
-    async () => {
-      const [id, at] = [randomUUID(), new Date()];
-      const headers = {
-        'webhook-id': id,
-        'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-        'webhook-signature': new standardwebhooks.Webhook(stack.info.webhookSecret).sign(id, at, raw),
-      };
-      const path = '/v1/payments/notifications';
-      const answer = await client.send({ method: 'POST', path, raw, headers }).catch(() => undefined);
-      result = answer?.body['result'];
-      return answer?.status === 200;
-      // A provider repeats for days, and a process that was killed needs its time on a busy machine.
-    },
-    60_000,
-  );
-  return String(result);
-}
-
-/** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
-async function itemOf(saleId: string): Promise<Record<string, unknown>> {
-  const { body } = await client.send({ path: `/v1/sales/${saleId}`, token: admin });
-  return (body['items'] as Record<string, unknown>[] | undefined)?.[0] ?? {};
-}
+/** @returns what became of the money */
+const notify = (orderId: string, paymentId = `pay-${orderId}`, amount = 100): Promise<string> =>
+  pay(client, { orderId, paymentId, amount });
 
 async function untilAvailable(saleId: string, units: number): Promise<void> {
-  await until(`${units} are available`, async () => (await itemOf(saleId))['available'] === units);
+  await until(`${units} are available`, async () => (await itemOf(client, saleId))['available'] === units);
 }
 
 /** Waits until the first buyers' holds have expired. @returns their orders by user. */
@@ -151,7 +120,7 @@ await t.test('late money takes the units again; limit, cancel and a second payme
   t.equal(await notify(one, 'first', 200), 'already_paid');
   t.equal(await notify(one, 'second', 200), 'refund_due');
   await untilAvailable('again', TOTAL - 2);
-  t.match(await itemOf('again'), { held: 0, paid: 2 });
+  t.match(await itemOf(client, 'again'), { held: 0, paid: 2 });
   // The second buyer has reserved and paid anew meanwhile, under a key of its own.
   const answer = await call('u2', '/v1/sales/again/reservations', {
     method: 'POST',
@@ -233,7 +202,7 @@ for (const [name, fault] of Object.entries(faults)) {
       t.equal(paid, TOTAL - BOUGHT, 'all units are sold');
     t.ok(paid > 0 && paid <= TOTAL - BOUGHT, 'INV-1');
     await assertHolds(t, saleId);
-    t.match(await itemOf(saleId), { paid: BOUGHT + paid, held: 0, available: TOTAL - BOUGHT - paid });
+    t.match(await itemOf(client, saleId), { paid: BOUGHT + paid, held: 0, available: TOTAL - BOUGHT - paid });
     const { rows } = await postgres.query(
       `SELECT count(*)::int AS waiting FROM payments WHERE result = 'retaking'`,
     );

@@ -2,11 +2,11 @@
 // (INV-5).
 // Method: the whole system over HTTP; notices signed as a provider signs them.
 import { randomUUID } from 'node:crypto';
-import standardwebhooks from 'standardwebhooks';
 import t from 'tap';
 import { Pool } from 'undici';
 import { makeReserve } from '../support/reserve.ts';
-import { buildStack, createSale, until, untilRows, type Answer } from '../support/stack.ts';
+import { noticeOf, sendNotice, type Payment, type Signing } from '../support/notices.ts';
+import { buildStack, createSale, itemOf, until, untilRows, type Answer } from '../support/stack.ts';
 
 const client = await buildStack(t, 'settle');
 const { stack } = client;
@@ -37,44 +37,14 @@ async function end(id: string, verb: 'cancel' | 'pay', token = buyer): Promise<A
   }
 }
 
-interface Notice {
-  orderId: string;
-  paymentId?: string;
-  amount?: number;
-  currency?: string;
-  secret?: string;
-  at?: Date;
-}
-
-function notify({ orderId, paymentId = randomUUID(), amount = 100, currency = 'CNY', ...signing }: Notice) {
-  const { secret = stack.info.webhookSecret, at = new Date() } = signing;
-  const raw = JSON.stringify({
-    type: 'payment.succeeded',
-    timestamp: at.toISOString(),
-    data: { orderId, paymentId, amount: { amount, currency } },
-  });
-  const id = randomUUID();
-  return client.send({
-    method: 'POST',
-    path: '/v1/payments/notifications',
-    raw,
-    headers: {
-      'webhook-id': id,
-      'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-      'webhook-signature': new standardwebhooks.Webhook(secret).sign(id, at, raw),
-    },
-  });
-}
-
-/** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
-async function itemOf(saleId: string): Promise<Record<string, unknown>> {
-  const sale = await client.send({ path: `/v1/sales/${saleId}`, token: admin });
-  return (sale.body['items'] as Record<string, unknown>[])[0] ?? {};
+function notify({ secret, at, ...payment }: Payment & Signing) {
+  const notice = noticeOf({ paymentId: randomUUID(), ...payment }, at);
+  return sendNotice(client, notice, { ...(secret && { secret }), ...(at && { at }) });
 }
 
 async function untilItem(saleId: string, wanted: Record<string, unknown>): Promise<void> {
   await until(JSON.stringify(wanted), async () => {
-    const item = await itemOf(saleId);
+    const item = await itemOf(client, saleId);
     return Object.entries(wanted).every(([name, value]) => item[name] === value);
   });
 }
@@ -162,7 +132,7 @@ await t.test('a hold that runs out expires, also while the sale is paused, and i
   await createSale(client, 'expiring', { holdSeconds: 1 });
   const orderId = await reserved('expiring', { quantity: 10 });
   t.match(await reserve('expiring'), { body: { code: 'sold_out', final: false, retryable: true } });
-  t.match(await itemOf('expiring'), { soldOut: 'held' });
+  t.match(await itemOf(client, 'expiring'), { soldOut: 'held' });
   await client.send({ method: 'POST', path: '/v1/sales/expiring/pause', token: admin });
   await untilItem('expiring', { available: 10, held: 0, soldOut: 'no' });
   t.match((await orderOf(orderId)).body, { status: 'expired', endedAt: /Z$/ });

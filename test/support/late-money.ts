@@ -1,37 +1,10 @@
 /** Money that comes after its hold has expired, in a sale that lets it take the units again. */
-import { randomUUID } from 'node:crypto';
-import standardwebhooks from 'standardwebhooks';
 import type { Test } from 'tap';
 import { openSale } from './aftermath.ts';
-import { until, untilRows, type Client } from './stack.ts';
+import { pay } from './notices.ts';
+import { itemOf, until, untilRows, type Client } from './stack.ts';
 
 const LATE_UNITS = 12;
-
-/** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
-async function itemOf(client: Client, saleId: string): Promise<Record<string, unknown>> {
-  const { body } = await client.send({
-    path: `/v1/sales/${saleId}`,
-    token: await client.token('operator', true),
-  });
-  return (body['items'] as Record<string, unknown>[] | undefined)?.[0] ?? {};
-}
-
-/** Sends a notice until it is answered, as a provider does. */
-async function notify(client: Client, orderId: string): Promise<void> {
-  const data = { orderId, paymentId: `pay-${orderId}`, amount: { amount: 100, currency: 'CNY' } };
-  const raw = JSON.stringify({ type: 'payment.succeeded', timestamp: new Date().toISOString(), data });
-  await until(`the notice of ${orderId} is taken`, async () => {
-    const [id, at] = [randomUUID(), new Date()];
-    const headers = {
-      'webhook-id': id,
-      'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
-      'webhook-signature': new standardwebhooks.Webhook(client.stack.info.webhookSecret).sign(id, at, raw),
-    };
-    const path = '/v1/payments/notifications';
-    const answer = await client.send({ method: 'POST', path, raw, headers }).catch(() => undefined);
-    return answer?.status === 200;
-  });
-}
 
 /** Holds of a second expire, one unit is sold meanwhile, and then the money of all of them comes twice. */
 export async function takeAgain(
@@ -59,7 +32,7 @@ export async function takeAgain(
     return (await client.send({ method: 'POST', path, token: await client.token('other') })).status === 200;
   });
   const ids = [...orders.values()];
-  const notices = Promise.all([...ids, ...ids].map((id) => notify(client, id)));
+  const notices = Promise.all([...ids, ...ids].map((id) => pay(client, { orderId: id })));
   await fault();
   await notices;
   let fates: string[] = [];

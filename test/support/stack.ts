@@ -142,6 +142,15 @@ export function oneItem(total: number): Record<string, unknown> {
 
 export const until = untilWithin(15_000);
 
+/** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
+export async function itemOf(client: Client, saleId: string): Promise<Record<string, unknown>> {
+  const { body } = await client.send({
+    path: `/v1/sales/${saleId}`,
+    token: await client.token('operator', true),
+  });
+  return (body['items'] as Record<string, unknown>[] | undefined)?.[0] ?? {};
+}
+
 /** Waits until PostgreSQL has so many orders of the sale. The API shows an order before its row is there. */
 export async function untilRows(client: Client, saleId: string, count: number): Promise<void> {
   const postgres = new pg.Client({ connectionString: client.stack.info.postgres });

@@ -1,7 +1,7 @@
 /** Calls for the client that follows the table, and the client itself, on a running system. */
 import { randomUUID } from 'node:crypto';
 import type { Test } from 'tap';
-import type { Client as System } from './stack.ts';
+import type { Client as System } from '../../support/stack.ts';
 import { TableClient, type Call, type End } from './table-client.ts';
 
 export interface Calls {
