@@ -1,7 +1,6 @@
-import { writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
 import type { OrderPage, PickupPage, SaleReport } from '@seckill/contracts';
-import { assertTaken, type BenchValues } from '../options.ts';
+import { loadAverage, openMeasurement } from '../measurement.ts';
+import type { BenchValues } from '../options.ts';
 import { median } from '../statistics.ts';
 import { describeEnvironment } from '../target/environment.ts';
 import { openTarget, type Target } from '../target/target.ts';
@@ -27,11 +26,12 @@ interface Figure {
  * report, and for pages of the lists of orders and of pick-ups. The report is held against what was stored.
  */
 export async function afterSale(values: BenchValues): Promise<number> {
-  assertTaken('after-sale', values, ['rounds', 'quick', 'json']);
-  const log = (line: string) => {
-    console.log(line);
-  };
-  const isQuick = values.quick === true;
+  const { isQuick, rounds, log, write } = openMeasurement(values, {
+    name: 'after-sale',
+    takes: ['rounds', 'quick', 'json'],
+    rounds: REPORTS,
+    quickRounds: REPORTS,
+  });
   const count = isQuick ? QUICK_ORDERS : ORDERS;
   const target = await openTarget({ log });
   try {
@@ -54,7 +54,6 @@ export async function afterSale(values: BenchValues): Promise<number> {
       log(`${name}: median ${figure.medianMs.toFixed(1)} ms, max ${figure.maxMs.toFixed(1)} ms`);
       return answer;
     };
-    const rounds = values.rounds ?? REPORTS;
     const report = (await time('report', `${path}/report`, rounds, REPORT_MS_MAX)) as SaleReport;
     await time('report as CSV', `${path}/report?format=csv&table=refs`, rounds, REPORT_MS_MAX);
     const page = async (name: string, query: string) => time(name, `${path}/${query}`, PAGES, PAGE_MS_MAX);
@@ -65,10 +64,8 @@ export async function afterSale(values: BenchValues): Promise<number> {
     await page('pick-ups of a channel', 'pickups?limit=100&channelId=group-7');
     const found = check(report, count);
     for (const finding of found) log(`Wrong: ${finding}`);
-    log(`load average ${(loadavg()[0] ?? 0).toFixed(1)}`);
-    if (values.json !== undefined) {
-      writeFileSync(values.json, `${JSON.stringify({ environment, count, figures }, null, 2)}\n`);
-    }
+    log(`load average ${loadAverage().toFixed(1)}`);
+    write({ environment, count, figures });
     if (found.length > 0) return 1;
     // A smoke run is judged only by whether every answer was right.
     return isQuick || figures.every(({ medianMs, target: limit }) => medianMs <= limit) ? 0 : 99;

@@ -1,8 +1,7 @@
-import { writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
 import { startCalibrator, type Calibrator } from '../measure/calibrator.ts';
 import { readWork, workBetween, type Work } from '../measure/work.ts';
-import { assertTaken, type BenchValues } from '../options.ts';
+import { loadAverage, openMeasurement } from '../measurement.ts';
+import type { BenchValues } from '../options.ts';
 import { median } from '../statistics.ts';
 import { describeEnvironment } from '../target/environment.ts';
 import { ANSWERS, startAnswerRig, type AnswerName, type AnswerSide } from './sides.ts';
@@ -53,12 +52,12 @@ const FIGURES: readonly Omit<Figure, 'value'>[] = [
  * nobody.
  */
 export async function answers(values: BenchValues): Promise<number> {
-  assertTaken('answers', values, ['rounds', 'quick', 'connections', 'json']);
-  const log = (line: string) => {
-    console.log(line);
-  };
-  const isQuick = values.quick === true;
-  const rounds = values.rounds ?? (isQuick ? 2 : ROUNDS);
+  const { isQuick, rounds, log, write } = openMeasurement(values, {
+    name: 'answers',
+    takes: ['rounds', 'quick', 'connections', 'json'],
+    rounds: ROUNDS,
+    quickRounds: 2,
+  });
   const windowMs = isQuick ? QUICK_WINDOW_MS : WINDOW_MS;
   const rig = await startAnswerRig(values.connections ?? CONNECTIONS, log);
   const calibrator = startCalibrator();
@@ -77,9 +76,7 @@ export async function answers(values: BenchValues): Promise<number> {
     calibrate(samples);
     const figures = FIGURES.map((figure) => ({ ...figure, value: ratioOf(samples, figure) }));
     for (const line of toTable(samples, figures)) log(line);
-    if (values.json !== undefined) {
-      writeFileSync(values.json, `${JSON.stringify({ environment, figures, samples }, null, 2)}\n`);
-    }
+    write({ environment, figures, samples });
     // A smoke run passes if every answer was right. It judges no figure.
     return isQuick || figures.every(({ value, target }) => value <= target) ? 0 : 99;
   } finally {
@@ -182,7 +179,7 @@ function toTable(samples: readonly Sample[], figures: readonly Figure[]): string
     median(samples.filter(({ answer }) => answer === name).map(pick));
   return [
     '',
-    `medians; load average ${(loadavg()[0] ?? 0).toFixed(1)}`,
+    `medians; load average ${loadAverage().toFixed(1)}`,
     '',
     '| answer | a second | CPU µs | kernel | waits µs | switches | client µs |',
     '|---|---|---|---|---|---|---|',

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Child } from '@seckill/stack';
-import { plainSale } from '../scenarios/load.ts';
+import { limitlessSale } from '../scenarios/load.ts';
 import { startBaseline } from '../target/baseline.ts';
 import { createSale } from '../target/sale.ts';
 import { openTarget, type Target } from '../target/target.ts';
@@ -100,7 +100,7 @@ export async function startAnswerRig(connections: number, log: (line: string) =>
 }
 
 async function sellOut(target: Target, saleId: string): Promise<void> {
-  const { limitPerBuyer: _none, ...sale } = plainSale(TOTAL);
+  const sale = limitlessSale(TOTAL);
   await createSale(target, saleId, sale, Date.now());
   for (const { sku, total } of sale.items) {
     const response = await target.http.request({

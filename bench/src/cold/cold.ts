@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
 import { startRawProcess } from '../generator/raw-process-client.ts';
 import { readWork, workBetween } from '../measure/work.ts';
-import { assertTaken, type BenchValues } from '../options.ts';
-import { PLENTY, plainSale } from '../scenarios/load.ts';
+import { loadAverage, openMeasurement } from '../measurement.ts';
+import type { BenchValues } from '../options.ts';
+import { PLENTY, limitlessSale } from '../scenarios/load.ts';
 import { median } from '../statistics.ts';
 import { describeEnvironment } from '../target/environment.ts';
 import { createSale } from '../target/sale.ts';
@@ -43,14 +42,15 @@ interface Round {
  * ones. Each round starts a stack, because a process is cold only once.
  */
 export async function cold(values: BenchValues): Promise<number> {
-  assertTaken('cold', values, ['rounds', 'quick', 'connections', 'json']);
-  const log = (line: string) => {
-    console.log(line);
-  };
-  const isQuick = values.quick === true;
+  const measurement = openMeasurement(values, {
+    name: 'cold',
+    takes: ['rounds', 'quick', 'connections', 'json'],
+    rounds: ROUNDS,
+  });
+  const { isQuick, log, write } = measurement;
   const rounds: Round[] = [];
   let environment: unknown;
-  for (let round = 0; round < (values.rounds ?? (isQuick ? 1 : ROUNDS)); round += 1) {
+  for (let round = 0; round < measurement.rounds; round += 1) {
     const target = await openTarget({ log });
     try {
       environment ??= await describeEnvironment(target);
@@ -63,11 +63,9 @@ export async function cold(values: BenchValues): Promise<number> {
     }
   }
   const value = median(rounds.map(({ cold: first, warm }) => sum(first) / sum(warm)));
-  log(`load average ${(loadavg()[0] ?? 0).toFixed(1)}`);
+  log(`load average ${loadAverage().toFixed(1)}`);
   log(`cold_vs_warm ${value.toFixed(2)}, target ≤ ${TARGET}`);
-  if (values.json !== undefined) {
-    writeFileSync(values.json, `${JSON.stringify({ environment, cold_vs_warm: value, rounds }, null, 2)}\n`);
-  }
+  write({ environment, cold_vs_warm: value, rounds });
   // A smoke run passes if every answer was right. It judges no figure.
   return isQuick || value <= TARGET ? 0 : 99;
 }
@@ -75,7 +73,7 @@ export async function cold(values: BenchValues): Promise<number> {
 /** @throws Error when an answer was another one than 201: its cost would say nothing. */
 async function burst(target: Target, connections: number, windowMs: number): Promise<Round> {
   const saleId = `bench-${randomBytes(6).toString('hex')}`;
-  const { limitPerBuyer: _none, ...sale } = plainSale(PLENTY);
+  const sale = limitlessSale(PLENTY);
   await createSale(target, saleId, sale, Date.now());
   const { hostname, port } = new URL(target.url);
   const count = Math.ceil((REQUESTS_PER_SECOND * WINDOWS * windowMs) / 1_000);

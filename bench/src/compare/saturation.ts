@@ -3,7 +3,7 @@ import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { History } from '../audit/history.ts';
 import type { SideName } from './rig.ts';
 import { createSale } from '../target/sale.ts';
-import { PLAIN_TRAFFIC, plainSale } from '../scenarios/load.ts';
+import { PLAIN_TRAFFIC, limitlessSale } from '../scenarios/load.ts';
 import type { Measured } from './side.ts';
 import { readBaseline } from '../audit/verdict.ts';
 
@@ -87,7 +87,7 @@ function serviceCpu({ cpuUs }: Measured): number {
  * SKU.
  */
 async function sellOut({ rig: { target, sides } }: Comparison, saleId: string): Promise<History> {
-  const { limitPerBuyer: _none, ...sale } = plainSale(100);
+  const sale = limitlessSale(100);
   await createSale(target, saleId, sale, Date.now());
   const response = await target.http.request({
     method: 'POST',

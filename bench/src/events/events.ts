@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
 import type { Audit } from '@seckill/contracts';
-import { assertTaken, type BenchValues } from '../options.ts';
-import { plainSale, PLENTY } from '../scenarios/load.ts';
+import { loadAverage, openMeasurement } from '../measurement.ts';
+import type { BenchValues } from '../options.ts';
+import { limitlessSale, PLENTY } from '../scenarios/load.ts';
 import { median } from '../statistics.ts';
 import { describeEnvironment } from '../target/environment.ts';
 import { createSale } from '../target/sale.ts';
@@ -22,11 +21,12 @@ const TARGETS = { bytes_per_listener: 20_000, all_heard_ms: 2_000, with_vs_witho
  * and how fast the sale sells with and without them, by pairs. The listeners run on the same machine.
  */
 export async function events(values: BenchValues): Promise<number> {
-  assertTaken('events', values, ['listeners', 'rounds', 'quick', 'json']);
-  const log = (line: string) => {
-    console.log(line);
-  };
-  const isQuick = values.quick === true;
+  const measurement = openMeasurement(values, {
+    name: 'events',
+    takes: ['listeners', 'rounds', 'quick', 'json'],
+    rounds: ROUNDS,
+  });
+  const { isQuick, log, write } = measurement;
   const listeners = values.listeners ?? (isQuick ? QUICK_LISTENERS : LISTENERS);
   const places = String(listeners + 100);
   const env = { EVENTS_LISTENERS_COUNT_MAX: places, EVENTS_ADDRESS_LISTENERS_COUNT_MAX: places };
@@ -34,12 +34,12 @@ export async function events(values: BenchValues): Promise<number> {
   try {
     const environment = await describeEnvironment(target);
     const saleId = `bench-${randomBytes(6).toString('hex')}`;
-    const { limitPerBuyer: _none, ...sale } = plainSale(PLENTY);
+    const sale = limitlessSale(PLENTY);
     await createSale(target, saleId, sale, Date.now());
     const windowMs = isQuick ? QUICK_WINDOW_MS : WINDOW_MS;
     await sell(target, saleId, windowMs);
     const rounds: Round[] = [];
-    for (let number = 1; number <= (values.rounds ?? (isQuick ? 1 : ROUNDS)); number += 1) {
+    for (let number = 1; number <= measurement.rounds; number += 1) {
       const round = await runRound(target, { saleId, listeners, windowMs, isWithFirst: number % 2 === 0 });
       rounds.push(round);
       log(`round ${number}  ${toLine(round)}`);
@@ -48,9 +48,7 @@ export async function events(values: BenchValues): Promise<number> {
     for (const line of toTable(listeners, figures)) log(line);
     const found = await check(target, saleId, rounds);
     for (const finding of found) log(`Wrong: ${finding}`);
-    if (values.json !== undefined) {
-      writeFileSync(values.json, `${JSON.stringify({ environment, listeners, figures, rounds }, null, 2)}\n`);
-    }
+    write({ environment, listeners, figures, rounds });
     if (found.length > 0) return 1;
     // A smoke run is judged only by whether everybody heard, and whether it sold right.
     return isQuick || figures.every(({ met }) => met) ? 0 : 99;
@@ -110,7 +108,7 @@ async function check(
 function toLine(round: Round): string {
   const { acceptedWith, acceptedWithout, bytesEach, halfHeardMs, allHeardMs } = round;
   return (
-    `load ${(loadavg()[0] ?? 0).toFixed(1)}: ${acceptedWithout.toFixed(0)} accepted a second without, ${acceptedWith.toFixed(0)} with; ` +
+    `load ${loadAverage().toFixed(1)}: ${acceptedWithout.toFixed(0)} accepted a second without, ${acceptedWith.toFixed(0)} with; ` +
     `${bytesEach.toFixed(0)} bytes each; half heard after ${halfHeardMs.toFixed(0)} ms, ` +
     `all after ${allHeardMs.toFixed(0)} ms; cores: gateway ${round.gatewayCores.toFixed(2)}, ` +
     `listeners ${round.listenerCores.toFixed(2)}`
@@ -120,7 +118,7 @@ function toLine(round: Round): string {
 function toTable(listeners: number, figures: readonly Figure[]): string[] {
   return [
     '',
-    `${listeners} listeners; load average ${(loadavg()[0] ?? 0).toFixed(1)}`,
+    `${listeners} listeners; load average ${loadAverage().toFixed(1)}`,
     '',
     '| figure | value | target | met |',
     '|---|---|---|---|',

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makeReservations } from '../answers/reservations.ts';
 import { startRawProcess } from '../generator/raw-process-client.ts';
 import { readUse, spentBetween } from '../measure/cpu.ts';
-import { plainSale } from '../scenarios/load.ts';
+import { limitlessSale } from '../scenarios/load.ts';
 import { median } from '../statistics.ts';
 import { closeSale, createSale } from '../target/sale.ts';
 import type { Target } from '../target/target.ts';
@@ -99,7 +99,7 @@ export async function sell(target: Target, saleId: string, windowMs: number): Pr
 /** One reservation takes all there is, and everybody who listens is to hear it. */
 async function sellOut(target: Target, count: number) {
   const saleId = `bench-${randomBytes(6).toString('hex')}`;
-  const { limitPerBuyer: _none, ...sale } = plainSale(100);
+  const sale = limitlessSale(100);
   await createSale(target, saleId, sale, Date.now());
   const listeners = await openListeners(target.url, saleId, count);
   try {

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { assertTaken, type BenchValues } from '../options.ts';
+import { openMeasurement } from '../measurement.ts';
+import type { BenchValues } from '../options.ts';
 import { describeEnvironment } from '../target/environment.ts';
 import { openTarget } from '../target/target.ts';
 import { createScheduled, measureIdle, type IdleFigures } from './many-sales.ts';
@@ -17,12 +17,13 @@ const SETTLE_MS = 10_000;
  * commands are counted, so other load of the machine hardly matters to them.
  */
 export async function idle(values: BenchValues): Promise<number> {
-  assertTaken('idle', values, ['quick', 'json']);
-  const log = (line: string) => {
-    console.log(line);
-  };
-  const many = values.quick === true ? FEW : MANY;
-  const seconds = values.quick === true ? 10 : WINDOW_SECONDS;
+  const { isQuick, log, write } = openMeasurement(values, {
+    name: 'idle',
+    takes: ['quick', 'json'],
+    rounds: 1,
+  });
+  const many = isQuick ? FEW : MANY;
+  const seconds = isQuick ? 10 : WINDOW_SECONDS;
   const target = await openTarget({ log });
   try {
     const { info } = target;
@@ -49,10 +50,7 @@ export async function idle(values: BenchValues): Promise<number> {
       sales_created_per_second: created.perSecond,
     };
     log(JSON.stringify(figures));
-    if (values.json !== undefined) {
-      const result = { environment, figures, none, few, all, created, createdMore };
-      writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
-    }
+    write({ environment, figures, none, few, all, created, createdMore });
     return 0;
   } finally {
     await target.close();

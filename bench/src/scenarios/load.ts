@@ -97,6 +97,12 @@ export function plainSale(total: number, holdSeconds = HOLD_SECONDS): SaleDraft 
   };
 }
 
+/** The same for buyers of whom one may ask for all there is. */
+export function limitlessSale(total: number): SaleDraft {
+  const { limitPerBuyer: _none, ...sale } = plainSale(total);
+  return sale;
+}
+
 export const PLAIN_TRAFFIC: Traffic = {
   skus: ['unit'],
   channelIds: ['group'],

@@ -1,7 +1,7 @@
 import {
   closedModel,
   PLAIN_TRAFFIC,
-  plainSale,
+  limitlessSale,
   warmUpOf,
   CLOSED_OPTIONS,
   type LoadScenario,
@@ -18,7 +18,7 @@ function readScenario(name: string, summary: string, outcome: string, taggedShar
     takes: CLOSED_OPTIONS,
     plan(options) {
       const model = closedModel(options, 15);
-      const { limitPerBuyer: _none, ...sale } = plainSale(TOTAL);
+      const sale = limitlessSale(TOTAL);
       return {
         sale,
         opensInMs: 0,

@@ -1,7 +1,7 @@
 import {
   closedModel,
   PLAIN_TRAFFIC,
-  plainSale,
+  limitlessSale,
   warmUpOf,
   CLOSED_OPTIONS,
   type LoadScenario,
@@ -19,7 +19,7 @@ export const soldOut: LoadScenario = {
   takes: CLOSED_OPTIONS,
   plan(options) {
     const model = closedModel(options, 15);
-    const { limitPerBuyer: _none, ...sale } = plainSale(TOTAL);
+    const sale = limitlessSale(TOTAL);
     return {
       sale,
       opensInMs: 0,

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
 import { loadSide, type Measured, type Side } from '../compare/side.ts';
-import { assertTaken, type BenchValues } from '../options.ts';
+import { loadAverage, openMeasurement } from '../measurement.ts';
+import type { BenchValues } from '../options.ts';
 import { plainSale, PLENTY } from '../scenarios/load.ts';
 import { median } from '../statistics.ts';
 import { describeEnvironment } from '../target/environment.ts';
@@ -37,14 +36,13 @@ interface Sample {
  * and a ratio is taken within one round, because this machine's speed changes between rounds.
  */
 export async function telemetry(values: BenchValues): Promise<number> {
-  assertTaken('telemetry', values, ['rounds', 'quick', 'connections', 'json']);
-  const isQuick = values.quick === true;
-  const rounds = values.rounds ?? (isQuick ? 1 : ROUNDS);
+  const { isQuick, rounds, log, write } = openMeasurement(values, {
+    name: 'telemetry',
+    takes: ['rounds', 'quick', 'connections', 'json'],
+    rounds: ROUNDS,
+  });
   const connections = values.connections ?? CONNECTIONS;
   const durationMs = isQuick ? QUICK_WINDOW_MS : WINDOW_MS;
-  const log = (line: string): void => {
-    console.log(line);
-  };
   const collector = await startCollector();
   const share = process.env['OTEL_TRACES_SAMPLER_ARG'] ?? '0.01';
   const targets: Target[] = [];
@@ -75,9 +73,7 @@ export async function telemetry(values: BenchValues): Promise<number> {
     for (const line of toTable(samples, share)) log(line);
     for (const finding of findings) log(`BROKEN  ${finding}`);
     if (collector.bytes === 0) findings.push('the collector heard no span');
-    if (values.json !== undefined) {
-      writeFileSync(values.json, `${JSON.stringify({ ...summary, samples, findings }, null, 2)}\n`);
-    }
+    write({ ...summary, samples, findings });
     return findings.length === 0 ? 0 : 1;
   } finally {
     for (const target of targets) await target.close();
@@ -108,7 +104,7 @@ function sampleOf(side: SideName, round: number, { load, cpuUs }: Measured): Sam
     round,
     acceptedPerSecond: load.acceptedPerSecond,
     servicesUs: services.reduce((sum, one) => sum + one, 0),
-    load: loadavg()[0] ?? 0,
+    load: loadAverage(),
   };
 }
 
