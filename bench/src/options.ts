@@ -16,7 +16,7 @@ import {
   type Values,
 } from '@seckill/runtime';
 import { FIGURES } from './compare/figures.ts';
-import { STEADY_SHAPES } from './scenarios/load.ts';
+import { STEADY_SHAPES } from './scenarios/load/load.ts';
 
 /** The options. A number beyond its bounds is a slip of the finger. */
 export const OPTIONS = {

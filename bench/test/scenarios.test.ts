@@ -15,7 +15,7 @@ import { createLive } from '../src/run/live.ts';
 import type { BenchValues } from '../src/options.ts';
 import { runOnce } from '../src/run/run-command.ts';
 import { LOAD_SCENARIOS } from '../src/scenarios/index.ts';
-import type { LoadScenario } from '../src/scenarios/load.ts';
+import type { LoadScenario } from '../src/scenarios/load/load.ts';
 import { Summary } from '../src/run/summary.ts';
 import { openTarget } from '../src/target/target.ts';
 import { buildStack } from '../../test/support/stack.ts';

@@ -13,12 +13,6 @@ const COLUMNS_MAX = 110;
  */
 const COMMENT = { ts: /^\s*(\/\/|\/\*|\* )/, other: /^\s*--/ };
 
-/** Folders that hold more, each with its reason. */
-const LARGER: Record<string, string> = {
-  'bench/src/scenarios': 'one file a scenario, and the list of them',
-  'services/order/src/intake': 'one noun a file; the way of a batch, from the consumer to the stored offset',
-};
-
 void t.test('no folder of a src but the top one holds more than about a dozen files', (t) => {
   const counts = new Map<string, number>();
   for (const file of SOURCES.flatMap((folder) => filesBelow(folder, '.ts'))) {
@@ -27,10 +21,7 @@ void t.test('no folder of a src but the top one holds more than about a dozen fi
   }
   t.ok(counts.size > 20, 'the folders are found');
   const large = [...counts].filter(([folder, count]) => count > FILES_MAX && !folder.endsWith('/src'));
-  t.same(
-    large.filter(([folder]) => !(folder in LARGER)),
-    [],
-  );
+  t.same(large, []);
   t.end();
 });
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { plainSale } from '../scenarios/load.ts';
+import { plainSale } from '../scenarios/load/load.ts';
 import type { Target } from '../target/target.ts';
 
 /**

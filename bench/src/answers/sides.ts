@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Child } from '@seckill/stack';
-import { limitlessSale } from '../scenarios/load.ts';
+import { limitlessSale } from '../scenarios/load/load.ts';
 import { startBaseline } from '../target/baseline.ts';
 import { createSale } from '../target/sale.ts';
 import { openTarget, type Target } from '../target/target.ts';

@@ -3,7 +3,7 @@ import { startRawProcess } from '../generator/raw-process-client.ts';
 import { readWork, workBetween } from '../measure/work.ts';
 import { loadAverage, openMeasurement } from '../measurement.ts';
 import type { BenchValues } from '../options.ts';
-import { PLENTY, limitlessSale } from '../scenarios/load.ts';
+import { PLENTY, limitlessSale } from '../scenarios/load/load.ts';
 import { median } from '../statistics.ts';
 import { describeEnvironment } from '../target/environment.ts';
 import { createSale } from '../target/sale.ts';

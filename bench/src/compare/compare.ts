@@ -19,7 +19,7 @@ import { SUMMARY_VERSION } from '../run/summary.ts';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { storeOrders, timeRebuild } from '../measure/rebuild.ts';
-import { plainSale, PLENTY } from '../scenarios/load.ts';
+import { plainSale, PLENTY } from '../scenarios/load/load.ts';
 import { closeSale, createSale } from '../target/sale.ts';
 
 /**

@@ -2,7 +2,7 @@ import { drainBacklog, pauseOrder, resumeOrder } from '../measure/backlog.ts';
 import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { closeSale, createSale } from '../target/sale.ts';
 import { noteFindings } from './saturation.ts';
-import { plainSale, PLENTY } from '../scenarios/load.ts';
+import { plainSale, PLENTY } from '../scenarios/load/load.ts';
 import { randomBytes } from 'node:crypto';
 
 /** Measures how many orders are stored a second while a backlog is drained and nothing else runs. */

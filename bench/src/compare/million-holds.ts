@@ -6,7 +6,7 @@ import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { judgeCounts } from './intake-rate.ts';
 import { closeSale, createSale } from '../target/sale.ts';
 import { note } from './saturation.ts';
-import { plainSale, PLENTY } from '../scenarios/load.ts';
+import { plainSale, PLENTY } from '../scenarios/load/load.ts';
 
 const FEW_HOLDS = 1_000;
 const BATCH_COUNT = 256;

@@ -3,7 +3,7 @@ import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { History } from '../audit/history.ts';
 import type { SideName } from './rig.ts';
 import { createSale } from '../target/sale.ts';
-import { PLAIN_TRAFFIC, limitlessSale } from '../scenarios/load.ts';
+import { PLAIN_TRAFFIC, limitlessSale } from '../scenarios/load/load.ts';
 import type { Measured } from './side.ts';
 import { readBaseline } from '../audit/verdict.ts';
 

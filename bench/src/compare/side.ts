@@ -10,7 +10,7 @@ import type { Point } from '../run/live.ts';
 import { OrderLagProbe, type OrderLag } from '../measure/order-lag.ts';
 import type { ClosedModel, OpenModel, Traffic } from '../generator/load-plan.ts';
 import { closeSale, createSale } from '../target/sale.ts';
-import { PLAIN_TRAFFIC, plainSale, PLENTY } from '../scenarios/load.ts';
+import { PLAIN_TRAFFIC, plainSale, PLENTY } from '../scenarios/load/load.ts';
 import type { Target } from '../target/target.ts';
 import { failuresOf } from '../measure/thresholds.ts';
 import { judgeByEngines, readBaseline, readHistory, type Baseline } from '../audit/verdict.ts';

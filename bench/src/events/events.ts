@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Audit } from '@seckill/contracts';
 import { loadAverage, openMeasurement } from '../measurement.ts';
 import type { BenchValues } from '../options.ts';
-import { limitlessSale, PLENTY } from '../scenarios/load.ts';
+import { limitlessSale, PLENTY } from '../scenarios/load/load.ts';
 import { median } from '../statistics.ts';
 import { describeEnvironment } from '../target/environment.ts';
 import { createSale } from '../target/sale.ts';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makeReservations } from '../answers/reservations.ts';
 import { startRawProcess } from '../generator/raw-process-client.ts';
 import { readUse, spentBetween } from '../measure/cpu.ts';
-import { limitlessSale } from '../scenarios/load.ts';
+import { limitlessSale } from '../scenarios/load/load.ts';
 import { median } from '../statistics.ts';
 import { closeSale, createSale } from '../target/sale.ts';
 import type { Target } from '../target/target.ts';

@@ -7,7 +7,7 @@ import { createLive, type Live } from './live.ts';
 import { assertTaken, type BenchValues } from '../options.ts';
 import { renderPage, resultRows } from './page.ts';
 import { runScenario } from './run.ts';
-import type { LoadScenario, ScenarioOptions } from '../scenarios/load.ts';
+import type { LoadScenario, ScenarioOptions } from '../scenarios/load/load.ts';
 import { summarize, type Summary } from './summary.ts';
 import { openTarget, type Target, type TargetOptions } from '../target/target.ts';
 import type { ThresholdLimits } from '../measure/thresholds.ts';

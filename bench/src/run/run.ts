@@ -9,7 +9,7 @@ import type { Live, Point } from './live.ts';
 import { OrderLagProbe, type OrderLag } from '../measure/order-lag.ts';
 import type { Sample } from '../generator/latency-recorder.ts';
 import { closeSale, createSale, readSale } from '../target/sale.ts';
-import type { Extra, LoadScenario, ScenarioContext, ScenarioPlan } from '../scenarios/load.ts';
+import type { Extra, LoadScenario, ScenarioContext, ScenarioPlan } from '../scenarios/load/load.ts';
 import type { Target } from '../target/target.ts';
 import { judgeByEngines, judgeByHttp, readBaseline, readHistory, type Verdict } from '../audit/verdict.ts';
 import { watchTotals } from '../audit/watch.ts';

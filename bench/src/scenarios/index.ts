@@ -1,16 +1,16 @@
-import { burst } from './burst.ts';
-import { duplicateKeys } from './duplicate-keys.ts';
-import { hotUser } from './hot-user.ts';
-import { intake } from './intake.ts';
-import type { LoadScenario } from './load.ts';
+import { burst } from './load/burst.ts';
+import { duplicateKeys } from './load/duplicate-keys.ts';
+import { hotUser } from './load/hot-user.ts';
+import { intake } from './load/intake.ts';
+import type { LoadScenario } from './load/load.ts';
 import { mangoes1000 } from './mangoes-1000.ts';
-import { mixed } from './mixed.ts';
+import { mixed } from './load/mixed.ts';
 import { oranges2000 } from './oranges-2000.ts';
-import { read, readUnchanged } from './read.ts';
-import { reserve } from './reserve.ts';
-import { settleStorm } from './settle-storm.ts';
-import { soak } from './soak.ts';
-import { soldOut } from './sold-out.ts';
+import { read, readUnchanged } from './load/read.ts';
+import { reserve } from './load/reserve.ts';
+import { settleStorm } from './load/settle-storm.ts';
+import { soak } from './load/soak.ts';
+import { soldOut } from './load/sold-out.ts';
 import { windowScenario } from './window.ts';
 
 export const LOAD_SCENARIOS: readonly LoadScenario[] = [

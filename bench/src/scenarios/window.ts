@@ -1,5 +1,5 @@
 import type { Scenario } from './scenario.ts';
-import { openModel, WINDOW_OPTIONS, type LoadScenario } from './load.ts';
+import { openModel, WINDOW_OPTIONS, type LoadScenario } from './load/load.ts';
 
 interface Crowd {
   name: string;

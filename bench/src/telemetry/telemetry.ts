@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { loadSide, type Measured, type Side } from '../compare/side.ts';
 import { loadAverage, openMeasurement } from '../measurement.ts';
 import type { BenchValues } from '../options.ts';
-import { plainSale, PLENTY } from '../scenarios/load.ts';
+import { plainSale, PLENTY } from '../scenarios/load/load.ts';
 import { median } from '../statistics.ts';
 import { describeEnvironment } from '../target/environment.ts';
 import { createSale } from '../target/sale.ts';

@@ -1,6 +1,6 @@
 import type { Chunk, IntakeStore, Stored } from './intake-store.ts';
 import { isAboutData } from './retry.ts';
-import { OffsetBehindError } from './stored-offsets.ts';
+import { OffsetBehindError } from './offsets/stored-offsets.ts';
 
 interface Waiting {
   chunk: Chunk;

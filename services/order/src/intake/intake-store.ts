@@ -9,7 +9,13 @@ import type { Applied } from '../payments/payment.ts';
 import { liftEpochs } from '../recovery/epochs.ts';
 import { writeSettlements } from '../relay/outbox.ts';
 import { distrustEpochs, distrustEverySale, type DistrustedEpoch } from '../sales/distrusted-epochs.ts';
-import { assertStored, moveOffset, readOffset, writeOffsets, type OffsetMove } from './stored-offsets.ts';
+import {
+  assertStored,
+  moveOffset,
+  readOffset,
+  writeOffsets,
+  type OffsetMove,
+} from './offsets/stored-offsets.ts';
 
 /** What one partition brings into a transaction. */
 export interface Chunk extends OffsetMove {

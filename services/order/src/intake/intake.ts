@@ -2,8 +2,8 @@ import type { Assignment, Batch, BatchContext, IncomingMessage } from '@seckill/
 import { GroupCommit } from './group-commit.ts';
 import type { IntakeDeps } from './intake-deps.ts';
 import { MessageStorage } from './message-storage.ts';
-import { PartitionPositions } from './partition-positions.ts';
-import { OffsetBehindError } from './stored-offsets.ts';
+import { PartitionPositions } from './offsets/partition-positions.ts';
+import { OffsetBehindError } from './offsets/stored-offsets.ts';
 
 /**
  * Brings reservations from Kafka to Postgres, where offsets are stored with the rows (docs/recovery.md,

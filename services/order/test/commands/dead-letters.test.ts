@@ -9,7 +9,7 @@ import { test } from 'tap';
 import { createTopics } from '../../src/commands/topics.ts';
 import { readLetters } from '../../src/dead-letters/dead-letter-topic.ts';
 import { assembleIntake } from '../../src/intake/role.ts';
-import { readOffset } from '../../src/intake/stored-offsets.ts';
+import { readOffset } from '../../src/intake/offsets/stored-offsets.ts';
 import { createTestMetrics, makeContext } from '../support/build.ts';
 import { KAFKA_BROKERS, startCommands } from '../support/commands.ts';
 import { createDatabase } from '../support/database.ts';

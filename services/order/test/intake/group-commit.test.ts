@@ -4,7 +4,7 @@
 import { test } from 'tap';
 import { GroupCommit } from '../../src/intake/group-commit.ts';
 import { createIntakeStore, type Chunk } from '../../src/intake/intake-store.ts';
-import { OffsetBehindError } from '../../src/intake/stored-offsets.ts';
+import { OffsetBehindError } from '../../src/intake/offsets/stored-offsets.ts';
 import { DataError } from '../../src/ledger/ledger.ts';
 import { createDatabase } from '../support/database.ts';
 import {

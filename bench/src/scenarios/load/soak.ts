@@ -1,4 +1,4 @@
-import { readUse, type ProcessUse } from '../measure/cpu.ts';
+import { readUse, type ProcessUse } from '../../measure/cpu.ts';
 import { steadyScenario } from './steady.ts';
 
 const SECONDS = 600;

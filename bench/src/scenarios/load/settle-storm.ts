@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openModel, PLAIN_TRAFFIC, plainSale, CROWD_OPTIONS, type LoadScenario } from './load.ts';
-import { readSettled } from '../audit/audit.ts';
-import { watchHolds } from '../audit/resale.ts';
+import { readSettled } from '../../audit/audit.ts';
+import { watchHolds } from '../../audit/resale.ts';
 
 const BUYERS = 2_000;
 const HOLD_SECONDS = 4;

@@ -1,8 +1,8 @@
-import type { SaleDraft } from '../target/sale.ts';
-import type { Arrivals, ClosedModel, OpenModel, Traffic } from '../generator/load-plan.ts';
-import type { ThresholdLimits } from '../measure/thresholds.ts';
-import type { LoadResult } from '../generator/generator-process.ts';
-import type { Target } from '../target/target.ts';
+import type { SaleDraft } from '../../target/sale.ts';
+import type { Arrivals, ClosedModel, OpenModel, Traffic } from '../../generator/load-plan.ts';
+import type { ThresholdLimits } from '../../measure/thresholds.ts';
+import type { LoadResult } from '../../generator/generator-process.ts';
+import type { Target } from '../../target/target.ts';
 
 /** What the command line may change of a scenario. */
 export interface ScenarioOptions {

@@ -1,4 +1,4 @@
-import { failuresOf } from '../measure/thresholds.ts';
+import { failuresOf } from '../../measure/thresholds.ts';
 import { steadyScenario } from './steady.ts';
 
 const SENDS_PER_KEY = 4;

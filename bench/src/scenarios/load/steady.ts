@@ -9,8 +9,8 @@ import {
   type LoadScenario,
   type SteadyShape,
 } from './load.ts';
-import type { Traffic } from '../generator/load-plan.ts';
-import type { ThresholdLimits } from '../measure/thresholds.ts';
+import type { Traffic } from '../../generator/load-plan.ts';
+import type { ThresholdLimits } from '../../measure/thresholds.ts';
 
 interface Steady extends Omit<LoadScenario, 'takes' | 'plan'> {
   shape: SteadyShape;

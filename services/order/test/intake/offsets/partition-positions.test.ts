@@ -3,8 +3,8 @@
 // Method: the real intake on a real Postgres; assignments and batches as Kafka's client would give them.
 import { countOf } from '@seckill/testing';
 import { test } from 'tap';
-import { createDatabase } from '../support/database.ts';
-import { buildIntake, makeAssignment, makeContext, until } from '../support/build.ts';
+import { createDatabase } from '../../support/database.ts';
+import { buildIntake, makeAssignment, makeContext, until } from '../../support/build.ts';
 import {
   makeReservation,
   readOffset,
@@ -12,7 +12,7 @@ import {
   readSold,
   storeSale,
   toBatch,
-} from '../support/reservations.ts';
+} from '../../support/reservations.ts';
 
 await test('a Kafka that starts behind what is stored is read again, which changes nothing', async (t) => {
   const { pool } = await createDatabase(t);

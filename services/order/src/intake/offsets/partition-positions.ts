@@ -1,7 +1,7 @@
 import type { Assignment, Batch, BatchContext, PartitionOffsets } from '@seckill/runtime';
-import { reportDistrusted } from '../sales/distrusted-epochs.ts';
-import type { IntakeDeps } from './intake-deps.ts';
-import { retry, type RetryContext } from './retry.ts';
+import { reportDistrusted } from '../../sales/distrusted-epochs.ts';
+import type { IntakeDeps } from '../intake-deps.ts';
+import { retry, type RetryContext } from '../retry.ts';
 
 /** Where one partition stands. */
 export interface Position {

@@ -1,5 +1,5 @@
 import { closedModel, PLAIN_TRAFFIC, plainSale, PLENTY, CLOSED_OPTIONS, type LoadScenario } from './load.ts';
-import { drainBacklog, pauseOrder } from '../measure/backlog.ts';
+import { drainBacklog, pauseOrder } from '../../measure/backlog.ts';
 
 /**
  * Measures how fast orders are stored when a backlog waits in Kafka and nothing else asks for the machine.
