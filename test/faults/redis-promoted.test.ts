@@ -61,7 +61,7 @@ await t.test(
     const rush = await startRush({ client, engines, saleId: 'failover', random });
     await follow(replica, primaryUrl);
     const before = await laneState(client, 'failover');
-    // The link leads to nowhere now, so the replica keeps what it has.
+    // From here on the replica follows an address where nobody listens, so it keeps what it has.
     await replica.replicaof('127.0.0.1', 1);
     await untilMore(rush, 60);
     const lost = await freezeWrites(primary, 'failover');

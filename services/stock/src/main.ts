@@ -52,7 +52,7 @@ async function start({ redis, kafka, tracing: traced, host, metricsPort, roles }
     runRole(lifecycle, 'changes of the lanes', (signal) => changes.run(signal));
   }
   const app = createApp({
-    // Health is answered whatever the roles.
+    // Without this role the process has its health routes alone.
     ...(api === undefined ? {} : { api }),
     tokens: config.tokens,
     requestSeconds,

@@ -5,7 +5,7 @@ import { sampledTraceparent, type Span, type Tracing } from './tracing.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Present while the request is traced. */
+    /** The span of the request. A request that is not traced has none. */
     span?: Span | undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What the storefront shows of a stack that has no sale yet: one to buy from, a scarce one, and one to wait
- * for.
+ * Sales for a storefront whose stack has none yet: one to buy from, one with few units, and one that has not
+ * opened.
  */
 import { signToken } from '../services/jwt.ts';
 

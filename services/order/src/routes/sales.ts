@@ -44,7 +44,7 @@ const ITEM_VERBS = [
 
 type Headers = Record<string, string | string[] | undefined>;
 
-/** Reads who changes something from what the gateway tells. */
+/** The operator who changes something, by the headers that the gateway sends. */
 export function readOperator(headers: Headers, reason?: string): Operator {
   const by = headers['x-user-id'];
   if (by !== undefined && !userId.Check(by)) refuse('missing_or_malformed', 'x-user-id');

@@ -32,7 +32,10 @@ export interface Outbox {
   length(lane: Lane): Promise<number>;
   /** Whether the lane has entries, or holds that may have to be looked through. */
   isBusy(lane: Lane): Promise<boolean>;
-  /** Removes everything up to this entry. False, and nothing removed, when the lease is not ours. */
+  /**
+   * Removes everything up to this entry.
+   * @returns false: the lease is not ours, and nothing was removed.
+   */
   trim(lane: Lane, token: string, entryId: string): Promise<boolean>;
 }
 

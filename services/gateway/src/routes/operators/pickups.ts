@@ -36,7 +36,8 @@ export function pickupRoutes(app: Http, { authenticateAdmin, order }: RouteDeps)
           { ...query, limit: String(FILE_PAGE), ...(cursor === undefined ? {} : { cursor }) },
           trace,
         );
-      // The first page before anything is sent: what it refuses is a problem and no broken file.
+      // The first page is read before anything is sent. So a refusal is answered as a problem, and not in the
+      // middle of a file.
       const first = await read(query.cursor);
       const place = query.channelId === undefined ? '' : `-${query.channelId}`;
       tellCsv(reply, `pickups-${saleId}${place}`);
