@@ -1,6 +1,6 @@
 // Goal: the flow of a src can be read from its folders, because its wings import each other one way only.
-// Method: dependency-cruiser itself, by the configuration that `npm run lint` uses, over a small tree in which
-// a file imports what it must not; and the rows of the configuration against the folders that exist.
+// Method: dependency-cruiser itself, by the configuration that `npm run lint` uses, over a small tree in
+// which a file imports what it must not; and the rows of the configuration against the folders that exist.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { readdirSync } from 'node:fs';

@@ -43,8 +43,8 @@ async function mark(client: PoolClient, change: string, which: string): Promise<
 
 /**
  * A sale is sold out when the ledger has nothing left. Units of unpaid holds may come back and be sold again.
- * Endpoints hear of it once for each total. This reads the ledger of every open sale, so it runs only while an
- * endpoint wants to know.
+ * Endpoints hear of it once for each total. This reads the ledger of every open sale, so it runs only while
+ * an endpoint wants to know.
  */
 async function markSoldOut(client: PoolClient): Promise<string[]> {
   const { rowCount } = await client.query(

@@ -141,7 +141,10 @@ export class LaneMonitor {
     if (isListed) await this.#register();
   }
 
-  /** Lists the sales when it is time to, and forgets what is no longer listed. @returns whether it was time. */
+  /**
+   * Lists the sales when it is time to, and forgets what is no longer listed.
+   * @returns whether it was time.
+   */
   async #list(): Promise<boolean> {
     try {
       const listed = await this.#listed.list();
