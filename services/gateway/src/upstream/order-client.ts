@@ -178,11 +178,7 @@ export function createOrderClient(
    * Sends an operator's change with its deadline, an instant of Postgres' clock. The clock is read first. It
    * shows more by the time that we hear of it, so the deadline is never later than was meant.
    */
-  async function decide(
-    request: SteeringCall,
-    { startedAt, version, by, reason }: Steering,
-    trace: Trace,
-  ) {
+  async function decide(request: SteeringCall, { startedAt, version, by, reason }: Steering, trace: Trace) {
     const { now } = expectBody(await call({ method: 'GET', path: '/v1/clock' }, trace)) as { now: number };
     const deadline = Math.floor(now + DECISION_MS - (performance.now() - startedAt));
     const headers = {
@@ -261,13 +257,21 @@ export function createOrderClient(
     async restock({ quantity, idempotencyKey, ...item }, steering, trace) {
       const path = `${itemPath(item)}/restock`;
       const headers = { 'idempotency-key': idempotencyKey };
-      const answer = await decideConfirmed({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
+      const answer = await decideConfirmed(
+        { method: 'POST', path, body: { quantity }, headers },
+        steering,
+        trace,
+      );
       return expectBody(answer) as SaleRecord;
     },
     async adjust({ quantity, idempotencyKey, ...item }, steering, trace) {
       const path = `${itemPath(item)}/adjust`;
       const headers = { 'idempotency-key': idempotencyKey };
-      const answer = await decideConfirmed({ method: 'POST', path, body: { quantity }, headers }, steering, trace);
+      const answer = await decideConfirmed(
+        { method: 'POST', path, body: { quantity }, headers },
+        steering,
+        trace,
+      );
       return expectBody(answer) as { adjusted: number; record: SaleRecord };
     },
     async order(orderId, userId, trace) {
