@@ -131,7 +131,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'trim-before-confirmation',
     defect: 'the relay removes entries before Kafka has them (INV-2)',
     edits: one(
-      'services/stock/src/relay/relay.ts',
+      'services/stock/src/relay/lane-relay.ts',
       '      await publisher.publish(TOPICS.reservations, RESERVATION_CREATED, part);\n',
       `      await this.#trim(readable[published + part.length - 1]);
       await publisher.publish(TOPICS.reservations, RESERVATION_CREATED, part);\n`,

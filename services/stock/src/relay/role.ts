@@ -16,7 +16,8 @@ import { observeUnits } from './lane-gauges.ts';
 import { createRelayMetrics, type RelayMetrics } from './metrics.ts';
 import { OrphanScan } from './orphaned-holds.ts';
 import { createOutbox } from './outbox.ts';
-import { createRelay, type Chore } from './relay.ts';
+import type { Chore } from './lane-relay.ts';
+import { createRelay } from './relay.ts';
 import { retireLane } from './retirement.ts';
 
 /** Prometheus asks every 5 s. A reading is one call of inspect.lua for each lane that is awake. */

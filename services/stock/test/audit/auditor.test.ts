@@ -16,7 +16,7 @@ import { createAuditMetrics } from '../../src/audit/metrics.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
-import { LaneRelay } from '../../src/relay/relay.ts';
+import { LaneRelay } from '../../src/relay/lane-relay.ts';
 import { keyHashOf } from '../../src/redis/reservation-id.ts';
 import { build, until } from '../support/build.ts';
 import { kafka } from '../support/kafka.ts';

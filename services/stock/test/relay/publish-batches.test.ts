@@ -15,7 +15,7 @@ import { createOutbox } from '../../src/relay/outbox.ts';
 import { PUBLISH_BYTES_MAX, splitByBytes } from '@seckill/runtime';
 import { connectProducer, createTopics, silent } from '@seckill/testing';
 import { reservationIdOf } from '../../src/redis/hold-record.ts';
-import { LaneRelay } from '../../src/relay/relay.ts';
+import { LaneRelay } from '../../src/relay/lane-relay.ts';
 import { makeRandoms } from '../../src/redis/reservation-id.ts';
 import { toReserveArguments } from '../../src/reserve/calls.ts';
 import { build, startRedis, until } from '../support/build.ts';
