@@ -1,10 +1,10 @@
 // Goal: what a client keeps to itself comes into no log, no metric and no span, whichever operation of the
 // contract it was sent to, and in whichever place. Method: for each operation of openapi.json a good call and
-// every spoiled one, with a marker of its own in each place that a client can fill; then all logs of the three
-// services at level debug, which has those of info in it, all metrics and all that the collector was sent are
-// searched for the markers, for the services' own secrets and for what answers gave away once. Two things that
-// are sent are logged with purpose, and are no secrets: `x-request-id`, and the id of a payment that buys
-// nothing.
+// every spoiled one, with a marker of its own in each place that a client can fill; then all logs of the
+// three services at level debug, which has those of info in it, all metrics and all that the collector was
+// sent are searched for the markers, for the services' own secrets and for what answers gave away once. Two
+// things that are sent are logged with purpose, and are no secrets: `x-request-id`, and the id of a payment
+// that buys nothing.
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
