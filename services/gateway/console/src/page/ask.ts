@@ -1,4 +1,5 @@
-import { alertBox, attempt, button, element, field } from './dom.ts';
+import { alertBox, attempt, button, element, field, onSubmit } from './dom.ts';
+import { rememberFocus } from './focus.ts';
 import { say } from './words.ts';
 
 interface Asked {
@@ -30,26 +31,36 @@ export function askFirst<Name extends string>(
   }));
   const problem = alertBox();
   const dialog = element('dialog', { 'aria-labelledby': 'asked' });
+  const giveBackFocus = rememberFocus();
   const end = (): void => {
     dialog.close();
-    dialog.remove();
   };
   const confirm = (): void => {
-    if (fields.some(({ input }) => !input.reportValidity())) return;
     void attempt(problem, async () => {
       const given = Object.fromEntries(fields.map(({ name, input }) => [name, input.value]));
       await act(given as Record<Name, string>);
       end();
     });
   };
-  dialog.append(
+  // A form, so that Enter in a field confirms.
+  const form = element(
+    'form',
+    {},
     element('h2', { id: 'asked' }, `${what} · ${say('sure')}`),
     ...fields.map(({ box }) => box),
     problem,
-    element('p', { class: 'row' }, button(say('confirm'), confirm, 'first'), button(say('cancel'), end)),
+    element(
+      'p',
+      { class: 'row' },
+      element('button', { type: 'submit', class: 'first' }, say('confirm')),
+      button(say('cancel'), end),
+    ),
   );
+  onSubmit(form, confirm);
+  dialog.append(form);
   dialog.addEventListener('close', () => {
     dialog.remove();
+    giveBackFocus();
   });
   document.body.append(dialog);
   dialog.showModal();

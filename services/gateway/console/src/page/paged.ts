@@ -1,5 +1,6 @@
 import type { Page } from './answers.ts';
 import { alertBox, attempt, button, element, hint, table } from './dom.ts';
+import { replaceContent } from './focus.ts';
 import { say } from './words.ts';
 
 /** A table of a list that the API answers page by page. */
@@ -31,7 +32,8 @@ export function paged<Row>(
     if (turn !== asked) return;
     rows = cursor === undefined ? data : [...rows, ...data];
     const more = button(say('more'), () => void attempt(problem, () => read(path, query, nextCursor)));
-    place.replaceChildren(
+    replaceContent(
+      place,
       rows.length === 0 ? hint(say('none')) : table(label, heads, rows.map(toCells)),
       ...(nextCursor === undefined ? [] : [element('p', {}, more)]),
     );

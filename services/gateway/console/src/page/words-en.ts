@@ -1,6 +1,7 @@
 /** The page's words in English, by name. */
 export const en = {
   console: 'Seckill console',
+  skip: 'To the content',
   sales: 'Sales',
   create: 'New sale',
   order: 'Order',

@@ -3,6 +3,7 @@ import type { Word } from './words-en.ts';
 /** The page's words in Chinese, one for each in English. */
 export const zh: Record<Word, string> = {
   console: '秒杀控制台',
+  skip: '跳到内容',
   sales: '场次',
   create: '新建场次',
   order: '订单',

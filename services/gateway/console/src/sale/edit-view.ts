@@ -1,6 +1,7 @@
 import { ApiError, call } from '../page/api.ts';
 import type { Sale } from '../page/answers.ts';
 import { alertBox, attempt, button, element, hint, type View } from '../page/dom.ts';
+import { replaceContent } from '../page/focus.ts';
 import { jsonForm } from '../page/json-form.ts';
 import { say, textOf } from '../page/words.ts';
 
@@ -32,7 +33,8 @@ export function editView(saleId: string): View {
         EDITABLE.filter((name) => sale[name] !== undefined).map((name) => [name, sale[name]]),
       );
       const form = jsonForm(say('saleJson'), say('save'), before, (edited) => save(sale, before, edited));
-      place.replaceChildren(
+      replaceContent(
+        place,
         hint(`${textOf(sale.title)} · ${saleId} · ${say('version')} ${sale.version}`),
         hint(say('editHint')),
         form,
