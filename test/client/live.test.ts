@@ -2,12 +2,15 @@
 // that is killed in the middle. Method: the real gateway; an EventSource over Node's own HTTP, which counts.
 import { get, type ClientRequest } from 'node:http';
 import { createClient, type LiveSource, type Sale } from '@seckill/client';
+import { forwardTcp, untilWithin } from '@seckill/testing';
 import t from 'tap';
 import { oneOf, makeBuyer } from '../support/buyer.ts';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const system = await buildStack(t, 'client-live');
 const baseUrl = system.stack.info.gateway;
+/** Three heartbeats are missing by then, and the pause of a break has passed. */
+const LIVE_AGAIN_MS = 46_000;
 let opened = 0;
 let looked = 0;
 
@@ -147,4 +150,25 @@ await t.test('a gateway that is killed and comes back costs nobody the sale', as
   t.equal(looked, looks, 'it was heard, not looked up');
   watched.stop();
   await watched.ended;
+});
+
+await t.test('a connection that dies without a word is made anew', async (t) => {
+  await createSale(system, 'live-lost', { items: [oneItem(5)] });
+  const forwarder = await forwardTcp(t, baseUrl);
+  const lost = watch('live-lost', { baseUrl: forwarder.url });
+  await until('the sale', () => lost.left() === 5);
+  [opened, looked] = [0, 0];
+  forwarder.lose();
+  const lostAt = performance.now();
+  t.match(await makeBuyer(system, 'unheard').reserve('live-lost', oneOf('a')), { ok: true });
+  await untilWithin(LIVE_AGAIN_MS)('it is seen again', () => lost.left() === 4);
+  const ms = performance.now() - lostAt;
+  t.ok(ms > 38_000, `three heartbeats are waited for, not ${ms} ms`);
+  await until('it is live again', () => opened === 1);
+  const looks = looked;
+  t.match(await makeBuyer(system, 'heard').reserve('live-lost', oneOf('a')), { ok: true });
+  await until('the next', () => lost.left() === 3);
+  t.same([looks, looked, lost.failures], [1, 1, []], 'it was heard, not looked up');
+  lost.stop();
+  await lost.ended;
 });

@@ -91,6 +91,11 @@ async function reserve(saleId: string, buyer: string) {
   });
 }
 
+// It is listened to while the tests below run: a heartbeat needs 15 s.
+await createSale(client, 'live-quiet');
+const quiet = await listen(gateway, eventsOf('live-quiet'));
+const quietAt = performance.now();
+
 await t.test('first the whole sale, then counts, then what operators do, then the end', async (t) => {
   await createSale(client, 'live-one', { items: [oneItem(2)] });
   const heard = await listen(gateway, eventsOf('live-one'), { 'accept-encoding': 'gzip' });
@@ -253,4 +258,16 @@ await t.test('a gateway that leaves ends its listeners after whole events, sprea
   await until('all were ended', () => all.every(({ hasEnded }) => hasEnded()));
   for (const { rest } of all) t.match(rest.at(-1), /^retry: \d{4}$/);
   await stopping;
+});
+
+await t.test('a listener to whom nothing happens hears a heartbeat, and stays', async (t) => {
+  t.teardown(() => {
+    quiet.leave();
+  });
+  await until('a heartbeat', () => quiet.events.length >= 2);
+  t.match(quiet.events[0], { event: 'sale' });
+  t.match(quiet.events[1], { id: '', event: 'heartbeat', data: {} });
+  const seconds = (Number(quiet.events[1]?.at) - quietAt) / 1_000;
+  t.ok(seconds > 14 && seconds < 20, `after ${seconds} s`);
+  t.notOk(quiet.hasEnded());
 });

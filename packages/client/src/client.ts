@@ -17,6 +17,12 @@ const WATCH_MIN_MS = 1_000;
 const WATCH_MS = 2_000;
 /** A listener whom the gateway has no place for asks again after this time. */
 const LIVE_PAUSE_MS = 30_000;
+/**
+ * One who was live asks again after this time, to which jitter is added: all listeners of a gateway that dies
+ * come back together. While that fails, and where a connection holds for a moment only, the time doubles.
+ */
+const BREAK_PAUSE_MS = 1_000;
+const BREAK_JITTER_MS = 1_500;
 const LEAVE_TIMEOUT_MS = 3_000;
 
 export interface ClientOptions {
@@ -159,29 +165,41 @@ export function createClient({
     getSale: (saleId, options) => call('GET', `/v1/sales/${part(saleId)}`, options),
 
     async *watchSale(saleId, { everyMs = WATCH_MS, signal } = {}) {
+      const options = signal ? { signal } : {};
       let etag: string | null | undefined;
       let liveFrom = 0;
+      let pauseMs = LIVE_PAUSE_MS;
+      let wasEverLive = false;
+      const untilLook = (): number => {
+        const lookMs = withJitter(Math.max(everyMs, WATCH_MIN_MS));
+        return eventSource === null ? lookMs : Math.min(lookMs, Math.max(0, liveFrom - monotonicNow()));
+      };
       do {
         if (eventSource !== null && monotonicNow() >= liveFrom) {
-          liveFrom = monotonicNow() + withJitter(LIVE_PAUSE_MS);
+          const startedAt = monotonicNow();
+          let isLive = false;
           for await (const value of listen(eventSource, `${root}/v1/sales/${part(saleId)}/events`, signal)) {
-            // It was live: a connection that breaks may be made anew after one look.
-            if (value !== undefined) liveFrom = 0;
-            const seen = value ? { ok: true as const, value } : await look(saleId, signal ? { signal } : {});
             if (signal?.aborted === true) return;
-            yield seen as Result<Sale, 'getSale'>;
-            if (seen.ok && (seen.value as Sale).state === 'closed') return;
+            isLive = true;
+            yield { ok: true, value };
+            if (value.state === 'closed') return;
           }
+          const hasHeld = monotonicNow() - startedAt > LIVE_PAUSE_MS;
+          const isFirstBreak = isLive && (hasHeld || !wasEverLive);
+          pauseMs = isFirstBreak ? BREAK_PAUSE_MS : Math.min(LIVE_PAUSE_MS, 2 * pauseMs);
+          wasEverLive ||= isLive;
+          liveFrom = monotonicNow() + withJitter(pauseMs) + Math.random() * BREAK_JITTER_MS;
           etag = undefined;
+          if (isLive && !(await sleep(untilLook(), signal))) return;
         }
-        const found = await look(saleId, signal ? { signal } : {}, etag);
+        const found = await look(saleId, options, etag);
         if (signal?.aborted === true) return;
         if (!found.ok || found.value !== undefined) yield found as Result<Sale, 'getSale'>;
         if (found.ok) {
           if ((found.value as Sale | undefined)?.state === 'closed') return;
           etag = found.answer.header('etag') ?? etag;
         } else if (!found.retryable) return;
-      } while (await sleep(withJitter(Math.max(everyMs, WATCH_MIN_MS)), signal));
+      } while (await sleep(untilLook(), signal));
     },
 
     async reserve(saleId, request, { key = makeKey(), ...options } = {}) {

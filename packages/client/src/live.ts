@@ -9,18 +9,21 @@ export interface LiveSource {
 }
 export type LiveSourceClass = new (url: string) => LiveSource;
 
-/** A connection may die without a word. After this silence the sale is read once. */
-const SILENCE_MS = 30_000;
+/**
+ * A connection may die without a word. The gateway says something every 15 s; who hears nothing for this time
+ * has no connection any more.
+ */
+const SILENCE_MS = 40_000;
 
 /**
- * Yields each state that comes, and undefined after a silence. Ends when the connection does. The caller
+ * Yields each state that comes. Ends when the connection does, or has been silent for too long. The caller
  * decides when to try again, because browsers disagree about that.
  */
 export async function* listen(
   Source: LiveSourceClass,
   url: string,
   signal: CancelSignal | undefined,
-): AsyncGenerator<Sale | undefined, void> {
+): AsyncGenerator<Sale, void> {
   const source = new Source(url);
   let sale: Sale | undefined;
   const state = { isNew: false, hasEnded: false };
@@ -46,6 +49,8 @@ export async function* listen(
     sale = { ...sale, ...rest, items: sale.items.map((item) => ({ ...item, ...counts.get(item.sku) })) };
     state.isNew = true;
   });
+  // Whatever comes wakes the wait below.
+  hear('heartbeat', () => undefined);
   hear('error', () => {
     state.hasEnded = true;
   });
@@ -56,20 +61,19 @@ export async function* listen(
   signal?.addEventListener('abort', stop);
   try {
     while (signal?.aborted !== true) {
-      if (state.isNew) {
+      if (state.isNew && sale !== undefined) {
         state.isNew = false;
         yield sale;
       } else if (state.hasEnded) return;
       else {
         // Nothing can come between the look above and this wait: events come in turns of their own.
-        const isSilent = await new Promise<boolean>((resolve) => {
-          const timer = setTimeout(resolve, SILENCE_MS, true);
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(stop, SILENCE_MS);
           wake = () => {
             clearTimeout(timer);
-            resolve(false);
+            resolve();
           };
         });
-        if (isSilent) yield undefined;
       }
     }
   } finally {

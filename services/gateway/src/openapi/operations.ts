@@ -155,7 +155,7 @@ export const OPERATIONS: Record<string, Operation> = {
     summary: 'Hear what becomes of a sale',
     description:
       'Server-Sent Events, at most four a second. `sale` comes first and when an operator changed the sale, and its data is a ' +
-      '`Sale`; `counts` comes when counts or state change, and its data is a `SaleCounts`. The answer ends when the sale is closed.',
+      '`Sale`; `counts` comes when counts or state change, and its data is a `SaleCounts`; `heartbeat` comes after 15 s of silence. The answer ends when the sale is closed.',
     who: 'all',
     headers: ['Last-Event-ID'],
     answers: {

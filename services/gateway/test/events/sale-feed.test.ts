@@ -120,3 +120,21 @@ for (const isRemembered of [true, false]) {
     if (!isRemembered) t.ok(mostUnderWay <= CALLS_MAX, `${mostUnderWay} calls at once`);
   });
 }
+
+await t.test('a heartbeat comes after 15 s in which nothing else came, and no sooner', async (t) => {
+  let now = 0;
+  const state = stateOf(9);
+  const feed = new SaleFeed(state, () => now);
+  const answer = new Answer();
+  feed.listeners.add(new Listener(answer.response, state.id, () => undefined));
+  const heard = () =>
+    [...answer.text.matchAll(/event: (\w+)\ndata: (\{.*\})\n\n/g)].map(([, event]) => event);
+  for (now = 0; now < 14_900; now += 100) await feed.tell(state);
+  t.same(heard(), []);
+  await feed.tell(stateOf(8));
+  for (; now < 29_800; now += 100) await feed.tell(stateOf(8));
+  t.same(heard(), ['counts'], 'what came counts as a sign of life');
+  for (; now < 45_100; now += 100) await feed.tell(now < 40_000 ? stateOf(8) : undefined);
+  t.same(heard(), ['counts', 'heartbeat', 'heartbeat'], 'also while nobody can tell what the sale is');
+  t.notMatch(answer.text, /id: .*\nevent: heartbeat/, 'it names no state');
+});

@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { PROBLEMS, type ProblemCode } from '@seckill/contracts';
+import { Problem, problemDocument } from '@seckill/runtime';
 import { untilWithin } from '@seckill/testing';
 import t from 'tap';
 import Schema from 'typebox/schema';
@@ -131,12 +132,32 @@ await t.test('the page to read it loads nothing from elsewhere, and its files ar
   }
 });
 
-await t.test('the page of the errors has every code, and a problem leads to it', async (t) => {
-  const problem = (await ask('/nothing')).json<{ type: string; code: string }>();
-  const [path, anchor] = problem.type.split('#');
-  const page = await ask(path ?? '');
-  t.equal(page.statusCode, 200);
-  t.match(page.headers['content-type'], 'text/html');
-  t.match(page.body, `id="${anchor ?? ''}"`);
-  t.match(page.body, '路径不存在');
+await t.test('the type of every problem leads to its place on a page, in both languages', async (t) => {
+  const followed = new Set<string>();
+  const pages = new Map<string, string>();
+  for (const code of Object.keys(PROBLEMS) as ProblemCode[]) {
+    for (const language of ['zh', 'en'] as const) {
+      const context = { docsBaseUrl: '', language, requestId: 'r' };
+      const { type } = problemDocument(new Problem(code), context);
+      const [path = '', anchor = ''] = type.split('#');
+      if (!pages.has(path)) {
+        const page = await ask(path);
+        t.equal(page.statusCode, 200, path);
+        t.match(page.headers['content-type'], 'text/html');
+        pages.set(path, page.body);
+      }
+      const rows = (pages.get(path) ?? '').split('<tr').filter((row) => row.includes(` id="${anchor}"`));
+      t.equal(rows.length, 1, `${type} is one place`);
+      const text = rows[0]?.replaceAll(/&#(\d+);/g, (_, number) => String.fromCharCode(Number(number))) ?? '';
+      t.ok(text.includes(PROBLEMS[code].title[language]), `${type} says what it means in ${language}`);
+      followed.add(code);
+    }
+  }
+  t.equal(followed.size, Object.keys(PROBLEMS).length);
+  t.match((await ask('/nothing')).json(), { type: '/errors#not_found' }, 'as a real answer has it');
+  // What the contract shows as examples leads there too.
+  for (const [name, { value }] of Object.entries(document.components.examples)) {
+    const [path = '', anchor = ''] = (value as { type: string }).type.split('#');
+    t.ok(pages.get(path)?.includes(` id="${anchor}"`), name);
+  }
 });
