@@ -37,7 +37,9 @@ export function splitIntoCalls(items: ReserveItem[], laneFor: (item: ReserveItem
 
 /**
  * A request as reserve.lua takes it, after runId, outboxCountMax and deadline; `random` as `makeRandoms`
- * makes them.
+ * makes them. An empty `extra` is sent for those without metadata and contact, because it costs nothing that
+ * can be measured: 14.1 µs of Redis' CPU a request with it and 14.1 without (medians of 26 alternating
+ * rounds of 6,400, 64 a call). Metadata of 2 kB costs as much again as the reservation.
  */
 export function toReserveArguments(item: Omit<ReserveItem, 'saleId'>, random: string): (string | number)[] {
   const {
