@@ -8,7 +8,7 @@ import { createSignatureVerifier } from './identity/signature.ts';
 import type { AdmissionDeps } from './limits/admission.ts';
 import { createLimitMetrics, type LimitMetrics } from './limits/metrics.ts';
 import { createMemoryMetrics, observeMemoryAge } from './memory/metrics.ts';
-import { RecentReservations } from './memory/recent-reservations.ts';
+import { HeardReservations, RecentReservations } from './memory/recent-reservations.ts';
 import { SaleMemory } from './memory/sale-memory.ts';
 import { startStateFeeds } from './memory/state-feeds.ts';
 import { createMetrics } from './metrics.ts';
@@ -34,7 +34,9 @@ export function startApi(deps: GatewayDeps): ApiDeps {
   const stock = startStockClient(deps, contacts);
   const reserver = startReserver(deps);
   const order = createOrderClient(connect(deps, 'order', config.orderConnections), contacts);
-  const memory = config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, stock) };
+  const heard = new HeardReservations();
+  const memory =
+    config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, { stock, heard }) };
   const limitMetrics = createLimitMetrics(registry);
   const saleReader = new SaleReader({
     order,
@@ -64,6 +66,7 @@ export function startApi(deps: GatewayDeps): ApiDeps {
     reserver,
     ...memory,
     recent: new RecentReservations(),
+    heard,
     stock,
     order,
     saleReader,
@@ -125,7 +128,7 @@ function startReserver(deps: GatewayDeps): Reserver {
 function startMemory(
   { logger, lifecycle, registry }: GatewayDeps,
   address: RedisAddress,
-  stock: StockClient,
+  { stock, heard }: { stock: StockClient; heard: HeardReservations },
 ): SaleMemory {
   const metrics = createMemoryMetrics(registry);
   const memory = new SaleMemory({
@@ -140,6 +143,9 @@ function startMemory(
     },
     onChange: (change, source) => {
       memory.noteChange(change, source);
+    },
+    onReserved: (reservation) => {
+      heard.add(reservation);
     },
     logger,
     metrics,

@@ -3,8 +3,10 @@ import {
   CHANGES_CHANNEL,
   Heartbeat,
   parseChange,
+  parseNewReservations,
   statesChannel,
   type Change,
+  type NewReservation,
 } from '@seckill/contracts';
 import { createRedis, readNode, type Logger, type RedisNode } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
@@ -21,6 +23,7 @@ export interface StateFeedDeps {
   /** `source`: the Redis that told it. */
   onAnnouncement: (announcement: Announcement, source: StateSource) => void;
   onChange: (change: Change, source: StateSource) => void;
+  onReserved: (reservation: NewReservation) => void;
   logger: Logger;
   metrics: Pick<MemoryMetrics, 'announcements'>;
 }
@@ -43,7 +46,7 @@ export interface StateFeed {
  */
 export function startStateFeed(
   { url, isCluster }: { url: string; isCluster: boolean },
-  { onAnnouncement, onChange, logger, metrics }: StateFeedDeps,
+  { onAnnouncement, onChange, onReserved, logger, metrics }: StateFeedDeps,
 ): StateFeed {
   // INFO is not used: the feed's user may do no more than subscribe, ask for the time and, in a cluster, for
   // the nodes.
@@ -88,6 +91,11 @@ export function startStateFeed(
     if (change !== undefined) {
       source.note(change.at);
       onChange(change, source);
+      return;
+    }
+    const reservations = parseNewReservations(text);
+    if (reservations !== undefined) {
+      for (const one of reservations) onReserved(one);
       return;
     }
     const told = parse(text, heartbeat);
