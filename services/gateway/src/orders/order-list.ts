@@ -37,8 +37,8 @@ const LOOKS_TOGETHER = 8;
 const LOOKS_MAX = 200;
 
 /**
- * Pages of the caller's orders: the rows, and what this gateway reserved for the caller, or heard that another
- * one did, and is no row yet.
+ * Pages of the caller's orders: the rows, and what this gateway reserved for the caller, or heard that
+ * another one did, and is no row yet.
  * Rows are asked first. Whatever is not among them is looked for once more by its id, because a row of
  * another status, or of an earlier page, is no row that is on its way.
  */
