@@ -150,6 +150,7 @@ function startMemory(
     logger,
     metrics,
   });
+  heard.catchUp = () => feeds.catchUp();
   observeMemoryAge(registry, () => feeds.silentSeconds());
   lifecycle.onStop('states', async () => {
     feeds.close();

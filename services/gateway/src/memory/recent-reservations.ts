@@ -63,6 +63,9 @@ export class RecentReservations<One extends NewReservation = Reservation> {
 
 /** Those that any gateway told, as stock says it of all. How an order stands is asked when it is shown. */
 export class HeardReservations extends RecentReservations<NewReservation> {
+  /** Set by whoever hears: what was told before this call has been added then. */
+  catchUp: () => Promise<unknown> = () => Promise.resolve();
+
   constructor() {
     super(HEARD_COUNT_MAX);
   }

@@ -35,6 +35,11 @@ export interface StateFeed {
    * cluster.
    */
   readonly node: RedisNode | undefined;
+  /**
+   * Everything that Redis told before this call has been heard then: the answer to a question comes behind it
+   * on the same connection. Without an answer nothing is known, and nothing is waited for.
+   */
+  catchUp(): Promise<void>;
   close(): void;
 }
 
@@ -132,6 +137,7 @@ export function startStateFeed(
     get node() {
       return node;
     },
+    catchUp: readTime,
     close() {
       clearInterval(timer);
       redis.disconnect();

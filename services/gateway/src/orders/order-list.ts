@@ -51,8 +51,8 @@ export class OrderList {
   }
 
   async page({ query, queryText, userId, trace }: Wanted): Promise<OrderPage> {
-    const { order } = this.#deps;
-    const page = await order.orders(queryText, userId, trace);
+    const { order, heard } = this.#deps;
+    const [page] = await Promise.all([order.orders(queryText, userId, trace), heard.catchUp()]);
     for (const { id } of page.data) this.#forget(id);
     const limit = query.limit === undefined ? LIMITS.ordersPageDefault : Number(query.limit);
     const after = query.cursor === undefined ? undefined : parseOrderCursor(query.cursor);
