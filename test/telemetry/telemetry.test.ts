@@ -1,6 +1,8 @@
 // Goal: operators find what they look at during a sale: metrics that promtool finds clean, alerts that fire
 // and stay silent, dashboards of which every query has data.
 // Method: a real Prometheus scrapes the whole system while a crowd empties a sale, pays and cancels.
+// Grafana is in none of the registries that tests install from: the queries of its dashboards are asked of
+// Prometheus' API, as Grafana would ask them.
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
