@@ -12,6 +12,13 @@ interface Sight {
   labels?: string;
 }
 
+/** A hold that a check found to be unknown to order. */
+export const PUBLISHED_AGAIN: Sight = {
+  name: 'hold published again',
+  must: false,
+  counter: 'seckill_stock_gate_published_again_total',
+};
+
 export const SIGHTS: readonly Sight[] = [
   {
     name: 'lane compared',
@@ -26,7 +33,7 @@ export const SIGHTS: readonly Sight[] = [
     labels: 'way="loaded"',
   },
   { name: 'hold settled by a check', must: false, counter: 'seckill_stock_gate_settled_holds_total' },
-  { name: 'hold published again', must: false, counter: 'seckill_stock_gate_published_again_total' },
+  PUBLISHED_AGAIN,
   { name: 'orphan published again', must: true, counter: 'seckill_stock_relay_orphans_total' },
   {
     name: 'same Redis behind a new connection',

@@ -14,7 +14,7 @@ import { LedgerReader } from './ledger-reader.ts';
 import { Nemesis, type Round } from './nemesis.ts';
 import { Operations, type Count } from './operations.ts';
 import { Operator } from './operator.ts';
-import { Reached, SIGHTS } from './reached.ts';
+import { PUBLISHED_AGAIN, Reached, SIGHTS } from './reached.ts';
 import { Receiver } from './receiver.ts';
 import { judgeDenials } from './judgement/denials.ts';
 import { judgeRegister } from './judgement/register.ts';
@@ -105,13 +105,15 @@ export async function runSeed(seed: number, minutes: number, log: Log): Promise<
     await crowd.stop();
     const unsold = await sellOut(parts, bounds);
     const watched = await stopWatch();
+    const judged = await judgeAll(parts, saleIds, bounds, log);
+    await reached.look();
     const findings = [
       ...watched.findings.map(({ invariant, text }) => `${invariant}: ${text}`),
       ...unsold,
       ...judgeProgress(nemesis.rounds, bounds),
-      ...(await judgeAll(parts, saleIds, bounds, log)),
+      ...judged,
+      ...judgeOutboxesKept(reached),
     ];
-    await reached.look();
     return {
       seed,
       findings: [...new Set(findings)].slice(0, FINDINGS_MAX),
@@ -141,6 +143,12 @@ function heard({ operations, receiver }: Parts, name: string): number {
   if (name === 'unknown at first, then reserved') return operations.resolved;
   if (name === 'webhook told twice') return receiver.repeated;
   return operations.codes.get(code) ?? 0;
+}
+
+/** Kafka keeps what it has confirmed here, so order knows every hold once outbox and topic are read. */
+function judgeOutboxesKept(reached: Reached): string[] {
+  const count = reached.count(PUBLISHED_AGAIN);
+  return count === 0 ? [] : [`INV-2: ${count} holds were unknown to order, and in no outbox`];
 }
 
 function judgeProgress(rounds: Round[], bounds: Bounds): string[] {
@@ -214,6 +222,10 @@ async function judgeAll(parts: Parts, saleIds: string[], bounds: Bounds, log: Lo
     findings.push(...judgeTold(reading, crowd));
     for (const sale of reading.sales) ledgers.set(sale.definition.id, sale.ledger);
     findings.push(...verdict.judgeTotals(ledgers, operator.totals));
+    for (const saleId of saleIds) {
+      const { fromHolds } = await engines.publishedIds(saleId);
+      findings.push(...verdict.judgeOutbox(fromHolds, faults.lost));
+    }
   } catch (error) {
     findings.push(`rest: ${String(error)}`);
   }

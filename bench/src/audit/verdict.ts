@@ -74,7 +74,7 @@ export async function judgeByEngines(
   // intake.
   await engines.untilDrained(saleId, SETTLE_MS);
   const reading = await readSettled(engines, [saleId], SETTLE_MS);
-  const kafka = await engines.publishedIds(saleId, before.kafkaEnds);
+  const { ids: kafka } = await engines.publishedIds(saleId, before.kafkaEnds);
   return judgeReading(reading, history, kafka, before.deadLetters);
 }
 

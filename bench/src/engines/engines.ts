@@ -3,7 +3,7 @@ import { Cluster, Redis } from 'ioredis';
 import { TOPICS, type SaleDefinition, type Topic } from '@seckill/contracts';
 import { createKafka, createLogger, type Kafka, type KafkaAccess } from '@seckill/runtime';
 import pg from 'pg';
-import { readIds } from './kafka-ids.ts';
+import { readIds, type PublishedIds } from './kafka-ids.ts';
 
 /** Consumer group of stock's role `settler` (docs/architecture.md, "Parts": one name everywhere). */
 const SETTLER_GROUP = 'seckill.settler';
@@ -348,7 +348,7 @@ export class EngineReader {
    * Reads the reservations topic from `from` to its end.
    * @returns ids of the sale's reservations, each once.
    */
-  async publishedIds(saleId: string, from: Map<number, number>): Promise<Set<string>> {
+  async publishedIds(saleId: string, from = new Map<number, number>()): Promise<PublishedIds> {
     const ends = await this.reservationEnds();
     return readIds(this.#kafka, { from, ends, prefix: `${saleId}.` });
   }

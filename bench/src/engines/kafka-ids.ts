@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { TOPICS } from '@seckill/contracts';
+import { HEADERS, TOPICS } from '@seckill/contracts';
 import type { Kafka } from '@seckill/runtime';
 
 /** A consumer joins and reads 100,000 messages in some seconds. This time also covers a loaded machine. */
 const READ_MS = 60_000;
+
+export interface PublishedIds {
+  ids: Set<string>;
+  /** Those whose first message was published again from a hold: the outbox had lost its entry. */
+  fromHolds: Set<string>;
+}
 
 interface Reading {
   from: Map<number, number>;
@@ -16,11 +22,12 @@ interface Reading {
  * Keeps the keys (reservation ids) with the prefix.
  * @throws Error when the ends are not reached within a minute.
  */
-export async function readIds(kafka: Kafka, { from, ends, prefix }: Reading): Promise<Set<string>> {
+export async function readIds(kafka: Kafka, { from, ends, prefix }: Reading): Promise<PublishedIds> {
   const topic = TOPICS.reservations.name;
   const ids = new Set<string>();
+  const fromHolds = new Set<string>();
   const open = new Map([...ends].filter(([partition, end]) => end > (from.get(partition) ?? 0)));
-  if (open.size === 0) return ids;
+  if (open.size === 0) return { ids, fromHolds };
   const groupId = `seckill.bench.${randomUUID()}`;
   const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 250 });
   await consumer.connect();
@@ -34,9 +41,12 @@ export async function readIds(kafka: Kafka, { from, ends, prefix }: Reading): Pr
         .run({
           autoCommit: false,
           eachBatch: async ({ batch }) => {
-            for (const { key, offset } of batch.messages) {
+            for (const { key, offset, headers } of batch.messages) {
               const id = key?.toString() ?? '';
-              if (Number(offset) >= (from.get(batch.partition) ?? 0) && id.startsWith(prefix)) ids.add(id);
+              if (Number(offset) < (from.get(batch.partition) ?? 0) || !id.startsWith(prefix)) continue;
+              // All messages of an id are in one partition, so they come in their order.
+              if (!ids.has(id) && headers?.[HEADERS.republished] !== undefined) fromHolds.add(id);
+              ids.add(id);
             }
             if (Number(batch.lastOffset()) + 1 >= (open.get(batch.partition) ?? Infinity)) {
               open.delete(batch.partition);
@@ -50,7 +60,7 @@ export async function readIds(kafka: Kafka, { from, ends, prefix }: Reading): Pr
         .catch(reject);
       for (const [partition, offset] of from) consumer.seek({ topic, partition, offset: String(offset) });
     });
-    return ids;
+    return { ids, fromHolds };
   } finally {
     await consumer.disconnect();
     const admin = kafka.admin();

@@ -148,6 +148,12 @@ await t.test('each thing that must not be is found', async (t) => {
   }
 });
 
+await t.test('a reservation is in the outbox until Kafka has it', (t) => {
+  t.match(verdict.judgeOutbox(new Set(['1', '2']), new Set(['2'])), [/^INV-2: 1 left the outbox/]);
+  t.same(verdict.judgeOutbox(new Set(), new Set()), []);
+  t.end();
+});
+
 await t.test('what Redis lost is not held against anybody', async (t) => {
   const lost = new Set(['2', '3']);
   t.same(all(facts({ lost, denied: [no('2')], notFound: new Set(['3']) })), []);

@@ -91,6 +91,16 @@ export function judgePauses({ orders, pauses, lost }: Facts): string[] {
   );
 }
 
+/**
+ * A reservation stays in the outbox until Kafka has confirmed it. One that came to Kafka from its hold first
+ * had left the outbox too soon: it was found again, minutes later on a system with default settings.
+ */
+export function judgeOutbox(fromHolds: ReadonlySet<string>, lost: ReadonlySet<string>): string[] {
+  return [...fromHolds]
+    .filter((id) => !lost.has(id))
+    .map((id) => `INV-2: ${id} left the outbox before Kafka had it`);
+}
+
 /** Restocks and adjustments count once each, whoever was killed meanwhile. */
 export function judgeTotals(ledgers: Ledgers, totals: ReadonlyMap<string, number>): string[] {
   return [...ledgers].flatMap(([saleId, ledger]) =>
