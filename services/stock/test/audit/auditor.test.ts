@@ -89,7 +89,6 @@ async function relay(saleId: string): Promise<void> {
   const outbox = createOutbox(built.connections);
   const one = new LaneRelay(
     {
-      lanes: async () => [lane],
       outbox,
       publisher: { publish: (topic, kind, messages) => publisher.publish(ownOf(topic), kind, messages) },
       clock: systemClock,
@@ -99,10 +98,7 @@ async function relay(saleId: string): Promise<void> {
       token: `relay-${Math.random()}`,
       leaseMs: 5_000,
       batchCountMax: 500,
-      sweepMs: 200,
       chores: [],
-      retire: async () => undefined,
-      retireMs: 60_000,
     },
     lane,
   );

@@ -107,7 +107,6 @@ await t.test('Kafka refuses the largest reservations as one batch', async (t) =>
 await t.test('the relay publishes them in parts, in order, and empties the outbox', async (t) => {
   const relay = new LaneRelay(
     {
-      lanes: async () => [lane],
       outbox: createOutbox(built.connections),
       publisher: createPublisher({ send }),
       clock: systemClock,
@@ -117,10 +116,7 @@ await t.test('the relay publishes them in parts, in order, and empties the outbo
       token: 'parts',
       leaseMs: 5_000,
       batchCountMax: COUNT,
-      sweepMs: 200,
       chores: [],
-      retire: async () => undefined,
-      retireMs: 60_000,
     },
     lane,
   );
