@@ -125,7 +125,7 @@ export const DASHBOARDS: Dashboard[] = [
         'Bad answers',
         'The share of bad events of each promise (SLO) in the last five minutes.',
         'percentunit',
-        ['seckill:slo_bad:ratio_rate5m', '{{slo}}'],
+        ['slo:sli_error:ratio_rate5m', '{{slo}}'],
       ),
     ],
   },

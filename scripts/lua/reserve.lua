@@ -170,7 +170,7 @@ end
 -- calls as they are: Lua writes whole numbers exactly below 10^14 (milliseconds reach that in the year 5138),
 -- redis.call below 10^17. Quantities and prices stay the texts they came as.
 local buyerOf, recordOf = {}, {}
-local entries, newBuyers, newHolds, told = {}, {}, {}, {}
+local entries, newBuyers, newHolds = {}, {}, {}
 
 -- A damaged lane fails closed, and only for the requests that the damage concerns.
 local function broken(what)
@@ -402,7 +402,6 @@ for number, first in ipairs(requests) do
     newHolds[last + 1], newHolds[last + 2] = keyHash, record
     newBuyers[last + 1], newBuyers[last + 2] = userId, formatBuyer(buyerOf[userId])
     recordOf[keyHash] = record
-    told[#told + 1] = ' ' .. userId .. ' ' .. ARGV[first + RANDOM] .. keyHash
     answers[number] = { 'reserved', record }
   end
 end
@@ -450,7 +449,4 @@ redis.call('HSET', stateKey, unpack(written))
 redis.call('HSET', buyersKey, unpack(newBuyers))
 redis.call('HSET', holdsKey, unpack(newHolds))
 tellChange(stateKey, 'reserved', at)
--- A buyer's list of orders is asked at any gateway, also before there is a row. Told here, the reservation is
--- on its way to all of them before its buyer hears of it.
-redis.pcall('PUBLISH', 'seckill:changes', 'told ' .. string.match(stateKey, '{(.*)}') .. ' ' .. at .. table.concat(told))
 return answers

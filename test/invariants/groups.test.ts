@@ -124,10 +124,17 @@ await t.test('missed by one: money comes back, and the pending order ends', asyn
   t.match(await client.send({ path: `/v1/sales/${saleId}/orders`, token: operator }), {
     body: { data: [{ group: 'failed' }, { group: 'failed' }] },
   });
-  await until(
-    'the shop is told',
-    async () => told.filter(({ data }) => JSON.stringify(data).includes(saleId)).length >= 3,
+  const toldOf = (type: string) =>
+    told.filter((one) => one.type === type && JSON.stringify(one.data).includes(saleId));
+  await until('the shop is told', async () =>
+    ['group.failed', 'order.expired', 'order.returned'].every((type) => toldOf(type).length > 0),
   );
+  t.match(
+    toldOf('order.returned'),
+    [{ data: { id: paid, status: 'paid', returned: [{ quantity: 3, restocked: true }] } }],
+    'what came back, once',
+  );
+  t.match(toldOf('order.expired'), [{ data: { id: pending, status: 'expired' } }]);
   t.match(
     told.find(({ type }) => type === 'group.failed'),
     { data: { id: saleId, group: { minimum: 5, units: 4, state: 'failed' } } },

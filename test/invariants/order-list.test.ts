@@ -3,7 +3,6 @@
 // Method: the whole system over HTTP; stock runs for a while without its relay, so nothing reaches Kafka.
 import { randomBytes, randomUUID } from 'node:crypto';
 import t from 'tap';
-import { Pool } from 'undici';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const CONTACT_KEY = randomBytes(32).toString('base64');
@@ -54,57 +53,6 @@ await t.test('a list asked right after the 201 shows the order as the order itse
     t.same(data[0], (await client.send({ path: `/v1/orders/${String(id)}`, token })).body);
   }
   t.equal((await listPages(token)).length, 5);
-});
-
-await t.test('any gateway shows the order right after the 201, also while no rows come', async (t) => {
-  const token = await client.token('list-other-buyer');
-  await createSale(client, 'list-other', { items: [oneItem(100)] });
-  const { url } = await stack.startProcess({ service: 'gateway', name: 'gateway-2' });
-  const other = new Pool(url);
-  t.teardown(() => other.close());
-  const listThere = async (query = '') => {
-    const headers = { authorization: `Bearer ${token}` };
-    const { body } = await other.request({ method: 'GET', path: `/v1/orders${query}`, headers });
-    return ((await body.json()) as { data: Listed[] }).data;
-  };
-  const all: string[] = [];
-  for (let round = 0; round < 10; round += 1) {
-    const { id, userId: _owner, ...reservation } = await reserve(token, 'list-other');
-    const [first] = await listThere();
-    t.same(first, { id, ...reservation });
-    all.unshift(String(id));
-  }
-  // Without its relay stock brings nothing to Kafka, as while Kafka is away.
-  await stack.restart('stock', { ROLES: 'http,settler' });
-  try {
-    await until('the sale sells', async () => {
-      const { body } = await client.send({ path: '/v1/sales/list-other' });
-      return body['state'] === 'open';
-    });
-    for (let round = 0; round < 5; round += 1) {
-      all.unshift(String((await reserve(token, 'list-other'))['id']));
-      t.same(
-        (await listThere()).map(({ id }) => id),
-        all,
-      );
-    }
-    t.same(
-      (await listThere('?limit=2&saleId=list-other&status=pending')).map(({ id }) => id),
-      all.slice(0, 2),
-    );
-    t.same(await listThere('?saleId=list-now'), []);
-    t.same(await listThere('?status=paid'), []);
-    t.equal((await list(await client.token('list-stranger'))).data.length, 0);
-  } finally {
-    await stack.restart('stock');
-  }
-  const newest = String(all[0]);
-  await until('it is cancelled', async () => {
-    const cancel = { method: 'POST', path: `/v1/orders/${newest}/cancel`, token } as const;
-    return (await client.send(cancel)).status === 200;
-  });
-  const found = (await listThere()).find(({ id }) => id === newest);
-  t.match(found, { status: 'cancelled' }, 'and tells how it stands');
 });
 
 await t.test('while no rows come, pages, filters and owners are as with rows', async (t) => {

@@ -65,6 +65,25 @@ await t.test(
   },
 );
 
+await t.test('of two operators who change one version at once, one does', async (t) => {
+  const saleId = 'two-operators';
+  await createSale(client, saleId);
+  const path = `/v1/sales/${saleId}`;
+  const token = await client.token('operator', true);
+  for (let round = 0; round < 10; round += 1) {
+    const before = await client.send({ path, token });
+    const headers = { 'if-match': `"${String(before.body['version'])}"` };
+    const change = async (title: string) =>
+      client.send({ method: 'PATCH', path, token, headers, body: { title } });
+    const answers = await Promise.all([change(`left ${round}`), change(`right ${round}`)]);
+    t.same(answers.map(({ status }) => status).sort(), [200, 412], `round ${round}`);
+    const won = answers.find(({ status }) => status === 200)?.body['title'];
+    t.equal((await client.send({ path, token })).body['title'], won, 'and the sale is as that one was told');
+  }
+  const { body } = await client.send({ path: `${path}/changes?limit=100`, token });
+  t.equal((body['data'] as unknown[]).length, 11, 'each change is in the trail once, with the creation');
+});
+
 await t.test('a paused item is refused at once, the other item goes on, and it sells again', async (t) => {
   const saleId = 'item-paused';
   await createSale(client, saleId, { items: [oneItem(1), { ...oneItem(5), sku: 'b' }] });

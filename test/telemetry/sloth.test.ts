@@ -1,4 +1,4 @@
-// Goal: monitoring/slos.yml is in sloth's form, and our rules for hours and days are the ones that sloth makes
+// Goal: monitoring/slos.yml is in sloth's form, and our rules of hours and days are those that sloth makes
 // of it. Method: sloth itself reads the file, and its rules are compared with ours but for blanks. Sloth must
 // be in PATH (`go install github.com/slok/sloth/cmd/sloth@v0.16.0`); to build it takes minutes of both cores.
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ await t.test('the rules are the ones that sloth makes of the same file', { skip 
   for (const [severity, name] of [
     ['page', 'SeckillBudgetBurn'],
     ['ticket', 'SeckillBudgetBurnSlow'],
-  ]) {
+  ] as const) {
     const alerts = rules.filter(
       ({ alert, labels }) => alert !== undefined && labels['severity'] === severity,
     );

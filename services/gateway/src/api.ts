@@ -8,7 +8,7 @@ import { createSignatureVerifier } from './identity/signature.ts';
 import type { AdmissionDeps } from './limits/admission.ts';
 import { createLimitMetrics, type LimitMetrics } from './limits/metrics.ts';
 import { createMemoryMetrics, observeMemoryAge } from './memory/metrics.ts';
-import { HeardReservations, RecentReservations } from './memory/recent-reservations.ts';
+import { RecentReservations } from './memory/recent-reservations.ts';
 import { SaleMemory } from './memory/sale-memory.ts';
 import { startStateFeeds } from './memory/state-feeds.ts';
 import { createMetrics } from './metrics.ts';
@@ -34,9 +34,7 @@ export function startApi(deps: GatewayDeps): ApiDeps {
   const stock = startStockClient(deps, contacts);
   const reserver = startReserver(deps);
   const order = createOrderClient(connect(deps, 'order', config.orderConnections), contacts);
-  const heard = new HeardReservations();
-  const memory =
-    config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, { stock, heard }) };
+  const memory = config.redis === undefined ? {} : { memory: startMemory(deps, config.redis, stock) };
   const limitMetrics = createLimitMetrics(registry);
   const saleReader = new SaleReader({
     order,
@@ -66,7 +64,6 @@ export function startApi(deps: GatewayDeps): ApiDeps {
     reserver,
     ...memory,
     recent: new RecentReservations(),
-    heard,
     stock,
     order,
     saleReader,
@@ -128,7 +125,7 @@ function startReserver(deps: GatewayDeps): Reserver {
 function startMemory(
   { logger, lifecycle, registry }: GatewayDeps,
   address: RedisAddress,
-  { stock, heard }: { stock: StockClient; heard: HeardReservations },
+  stock: StockClient,
 ): SaleMemory {
   const metrics = createMemoryMetrics(registry);
   const memory = new SaleMemory({
@@ -144,13 +141,9 @@ function startMemory(
     onChange: (change, source) => {
       memory.noteChange(change, source);
     },
-    onReserved: (reservation) => {
-      heard.add(reservation);
-    },
     logger,
     metrics,
   });
-  heard.catchUp = () => feeds.catchUp();
   observeMemoryAge(registry, () => feeds.silentSeconds());
   lifecycle.onStop('states', async () => {
     feeds.close();

@@ -7,7 +7,7 @@ import type { Identifier } from './identity/identity.ts';
 import type { SignatureVerifier } from './identity/signature.ts';
 import type { AdmissionDeps } from './limits/admission.ts';
 import type { LimitMetrics } from './limits/metrics.ts';
-import type { HeardReservations, RecentReservations } from './memory/recent-reservations.ts';
+import type { RecentReservations } from './memory/recent-reservations.ts';
 import type { SaleMemory } from './memory/sale-memory.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { OutcomeTally } from './sales/outcome-tally.ts';
@@ -53,8 +53,6 @@ export interface ApiDeps {
   memory?: SaleMemory;
   /** What this gateway reserved and has not seen as a row. */
   recent: RecentReservations;
-  /** What any gateway reserved, as far as this one heard it. Empty without `REDIS_URL`. */
-  heard: HeardReservations;
   stock: StockClient;
   order: OrderClient;
   saleReader: SaleReader;

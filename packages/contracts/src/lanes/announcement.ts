@@ -1,7 +1,6 @@
 import { Type, type Static } from 'typebox';
 import { ControlVerb, GateState, KitPart, type StockState } from './control.ts';
-import { formatReservationId, SaleId, Sku } from '../values/ids.ts';
-import { formatInstant } from '../values/instant.ts';
+import { SaleId, Sku } from '../values/ids.ts';
 import { LIMITS } from '../values/limits.ts';
 
 /** Redis pub/sub channel on which stock announces the state of every lane. */
@@ -41,34 +40,6 @@ export function parseChange(text: string): Change | undefined {
   const [, saleId, lane, what, at] = CHANGE.exec(text) ?? [];
   if (saleId === undefined) return undefined;
   return { saleId, lane: Number(lane), what: what as ChangeKind, at: Number(at) };
-}
-
-/** A reservation that was just made, as a buyer's list of orders needs it until there is a row. */
-export interface NewReservation {
-  id: string;
-  userId: string;
-  reservedAt: string;
-}
-
-const NEW_RESERVATIONS =
-  /^told ([a-z0-9][a-z0-9-]{0,62}):(\d{1,4}) (\d{1,15})((?: [!-~]{1,128} [\w-]{16,43})+)$/;
-
-/**
- * What `reserve.lua` tells on the channel of the changes beside the change itself: who reserved what, in the
- * same step. So it is on its way to every gateway before the buyer hears of the reservation. Undefined for
- * anything else.
- */
-export function parseNewReservations(text: string): NewReservation[] | undefined {
-  const [, saleId, lane, at, pairs] = NEW_RESERVATIONS.exec(text) ?? [];
-  if (saleId === undefined || pairs === undefined) return undefined;
-  const reservedAt = formatInstant(Number(at));
-  const words = pairs.slice(1).split(' ');
-  const told: NewReservation[] = [];
-  for (let index = 0; index < words.length; index += 2) {
-    const [userId = '', suffix = ''] = words.slice(index, index + 2);
-    told.push({ id: formatReservationId({ saleId, lane: Number(lane), suffix }), userId, reservedAt });
-  }
-  return told;
 }
 
 /** Between two heartbeats of a stock process on one Redis. A gateway believes nothing older than a second. */

@@ -12,11 +12,12 @@ const LINE_CHARACTER = '[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff\\u2028\\
 
 // Of what Unicode calls "default ignorable", a text may have what honest writing needs beside what can be
 // seen: joiners (emoji, Persian, Hindi), variation selectors (emoji, names in Han characters), tags (flags),
-// the grapheme joiner, and vowels and selectors of Khmer and Mongolian. All else shows nothing: two refs
-// would look the same. Among it is all that Unicode calls "Bidi_Control" (UAX #9: embeddings, overrides,
-// isolates, and the marks U+061C, U+200E and U+200F): a page would show another text than is stored.
+// the grapheme joiner, vowels and selectors of Khmer and Mongolian, and the marks of a direction (U+061C,
+// U+200E, U+200F), which turn nothing and stand in honest Arabic and Hebrew. All else shows nothing: two refs
+// would look the same. Among it are the embeddings, overrides and isolates of UAX #9: a page would show
+// another text than is stored.
 const HONEST_IGNORABLE =
-  '[\\u034f\\u17b4\\u17b5\\u180b-\\u180d\\u180f\\u200c\\u200d\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}\\u{e0100}-\\u{e01ef}]';
+  '[\\u034f\\u061c\\u17b4\\u17b5\\u180b-\\u180d\\u180f\\u200c-\\u200f\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}\\u{e0100}-\\u{e01ef}]';
 // The annotation marks U+FFF9 to U+FFFB are format characters that are not "default ignorable".
 const PLAIN_CHARACTER = `(?:${HONEST_IGNORABLE}|(?![\\p{Default_Ignorable_Code_Point}\\ufff9-\\ufffb])${LINE_CHARACTER})`;
 

@@ -30,7 +30,7 @@ await t.test('texts of every language are taken as they are', async (t) => {
     '🍊',
     '👨‍👩‍👧',
     '🏴󠁧󠁢󠁳󠁣󠁴󠁿',
-    'مرحبا!',
+    'مرحبا\u200f!',
     'می\u200cخواهم',
     '葛\u{e0100}城',
     '1\ufe0f\u20e3',
@@ -95,15 +95,16 @@ await t.test('a character that breaks the line or turns its direction is refused
 });
 
 await t.test(
-  'no text has a character that is there and shows nothing, nor one that turns its direction',
+  'no text has a character that is there and shows nothing, nor one that turns what follows',
   async (t) => {
     /** First and last of each range that is taken. */
     const HONEST = [
       [0x034f, 0x034f],
+      [0x061c, 0x061c],
       [0x17b4, 0x17b5],
       [0x180b, 0x180d],
       [0x180f, 0x180f],
-      [0x200c, 0x200d],
+      [0x200c, 0x200f],
       [0xfe00, 0xfe0f],
       [0xe0020, 0xe007f],
       [0xe0100, 0xe01ef],
@@ -123,17 +124,7 @@ await t.test(
     }
     t.same(wrong, []);
     t.ok(refused > 3_000, `${refused} are refused`);
-    for (const one of [
-      '\u061c',
-      '\u200e',
-      '\u200f',
-      '\u200b',
-      '\u2060',
-      '\ufeff',
-      '\u00ad',
-      '\u206a',
-      '\ufff9',
-    ])
+    for (const one of ['\u200b', '\u2060', '\ufeff', '\u00ad', '\u206a', '\ufff9'])
       t.same(acceptances(`oranges${one} 5kg`), [false, false, false], `U+${one.charCodeAt(0).toString(16)}`);
   },
 );

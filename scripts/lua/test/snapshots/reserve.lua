@@ -262,7 +262,7 @@ elseif at < tonumber(opensAt) then
   shut = { 'sale_not_open', opensAt, tonumber(opensAt) - at }
 end
 local buyerOf, recordOf = {}, {}
-local entries, newBuyers, newHolds, told = {}, {}, {}, {}
+local entries, newBuyers, newHolds = {}, {}, {}
 local function broken(what)
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
@@ -467,7 +467,6 @@ for number, first in ipairs(requests) do
     newHolds[last + 1], newHolds[last + 2] = keyHash, record
     newBuyers[last + 1], newBuyers[last + 2] = userId, formatBuyer(buyerOf[userId])
     recordOf[keyHash] = record
-    told[#told + 1] = ' ' .. userId .. ' ' .. ARGV[first + RANDOM] .. keyHash
     answers[number] = { 'reserved', record }
   end
 end
@@ -511,5 +510,4 @@ redis.call('HSET', stateKey, unpack(written))
 redis.call('HSET', buyersKey, unpack(newBuyers))
 redis.call('HSET', holdsKey, unpack(newHolds))
 tellChange(stateKey, 'reserved', at)
-redis.pcall('PUBLISH', 'seckill:changes', 'told ' .. string.match(stateKey, '{(.*)}') .. ' ' .. at .. table.concat(told))
 return answers

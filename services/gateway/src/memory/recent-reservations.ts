@@ -1,4 +1,4 @@
-import type { NewReservation, Reservation } from '@seckill/contracts';
+import type { Reservation } from '@seckill/contracts';
 
 /**
  * Some 700 bytes each: 14 MB in all. At 1,000 reservations a second that is the last 20 s. Metadata is
@@ -6,19 +6,18 @@ import type { NewReservation, Reservation } from '@seckill/contracts';
  */
 const COUNT_MAX = 20_000;
 const CHARACTERS_EACH = 700;
-/** Some 400 bytes each: 20 MB in all. At 5,000 reservations a second over all gateways that is 10 s. */
-const HEARD_COUNT_MAX = 50_000;
 /** So many of one buyer's reservations are kept, the newest. A page of orders never needs more. */
 const OF_USER_MAX = 100;
 
 /**
- * The newest reservations, until their rows are seen. A buyer's list of orders shows them from the first
- * moment, also while Kafka is away and rows do not come.
+ * The reservations that this gateway told its buyers, until their rows are seen. A buyer's list of orders
+ * shows them from the first moment, also while Kafka is away and rows do not come. What another gateway told
+ * is not here: that gateway shows it, and every gateway does once the row is stored.
  */
-export class RecentReservations<One extends NewReservation = Reservation> {
+export class RecentReservations {
   readonly #countMax: number;
   /** Reservations by id, oldest first. */
-  readonly #reservations = new Map<string, One>();
+  readonly #reservations = new Map<string, Reservation>();
   /** Counts all of them, each with what its metadata takes. */
   #count = 0;
   readonly #ofUser = new Map<string, Set<string>>();
@@ -27,7 +26,7 @@ export class RecentReservations<One extends NewReservation = Reservation> {
     this.#countMax = countMax;
   }
 
-  add(reservation: One): void {
+  add(reservation: Reservation): void {
     const { id, userId } = reservation;
     if (this.#reservations.has(id)) return;
     const ids = this.#ofUser.get(userId) ?? new Set();
@@ -43,7 +42,7 @@ export class RecentReservations<One extends NewReservation = Reservation> {
   }
 
   /** In no order. */
-  of(userId: string): One[] {
+  of(userId: string): Reservation[] {
     const ids = [...(this.#ofUser.get(userId) ?? [])];
     return ids.flatMap((id) => this.#reservations.get(id) ?? []);
   }
@@ -61,16 +60,6 @@ export class RecentReservations<One extends NewReservation = Reservation> {
   }
 }
 
-/** Those that any gateway told, as stock says it of all. How an order stands is asked when it is shown. */
-export class HeardReservations extends RecentReservations<NewReservation> {
-  /** Set by whoever hears: what was told before this call has been added then. */
-  catchUp: () => Promise<unknown> = () => Promise.resolve();
-
-  constructor() {
-    super(HEARD_COUNT_MAX);
-  }
-}
-
-function countOf({ metadata }: Partial<Reservation>): number {
+function countOf({ metadata }: Reservation): number {
   return metadata === undefined ? 1 : 1 + Math.ceil(JSON.stringify(metadata).length / CHARACTERS_EACH);
 }

@@ -3,10 +3,8 @@ import {
   CHANGES_CHANNEL,
   Heartbeat,
   parseChange,
-  parseNewReservations,
   statesChannel,
   type Change,
-  type NewReservation,
 } from '@seckill/contracts';
 import { createRedis, readNode, type Logger, type RedisNode } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
@@ -23,7 +21,6 @@ export interface StateFeedDeps {
   /** `source`: the Redis that told it. */
   onAnnouncement: (announcement: Announcement, source: StateSource) => void;
   onChange: (change: Change, source: StateSource) => void;
-  onReserved: (reservation: NewReservation) => void;
   logger: Logger;
   metrics: Pick<MemoryMetrics, 'announcements'>;
 }
@@ -35,11 +32,6 @@ export interface StateFeed {
    * cluster.
    */
   readonly node: RedisNode | undefined;
-  /**
-   * Everything that Redis told before this call has been heard then: the answer to a question comes behind it
-   * on the same connection. Without an answer nothing is known, and nothing is waited for.
-   */
-  catchUp(): Promise<void>;
   close(): void;
 }
 
@@ -51,7 +43,7 @@ export interface StateFeed {
  */
 export function startStateFeed(
   { url, isCluster }: { url: string; isCluster: boolean },
-  { onAnnouncement, onChange, onReserved, logger, metrics }: StateFeedDeps,
+  { onAnnouncement, onChange, logger, metrics }: StateFeedDeps,
 ): StateFeed {
   // INFO is not used: the feed's user may do no more than subscribe, ask for the time and, in a cluster, for
   // the nodes.
@@ -98,11 +90,6 @@ export function startStateFeed(
       onChange(change, source);
       return;
     }
-    const reservations = parseNewReservations(text);
-    if (reservations !== undefined) {
-      for (const one of reservations) onReserved(one);
-      return;
-    }
     const told = parse(text, heartbeat);
     if (told === undefined) metrics.announcements.inc({ result: 'invalid' });
     // In a cluster every node tells the heartbeats of all.
@@ -137,7 +124,6 @@ export function startStateFeed(
     get node() {
       return node;
     },
-    catchUp: readTime,
     close() {
       clearInterval(timer);
       redis.disconnect();

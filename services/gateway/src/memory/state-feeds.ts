@@ -7,8 +7,6 @@ const REFRESH_MS = 1_000;
 export interface StateFeeds {
   /** The same as in StateSource, for the Redis that was silent longest. NaN while none is known. */
   silentSeconds(): number;
-  /** As of StateFeed, for every Redis. */
-  catchUp(): Promise<unknown>;
   close(): void;
 }
 
@@ -18,7 +16,6 @@ export function startStateFeeds(address: RedisAddress, deps: StateFeedDeps): Sta
     const feed = startStateFeed(address, deps);
     return {
       silentSeconds: () => feed.source.silentSeconds(performance.now()),
-      catchUp: () => feed.catchUp(),
       close() {
         feed.close();
       },
@@ -33,7 +30,6 @@ export function startStateFeeds(address: RedisAddress, deps: StateFeedDeps): Sta
       const silences = [...feeds.values()].map(({ source }) => source.silentSeconds(now));
       return silences.length === 0 ? Number.NaN : Math.max(...silences);
     },
-    catchUp: () => Promise.all([...feeds.values()].map((feed) => feed.catchUp())),
     close() {
       closing.abort();
       for (const feed of feeds.values()) feed.close();

@@ -3,11 +3,9 @@ import {
   formatOrderCursor,
   LIMITS,
   parseOrderCursor,
-  parseReservationId,
   type Order,
   type OrderPage,
   type OrdersQuery,
-  type NewReservation,
   type Reservation,
 } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
@@ -24,21 +22,16 @@ interface Wanted {
   trace: Trace;
 }
 
-/** A whole reservation is one that this gateway told. */
-type Known = NewReservation | Reservation;
-
 /** So many orders of a page that have no row are looked at together. */
 const LOOKS_TOGETHER = 8;
 /**
  * Of all pages. Each look asks order and stock. While Kafka is away every list has orders without a row, and
- * beyond this number an order is shown as it was told, without a look. What another gateway told is not known
- * here, and the list is refused for the moment.
+ * beyond this number an order is shown as it was told, without a look.
  */
 const LOOKS_MAX = 200;
 
 /**
- * Pages of the caller's orders: the rows, and what this gateway reserved for the caller, or heard that
- * another one did, and is no row yet.
+ * Pages of the caller's orders: the rows, and what this gateway reserved for the caller and is no row yet.
  * Rows are asked first. Whatever is not among them is looked for once more by its id, because a row of
  * another status, or of an earlier page, is no row that is on its way.
  */
@@ -51,16 +44,15 @@ export class OrderList {
   }
 
   async page({ query, queryText, userId, trace }: Wanted): Promise<OrderPage> {
-    const { order, heard } = this.#deps;
-    const [page] = await Promise.all([order.orders(queryText, userId, trace), heard.catchUp()]);
-    for (const { id } of page.data) this.#forget(id);
+    const { order, recent } = this.#deps;
+    const page = await order.orders(queryText, userId, trace);
+    for (const { id } of page.data) recent.forget(id);
     const limit = query.limit === undefined ? LIMITS.ordersPageDefault : Number(query.limit);
     const after = query.cursor === undefined ? undefined : parseOrderCursor(query.cursor);
     const last = page.nextCursor === undefined ? undefined : page.data.at(-1);
-    const candidates = this.#unstored(userId).filter((reservation) => {
-      const { saleId, status } = query;
-      if (saleId !== undefined && parseReservationId(reservation.id)?.saleId !== saleId) return false;
-      if (status !== undefined && status !== 'pending') return false;
+    const candidates = recent.of(userId).filter((reservation) => {
+      if (query.saleId !== undefined && reservation.saleId !== query.saleId) return false;
+      if (query.status !== undefined && query.status !== reservation.status) return false;
       if (after !== undefined && compareNewestFirst(reservation, after) <= 0) return false;
       // What lies behind this page stands on a later one.
       return last === undefined || compareNewestFirst(reservation, last) < 0;
@@ -70,7 +62,7 @@ export class OrderList {
     // One more than asked tells whether there is another page.
     while (underWay.length <= limit && candidates.length > 0) {
       const some = candidates.splice(0, LOOKS_TOGETHER);
-      const found = await Promise.all(some.map((one) => this.#find(one, trace)));
+      const found = await Promise.all(some.map((reservation) => this.#find(reservation, trace)));
       for (const one of found) {
         // A row that was stored since the rows were read is on no page, unless it is shown on this one.
         const isWanted = query.status === undefined || one?.status === query.status;
@@ -84,45 +76,26 @@ export class OrderList {
     return { data, ...(hasMore && end !== undefined ? { nextCursor: formatOrderCursor(end) } : {}) };
   }
 
-  /** What this gateway told, and what it heard besides. */
-  #unstored(userId: string): Known[] {
-    const { recent, heard } = this.#deps;
-    const told = recent.of(userId);
-    const ids = new Set(told.map(({ id }) => id));
-    return [...told, ...heard.of(userId).filter(({ id }) => !ids.has(id))];
-  }
-
-  #forget(id: string): void {
-    this.#deps.recent.forget(id);
-    this.#deps.heard.forget(id);
-  }
-
   /** The order as the list of rows shows it, or undefined when nothing is there. */
-  async #find(reservation: Known, trace: Trace): Promise<Order | undefined> {
-    const { order } = this.#deps;
+  async #find(reservation: Reservation, trace: Trace): Promise<Order | undefined> {
+    const { order, recent } = this.#deps;
     const { id, userId } = reservation;
-    if (this.#looks >= LOOKS_MAX) return asTold(reservation);
+    if (this.#looks >= LOOKS_MAX) return orderFromHold(reservation);
     this.#looks += 1;
     try {
       const row = await order.order(id, userId, trace);
-      if (row !== undefined) this.#forget(id);
+      if (row !== undefined) recent.forget(id);
       return withoutContact(row ?? (await findUnstored(this.#deps, { orderId: id, userId, trace })));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       // Redis cannot tell now, and the buyer was promised this order.
-      if (error.code !== 'order_not_found') return asTold(reservation);
-      this.#forget(id);
+      if (error.code !== 'order_not_found') return orderFromHold(reservation);
+      recent.forget(id);
       return undefined;
     } finally {
       this.#looks -= 1;
     }
   }
-}
-
-/** @throws Problem `overloaded`: the buyer was promised this order, and nobody tells now how it stands. */
-function asTold(reservation: Known): Order {
-  if (!('lines' in reservation)) throw new Problem('overloaded');
-  return orderFromHold(reservation);
 }
 
 /** No list of a buyer's own orders has their contacts. */

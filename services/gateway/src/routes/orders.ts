@@ -65,7 +65,6 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
     const ended = await endRow();
     if (ended !== undefined) {
       deps.recent.forget(orderId);
-      deps.heard.forget(orderId);
       return ended;
     }
     // This throws `order_not_found`. When it does not, the buyer was promised this order, and its row is on

@@ -1,13 +1,7 @@
 // Goal: the gateway hears the states with no more rights than the documentation gives it. Method: a real
 // Redis of the test's own, and the very ACL line of docs/operating/engines.md.
 import { readFileSync } from 'node:fs';
-import {
-  CHANGES_CHANNEL,
-  STATES_CHANNEL,
-  type Announcement,
-  type Change,
-  type NewReservation,
-} from '@seckill/contracts';
+import { CHANGES_CHANNEL, STATES_CHANNEL, type Announcement, type Change } from '@seckill/contracts';
 import { createRegistry } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
 import { untilWithin } from '@seckill/testing';
@@ -42,7 +36,6 @@ await t.test(
     url.password = 'pass';
     const heard: Announcement[] = [];
     const changes: Change[] = [];
-    const reserved: NewReservation[] = [];
     const metrics = createMemoryMetrics(createRegistry());
     const logger = pino({ enabled: false });
     const feed = startStateFeed(
@@ -50,7 +43,6 @@ await t.test(
       {
         onAnnouncement: (one) => heard.push(one),
         onChange: (one) => changes.push(one),
-        onReserved: (one) => reserved.push(one),
         logger,
         metrics,
       },
@@ -86,16 +78,6 @@ await t.test(
     for (const text of ['', '{', 'null', JSON.stringify({ ...announcement, users: ['x'] })]) {
       await admin.publish(STATES_CHANNEL, text);
     }
-    await admin.publish(
-      CHANGES_CHANNEL,
-      `told feed:0 1700000000000 u1 ${'r'.repeat(38)} u2 ${'s'.repeat(38)}`,
-    );
-    await until('reservations are heard', () => reserved.length === 2);
-    t.same(reserved[1], {
-      id: `feed.0.${'s'.repeat(38)}`,
-      userId: 'u2',
-      reservedAt: '2023-11-14T22:13:20.000Z',
-    });
     await admin.publish(STATES_CHANNEL, JSON.stringify(announcement));
     await until('the good one is heard', () => heard.length > 0);
     t.same(heard, [announcement], 'and nothing else');
