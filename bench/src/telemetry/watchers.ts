@@ -9,7 +9,7 @@ const SCRAPE_MS = 5_000;
 const OUTCOMES_MS = 2_000;
 const LOOK_MS = 10_000;
 
-/** What reads beside a sale: a Prometheus that scrapes every service, and one open console. */
+/** What reads beside a sale: a Prometheus that scrapes every service, and the readings of one console. */
 export interface Watchers {
   /** @returns how many readings were answered. @throws Error when one was refused. */
   stop(): Promise<number>;
