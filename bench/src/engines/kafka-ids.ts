@@ -7,7 +7,7 @@ const READ_MS = 60_000;
 
 export interface PublishedIds {
   ids: Set<string>;
-  /** Those whose first message was published again from a hold: the outbox had lost its entry. */
+  /** Those of which each message was published again from a hold: none came from the outbox. */
   fromHolds: Set<string>;
 }
 
@@ -44,8 +44,8 @@ export async function readIds(kafka: Kafka, { from, ends, prefix }: Reading): Pr
             for (const { key, offset, headers } of batch.messages) {
               const id = key?.toString() ?? '';
               if (Number(offset) < (from.get(batch.partition) ?? 0) || !id.startsWith(prefix)) continue;
-              // All messages of an id are in one partition, so they come in their order.
-              if (!ids.has(id) && headers?.[HEADERS.republished] !== undefined) fromHolds.add(id);
+              if (headers?.[HEADERS.republished] === undefined) fromHolds.delete(id);
+              else if (!ids.has(id)) fromHolds.add(id);
               ids.add(id);
             }
             if (Number(batch.lastOffset()) + 1 >= (open.get(batch.partition) ?? Infinity)) {

@@ -92,8 +92,9 @@ export function judgePauses({ orders, pauses, lost }: Facts): string[] {
 }
 
 /**
- * A reservation stays in the outbox until Kafka has confirmed it. One that came to Kafka from its hold first
- * had left the outbox too soon: it was found again, minutes later on a system with default settings.
+ * A reservation stays in the outbox until Kafka has confirmed it. One that came to Kafka from its hold alone
+ * had left the outbox too soon: it was found again, minutes later on a system with default settings. While
+ * Kafka is away for long, a hold may be published before its entry, which comes all the same.
  */
 export function judgeOutbox(fromHolds: ReadonlySet<string>, lost: ReadonlySet<string>): string[] {
   return [...fromHolds]
