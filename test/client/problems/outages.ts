@@ -1,5 +1,9 @@
 /** What is answered while a service is away, does not answer, or does not believe the gateway. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
+import { request } from 'undici';
 import { forwardTcp } from '@seckill/testing';
 import { PLACE, type Call } from './calls.ts';
 import type { Deps } from './refusals.ts';
@@ -36,12 +40,36 @@ export async function provokeUnconfirmed({ system, recorder, good, operations }:
   await system.stack.restart('stock');
 }
 
+/**
+ * A way to order on which readings are answered, such as the one of its clock before a change, and changes are
+ * not. @returns its URL.
+ */
+async function hearsOnlyReadings(t: Test, target: string): Promise<string> {
+  const server = createServer((incoming, response) => {
+    if (incoming.method !== 'GET') return;
+    const headers = { authorization: incoming.headers.authorization };
+    request(`${target}${incoming.url ?? ''}`, { headers })
+      .then(async ({ statusCode, body }) => {
+        const text = await body.text();
+        response.writeHead(statusCode, { 'content-type': 'application/json' }).end(text);
+      })
+      .catch(() => response.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 /** Gateways of their own, behind which things are not as they should be. */
 export async function provokeOutages(t: Test, { system, recorder, good, operations }: Deps): Promise<void> {
   const { info } = system.stack;
-  const [stock, order] = [await forwardTcp(t, info.stock), await forwardTcp(t, info.order)];
+  const stock = await forwardTcp(t, info.stock);
   stock.swallow();
-  order.swallow();
+  const orderUrl = await hearsOnlyReadings(t, info.order);
   const thatMay = (code: string) =>
     operations.filter(({ responses }) => JSON.stringify(responses).includes(`"${code}"`)).map(({ id }) => id);
   const gateways: { name: string; env: Record<string, string>; ids: string[]; codes: string[] }[] = [
@@ -53,7 +81,7 @@ export async function provokeOutages(t: Test, { system, recorder, good, operatio
     },
     {
       name: 'unanswered',
-      env: { STOCK_URL: stock.url, ORDER_URL: order.url, STOCK_TIMEOUT_MS: '300', ORDER_TIMEOUT_MS: '300' },
+      env: { STOCK_URL: stock.url, ORDER_URL: orderUrl, STOCK_TIMEOUT_MS: '300', ORDER_TIMEOUT_MS: '300' },
       ids: thatMay('outcome_unknown').filter((id) => !CONFIRMED.has(id)),
       codes: ['outcome_unknown'],
     },

@@ -31,9 +31,6 @@ await t.test('texts of every language are taken as they are', async (t) => {
     '👨‍👩‍👧',
     '🏴󠁧󠁢󠁳󠁣󠁴󠁿',
     'مرحبا\u200f!',
-    'می\u200cخواهم',
-    '葛\u{e0100}城',
-    '1\ufe0f\u20e3',
     'שלום',
     ' padded ',
     'e\u0301',
@@ -93,41 +90,6 @@ await t.test('a character that breaks the line or turns its direction is refused
     t.same(acceptances(text), [false, false, false], `U+${one.charCodeAt(0).toString(16)}`);
   }
 });
-
-await t.test(
-  'no text has a character that is there and shows nothing, nor one that turns what follows',
-  async (t) => {
-    /** First and last of each range that is taken. */
-    const HONEST = [
-      [0x034f, 0x034f],
-      [0x061c, 0x061c],
-      [0x17b4, 0x17b5],
-      [0x180b, 0x180d],
-      [0x180f, 0x180f],
-      [0x200c, 0x200f],
-      [0xfe00, 0xfe0f],
-      [0xe0020, 0xe007f],
-      [0xe0100, 0xe01ef],
-    ] as const;
-    const wrong: string[] = [];
-    let refused = 0;
-    for (let code = 0; code <= 0x10ffff; code += 1) {
-      const one = String.fromCodePoint(code);
-      if (!/[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\ufff9-\ufffb]/u.test(one)) continue;
-      const isTaken = HONEST.some(([first, last]) => code >= first && code <= last);
-      if (!isTaken) refused += 1;
-      // Thousands of them are not assigned: the ends of each range are enough.
-      if (code > 0xe0000 && code % 97 > 1) continue;
-      const told = acceptances(`oranges${one} 5kg`);
-      if (told.some((isAccepted) => isAccepted !== isTaken))
-        wrong.push(`U+${code.toString(16)}: ${told.join()}`);
-    }
-    t.same(wrong, []);
-    t.ok(refused > 3_000, `${refused} are refused`);
-    for (const one of ['\u200b', '\u2060', '\ufeff', '\u00ad', '\u206a', '\ufff9'])
-      t.same(acceptances(`oranges${one} 5kg`), [false, false, false], `U+${one.charCodeAt(0).toString(16)}`);
-  },
-);
 
 await t.test('the length is counted in characters, and a long text costs no time', async (t) => {
   t.same(acceptances('x'.repeat(200)), [true, false, true]);
