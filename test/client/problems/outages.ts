@@ -41,8 +41,8 @@ export async function provokeUnconfirmed({ system, recorder, good, operations }:
 }
 
 /**
- * A way to order on which readings are answered, such as the one of its clock before a change, and changes are
- * not. @returns its URL.
+ * A way to order on which readings are answered, such as the one of its clock before a change, and changes
+ * are not. @returns its URL.
  */
 async function hearsOnlyReadings(t: Test, target: string): Promise<string> {
   const server = createServer((incoming, response) => {
