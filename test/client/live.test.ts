@@ -168,7 +168,9 @@ await t.test('a connection that dies without a word is made anew', async (t) => 
   const looks = looked;
   t.match(await makeBuyer(system, 'heard').reserve('live-lost', oneOf('a')), { ok: true });
   await until('the next', () => lost.left() === 3);
-  t.same([looks, looked, lost.failures], [1, 1, []], 'it was heard, not looked up');
+  // The first look may go by a connection of before, which was lost too.
+  t.ok(looks === 1 || looks === 2, `${looks} looks`);
+  t.same([looked - looks, lost.failures], [0, []], 'it was heard, not looked up');
   lost.stop();
   await lost.ended;
 });
