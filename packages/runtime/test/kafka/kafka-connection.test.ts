@@ -16,6 +16,7 @@ await t.test('half an answer is not the beginning of the next one', async (t) =>
     const isFirst = connections === 1;
     const far = connect(Number(port), hostname);
     near.on('error', () => far.destroy());
+    near.on('close', () => far.destroy());
     far.on('error', () => near.destroy());
     near.pipe(far);
     if (!isFirst) {
