@@ -22,7 +22,7 @@ const LENGTH_BYTES = 4;
 let isMended = false;
 
 /**
- * Mends two things of kafkajs 2.2.4, in which one `Connection` is used for one socket after the other.
+ * Mends three things of kafkajs 2.2.4, in which one `Connection` is used for one socket after the other.
  *
  * It keeps a socket on which a request got no answer in time, and repeats the request on it. When the other
  * end is gone without a word (a node without power, a router that forgot the connection), each repetition
@@ -31,7 +31,7 @@ let isMended = false;
  * answer gets none either. Here such a socket ends, and the next request opens a new one.
  *
  * It also keeps what came of an answer when its socket died in the middle of it, and takes the first answer
- * of the next socket for the rest.
+ * of the next socket for the rest. And two requests that find it closed open a socket each.
  */
 export function mendKafkaConnection(): void {
   if (isMended) return;

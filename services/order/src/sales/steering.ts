@@ -17,7 +17,7 @@ export interface Steering extends Operator {
   deadline?: number;
 }
 
-/** Judged under the lock of the sale: to wait for it may have taken all of the time. */
+/** Judged under the lock of what is changed: to wait for it may have taken all of the time. */
 export async function isInTime(
   client: PoolClient,
   { deadline }: { deadline?: number | undefined },
