@@ -114,6 +114,10 @@ else {
   });
 
   await t.test('a copy is cached by its tag', async (t) => {
+    // The gateway hears of the reservation above within a second. Nothing changes the sale after that.
+    await until('the gateway has heard of the reservation', async () =>
+      (await ask('127.0.0.1', '/v1/sales/proxied')).text.includes('"available":99'),
+    );
     const first = await ask('127.0.0.1', '/v1/sales/proxied');
     t.equal(first.status, 200);
     const etag = String(first.headers['etag']);
