@@ -143,14 +143,14 @@ export const MUTATIONS: readonly Mutation[] = [
     defect: 'what Kafka did not confirm counts as published (INV-2)',
     edits: [
       {
-        file: 'packages/runtime/src/kafka/kafka.ts',
+        file: 'packages/runtime/src/kafka/publisher.ts',
         find: 'await producer.send({ topic: topic.name, acks: -1, timeout: 5_000, messages: records });',
         replace: `await producer
     .send({ topic: topic.name, acks: -1, timeout: 5_000, messages: records })
     .catch(() => []);`,
       },
       {
-        file: 'packages/runtime/src/kafka/kafka.ts',
+        file: 'packages/runtime/src/kafka/publisher.ts',
         find: 'if (expected.size > 0) {',
         replace: 'if (expected.size > 1_000) {',
       },

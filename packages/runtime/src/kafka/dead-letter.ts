@@ -1,6 +1,7 @@
 import { DEAD_LETTER, HEADERS, TOPICS, type DeadLetter } from '@seckill/contracts';
-import type { Batch, IncomingMessage, OutgoingMessage, Publisher } from './kafka.ts';
+import type { Batch, IncomingMessage } from './consumer/consumer.ts';
 import { bytesOf, splitByBytes } from './publish-batches.ts';
+import type { OutgoingMessage, Publisher } from './publisher.ts';
 
 export interface RejectedMessage {
   message: IncomingMessage;

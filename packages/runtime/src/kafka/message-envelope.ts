@@ -1,6 +1,6 @@
 import { HEADERS } from '@seckill/contracts';
 import type { Compile } from 'typebox/compile';
-import type { IncomingMessage } from './kafka.ts';
+import type { IncomingMessage } from './consumer/consumer.ts';
 
 /** Type and version of a message, as its headers say them. */
 export interface MessageKind {

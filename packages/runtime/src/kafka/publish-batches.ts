@@ -1,4 +1,4 @@
-import type { OutgoingMessage } from './kafka.ts';
+import type { OutgoingMessage } from './publisher.ts';
 
 /**
  * Kafka refuses a batch of records beyond `message.max.bytes` (1 MiB by default), and would refuse it for

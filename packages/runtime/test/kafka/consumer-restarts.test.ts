@@ -4,8 +4,9 @@
 import kafkajs from 'kafkajs';
 import t from 'tap';
 import type { Clock } from '../../src/clock.ts';
-import { ConsumerRestarts } from '../../src/kafka/consumer-restarts.ts';
-import { createKafka, seekInGroup } from '../../src/kafka/kafka.ts';
+import { ConsumerRestarts } from '../../src/kafka/consumer/consumer-restarts.ts';
+import { seekInGroup } from '../../src/kafka/consumer/consumer.ts';
+import { createKafka } from '../../src/kafka/kafka.ts';
 import { createLogger } from '../../src/logger.ts';
 
 const log = createKafka({ brokers: ['127.0.0.1:1'] }, 'test', createLogger('test', 'silent')).logger();

@@ -3,7 +3,8 @@
 // behind a forwarder that lets nothing through, asked twice at once; then the forwarder lets all through.
 import { forwardTcp } from '@seckill/testing';
 import t from 'tap';
-import { createKafka, isKafkaAway } from '../../src/kafka/kafka.ts';
+import { createKafka } from '../../src/kafka/kafka.ts';
+import { isKafkaAway } from '../../src/kafka/publisher.ts';
 import { createLogger } from '../../src/logger.ts';
 
 const [broker = ''] = (process.env['KAFKA_BROKERS'] ?? '').split(',');

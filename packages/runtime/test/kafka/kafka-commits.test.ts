@@ -5,7 +5,7 @@
 import type { Consumer } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import t from 'tap';
-import { KafkaCommits } from '../../src/kafka/kafka-commits.ts';
+import { KafkaCommits } from '../../src/kafka/consumer/kafka-commits.ts';
 
 const logger = new kafkajs.Kafka({ brokers: ['nowhere:1'], logLevel: kafkajs.logLevel.NOTHING }).logger();
 

@@ -1,6 +1,6 @@
 import type { Kafka } from 'kafkajs';
-import { backoffMs, systemClock, type Clock } from '../clock.ts';
-import { isKafkaJsError, isRefusal } from './kafka-errors.ts';
+import { backoffMs, systemClock, type Clock } from '../../clock.ts';
+import { isKafkaJsError, isRefusal } from '../kafka-errors.ts';
 
 /** They take a quarter of a minute together, which is longer than a Kafka that was killed takes to start. */
 const ATTEMPTS_MAX = 8;

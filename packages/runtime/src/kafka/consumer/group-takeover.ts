@@ -1,5 +1,5 @@
 import type { Kafka } from 'kafkajs';
-import { systemClock, type Clock } from '../clock.ts';
+import { systemClock, type Clock } from '../../clock.ts';
 
 /**
  * Where the members of one consumer group tell that they live. The store judges by its own clock. A member of

@@ -1,5 +1,5 @@
 import type { Consumer, Kafka } from 'kafkajs';
-import { systemClock } from '../clock.ts';
+import { systemClock } from '../../clock.ts';
 
 /** Milliseconds between two commits. Lag is told this late, and as much is read again after a kill. */
 const COMMIT_MS = 200;
