@@ -59,7 +59,7 @@ export class CommandRunner {
   async run(file: string, args: string[], env: NodeJS.ProcessEnv): Promise<Ended> {
     this.#count += 1;
     const order: Order = { id: this.#count, file, args, env };
-    const process = (this.#process ??= this.#start());
+    const child = (this.#process ??= this.#start());
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise<Ended>((resolve, reject) => {
@@ -67,11 +67,11 @@ export class CommandRunner {
           reject(new Error(`${file} ${args.join(' ')}: ${why}`));
         };
         timer = setTimeout(fail, TIMEOUT_MS * (this.#waiting.size + 1), 'it did not end');
-        process.once('exit', (code) => {
+        child.once('exit', (code) => {
           fail(`its process ended with ${code ?? 'a signal'}`);
         });
         this.#waiting.set(order.id, resolve);
-        process.send(order);
+        child.send(order);
       });
     } finally {
       clearTimeout(timer);
@@ -80,10 +80,10 @@ export class CommandRunner {
   }
 
   async stop(): Promise<void> {
-    const process = this.#process;
-    if (process === undefined || process.exitCode !== null || process.signalCode !== null) return;
-    process.kill('SIGKILL');
-    await once(process, 'exit');
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
   }
 
   #start(): ChildProcess {

@@ -90,13 +90,13 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
     const { authorization } = request.headers;
     request.identity = authorization === undefined ? NOBODY : await deps.identifier.identify(authorization);
   };
-  const authenticateAdmin: Admit = async (request, reply) => {
+  const authenticateOperator: Admit = async (request, reply) => {
     await identify(request, reply);
     if (!request.identity.isOperator) {
       throw new Problem('forbidden', { detail: detailOf('scope_missing', { scope: 'sale:admin' }) });
     }
   };
-  const routeDeps: RouteDeps = { ...deps, authenticate, authenticateAdmin, admit, admitReader };
+  const routeDeps: RouteDeps = { ...deps, authenticate, authenticateOperator, admit, admitReader };
 
   saleRoutes(app, routeDeps);
   saleEventsRoute(app, routeDeps);

@@ -73,7 +73,7 @@ export interface RouteDeps extends ApiDeps {
    * docs/http-api.md).
    */
   authenticate: onRequestHookHandler;
-  authenticateAdmin: Admit;
+  authenticateOperator: Admit;
   /** For routes that look at no token. */
   admit: Admit;
   /** For what is read with or without a token. One that is sent must be good, whatever else is wrong. */

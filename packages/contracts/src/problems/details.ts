@@ -87,7 +87,7 @@ export const DETAILS = {
   instant_too_early: { en: '{field}: is before 1970', zh: '{field}:早于 1970 年' },
   closes_before_opening: { en: '{field}: must be after opensAt', zh: '{field}:须晚于 opensAt' },
   instant_passed: { en: '{field}: has passed', zh: '{field}:已过去' },
-  metadata_unfit: {
+  metadata_invalid: {
     en: '{field}: at most {max} bytes and {depth} levels of JSON, with exact numbers and without NUL',
     zh: '{field}:JSON 不得超过 {max} 字节、{depth} 层,数字须可精确表示,且不含 NUL 字符',
   },

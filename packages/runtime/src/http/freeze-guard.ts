@@ -5,7 +5,7 @@ const TURN_MS = 100;
 /**
  * A loop that did not turn for this long was frozen, and what it reads now may have waited for as long. The
  * time is longer than a busy machine keeps a process from running, and together with what a call may take it
- * is shorter than a client's patience (docs/recovery.md, "Deadlines").
+ * is shorter than a client waits (docs/recovery.md, "Deadlines").
  */
 const FROZEN_MS = 1_500;
 /**

@@ -37,7 +37,7 @@ export async function publishDeadLetters(
  * also stop all other partitions of the broker.
  */
 function toLetter({ topic, partition }: Batch, { message, error }: RejectedMessage): OutgoingMessage {
-  const place = {
+  const source = {
     topic,
     partition,
     offset: message.offset.toString(),
@@ -45,7 +45,7 @@ function toLetter({ topic, partition }: Batch, { message, error }: RejectedMessa
     error: error.slice(0, 500),
   };
   const whole: DeadLetter = {
-    ...place,
+    ...source,
     ...(message.key === undefined ? {} : { key: message.key }),
     headers: message.headers,
     value: message.value?.toString('base64') ?? '',
@@ -60,6 +60,6 @@ function toLetter({ topic, partition }: Batch, { message, error }: RejectedMessa
       : { headers: { [HEADERS.traceparent]: traceparent } }),
   };
   if (bytesOf(letter) <= LETTER_BYTES_MAX) return letter;
-  const cut: DeadLetter = { ...place, value: '', isTruncated: true };
+  const cut: DeadLetter = { ...source, value: '', isTruncated: true };
   return { key: '', value: JSON.stringify(cut) };
 }

@@ -5,10 +5,10 @@ import type { RouteDeps } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /** What Redis, Kafka and Postgres hold of a sale, compared; for operators. */
-export function auditRoute(app: Http, { authenticateAdmin, order, stock }: RouteDeps): void {
+export function auditRoute(app: Http, { authenticateOperator, order, stock }: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId/audit',
-    { onRequest: authenticateAdmin, schema: { params: Type.Object({ saleId: SaleId }) } },
+    { onRequest: authenticateOperator, schema: { params: Type.Object({ saleId: SaleId }) } },
     async (request, reply) => {
       const { saleId } = request.params;
       // Redis has forgotten the sale, so there is nothing left to compare.

@@ -16,9 +16,9 @@ const WEBHOOK_ID_LENGTH_MAX = 255;
 /** A notice is money, and its query says nothing. */
 const AnyQuery = Type.Object({});
 
-export function paymentRoutes(app: Http, services: RouteDeps): void {
-  notificationRoute(app, services);
-  operatorRoutes(app, services);
+export function paymentRoutes(app: Http, deps: RouteDeps): void {
+  notificationRoute(app, deps);
+  operatorRoutes(app, deps);
 }
 
 /**
@@ -78,8 +78,8 @@ function shorten(webhookId: string): string {
 }
 
 /** What needs a person: notices that were not understood, and money to be given back. */
-function operatorRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): void {
-  const notices = { onRequest: authenticateAdmin, schema: { querystring: NoticesQuery } };
+function operatorRoutes(app: Http, { authenticateOperator, order }: RouteDeps): void {
+  const notices = { onRequest: authenticateOperator, schema: { querystring: NoticesQuery } };
   app.get('/v1/notices', notices, async (request, reply) => {
     reply.header('cache-control', 'no-store');
     return order.notices(queryOf(request.url), traceOf(request));
@@ -87,14 +87,14 @@ function operatorRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): voi
 
   app.post(
     '/v1/notices/:noticeId/replay',
-    { onRequest: authenticateAdmin, schema: { params: Type.Object({ noticeId: Type.String() }) } },
+    { onRequest: authenticateOperator, schema: { params: Type.Object({ noticeId: Type.String() }) } },
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
       return order.replayNotice(request.params.noticeId, traceOf(request));
     },
   );
 
-  const refunds = { onRequest: authenticateAdmin, schema: { querystring: RefundsQuery } };
+  const refunds = { onRequest: authenticateOperator, schema: { querystring: RefundsQuery } };
   app.get('/v1/refunds', refunds, async (request, reply) => {
     reply.header('cache-control', 'no-store');
     return order.refunds(queryOf(request.url), traceOf(request));
@@ -103,7 +103,7 @@ function operatorRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): voi
   app.post(
     '/v1/refunds/:refundId/done',
     {
-      onRequest: authenticateAdmin,
+      onRequest: authenticateOperator,
       schema: { params: Type.Object({ refundId: Type.String() }), body: RefundDone },
     },
     async (request, reply) => {

@@ -1,6 +1,6 @@
 import {
   detailOf,
-  isFitMetadata,
+  isValidMetadata,
   LIMITS,
   ReserveRequest,
   SaleId,
@@ -64,7 +64,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       const { userId } = request.identity;
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       refuseRepeatedSku(request.body);
-      refuseUnfitMetadata(request.body);
+      refuseInvalidMetadata(request.body);
       const { traceparent } = traceOf(request);
       const { contact, ...wanted } = request.body;
       const item: ReserveItem = { saleId, userId, idempotencyKey, ...wanted };
@@ -135,11 +135,11 @@ function refuseRepeatedSku({ lines }: ReserveRequest): void {
   }
 }
 
-function refuseUnfitMetadata({ metadata }: ReserveRequest): void {
-  if (metadata === undefined || isFitMetadata(metadata)) return;
+function refuseInvalidMetadata({ metadata }: ReserveRequest): void {
+  if (metadata === undefined || isValidMetadata(metadata)) return;
   const values = { field: 'metadata', max: LIMITS.metadataBytesMax, depth: LIMITS.metadataDepthMax };
   throw new Problem('invalid_request', {
-    detail: detailOf('metadata_unfit', values),
+    detail: detailOf('metadata_invalid', values),
     extra: { field: 'metadata' },
   });
 }

@@ -30,7 +30,7 @@ const ItemParams = Type.Object({ saleId: SaleId, sku: Sku });
 const ReadQuery = Type.Object({ channel: Type.Optional(ChannelId) }, { additionalProperties: false });
 
 export function saleRoutes(app: Http, deps: RouteDeps): void {
-  const { authenticateAdmin, order, saleReader, saleList } = deps;
+  const { authenticateOperator, order, saleReader, saleList } = deps;
 
   /** Answers an operator who changed the sale. Order has just told what it is now. */
   async function sendChanged(request: FastifyRequest, reply: FastifyReply, record: SaleRecord) {
@@ -45,7 +45,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.post(
     '/v1/sales',
-    { onRequest: authenticateAdmin, bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
+    { onRequest: authenticateOperator, bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
     async (request, reply) => {
       const { isNew, record } = await order.createSale(
         request.body,
@@ -99,7 +99,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     app.post(
       `/v1/sales/:saleId/${verb}`,
       {
-        onRequest: authenticateAdmin,
+        onRequest: authenticateOperator,
         preValidation: optionalBody,
         schema: { params: Params, body: ReasonRequest },
       },
@@ -116,7 +116,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     app.post(
       `/v1/sales/:saleId/items/:sku/${verb}`,
       {
-        onRequest: authenticateAdmin,
+        onRequest: authenticateOperator,
         preValidation: optionalBody,
         schema: { params: ItemParams, body: ReasonRequest },
       },
@@ -130,7 +130,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.post(
     '/v1/sales/:saleId/items/:sku/restock',
-    { onRequest: authenticateAdmin, schema: { params: ItemParams, body: RestockRequest } },
+    { onRequest: authenticateOperator, schema: { params: ItemParams, body: RestockRequest } },
     async (request, reply) => {
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const { quantity, reason } = request.body;
@@ -142,7 +142,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.post(
     '/v1/sales/:saleId/items/:sku/adjust',
-    { onRequest: authenticateAdmin, schema: { params: ItemParams, body: AdjustRequest } },
+    { onRequest: authenticateOperator, schema: { params: ItemParams, body: AdjustRequest } },
     async (request, reply) => {
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const { quantity, reason } = request.body;
@@ -158,7 +158,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
   app.patch(
     '/v1/sales/:saleId',
     {
-      onRequest: authenticateAdmin,
+      onRequest: authenticateOperator,
       bodyLimit: LIMITS.saleBodyBytesMax,
       schema: { params: Params, body: SalePatch },
     },
@@ -172,7 +172,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.get(
     '/v1/sales/:saleId/changes',
-    { onRequest: authenticateAdmin, schema: { params: Params, querystring: ChangesQuery } },
+    { onRequest: authenticateOperator, schema: { params: Params, querystring: ChangesQuery } },
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
       return order.changes(request.params.saleId, queryOf(request.url), traceOf(request));

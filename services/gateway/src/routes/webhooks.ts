@@ -16,10 +16,10 @@ const EndpointParams = Type.Object({ endpointId: WebhookId });
 const DeliveryParams = Type.Object({ endpointId: WebhookId, deliveryId: WebhookId });
 
 /** Outgoing webhooks: operators register endpoints, order tells them. The secrets are answered once. */
-export function webhookRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): void {
+export function webhookRoutes(app: Http, { authenticateOperator, order }: RouteDeps): void {
   const all = '/v1/webhook-endpoints';
   const one = `${all}/:endpointId`;
-  const guard = { onRequest: authenticateAdmin };
+  const guard = { onRequest: authenticateOperator };
   const ofOne = { ...guard, schema: { params: EndpointParams } };
   const dontStore = (reply: FastifyReply) => reply.header('cache-control', 'no-store');
 

@@ -27,7 +27,7 @@ interface CallDeps {
   clocks: SaleClocks;
   onFailure: (error: unknown) => void;
   /** How long after its start a call may still take units. */
-  patienceMs: number;
+  timeoutMs: number;
 }
 
 /** Brings reservations to stock, many in a call. */
@@ -52,7 +52,7 @@ export function createReserver(deps: ReserverDeps): Reserver {
     onFailure,
     clocks: new SaleClocks(),
     // The buyer hears `outcome_unknown` then, or has heard it earlier and has waited since, as it asks.
-    patienceMs: Math.min(bounds.callMs, UNKNOWN_WAIT_SECONDS * 1_000),
+    timeoutMs: Math.min(bounds.callMs, UNKNOWN_WAIT_SECONDS * 1_000),
   };
   const batcher = new Batcher<ReserveItem, BuyerAnswer>({
     ...bounds,
@@ -78,7 +78,7 @@ export function createReserver(deps: ReserverDeps): Reserver {
  * @throws UpstreamError, and Error for an answer that may have come after the script ran.
  */
 async function callStock(
-  { upstream, clocks, onFailure, patienceMs }: CallDeps,
+  { upstream, clocks, onFailure, timeoutMs }: CallDeps,
   items: ReserveItem[],
   cancellation: Cancellation,
 ): Promise<BuyerAnswer[]> {
@@ -86,7 +86,7 @@ async function callStock(
   const deadlines = () =>
     items.map(({ saleId }) => {
       const now = clocks.earliest(saleId, startedAt);
-      return now === undefined ? 0 : now + patienceMs;
+      return now === undefined ? 0 : now + timeoutMs;
     });
   const send = async (places: number[], instants: number[]): Promise<ReserveAnswer[]> => {
     const batch = places.map((place) => ({ ...items[place], deadline: instants[place] ?? 0 }));

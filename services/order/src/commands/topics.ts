@@ -78,11 +78,11 @@ async function checkPartitions(admin: Admin, expected: Topic[]): Promise<void> {
   const deadline = systemClock.now() + LEADER_WAIT_MS;
   for (let attempt = 0; ; attempt += 1) {
     const counts = await countLed(admin, expected);
-    const unfit = expected.find(({ name, partitions }) => (counts?.get(name) ?? 0) < partitions);
-    if (counts !== undefined && unfit === undefined) return;
-    if (counts !== undefined && unfit !== undefined && counts.has(unfit.name)) {
+    const lacking = expected.find(({ name, partitions }) => (counts?.get(name) ?? 0) < partitions);
+    if (counts !== undefined && lacking === undefined) return;
+    if (counts !== undefined && lacking !== undefined && counts.has(lacking.name)) {
       throw new TopicsError(
-        `${unfit.name} has ${counts.get(unfit.name) ?? 0} partitions; ${unfit.partitions} are needed`,
+        `${lacking.name} has ${counts.get(lacking.name) ?? 0} partitions; ${lacking.partitions} are needed`,
       );
     }
     if (systemClock.now() > deadline) throw new TopicsError('a topic has no leader in every partition');

@@ -7,7 +7,7 @@ import type { Letter, OffsetRange } from './dead-letter-topic.ts';
  */
 const CLOCKS_DIFFER_MS = 60_000;
 
-type Place = Pick<Letter, 'partition' | 'offset'>;
+type LetterPosition = Pick<Letter, 'partition' | 'offset'>;
 
 /** When letters were replayed. */
 export class ReplayMarks {
@@ -21,7 +21,7 @@ export class ReplayMarks {
    * Undefined: nobody replayed the letter. A mark that is older than the letter is of another one, which had
    * the same offset before the topic was made anew.
    */
-  find({ partition, offset, parkedAt }: Place & Pick<Letter, 'parkedAt'>): Date | undefined {
+  find({ partition, offset, parkedAt }: LetterPosition & Pick<Letter, 'parkedAt'>): Date | undefined {
     const at = this.#marks.get(`${partition}-${offset}`);
     return at === undefined || at.getTime() < parkedAt.getTime() - CLOCKS_DIFFER_MS ? undefined : at;
   }
@@ -42,7 +42,7 @@ export async function readReplays(pool: Pool, ranges: readonly OffsetRange[]): P
 }
 
 /** @returns when it was marked. */
-export async function markReplayed(pool: Pool, { partition, offset }: Place): Promise<Date> {
+export async function markReplayed(pool: Pool, { partition, offset }: LetterPosition): Promise<Date> {
   const { rows } = await pool.query<{ replayed_at: Date }>(
     `INSERT INTO dead_letter_replays (partition, "offset") VALUES ($1, $2)
      ON CONFLICT (partition, "offset") DO UPDATE SET replayed_at = now() RETURNING replayed_at`,

@@ -34,7 +34,7 @@ export class FailedGroups {
   /** The group that was looked at last. */
   #after = FIRST;
   /** By group, how far this process has gone through its orders. */
-  readonly #places = new Map<string, Place>();
+  readonly #walks = new Map<string, Walk>();
   /** Groups that this round has met. */
   #met = new Set<string>();
 
@@ -69,7 +69,7 @@ export class FailedGroups {
 
   #finishRound(): void {
     this.#after = FIRST;
-    for (const name of this.#places.keys()) if (!this.#met.has(name)) this.#places.delete(name);
+    for (const name of this.#walks.keys()) if (!this.#met.has(name)) this.#walks.delete(name);
     this.#met = new Set();
   }
 
@@ -82,28 +82,28 @@ export class FailedGroups {
   async #end(group: Group & { isSealed: boolean }, signal: AbortSignal): Promise<boolean> {
     const { store, wake, metrics, logger } = this.#deps;
     const name = nameOf(group);
-    const place = this.#places.get(name) ?? { found: 0, wasSealed: group.isSealed, after: undefined };
-    this.#places.set(name, place);
+    const walk = this.#walks.get(name) ?? { found: 0, wasSealed: group.isSealed, after: undefined };
+    this.#walks.set(name, walk);
     do {
       if (signal.aborted || !(await this.#hasRoom(signal))) return false;
-      const step = await store.endOrders(group, place.after, STEP_COUNT_MAX);
+      const step = await store.endOrders(group, walk.after, STEP_COUNT_MAX);
       if (step === undefined) return true;
       const { expired, refunded } = step;
       if (expired + refunded > 0) wake();
       metrics.ordersEnded.inc({ verdict: 'expired' }, expired);
       metrics.refundsDue.inc({ reason: 'group_failed' }, refunded);
-      place.found += expired + refunded;
-      place.after = step.after;
+      walk.found += expired + refunded;
+      walk.after = step.after;
       if (step.after === undefined) {
         const applied = await store.refundLateMoney(group);
         report(applied, { wake, logger, metrics });
-        const isDone = place.wasSealed && place.found + applied.length === 0;
-        this.#places.delete(name);
+        const isDone = walk.wasSealed && walk.found + applied.length === 0;
+        this.#walks.delete(name);
         if (!isDone) return true;
         await store.finish(group);
         logger.info({ saleId: group.saleId, channelId: group.channelId }, 'groups: all orders have ended');
       }
-    } while (place.after !== undefined);
+    } while (walk.after !== undefined);
     return true;
   }
 
@@ -118,7 +118,7 @@ export class FailedGroups {
 }
 
 /** How far one walk through the orders of a failed group has come. */
-interface Place {
+interface Walk {
   after: string | undefined;
   /** Orders that this walk ended. */
   found: number;

@@ -3,7 +3,7 @@ import {
   canonicalJson,
   detailOf,
   formatInstant,
-  isFitMetadata,
+  isValidMetadata,
   LIMITS,
   parseInstant,
   type ControlState,
@@ -100,8 +100,8 @@ function checkUnits({ items }: SaleInput, index: number): void {
 
 /** @throws Problem `invalid_request` */
 export function checkMetadata(metadata: Metadata | undefined, field: string): void {
-  if (metadata === undefined || isFitMetadata(metadata)) return;
-  refuse('metadata_unfit', field, { max: LIMITS.metadataBytesMax, depth: LIMITS.metadataDepthMax });
+  if (metadata === undefined || isValidMetadata(metadata)) return;
+  refuse('metadata_invalid', field, { max: LIMITS.metadataBytesMax, depth: LIMITS.metadataDepthMax });
 }
 
 /** A pattern lets through what no browser takes: a port of 99999. @throws Problem `invalid_request` */

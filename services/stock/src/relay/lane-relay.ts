@@ -65,8 +65,11 @@ const AWAKE_MS = 2_000;
  * six pairs at saturation), and a p99 of 360 ms until the row is there instead of 280.
  */
 const PACE_MS = 250;
-/** One more is published again where it cannot be trimmed. */
-const BURIED_MAX = 10_000;
+/**
+ * Ids that a relay remembers of entries that it has dead-lettered. With more the relay forgets them all, and
+ * an entry that cannot be trimmed becomes a dead letter a second time.
+ */
+const DEAD_LETTERED_MAX = 10_000;
 const BACKOFF = { baseMs: 100, capMs: 5_000 };
 const CHORE_RETRY_MS = 1_000;
 
@@ -86,8 +89,8 @@ export class LaneRelay {
     dueAt: number;
     isThrough: boolean;
   }[];
-  /** Ids of entries that are among the dead letters. */
-  readonly #buried = new Set<string>();
+  /** Ids of entries that this relay has dead-lettered. */
+  readonly #deadLettered = new Set<string>();
   #isWoken = false;
   #wakeUp = new AbortController();
 
@@ -188,7 +191,7 @@ export class LaneRelay {
         metrics.failures.inc();
         logger.warn({ err: error, ...this.#lane, chore: chore.name }, 'relay chore failed');
         chore.dueAt = clock.now() + Math.max(chore.everyMs, CHORE_RETRY_MS);
-        // It fails again for as long as nobody has looked, and must not keep the lane awake.
+        // A chore fails on a broken lane until a person has mended it, and must not keep the lane awake.
         if (error instanceof Error && isBrokenLane(error)) chore.isThrough = true;
       }
     }
@@ -203,8 +206,8 @@ export class LaneRelay {
     this.#observe(reading);
     if (reading.entries.length === 0) return 'empty';
     const { readable, messages, unreadable } = this.#toMessages(reading.entries);
-    await this.#bury(unreadable);
-    // Nothing else stands in the way of the last of them.
+    await this.#deadLetter(unreadable);
+    // With nothing to publish, all that was read is among the dead letters and may leave the outbox now.
     if (readable.length === 0 && !(await this.#trim(reading.entries.at(-1)))) return 'leased';
     let published = 0;
     for (const part of splitByBytes(messages)) {
@@ -219,19 +222,22 @@ export class LaneRelay {
     return reading.entries.length < batchCountMax ? 'published' : 'full';
   }
 
-  /** Once for each entry, also where an entry cannot be trimmed: nobody of ours wrote its id. */
-  async #bury(unreadable: UnreadableEntry[]): Promise<void> {
-    const unburied = unreadable.filter(({ entry }) => !this.#buried.has(entry.id));
-    if (unburied.length === 0) return;
-    for (const { entry, error } of unburied) {
+  /**
+   * Publishes each unreadable entry as a dead letter, once. Our scripts did not write such an entry. If its id
+   * is one that cannot be trimmed, every later pass reads the entry again.
+   */
+  async #deadLetter(unreadable: UnreadableEntry[]): Promise<void> {
+    const fresh = unreadable.filter(({ entry }) => !this.#deadLettered.has(entry.id));
+    if (fresh.length === 0) return;
+    for (const { entry, error } of fresh) {
       this.#deps.logger.error(
         { err: error, ...this.#lane, id: entry.id },
         'an entry of the outbox makes no message and becomes a dead letter',
       );
     }
-    await publishUnreadable(this.#deps.publisher, this.#lane, unburied);
-    if (this.#buried.size > BURIED_MAX) this.#buried.clear();
-    for (const { entry } of unburied) this.#buried.add(entry.id);
+    await publishUnreadable(this.#deps.publisher, this.#lane, fresh);
+    if (this.#deadLettered.size > DEAD_LETTERED_MAX) this.#deadLettered.clear();
+    for (const { entry } of fresh) this.#deadLettered.add(entry.id);
   }
 
   #toMessages(entries: OutboxEntry[]): {

@@ -24,7 +24,7 @@ import { RESERVE_SCRIPT, type ScriptAnswer } from '../redis/scripts.ts';
 /**
  * A replica that follows confirms within a millisecond or two. A replica that hangs makes every batch of its
  * node unknown until Redis gives it up. So this is shorter than what a command may take (500 ms), and than a
- * buyer's patience.
+ * buyer waits.
  */
 const REPLICA_MS = 200;
 
@@ -82,7 +82,7 @@ export class Reservations {
     if (connection === undefined || runId === undefined || now === undefined) {
       return items.map(() => ({ outcome: 'sale_unavailable', missing: false }));
     }
-    // After this time we give the command up and tell `outcome_unknown`, whatever the gateway's patience.
+    // After this time we give the command up and tell `outcome_unknown`, however long the gateway waits.
     return this.#reserveBatch(connection, { runId, deadline: now + COMMAND_MS }, items);
   }
 

@@ -1,4 +1,4 @@
-import { isFitMetadata, LIMITS, ReserveItem, type ReserveAnswer } from '@seckill/contracts';
+import { isValidMetadata, LIMITS, ReserveItem, type ReserveAnswer } from '@seckill/contracts';
 import { sampledTraceparent, type Http, type Span, type Tracing } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -65,7 +65,7 @@ function findOffence(item: unknown): string | undefined {
     const path = reserveItem.Errors(item)[0]?.instancePath ?? '';
     return path.split('/').slice(1).join('.') || 'item';
   }
-  if (item.metadata !== undefined && !isFitMetadata(item.metadata)) return 'metadata';
+  if (item.metadata !== undefined && !isValidMetadata(item.metadata)) return 'metadata';
   const skus = item.lines.map(({ sku }) => sku);
   const twice = skus.findIndex((sku, index) => skus.indexOf(sku) < index);
   return twice === -1 ? undefined : `lines.${twice}.sku`;

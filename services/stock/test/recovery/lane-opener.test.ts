@@ -248,7 +248,7 @@ await t.test(
   },
 );
 
-await t.test('a doubted epoch is loaded anew before its control state is acknowledged', async (t) => {
+await t.test('a distrusted epoch is loaded anew before its control state is acknowledged', async (t) => {
   const built = await build(t);
   const sale = await sellSome(built);
   built.order.orders = sale.orders;

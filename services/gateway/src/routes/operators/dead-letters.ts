@@ -6,10 +6,10 @@ import { traceOf } from '../../upstream/trace.ts';
 import { queryOf } from '../query-text.ts';
 
 /** Messages between the services that could not be understood or stored. */
-export function deadLetterRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): void {
+export function deadLetterRoutes(app: Http, { authenticateOperator, order }: RouteDeps): void {
   app.get(
     '/v1/dead-letters',
-    { onRequest: authenticateAdmin, schema: { querystring: DeadLettersQuery } },
+    { onRequest: authenticateOperator, schema: { querystring: DeadLettersQuery } },
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
       return order.deadLetters(queryOf(request.url), traceOf(request));
@@ -18,7 +18,7 @@ export function deadLetterRoutes(app: Http, { authenticateAdmin, order }: RouteD
 
   app.post(
     '/v1/dead-letters/:letterId/replay',
-    { onRequest: authenticateAdmin, schema: { params: Type.Object({ letterId: DeadLetterId }) } },
+    { onRequest: authenticateOperator, schema: { params: Type.Object({ letterId: DeadLetterId }) } },
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
       const { letterId } = request.params;

@@ -6,10 +6,10 @@ import { explain } from '../../explain/explanation.ts';
 import { traceOf } from '../../upstream/trace.ts';
 
 /** Why a sale sells or not; for operators. It is asked when something is away, and answers whatever is. */
-export function explainRoute(app: Http, { authenticateAdmin, order, stock }: RouteDeps): void {
+export function explainRoute(app: Http, { authenticateOperator, order, stock }: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId/explain',
-    { onRequest: authenticateAdmin, schema: { params: Type.Object({ saleId: SaleId }) } },
+    { onRequest: authenticateOperator, schema: { params: Type.Object({ saleId: SaleId }) } },
     async (request, reply) => {
       const { saleId } = request.params;
       const trace = traceOf(request);

@@ -10,10 +10,10 @@ const SaleParams = Type.Object({ saleId: SaleId });
 const OrderParams = Type.Object({ orderId: Type.String({ minLength: 1, maxLength: 128 }) });
 
 /** The orders of a sale, and what operators do with one. */
-export function operatorOrderRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): void {
+export function operatorOrderRoutes(app: Http, { authenticateOperator, order }: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId/orders',
-    { onRequest: authenticateAdmin, schema: { params: SaleParams, querystring: SaleOrdersQuery } },
+    { onRequest: authenticateOperator, schema: { params: SaleParams, querystring: SaleOrdersQuery } },
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
       return order.saleOrders(request.params.saleId, queryOf(request.url), traceOf(request));
@@ -22,7 +22,7 @@ export function operatorOrderRoutes(app: Http, { authenticateAdmin, order }: Rou
 
   app.post(
     '/v1/orders/:orderId/returns',
-    { onRequest: authenticateAdmin, schema: { params: OrderParams, body: ReturnRequest } },
+    { onRequest: authenticateOperator, schema: { params: OrderParams, body: ReturnRequest } },
     async (request, reply) => {
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const { orderId } = request.params;

@@ -5,10 +5,10 @@ import type { RouteDeps } from '../../deps.ts';
 import { traceOf } from '../../upstream/trace.ts';
 
 /** How this gateway answered the reservations of a sale; for operators. */
-export function outcomesRoute(app: Http, { authenticateAdmin, order, tally }: RouteDeps): void {
+export function outcomesRoute(app: Http, { authenticateOperator, order, tally }: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId/outcomes',
-    { onRequest: authenticateAdmin, schema: { params: Type.Object({ saleId: SaleId }) } },
+    { onRequest: authenticateOperator, schema: { params: Type.Object({ saleId: SaleId }) } },
     async (request, reply) => {
       const { saleId } = request.params;
       // It throws `sale_not_found`.

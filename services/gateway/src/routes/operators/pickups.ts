@@ -12,13 +12,13 @@ import { takenUp } from '../steering.ts';
 const FILE_PAGE = 100;
 
 /** What is handed out where, and that it was. */
-export function pickupRoutes(app: Http, { authenticateAdmin, order }: RouteDeps): void {
+export function pickupRoutes(app: Http, { authenticateOperator, order }: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId/pickups',
     {
       // It would read every page for nothing.
       exposeHeadRoute: false,
-      onRequest: authenticateAdmin,
+      onRequest: authenticateOperator,
       schema: { params: Type.Object({ saleId: SaleId }), querystring: PickupsQuery },
     },
     async (request, reply) => {
@@ -53,7 +53,7 @@ export function pickupRoutes(app: Http, { authenticateAdmin, order }: RouteDeps)
 
   app.post(
     '/v1/pickups',
-    { onRequest: authenticateAdmin, schema: { body: PickupRequest } },
+    { onRequest: authenticateOperator, schema: { body: PickupRequest } },
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
       return order.handOut(request.body, request.identity.userId, traceOf(request));
@@ -63,7 +63,7 @@ export function pickupRoutes(app: Http, { authenticateAdmin, order }: RouteDeps)
   app.post(
     '/v1/orders/:orderId/move',
     {
-      onRequest: authenticateAdmin,
+      onRequest: authenticateOperator,
       schema: {
         params: Type.Object({ orderId: Type.String({ minLength: 1, maxLength: 128 }) }),
         body: MoveRequest,

@@ -7,11 +7,11 @@ import { reportFile } from '../../report/report-file.ts';
 import { traceOf } from '../../upstream/trace.ts';
 
 /** What was sold in a sale, as JSON or as a file for spreadsheets. */
-export function reportRoute(app: Http, { authenticateAdmin, order }: RouteDeps): void {
+export function reportRoute(app: Http, { authenticateOperator, order }: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId/report',
     {
-      onRequest: authenticateAdmin,
+      onRequest: authenticateOperator,
       schema: { params: Type.Object({ saleId: SaleId }), querystring: ReportQuery },
     },
     async (request, reply) => {
