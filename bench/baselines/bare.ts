@@ -1,6 +1,6 @@
 /**
- * Baseline `bare`: a Fastify route with the product's own schema of a reservation and a constant answer. It
- * knows no token, hook, limit or log. It is the least that a Fastify product can cost.
+ * Baseline `bare`: a Fastify route with the product's own schema of a reservation and a constant answer. The
+ * route knows no token, hook, limit or log, and is the least that a Fastify product can cost.
  */
 import { ReserveRequest, SaleId } from './contracts.ts';
 import Fastify from 'fastify';

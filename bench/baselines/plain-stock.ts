@@ -1,6 +1,6 @@
 /**
- * Baseline `plain`: a constant stub in stock's place, behind the product's own complete gateway. It shows
- * what the gateway, the load and the HTTP hop between them cost when nothing is decided and nothing is
+ * Baseline `plain`: a constant stub in stock's place, behind the product's own complete gateway. The baseline
+ * shows what the gateway, the load and the HTTP hop between them cost when nothing is decided and nothing is
  * stored.
  */
 import { createServer } from 'node:http';

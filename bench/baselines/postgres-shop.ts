@@ -25,8 +25,8 @@ export interface PostgresShopOptions {
   tables: string;
   open(pool: Pool, saleId: string, items: SaleItemInput[]): Promise<void>;
   /**
-   * One statement that takes units and stores the order, or does neither. Its parameters are $1 id, $2 sale,
-   * $3 user, $4 key, $5 SKU, $6 quantity, $7 channel. Its rows are those of the order.
+   * One statement that takes units and stores the order, or does neither. The parameters are $1 id, $2 sale,
+   * $3 user, $4 key, $5 SKU, $6 quantity, $7 channel. The rows that it answers are those of the order.
    */
   reserve: string;
   count(pool: Pool, saleId: string): Promise<ItemCounts>;

@@ -1,7 +1,7 @@
 /**
  * Baseline: optimistic locking in Redis. A reservation sends WATCH for the counter, reads the counter and the
- * key, then sends MULTI … EXEC. It starts again when another buyer was faster. WATCH belongs to a connection,
- * so each reservation under way has a connection of its own.
+ * key, then sends MULTI … EXEC. The reservation starts again when another buyer was faster. WATCH belongs to
+ * a connection, so each reservation under way has a connection of its own.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,8 +1,8 @@
 /**
- * What the baselines share: a Fastify server with the product's own identity, validation and errors. It takes
- * one reservation a request, straight to one engine. The baselines do less than the product (no limit per
- * buyer, no cap per channel, no rate limit, no log line a request). A ratio to them therefore errs on their
- * side.
+ * What the baselines share: a Fastify server with the product's own identity, validation and errors. The
+ * server takes one reservation a request, straight to one engine. The baselines do less than the product (no
+ * limit per buyer, no cap per channel, no rate limit, no log line a request). A ratio to them therefore errs
+ * on their side.
  */
 import {
   detailOf,
@@ -50,7 +50,7 @@ export interface Shop {
 
 const Params = Type.Object({ saleId: SaleId });
 
-/** Runs a shop as a process. Its variables are HOST, PORT, JWT_SECRET and the engine's. */
+/** Runs a shop as a process. The variables are HOST, PORT, JWT_SECRET and the engine's. */
 export async function serveShop(
   name: string,
   openShop: (reader: ConfigReader) => () => Promise<Shop>,

@@ -10,7 +10,7 @@ function findRoot(folder: string): string {
   return existsSync(join(folder, 'package.json')) ? folder : findRoot(dirname(folder));
 }
 
-/** Makes the folder where a run leaves its files. It is not in version control. */
+/** Makes the folder where a run leaves its files. The folder is not in version control. */
 export function makeResultFolder(name: string, out: string | undefined): string {
   const stamp = new Date().toISOString().slice(0, 19).replaceAll(':', '');
   const folder = out ?? join(BENCH_ROOT, 'runs', `${name}-${stamp}`);

@@ -4,7 +4,7 @@ import { assertTaken, type BenchValues } from './options.ts';
 
 /** The frame of a command that measures: how long it goes on, and where its figures go. */
 export interface Measurement {
-  /** A smoke run. It judges no figure. */
+  /** A smoke run. Such a run judges no figure. */
   isQuick: boolean;
   rounds: number;
   log: (line: string) => void;

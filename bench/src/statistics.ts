@@ -16,7 +16,7 @@ export function spread(values: readonly number[]): number {
 const EXACT_COUNT_MAX = 20;
 
 /**
- * The two-sided p of Mann-Whitney's U. It tells how often a difference in rank as large as this comes by
+ * The two-sided p of Mann-Whitney's U. This p tells how often a difference in rank as large as this comes by
  * chance alone, if both samples are drawn from the same distribution. For up to 20 values in all it is exact,
  * by counting, with ties included. Beyond that it is the normal approximation with correction for ties and
  * continuity (Mann and Whitney 1947; Lehmann, "Nonparametrics", section 1).

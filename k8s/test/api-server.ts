@@ -11,7 +11,7 @@ import { freePorts, run, startChild, tailOf } from '@seckill/stack';
 import type { ApiServerPrograms, Child, Outcome } from '@seckill/stack';
 import type { Resource } from './render.ts';
 
-/** How long the server may take to be ready. It took 4.4 s on two cores with a load of 7. */
+/** How long the server may take to be ready. The server took 4.4 s on two cores with a load of 7. */
 const READY_MS = 120_000;
 
 const CALL_MS = 120_000;

@@ -1,6 +1,6 @@
 /**
- * Rules of the house about Kafka: who may do what there. They bind where Kafka is a resource of the rendering
- * (Strimzi).
+ * Rules of the house about Kafka: who may do what there. The rules bind where Kafka is a resource of the
+ * rendering (Strimzi).
  */
 import { TOPIC_LIST } from './expected.ts';
 import type { Resource } from './render.ts';

@@ -1,9 +1,9 @@
 /**
  * Goal: the users and ACLs that the strimzi component ships are enough for a sale, and allow nothing else.
- * Method: the production overlay as kubectl renders it. Its KafkaUsers become users and ACLs of a real Kafka
- * with TLS, SCRAM-SHA-512 and the authorizer; its deployments run with the variables and mounted secrets that
- * they have there, on a real Redis and PostgreSQL; the authorizer's own log then tells which rules were used.
- * Then everybody tries more.
+ * Method: the production overlay as kubectl renders it. The overlay's KafkaUsers become users and ACLs of a
+ * real Kafka with TLS, SCRAM-SHA-512 and the authorizer; its deployments run with the variables and mounted
+ * secrets that they have there, on a real Redis and PostgreSQL; the authorizer's own log then tells which
+ * rules were used. Then everybody tries more.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';

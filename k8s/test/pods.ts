@@ -17,7 +17,8 @@ export interface Node {
   /** Secrets: by name, then by key. */
   secrets: Record<string, Record<string, string>>;
   /**
-   * Addresses of this machine. They replace the manifests' own variables in pods that have these variables.
+   * Addresses of this machine. These addresses replace the manifests' own variables in pods that have these
+   * variables.
    */
   addresses: Record<string, string>;
   /** The port of a pod that others call. */

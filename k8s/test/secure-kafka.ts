@@ -1,7 +1,7 @@
 /**
  * A Kafka as ../components/strimzi makes one: TLS by an authority of its own, users by SCRAM-SHA-512, nothing
- * allowed without an ACL. It is one node on loopback. Its plain listener is the operators' way in and stands
- * above the ACLs, as Strimzi's does.
+ * allowed without an ACL. This Kafka is one node on loopback. The plain listener is the operators' way in and
+ * stands above the ACLs, as Strimzi's does.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -71,8 +71,8 @@ function listenerSettings(
 }
 
 /**
- * The authorizer writes each decision as a line of a file of its own. It tells those on lists of topics at
- * the level trace alone.
+ * The authorizer writes each decision as a line of a file of its own. Decisions on lists of topics are told
+ * at the level trace alone.
  */
 function writeLogging(folder: string): string {
   const file = join(folder, 'log4j2.properties');

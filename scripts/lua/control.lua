@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Applies a whole control state when its version is higher than the lane's, so repeats and reordering are
--- harmless. The script works under any gate once the lane is loaded. It also works when memory is full,
--- because a sale must always be stoppable. Stock calls it for `PUT /internal/sales/:saleId`.
+-- harmless. The script works under any gate once the lane is loaded. The script also works when memory is
+-- full, because a sale must always be stoppable. Stock calls it for `PUT /internal/sales/:saleId`.
 --
 -- KEYS[1] state
 -- ARGV[1] runId     run_id of the Redis behind the caller's connection

@@ -186,8 +186,8 @@ local function withLines(answer, failed)
   return answer
 end
 
--- What a request that names a kit asks of the items. Its lines are looked at one after the other: what one
--- could have, the next cannot.
+-- What a request that names a kit asks of the items. The lines of the request are looked at one after the
+-- other: what one could have, the next cannot.
 ---@return table<number, table>? views by place of the line, what judge reads of an item: what the parts
 --- allow of a kit; then `units` by SKU, `skus` in their order, and `bought`, a word of the record. nil: the
 --- request names no kit

@@ -2,8 +2,8 @@
 -- Takes the units of a hold that expired once more, for the same order, because its money came late (D58).
 -- Whoever calls this may repeat it: the hold stands there after the first call. Only what a payment needs is
 -- asked for, units, limit and cap. Neither pause, window, cool-down nor number of holds matter, because the
--- buyer reserved in time and pays. The hold gets a sequence of its own, which names this retake: a
--- settlement of an earlier hold of the order does not end it (settle.lua). Its outbox entry travels as a
+-- buyer reserved in time and pays. The hold gets a sequence of its own, which names this retake: a settlement
+-- of an earlier hold of the order does not end it (settle.lua). The outbox entry of the retake travels as a
 -- reservation does, and PostgreSQL decides whether the order is paid. Stock calls it for order.
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox

@@ -84,7 +84,7 @@ for index, sku in ipairs(after.skus) do
   if units < 0 or back < 0 or after.of[sku][1] > (bought[sku] or 0) then
     return broken('units of a return')
   end
-  -- A count below zero would hide that units were given back twice. It is refused, never clamped.
+  -- A count below zero would hide that units were given back twice. Such a count is refused, never clamped.
   if not available or not paid or paid < back then
     return broken('counts of an item')
   end

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Ends a hold, once. The script goes by the reservation id alone. It looks at neither gate, epoch, run_id,
--- pause nor close, because what Postgres decided is final (docs/recovery.md, "Settlement"). It never fails
--- for lack of memory. The settler calls it. The record moves to `keys` and tells there how the hold ended: a
--- repeat of its key gets the first answer, a new key may reserve again (INV-4).
+-- Ends a hold, once. The script goes by the reservation id alone. Neither gate, epoch, run_id, pause nor
+-- close is looked at, because what Postgres decided is final (docs/recovery.md, "Settlement"). The script
+-- never fails for lack of memory. The settler calls it. The record moves to `keys` and tells there how the
+-- hold ended: a repeat of its key gets the first answer, a new key may reserve again (INV-4).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds
 -- ARGV[1] random    first part of the reservation id's end, 16 characters
@@ -99,7 +99,7 @@ local written = {}
 for index, sku in ipairs(skus) do
   local place = STATE_FIELDS + 2 * index - 1
   local held, other, units = tonumber(lane[place]), tonumber(lane[place + 1]), unitsOf[sku]
-  -- A count below zero would hide that units were given back twice. It is refused, never clamped.
+  -- A count below zero would hide that units were given back twice. Such a count is refused, never clamped.
   if not held or not other or held < units then
     return broken('counts of an item')
   end

@@ -51,7 +51,7 @@ function wxRequest(options: WxRequestOptions): { abort(): void } {
   return { abort: () => sent.destroy(new Error('abort')) };
 }
 
-/** What a mini program's script does. It reports each step by `tell`. */
+/** What a mini program's script does. The script reports each step by `tell`. */
 const MINI_PROGRAM = `
   import { createClient, wxTransport } from '@seckill/client';
   tell('web', ['fetch', 'EventSource', 'AbortController', 'crypto', 'performance', 'URL', 'Headers', 'process']

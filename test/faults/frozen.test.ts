@@ -13,7 +13,8 @@ import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const SECONDS = campaign({ short: 1, full: 3 }) === 1 ? [3] : [3, 30, 120];
 /**
- * How long the gateway waits for the frozen stock. It is shorter than any freeze that stock itself notices.
+ * How long the gateway waits for the frozen stock. This wait is shorter than any freeze that stock itself
+ * notices.
  */
 const SHORT_MS = 300;
 /** A freeze that is shorter than what the freeze guard takes for one (1.5 s). */

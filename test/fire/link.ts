@@ -8,7 +8,7 @@ import { Pipes, type Choose } from '@seckill/testing';
 export const HURTS = ['cut', 'silence', 'swallow', 'lose', 'delay', 'reset'] as const;
 export type Hurt = (typeof HURTS)[number];
 
-/** The way from one part of the system to another. It keeps its port, wherever it leads. */
+/** The way from one part of the system to another. A link keeps its port, wherever it leads. */
 export class Link {
   readonly name: string;
   readonly #pipes: Pipes;

@@ -1,6 +1,6 @@
 /**
- * Makes llms.txt (llmstxt.org), by which an agent finds its way. It is made from the pages' own titles and
- * first words.
+ * Makes llms.txt (llmstxt.org), by which an agent finds its way. The text is made from the pages' own titles
+ * and first words.
  */
 import { filesBelow, read } from './support.ts';
 

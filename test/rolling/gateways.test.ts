@@ -15,7 +15,7 @@ t.teardown(() => {
   redis.disconnect();
 });
 
-/** Sends to the gateways that are ready, in turn. It does not know that one of them will leave. */
+/** Sends to the gateways that are ready, in turn. The balancer does not know that one of them will leave. */
 class Balancer {
   readonly #targets = new Map<string, { pool: Pool; isReady: boolean }>();
   readonly #timer: NodeJS.Timeout;

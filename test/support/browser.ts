@@ -20,9 +20,9 @@ export async function findBrowser(t: Test): Promise<string | undefined> {
   return find();
 }
 
-/** Starts a browser that asks nobody outside for anything. It ends with the test. */
+/** Starts a browser that asks nobody outside for anything. The browser ends with the test. */
 export async function startBrowser(t: Test, executablePath: string): Promise<Browser> {
-  // Chromium refuses its sandbox to root, as which CI runs. It shows our own pages alone.
+  // Chromium refuses its sandbox to root, as which CI runs. This browser shows our own pages alone.
   const root = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
   const args = [...root, '--disable-gpu', '--disable-background-networking', '--disable-component-update'];
   const browser = await chromium.launch({ executablePath, args });

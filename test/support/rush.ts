@@ -81,8 +81,8 @@ export class Rush {
   }
 
   /**
-   * Tells reservations that are known to be lost apart from those that must still be there. They are not
-   * asked for again, and a buyer who has asked already heard something else.
+   * Tells reservations that are known to be lost apart from those that must still be there. The lost ones are
+   * not asked for again, and a buyer who has asked already heard something else.
    */
   forget(reservationIds: Set<string>): void {
     const { history } = this;

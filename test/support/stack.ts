@@ -34,7 +34,7 @@ let shared: Client | undefined;
 
 /**
  * One stack for all files that a process imports one after the other; a stack takes 10 s to start and stop.
- * Their sales have names of their own, and each file leaves the system whole.
+ * The files' sales have names of their own, and each file leaves the system whole.
  */
 export async function shareStack(t: Test, name: string): Promise<void> {
   shared = await startClient(t, name);

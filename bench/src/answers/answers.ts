@@ -77,7 +77,7 @@ export async function answers(values: BenchValues): Promise<number> {
     const figures = FIGURES.map((figure) => ({ ...figure, value: ratioOf(samples, figure) }));
     for (const line of toTable(samples, figures)) log(line);
     write({ environment, figures, samples });
-    // A smoke run passes if every answer was right. It judges no figure.
+    // A smoke run passes if every answer was right. Such a run judges no figure.
     return isQuick || figures.every(({ value, target }) => value <= target) ? 0 : 99;
   } finally {
     calibrator.stop();

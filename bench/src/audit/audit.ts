@@ -259,7 +259,7 @@ function judgeKeys({ orders, lane }: SaleReading, report: Report): void {
 }
 
 /**
- * Money that the service said it has belongs to an order or is due for a refund. It is never dropped (D7).
+ * Money that the service said it has belongs to an order or is due for a refund. Money is never dropped (D7).
  */
 function judgeMoney({ orders, payments }: SaleReading, history: History, report: Report): void {
   const paid = new Set(orders.filter(({ status }) => status === 'paid').map(({ id }) => id));

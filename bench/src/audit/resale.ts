@@ -13,7 +13,10 @@ export interface ResaleDelays {
   count: number;
   p50: number;
   max: number;
-  /** The longest time that is proven: the hold was still seen then. It is too short by that time at most. */
+  /**
+   * The longest time that is proven: the hold was still seen then. The measured time is too short by that
+   * time at most.
+   */
   provenMax: number;
 }
 

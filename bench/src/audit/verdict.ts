@@ -94,7 +94,7 @@ export function judgeReading(
   const counts: Counts = {
     total,
     accepted: history.promised.size,
-    // A hold that ended has left Redis. Its key and its row stay.
+    // A hold that ended has left Redis. The key and the row of the hold stay.
     holds: sale.lane.holds.size + rows.filter(({ status }) => status !== 'pending').length,
     kafka: kafka.size,
     rows: rows.length,

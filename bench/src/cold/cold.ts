@@ -66,7 +66,7 @@ export async function cold(values: BenchValues): Promise<number> {
   log(`load average ${loadAverage().toFixed(1)}`);
   log(`cold_vs_warm ${value.toFixed(2)}, target ≤ ${TARGET}`);
   write({ environment, cold_vs_warm: value, rounds });
-  // A smoke run passes if every answer was right. It judges no figure.
+  // A smoke run passes if every answer was right. Such a run judges no figure.
   return isQuick || value <= TARGET ? 0 : 99;
 }
 

@@ -34,7 +34,7 @@ export const FULL: Scale = {
   connections: 64,
 };
 
-/** This scale proves that everything runs. Its figures mean nothing. */
+/** This scale proves that everything runs. The figures of such a run mean nothing. */
 export const QUICK: Scale = {
   rounds: 1,
   windowMs: 1_000,

@@ -24,8 +24,8 @@ export interface Difference {
   left: number;
   right: number;
   /**
-   * The right value divided by the left. It is null where no ratio exists: a burst has seconds of 0, and so
-   * medians of 0.
+   * The right value divided by the left. The ratio is null where none exists: a burst has seconds of 0, and
+   * so medians of 0.
    */
   ratio: number | null;
   interval: [number, number] | null;

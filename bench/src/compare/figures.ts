@@ -8,7 +8,10 @@ export interface Figure {
   value: number | null;
   target: number;
   met: boolean;
-  /** Largest minus smallest of the rounds' own values, as a share of the value. It is null with one round. */
+  /**
+   * Largest minus smallest of the rounds' own values, as a share of the value. The spread of one round is
+   * null.
+   */
   spread: number | null;
 }
 

@@ -17,7 +17,7 @@ const CALLS = 2;
  */
 const RETRY_MS = 100;
 /**
- * One million reservations take about two minutes on two cores. Their way to Postgres is under way meanwhile.
+ * One million reservations take about two minutes on two cores. Their orders travel to Postgres meanwhile.
  */
 const STORED_MS = 900_000;
 
@@ -105,7 +105,7 @@ async function fill({ rig, log }: Comparison, saleId: string, holds: number): Pr
   await stock.destroy();
 }
 
-/** Makes one item. Its user id has 16 characters: `fill-`, 4, `-`, 6. */
+/** Makes one item. The user id has 16 characters: `fill-`, 4, `-`, 6. */
 function makeItem(saleId: string, userId: string): ReserveItem {
   return {
     saleId,

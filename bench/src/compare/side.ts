@@ -144,8 +144,8 @@ async function judgeSide(parts: {
 }
 
 /**
- * A baseline tells from its engine what it sold. It must be as many orders as were accepted, and not more
- * units than there are.
+ * A baseline tells from its engine what it sold. There must be as many orders as were accepted, and not more
+ * units than the sale has.
  */
 async function judgeShop({ url }: Side, saleId: string, history: History): Promise<string[]> {
   const http = new Pool(url, { connections: 1, headersTimeout: 60_000 });

@@ -10,8 +10,8 @@ const RETRY_MS = 1_000;
 const TIMEOUT_MS = 10_000;
 
 /**
- * Stands in for the payment provider, which no test machine has. It signs notices as a provider does
- * (Standard Webhooks) and repeats them until they are taken.
+ * Stands in for the payment provider, which no test machine has. This stand-in signs notices as a provider
+ * does (Standard Webhooks) and repeats them until they are taken.
  */
 export class Provider {
   readonly #transport: Transport;

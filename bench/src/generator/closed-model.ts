@@ -15,8 +15,8 @@ interface Slot {
 
 /**
  * Loads the service to saturation with autocannon: every connection asks again when its last request was
- * answered. autocannon's own counters are not used. They do not count answers that never came (4,341 of
- * 43,413 were lost while autocannon counted 0 errors), and they know whole ms only.
+ * answered. autocannon's own counters are not used. Those counters leave out answers that never came (4,341
+ * of 43,413 were lost while autocannon counted 0 errors), and know whole ms only.
  */
 export async function runClosed(
   plan: Plan & { model: ClosedModel },

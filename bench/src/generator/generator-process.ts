@@ -23,7 +23,10 @@ export interface LoadResult {
   /** Counts are of the whole run, the warm-up included: sent = answered + lost. */
   sent: number;
   answered: number;
-  /** Requests that were sent and not answered. They are repeated with their keys afterwards. */
+  /**
+   * Requests that were sent and not answered. The generator repeats these requests with their keys
+   * afterwards.
+   */
   lost: number;
   dropped: number;
   late: number;

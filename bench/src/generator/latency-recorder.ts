@@ -5,8 +5,8 @@ import type { BenchRequest } from './requests.ts';
 const LATENCY_US_MAX = 60_000_000;
 /**
  * Time between two reservations whose way to Postgres is timed. Each of them is looked for in the database.
- * They are taken evenly because the relay works four times a second. The first 50 of each second, which are
- * 15 ms of it at saturation, would tell of one phase of the relay only.
+ * The reservations are taken evenly because the relay works four times a second. The first 50 of each second,
+ * which are 15 ms of it at saturation, would tell of one phase of the relay only.
  */
 const PROBE_INTERVAL_MS = 20;
 
@@ -117,7 +117,7 @@ export class LatencyRecorder {
   }
 
   answer(request: BenchRequest, answer: Answer): void {
-    // The answer came after the run was closed. Its request is counted as lost already and is asked again.
+    // The answer came after the run was closed. The request is counted as lost already and is asked again.
     if (!this.#pending.delete(request)) return;
     this.answered += 1;
     const outcome = outcomeOf(request, answer);

@@ -1,6 +1,6 @@
 /**
- * The load plan is what the generator is told. It is plain data, because the generator runs in a process of
- * its own.
+ * The load plan is what the generator is told. The plan is plain data, because the generator runs in a
+ * process of its own.
  */
 
 /**

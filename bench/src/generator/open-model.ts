@@ -7,7 +7,8 @@ import type { LatencyRecorder } from './latency-recorder.ts';
 import type { BenchRequest, RequestMaker } from './requests.ts';
 
 /**
- * An arrival that leaves later than this after its instant counts as late. It is ten ticks of Node's timers.
+ * An arrival that leaves later than this after its instant counts as late. The bound is ten ticks of Node's
+ * timers.
  */
 const LATE_MS = 10;
 /** Time after the last arrival for the answers that are still under way. */
@@ -70,7 +71,7 @@ export async function runOpen(
     // includes this delay.
     await sleep(Math.min(100, Math.max(0, (instants[next] ?? 0) - (performance.now() - startAt))));
   }
-  // The last second of a plan may be without arrivals. It is still part of the plan.
+  // The last second of a plan may be without arrivals. That second is still part of the plan.
   await sleep(Math.max(0, startAt + arrivals.durationMs - performance.now()));
   const drained = new Promise<void>((resolve) => {
     state.idle = resolve;

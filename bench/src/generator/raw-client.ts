@@ -5,7 +5,10 @@ export interface RawLoad {
   host: string;
   port: number;
   connections: number;
-  /** Whole HTTP/1.1 requests. They are sent in turn, again and again, over all connections together. */
+  /**
+   * Whole HTTP/1.1 requests. The client sends the requests in turn, again and again, over all connections
+   * together.
+   */
   requests: readonly string[];
 }
 

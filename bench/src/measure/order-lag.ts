@@ -48,7 +48,9 @@ export class OrderLagProbe {
     this.#isMeasuring = isMeasuring;
   }
 
-  /** The p99 in ms of the rows that became visible since the last call. It is null when none did. */
+  /**
+   * The p99 in ms of the rows that became visible since the last call. The figure is null when no row did.
+   */
   takeP99(): number | null {
     const p99 = this.#second.totalCount === 0 ? null : valueAt(this.#second, 99) / 1_000;
     this.#second.reset();

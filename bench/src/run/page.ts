@@ -3,7 +3,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Summary } from './summary.ts';
 
-/** uPlot's package exports no file paths. Its main entry stands beside the files that a page wants. */
+/**
+ * uPlot's package exports no file paths. The package's main entry stands beside the files that a page wants.
+ */
 const UPLOT = dirname(createRequire(import.meta.url).resolve('uplot'));
 
 /**
@@ -59,7 +61,7 @@ th { width: 34%; }
 .bad { color: #b00020; font-weight: 600; } .good { color: #1b5e20; font-weight: 600; }
 `;
 
-/** Renders a page that needs nothing but itself. It may be mailed, and opened without a network. */
+/** Renders a page that needs nothing but itself. The page may be mailed, and opened without a network. */
 export function renderPage(summary: Summary): string {
   const library = readFileSync(join(UPLOT, 'uPlot.iife.min.js'), 'utf8');
   const sheet = readFileSync(join(UPLOT, 'uPlot.min.css'), 'utf8');

@@ -36,8 +36,8 @@ export interface RunOptions {
 
 const LAG_MS = 30_000;
 /**
- * Time between the moment when everything is known of the sale and the first request. It is for the
- * generator's start signal.
+ * Time between the moment when everything is known of the sale and the first request. The generator's start
+ * signal needs this time.
  */
 const START_MS = 300;
 

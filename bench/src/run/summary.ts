@@ -177,8 +177,8 @@ function samplesOf({ points, plan, load }: RunResult): Record<string, number[]> 
 }
 
 /**
- * The code is 1 when an invariant is broken. It is 99, as in k6, when a threshold was missed or when nothing
- * can be said of the latencies.
+ * The code is 1 when an invariant is broken. The code is 99, as in k6, when a threshold was missed or when
+ * nothing can be said of the latencies.
  */
 export function exitCodeOf(holds: boolean, thresholds: { met: boolean }[], whyInvalid: string[]): 0 | 1 | 99 {
   if (!holds) return 1;

@@ -15,8 +15,8 @@ interface Crowd {
 const OPENS_IN_MS = 3_000;
 
 /**
- * Runs one of the demo's sales under an open load. Its window is compressed by a factor, and there are far
- * more buyers than units.
+ * Runs one of the demo's sales under an open load. The sale's window is compressed by a factor, and there are
+ * far more buyers than units.
  */
 export function windowScenario({ sale, windowSeconds }: Scenario, crowd: Crowd): LoadScenario {
   const units = sale.items.reduce((sum, { total }) => sum + total, 0);

@@ -16,7 +16,7 @@ export interface Target {
   engines: EngineReader | undefined;
   /** Process ids of the processes of this machine that serve the target. */
   pids: Record<string, number>;
-  /** The stack's info, with the services' own addresses. It is undefined for a foreign target. */
+  /** The stack's info, with the services' own addresses. A foreign target has none. */
   info: StackInfo | undefined;
   /** Set only when the stack is ours to stop and to pause. */
   stack: Stack | undefined;

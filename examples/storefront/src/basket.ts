@@ -35,8 +35,8 @@ export class Basket {
 }
 
 /**
- * A purchase whose end is not known. It is kept when the page is closed, because a repeat under its key tells
- * the end.
+ * A purchase whose end is not known. The attempt is kept when the page is closed, because a repeat under its
+ * key tells the end.
  */
 export interface Attempt {
   key: string;

@@ -28,7 +28,10 @@ const LEAVE_TIMEOUT_MS = 3_000;
 export interface ClientOptions {
   /** Where the API is, as `https://api.example.com`. An empty one is the page's own origin. */
   baseUrl: string;
-  /** The buyer's JWT, or what gives one. It is asked before every try, so that a token may be renewed. */
+  /**
+   * The buyer's JWT, or what gives one. The function is called before every try, so that a token may be
+   * renewed.
+   */
   token?: string | (() => string | Promise<string>);
   /** Default: `fetch`. */
   transport?: Transport;

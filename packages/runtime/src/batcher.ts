@@ -151,7 +151,7 @@ export class Batcher<Item, Answer> {
       const now = clock.now();
       for (const { entries, answerBy, cancellation } of this.#calls) {
         if (answerBy > now || cancellation.aborted) continue;
-        // The items are answered now, whether or not `send` heeds it. Its later answer is dropped.
+        // The items are answered now, whether or not `send` heeds it. What `send` answers later is dropped.
         for (const { resolve } of entries) resolve(unknown);
         cancellation.abort();
       }

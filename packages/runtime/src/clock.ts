@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Waits and measures. The clock is passed in so that a test can run the same code on its own clock. It is
- * never a source of business time: windows and deadlines are judged by Redis and Postgres.
+ * Waits and measures. The clock is passed in so that a test can run the same code on its own clock. The clock
+ * is never a source of business time: windows and deadlines are judged by Redis and Postgres.
  */
 export interface Clock {
   /** Milliseconds, monotonic. */

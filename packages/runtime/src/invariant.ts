@@ -1,6 +1,6 @@
 /**
- * Our own bug (D14). The error is never caught and retried. It ends the process, which restarts from durable
- * state.
+ * Our own bug (D14). The error is never caught and retried. Such an error ends the process, which restarts
+ * from durable state.
  */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';

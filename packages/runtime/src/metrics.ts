@@ -11,8 +11,8 @@ export function createRegistry(): Registry {
 }
 
 /**
- * Gauges of prom-client that end like counters, which `promtool check metrics` refuses. They are sums of
- * nodejs_active_handles, _requests and _resources, which stay.
+ * Gauges of prom-client that end like counters, which `promtool check metrics` refuses. These gauges are sums
+ * of nodejs_active_handles, _requests and _resources, which stay.
  */
 const DOUBLED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 

@@ -19,7 +19,8 @@ export class RedisClock {
   /** The reading that says most. The others were longer on their way. */
   #best: Reading | undefined;
   /**
-   * The newest reading. It says less than the best one, and is there when the best one has become too old.
+   * The newest reading. The newest says less than the best one, and is there when the best one has become too
+   * old.
    */
   #last: Reading | undefined;
 

@@ -1,7 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from './logger.ts';
 
-/** A command whose answer takes longer is given up. It may still run. */
+/** A command whose answer takes longer is given up. The command may still run. */
 export const COMMAND_MS = 500;
 
 /**

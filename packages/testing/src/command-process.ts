@@ -1,7 +1,7 @@
 /**
- * `command-runner.ts` starts this program. It runs commands of ours in its one process, one after the other,
- * each from its first line to its exit. A message names the command; the answer tells its exit code and what
- * it said.
+ * `command-runner.ts` starts this program. The program runs commands of ours in its one process, one after
+ * the other, each from its first line to its exit. A message names the command; the answer tells its exit
+ * code and what it said.
  */
 import { pathToFileURL } from 'node:url';
 import type { Ended, Order } from './command-runner.ts';

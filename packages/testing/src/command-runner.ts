@@ -21,7 +21,7 @@ export interface Order {
   env: NodeJS.ProcessEnv;
 }
 
-/** A command that did not see a mistake would go on to work. It is ended then. */
+/** A command that did not see a mistake would go on to work. The runner ends such a command. */
 const TIMEOUT_MS = 60_000;
 
 const BYTES_MAX = 64 * 1024 * 1024;
@@ -41,7 +41,7 @@ export function runAsProcess(
   });
 }
 
-/** The process that stays. It starts with the first command line. */
+/** The process that stays. This process starts with the first command line. */
 export class CommandRunner {
   readonly #cwd: string | undefined;
   readonly #waiting = new Map<number, (ended: Ended) => void>();

@@ -13,7 +13,7 @@ export async function valuesOf(counter: Readable): Promise<Record<string, number
   );
 }
 
-/** The value for one label value. It is 0 when the counter never counted that one. */
+/** The value for one label value. The value is 0 when the counter never counted that label. */
 export async function countOf(counter: Readable, label: string): Promise<number> {
   const { values } = await counter.get();
   return values.find(({ labels }) => Object.values(labels).includes(label))?.value ?? 0;

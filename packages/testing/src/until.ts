@@ -5,8 +5,8 @@ const LOOK_EVERY_MS = 10;
 type Until = (what: string, condition: () => Promise<boolean> | boolean, timeoutMs?: number) => Promise<void>;
 
 /**
- * Makes the `until` of a suite, which waits for a condition, not for a time. It throws after `timeoutMs`, and
- * the message names what never came.
+ * Makes the `until` of a suite, which waits for a condition, not for a time. `until` throws after
+ * `timeoutMs`, and the message names what never came.
  * @param usualMs what a suite gives a wait that says nothing else.
  */
 export function untilWithin(usualMs: number): Until {

@@ -1,7 +1,7 @@
 /**
  * Makes a base image where none can be pulled: Debian by debootstrap, Node.js and npm from their npm
- * packages. It builds and runs the same Dockerfile. It is never shipped, because nobody publishes fixes of
- * it.
+ * packages. The same Dockerfile builds and runs on this base. An image made so is never shipped, because
+ * nobody publishes fixes of its base.
  */
 import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

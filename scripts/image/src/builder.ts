@@ -92,8 +92,8 @@ interface Inspected {
 }
 
 /**
- * Builds with buildah, without a daemon. It also does without the kernel's overlay and namespaces, which a
- * container of its own (CI) may not have. Its images stand in the cache, apart from the machine's own.
+ * Builds with buildah, without a daemon. buildah also does without the kernel's overlay and namespaces, which
+ * a container of its own (CI) may not have. The images stand in the cache, apart from the machine's own.
  */
 function buildah(log: Log): Builder {
   const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' };

@@ -181,8 +181,8 @@ await t.test('an adjustment takes what is available, once, and never what is hel
   }
   t.same(await lane.control({ version: 2, ...lowered('y', 1) }), ['current', 'open', 1, 2], 'not this one');
   t.same(await lane.dump(), before);
-  // A control state that was decided meanwhile names the total from before the adjustment. It gives nothing
-  // back.
+  // A control state that was decided meanwhile names the total from before the adjustment. This control state
+  // gives nothing back.
   t.same(await lane.control({ version: 3, state: 'paused', ...lowered('x', 5) }), [
     'applied',
     'open',

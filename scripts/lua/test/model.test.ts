@@ -317,7 +317,7 @@ class History {
           ...(isOtherProcess ? { runId: 'other' } : {}),
           ...(isLate ? { deadline: PAST } : {}),
         });
-        // The model knows no batches. It decides the requests one after the other.
+        // The model knows no batches. The model decides the requests one after the other.
         return { actual: answers.map(comparable), expected: requests.map((one) => model.reserve(one)) };
       }
       case 'settle': {

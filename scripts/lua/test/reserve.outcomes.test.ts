@@ -167,7 +167,7 @@ await t.test(
     const [outcome, opensAt, waitMs] = await lane.reserve();
     t.same([outcome, Number(opensAt)], ['sale_not_open', FUTURE - 1]);
     t.ok(Math.abs(FUTURE - 1 - before - Number(waitMs)) < 5_000);
-    // The window is [opensAt, closesAt). Its ends are set to either side of one instant.
+    // The window is [opensAt, closesAt). The window's ends are set to either side of one instant.
     const now = async (): Promise<number> => {
       const [seconds, microseconds] = await lane.redis.time();
       return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);

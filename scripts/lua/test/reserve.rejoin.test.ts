@@ -71,7 +71,7 @@ for (const verdict of ['cancelled', 'expired'] as const) {
     await goRound(lane, verdict);
     const [name, waitMs] = await lane.reserve({ lines: [['b', 1]] });
     t.equal(name, 'rejoin_later');
-    // The hold lasts a second. It ended a second after it was made, however early Redis was told.
+    // The hold lasts a second. Such a hold ended a second after it was made, however early Redis was told.
     const latest = before + MINUTE + (verdict === 'expired' ? 1_000 : 0) + 500 - (await now());
     t.ok(Number(waitMs) <= latest && Number(waitMs) > latest - 2_000, `${waitMs} of at most ${latest} ms`);
     t.equal(await outcome(lane, { user: 'u2' }), 'reserved');

@@ -1,6 +1,6 @@
 /**
- * `.run/<name>/stack.json` tells what tests, tools and people need to reach a running stack. It is the only
- * file with secrets.
+ * `.run/<name>/stack.json` tells what tests, tools and people need to reach a running stack. No other file
+ * has secrets.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 import { Counter, createRequestSeconds, type Registry, type RequestSeconds } from '@seckill/runtime';
 
-/** What the gateway tells of its requests. Its wings have metrics of their own. */
+/** What the gateway tells of its requests. The gateway's wings have metrics of their own. */
 export interface GatewayMetrics {
   reservations: Counter<'outcome'>;
   payments: Counter<'result'>;

@@ -1,6 +1,6 @@
 /**
- * What stands in a lane was not written by our scripts: somebody else wrote it, or a disk did. It is no bug
- * of this process, which goes on for all other lanes. The lane is loaded anew from PostgreSQL.
+ * What stands in a lane was not written by our scripts: somebody else wrote it, or a disk did. The error is
+ * no bug of this process, which goes on for all other lanes. The lane is loaded anew from PostgreSQL.
  */
 export class LaneContentError extends Error {
   override readonly name = 'LaneContentError';

@@ -78,8 +78,8 @@ export function judgeMoneyKept({ orders, payments, told, returned }: Facts): str
 }
 
 /**
- * Nothing is reserved while a sale, or an item, is paused. Its clock is the reservations': this
- * machine's.
+ * Nothing is reserved while a sale, or an item, is paused. Pauses are told by the same clock as reservations:
+ * this machine's.
  */
 export function judgePauses({ orders, pauses, lost }: Facts): string[] {
   return pauses.flatMap(({ saleId, sku, from, until }) =>

@@ -146,7 +146,7 @@ export function steadyArrivals(
     : { shape, perSecond, durationMs };
 }
 
-/** The first part of a run is not measured. It is up to 3 s, and a fifth of a short run. */
+/** The first part of a run is not measured. This part lasts up to 3 s, and a fifth of a short run. */
 export function warmUpOf(durationMs: number): number {
   return Math.min(3_000, Math.round(durationMs / 5));
 }

@@ -8,7 +8,7 @@ export const mixed = steadyScenario({
   perSecond: 500,
   seconds: 20,
   traffic: { browseShare: 0.7, payShare: 0.1 },
-  // An order may be paid before its row has come. The answer is then 503 order_not_ready. It asks the client
-  // to repeat, so it is not an error.
+  // An order may be paid before its row has come. The answer is then 503 order_not_ready. This answer asks
+  // the client to repeat, so it is not an error.
   limits: { p99Ms: 100, errorRate: 0.001, orderLagP99Ms: 1_000 },
 });

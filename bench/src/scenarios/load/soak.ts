@@ -6,7 +6,7 @@ const BYTES_PER_MEGABYTE = 1_048_576;
 
 let before: Record<string, ProcessUse> = {};
 
-/** A steady load over a long time. It shows what grows that should not. */
+/** A steady load over a long time. Such a run shows what grows that should not. */
 export const soak = steadyScenario({
   name: 'soak',
   summary: `a steady load for ${SECONDS / 60} minutes, and what the processes' memory does (open model)`,

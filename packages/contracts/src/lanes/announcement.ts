@@ -46,9 +46,9 @@ export function parseChange(text: string): Change | undefined {
 export const HEARTBEAT_MS = 250;
 
 /**
- * What a stock process tells of a Redis that it serves. It vouches that this Redis was the one named until
- * `now`. Without heartbeats, a gateway on a Redis that nobody sells from any more would hear of no change,
- * and take that for "nothing has changed".
+ * What a stock process tells of a Redis that it serves. The process vouches that this Redis was the one named
+ * until `now`. Without heartbeats, a gateway on a Redis that nobody sells from any more would hear of no
+ * change, and take that for "nothing has changed".
  */
 export const Heartbeat = Type.Object(
   {

@@ -8,7 +8,10 @@ import type { Metadata } from '../values/metadata.ts';
 /** An order as load.lua needs it: the buyer's units and the first answer to the key. */
 export interface SnapshotOrder {
   reservationId: string;
-  /** Epoch of the reservation itself, not of the snapshot. Its hold may have to be published again. */
+  /**
+   * Epoch of the reservation itself, not of the snapshot. The hold of the reservation may have to be
+   * published again.
+   */
   epoch: number;
   sequence: number;
   userId: string;
@@ -184,7 +187,7 @@ export const VerdictsRequest = Type.Object(
     /** As in SnapshotRequest. When absent, the answer is what Postgres has now. */
     ends: Type.Optional(KafkaEnds),
     reservationIds: Type.Array(ReservationId, { maxItems: LIMITS.rebuildPageMax }),
-    /** Holds that were taken again. Their retakes are judged, not their orders. */
+    /** Holds that were taken again. Of these holds the retakes are judged, not the orders. */
     retakes: Type.Optional(
       Type.Array(
         Type.Object({ reservationId: ReservationId, retake: RetakeName }, { additionalProperties: false }),

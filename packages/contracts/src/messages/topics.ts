@@ -3,7 +3,7 @@ import { fnv1a } from '../values/hash.ts';
 export interface Topic {
   name: string;
   /**
-   * The number of partitions is fixed at creation. It must exceed the number of intake replicas, or the
+   * The number of partitions is fixed at creation. There must be more partitions than intake replicas, or the
    * surplus replicas idle.
    */
   partitions: number;

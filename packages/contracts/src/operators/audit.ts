@@ -46,7 +46,7 @@ export const Audit = Type.Object({
     /** Reservations that wait for Kafka. */
     outbox: Type.Integer(),
     /**
-     * Reservations not stored and settlements not applied. They may be of any sale, because Kafka knows no
+     * Reservations not stored and settlements not applied. Both may be of any sale, because Kafka knows no
      * sales.
      */
     kafkaLag: Type.Integer(),

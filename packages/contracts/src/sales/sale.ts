@@ -123,7 +123,7 @@ export const SaleInput = Type.Object(
 );
 export type SaleInput = Static<typeof SaleInput>;
 
-/** Why an operator changes something. It is kept in the audit trail. */
+/** Why an operator changes something. The audit trail keeps the reason. */
 export const Reason = Type.String({ pattern: plainText(LIMITS.reasonLengthMax) });
 
 /** Body of an operator's call that needs no other: it may say why. */
@@ -196,7 +196,7 @@ export const SaleItem = Type.Object({
   price: Price,
   ...QUANTITIES,
   ...LIMIT,
-  /** Of a kit: what one of it is made of. Its counts are those that its parts allow. */
+  /** Of a kit: what one of it is made of. The counts of a kit are those that its parts allow. */
   components: Type.Optional(Components),
   total: Type.Integer(),
   available: Type.Integer(),

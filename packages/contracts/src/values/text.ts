@@ -26,8 +26,8 @@ export function plainText(lengthMax: number): string {
 }
 
 /**
- * A text of a shop: one text for everyone, or one for each language of the API. It comes back in the form in
- * which it was sent.
+ * A text of a shop: one text for everyone, or one for each language of the API. The text comes back in the
+ * form in which it was sent.
  */
 export function localText(lengthMax: number) {
   const text = Type.String({ pattern: plainText(lengthMax) });

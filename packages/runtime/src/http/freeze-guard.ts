@@ -16,7 +16,7 @@ const WAKING_MS = 1_000;
 
 /**
  * Tells whether a request may have lain unread while this process was frozen (SIGSTOP, a paused container).
- * Its caller has given up then, and may have heard something else since.
+ * The caller has given up then, and may have heard something else since.
  */
 export class FreezeGuard {
   readonly #logger: Logger;

@@ -19,7 +19,7 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
  * A Fastify app with the manners every service shares: strict validation, problem+json for every error,
- * request ids, health routes. It assembles and never listens.
+ * request ids, health routes. This function assembles the app and never listens.
  */
 export function createHttp(options: HttpOptions): Http {
   // The base type is used on purpose: Fastify's generics would otherwise carry pino's class into every route.
@@ -54,7 +54,7 @@ export function createHttp(options: HttpOptions): Http {
     // A quantity of "1" or an unknown field is the client's error, told at once instead of guessed at.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
     rewriteUrl: routableUrl,
-    // What Fastify still finds wrong with a path. Its own message would echo the URL.
+    // What Fastify still finds wrong with a path. Fastify's own message would echo the URL.
     frameworkErrors: (_error, request, reply) => {
       sendProblem(request, reply, malformedPath(), options);
     },

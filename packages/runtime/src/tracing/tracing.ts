@@ -26,7 +26,7 @@ export interface Span {
   /** Names this span as the parent of others (W3C Trace Context). */
   readonly traceparent: string;
   set(name: string, value: string | number): void;
-  /** @param error why the work failed. Its name and code are told; its message may name an order. */
+  /** @param error why the work failed. The error's name and code are told; its message may name an order. */
   end(error?: unknown): void;
 }
 
@@ -167,8 +167,8 @@ function formatTraceparent({ traceId, spanId, traceFlags }: SpanContext): string
 const EXPORTED: number = 0;
 
 /**
- * A collector that is away is told once, and once more when it is back. Its spans are lost. The code decides:
- * an exporter may fail without saying why.
+ * A collector that is away is told once, and once more when it is back. The spans meant for it are lost. The
+ * code decides: an exporter may fail without saying why.
  */
 export function tellFailures(exporter: SpanExporter, logger: Pick<Logger, 'warn' | 'info'>): SpanExporter {
   let isFailing = false;

@@ -46,7 +46,7 @@ export type ControlPatch = Partial<Omit<ControlState, 'saleId' | Bound>> & {
   [name in Bound]?: number | undefined;
 };
 
-/** A connection that knows the scripts. It is closed with the test. */
+/** A connection that knows the scripts. The connection is closed with the test. */
 export async function connect(t: Test, url = process.env['REDIS_URL'] ?? ''): Promise<Redis> {
   const redis = createRedis(url, createLogger('test', 'silent'));
   defineScripts(redis);

@@ -19,7 +19,7 @@ const KINDS: Record<EngineName, EngineKind> = { redis, kafka, postgres };
 export type EngineUrls = Record<EngineName, string>;
 
 export interface Engines extends EngineUrls {
-  /** The stack's name. It differs from the name that was asked for only with `anyName`. */
+  /** The stack's name. Only with `anyName` is this another name than the one asked for. */
   name: string;
   /** Where each engine came from: `environment`, `docker`, `local …`, `cached …`, `installed …`, `mock`. */
   origin: Record<EngineName, string>;

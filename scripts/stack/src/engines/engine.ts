@@ -35,7 +35,7 @@ export interface Program {
 export interface Container {
   port: number;
   env: Record<string, string>;
-  /** The shell command inside the container. It becomes process 1. */
+  /** The shell command inside the container. The command becomes process 1. */
   command: string;
   url: string;
 }

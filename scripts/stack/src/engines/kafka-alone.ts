@@ -22,8 +22,8 @@ export interface KafkaAlone {
 }
 
 /**
- * @returns undefined where no Kafka can be had as a program of this machine. It throws as `startEngines`
- * does.
+ * @returns undefined where no Kafka can be had as a program of this machine. `startKafka` throws as
+ * `startEngines` does.
  */
 export async function startKafka(
   name: string,

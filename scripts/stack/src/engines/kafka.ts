@@ -81,7 +81,7 @@ async function probe(url: string): Promise<void> {
   try {
     await admin.connect();
     const { brokers, controller } = await admin.describeCluster();
-    // A broker that still registers names no controller. It would refuse to create a topic.
+    // A broker that still registers names no controller. Such a broker would refuse to create a topic.
     if (brokers.length === 0 || controller === null) throw new Error('no broker registered yet');
   } finally {
     await admin.disconnect();
@@ -178,7 +178,7 @@ async function prepare(
   };
 }
 
-/** The version that pom.xml asks for. Its jars lie in the cache under that name. */
+/** The version that pom.xml asks for. The jars lie in the cache under the name of that version. */
 function wantedVersion(): string {
   const version = /<artifactId>kafka_2\.13<\/artifactId>\s*<version>([^<]+)</.exec(
     readFileSync(join(FILES, 'pom.xml'), 'utf8'),

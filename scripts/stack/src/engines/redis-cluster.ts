@@ -1,6 +1,6 @@
 /**
- * Runs a Redis Cluster of programs of this machine, for tests. It has three primaries and a replica for each.
- * It is as durable as one Redis is.
+ * Runs a Redis Cluster of programs of this machine, for tests. The cluster has three primaries and a replica
+ * for each, and is as durable as one Redis is.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -78,7 +78,7 @@ async function send(url: string, text: string): Promise<string> {
   return said;
 }
 
-/** Whether the answer is complete. It is a line, a text of a given length, or a list of such texts. */
+/** Whether the answer is complete. An answer is a line, a text of a given length, or a list of such texts. */
 function isWhole(said: string): boolean {
   const list = /^\*(\d+)\r\n/.exec(said);
   let place = list?.[0].length ?? 0;

@@ -44,7 +44,8 @@ export async function fillCache(name: string, fill: (folder: string) => Promise<
   if (existsSync(target)) return target;
   mkdirSync(cacheFolder(), { recursive: true, mode: 0o755 });
   removeStaleDrafts();
-  // The parent is 0700 (mkdtemp). Its child is what is renamed, and Postgres' user can read it.
+  // The parent is 0700 (mkdtemp). The child of this folder is what is renamed, and Postgres' user can read
+  // it.
   const parent = mkdtempSync(join(cacheFolder(), DRAFT));
   const remove = (): void => {
     rmSync(parent, { recursive: true, force: true });

@@ -5,8 +5,8 @@
  * things in order. A pipe binds the child to our life: the guard shell leaves one subshell that reads the
  * pipe, then becomes the child itself, so the pid is the child's. When we die, however we die, the kernel
  * closes our end of the pipe and the subshell kills the group. This one way serves Linux, macOS and Alpine.
- * `setpriv --pdeathsig` is Linux only. It misses a parent that died before the child asked for the signal,
- * and it follows the parent's thread, not its process.
+ * `setpriv --pdeathsig` is Linux only. `--pdeathsig` misses a parent that died before the child asked for the
+ * signal, and it follows the parent's thread, not its process.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -66,8 +66,8 @@ function signalPid(pid: number, signal: NodeJS.Signals): void {
 
 /**
  * Lets the child's own children go on, before the child ends. PostgreSQL's processes lead groups of their
- * own. They end by themselves when they see that their server is gone, and one that somebody froze would stay
- * for ever. Where there is no /proc (macOS) nothing is done.
+ * own. These processes end by themselves when they see that their server is gone, and one that somebody froze
+ * would stay for ever. Where there is no /proc (macOS) nothing is done.
  */
 function wakeChildren(pid: number): void {
   let children: string;

@@ -5,7 +5,7 @@
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 import { StackError } from '../errors.ts';
 
-/** The user id. It is 0 where the system knows no users. */
+/** The user id. The id is 0 where the system knows no users. */
 export const ownUid = (): number => process.getuid?.() ?? 0;
 
 /**

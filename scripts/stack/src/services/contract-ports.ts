@@ -57,8 +57,8 @@ function isClaimed(shared: string, name: string): boolean {
 }
 
 /**
- * Reads a file of another user. It may be a link to elsewhere, a pipe on which reading waits for ever, or
- * endless.
+ * Reads a file of another user. Such a file may be a link to elsewhere, a pipe on which reading waits for
+ * ever, or endless.
  */
 function readForeign(file: string): string {
   const handle = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

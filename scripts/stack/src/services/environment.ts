@@ -1,6 +1,6 @@
 /**
- * Tells the services of a stack their environment. It consists of their own secrets, then the caller's
- * variables, then the addresses of the engines.
+ * Tells the services of a stack their environment. The environment consists of their own secrets, then the
+ * caller's variables, then the addresses of the engines.
  */
 import { randomBytes } from 'node:crypto';
 import type { EngineUrls } from '../engines/engine-set.ts';

@@ -1,4 +1,6 @@
-/** The services of one stack. They are started together, because each is told where the others are. */
+/**
+ * The services of one stack. The services are started together, because each is told where the others are.
+ */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from '../machine/children.ts';

@@ -28,7 +28,7 @@ export interface StackOptions {
 
 export interface ProcessOptions {
   service: ServiceName;
-  /** The instance's name. It is unlike the others' in this stack, and it names the log file. */
+  /** The instance's name. The name is unlike the others' in this stack, and names the log file. */
   name: string;
   /** Variables for this instance, such as `ROLES`. */
   env?: Record<string, string>;

@@ -15,7 +15,7 @@ export interface Waits {
   lastingMs: number;
 }
 
-/** The waits are 0.5, 1, 2, 4, 8 and 16 s. They leave half a minute for a cause that passes. */
+/** The waits are 0.5, 1, 2, 4, 8 and 16 s. Together the waits leave half a minute for a cause that passes. */
 const WAITS: Waits = { firstMs: 500, startsMax: 6, lastingMs: 60_000 };
 
 export interface SupervisorDeps {

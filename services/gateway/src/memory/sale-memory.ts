@@ -130,15 +130,18 @@ export class SaleMemory {
       return undefined;
     }
     // INV-4: whoever repeats a key that reserved must hear its first answer. Another key of the same user is
-    // answered like a stranger's. It would otherwise always reach stock, and a unit that came back would go
-    // to somebody who held one before (D47).
+    // answered like a stranger's. That other key would otherwise always reach stock, and a unit that came
+    // back would go to somebody who held one before (D47).
     if (rejection === undefined || sale.reservations.hasKey(item.userId, item.idempotencyKey))
       return undefined;
     this.#deps.metrics.answers.inc({ outcome: rejection.outcome });
     return rejection;
   }
 
-  /** The newest state of a sale, with Redis' clock, while it may be told. Its gate may be closed. */
+  /**
+   * The newest state of a sale, with Redis' clock, while it may be told. The gate of that state may be
+   * closed.
+   */
   fresh(saleId: string): { state: Announcement; bounds: TimeBounds } | undefined {
     const sale = this.#sales.get(saleId);
     const bounds = sale?.source.time.bounds(this.#deps.now());

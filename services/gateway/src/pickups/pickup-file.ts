@@ -18,8 +18,9 @@ const AGAIN_MS = 10_000;
 const BACKOFF = { baseMs: 200, capMs: 2_000 };
 
 /**
- * The whole list from this page on, page by page, so that a gateway holds one of them at a time. It throws
- * when a page cannot be read: the file breaks off then, and its reader must not take it for whole.
+ * The whole list from this page on, page by page, so that a gateway holds one of them at a time. The
+ * generator throws when a page cannot be read: the file breaks off then, and its reader must not take it for
+ * whole.
  */
 export async function* linesOfPickups(first: PickupPage, source: PickupSource): AsyncGenerator<string> {
   yield (

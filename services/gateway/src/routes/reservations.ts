@@ -103,7 +103,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
         reply.headers({ 'idempotent-replayed': 'true', 'order-status': answer.orderStatus });
       return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
     }
-    // Only order can tell whether there is such a sale. It throws `sale_not_found` (docs/recovery.md).
+    // Only order can tell whether there is such a sale. Order throws `sale_not_found` (docs/recovery.md).
     if (answer.outcome === 'sale_unavailable' && answer.missing) {
       const { saleId } = request.params as { saleId: string };
       const { retired } = await deps.order.sale(saleId, traceOf(request));

@@ -19,7 +19,7 @@ const LOOKS_TOGETHER = 8;
 
 const compress = promisify(gzip);
 
-/** A page as text. Its tag is of everything but the clock and the cursor, which names an instant. */
+/** A page as text. The page's tag is of everything but the clock and the cursor, which names an instant. */
 export class SalePageText {
   readonly text: string;
   readonly etag: string;

@@ -8,7 +8,7 @@ import {
 import { saleState, viewChannel, viewSale, type SaleView } from './sale-view.ts';
 import { TextHead } from './text-head.ts';
 
-/** An answer as text. Its tag is of everything but the clock. */
+/** An answer as text. The answer's tag is of everything but the clock. */
 export interface SaleAnswer {
   etag: string;
   head: TextHead;

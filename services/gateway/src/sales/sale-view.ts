@@ -49,8 +49,8 @@ function viewItems(
 }
 
 /**
- * A kit is paused with any of its parts. Its counts are what these allow: `held` may be made up once holds
- * have ended, and `paid` cannot be made up any more.
+ * A kit is paused with any of its parts. The kit's counts are what these parts allow: `held` may be made up
+ * once holds have ended, and `paid` cannot be made up any more.
  */
 function viewKits(
   { items, kits = [] }: SaleDefinition,
@@ -112,7 +112,7 @@ function boundsOf({ minQuantity, step, limitPerBuyer }: Bounds) {
   };
 }
 
-/** A channel as everyone reads it. Its partner and its cap are for operators. */
+/** A channel as everyone reads it. Partner and cap of the channel are for operators. */
 export function viewChannel({ partnerId: _partnerId, cap: _cap, ...open }: SaleChannelInput) {
   return open;
 }

@@ -175,8 +175,8 @@ export function createOrderClient(
     }
   }
   /**
-   * Sends an operator's change with its deadline, an instant of Postgres' clock. The clock is read first. It
-   * shows more by the time that we hear of it, so the deadline is never later than was meant.
+   * Sends an operator's change with its deadline, an instant of Postgres' clock. The clock is read first.
+   * That clock shows more by the time that we hear of it, so the deadline is never later than was meant.
    */
   async function decide(request: SteeringCall, { startedAt, version, by, reason }: Steering, trace: Trace) {
     const { now } = expectBody(await call({ method: 'GET', path: '/v1/clock' }, trace)) as { now: number };

@@ -12,8 +12,8 @@ const AGAIN_MS = 60_000;
 
 /**
  * Sales and groups that cannot be decided or ended. A row that contradicts the rest is no proof of a bug of
- * this process: a disk or a person may have written it, and the next process would meet it again (D78). Its
- * sale is left to a person, and the others go on.
+ * this process: a disk or a person may have written it, and the next process would meet it again (D78). The
+ * sale of such a row is left to a person, and the others go on.
  */
 export class Damage {
   readonly #deps: DamageDeps;

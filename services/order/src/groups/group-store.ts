@@ -41,7 +41,7 @@ export interface GroupStore {
   /** @returns ids of closed sales with an undecided group, by id, from behind `after` on. */
   listClosed(after: string, countMax: number): Promise<string[]>;
   /**
-   * Decides the groups of a sale that can be decided. It decides nothing while the sale is not closed, or
+   * Decides the groups of a sale that can be decided. Nothing is decided while the sale is not closed, or
    * something that the lane promised is not stored, or late money waits for units.
    */
   decide(saleId: string, lane: ClosedLane): Promise<Decided[]>;

@@ -22,10 +22,10 @@ const NOTHING: Stored = {
 
 /**
  * Group commit (D17): chunks of other partitions that come while a transaction is under way share the next
- * one. They would wait for the same ledger rows anyway. At 2,000 orders a second over 12 partitions a chunk
- * has 20 orders, and the ten round trips of a transaction cost more than its rows. With a transaction for
- * each chunk the bench accepted 0.88 of the reservations a second, and each cost 119 µs of PostgreSQL's CPU
- * instead of 76 (`reserve`, six pairs on two shared cores).
+ * one. These chunks would wait for the same ledger rows anyway. At 2,000 orders a second over 12 partitions a
+ * chunk has 20 orders, and the ten round trips of a transaction cost more than its rows. With a transaction
+ * for each chunk the bench accepted 0.88 of the reservations a second, and each cost 119 µs of PostgreSQL's
+ * CPU instead of 76 (`reserve`, six pairs on two shared cores).
  */
 export class GroupCommit {
   readonly #store: Pick<IntakeStore, 'storeChunks'>;

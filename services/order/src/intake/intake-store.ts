@@ -41,7 +41,7 @@ export interface Stored {
 
 /** What the intake needs of Postgres. */
 export interface IntakeStore {
-  /** @returns the first message of a partition that is not stored. It is undefined before the first. */
+  /** @returns the first message of a partition that is not stored. There is none before the first. */
   readOffset(topic: string, partition: number): Promise<bigint | undefined>;
   /** Kafka begins elsewhere. */
   moveOffset(topic: string, partition: number, next: bigint): Promise<void>;
@@ -58,8 +58,8 @@ export interface IntakeStore {
 }
 
 /**
- * Bounds the attempts of one group of chunks. After an UnjudgedSalesError the next attempt locks these
- * sales whole. It meets more such sales only if another sale is rebuilt in between.
+ * Bounds the attempts of one group of chunks. After an UnjudgedSalesError the next attempt locks these sales
+ * whole. That attempt meets more such sales only if another sale is rebuilt in between.
  */
 const ATTEMPTS_MAX = 5;
 

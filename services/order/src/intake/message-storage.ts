@@ -48,8 +48,8 @@ export class MessageStorage {
   }
 
   /**
-   * Cuts data that Postgres refuses in halves, down to the one message at fault. Its neighbours are
-   * stored.
+   * Cuts data that Postgres refuses in halves, down to the one message at fault. The neighbours of that
+   * message are stored.
    */
   async #storeValid(
     batch: Batch,

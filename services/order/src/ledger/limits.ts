@@ -75,7 +75,10 @@ async function readBuyers(client: PoolClient, ids: string[]): Promise<AllowanceR
   return rows;
 }
 
-/** Of each item that has a limit of its own. It never changes, so the definition has the loosest one. */
+/**
+ * The limit of each item that has one of its own. Such a limit never changes, so the definition has the
+ * loosest one.
+ */
 async function readItems(client: PoolClient, ids: string[]): Promise<(AllowanceRow & { sku: string })[]> {
   const { rows } = await client.query<AllowanceRow & { sku: string }>(
     `SELECT wanted.sale_id, wanted.user_id AS taker, item ->> 'sku' AS sku,

@@ -64,8 +64,8 @@ export async function payExpired(client: PoolClient, orderIds: string[]): Promis
 export interface Expired {
   ended: number;
   /**
-   * The time from the end of the longest overdue hold to now, by Postgres' clock. It is 0 when none was
-   * due.
+   * The time from the end of the longest overdue hold to now, by Postgres' clock. The lag is 0 when no hold
+   * was due.
    */
   lagSeconds: number;
 }

@@ -13,7 +13,7 @@ import type { OrdersDeps } from './orders.ts';
 import { storeReturn, type Return } from './returns.ts';
 import { listSaleOrders, type SaleOrdersQuery } from './sale-orders.ts';
 
-/** The orders of a sale, as operators see them. Their routes name the sale of the order. */
+/** The orders of a sale, as operators see them. The operators' routes name the sale of the order. */
 export class OperatorOrders {
   readonly #deps: OrdersDeps;
 

@@ -114,7 +114,7 @@ function toOperatorOrder(row: OperatorRow): SealedOrder {
   };
 }
 
-/** Orders by id, as webhooks tell of them. They name the user, whom the receiver serves. */
+/** Orders by id, as webhooks tell of them. Webhooks name the user, whom the receiver serves. */
 export async function readOrders(
   client: PoolClient,
   ids: string[],

@@ -65,7 +65,7 @@ export class Orders {
   }
 
   /**
-   * Gives the order up. Its units are for sale again.
+   * Gives the order up. The order's units are for sale again.
    * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise.
    */
   async cancel(orderId: string, userId: string): Promise<Order> {

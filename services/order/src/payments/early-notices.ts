@@ -1,7 +1,10 @@
 import { Problem } from '@seckill/runtime';
 import type { Notice } from './payment.ts';
 
-/** Notices in one transaction. It takes a few milliseconds, in which no batch of the intake begins. */
+/**
+ * Notices in one transaction. Such a transaction takes a few milliseconds, in which no batch of the intake
+ * begins.
+ */
 const BATCH_COUNT_MAX = 500;
 /**
  * Waiting notices beyond this are refused. The provider repeats them, and they would only wait longer

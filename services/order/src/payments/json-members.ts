@@ -11,8 +11,8 @@ const DEPTH_MAX = 3;
 interface Open {
   isObject: boolean;
   /**
-   * Names of the members that lead here, joined by dots. It is undefined in an array, and where it is too
-   * deep to be asked for.
+   * Names of the members that lead here, joined by dots. The path is undefined in an array, and where the
+   * value is too deep to be asked for.
    */
   path: string | undefined;
   /** The name of the member whose value comes next. */
@@ -55,7 +55,7 @@ export function scanJson(text: string): Map<string, Member[]> {
   return members;
 }
 
-/** The path of the value that begins now. It is '' for the whole document. */
+/** The path of the value that begins now. The path of the whole document is ''. */
 function pathOf(parent: Open | undefined): string | undefined {
   if (parent === undefined) return '';
   if (!parent.isObject || parent.path === undefined || parent.name === undefined) return undefined;

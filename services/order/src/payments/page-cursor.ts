@@ -1,8 +1,8 @@
 import { refuse } from '../sales/sale-definition.ts';
 
-/** Where a list by time goes on. It goes on behind this row. */
+/** Where a list by time goes on. The next page begins behind this row. */
 export interface PageCursor {
-  /** Microseconds since 1970, as Postgres counts. They are text, because they are only handed through. */
+  /** Microseconds since 1970, as Postgres counts. The number is a text, because it is only handed through. */
   at: string;
   id: string;
 }

@@ -74,7 +74,7 @@ export async function storeEarlyNotices(pool: Pool, notices: Notice[]): Promise<
   });
 }
 
-/** Stores a notice that pays for what was never one of our orders. Its money is due for refund. */
+/** Stores a notice that pays for what was never one of our orders. The money is due for refund. */
 export async function refundNotice(pool: Pool, notice: Notice): Promise<Application> {
   return transaction(pool, async (client) => {
     const [stored] = await storeNotices(client, [notice]);

@@ -67,7 +67,7 @@ function toResult(application: Application): PaymentResult {
 
 /**
  * Counts what was decided just now, and wakes the relay. Money that buys nothing is for a person to give
- * back. It is never dropped, and never silent (D7).
+ * back. Such money is never dropped, and never silent (D7).
  */
 export function report(
   applied: Applied[],

@@ -2,10 +2,10 @@ import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { distrustEpochs, type DistrustedEpoch } from '../sales/distrusted-epochs.ts';
 
 /**
- * Sets the epoch of the sale and of its ledger, whose rows it takes in the order of (sale, sku). It waits for
- * the intake's transactions that hold these rows. When it returns, the orders of those transactions are
- * committed and can be read, and every transaction that locks the ledger later finds this epoch. The caller
- * holds the sale's row.
+ * Sets the epoch of the sale and of its ledger, whose rows it takes in the order of (sale, sku). The
+ * statement waits for the intake's transactions that hold these rows. When this function returns, the orders
+ * of those transactions are committed and can be read, and every transaction that locks the ledger later
+ * finds this epoch. The caller holds the sale's row.
  */
 export async function setEpoch(client: PoolClient, saleId: string, epoch: number): Promise<void> {
   await client.query('UPDATE sales SET epoch = $2 WHERE id = $1', [saleId, epoch]);

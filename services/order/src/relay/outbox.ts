@@ -86,8 +86,8 @@ export function createOutboxStore(pool: Pool, { isTraced = false } = {}): Outbox
       transaction(pool, (client) => publishNext(client, limit, publish, isTraced)),
 
     async removePublished(keepSeconds, limit) {
-      // Only the lowest ids are looked at. They are the oldest, so the read is bounded without an index on
-      // the time.
+      // Only the lowest ids are looked at. The lowest ids are the oldest, so the read is bounded without an
+      // index on the time.
       const { rowCount } = await pool.query(
         `DELETE FROM outbox WHERE id IN (
            SELECT id FROM (SELECT id, published_at FROM outbox ORDER BY id LIMIT $2) AS lowest

@@ -9,7 +9,7 @@ export interface Edit extends Steering {
   saleId: string;
   action: SaleAction;
   /**
-   * Makes the definition of the sale, which is neither closed nor over. It may throw a Problem.
+   * Makes the definition of the sale, which is neither closed nor over. The function may throw a Problem.
    * @param now Postgres' clock, milliseconds since the epoch.
    */
   edit: (sale: StoredSale, now: number) => Edited;

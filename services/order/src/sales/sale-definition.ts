@@ -34,8 +34,8 @@ export function refuse(
  */
 export function checkSale(input: SaleInput): void {
   const closesAt = parseInstant(input.closesAt) ?? refuse('instant_unreal', 'closesAt');
-  // Stock counts milliseconds from 1970. It refuses an earlier instant, and the control sync would repeat the
-  // sale for ever.
+  // Stock counts milliseconds from 1970. Stock refuses an earlier instant, and the control sync would repeat
+  // the sale for ever.
   if (closesAt < 0) refuse('instant_too_early', 'closesAt');
   if (input.opensAt !== undefined) {
     const opensAt = parseInstant(input.opensAt) ?? refuse('instant_unreal', 'opensAt');

@@ -1,6 +1,6 @@
 import type { PoolClient } from '@seckill/runtime';
 
-/** Who changes a sale, and why. It is kept in the audit trail. */
+/** Who changes a sale, and why. The audit trail keeps both. */
 export interface Operator {
   /** The user id. An older gateway does not tell it. */
   by?: string;

@@ -45,8 +45,8 @@ async function startIntake(t: Test, { kafka, topic, groupId, publisher, pool }: 
     await onAssigned(assignment);
   };
   const stopConsumer = await consumeReservations({ kafka, intake, onFail, groupId, topic });
-  // kafkajs connects again when it is disconnected while it joins, and keeps its sockets. They would hold up
-  // the end of this file.
+  // kafkajs connects again when it is disconnected while it joins, and keeps its sockets. The sockets would
+  // hold up the end of this file.
   const stop = async () => {
     await until('a place in the group', () => isAssigned);
     await stopConsumer();

@@ -236,8 +236,8 @@ await test("orders beyond the ledger's units are refused by sequence, whole orde
   const { context } = makeContext();
   const order = (sequence: number, quantity: number) =>
     makeReservation(saleId, { sequence, lines: [{ sku: 'orange', quantity, price: 1 }] });
-  // The orders have 2, 2, 2 (does not fit) and 1 (fits) units. They are sent in another order than they were
-  // reserved.
+  // The orders have 2, 2, 2 (does not fit) and 1 (fits) units. The test sends them in another order than they
+  // were reserved.
   await intake.handleBatch(toBatch([order(4, 1), order(3, 2), order(1, 2), order(2, 2)]), context);
   t.same(
     (await readOrders(pool)).map(({ status, refusal, isEnded }) => [status, refusal, isEnded]),

@@ -19,7 +19,7 @@ import {
 
 const CAPPED = { id: 'xhs', kind: 'content', title: '小红书', cap: 3 } as const;
 
-/** An order of this buyer or channel. It is late unless it names epoch 2. */
+/** An order of this buyer or channel. The order is late unless it names epoch 2. */
 const order = (saleId: string, quantity: number, changes: Partial<ReservationCreated> = {}) =>
   makeReservation(saleId, { lines: [{ sku: 'orange', quantity, price: 1 }], ...changes });
 

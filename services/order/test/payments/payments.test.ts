@@ -243,8 +243,8 @@ await test('a notice that comes between insert and commit of its order waits, an
   const value = makeReservation(saleId);
   const { payments } = buildEnds(pool);
   const blocker = await pool.connect();
-  // The intake stops behind the ledger's row. It has inserted the order, and has not yet looked for its
-  // notices.
+  // The intake stops behind the ledger's row. The intake has inserted the order, and has not yet looked for
+  // its notices.
   await blocker.query('BEGIN');
   await blocker.query('SELECT FROM ledger FOR UPDATE');
   const handled = buildIntake(pool).intake.handleBatch(toBatch([value]), makeContext().context);

@@ -129,7 +129,7 @@ await test('a cursor that is not ours is refused', async (t) => {
   for (const cursor of foreign) {
     await t.rejects(read({ cursor }), { code: 'invalid_request', extra: { field: 'cursor' } }, cursor);
   }
-  // The cursor is strange but has our form. It names no sale, and nothing breaks.
+  // The cursor is strange but has our form. This cursor names no sale, and nothing breaks.
   await t.resolves(read({ cursor: encode(`253402300799999 3 -${'9'.repeat(18)} zz`) }));
 });
 

@@ -37,7 +37,9 @@ export function createTestMetrics() {
   };
 }
 
-/** The real intake on a real Postgres. It keeps what it would publish, so that the test can read it. */
+/**
+ * The real intake on a real Postgres. This intake keeps what it would publish, so that the test can read it.
+ */
 export function buildIntake(
   pool: Pool,
   options: {

@@ -35,8 +35,8 @@ export interface Stock {
   /** What it says of expired orders whose money came. Of any other order it says that it cannot tell yet. */
   retakes: Map<string, RetakeAnswer>;
   /**
-   * Order's address. It is called back for the load of a sale that is new or distrusted, as the real stock
-   * does. Undefined: the sale is loaded without a call.
+   * Order's address. This address is called back for the load of a sale that is new or distrusted, as the
+   * real stock does. Undefined: the sale is loaded without a call.
    */
   orderUrl: string | undefined;
   up(): Promise<void>;

@@ -8,7 +8,7 @@ export interface Received {
   body: { type: string; timestamp: string; data: Record<string, unknown> };
 }
 
-/** A shop's own system on loopback. It answers 204 unless told otherwise. */
+/** A shop's own system on loopback. The receiver answers 204 unless told otherwise. */
 export async function createReceiver(
   t: Test,
   answer: (response: ServerResponse, seen: Received[]) => void = (response) => response.writeHead(204).end(),

@@ -87,7 +87,10 @@ export class Announcer {
   readonly #pending = new Map<string, Pending>();
   readonly #slots = new WeakMap<RedisNode, string>();
   #isFailing = false;
-  /** Lanes with reservations that Redis did not take. They are announced with the next heartbeat. */
+  /**
+   * Lanes with reservations that Redis did not take. Those reservations are announced with the next
+   * heartbeat.
+   */
   readonly #unsent = new Set<Pending>();
   #onBroken: (lane: Lane, error: Error) => void = () => undefined;
 
@@ -266,7 +269,7 @@ export class Announcer {
   }
 }
 
-/** One for all roles of a process. Its `run` belongs to the role `http`. */
+/** One for all roles of a process. The announcer's `run` belongs to the role `http`. */
 export function createAnnouncer(deps: {
   connections: Connections;
   clock?: Clock;

@@ -171,7 +171,7 @@ export class AuditReader {
 }
 
 /**
- * A record that cannot be read cannot be settled. It is a finding, not the end of this process.
+ * A record that cannot be read cannot be settled. Such a record is a finding, not the end of this process.
  */
 function isOverdue(record: string, now: number): boolean {
   try {

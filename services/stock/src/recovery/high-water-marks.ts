@@ -6,9 +6,9 @@ interface Mark {
 }
 
 /**
- * The highest reservation of each lane that this process acknowledged. It outlives Redis: one that comes back
- * with less has lost what buyers were told, also when Postgres never heard of it (docs/recovery.md, "Check").
- * Two numbers a lane; lanes that order no longer lists are forgotten.
+ * The highest reservation of each lane that this process acknowledged. The mark outlives Redis: a Redis that
+ * comes back with less has lost what buyers were told, also when Postgres never heard of it
+ * (docs/recovery.md, "Check"). Two numbers a lane; lanes that order no longer lists are forgotten.
  */
 export class HighWaterMarks {
   readonly #marks = new Map<string, Mark>();

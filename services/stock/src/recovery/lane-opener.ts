@@ -116,7 +116,7 @@ export class LaneOpener {
   }
 
   /**
-   * A missing lane is closed already. It comes into being only once order has given a snapshot of it
+   * A missing lane is closed already. Such a lane comes into being only once order has given a snapshot of it
    * (load-lane.ts). If only its state was lost, a relay has to know the lane that may still have entries.
    */
   async #close(lane: Lane, { gate, outbox }: LaneState, isForced: boolean): Promise<void> {

@@ -63,7 +63,7 @@ async function readOutboxEpoch(connections: LoadDeps['connections'], lane: Lane)
 
 /**
  * Creates the lane if there is none; one that is closed stays as it is. The lane is registered before it
- * exists, because nobody would relay the outbox of a lane that nobody lists. It is registered again
+ * exists, because nobody would relay the outbox of a lane that nobody lists. The lane is registered again
  * afterwards, because a relay that found the lane missing in between has taken it off the list
  * (lane-registry.ts).
  */

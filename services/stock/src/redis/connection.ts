@@ -144,8 +144,8 @@ export class Connection {
   }
 
   /**
-   * Tells that the scripts of this Redis were flushed. It is the same Redis, whose lanes need no check, so no
-   * listener hears of it.
+   * Tells that the scripts of this Redis were flushed. This is the same Redis, whose lanes need no check, so
+   * no listener hears of it.
    */
   loadScriptAgain(): void {
     this.#hasScript = false;

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 export { keyHashOf } from '@seckill/runtime';
 
 /**
- * These bytes are 96 bits, so an id cannot be guessed (docs/recovery.md). Their number is a multiple of 3, so
- * that base64url gives whole characters.
+ * These bytes are 96 bits, so an id cannot be guessed (docs/recovery.md). The number of bytes is a multiple
+ * of 3, so that base64url gives whole characters.
  */
 const RANDOM_BYTES = 12;
 const RANDOM_LENGTH = 16;

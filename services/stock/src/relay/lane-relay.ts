@@ -40,8 +40,8 @@ export interface Chore {
   name: string;
   everyMs: number;
   /**
-   * Called once per lane. @returns the work itself, which is short and is repeated when it throws. It tells
-   * whether it is through for now.
+   * Called once per lane. @returns the work itself, which is short and is repeated when it throws. The work
+   * tells whether it is through for now.
    */
   prepare: (lane: Lane) => () => Promise<boolean>;
 }
@@ -264,7 +264,8 @@ export class LaneRelay {
   async #trim(last: OutboxEntry | undefined): Promise<boolean> {
     const { outbox, token } = this.#deps;
     invariant(last !== undefined, 'what is published was read');
-    // A slow Kafka may have outlasted the lease. It is taken again unless another relay has it now.
+    // A slow Kafka may have outlasted the lease. This relay takes the lease again unless another relay has it
+    // now.
     if ((await this.#renew()) && (await outbox.trim(this.#lane, token, last.id))) return true;
     this.#leasedAt = Number.NEGATIVE_INFINITY;
     return false;

@@ -36,7 +36,10 @@ export class OrphanScan {
   #cursor = '0';
   /** When each hold was published again, by Redis' clock. The oldest stands first. */
   readonly #published = new Map<string, number>();
-  /** When each retake was seen first, by its hash and name. Its hold is past its end from the beginning. */
+  /**
+   * When each retake was seen first, by its hash and name. The hold of a retake is past its end from the
+   * beginning.
+   */
   readonly #retakes = new Map<string, number>();
 
   constructor(deps: OrphanScanDeps, lane: Lane) {

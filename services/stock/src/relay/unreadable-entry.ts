@@ -15,9 +15,9 @@ const RECORD_LENGTH_MAX = 100_000;
 
 /**
  * Puts what stands in an outbox and is no entry of ours among the dead letters, with the key of Redis in the
- * place of a topic. It would otherwise hold up all entries behind it for ever, and the sale with them. If it
- * was an order of ours, its hold is published again (docs/recovery.md, "Holds nobody ends"), and the audit
- * misses its sequence (INV-2).
+ * place of a topic. Such an entry would otherwise hold up all entries behind it for ever, and the sale with
+ * them. If the entry was an order of ours, its hold is published again (docs/recovery.md, "Holds nobody
+ * ends"), and the audit misses its sequence (INV-2).
  * @throws as Publisher.publish
  */
 export async function publishUnreadable(

@@ -26,7 +26,8 @@ type RedisStanding = Pick<StockStanding, 'state' | 'isDamaged' | 'oldestWaiting'
 const KAFKA_MS = 1_000;
 
 /**
- * What stock knows of why a sale sells or not. It is asked when something is away, so it answers whatever is.
+ * What stock knows of why a sale sells or not. Operators ask this when something is away, so it answers
+ * whatever is.
  */
 export class Standings {
   readonly #deps: StandingsDeps;

@@ -42,7 +42,7 @@ function incoming(reservation: Reservation, verdict: Verdict, offset: number): I
   return { key, value: Buffer.from(value), offset: BigInt(offset), headers };
 }
 
-/** The context of a batch. It remembers which offsets were resolved. */
+/** The context of a batch. The context remembers which offsets were resolved. */
 function makeContext(patch: Partial<BatchContext> = {}) {
   const resolved: bigint[] = [];
   const context: BatchContext = {

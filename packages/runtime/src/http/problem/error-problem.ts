@@ -17,7 +17,9 @@ export function toProblem(error: unknown): Problem {
   return new Problem('internal', { detail: detailOf('unexpected'), cause: error });
 }
 
-/** The parser's own words say where the JSON breaks. They are English, for whoever wrote the client. */
+/**
+ * The parser's own words say where the JSON breaks. These words are English, for whoever wrote the client.
+ */
 function malformedBody(message: string | undefined): Translation {
   const { en, zh } = detailOf('body_not_json');
   return { en: message ?? en, zh: message === undefined ? zh : `${zh}(${message})` };

@@ -100,8 +100,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
       initialRetryTime: 100,
       maxRetryTime: 1_000,
       retries: 10,
-      // When a crash was under way, kafkajs would start again after our stop. It would be a member that
-      // nobody can stop any more.
+      // When a crash was under way, kafkajs would start again after our stop. The consumer would be a member
+      // that nobody can stop any more.
       restartOnFailure: async () => !abort.signal.aborted,
     },
   });
@@ -155,8 +155,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
 }
 
 /**
- * Tells Kafka where to read on, if the consumer is in a group. One that has just crashed is in none. It will
- * be told at its next join, which brings a new assignment.
+ * Tells Kafka where to read on, if the consumer is in a group. One that has just crashed is in none. Such a
+ * consumer will be told at its next join, which brings a new assignment.
  */
 export function seekInGroup(
   consumer: Pick<Consumer, 'seek'>,
@@ -250,8 +250,8 @@ async function run(
         const received = { topic, partition, messages, end: BigInt(highWatermark) };
         await traceBatch(options.tracing, received, () => options.onBatch(received, context));
       } catch (error) {
-        // kafkajs needs its own errors back, to join the group again. It would repeat any other error for
-        // ever.
+        // kafkajs needs its own errors back, to join the group again. Any other error kafkajs would repeat
+        // for ever.
         if (!isKafkaJsError(error)) options.onFail(error);
         throw error;
       }

@@ -24,14 +24,14 @@ let isMended = false;
 /**
  * Mends three things of kafkajs 2.2.4, in which one `Connection` is used for one socket after the other.
  *
- * It keeps a socket on which a request got no answer in time, and repeats the request on it. When the other
- * end is gone without a word (a node without power, a router that forgot the connection), each repetition
- * waits for its own time-out: nothing was read from Kafka, and nothing written, for more than six minutes
- * (seed 329106 of the fire test). Kafka answers in order, so whatever was asked after a request without an
- * answer gets none either. Here such a socket ends, and the next request opens a new one.
+ * A `Connection` keeps a socket on which a request got no answer in time, and repeats the request on it. When
+ * the other end is gone without a word (a node without power, a router that forgot the connection), each
+ * repetition waits for its own time-out: nothing was read from Kafka, and nothing written, for more than six
+ * minutes (seed 329106 of the fire test). Kafka answers in order, so whatever was asked after a request
+ * without an answer gets none either. Here such a socket ends, and the next request opens a new one.
  *
- * It also keeps what came of an answer when its socket died in the middle of it, and takes the first answer
- * of the next socket for the rest. And two requests that find it closed open a socket each.
+ * A `Connection` also keeps what came of an answer when its socket died in the middle of it, and takes the
+ * first answer of the next socket for the rest. And two requests that find it closed open a socket each.
  */
 export function mendKafkaConnection(): void {
   if (isMended) return;

@@ -26,7 +26,7 @@ const soldCells = (sold: Sold): string[] => [
   moneyOf(sold.commissionBase),
 ];
 
-/** Who sold what. It is read once and when it is asked for, because a report reads everything. */
+/** Who sold what. The board is read once and when it is asked for, because a report reads everything. */
 export function board(path: string): HTMLElement {
   const place = element('div');
   const problem = alertBox();

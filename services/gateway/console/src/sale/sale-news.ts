@@ -5,7 +5,7 @@ import { say } from '../page/words.ts';
 const LISTEN_AGAIN_MS = 5_000;
 
 interface Listener {
-  /** The whole sale, as everybody sees it. It comes first, and when an operator changed the sale. */
+  /** The whole sale, as everybody sees it. The sale comes first, and again when an operator changed it. */
   onSale: (sale: Sale) => void;
   /** Counts alone. */
   onCounts: (counts: Pick<Sale, 'state' | 'serverTime'> & { items: Item[] }) => void;

@@ -5,7 +5,10 @@ import type { RouteDeps } from '../../deps.ts';
 import { explain } from '../../explain/explanation.ts';
 import { traceOf } from '../../upstream/trace.ts';
 
-/** Why a sale sells or not; for operators. It is asked when something is away, and answers whatever is. */
+/**
+ * Why a sale sells or not; for operators. Operators ask this when something is away, so it answers whatever
+ * is.
+ */
 export function explainRoute(app: Http, { authenticateOperator, order, stock }: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId/explain',

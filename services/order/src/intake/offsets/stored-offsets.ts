@@ -11,7 +11,7 @@ export interface OffsetMove {
 }
 
 /**
- * Postgres has stored less than it had when it was last asked. It was restored to an earlier state
+ * Postgres has stored less than it had when it was last asked. The database was restored to an earlier state
  * meanwhile.
  */
 export class OffsetBehindError extends Error {
@@ -19,7 +19,7 @@ export class OffsetBehindError extends Error {
   readonly code = 'SECKILL_INTAKE_OFFSET_BEHIND';
 }
 
-/** @returns the first message of a partition that is not stored. It is undefined before the first. */
+/** @returns the first message of a partition that is not stored. There is none before the first. */
 export async function readOffset(pool: Pool, topic: string, partition: number): Promise<bigint | undefined> {
   const { rows } = await pool.query<{ next_offset: string }>(
     'SELECT next_offset FROM intake_offsets WHERE topic = $1 AND partition = $2',

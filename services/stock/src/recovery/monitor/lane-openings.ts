@@ -28,8 +28,8 @@ export class LaneOpenings {
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, { count: number; until: number }>();
   /**
-   * Names of lanes that have what no script of ours wrote, and are loaded anew whatever their gates say. They
-   * are kept by name, because a lane may sell for some seconds before order has listed it.
+   * Names of lanes that have what no script of ours wrote, and are loaded anew whatever their gates say.
+   * These lanes are kept by name, because a lane may sell for some seconds before order has listed it.
    */
   readonly #forced = new Set<string>();
 
