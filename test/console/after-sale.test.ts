@@ -127,7 +127,7 @@ await t.test('an operator does what is left after a sale', { skip }, async (t) =
     await confirm();
     await page.getByLabel('State').selectOption({ label: 'replayed' });
     await region('Dead letters').getByText('odd').waitFor();
-    // It was not understood again, so it comes back as another letter.
+    // The message was not understood again, so it comes back as another letter.
     await page.getByLabel('State').selectOption({ label: 'waiting' });
     await until('it came back', async () => {
       const { body } = await client.send({ path: '/v1/dead-letters?state=waiting', token });

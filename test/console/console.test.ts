@@ -91,7 +91,7 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
     await until('it is paused', async () => (await card('State').textContent()) === 'paused');
     t.match(await buy(100), { status: 409, body: { code: 'sale_paused' } });
     await page.getByRole('region', { name: 'Changes' }).getByRole('cell', { name: 'a look' }).waitFor();
-    // It says so in words, and who did it and why.
+    // The console says so in words, and who did it and why.
     await page.getByText('It does not sell.').waitFor();
     const reasons = page.getByRole('region', { name: 'What', exact: true });
     await reasons.getByText('operator · a look').waitFor();

@@ -31,7 +31,7 @@ await t.test('every screen by keyboard, and on a phone', { skip }, async (t) => 
     body: { lines: [{ sku: 'a', quantity: 1 }], channelId: 'north' },
   });
   const id = String(order['id']);
-  // It pays, pays again, and says something that is not understood.
+  // The provider pays, pays again, and says something that is not understood.
   for (const amount of [order['amount'], order['amount'], 'much']) {
     const data = { orderId: id, paymentId: randomUUID(), amount };
     await sendNotice(client, { type: 'payment.succeeded', timestamp: new Date().toISOString(), data });

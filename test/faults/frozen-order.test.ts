@@ -208,7 +208,8 @@ await t.test('order frozen in the middle of a change: what is decided meanwhile 
   await sleep(500);
   signal('SIGSTOP');
   try {
-    // They have the locks now, and nobody who goes on: PostgreSQL ends them after 3 s (D89).
+    // The transactions of the frozen process have the locks now, and nobody goes on with them: PostgreSQL
+    // ends them after 3 s (D89).
     await postgres.query('COMMIT');
     for (const change of newer) await decide(change);
   } finally {

@@ -26,7 +26,7 @@ export interface Asked {
   wish: Wish;
   /** When it was sent first. */
   from: number;
-  /** It was answered "no" at once, so it has never taken anything. */
+  /** The key was answered "no" at once, so it has never taken anything. */
   isNothing: boolean;
 }
 
@@ -77,7 +77,7 @@ export class Crowd {
   /** Paid orders of which units may come back. */
   readonly returnable: Reservation[] = [];
   readonly #options: CrowdOptions;
-  /** By reservation, byte by byte. */
+  /** The first answer of each reservation, byte by byte. */
   readonly #answers = new Map<string, string>();
   readonly #endings = new Set<Promise<void>>();
   readonly #shoppers: Promise<void>[];

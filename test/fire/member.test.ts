@@ -10,7 +10,7 @@ import { Member } from './member.ts';
 const until = untilWithin(10_000);
 const FOR_EVER = 'exec sleep 60';
 
-/** Its processes do what `scripts` says, one after the other, and then run for ever. */
+/** A member whose processes do what `scripts` says, one after the other, and then run for ever. */
 function makeMember(t: Test, scripts: string[]) {
   const log = join(t.testdir({}), 'order-1.log');
   const heard = { deaths: [] as string[], launches: 0, most: 0 };

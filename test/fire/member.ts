@@ -16,7 +16,7 @@ interface MemberOptions {
   service: ServiceName;
   /** Starts a process; it is ready when the promise resolves. */
   launch: () => Promise<Running>;
-  /** It ended although nobody killed it, or does not start. */
+  /** Called when a process ended although nobody killed it, or when none starts. */
   onDeath: (text: string) => void;
 }
 

@@ -50,7 +50,7 @@ export class Operator {
   readonly changes: Change[] = [];
   /** Changes that were refused although nothing was in their way. */
   readonly refused: string[] = [];
-  /** By order. */
+  /** What was taken back, by order. */
   readonly returned = new Map<string, TakenBack>();
   readonly #totals = new Map<string, number>();
   readonly #options: OperatorOptions;

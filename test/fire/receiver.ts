@@ -12,7 +12,7 @@ const EVENTS = [
 
 /** The shop's own system, which fails at times, once for each event, and remembers what it was told. */
 export class Receiver {
-  /** By order or sale: types of events as they came first, each event once. */
+  /** Types of the events of each order or sale, as they came first, each event once. */
   readonly told = new Map<string, string[]>();
   forged = 0;
   /** Events that came again: they are delivered at least once. */

@@ -20,8 +20,8 @@ function scriptOutcomes(): string[] {
   const names = find(answers.exec(header)?.[1] ?? '', /^-- {3}(\w+)/gm);
   t.equal(names.at(-1), 'reserved', 'the header names its answers, the reservation last');
   t.equal(names.at(-2), INTERNAL, 'before it comes what takes nothing only for the deadline');
-  // Of a `known` key stock compares the requests, and says `key_reused` in the place of `known` when they
-  // differ.
+  // When the key is `known` stock compares the requests, and says `key_reused` in the place of `known` when
+  // they differ.
   return names.slice(0, -2).map((name) => (name === 'known' ? 'key_reused' : name));
 }
 

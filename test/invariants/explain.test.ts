@@ -22,7 +22,7 @@ const act = (path: string, body?: object, key?: string) =>
   client.send({ method: 'POST', path, token: operator, ...(body && { body }), ...(key && { key }) });
 const codesOf = ({ because }: SaleExplanation) => because.map(({ code }) => code);
 
-/** It is told as PostgreSQL's or Redis' time, of this minute. */
+/** Asserts that an instant of PostgreSQL's or Redis' clock is of this minute. */
 function isRecent(t: Test, since: string | undefined): void {
   t.ok(Math.abs(Date.now() - Date.parse(since ?? '')) < 60_000, `since ${since}`);
 }

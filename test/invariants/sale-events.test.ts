@@ -91,7 +91,7 @@ async function reserve(saleId: string, buyer: string) {
   });
 }
 
-// It is listened to while the tests below run: a heartbeat needs 15 s.
+// This sale is listened to while the tests below run: a heartbeat needs 15 s.
 await createSale(client, 'live-quiet');
 const quiet = await listen(gateway, eventsOf('live-quiet'));
 const quietAt = performance.now();

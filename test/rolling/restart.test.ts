@@ -29,7 +29,7 @@ const DRAIN_MS = 3_000;
  * The time-out is longer than any pause of two busy cores and shorter than the test, because a slow machine
  * is no failed request.
  */
-const PATIENCE_MS = '15000';
+const LONG_WAIT_MS = '15000';
 
 const SERVICES = ['order', 'stock', 'gateway'] as const;
 type Service = (typeof SERVICES)[number];
@@ -51,9 +51,9 @@ class Fleet {
     this.#env = {
       ORDER_URL: await this.#balancers.order.start(),
       STOCK_URL: await this.#balancers.stock.start(),
-      STOCK_TIMEOUT_MS: PATIENCE_MS,
-      ORDER_TIMEOUT_MS: PATIENCE_MS,
-      RESERVE_WAIT_MS: PATIENCE_MS,
+      STOCK_TIMEOUT_MS: LONG_WAIT_MS,
+      ORDER_TIMEOUT_MS: LONG_WAIT_MS,
+      RESERVE_WAIT_MS: LONG_WAIT_MS,
       DRAIN_MS: String(DRAIN_MS),
     };
     const gateway = await this.#balancers.gateway.start();

@@ -2,7 +2,7 @@ import { startKafka, type Extend, type KafkaAlone } from '@seckill/stack';
 
 interface KafkaWay {
   name: string;
-  /** Of the way to it, on loopback. */
+  /** Port of the way to it, on loopback. */
   port: number;
   /** Is told where the way must lead, before anybody goes it. */
   aim: (target: URL) => void;

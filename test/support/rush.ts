@@ -33,7 +33,7 @@ const REPEATED = new Set([
   'no_answer',
 ]);
 /** Longer than any outage of these tests on a busy machine. */
-const PATIENCE_MS = 120_000;
+const GIVE_UP_MS = 120_000;
 
 /**
  * A crowd without an end: shoppers who buy, pay and cancel until they are told to stop, each repeating its
@@ -185,13 +185,13 @@ export class Rush {
 
   /** Sends the same request until there is a definite answer. */
   async #insist(send: () => Promise<Answer>): Promise<Answer> {
-    const deadline = performance.now() + PATIENCE_MS;
+    const deadline = performance.now() + GIVE_UP_MS;
     for (;;) {
       const answer = await send().catch(() => undefined);
       const code = answer === undefined ? 'no_answer' : String(answer.body['code']);
       if (answer !== undefined && !REPEATED.has(code)) return answer;
       if (performance.now() > deadline) {
-        throw new Error(`${this.saleId}: no definite answer in ${PATIENCE_MS} ms, the last was ${code}`);
+        throw new Error(`${this.saleId}: no definite answer in ${GIVE_UP_MS} ms, the last was ${code}`);
       }
       await sleep(50 + 100 * this.#options.random());
     }

@@ -13,7 +13,7 @@ export interface Answer {
 
 export interface Client {
   stack: Stack;
-  /** Its folder in `.run` has the services' logs. */
+  /** Name of the stack, whose folder in `.run` has the services' logs. */
   name: string;
   http: Pool;
   token(userId: string, isOperator?: boolean): Promise<string>;

@@ -102,7 +102,7 @@ function check({ totals, channels, direct, items }: SaleReport, count: number): 
     if (one !== other) findings.push(`${name}: ${one} and not ${other}`);
   };
   const units = Object.values(totals.units).reduce((sum, one) => sum + one, 0);
-  // Of ten orders three have two units.
+  // Three orders in ten have two units.
   expect('units', units, count * 1.3);
   expect('sold', totals.total - totals.available, totals.units.pending + totals.units.paid);
   for (const part of [items, [...channels, direct]]) {

@@ -17,7 +17,7 @@ const CALLS = 2;
  */
 const RETRY_MS = 100;
 /**
- * One million reservations take about two minutes on two cores. Their orders travel to Postgres meanwhile.
+ * One million reservations take about two minutes on two cores. Meanwhile their orders travel to Postgres.
  */
 const STORED_MS = 900_000;
 

@@ -7,7 +7,7 @@ const PICKUPS_SHOWN = 5;
 /** What a partner and a pick-up point ask for the day after, as the public API tells it. */
 export interface PartnerBoard {
   reports: SaleReport[];
-  /** Of the channel that handed the most units out, if any channel has a pick-up point. */
+  /** The list of the channel that handed the most units out, if any channel has a pick-up point. */
   pickups: { saleId: string; channelId: string; pickupPointId: string; list: PickupPage } | undefined;
 }
 

@@ -18,7 +18,7 @@ export interface ShopperOptions {
  * Longer than the demo takes on a machine that is busy with something else: a call includes the wait for the
  * way in. Who has no definite answer by then never gets one.
  */
-const PATIENCE_MS = 300_000;
+const GIVE_UP_MS = 300_000;
 /**
  * A "no, for now". The client asks again for as long as the buyer wants it. After every other answer that may
  * be repeated it asks again in any case.
@@ -48,7 +48,7 @@ export class Shopper {
   constructor(options: ShopperOptions) {
     this.#options = options;
     const { token, wayIn } = options;
-    const common = { baseUrl: '', token, deadlineMs: PATIENCE_MS, timeoutMs: PATIENCE_MS };
+    const common = { baseUrl: '', token, deadlineMs: GIVE_UP_MS, timeoutMs: GIVE_UP_MS };
     this.#buying = createClient({ ...common, transport: this.#recorded(wayIn.click) });
     this.#paying = createClient({ ...common, transport: wayIn.checkout });
   }

@@ -12,8 +12,8 @@ const OPEN_MS = 900_000;
 const COUNTED = 'holds, keys, buyers, units of the buyers, of the channel, held and paid';
 
 /**
- * Orders of a sale as the intake stores them, one line each: users of 16 and keys of 36 characters. Of six
- * orders three are pending, two paid and one cancelled. The end of an id is the hash of user and key
+ * Orders of a sale as the intake stores them, one line each: users of 16 and keys of 36 characters. Three
+ * orders in six are pending, two paid and one cancelled. The end of an id is the hash of user and key
  * (services/stock/src/redis/reservation-id.ts), and stock loads no order of which this is not so.
  */
 const INSERT = `

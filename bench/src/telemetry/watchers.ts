@@ -49,7 +49,7 @@ export function startWatchers({ info, url, operatorToken }: Target, saleId: stri
     }),
   );
   const whole = Promise.all(work);
-  // It is awaited when the watching ends; until then nothing else hears of a failure.
+  // This promise is awaited when the watching ends; until then nothing else hears of a failure.
   whole.catch(() => undefined);
   return {
     async stop() {

@@ -87,7 +87,7 @@ await t.test('every example of the contract ends with its code, after the tries 
             'retry-after': tries === 1 ? '1' : '3600',
             'content-type': 'application/problem+json',
           })
-          // Of a sale that opens soon the client would wait for the opening and not for `Retry-After`.
+          // If a sale opens soon, the client waits for the opening and not for `Retry-After`.
           .end(JSON.stringify({ ...value, ...('opensAt' in value ? { opensAt: FAR } : {}) }));
       });
       const name = `${operationId} ${value.code}`;

@@ -63,7 +63,7 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
     pool,
     reportPool,
     stock,
-    // It connects when an operator asks for dead letters, and for nothing else.
+    // This client connects when an operator asks for dead letters, and for nothing else.
     kafka: createKafka(config.kafka, 'seckill-dead-letters', logger),
     logger,
     lifecycle,

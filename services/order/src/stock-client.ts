@@ -13,10 +13,13 @@ const acknowledgement = Compile(ControlAcknowledgement);
 /** Stock loads the sale within this call, and calls us back for it. An operator waits 5 s in all. */
 const CONTROL_MS = 4_000;
 const retakeAnswers = Compile(RetakeAnswers);
-/** One script for each order. What is not answered is asked again. */
+/**
+ * Stock takes the units of each order again by one script in Redis. Orders without an answer are asked for
+ * again.
+ */
 const RETAKE_MS = 2_000;
 const stockState = Compile(StockState);
-/** One script. */
+/** Stock reads the state of a lane by one script in Redis. */
 const STATE_MS = 2_000;
 const clockAnswer = Compile(Type.Object({ now: Type.Integer({ minimum: 0 }) }));
 /** A later answer tells nothing, because the measurement is uncertain by half of what it took. */

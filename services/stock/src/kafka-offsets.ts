@@ -44,7 +44,7 @@ export function createKafkaOffsets(
     return ends;
   }
 
-  /** By topic: the question under way, and the next one, which answers all who asked meanwhile. */
+  /** For each topic the question under way, and the next one, which answers all who asked meanwhile. */
   const questions = new Map<string, { running: Promise<KafkaEnds>; next?: Promise<KafkaEnds> }>();
 
   function ask(topic: Topic): Promise<KafkaEnds> {

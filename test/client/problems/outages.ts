@@ -41,8 +41,9 @@ export async function provokeUnconfirmed({ system, recorder, good, operations }:
 }
 
 /**
- * A way to order on which readings are answered, such as the one of its clock before a change, and changes
- * are not. @returns its URL.
+ * A server before order that passes on what only reads, and answers no change. A gateway behind it can read
+ * order's clock, as it does before every change, and never hears what became of the change. @returns the
+ * server's URL.
  */
 async function hearsOnlyReadings(t: Test, target: string): Promise<string> {
   const server = createServer((incoming, response) => {

@@ -20,7 +20,7 @@ function normalize(text: string): Body {
 }
 
 export class Recorder {
-  /** By `operationId code`. */
+  /** Answers by `operationId code`. */
   readonly answers = new Map<string, Languages>();
   readonly #operations: Map<string, Operation>;
   readonly #gateway: string;

@@ -142,7 +142,7 @@ async function askTooMany(t: Test, { recorder, good, operations }: Deps, baseUrl
     for (const socket of sockets) socket.destroy();
   };
   t.teardown(end);
-  // Their places are taken once somebody else is refused.
+  // The places of these sockets are taken once somebody else is refused.
   const [first] = operations;
   const ask = (operation: Operation) =>
     recorder.provoke(operation.id, { ...malform(operation, good.callOf(operation)), baseUrl });

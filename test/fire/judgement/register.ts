@@ -54,7 +54,7 @@ function eventsOf(facts: Facts, changes: Change[], saleId: string, sku: string):
     // What Redis lost was taken, and nobody gave it back: the load made it anew.
     if (order.sale_id !== saleId || order.status === 'refused' || facts.lost.has(order.id)) continue;
     const taken = unitsOf(order.lines);
-    // Of an order whose money came late only the second hold is looked at: when the first ended is not kept.
+    // If an order's money came late, only the second hold is looked at: when the first ended is not kept.
     const from = retakes.get(order.id) ?? order.reserved_at;
     events.push({ at: from.getTime(), there: 0, taken });
     if (order.ended_at !== null) events.push({ at: order.ended_at.getTime(), there: 0, taken: -taken });

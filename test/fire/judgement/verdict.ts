@@ -7,7 +7,7 @@ import type { Payment, Wish } from '../crowd.ts';
 import type { StoredOrder, StoredPayment, StoredRetake } from '../ledger-reader.ts';
 import type { Pause, TakenBack } from '../operator.ts';
 
-/** By sale. */
+/** The rows of the ledger by sale. */
 export type Ledgers = Map<string, LedgerRow[]>;
 
 export interface Facts {
@@ -142,7 +142,10 @@ export function judgeWebhooks(orders: StoredOrder[], told: Map<string, string[]>
   });
 }
 
-/** Of a sale: its opening once, and that it is sold out, which units that come back may make happen again. */
+/**
+ * Webhooks of a sale. The opening is told once. That a sale is sold out is told at least once, because units
+ * that come back may be sold out again.
+ */
 export function judgeSalesTold(saleIds: string[], ledgers: Ledgers, told: Map<string, string[]>): string[] {
   return saleIds.flatMap((id) => {
     const heard = told.get(id) ?? [];

@@ -7,7 +7,7 @@ import { texts } from '../texts.ts';
 export class Joined {
   readonly root = element('p', { class: 'faint', hidden: true });
   #sale: Sale | undefined;
-  /** Of the sale whose channels were asked for: an operator may add one. */
+  /** Version of the sale whose channels were asked for: an operator may add a channel. */
   #version: number | undefined;
   #isOneGroup = false;
 

@@ -187,7 +187,7 @@ export const VerdictsRequest = Type.Object(
     /** As in SnapshotRequest. When absent, the answer is what Postgres has now. */
     ends: Type.Optional(KafkaEnds),
     reservationIds: Type.Array(ReservationId, { maxItems: LIMITS.rebuildPageMax }),
-    /** Holds that were taken again. Of these holds the retakes are judged, not the orders. */
+    /** Holds that were taken again. What is judged of these holds are the retakes, not the orders. */
     retakes: Type.Optional(
       Type.Array(
         Type.Object({ reservationId: ReservationId, retake: RetakeName }, { additionalProperties: false }),
@@ -227,7 +227,7 @@ export const ReturnsQuery = Type.Object(
   { additionalProperties: false },
 );
 
-/** Its answer, and that of the returns: the ends that were found among some of the sale's orders. */
+/** The answer to these two queries: the ends that were found among some of the sale's orders. */
 export interface EndedPage {
   ended: Verdicts['ended'];
   /** There are more orders to look at: ask again with this. */

@@ -16,10 +16,13 @@ export const ParkedMessage = Type.Object({
   topic: Type.String(),
   partition: Type.Integer(),
   offset: Type.String(),
-  /** That of the message: of an order or a settlement the order's id. Empty when it had none; cut at 500. */
+  /**
+   * The key of the message, which for an order or a settlement is the order's id. Empty: the message had no
+   * key. A longer key is cut at 500 characters.
+   */
   key: Type.String(),
   error: Type.String(),
-  /** It was too large for a letter, so that it cannot be replayed. */
+  /** The message was too large for a letter, so it cannot be replayed. */
   isTruncated: Type.Optional(Type.Boolean()),
   parkedAt: Instant,
   replayedAt: Type.Optional(Instant),

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox';
 import { SaleId, Sku } from '../values/ids.ts';
 import { Instant } from '../values/instant.ts';
 
-/** Their words stand in docs/invariants.md. */
+/** What each invariant says stands in docs/invariants.md. */
 export const INVARIANT_NAMES = ['INV-1', 'INV-2', 'INV-3', 'INV-4', 'INV-5', 'INV-6'] as const;
 export type InvariantName = (typeof INVARIANT_NAMES)[number];
 

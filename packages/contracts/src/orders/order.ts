@@ -85,7 +85,7 @@ export const Order = Type.Object({
   refundDue: Type.Optional(Money),
   /** What came back of a paid order, the first return first. */
   returned: Type.Optional(Type.Array(ReturnedLine)),
-  /** Of a sale or a channel with a `groupMinimum`. */
+  /** Only orders of a sale or a channel with a `groupMinimum` have a group. */
   group: Type.Optional(GroupState),
   /** For operators: every payment that named the order, the first one first. */
   payments: Type.Optional(Type.Array(OrderPayment)),

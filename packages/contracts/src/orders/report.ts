@@ -77,9 +77,9 @@ export const ReportMinute = Type.Object({
   minute: Instant,
   reserved: Type.Integer(),
   paid: Type.Integer(),
-  /** Of holds that ended unpaid: cancelled, expired or refused. */
+  /** Units of holds that ended unpaid: cancelled, expired or refused. */
   ended: Type.Integer(),
-  /** Of paid orders. */
+  /** Units of paid orders that came back. */
   returned: Type.Integer(),
 });
 export type ReportMinute = Static<typeof ReportMinute>;
@@ -94,8 +94,8 @@ export const ReportRefunds = Type.Object({
 export type ReportRefunds = Static<typeof ReportRefunds>;
 
 /**
- * What was sold in a sale, for operators: everything of one snapshot of PostgreSQL. Of each item
- * `total - available = units.pending + units.paid - restocked`.
+ * What was sold in a sale, for operators: everything of one snapshot of PostgreSQL. For each item `total -
+ * available = units.pending + units.paid - restocked`.
  */
 export const SaleReport = Type.Object({
   saleId: SaleId,
@@ -138,7 +138,7 @@ export const CsvFormat = Type.Literal('csv');
 export const ReportQuery = Type.Object(
   {
     format: Type.Optional(CsvFormat),
-    /** Of a CSV file. Absent: `channels`. */
+    /** The table that a CSV file has. Absent: `channels`. */
     table: Type.Optional(ReportTable),
   },
   { additionalProperties: false },

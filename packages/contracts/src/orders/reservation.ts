@@ -42,7 +42,10 @@ export const ReserveItem = Type.Object(
     ref: Type.Optional(Ref),
     metadata: Type.Optional(Metadata),
     contact: Type.Optional(SealedContact),
-    /** Of the same contact under the other keys, with one of which its first request may have been sealed. */
+    /**
+     * Codes of the same contact under the other keys: the first request may have been sealed with one of
+     * them.
+     */
     contactMacs: Type.Optional(Type.Array(ContactMac, { maxItems: LIMITS.contactKeysMax })),
     /**
      * The trace of this request. Each item has its own, because a batch has many requests. The trace travels

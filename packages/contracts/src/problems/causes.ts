@@ -98,7 +98,7 @@ export const CAUSES = {
     },
   },
 
-  // Some cannot, or some items.
+  // Some buyers cannot reserve, or some items cannot be reserved.
   item_paused: {
     text: { en: 'An operator has paused these items.', zh: '这些商品已被运营人员暂停。' },
     do: {
@@ -154,7 +154,7 @@ export const CAUSES = {
     },
   },
 
-  // It sells, and something behind it stands still.
+  // The sale sells, and something behind it stands still.
   order_away: {
     text: {
       en: 'The gateway gets no answer from order that it can use. Reservations go on; orders are read, paid and cancelled later. What is known to order is missing here.',

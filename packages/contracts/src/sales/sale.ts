@@ -84,7 +84,10 @@ export const SaleChannelInput = Type.Object(
     pickupPointId: Type.Optional(OpaqueId),
     /** The most units this channel may hold or buy; absent: no cap. */
     cap: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.totalMax })),
-    /** Of the orders that come through this channel; they do not count for the sale's own group then. */
+    /**
+     * Units of the orders that come through this channel. With it these orders do not count for the sale's
+     * own group.
+     */
     groupMinimum: Type.Optional(GroupMinimum),
     metadata: Type.Optional(Metadata),
   },
@@ -114,7 +117,7 @@ export const SaleInput = Type.Object(
     rejoinSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.rejoinSecondsMax })),
     /** Absent: `refund`. */
     lateMoney: Type.Optional(LateMoney),
-    /** Of all orders but those of channels that have a group of their own. */
+    /** Units of all orders but those of channels that have a group of their own. */
     groupMinimum: Type.Optional(GroupMinimum),
     items: Type.Array(SaleItemInput, { minItems: 1, maxItems: LIMITS.itemsMax }),
     channels: Type.Optional(Type.Array(SaleChannelInput, { maxItems: LIMITS.channelsMax })),
@@ -196,7 +199,9 @@ export const SaleItem = Type.Object({
   price: Price,
   ...QUANTITIES,
   ...LIMIT,
-  /** Of a kit: what one of it is made of. The counts of a kit are those that its parts allow. */
+  /**
+   * What one kit is made of. Absent: the item is no kit. The counts of a kit are those that its parts allow.
+   */
   components: Type.Optional(Components),
   total: Type.Integer(),
   available: Type.Integer(),

@@ -24,7 +24,7 @@ await t.test('half an answer is not the beginning of the next one', async (t) =>
       return;
     }
     far.once('data', (answer) => {
-      // Its length has come, and not all of it.
+      // The length of the answer has come, and not the whole answer.
       near.write(answer.subarray(0, Math.ceil(answer.length / 2)), () => {
         near.destroySoon();
       });

@@ -40,7 +40,7 @@ async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<numbe
     console.log(`${reason}: stopping`);
     await stop();
   });
-  // It listens first, because the gateway has to know the page's origin.
+  // The storefront listens first, because the gateway has to know the page's origin.
   const storefront = (session.storefront = await serveStorefront(name === 'default'));
   session.stack = await startStack({
     name,

@@ -59,7 +59,10 @@ function lineOf(document: Document, lines: LineCounter, path: readonly (string |
   return 1;
 }
 
-/** Of several faults, as of both forms of a title, the one that is deepest in the file says most. */
+/**
+ * Where there are several faults, as those of both forms of a title, the one that is deepest in the file says
+ * most.
+ */
 function worstOf(value: unknown): { path: (string | number)[]; what: string } {
   const faults = check.Errors(value).map((fault) => {
     const path = toPath(fault.instancePath);

@@ -22,7 +22,7 @@ export interface StackOptions {
   /** Variables for every service, over the caller's environment. */
   env?: Record<string, string>;
   log?: Log;
-  /** Starts again what ends by itself, engines too. By default `broken` tells of it instead. */
+  /** Starts again what ends by itself, engines too. Without this `broken` tells of it instead. */
   isKept?: boolean;
 }
 

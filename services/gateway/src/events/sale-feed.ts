@@ -5,8 +5,9 @@ import type { SaleState } from './sale-state.ts';
 /** Four times a second, and never more often. */
 export const LOOK_MS = 250;
 /**
- * A proxy cuts a connection that says nothing for a minute, many after 30 s, and our own server does. It is
- * an event, because a page hears no comment, and must know a silent connection from a dead one.
+ * A connection that says nothing is cut: by our own server and by most proxies after a minute, by many
+ * proxies after 30 s. The heartbeat is an event and not a comment of the stream, because a page is told of no
+ * comment and has to know a silent connection from a dead one.
  */
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT = Buffer.from('event: heartbeat\ndata: {}\n\n');

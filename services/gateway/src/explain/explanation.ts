@@ -44,8 +44,10 @@ function ledgerSide({ order }: Known): SaleExplanation['ledger'] {
 }
 
 /**
- * Redis' counts, which decide what is sold. Its `paid` has what was written off (D67), which only the ledger
- * tells apart; a write-off that Redis has not heard of is not taken out of it. Without Redis, the ledger's.
+ * The counts of Redis, which decide what is sold. Redis counts units that were written off as paid (D67), and
+ * only the ledger tells the two apart. What was written off is therefore taken out of `paid` here. A
+ * write-off that Redis has not heard of yet could be more than all it has, so `paid` stops at 0. Without
+ * Redis, the counts of the ledger are told.
  */
 function itemsOf(known: Known): SaleExplanation['items'] {
   const { order } = known;

@@ -41,13 +41,13 @@ export class RecentReservations {
     }
   }
 
-  /** In no order. */
+  /** The user's reservations, in no order. */
   of(userId: string): Reservation[] {
     const ids = [...(this.#ofUser.get(userId) ?? [])];
     return ids.flatMap((id) => this.#reservations.get(id) ?? []);
   }
 
-  /** Its row is there. */
+  /** Lets a reservation go: its order is a row by now, or there is no more room. */
   forget(id: string): void {
     const reservation = this.#reservations.get(id);
     if (reservation === undefined) return;

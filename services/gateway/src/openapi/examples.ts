@@ -14,8 +14,8 @@ interface Example {
 const LANGUAGES = ['en', 'zh'] as const;
 
 /**
- * By code, and by code and an operation where some say something else. test/client/problems.test.ts provokes
- * them and writes the file.
+ * Examples by code, and by code and operation where some operations say something else.
+ * test/client/problems.test.ts provokes them and writes the file.
  */
 const recorded = JSON.parse(
   readFileSync(new URL('../../examples/problems.json', import.meta.url), 'utf8'),

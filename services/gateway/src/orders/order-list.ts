@@ -25,8 +25,9 @@ interface Wanted {
 /** So many orders of a page that have no row are looked at together. */
 const LOOKS_TOGETHER = 8;
 /**
- * Of all pages. Each look asks order and stock. While Kafka is away every list has orders without a row, and
- * beyond this number an order is shown as it was told, without a look.
+ * Looks that this gateway has under way at once, for all pages together. Each look asks order and stock.
+ * While Kafka is away every list has orders without a row, and beyond this number an order is shown as the
+ * buyer was told of it, without a look.
  */
 const LOOKS_MAX = 200;
 

@@ -5,13 +5,13 @@ import { constants, crc32, deflateRawSync } from 'node:zlib';
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 /** A stored block of deflate has no more bytes (RFC 1951). */
 const STORED_BYTES_MAX = 65_535;
-/** Its last-block bit, and two lengths. */
+/** The last-block bit of a stored block, and two lengths. */
 const STORED_HEADER_BYTES = 5;
 const GZIP_TRAILER_BYTES = 8;
 
 /**
  * The beginning of texts that differ only in their ends, as the answers for one sale differ in the clock. The
- * beginning is compressed once, and an end follows it as it is. Of a sale with 50 items (8.2 kB) that costs
+ * beginning is compressed once, and an end follows it as it is. For a sale with 50 items (8.2 kB) that costs
  * 1.5 µs of CPU a text, where gzip of the whole costs 43, and a stream for each text (as @fastify/compress
  * makes) 92 (medians of five times 2,000).
  */

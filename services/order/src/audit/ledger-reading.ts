@@ -42,7 +42,7 @@ export class LedgerReader {
 interface Sale {
   /** The loosest that the sale ever had: a buyer may have more than a limit of now (INV-6). */
   limits: SaleLimits;
-  /** Of the items that have a limit per buyer of their own. Such a limit never changes. */
+  /** Limits per buyer of the items that have one of their own. Such a limit never changes. */
   itemLimits: { sku: string; units: number }[];
   lanes: number;
   epoch: number;

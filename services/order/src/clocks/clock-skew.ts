@@ -36,7 +36,7 @@ export interface ClockSkewDeps {
   random?: () => number;
 }
 
-/** By how much Redis' clock is ahead of Postgres'; milliseconds. */
+/** How far Redis' clock is ahead of Postgres'; milliseconds. */
 export interface Skew {
   skewMs: number;
   /** The true skew is at most this far from `skewMs`. */

@@ -24,7 +24,7 @@ export interface TopicsOptions {
 
 export class TopicsError extends Error {
   override readonly name = 'TopicsError';
-  readonly code = 'SECKILL_TOPICS_UNFIT';
+  readonly code = 'SECKILL_TOPICS_INVALID';
 }
 
 type Admin = ReturnType<Kafka['admin']>;

@@ -33,7 +33,7 @@ export class FailedGroups {
   readonly #deps: FailedGroupsDeps;
   /** The group that was looked at last. */
   #after = FIRST;
-  /** By group, how far this process has gone through its orders. */
+  /** How far this process has gone through the orders of each group. */
   readonly #walks = new Map<string, Walk>();
   /** Groups that this round has met. */
   #met = new Set<string>();

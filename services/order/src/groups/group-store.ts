@@ -24,7 +24,7 @@ export interface Decided extends Group {
 /** What Redis says of a lane that takes no reservation any more. */
 export interface ClosedLane {
   epoch: number;
-  /** Of its last reservation or retake in this epoch, when it was asked. */
+  /** Number of the lane's last reservation or retake in this epoch, at the moment when Redis was asked. */
   sequence: number;
 }
 
@@ -189,8 +189,8 @@ async function isStored(pool: Pool, saleId: string, { epoch, sequence }: ClosedL
 
 /**
  * Counts and decides as of one statement. Nothing joins any more: what is pending may be paid or end, and
- * what is paid may come back. So too few stay too few, and enough are enough once none is pending. Of several
- * processes one finds a group waiting.
+ * what is paid may come back. So too few stay too few, and enough are enough once none is pending. When
+ * several processes decide at once, only one of them finds the group waiting.
  */
 async function decide(client: PoolClient, saleId: string): Promise<Decided[]> {
   const { rows } = await client.query<CountRow>(

@@ -35,7 +35,7 @@ const BACKOFF = { baseMs: 100, capMs: 2_000 };
 export class Groups {
   readonly #deps: GroupsDeps;
   #after = '';
-  /** By sale, why stock cannot tell, since all sales were looked at, and before that. */
+  /** Why stock cannot tell of a sale: in this round through all sales, and in the round before. */
   #untold = new Map<string, string>();
   #untoldBefore = new Map<string, string>();
   readonly #damage: Damage;

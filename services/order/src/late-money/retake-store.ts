@@ -102,7 +102,7 @@ export interface EndedRetakes {
   paidIds: string[];
   /** Redis promised units that do not exist, or its history forked. */
   refused: Reserved[];
-  /** Their units go back. */
+  /** Orders whose units go back. */
   returned: Reserved[];
 }
 

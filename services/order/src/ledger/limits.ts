@@ -7,7 +7,7 @@ import type { Reserved } from './reservation-message.ts';
  */
 export interface Allowance {
   left: number;
-  /** It is about the units of this item; absent: about all units. */
+  /** The item whose units are meant; absent: the units of all items. */
   sku?: string;
 }
 

@@ -93,7 +93,7 @@ function judgeRetakes(retakes: Reserved[], current: Reserved[], refused: Refused
   );
 }
 
-/** Names the rows that these orders move. Of the whole sales it names all rows. */
+/** Names the rows that these orders move. All rows of a whole sale are among them. */
 async function findKeys(
   client: PoolClient,
   inserted: Reserved[],

@@ -85,7 +85,7 @@ export class OperatorOrders {
     if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
     const due = await storeReturn(pool, wanted);
     if (due !== undefined) {
-      // Nobody has to give nothing back.
+      // Units that cost nothing leave no money for a person to give back.
       if (due > 0) metrics.refundsDue.inc({ reason: 'returned' });
       logger.info({ orderId, by: wanted.by }, 'orders: units of a paid order came back');
       wake();

@@ -121,7 +121,7 @@ async function giveBack(client: PoolClient, rests: Rest[]): Promise<void> {
   );
 }
 
-/** By order, the name of the hold that was paid, where late money took the units again. */
+/** The name of the hold that was paid, by order, where late money took the units again. */
 async function readRetakes(client: PoolClient, ids: string[]): Promise<Map<string, string>> {
   const { rows } = await client.query<{ order_id: string; retake: string }>(
     `SELECT order_id, epoch || '-' || sequence AS retake FROM retakes

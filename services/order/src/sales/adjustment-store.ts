@@ -82,11 +82,12 @@ interface Undecided {
 }
 
 /**
- * Lowers definition and ledger by what stock says that Redis has taken out, once. Stock's word counts only
- * for the very lane that it looked at: nobody has raised the epoch or let the lane open again since the
- * control state was read that stock answers. Otherwise Redis may have lost what it told, and the adjustment
- * is decided anew, under the next version. All of it happens under the sale's lock, which snapshots and
- * openings take as well: what comes after it finds the lower total, and the acknowledged version with it.
+ * Lowers definition and ledger, once, by the units that Redis has taken out, as stock tells. Stock's answer
+ * counts only while the lane is still the one that stock looked at. A lane is another one as soon as its
+ * epoch was raised, or order let it open again, after the control state was read that stock has answered.
+ * Redis may then have lost the units that stock told of, and the adjustment is decided anew, under the next
+ * version. Everything happens under the sale's lock, which snapshots and openings take as well. A snapshot or
+ * an opening that comes later finds the lower total together with the acknowledged version.
  * @param sent the sale as its control state was sent.
  */
 export async function decideAdjustments(

@@ -39,7 +39,7 @@ export interface ControlSyncDeps {
 
 interface Delay {
   attempt: number;
-  /** By the injected clock. */
+  /** An instant of the injected clock. */
   until: number;
 }
 

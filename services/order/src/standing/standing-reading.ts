@@ -161,7 +161,7 @@ async function readNewest(client: PoolClient, { definition }: SaleRecord): Promi
   };
 }
 
-/** Of all sales. */
+/** The messages that wait in the outbox. All sales share it. */
 async function readOutbox(client: PoolClient): Promise<OrderStanding['outbox']> {
   const { rows } = await client.query<{ count: string; oldest: Date | null }>(
     'SELECT count(*) AS count, min(created_at) AS oldest FROM outbox WHERE published_at IS NULL',

@@ -88,7 +88,7 @@ interface GroupRow {
   decided_at: Date | null;
 }
 
-/** By subject, `<sale's id>` or `<sale's id>/<channel's id>`. */
+/** The groups by subject, `<sale's id>` or `<sale's id>/<channel's id>`. */
 async function readGroups(client: PoolClient, subjects: string[]): Promise<Map<string, unknown>> {
   if (subjects.length === 0) return new Map();
   const { rows } = await client.query<GroupRow>(

@@ -77,7 +77,7 @@ await test('who pays while the group fails is found, and late money finds no hol
   const slow = await pool.connect();
   await slow.query('BEGIN');
   await slow.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [slowOne]);
-  // Its transaction has a number from before the decision.
+  // The payment's transaction has a number from before the decision.
   await slow.query('SELECT pg_current_xact_id()');
   const passing = sale.pass();
   await untilBlocked(pool);

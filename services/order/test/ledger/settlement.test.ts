@@ -156,7 +156,8 @@ await test('whichever two ends wait for the same row, the first one decides', as
       cancel: () => outcomeOf(orders.cancel(id, userId)),
       expire: async () => String((await expire(pool)).ended),
     };
-    // The first one stops behind the ledger's row or, when it is pay, which needs none, behind the payment's.
+    // This transaction holds the first end back until the others have begun. Cancel and expire wait for the
+    // ledger's row. Paying changes nothing in the ledger, so pay waits for the row of its payment.
     const blocker = await pool.connect();
     await blocker.query('BEGIN');
     await blocker.query('SELECT FROM ledger WHERE sale_id = $1 FOR UPDATE', [saleId]);

@@ -32,7 +32,9 @@ export interface Stock {
   clockAheadMs: number;
   /** How often it was asked for its clock. */
   clockReads: number;
-  /** What it says of expired orders whose money came. Of any other order it says that it cannot tell yet. */
+  /**
+   * What it says of expired orders whose money came. About any other order it says that it cannot tell yet.
+   */
   retakes: Map<string, RetakeAnswer>;
   /**
    * Order's address. This address is called back for the load of a sale that is new or distrusted, as the

@@ -246,7 +246,7 @@ export class Announcer {
     pending.reserved = pending.reserved.filter(({ epoch }) => epoch >= state.epoch);
     let told: Reserved[];
     do {
-      // They are kept until Redis has them. Telling one twice does no harm.
+      // Reservations are kept until Redis has them. Telling one twice does no harm.
       told = pending.reserved
         .filter(({ epoch }) => epoch === state.epoch)
         .slice(0, ANNOUNCED_RESERVATIONS_MAX);

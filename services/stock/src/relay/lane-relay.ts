@@ -223,8 +223,8 @@ export class LaneRelay {
   }
 
   /**
-   * Publishes each unreadable entry as a dead letter, once. Our scripts did not write such an entry. If its id
-   * is one that cannot be trimmed, every later pass reads the entry again.
+   * Publishes each unreadable entry as a dead letter, once. Our scripts did not write such an entry, so its
+   * id may be one that cannot be trimmed. Every later pass reads it again then.
    */
   async #deadLetter(unreadable: UnreadableEntry[]): Promise<void> {
     const fresh = unreadable.filter(({ entry }) => !this.#deadLettered.has(entry.id));

@@ -68,7 +68,8 @@ function createChores(
     graceMs: config.orphanGraceMs,
     republishMs: config.orphanRepublishMs,
   };
-  // They outlive the loop of a lane, which ends when nothing happens: a hold that was published again waits.
+  // A scan outlives the loop of its lane, which ends when nothing happens: a hold that was published again
+  // waits.
   const scans = new Map<string, OrphanScan>();
   return [
     {

@@ -54,7 +54,7 @@ await until('the offsets can be asked', () =>
 /** Order's stand-in gives the next of these to every sale it is asked for. */
 const epochs = new Map<string, number>();
 
-/** What Postgres would answer. Of the items only `b` is in use, because reserveMany reserves `b`. */
+/** What Postgres would answer. Only the item `b` is in use, because reserveMany reserves `b`. */
 function ledgerOf(saleId: string, patch: Partial<LedgerReading> & { pending?: number; paid?: number } = {}) {
   const { pending = 0, paid = 0, ...rest } = patch;
   const ledger: LedgerReading = {

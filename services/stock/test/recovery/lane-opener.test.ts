@@ -371,7 +371,7 @@ await t.test('a rebuilder that slept loads and opens nothing once another has op
     const sleeper = slow.opener.open(sale.lane).catch((error: unknown) => error);
     await until('it sleeps', () => isAsleep);
     await t.rejects(fast.opener.open(sale.lane), { code: 'SECKILL_LANE_KEPT' }, 'one at a time');
-    // Its right to work ends by itself, and no other step waits for that.
+    // The sleeper's right to work ends by itself, and no other step waits for that.
     await fast.connection.redis.del(laneKeys(sale.lane).recovery);
     await fast.opener.open(sale.lane);
     await fast.reserveAll([item(sale.saleId, { userId: 'later', lines: [{ sku: 'b', quantity: 1 }] })]);

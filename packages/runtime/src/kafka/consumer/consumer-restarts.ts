@@ -2,7 +2,10 @@ import type { Kafka } from 'kafkajs';
 import { backoffMs, systemClock, type Clock } from '../../clock.ts';
 import { isKafkaJsError, isRefusal } from '../kafka-errors.ts';
 
-/** They take a quarter of a minute together, which is longer than a Kafka that was killed takes to start. */
+/**
+ * Together the attempts take a quarter of a minute, which is longer than a Kafka that was killed takes to
+ * start.
+ */
 const ATTEMPTS_MAX = 8;
 /**
  * A crash after this long is one of another time. That the consumer has joined its group says nothing: what

@@ -7,7 +7,7 @@ export interface Item {
   available: number;
   held: number;
   paid: number;
-  /** Of a kit, whose units are its parts'. */
+  /** What one kit is made of. Absent: the item is no kit, and has units of its own. */
   components?: { sku: string; quantity: number }[];
   paused?: boolean;
 }

@@ -5,7 +5,7 @@ import { say, textOf } from '../page/words.ts';
 export type ItemVerb = 'restock' | 'adjust' | 'pause' | 'resume';
 
 export const sum = (items: Item[], count: 'total' | 'available' | 'held' | 'paid'): number =>
-  // What a kit could be made of stands in its parts.
+  // Kits are left out, because their units are those of their parts and would be counted twice.
   items.reduce((all, item) => all + (item.components === undefined ? item[count] : 0), 0);
 
 /** The items with their counts, and what can be done to each. */

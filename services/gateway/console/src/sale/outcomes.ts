@@ -8,7 +8,7 @@ const GATEWAYS_MAX = 50;
 interface Tally {
   /** The process that counted. */
   gateway: string;
-  /** Its own clock, from which only differences say something. */
+  /** An instant of that process' own clock, of which only differences say something. */
   atMs: number;
   outcomes: Record<string, number>;
 }

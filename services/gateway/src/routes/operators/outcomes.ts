@@ -11,7 +11,7 @@ export function outcomesRoute(app: Http, { authenticateOperator, order, tally }:
     { onRequest: authenticateOperator, schema: { params: Type.Object({ saleId: SaleId }) } },
     async (request, reply) => {
       const { saleId } = request.params;
-      // It throws `sale_not_found`.
+      // Order is asked only because it throws `sale_not_found` for a sale that does not exist.
       await order.sale(saleId, traceOf(request));
       reply.header('cache-control', 'no-store');
       return tally.read(saleId);

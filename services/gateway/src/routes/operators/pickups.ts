@@ -16,7 +16,7 @@ export function pickupRoutes(app: Http, { authenticateOperator, order }: RouteDe
   app.get(
     '/v1/sales/:saleId/pickups',
     {
-      // It would read every page for nothing.
+      // A HEAD would read every page for nothing.
       exposeHeadRoute: false,
       onRequest: authenticateOperator,
       schema: { params: Type.Object({ saleId: SaleId }), querystring: PickupsQuery },

@@ -22,7 +22,7 @@ export interface ListedLane extends Lane {
 /** A lane that does not sell, or must not. */
 export interface ClosedLane {
   lane: ListedLane;
-  /** It is loaded anew if it stands there or below. */
+  /** A lane at this epoch or below is loaded anew. */
   distrustedEpoch: number;
 }
 

@@ -100,7 +100,7 @@ export class ListedLanes {
         unreachable += lane.mayRetire ? 0 : 1;
         lane.closedSince ??= Date.now();
       } else {
-        // Its Redis was away and is the same again: the lane is as open as it was.
+        // The lane's Redis was away and is the same again: the lane is as open as it was.
         if (isGood) delete lane.closedSince;
         if (!isGood || isSwept) toLookAt.push(lane);
       }
