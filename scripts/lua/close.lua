@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Closes the gate, so that the lane can be checked or loaded, and creates the lane when there is none. A lane
--- that is open under the caller's run_id is left alone unless the call forces it. Each closing raises the
+-- that is open under the caller's runId is left alone unless the call forces it. Each closing raises the
 -- fence by one, so that a permission to open that was asked for before this closing opens nothing (D28).
 -- Called by stock before a check.
 --
 -- KEYS[1] state
--- ARGV[1] runId   run_id of the Redis behind the caller's connection
+-- ARGV[1] runId   identity of the Redis behind the caller's connection
 -- ARGV[2] force   '1': close it although it is open
 --
 -- Answers: gate before the call (missing, rebuilding, stale, open), gate after it (rebuilding, open), epoch,

@@ -4,7 +4,7 @@
 -- full, because a sale must always be stoppable. Stock calls it for `PUT /internal/sales/:saleId`.
 --
 -- KEYS[1] state
--- ARGV[1] runId     run_id of the Redis behind the caller's connection
+-- ARGV[1] runId     identity of the Redis behind the caller's connection
 -- ARGV[2] control   JSON of the ControlState; totals are absolute, channels are added or get a new cap. The
 --                   adjustment of an item takes as many units out of its total as are available, up to its
 --                   quantity, once for each id. Until it is gone from the control states, their totals are

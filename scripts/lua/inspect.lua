@@ -3,7 +3,7 @@
 -- state route, for announcements, before and while a lane is opened, and by the audit.
 --
 -- KEYS[1] state     KEYS[2] outbox    KEYS[3] holds
--- ARGV[1] runId     run_id of the Redis behind the caller's connection
+-- ARGV[1] runId     identity of the Redis behind the caller's connection
 --
 -- Answers:
 --   gate, now, entries in the outbox, holds                 when the gate is `missing`: what is left of a

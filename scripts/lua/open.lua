@@ -4,7 +4,7 @@
 -- opens nothing.
 --
 -- KEYS[1] state     KEYS[2] outbox
--- ARGV[1] runId     run_id of the Redis behind the caller's connection; the lane is open only
+-- ARGV[1] runId     identity of the Redis behind the caller's connection; the lane is open only
 --                   under this process
 -- ARGV[2] epoch     the one order granted
 -- ARGV[3] sequence  the one order compared

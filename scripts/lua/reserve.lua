@@ -2,12 +2,12 @@
 -- Takes units for the buyers of a batch. Each buyer gets all lines or none, in one atomic step with the hold
 -- and the outbox entry (D1). Stock calls this script with what a batch holds for one lane. The requests are
 -- decided one after the other, as if each had come alone. A rejected request writes nothing. The cost of a
--- call lies in its redis.calls, not in its Lua: a batch reads with six and writes with three, and each
--- reservation adds one. In calls of 1, 4, 16 and 64 requests of one line, each request took 29, 16, 13 and 11
--- µs (the bench of `script_vs_minimal`, which sends 64).
+-- call lies in its redis.calls, not in its Lua: a batch reads with six, writes with three and
+-- tells of it with one, and each reservation adds one. In calls of 1, 4, 16 and 64 requests of one line,
+-- each request took 29, 16, 13 and 11 µs (the bench of `script_vs_minimal`, which sends 64).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
--- ARGV[1] runId          run_id of the Redis behind the caller's connection
+-- ARGV[1] runId          identity of the Redis behind the caller's connection
 -- ARGV[2] outboxCountMax entries the outbox may hold before we shed load
 -- ARGV[3] deadline       instant of this Redis' clock, after which nothing is taken; milliseconds. Whoever
 --                        asked has been told `outcome_unknown` by then, and may have heard "no" since

@@ -7,7 +7,7 @@
 -- reservation does, and PostgreSQL decides whether the order is paid. Stock calls it for order.
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds     KEYS[5] outbox
--- ARGV[1] runId          run_id of the Redis behind the caller's connection
+-- ARGV[1] runId          identity of the Redis behind the caller's connection
 -- ARGV[2] outboxCountMax entries the outbox may hold before we shed load
 -- ARGV[3] random         first part of the reservation id's end, 16 characters
 -- ARGV[4] keyHash        the rest of it; field of `holds` and `keys`

@@ -2,7 +2,8 @@
 // Method: the whole system, a seeded crowd that repeats its keys, kills at fixed moments, then the demo's own
 // audit.
 import t from 'tap';
-import { judge, readSettled } from '../../bench/src/audit/audit.ts';
+import { judge } from '../../bench/src/audit/judge.ts';
+import { readSettled } from '../../bench/src/audit/reading.ts';
 import { planCrowd } from '../../bench/src/demo/buyers.ts';
 import { runCrowd } from '../../bench/src/demo/crowd.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';

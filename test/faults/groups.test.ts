@@ -7,7 +7,8 @@
 import { campaign } from '@seckill/testing';
 import pg from 'pg';
 import t, { type Test } from 'tap';
-import { judge, readSettled } from '../../bench/src/audit/audit.ts';
+import { judge } from '../../bench/src/audit/judge.ts';
+import { readSettled } from '../../bench/src/audit/reading.ts';
 import { History } from '../../bench/src/audit/history.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { untilOpen } from '../support/aftermath.ts';

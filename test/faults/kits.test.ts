@@ -6,7 +6,8 @@
 import t from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { pick, seededRandom } from '../../bench/src/random.ts';
-import { judge, readSettled } from '../../bench/src/audit/audit.ts';
+import { judge } from '../../bench/src/audit/judge.ts';
+import { readSettled } from '../../bench/src/audit/reading.ts';
 import { judgeRush, openSale, startRush, untilMore, untilOpen } from '../support/aftermath.ts';
 import { connectRedis, flushAll } from '../support/redis.ts';
 import { Rush } from '../support/rush.ts';

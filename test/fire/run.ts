@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT } from '@seckill/stack';
-import { judge, readSettled, type Reading } from '../../bench/src/audit/audit.ts';
+import { judge } from '../../bench/src/audit/judge.ts';
+import { readSettled, type Reading } from '../../bench/src/audit/reading.ts';
 import { watchTotals } from '../../bench/src/audit/watch.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';

@@ -10,7 +10,7 @@ const KNOWN = new Set(FILES);
 const FOLDERS = new Set(FILES.flatMap(foldersOf));
 const NAMES = new Set(FILES.map((path) => path.split('/').at(-1) ?? ''));
 const TEXT =
-  /\.([cm]?[jt]s|md|lua|sql|ya?ml|sh|conf|env|example|json)$|(^|\/)(Dockerfile|run)$|ignore$|\.taprc$/;
+  /\.([cm]?[jt]s|md|lua|sql|ya?ml|sh|conf|env|example|json)$|(^|\/)(Dockerfile|\.ci\/\w+)$|ignore$|\.taprc$/;
 const MADE =
   /(^|\/)(package-lock\.json|go\.sum|openapi\.json)$|^bench\/(results|baselines\/.*\/node_modules)\//;
 const PATHS = FILES.filter((path) => TEXT.test(path) && !MADE.test(path));
@@ -137,7 +137,9 @@ await t.test('decisions are cited by numbers that docs/architecture.md has', asy
 
 await t.test('files and folders that are named exist', async (t) => {
   const file =
-    /(?<![\w/*{}<>$@.:-])(?:\.\.?\/)*((?:[\w.@-]+\/)*[\w-][\w.-]*\.(?:ts|cjs|lua|sql|ya?ml|sh|conf))\b(?![\w/*{<(-])/g;
+    /(?<![\w/*{}<>$@.:-])(?:\.\.?\/)*((?:[\w.@-]+\/)*[\w-][\w.-]*\.(?:ts|cjs|lua|sql|ya?ml|sh|conf|tla))\b(?![\w/*{<(-])/g;
+  // Products have names like Node.js, and a run writes summary.json: of these only a path is looked up.
+  const path = /(?<![\w/*{}<>$@.:-])((?:[\w@-]+\/)+[\w-][\w.-]*\.(?:[cm]?js|json|html|css))\b(?![\w/*{<(-])/g;
   const folder =
     /(?<![\w/*{}<>$@.:-])((?:services|packages|scripts|bench|test|docs|k8s)\/[\w.-]+[\w./-]*)(?![\w*{<$-])/g;
   const judge = ([, name = '']: RegExpExecArray, path: string): string | undefined => {
@@ -148,7 +150,7 @@ await t.test('files and folders that are named exist', async (t) => {
   };
   tell(
     t,
-    [...new Set([...findWrong(PROSE, file, judge), ...findWrong(PROSE, folder, judge)])],
+    [...new Set([file, path, folder].flatMap((pattern) => findWrong(PROSE, pattern, judge)))],
     'every file is there',
   );
 });
@@ -164,6 +166,19 @@ await t.test('programs that are started are built from sources that exist', asyn
     KNOWN.has(sourceOf(name)) ? undefined : `starts ${name}, of which there is no ${sourceOf(name)}`,
   );
   tell(t, wrong, 'every program has a source');
+});
+
+await t.test('tests that a command runs exist', async (t) => {
+  const commands = FILES.filter((path) => /(^|\/)package\.json$|^\.ci\//.test(path)).map((path) => ({
+    path,
+    line: 1,
+    text: read(path),
+  }));
+  const run = /(?<![\w/.-])((?:[\w.-]+\/)+[\w.-]+\.test\.ts)\b/g;
+  const wrong = findWrong(commands, run, ([, name = '']) =>
+    KNOWN.has(name) ? undefined : `runs ${name}, which is not there`,
+  );
+  tell(t, wrong, 'every test is there');
 });
 
 await t.test('npm scripts that are named exist', async (t) => {

@@ -2,7 +2,8 @@
 // comes again and pays in time, so that every unit ends paid (INV-5).
 // Method: the whole system and one buyer; the provider's first notice waits until the unit is for sale again.
 import t from 'tap';
-import { judge, readSettled } from '../../bench/src/audit/audit.ts';
+import { judge } from '../../bench/src/audit/judge.ts';
+import { readSettled } from '../../bench/src/audit/reading.ts';
 import { History } from '../../bench/src/audit/history.ts';
 import { runCrowd } from '../../bench/src/demo/crowd.ts';
 import { Provider } from '../../bench/src/demo/provider.ts';

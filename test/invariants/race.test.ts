@@ -4,7 +4,8 @@
 import { randomUUID } from 'node:crypto';
 import autocannon from 'autocannon';
 import t from 'tap';
-import { readSettled, unitsOf } from '../../bench/src/audit/audit.ts';
+import { readSettled } from '../../bench/src/audit/reading.ts';
+import { unitsOf } from '../../bench/src/audit/units.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { buildStack, saleInput } from '../support/stack.ts';
 

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { ReserveAnswer } from '@seckill/contracts';
 import { Upstream } from '@seckill/runtime';
 import t from 'tap';
-import { readSettled } from '../../bench/src/audit/audit.ts';
+import { readSettled } from '../../bench/src/audit/reading.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { watchHolds } from '../../bench/src/audit/resale.ts';
 import { buildStack, saleInput, until, type Client } from '../support/stack.ts';

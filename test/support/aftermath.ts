@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
-import { judge, readSettled, type Reading } from '../../bench/src/audit/audit.ts';
+import { judge } from '../../bench/src/audit/judge.ts';
+import { readSettled, type Reading } from '../../bench/src/audit/reading.ts';
 import type { EngineReader } from '../../bench/src/engines/engines.ts';
 import { Rush, type RushOptions } from './rush.ts';
 import { saleInput, until, type Client } from './stack.ts';

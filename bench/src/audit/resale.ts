@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseReservationId } from '@seckill/contracts';
 import { splitSuffix } from '@seckill/stock/redis/reservation-id';
-import type { EngineReader, OrderRow } from '../engines/engines.ts';
+import type { EngineReader } from '../engines/engines.ts';
+import type { OrderRow } from '../engines/rows.ts';
 
 const INTERVAL_MS = 50;
 

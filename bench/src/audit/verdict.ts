@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sale } from '@seckill/contracts';
-import { judge, liveOrders, readSettled, unitsOf, type Finding, type Reading } from './audit.ts';
+import { judge, type Finding } from './judge.ts';
+import { readSettled, type Reading } from './reading.ts';
+import { liveOrders, unitsOf } from './units.ts';
 import { History } from './history.ts';
 import type { HistoryLine } from '../generator/latency-recorder.ts';
 import { readSale, type SaleDraft } from '../target/sale.ts';

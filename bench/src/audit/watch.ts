@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Finding } from './audit.ts';
+import type { Finding } from './judge.ts';
 import type { EngineReader } from '../engines/engines.ts';
 
 const INTERVAL_MS = 200;

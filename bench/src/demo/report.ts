@@ -1,12 +1,7 @@
 import type { DemoResult, DemoSale } from '@seckill/contracts';
-import {
-  describeInFlight,
-  INVARIANTS,
-  liveOrders,
-  unitsOf,
-  type Finding,
-  type Reading,
-} from '../audit/audit.ts';
+import { INVARIANTS, type Finding } from '../audit/judge.ts';
+import { describeInFlight, type Reading } from '../audit/reading.ts';
+import { liveOrders, unitsOf } from '../audit/units.ts';
 import type { History } from '../audit/history.ts';
 
 /**

@@ -114,7 +114,8 @@ export class Visit {
    * buyer comes again, until the order is paid or nothing can come back any more.
    */
   async #settle(first: Taken): Promise<void> {
-    // Who waited for units pays for them.
+    // A buyer who waited until units came back pays for them, whatever the buyer meant to do before.
+    // Otherwise the last units would be taken and left again without end.
     const intent: Intent = first.hasWaited ? 'notice' : this.#buyer.intent;
     if (intent === 'walk-away') return;
     if (intent === 'cancel') {

@@ -4,6 +4,15 @@ import { TOPICS, type SaleDefinition, type Topic } from '@seckill/contracts';
 import { createKafka, createLogger, type Kafka, type KafkaAccess } from '@seckill/runtime';
 import pg from 'pg';
 import { readIds, type PublishedIds } from './kafka-ids.ts';
+import {
+  parseChannels,
+  parseItems,
+  parseItemsOfBuyer,
+  toSuffix,
+  type RedisItem,
+  type RedisLane,
+} from './redis-lane.ts';
+import type { LedgerRow, OrderRow, PaymentRow } from './rows.ts';
 
 /** Consumer group of stock's role `settler` (docs/architecture.md, "Parts": one name everywhere). */
 const SETTLER_GROUP = 'seckill.settler';
@@ -15,60 +24,6 @@ type Admin = ReturnType<Kafka['admin']>;
  * The audit's own eyes. The reader tells what Redis, Kafka and Postgres hold, past all services. Key formats
  * are those of scripts/lua/README.md.
  */
-export interface RedisItem {
-  sku: string;
-  total: number;
-  available: number;
-  held: number;
-  paid: number;
-}
-
-export interface RedisLane {
-  epoch: number;
-  sequence: number;
-  outbox: number;
-  items: RedisItem[];
-  /** Units by user and by channel. */
-  buyers: Map<string, number>;
-  /** Units of items that have a limit of their own, by user and SKU; of buyers who have some. */
-  itemsOfBuyers: Map<string, Map<string, number>>;
-  channels: Map<string, { cap: number | undefined; units: number }>;
-  /** The endings of the reservation ids on hold. */
-  holds: Set<string>;
-  /** The number of keys whose reservation is known, live or ended. */
-  keys: number;
-}
-
-export interface OrderRow {
-  id: string;
-  sale_id: string;
-  epoch: number;
-  sequence: number;
-  user_id: string;
-  idempotency_key: string;
-  /** The units that were taken. */
-  lines: { sku: string; quantity: number }[];
-  /** What was bought, where a kit is among it. */
-  bought?: { sku: string; quantity: number }[] | null;
-  /** What came back since it was paid. */
-  returned?: { lines: { sku: string; returned: number; restocked: number }[] } | null;
-  channel_id: string | null;
-  status: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
-  expires_at: Date;
-  ended_at: Date | null;
-}
-
-export interface PaymentRow {
-  order_id: string;
-  result: 'paid' | 'refund_due' | 'recorded' | 'retaking';
-}
-
-export interface LedgerRow {
-  sku: string;
-  total: number;
-  sold: number;
-}
-
 export class EngineReader {
   readonly #redis: Redis | Cluster;
   readonly #kafka: Kafka;
@@ -367,50 +322,4 @@ export class EngineReader {
       await admin.disconnect();
     }
   }
-}
-
-function toSuffix([keyHash, record]: [string, string]): string {
-  const [, , random = ''] = record.split('\n', 3);
-  return random + keyHash;
-}
-
-/** `<units> <paid> <holds> <endedAt>`, then SKU, units and units paid of each item that is counted. */
-function parseItemsOfBuyer([user, text]: [string, string]): [string, Map<string, number>][] {
-  const words = text.split(' ').slice(4);
-  if (words.length === 0) return [];
-  const items = new Map<string, number>();
-  for (let index = 0; index < words.length; index += 3) {
-    items.set(words[index] ?? '', Number(words[index + 1]));
-  }
-  return [[user, items]];
-}
-
-function parseItems(fields: Record<string, string>): RedisItem[] {
-  const skus = Object.keys(fields)
-    .filter((field) => field.endsWith(':total'))
-    .map((field) => field.slice(0, -':total'.length));
-  return skus.map((sku) => {
-    const count = (name: string) => Number(fields[`${sku}:${name}`]);
-    return {
-      sku,
-      total: count('total'),
-      available: count('available'),
-      held: count('held'),
-      paid: count('paid'),
-    };
-  });
-}
-
-function parseChannels(fields: Record<string, string>): RedisLane['channels'] {
-  const channels: RedisLane['channels'] = new Map();
-  for (const [field, value] of Object.entries(fields)) {
-    if (!field.endsWith(':units')) continue;
-    const id = field.slice(0, -':units'.length);
-    const cap = fields[`${id}:cap`];
-    channels.set(id, {
-      units: Number(value),
-      cap: cap === undefined || cap === '' ? undefined : Number(cap),
-    });
-  }
-  return channels;
 }

@@ -7,7 +7,10 @@ const READ_MS = 60_000;
 
 export interface PublishedIds {
   ids: Set<string>;
-  /** Those of which each message was published again from a hold: none came from the outbox. */
+  /**
+   * The ids of which no message came from the outbox: stock published each of them again, from a hold whose
+   * order was missing (D7, `services/stock/src/relay/orphaned-holds.ts`).
+   */
   fromHolds: Set<string>;
 }
 

@@ -1,6 +1,6 @@
 import type { Reservation } from '@seckill/contracts';
-import type { Reading, SaleReading } from '../../src/audit/audit.ts';
-import type { OrderRow } from '../../src/engines/engines.ts';
+import type { Reading, SaleReading } from '../../src/audit/reading.ts';
+import type { OrderRow } from '../../src/engines/rows.ts';
 import { History } from '../../src/audit/history.ts';
 
 const price = { amount: 100, currency: 'CNY' };

@@ -1,9 +1,8 @@
-// Goal: when several outcomes apply, reserve.lua returns the first of its header's list. That is the table of
-// the contract but for one deviation (docs/architecture.md): a sale's state is single-valued, closed before
-// paused before not open, because "paused" and "not open" tell the client to repeat, which is untrue of a
-// sale that is closed or over.
-// Method: each outcome is a patch of one scenario; for every pair that can exist together both patches are
-// applied, and the earlier outcome must come back, with the lane untouched.
+// Goal: when several outcomes apply, reserve.lua returns the first of its header's list, which is the
+// order of the table in docs/http-api.md. A sale has one state at a time, closed before paused before not
+// open, because "paused" and "not open" tell the client to repeat, which is untrue of a sale that is
+// closed or over. Method: each outcome is a patch of one scenario; for every pair that can exist together
+// both patches are applied, and the earlier outcome must come back, with the lane untouched.
 import t from 'tap';
 import {
   connect,

@@ -65,7 +65,10 @@ async function hearsOnlyReadings(t: Test, target: string): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Gateways of their own, behind which things are not as they should be. */
+/**
+ * Provokes errors with gateways of their own, behind which an engine or a service is away or answers
+ * wrongly.
+ */
 export async function provokeOutages(t: Test, { system, recorder, good, operations }: Deps): Promise<void> {
   const { info } = system.stack;
   const stock = await forwardTcp(t, info.stock);

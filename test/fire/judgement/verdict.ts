@@ -2,7 +2,7 @@
  * What must and must not be, once everything is healed and at rest, beyond the six invariants of the audit.
  * The functions are pure, so that a test can bend each fact.
  */
-import type { LedgerRow } from '../../../bench/src/engines/engines.ts';
+import type { LedgerRow } from '../../../bench/src/engines/rows.ts';
 import type { Payment, Wish } from '../crowd.ts';
 import type { StoredOrder, StoredPayment, StoredRetake } from '../ledger-reader.ts';
 import type { Pause, TakenBack } from '../operator.ts';

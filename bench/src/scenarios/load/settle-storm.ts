@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openModel, PLAIN_TRAFFIC, plainSale, CROWD_OPTIONS, type LoadScenario } from './load.ts';
-import { readSettled } from '../../audit/audit.ts';
+import { readSettled } from '../../audit/reading.ts';
 import { watchHolds } from '../../audit/resale.ts';
 
 const BUYERS = 2_000;

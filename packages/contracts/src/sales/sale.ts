@@ -117,7 +117,9 @@ export const SaleInput = Type.Object(
     rejoinSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.rejoinSecondsMax })),
     /** Absent: `refund`. */
     lateMoney: Type.Optional(LateMoney),
-    /** Units of all orders but those of channels that have a group of their own. */
+    /**
+     * Units that all orders must reach together, without those of channels that have a group of their own.
+     */
     groupMinimum: Type.Optional(GroupMinimum),
     items: Type.Array(SaleItemInput, { minItems: 1, maxItems: LIMITS.itemsMax }),
     channels: Type.Optional(Type.Array(SaleChannelInput, { maxItems: LIMITS.channelsMax })),

@@ -44,7 +44,10 @@ const TOO_MANY_PAUSE_MS = 60_000;
 
 interface Remembered {
   state: Announcement;
-  /** The Redis that told the state, and its session then. */
+  /**
+   * The Redis that told the state, and the number of its connection then: a new connection counts one
+   * more.
+   */
   source: StateSource;
   session: number;
   /** How much the sale counts against ITEMS_MAX. */

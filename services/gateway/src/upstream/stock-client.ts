@@ -31,7 +31,10 @@ export interface StockClient {
  * The time-out is long because a million users are read in steps of a thousand, between other work of Redis.
  */
 const FULL_STATE_MS = 15_000;
-/** The time-out is long because stock sums all orders of a sale twice, and waits for what is on its way. */
+/**
+ * The time-out is long because an audit has PostgreSQL sum all orders of a sale twice, and waits for what is
+ * on its way.
+ */
 const AUDIT_TIMEOUT_MS = 10_000;
 /** Stock gives Kafka a second to answer, and Redis half a second for each question. */
 const STANDING_MS = 3_000;

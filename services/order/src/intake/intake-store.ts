@@ -43,9 +43,12 @@ export interface Stored {
 export interface IntakeStore {
   /** @returns the first message of a partition that is not stored. There is none before the first. */
   readOffset(topic: string, partition: number): Promise<bigint | undefined>;
-  /** Kafka begins elsewhere. */
+  /** Says where to read on: the partition in Kafka begins at another message than the one that is due. */
   moveOffset(topic: string, partition: number, next: bigint): Promise<void>;
-  /** Postgres was restored to an earlier state. @returns the epochs that were trusted until now. */
+  /**
+   * Distrusts the newest epoch of every sale. Called when Postgres was restored to an earlier state.
+   * @returns the epochs that were trusted until now.
+   */
   distrustEverySale(): Promise<DistrustedEpoch[]>;
   /**
    * Stores rows, ledger, early payments, settlements and offsets, all or nothing. A repeat stores nothing

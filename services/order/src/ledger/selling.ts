@@ -31,7 +31,10 @@ export class UnjudgedSalesError extends Error {
 export interface Sold {
   /** The ledger has no units for these orders, or they exceed a limit that Redis has not judged. */
   refused: RefusedOrder[];
-  /** The epochs whose snapshot lacks an order of these, which came late from an older epoch. */
+  /**
+   * The epochs that were loaded into Redis without one of these orders, because the order, which is of an
+   * older epoch, was stored only now.
+   */
   late: DistrustedEpoch[];
   /** What became of the retakes that were to be sold, by reservation id. */
   retakes: Map<string, RetakeSale>;

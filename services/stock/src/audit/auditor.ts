@@ -81,8 +81,8 @@ export class Auditor {
         metrics.failures.inc();
         logger.warn({ err: error, saleId }, 'audit: a sale has what no script of ours wrote');
       } finally {
-        // The rest also follows a reading that failed: a sum that Postgres ends for its time has cost that
-        // time.
+        // The rest also follows a reading that failed: a statement that Postgres ended at its time-out has
+        // kept Postgres busy until then.
         const restMs = (clock.now() - startedAt) * (1 / SHARE_MAX - 1);
         await clock.sleep(Math.min(restMs, REST_MS_MAX), signal);
       }

@@ -68,8 +68,8 @@ function createChores(
     graceMs: config.orphanGraceMs,
     republishMs: config.orphanRepublishMs,
   };
-  // A scan outlives the loop of its lane, which ends when nothing happens: a hold that was published again
-  // waits.
+  // The scans outlive the loop of a lane, which ends when nothing happens. A hold that was published again
+  // has its time of that noted in its scan, and is not published a third time before republishMs.
   const scans = new Map<string, OrphanScan>();
   return [
     {

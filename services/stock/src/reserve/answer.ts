@@ -26,7 +26,8 @@ export function toTold(lane: Lane, item: ReserveItem, answer: ScriptAnswer): Tol
     return { answer: { outcome: 'key_reused' } };
   const reservation = toReservation(lane, record);
   if (outcome === 'known') {
-    // Whether late money pays the order is decided in Postgres. Until then the order has expired.
+    // A retake (docs/recovery.md) holds the units for an order whose money came late. Whether that money
+    // pays the order is decided in Postgres. Until then the order has expired.
     const orderStatus = record.ended ?? (record.isRetake === true ? 'expired' : 'pending');
     return { answer: { outcome: 'reserved', replayed: true, reservation, orderStatus } };
   }

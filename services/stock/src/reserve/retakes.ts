@@ -27,7 +27,8 @@ const RESULTS: Record<string, RetakeAnswer['result']> = {
   sale_unavailable: 'later',
   unsettled: 'later',
   overloaded: 'later',
-  // Order has stored how it ended, or will hear that it was distrusted.
+  // Redis has the order as paid. Either order stores how the retake ended, or the epoch is distrusted; it
+  // asks again until one of them has come.
   paid: 'later',
   not_expired: 'refused',
   sold_out: 'refused',

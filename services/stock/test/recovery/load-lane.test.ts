@@ -244,7 +244,8 @@ await t.test('a lease that is lost is noticed only once the chunk beside it has 
   await chunks.deliver(0);
   await until('the last is under way', () => chunks.sent.length === 3);
   await chunks.deliver(1);
-  // The lease would be given back in the first of these round trips.
+  // Had the opening ended here, its first round trip would have given the lease back. Five show that it
+  // has not.
   for (let trip = 0; trip < 5; trip += 1) await redis.ping();
   t.equal(hasEnded, false, 'while the last is under way');
   await chunks.deliver(2);

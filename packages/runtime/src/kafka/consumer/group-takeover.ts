@@ -140,8 +140,8 @@ interface Cluster {
 
 /**
  * Uses a connection of its own, because a death is rare. kafkajs' admin client cannot remove a member, and
- * its consumer can remove only itself. So the cluster is made as kafkajs' own `Kafka.admin` makes one (2.2.4,
- * src/index.js).
+ * its consumer can remove only itself. So the cluster is made as kafkajs' own `Kafka.admin` makes one (its
+ * index.js, 2.2.4).
  * @throws kafkajs' own error. A member that the group does not know has left already, and is no error.
  */
 export async function removeMember(kafka: Kafka, groupId: string, memberId: string): Promise<void> {

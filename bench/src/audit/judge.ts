@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { parseReservationId, type SaleDefinition } from '@seckill/contracts';
-import type { EngineReader, LedgerRow, OrderRow, PaymentRow, RedisLane } from '../engines/engines.ts';
+import { parseReservationId } from '@seckill/contracts';
+import type { OrderRow } from '../engines/rows.ts';
 import type { History } from './history.ts';
+import type { Reading, SaleReading } from './reading.ts';
 import type { ResaleDelays } from './resale.ts';
+import { unitsOf, unitsBy, isLive, takenOf } from './units.ts';
 
 export const INVARIANTS = {
   'INV-1': 'never oversold',
@@ -14,92 +15,9 @@ export const INVARIANTS = {
 } as const;
 export type Invariant = keyof typeof INVARIANTS;
 
-/** All that the engines hold of one sale at one moment. */
-export interface SaleReading {
-  definition: SaleDefinition;
-  lane: RedisLane;
-  ledger: LedgerRow[];
-  orders: OrderRow[];
-  /** Sequences at which late money took units again, `<epoch>-<sequence>`. */
-  retakes: string[];
-  payments: PaymentRow[];
-}
-
-export interface Reading {
-  sales: SaleReading[];
-  kafkaBacklog: number;
-  settlements: { orderOutbox: number; messages: number };
-  deadLetters: number;
-}
-
 export interface Finding {
   invariant: Invariant;
   text: string;
-}
-
-export async function readAll(engines: EngineReader, saleIds: string[]): Promise<Reading> {
-  const sales = await Promise.all(
-    saleIds.map(async (saleId) => ({
-      definition: await engines.definition(saleId),
-      lane: await engines.lane(saleId),
-      ledger: await engines.ledger(saleId),
-      orders: await engines.orders(saleId),
-      retakes: await engines.retakes(saleId),
-      payments: await engines.payments(saleId),
-    })),
-  );
-  return {
-    sales,
-    kafkaBacklog: await engines.kafkaBacklog(),
-    settlements: await engines.settlementBacklog(),
-    deadLetters: await engines.deadLetters(),
-  };
-}
-
-/**
- * Waits until nothing is in flight and two readings agree. INV-3 may be judged only then (docs/recovery.md,
- * "Audit").
- * @throws Error after `timeoutMs`, with what was still moving.
- */
-export async function readSettled(
-  engines: EngineReader,
-  saleIds: string[],
-  timeoutMs: number,
-): Promise<Reading> {
-  const deadline = performance.now() + timeoutMs;
-  let previous = '';
-  for (;;) {
-    const reading = await readAll(engines, saleIds);
-    const inFlight = describeInFlight(reading);
-    const fingerprint = JSON.stringify(
-      reading.sales.map(({ lane, ledger, orders }) => [
-        lane.sequence,
-        lane.items,
-        ledger,
-        orders.map(({ status }) => status).sort(),
-      ]),
-    );
-    if (inFlight.every(({ count }) => count === 0) && fingerprint === previous) return reading;
-    previous = fingerprint;
-    if (performance.now() > deadline) {
-      throw new Error(`still in flight: ${inFlight.map(({ name, count }) => `${name} ${count}`).join(', ')}`);
-    }
-    await sleep(200);
-  }
-}
-
-/** Everything that is on its way between the engines. */
-export function describeInFlight({
-  sales,
-  kafkaBacklog,
-  settlements,
-}: Reading): { name: string; count: number }[] {
-  return [
-    { name: 'outbox', count: sales.reduce((sum, { lane }) => sum + lane.outbox, 0) },
-    { name: 'reservations in Kafka', count: kafkaBacklog },
-    { name: 'order outbox', count: settlements.orderOutbox },
-    { name: 'settlements in Kafka', count: settlements.messages },
-  ];
 }
 
 /** The bound that INV-5 sets: the time from a hold's end until its units are for sale again. */
@@ -327,45 +245,4 @@ function judgeItemLimits(
       }
     }
   }
-}
-
-/** Units of an item that count against its limit: what came back does not, whatever became of it. */
-function takenOf({ lines, returned }: OrderRow, sku: string): number {
-  let units = 0;
-  for (const line of lines) if (line.sku === sku) units += line.quantity;
-  for (const line of returned?.lines ?? []) if (line.sku === sku) units -= line.returned;
-  return units;
-}
-
-function isLive({ status }: OrderRow): boolean {
-  return status === 'pending' || status === 'paid';
-}
-
-/**
- * Units of an item: what came back and is for sale again is not among them, and what was written off is, for
- * it is gone for good. Without an item, the units that buyers and channels have: neither counts.
- */
-export function unitsOf(orders: OrderRow[], sku?: string): number {
-  let units = 0;
-  for (const { lines, returned } of orders) {
-    for (const line of lines) if (sku === undefined || line.sku === sku) units += line.quantity;
-    for (const line of returned?.lines ?? []) {
-      if (sku === undefined) units -= line.returned;
-      else if (line.sku === sku) units -= line.restocked;
-    }
-  }
-  return units;
-}
-
-function unitsBy(orders: OrderRow[], keyOf: (order: OrderRow) => string): Map<string, number> {
-  const units = new Map<string, number>();
-  for (const order of orders) {
-    const key = keyOf(order);
-    units.set(key, (units.get(key) ?? 0) + unitsOf([order]));
-  }
-  return units;
-}
-
-export function liveOrders(orders: OrderRow[]): OrderRow[] {
-  return orders.filter(isLive);
 }

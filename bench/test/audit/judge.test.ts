@@ -2,7 +2,7 @@
 // is found under its name. Method: one consistent reading, bent in one place at a time; nothing here talks to
 // an engine.
 import t from 'tap';
-import { judge, judgeResale, type Invariant } from '../../src/audit/audit.ts';
+import { judge, judgeResale, type Invariant } from '../../src/audit/judge.ts';
 import { measure } from '../../src/audit/resale.ts';
 import { consistentReading, row, type Facts } from '../support/reading.ts';
 
