@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import type { Steering } from '../upstream/order-client.ts';
+import type { Steering } from '../upstream/order-calls.ts';
 import { readIfMatch } from './if-match.ts';
 
 /** An operator's change of a sale, which may depend on its version. @throws Problem as `readIfMatch` */

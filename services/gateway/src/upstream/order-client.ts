@@ -30,15 +30,10 @@ import {
   type WebhookEndpoint,
   type WebhookEndpointInput,
 } from '@seckill/contracts';
-import {
-  Problem,
-  UpstreamError,
-  type Upstream,
-  type UpstreamAnswer,
-  type UpstreamCall,
-} from '@seckill/runtime';
+import { Problem, type Upstream, type UpstreamAnswer, type UpstreamCall } from '@seckill/runtime';
 import type { Contacts } from '../contacts/contacts.ts';
-import { traceHeaders, type Trace } from './trace.ts';
+import { CONFIRMED_CHANGE_MS, createOrderCalls, type Steering, type SteeringCall } from './order-calls.ts';
+import type { Trace } from './trace.ts';
 import { expectBody } from './upstream-answer.ts';
 
 export type SaleVerb = 'pause' | 'resume' | 'close';
@@ -54,20 +49,6 @@ export interface Restock extends ItemPath {
   quantity: number;
   idempotencyKey: string;
 }
-
-/** Names who changes a sale, why, and what the change depends on. */
-export interface Steering {
-  /** The operator's user id. */
-  by: string;
-  reason?: string;
-  /** When the gateway took it up, by our monotonic clock. */
-  startedAt: number;
-  /** `If-Match`. */
-  version?: number;
-}
-
-/** A call that changes something, before it has its deadline. */
-type SteeringCall = UpstreamCall & { body?: object };
 
 export interface OrderClient {
   createSale(input: SaleInput, by: string, trace: Trace): Promise<{ isNew: boolean; record: SaleRecord }>;
@@ -133,66 +114,17 @@ export interface OrderClient {
   webhooks(request: UpstreamCall, trace: Trace): Promise<unknown>;
 }
 
-/**
- * The time-out of a change that order answers only once stock has confirmed it. That takes up to 5 s
- * (docs/http-api.md).
- */
-const CONFIRMED_CHANGE_MS = 7_000;
 /** What adds up a whole sale takes longer than a read: order bounds its statements to 10 s and less. */
 const REPORT_MS = 15_000;
 /** Order waits up to 5 s for a connection to PostgreSQL or a statement, and says then that it has none. */
 const STANDING_MS = 7_000;
 /** Order joins a group of Kafka, which takes seconds, and reads for up to 8 s. */
 const DEAD_LETTERS_MS = 15_000;
-/**
- * Order decides on an operator's change within this time of our taking it up, or not at all. The confirmation
- * by stock may come later. A change from a frozen process would otherwise undo what was decided since.
- */
-const DECISION_MS = 2_000;
-
-/**
- * When order does not answer, a read becomes `overloaded`, which invites a repeat. A change becomes
- * `outcome_unknown`.
- */
 export function createOrderClient(
   upstream: Upstream,
   contacts: Pick<Contacts, 'open' | 'read'>,
 ): OrderClient {
-  async function call(request: UpstreamCall, trace: Trace, userId?: string) {
-    try {
-      return await upstream.call({
-        ...request,
-        headers: {
-          ...request.headers,
-          ...traceHeaders(trace),
-          ...(userId === undefined ? {} : { 'x-user-id': userId }),
-        },
-      });
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      const isHarmless = request.method === 'GET' || error.code === 'SECKILL_UPSTREAM_UNREACHABLE';
-      throw new Problem(isHarmless ? 'overloaded' : 'outcome_unknown', { cause: error });
-    }
-  }
-  /**
-   * Sends an operator's change with its deadline, an instant of Postgres' clock. The clock is read first.
-   * That clock shows more by the time that we hear of it, so the deadline is never later than was meant.
-   */
-  async function decide(request: SteeringCall, { startedAt, version, by, reason }: Steering, trace: Trace) {
-    const { now } = expectBody(await call({ method: 'GET', path: '/v1/clock' }, trace)) as { now: number };
-    const deadline = Math.floor(now + DECISION_MS - (performance.now() - startedAt));
-    const headers = {
-      ...request.headers,
-      'x-deadline': String(deadline),
-      ...(version === undefined ? {} : { 'if-match': `"${version}"` }),
-    };
-    const hasBody = request.body !== undefined || reason !== undefined;
-    const body = { ...request.body, ...(reason === undefined ? {} : { reason }) };
-    return call({ ...request, ...(hasBody ? { body } : {}), headers }, trace, by);
-  }
-  /** As `decide`, for a change that stock confirms. */
-  const decideConfirmed: typeof decide = async (request, steering, trace) =>
-    decide({ ...request, timeoutMs: CONFIRMED_CHANGE_MS }, steering, trace);
+  const { call, decide, decideConfirmed } = createOrderCalls(upstream);
   const salePath = (saleId: string) => `/v1/sales/${encodeURIComponent(saleId)}`;
   const itemPath = ({ saleId, sku }: ItemPath) => `${salePath(saleId)}/items/${encodeURIComponent(sku)}`;
   /** Operators' calls name the sale of the order. */

@@ -1,0 +1,90 @@
+import {
+  Problem,
+  UpstreamError,
+  type Upstream,
+  type UpstreamAnswer,
+  type UpstreamCall,
+} from '@seckill/runtime';
+import { traceHeaders, type Trace } from './trace.ts';
+import { expectBody } from './upstream-answer.ts';
+
+/** Names who changes a sale, why, and what the change depends on. */
+export interface Steering {
+  /** The operator's user id. */
+  by: string;
+  reason?: string;
+  /** When the gateway took it up, by our monotonic clock. */
+  startedAt: number;
+  /** `If-Match`. */
+  version?: number;
+}
+
+/** A call that changes something, before it has its deadline. */
+export type SteeringCall = UpstreamCall & { body?: object };
+
+/**
+ * The time-out of a change that order answers only once stock has confirmed it. That takes up to 5 s
+ * (docs/http-api.md).
+ */
+export const CONFIRMED_CHANGE_MS = 7_000;
+/**
+ * Order decides on an operator's change within this time of our taking it up, or not at all. The confirmation
+ * by stock may come later. A change from a frozen process would otherwise undo what was decided since.
+ */
+const DECISION_MS = 2_000;
+
+/** How order is asked. The user is whose order is asked for, or the operator who changes something. */
+export interface OrderCalls {
+  call: (request: UpstreamCall, trace: Trace, userId?: string) => Promise<UpstreamAnswer>;
+  /**
+   * Sends an operator's change with its deadline, an instant of Postgres' clock. The clock is read first.
+   * That clock shows more by the time that we hear of it, so the deadline is never later than was meant.
+   */
+  decide: (request: SteeringCall, steering: Steering, trace: Trace) => Promise<UpstreamAnswer>;
+  /** As `decide`, for a change that stock confirms. */
+  decideConfirmed: (request: SteeringCall, steering: Steering, trace: Trace) => Promise<UpstreamAnswer>;
+}
+
+/**
+ * When order does not answer, a read becomes `overloaded`, which invites a repeat. A change becomes
+ * `outcome_unknown`.
+ */
+export function createOrderCalls(upstream: Upstream): OrderCalls {
+  async function call(request: UpstreamCall, trace: Trace, userId?: string) {
+    try {
+      return await upstream.call({
+        ...request,
+        headers: {
+          ...request.headers,
+          ...traceHeaders(trace),
+          ...(userId === undefined ? {} : { 'x-user-id': userId }),
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      const isHarmless = request.method === 'GET' || error.code === 'SECKILL_UPSTREAM_UNREACHABLE';
+      throw new Problem(isHarmless ? 'overloaded' : 'outcome_unknown', { cause: error });
+    }
+  }
+
+  async function decide(request: SteeringCall, { startedAt, version, by, reason }: Steering, trace: Trace) {
+    const { now } = expectBody(await call({ method: 'GET', path: '/v1/clock' }, trace)) as { now: number };
+    const deadline = Math.floor(now + DECISION_MS - (performance.now() - startedAt));
+    const headers = {
+      ...request.headers,
+      'x-deadline': String(deadline),
+      ...(version === undefined ? {} : { 'if-match': `"${version}"` }),
+    };
+    const hasBody = request.body !== undefined || reason !== undefined;
+    const body = { ...request.body, ...(reason === undefined ? {} : { reason }) };
+    return call({ ...request, ...(hasBody ? { body } : {}), headers }, trace, by);
+  }
+
+  return {
+    call,
+    decide,
+    async decideConfirmed(request, steering, trace) {
+      return decide({ ...request, timeoutMs: CONFIRMED_CHANGE_MS }, steering, trace);
+    },
+  };
+}
