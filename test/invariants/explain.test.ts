@@ -121,15 +121,25 @@ await t.test('sold out for now, for good, and too few for one order', async (t) 
 await t.test('channels that are full, and buyers at their limit', async (t) => {
   const saleId = 'explain-limits';
   const channels = ['full', 'roomy'].map((id, index) => ({ id, kind: 'store', title: id, cap: 2 + index }));
-  await createSale(client, saleId, { channels, limitPerBuyer: 2 });
+  const items = [{ ...oneItem(10), limitPerBuyer: 2 }];
+  await createSale(client, saleId, { channels, items, limitPerBuyer: 2 });
   await reserve(saleId, { body: { lines: [{ sku: 'a', quantity: 2 }], channelId: 'full' } });
   await untilRows(client, saleId, 1);
   const told = await explain(saleId);
   t.equal(told.selling, true);
   t.match(told.because, [
     { code: 'channel_full', stops: 'part', channels: ['full'] },
-    { code: 'limit_reached', stops: 'part', text: /At least 1 buyers/ },
+    {
+      code: 'limit_reached',
+      stops: 'part',
+      text: /At least 1 buyers/,
+      limits: [
+        { limit: 2, buyers: 1 },
+        { sku: 'a', limit: 2, buyers: 1 },
+      ],
+    },
   ]);
+  isRecent(t, told.because[1]?.since);
   t.same(told.because[0]?.channels, ['full']);
   isRecent(t, told.because[0]?.since);
 });

@@ -129,3 +129,24 @@ await t.test('while no rows come, pages, filters and owners are as with rows', a
     all,
   );
 });
+
+await t.test('an operator lists a buyer’s orders over all sales, and nobody else does', async (t) => {
+  const buyer = await client.token('list-both');
+  const ids: string[] = [];
+  for (const saleId of ['list-one', 'list-two']) {
+    await createSale(client, saleId, { items: [oneItem(10)] });
+    ids.unshift(String((await reserve(buyer, saleId, { contact: { name: 'Li' } }))['id']));
+  }
+  const operator = await client.token('operator', true);
+  await until('both are stored', async () => (await list(operator, '?userId=list-both')).data.length === 2);
+  const { data } = await list(operator, '?userId=list-both');
+  t.same(
+    data.map(({ id }) => id),
+    ids,
+  );
+  t.match(data[0], { userId: 'list-both', saleId: 'list-two', contact: { name: 'Li' }, payments: [] });
+  t.match((await list(operator, '?userId=list-both&saleId=list-one&limit=1')).data, [{ id: ids[1] }]);
+  t.same((await list(operator)).data, [], 'the operator’s own');
+  const asBuyer = await client.send({ path: '/v1/orders?userId=list-both', token: buyer });
+  t.match(asBuyer, { status: 403, body: { code: 'forbidden' } }, 'not even one’s own in this way');
+});

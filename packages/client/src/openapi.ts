@@ -1019,6 +1019,8 @@ export interface components {
         | 'too_few_left'
         | 'channel_full'
         | 'limit_reached'
+        | 'stock_older'
+        | 'order_older'
         | 'order_away'
         | 'postgres_away'
         | 'kafka_away'
@@ -1032,6 +1034,11 @@ export interface components {
       reason?: string;
       skus?: string[];
       channels?: string[];
+      limits?: {
+        sku?: string;
+        limit: number;
+        buyers: number;
+      }[];
       text: string;
       do: string;
     };
@@ -3472,6 +3479,7 @@ export interface operations {
     parameters: {
       query?: {
         saleId?: string;
+        userId?: string;
         status?: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
         limit?: string;
         cursor?: string;
@@ -3507,6 +3515,16 @@ export interface operations {
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
             code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
           };
         };
       };
@@ -3763,6 +3781,7 @@ export interface operations {
         sku?: string;
         pickupCode?: string;
         since?: string;
+        sort?: 'newest' | 'oldest';
         limit?: string;
         cursor?: string;
       };

@@ -1,5 +1,4 @@
-import { detailOf } from '@seckill/contracts';
-import { createHttp, observeRequests, Problem, traceRequests, type Http } from '@seckill/runtime';
+import { createHttp, observeRequests, traceRequests, type Http } from '@seckill/runtime';
 import { compressAnswers } from './compression.ts';
 import { createAdmission } from './limits/admission.ts';
 import { consoleRoutes } from './console/console.ts';
@@ -21,6 +20,7 @@ import { paymentRoutes } from './routes/payments.ts';
 import { reservationRoutes } from './routes/reservations.ts';
 import { saleEventsRoute } from './routes/sale-events.ts';
 import { saleRoutes } from './routes/sales.ts';
+import { notOperator } from './routes/steering.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { refuseUnknownInput } from './routes/strict-input.ts';
 import { shedLoad } from './limits/shedding.ts';
@@ -93,7 +93,7 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
   const authenticateOperator: Admit = async (request, reply) => {
     await identify(request, reply);
     if (!request.identity.isOperator) {
-      throw new Problem('forbidden', { detail: detailOf('scope_missing', { scope: 'sale:admin' }) });
+      throw notOperator();
     }
   };
   const routeDeps: RouteDeps = { ...deps, authenticate, authenticateOperator, admit, admitReader };

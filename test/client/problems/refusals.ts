@@ -42,6 +42,8 @@ export async function provokeRefusals({ system, recorder, good, operations }: De
         await ask({ headers: { ...call.headers, 'webhook-signature': `v1,${'x'.repeat(44)}` } });
       }
       if (call.token === operator) await ask({ token: buyer });
+      // What operators alone ask of a call that is a buyer's.
+      if (id === 'listOrders') await ask({ query: '?userId=u2' });
       if (hasBody) {
         await ask({ raw: `{"x":"${'y'.repeat(1_100_000)}"}` });
         await ask({ raw: 'x', headers: { ...call.headers, 'content-type': 'text/plain' } });

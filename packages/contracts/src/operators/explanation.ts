@@ -27,6 +27,17 @@ export const SaleCause = Type.Object({
   reason: Type.Optional(Type.String()),
   skus: Type.Optional(Type.Array(Sku)),
   channels: Type.Optional(Type.Array(ChannelId)),
+  /** Limits per buyer that somebody has used up, and by how many buyers at least. */
+  limits: Type.Optional(
+    Type.Array(
+      Type.Object({
+        /** The item whose limit it is; absent: that of the sale. */
+        sku: Type.Optional(Sku),
+        limit: Type.Integer(),
+        buyers: Type.Integer(),
+      }),
+    ),
+  ),
   /** What is so, in the language of the caller. */
   text: Type.String(),
   /** What to do about it. */
@@ -104,8 +115,11 @@ export interface StockStanding {
   state?: StockState;
   /** Redis answers, and holds of this sale what no script of ours wrote. */
   isDamaged?: true;
-  kafka: 'answers' | 'away';
-  outboxMax: number;
+  /** Absent where stock is of a release that cannot tell it, as is all that it told besides its state. */
+  kafka?: 'answers' | 'away';
+  /** Since when this process asks Kafka in vain, by its own clock. */
+  kafkaAwaySince?: number;
+  outboxMax?: number;
   /** When the oldest entry of the outbox was reserved, by Redis' clock; absent: none waits. */
   oldestWaiting?: number;
   /** Channels whose cap is used up. */
@@ -141,5 +155,7 @@ export interface OrderStanding {
   lastOfChannels: { channelId: string; at: number }[];
   /** Buyers who have all that a limit allows, of the newest orders; absent: there is no limit. */
   buyersAtLimit?: number;
+  /** The limits that these buyers have used up, and when the first of them did. */
+  limitsReached?: { sku?: string; limit: number; buyers: number; since: number }[];
   outbox: { count: number; oldestAt?: number };
 }

@@ -95,13 +95,22 @@ export type Order = Static<typeof Order>;
 /** An order as the services tell it each other: its contact is sealed. */
 export type SealedOrder = Omit<Order, 'contact'> & { contact?: string };
 
+const BUYER_ORDERS = {
+  saleId: Type.Optional(SaleId),
+  status: Type.Optional(OrderStatus),
+  limit: Type.Optional(PageLimit),
+  cursor: Type.Optional(pageCursor(4 * LIMITS.reservationIdLengthMax)),
+};
+
+/** The query of a buyer's orders, as order is asked: who the buyer is stands elsewhere. */
+export const BuyerOrdersQuery = Type.Object(BUYER_ORDERS, { additionalProperties: false });
+
 /** The query of a list of orders. */
 export const OrdersQuery = Type.Object(
   {
-    saleId: Type.Optional(SaleId),
-    status: Type.Optional(OrderStatus),
-    limit: Type.Optional(PageLimit),
-    cursor: Type.Optional(pageCursor(4 * LIMITS.reservationIdLengthMax)),
+    ...BUYER_ORDERS,
+    /** For operators: the orders of this buyer, over all sales. */
+    userId: Type.Optional(UserId),
   },
   { additionalProperties: false },
 );
@@ -118,6 +127,8 @@ export const SaleOrdersQuery = Type.Object(
     pickupCode: Type.Optional(PickupCode),
     /** Reserved from then on. */
     since: Type.Optional(InstantInput),
+    /** Which come first; the newest, if it is absent. */
+    sort: Type.Optional(Type.Union([Type.Literal('newest'), Type.Literal('oldest')])),
     limit: Type.Optional(PageLimit),
     cursor: Type.Optional(pageCursor(4 * LIMITS.reservationIdLengthMax)),
   },

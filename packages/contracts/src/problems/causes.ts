@@ -19,8 +19,8 @@ export const CAUSES = {
       zh: '网关收不到库存服务的可用应答。买家收到 sale_unavailable。',
     },
     do: {
-      en: 'See whether the processes of stock with the role http run and are ready, and whether STOCK_URL of the gateway leads there. While an upgrade goes on, a stock of the release before sells and cannot tell this. What was reserved stays.',
-      zh: '检查库存服务(角色 http)的进程是否在运行并就绪,以及网关的 STOCK_URL 是否指向它。升级期间,旧版本的库存服务照常销售,但无法回答此问。已预订的不会丢失。',
+      en: 'See whether the processes of stock with the role http run and are ready, and whether STOCK_URL of the gateway leads there. What was reserved stays.',
+      zh: '检查库存服务(角色 http)的进程是否在运行并就绪,以及网关的 STOCK_URL 是否指向它。已预订的不会丢失。',
     },
   },
   redis_away: {
@@ -155,6 +155,26 @@ export const CAUSES = {
   },
 
   // The sale sells, and something behind it stands still.
+  stock_older: {
+    text: {
+      en: 'Stock is of the release before, and cannot tell why a sale sells or not: only its state and counts are known. It sells as before.',
+      zh: '库存服务是上一版本,无法说明销售状况的原因,只知道其状态与数量。销售照常。',
+    },
+    do: {
+      en: 'Nothing, while an upgrade goes on. Else see which image the processes of stock with the role http run.',
+      zh: '升级期间无需处理。否则请检查库存服务(角色 http)的进程所用的镜像。',
+    },
+  },
+  order_older: {
+    text: {
+      en: 'Order is of the release before, and cannot tell why a sale sells or not. What is known to order is missing here; everything else goes on.',
+      zh: '订单服务是上一版本,无法说明销售状况的原因。此处缺少订单服务掌握的信息,其余照常。',
+    },
+    do: {
+      en: 'Nothing, while an upgrade goes on. Else see which image the processes of order with the role http run.',
+      zh: '升级期间无需处理。否则请检查订单服务(角色 http)的进程所用的镜像。',
+    },
+  },
   order_away: {
     text: {
       en: 'The gateway gets no answer from order that it can use. Reservations go on; orders are read, paid and cancelled later. What is known to order is missing here.',

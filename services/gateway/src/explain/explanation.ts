@@ -72,7 +72,7 @@ function onTheWay({ stock, order }: Known): SaleExplanation['onTheWay'] {
   const isSame = state !== undefined && state.gate === 'open' && order?.stored?.epoch === state.epoch;
   return {
     ...(state === undefined ? {} : { outbox: state.outbox }),
-    ...(stock === undefined ? {} : { outboxMax: stock.outboxMax }),
+    ...(stock?.outboxMax === undefined ? {} : { outboxMax: stock.outboxMax }),
     // The sequences are read one after the other: what was stored in between is no negative number.
     ...(isSame ? { unstored: Math.max(0, state.sequence - (order.stored?.sequence ?? 0)) } : {}),
     ...(order === undefined ? {} : { settlements: order.outbox.count }),

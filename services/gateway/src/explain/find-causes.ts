@@ -10,7 +10,7 @@ import {
 } from './known.ts';
 
 /** What is told of a cause beside its words. */
-interface Facts extends Pick<SaleCause, 'by' | 'reason' | 'skus' | 'channels'> {
+interface Facts extends Pick<SaleCause, 'by' | 'reason' | 'skus' | 'channels' | 'limits'> {
   /** Milliseconds since the epoch. */
   since?: number | undefined;
   until?: number | undefined;
@@ -59,9 +59,9 @@ function toCause(
 }
 
 function addUnreachable(known: Known, add: Add): void {
-  const { stock, order } = known;
+  const { stock, order, stockAwaySince } = known;
   if (order?.record.retired !== undefined) return;
-  if (stock === undefined) add('stock_away', 'all');
+  if (stock === undefined) add('stock_away', 'all', { since: stockAwaySince });
   else if (stock.isDamaged === true) {
     // A part that can be read goes on selling until the sale is loaded anew.
     add('lane_damaged', stock.state === undefined ? 'all' : 'part', { since: stock.closedSince });
@@ -91,7 +91,7 @@ function addDecisions(known: Known, add: Add): void {
 function addOutbox({ stock }: Known, add: Add): void {
   if (stock?.state === undefined) return;
   const { state, outboxMax, oldestWaiting: since } = stock;
-  if (state.outbox >= outboxMax) {
+  if (outboxMax !== undefined && state.outbox >= outboxMax) {
     add('outbox_full', 'all', { since, values: { count: state.outbox, max: outboxMax } });
   }
 }
@@ -126,17 +126,25 @@ function addLimits(known: Known, add: Add): void {
     add('channel_full', 'part', { channels: full, since: newest(last) });
   }
   const count = order?.buyersAtLimit ?? 0;
-  if (count > 0) add('limit_reached', 'part', { values: { count } });
+  if (count === 0) return;
+  const reached = order?.limitsReached ?? [];
+  add('limit_reached', 'part', {
+    since: reached.length === 0 ? undefined : Math.min(...reached.map(({ since }) => since)),
+    ...(reached.length === 0 ? {} : { limits: reached.map(({ since: _since, ...limit }) => limit) }),
+    values: { count },
+  });
 }
 
 /** What stands still behind a sale that sells. */
-function addSlow({ stock, order, orderCause }: Known, add: Add): void {
-  if (orderCause !== undefined) add(orderCause, 'nothing');
+function addSlow({ stock, order, orderAway }: Known, add: Add): void {
+  if (stock !== undefined && stock.kafka === undefined) add('stock_older', 'nothing');
+  if (orderAway !== undefined) add(orderAway.cause, 'nothing', { since: orderAway.since });
   const count = stock?.state?.outbox ?? 0;
   const values = { count, max: stock?.outboxMax ?? 0 };
   const since = stock?.oldestWaiting;
-  if (stock?.kafka === 'away') add('kafka_away', 'nothing', { since, values });
-  else if (count > 0 && isLate(since, stock?.state?.now)) add('outbox_waits', 'nothing', { since, values });
+  if (stock?.kafka === 'away') {
+    add('kafka_away', 'nothing', { since: since ?? stock.kafkaAwaySince, values });
+  } else if (count > 0 && isLate(since, stock?.state?.now)) add('outbox_waits', 'nothing', { since, values });
   if (order === undefined) return;
   const { outbox, now, record, changedAt } = order;
   if (isLate(outbox.oldestAt, now)) {

@@ -3,11 +3,13 @@ import { retiredState, saleState, soldOutOf, viewSale, type SaleView } from '../
 
 /** What the services told of a sale, as far as they could be asked. */
 export interface Known {
-  /** Absent: stock gave no answer. */
+  /** Absent: stock gave no answer that can be used. */
   stock?: StockStanding;
+  /** Since when. */
+  stockAwaySince?: number;
   order?: OrderStanding;
-  /** Why order told nothing. */
-  orderCause?: 'order_away' | 'postgres_away';
+  /** Why order told nothing, and since when. */
+  orderAway?: { cause: 'order_away' | 'order_older' | 'postgres_away'; since?: number };
 }
 
 /** What an item can sell now. */

@@ -6,6 +6,7 @@ import type { RouteDeps } from '../deps.ts';
 import { OrderList } from '../orders/order-list.ts';
 import { findOrder } from '../orders/order-search.ts';
 import { queryOf } from './query-text.ts';
+import { notOperator } from './steering.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /**
@@ -42,7 +43,12 @@ export function orderRoutes(app: Http, deps: RouteDeps): void {
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
       const queryText = queryOf(request.url);
-      const { userId } = request.identity;
+      const { userId, isOperator } = request.identity;
+      const { userId: buyer, ...query } = request.query;
+      if (buyer !== undefined) {
+        if (!isOperator) throw notOperator();
+        return order.ordersOfBuyer(buyer, query, traceOf(request));
+      }
       return list.page({ query: request.query, queryText, userId, trace: traceOf(request) });
     },
   );

@@ -1,3 +1,5 @@
+import { detailOf } from '@seckill/contracts';
+import { Problem } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import type { Steering } from '../upstream/order-calls.ts';
 import { readIfMatch } from './if-match.ts';
@@ -12,3 +14,7 @@ export function steeringOf(request: FastifyRequest, reason?: string): Steering {
 export function takenUp({ identity }: FastifyRequest, reason?: string): Steering {
   return { startedAt: performance.now(), by: identity.userId, ...(reason === undefined ? {} : { reason }) };
 }
+
+/** What whoever is no operator hears where one is needed. */
+export const notOperator = (): Problem =>
+  new Problem('forbidden', { detail: detailOf('scope_missing', { scope: 'sale:admin' }) });

@@ -5,6 +5,7 @@ import {
   type UpstreamAnswer,
   type UpstreamCall,
 } from '@seckill/runtime';
+import { Absence } from './absence.ts';
 import { traceHeaders, type Trace } from './trace.ts';
 import { expectBody } from './upstream-answer.ts';
 
@@ -35,6 +36,9 @@ const DECISION_MS = 2_000;
 
 /** How order is asked. The user is whose order is asked for, or the operator who changes something. */
 export interface OrderCalls {
+  /** Since when order, or PostgreSQL behind it, is away. */
+  order: Pick<Absence, 'since'>;
+  postgres: Pick<Absence, 'since'>;
   call: (request: UpstreamCall, trace: Trace, userId?: string) => Promise<UpstreamAnswer>;
   /**
    * Sends an operator's change with its deadline, an instant of Postgres' clock. The clock is read first.
@@ -45,14 +49,20 @@ export interface OrderCalls {
   decideConfirmed: (request: SteeringCall, steering: Steering, trace: Trace) => Promise<UpstreamAnswer>;
 }
 
+/** Order answers 503 for other reasons too, as while it drains. */
+export function isPostgresAway({ status, body }: UpstreamAnswer): boolean {
+  return status === 503 && (body as { away?: unknown } | undefined)?.away === 'postgres';
+}
+
 /**
  * When order does not answer, a read becomes `overloaded`, which invites a repeat. A change becomes
  * `outcome_unknown`.
  */
 export function createOrderCalls(upstream: Upstream): OrderCalls {
+  const [order, postgres] = [new Absence(), new Absence()];
   async function call(request: UpstreamCall, trace: Trace, userId?: string) {
     try {
-      return await upstream.call({
+      const answer = await upstream.call({
         ...request,
         headers: {
           ...request.headers,
@@ -60,8 +70,13 @@ export function createOrderCalls(upstream: Upstream): OrderCalls {
           ...(userId === undefined ? {} : { 'x-user-id': userId }),
         },
       });
+      order.isThere();
+      if (isPostgresAway(answer)) postgres.isAway();
+      else if (answer.status < 500) postgres.isThere();
+      return answer;
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
+      order.isAway();
       const isHarmless = request.method === 'GET' || error.code === 'SECKILL_UPSTREAM_UNREACHABLE';
       throw new Problem(isHarmless ? 'overloaded' : 'outcome_unknown', { cause: error });
     }
@@ -81,6 +96,8 @@ export function createOrderCalls(upstream: Upstream): OrderCalls {
   }
 
   return {
+    order,
+    postgres,
     call,
     decide,
     async decideConfirmed(request, steering, trace) {

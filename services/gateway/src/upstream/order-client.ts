@@ -32,9 +32,15 @@ import {
 } from '@seckill/contracts';
 import { Problem, type Upstream, type UpstreamAnswer, type UpstreamCall } from '@seckill/runtime';
 import type { Contacts } from '../contacts/contacts.ts';
-import { CONFIRMED_CHANGE_MS, createOrderCalls, type Steering, type SteeringCall } from './order-calls.ts';
+import {
+  CONFIRMED_CHANGE_MS,
+  createOrderCalls,
+  isPostgresAway,
+  type Steering,
+  type SteeringCall,
+} from './order-calls.ts';
 import type { Trace } from './trace.ts';
-import { expectBody } from './upstream-answer.ts';
+import { expectBody, isMissingRoute } from './upstream-answer.ts';
 
 export type SaleVerb = 'pause' | 'resume' | 'close';
 
@@ -50,11 +56,17 @@ export interface Restock extends ItemPath {
   idempotencyKey: string;
 }
 
+/** Why order tells nothing of a sale's standing. */
+export interface OrderAway {
+  cause: 'order_away' | 'order_older' | 'postgres_away';
+  since?: number;
+}
+
 export interface OrderClient {
   createSale(input: SaleInput, by: string, trace: Trace): Promise<{ isNew: boolean; record: SaleRecord }>;
   sale(saleId: string, trace: Trace): Promise<SaleRecord>;
   /** Or why order cannot tell it. @throws Problem `sale_not_found` */
-  standing(saleId: string, trace: Trace): Promise<OrderStanding | 'order_away' | 'postgres_away'>;
+  standing(saleId: string, trace: Trace): Promise<OrderStanding | OrderAway>;
   sales(query: string, trace: Trace): Promise<SaleRecordPage>;
   controlSale(saleId: string, verb: SaleVerb, steering: Steering, trace: Trace): Promise<SaleRecord>;
   patchSale(saleId: string, patch: SalePatch, steering: Steering, trace: Trace): Promise<SaleRecord>;
@@ -74,6 +86,8 @@ export interface OrderClient {
   order(orderId: string, userId: string | undefined, trace: Trace): Promise<Order | undefined>;
   /** The orders of a sale, for operators. */
   saleOrders(saleId: string, query: string, trace: Trace): Promise<OrderPage>;
+  /** The orders of one buyer over all sales, for operators. */
+  ordersOfBuyer(userId: string, query: Record<string, string>, trace: Trace): Promise<OrderPage>;
   orders(query: string, userId: string, trace: Trace): Promise<OrderPage>;
   /** Undefined when order knows no such order of this user (yet). */
   endOrder(orderId: string, verb: 'cancel' | 'pay', userId: string, trace: Trace): Promise<Order | undefined>;
@@ -124,7 +138,7 @@ export function createOrderClient(
   upstream: Upstream,
   contacts: Pick<Contacts, 'open' | 'read'>,
 ): OrderClient {
-  const { call, decide, decideConfirmed } = createOrderCalls(upstream);
+  const { call, decide, decideConfirmed, order, postgres } = createOrderCalls(upstream);
   const salePath = (saleId: string) => `/v1/sales/${encodeURIComponent(saleId)}`;
   const itemPath = ({ saleId, sku }: ItemPath) => `${salePath(saleId)}/items/${encodeURIComponent(sku)}`;
   /** Operators' calls name the sale of the order. */
@@ -133,6 +147,10 @@ export function createOrderClient(
 
   /** What is told to operators names its buyer. */
   const opened = (order: SealedOrder, userId = order.userId ?? '') => contacts.open(order, userId);
+  const openedPage = (page: SealedOrderPage): OrderPage => ({
+    ...page,
+    data: page.data.map((one) => opened(one)),
+  });
   const openedPickup = (saleId: string, { contact: sealed, ...pickup }: SealedPickup): Pickup => {
     const contact = contacts.read(sealed, { ...pickup, saleId });
     return contact === undefined ? pickup : { ...pickup, contact };
@@ -156,15 +174,18 @@ export function createOrderClient(
         path: `${salePath(saleId)}/standing`,
         timeoutMs: STANDING_MS,
       } as const;
+      const away = (cause: OrderAway['cause'], since?: number): OrderAway => ({
+        cause,
+        ...(since === undefined ? {} : { since }),
+      });
       try {
         const answer = await call(request, trace);
-        // Order answers 503 for other reasons too, as while it drains.
-        const away = (answer.body as { away?: unknown } | undefined)?.away;
-        if (answer.status === 503 && away === 'postgres') return 'postgres_away';
+        if (isPostgresAway(answer)) return away('postgres_away', postgres.since);
+        if (isMissingRoute(answer)) return away('order_older');
         return expectBody(answer) as OrderStanding;
       } catch (error) {
         if (!(error instanceof Problem) || error.code === 'sale_not_found') throw error;
-        return 'order_away';
+        return away('order_away', order.since);
       }
     },
     async sales(query, trace) {
@@ -218,8 +239,12 @@ export function createOrderClient(
     },
     async saleOrders(saleId, query, trace) {
       const path = `${salePath(saleId)}/orders${query}`;
-      const page = expectBody(await call({ method: 'GET', path }, trace)) as SealedOrderPage;
-      return { ...page, data: page.data.map((order) => opened(order)) };
+      return openedPage(expectBody(await call({ method: 'GET', path }, trace)) as SealedOrderPage);
+    },
+    async ordersOfBuyer(userId, query, trace) {
+      const text = new URLSearchParams(query).toString();
+      const path = `/v1/users/${encodeURIComponent(userId)}/orders?${text}`;
+      return openedPage(expectBody(await call({ method: 'GET', path }, trace)) as SealedOrderPage);
     },
     async cancelAsOperator(orderId, { by, reason }, trace) {
       const body = reason === undefined ? {} : { reason };

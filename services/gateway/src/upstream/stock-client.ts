@@ -1,8 +1,21 @@
 import type { Audit, Contact, FullState, Reservation, StockStanding, StockState } from '@seckill/contracts';
-import { Problem, UpstreamError, type Upstream } from '@seckill/runtime';
+import {
+  Problem,
+  UpstreamError,
+  type Upstream,
+  type UpstreamAnswer,
+  type UpstreamCall,
+} from '@seckill/runtime';
 import type { Contacts } from '../contacts/contacts.ts';
+import { Absence } from './absence.ts';
 import { traceHeaders, type Trace } from './trace.ts';
-import { expectBody } from './upstream-answer.ts';
+import { expectBody, isMissingRoute } from './upstream-answer.ts';
+
+/** Why stock tells nothing of a sale's standing. */
+export interface StockAway {
+  isAway: true;
+  since?: number;
+}
 
 export interface Hold {
   userId: string;
@@ -21,8 +34,11 @@ export interface StockClient {
   fullState(saleId: string): Promise<FullState>;
   /** @throws Problem `sale_not_found`; `sale_unavailable` when not every engine could be asked in time. */
   audit(saleId: string, trace: Trace): Promise<Audit>;
-  /** Undefined when stock gives no answer, or none that can be used. */
-  standing(saleId: string, trace: Trace): Promise<StockStanding | undefined>;
+  /**
+   * What stock knows, or that it gives no answer that can be used. A stock of the release before has no such
+   * route and tells its state alone.
+   */
+  standing(saleId: string, trace: Trace): Promise<StockStanding | StockAway>;
   /** Undefined when there is no such hold. @throws Problem `order_not_ready` when stock cannot be asked. */
   hold(reservationId: string, trace: Trace): Promise<Hold | undefined>;
 }
@@ -40,13 +56,27 @@ const AUDIT_TIMEOUT_MS = 10_000;
 const STANDING_MS = 3_000;
 
 export function createStockClient(upstream: Upstream, contacts: Pick<Contacts, 'open'>): StockClient {
+  const absence = new Absence();
+  /** @throws UpstreamError */
+  async function call(request: UpstreamCall): Promise<UpstreamAnswer> {
+    try {
+      const answer = await upstream.call(request);
+      absence.isThere();
+      return answer;
+    } catch (error) {
+      if (error instanceof UpstreamError) absence.isAway();
+      throw error;
+    }
+  }
+  async function readState(saleId: string, trace: Trace): Promise<StockState> {
+    const path = `/internal/sales/${encodeURIComponent(saleId)}/state`;
+    return expectBody(await call({ method: 'GET', path, headers: traceHeaders(trace) })) as StockState;
+  }
+
   return {
     async state(saleId, trace) {
-      const path = `/internal/sales/${encodeURIComponent(saleId)}/state`;
       try {
-        return expectBody(
-          await upstream.call({ method: 'GET', path, headers: traceHeaders(trace) }),
-        ) as StockState;
+        return await readState(saleId, trace);
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
         throw new Problem('sale_unavailable', { cause: error });
@@ -56,7 +86,7 @@ export function createStockClient(upstream: Upstream, contacts: Pick<Contacts, '
       const path = `/internal/sales/${encodeURIComponent(saleId)}/audit`;
       const headers = traceHeaders(trace);
       try {
-        const answer = await upstream.call({ method: 'GET', path, headers, timeoutMs: AUDIT_TIMEOUT_MS });
+        const answer = await call({ method: 'GET', path, headers, timeoutMs: AUDIT_TIMEOUT_MS });
         return expectBody(answer) as Audit;
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
@@ -67,21 +97,23 @@ export function createStockClient(upstream: Upstream, contacts: Pick<Contacts, '
       const path = `/internal/sales/${encodeURIComponent(saleId)}/standing`;
       const headers = traceHeaders(trace);
       try {
-        const answer = await upstream.call({ method: 'GET', path, headers, timeoutMs: STANDING_MS });
+        const answer = await call({ method: 'GET', path, headers, timeoutMs: STANDING_MS });
+        if (isMissingRoute(answer)) return { state: await readState(saleId, trace), fullChannels: [] };
         return expectBody(answer) as StockStanding;
       } catch (error) {
-        if (error instanceof UpstreamError || error instanceof Problem) return undefined;
-        throw error;
+        if (!(error instanceof UpstreamError) && !(error instanceof Problem)) throw error;
+        const { since } = absence;
+        return { isAway: true, ...(since === undefined ? {} : { since }) };
       }
     },
     async fullState(saleId) {
       const path = `/internal/sales/${encodeURIComponent(saleId)}/state?full=true`;
-      return expectBody(await upstream.call({ method: 'GET', path, timeoutMs: FULL_STATE_MS })) as FullState;
+      return expectBody(await call({ method: 'GET', path, timeoutMs: FULL_STATE_MS })) as FullState;
     },
     async hold(reservationId, trace) {
       const path = `/internal/holds/${encodeURIComponent(reservationId)}`;
       try {
-        const answer = await upstream.call({ method: 'GET', path, headers: traceHeaders(trace) });
+        const answer = await call({ method: 'GET', path, headers: traceHeaders(trace) });
         // Stock without Redis cannot tell. The order may well be on its way.
         if (answer.status >= 500) throw new Problem('order_not_ready');
         if (answer.status === 404) return undefined;

@@ -28,6 +28,11 @@ export function expectBody(answer: UpstreamAnswer): unknown {
   throw new Problem(code, { extra, ...(detail === undefined ? {} : { detail: { en: detail, zh: detail } }) });
 }
 
+/** The service is of a release that does not have the route yet: an upgrade goes on. */
+export function isMissingRoute({ status, body }: UpstreamAnswer): boolean {
+  return status === 404 && (body as Partial<ProblemDocument> | undefined)?.code === 'not_found';
+}
+
 function isProblemCode(code: string): code is ProblemCode {
   return Object.hasOwn(PROBLEMS, code);
 }

@@ -21,7 +21,7 @@ const STATE: StockState = {
 const STOCK: StockStanding = { kafka: 'answers', outboxMax: 9, fullChannels: [] };
 
 const tell = (stock: Partial<StockStanding>) =>
-  explain('pears', { stock: { ...STOCK, ...stock }, orderCause: 'order_away' }, 'en');
+  explain('pears', { stock: { ...STOCK, ...stock }, orderAway: { cause: 'order_away' } }, 'en');
 
 await test('without order a lane that is missing is no sale that opens by itself', async (t) => {
   const missing = { ...STATE, gate: 'missing' as const };
@@ -41,4 +41,41 @@ await test('a damaged lane is not told as a Redis that is away', async (t) => {
     selling: true,
     because: [{ code: 'lane_damaged', stops: 'part' }, {}],
   });
+});
+
+await test('what is away is told with the time since when, where anybody knows it', async (t) => {
+  const told = explain(
+    'pears',
+    { stockAwaySince: 500, orderAway: { cause: 'postgres_away', since: 700 } },
+    'en',
+  );
+  t.match(told.because, [
+    { code: 'stock_away', since: '1970-01-01T00:00:00.500Z' },
+    { code: 'postgres_away', since: '1970-01-01T00:00:00.700Z' },
+  ]);
+  const away = { kafka: 'away' as const, kafkaAwaySince: 600, state: STATE };
+  t.match(tell(away).because, [{ code: 'order_away' }, { code: 'kafka_away', since: /00\.600Z$/ }]);
+  t.match(
+    tell({ ...away, oldestWaiting: 400 }).because,
+    [{}, { code: 'kafka_away', since: /00\.400Z$/ }],
+    'a reservation has waited for longer than anybody asked Kafka',
+  );
+});
+
+await test('services of the release before sell, and it is said that they cannot tell more', async (t) => {
+  const told = explain(
+    'pears',
+    { stock: { state: STATE, fullChannels: [] }, orderAway: { cause: 'order_older' } },
+    'en',
+  );
+  t.match(told, {
+    selling: true,
+    state: 'open',
+    because: [
+      { code: 'stock_older', stops: 'nothing' },
+      { code: 'order_older', stops: 'nothing' },
+    ],
+    items: [{ sku: 'a', available: 1 }],
+  });
+  t.notOk('outboxMax' in told.onTheWay);
 });

@@ -9,6 +9,7 @@ import { endOrders } from '../ledger/settlement.ts';
 import { writeChange } from '../sales/sale-changes.ts';
 import type { Operator } from '../sales/steering.ts';
 import { readOperatorOrders } from './order-row.ts';
+import { selectOfUser, toPage, type OrderQuery } from './order-page.ts';
 import type { OrdersDeps } from './orders.ts';
 import { storeReturn, type Return } from './returns.ts';
 import { listSaleOrders, type SaleOrdersQuery } from './sale-orders.ts';
@@ -29,6 +30,14 @@ export class OperatorOrders {
   /** @throws Problem as `listSaleOrders` */
   async list(saleId: string, query: SaleOrdersQuery): Promise<SealedOrderPage> {
     return listSaleOrders(this.#deps.pool, saleId, query);
+  }
+
+  /**
+   * The orders of one buyer over all sales, the newest first.
+   * @throws Problem `invalid_request` when the cursor is not one of ours.
+   */
+  async listOfBuyer(query: OrderQuery): Promise<SealedOrderPage> {
+    return toPage(await readOperatorOrders(this.#deps.pool, ...selectOfUser(query)), query.limit);
   }
 
   /**

@@ -1,7 +1,4 @@
 import {
-  formatOrderCursor,
-  LIMITS,
-  parseOrderCursor,
   parseReservationId,
   type Order,
   type OrderPage,
@@ -13,8 +10,8 @@ import type { SharedMetrics } from '../metrics.ts';
 import { applyNotice } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import { report } from '../payments/payments.ts';
-import { refuse } from '../sales/sale-definition.ts';
 import { endOrders } from '../ledger/settlement.ts';
+import { selectOfUser, toPage, type OrderQuery } from './order-page.ts';
 import {
   CONTACT_COLUMNS,
   ORDER_COLUMNS,
@@ -23,14 +20,6 @@ import {
   type ContactRow,
   type OrderRow,
 } from './order-row.ts';
-
-export interface OrderQuery {
-  userId: string;
-  saleId?: string;
-  status?: OrderStatus;
-  limit?: number;
-  cursor?: string;
-}
 
 export interface OrdersDeps {
   pool: Pool;
@@ -134,31 +123,9 @@ export class Orders {
    * stored meanwhile neither repeat nor hide an order.
    * @throws Problem `invalid_request` when the cursor is not one of ours.
    */
-  async list({
-    userId,
-    saleId,
-    status,
-    limit = LIMITS.ordersPageDefault,
-    cursor,
-  }: OrderQuery): Promise<OrderPage> {
-    const after =
-      cursor === undefined ? undefined : (parseOrderCursor(cursor) ?? refuse('cursor_foreign', 'cursor'));
-    const { rows } = await this.#pool.query<OrderRow>(
-      `SELECT ${ORDER_COLUMNS} FROM orders
-       WHERE user_id = $1
-         AND ($2::text IS NULL OR sale_id = $2)
-         AND ($3::text IS NULL OR status = $3)
-         AND ($4::timestamptz IS NULL OR (reserved_at, id) < ($4, $5::text))
-       ORDER BY reserved_at DESC, id DESC
-       LIMIT $6`,
-      // One more than asked tells whether there is another page.
-      [userId, saleId ?? null, status ?? null, after?.reservedAt ?? null, after?.id ?? null, limit + 1],
-    );
-    const data = rows.slice(0, limit).map(toOrder);
-    const last = data.at(-1);
-    return {
-      data,
-      ...(rows.length > limit && last !== undefined ? { nextCursor: formatOrderCursor(last) } : {}),
-    };
+  async list(query: OrderQuery): Promise<OrderPage> {
+    const [from, values] = selectOfUser(query);
+    const { rows } = await this.#pool.query<OrderRow>(`SELECT ${ORDER_COLUMNS} FROM ${from}`, values);
+    return toPage(rows.map(toOrder), query.limit);
   }
 }

@@ -2,14 +2,13 @@ import {
   formatInstant,
   formatOrderCursor,
   LIMITS,
-  parseOrderCursor,
   type OrderPosition,
   type OrderStatus,
   type SealedOrder,
   type SealedOrderPage,
 } from '@seckill/contracts';
 import { Problem, type Pool } from '@seckill/runtime';
-import { refuse } from '../sales/sale-definition.ts';
+import { positionOf, rowsOf, toPage } from './order-page.ts';
 import { readOperatorOrders } from './order-row.ts';
 
 export interface SaleOrdersQuery {
@@ -20,6 +19,8 @@ export interface SaleOrdersQuery {
   pickupCode?: string;
   /** Only orders that were reserved at this instant or later. */
   since?: Date;
+  /** Which come first. */
+  sort?: 'newest' | 'oldest';
   limit?: number;
   cursor?: string;
 }
@@ -41,7 +42,7 @@ const hasItem = (parameter: string) =>
 const lineOf = (sku: string) => JSON.stringify([{ sku }]);
 
 /**
- * Lists the orders of a sale for operators, the newest first. A page continues after the last order looked
+ * Lists the orders of a sale for operators, the newest first or the oldest. A page continues after the last order looked
  * at: what is stored meanwhile neither repeats nor hides an order.
  * @returns with `sku`, a page may be short and yet have a `nextCursor`.
  * @throws Problem `sale_not_found`; `invalid_request` when the cursor is not one of ours.
@@ -71,13 +72,7 @@ async function readPage(
   ids?: string[],
 ): Promise<SealedOrderPage> {
   const { from, values } = selectOrders(saleId, query, positionOf(query.cursor), limit, ids);
-  const orders = await readOperatorOrders(pool, from, values);
-  const data = orders.slice(0, limit);
-  const last = data.at(-1);
-  return {
-    data,
-    ...(orders.length > limit && last !== undefined ? { nextCursor: formatOrderCursor(last) } : {}),
-  };
+  return toPage(await readOperatorOrders(pool, from, values), limit);
 }
 
 /** Looks at whether each order has the item, and reads in full those that are shown. */
@@ -86,13 +81,13 @@ async function readPageOfItem(
   saleId: string,
   query: SaleOrdersQuery & { sku: string; limit: number },
 ): Promise<SealedOrderPage> {
-  const { sku, limit, status } = query;
+  const { sku, limit } = query;
   const found: OrderPosition[] = [];
   const answer = async (next: OrderPosition | undefined): Promise<SealedOrderPage> => ({
     data: await readFound(
       pool,
       found.slice(0, limit).map(({ id }) => id),
-      status,
+      query,
     ),
     ...(next === undefined ? {} : { nextCursor: formatOrderCursor(next) }),
   });
@@ -116,18 +111,22 @@ async function readPageOfItem(
 }
 
 /** An order that has left the status meanwhile is left out. */
-async function readFound(pool: Pool, ids: string[], status: OrderStatus | undefined): Promise<SealedOrder[]> {
+async function readFound(
+  pool: Pool,
+  ids: string[],
+  { status, sort }: SaleOrdersQuery,
+): Promise<SealedOrder[]> {
   if (ids.length === 0) return [];
   return readOperatorOrders(
     pool,
-    `orders WHERE id = ANY ($1::text[]) AND ($2::text IS NULL OR status = $2)
-     ORDER BY reserved_at DESC, id DESC`,
+    `orders WHERE id = ANY ($1::text[]) AND ($2::text IS NULL OR status = $2) ORDER BY ${orderOf(sort).by}`,
     [ids, status ?? null],
   );
 }
 
-const positionOf = (cursor: string | undefined): OrderPosition | undefined =>
-  cursor === undefined ? undefined : (parseOrderCursor(cursor) ?? refuse('cursor_foreign', 'cursor'));
+/** How rows follow each other. The index leads both ways. */
+const orderOf = (sort: SaleOrdersQuery['sort']): { by: string; next: string } =>
+  sort === 'oldest' ? { by: 'reserved_at, id', next: '>' } : { by: 'reserved_at DESC, id DESC', next: '<' };
 
 /**
  * Each status has its part of an index, in the order of the list, so a page reads as many rows as it shows
@@ -135,21 +134,22 @@ const positionOf = (cursor: string | undefined): OrderPosition | undefined =>
  */
 function selectOrders(
   saleId: string,
-  { status, userId, channelId, since }: SaleOrdersQuery,
+  { status, userId, channelId, since, sort }: SaleOrdersQuery,
   after: OrderPosition | undefined,
   limit: number,
   ids?: string[],
 ): { from: string; values: unknown[] } {
+  const { by, next } = orderOf(sort);
   const parts = (status === undefined ? STATUSES : [status]).map(
     (one) => `(SELECT * FROM orders WHERE sale_id = $1 AND status = '${one}'
       AND ($2::text IS NULL OR user_id = $2) AND ($3::text IS NULL OR channel_id = $3)
       AND ($4::timestamptz IS NULL OR reserved_at >= $4)
       AND ($8::text[] IS NULL OR id = ANY ($8))
-      AND ($5::timestamptz IS NULL OR (reserved_at, id) < ($5, $6::text))
-      ORDER BY reserved_at DESC, id DESC LIMIT $7)`,
+      AND ($5::timestamptz IS NULL OR (reserved_at, id) ${next} ($5, $6::text))
+      ORDER BY ${by} LIMIT $7)`,
   );
   return {
-    from: `(${parts.join(' UNION ALL ')}) AS orders ORDER BY reserved_at DESC, id DESC LIMIT $7`,
+    from: `(${parts.join(' UNION ALL ')}) AS orders ORDER BY ${by} LIMIT $7`,
     values: [
       saleId,
       userId ?? null,
@@ -157,8 +157,7 @@ function selectOrders(
       since ?? null,
       after?.reservedAt ?? null,
       after?.id ?? null,
-      // One more than asked tells whether there is another page.
-      limit + 1,
+      rowsOf(limit),
       ids ?? null,
     ],
   };

@@ -1,4 +1,12 @@
-import { IdempotencyKey, ReasonRequest, ReturnRequest, SaleId, SaleOrdersQuery } from '@seckill/contracts';
+import {
+  BuyerOrdersQuery,
+  IdempotencyKey,
+  ReasonRequest,
+  ReturnRequest,
+  SaleId,
+  SaleOrdersQuery,
+  UserId,
+} from '@seckill/contracts';
 import { optionalBody, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -9,6 +17,7 @@ import { readOperator } from './sales.ts';
 
 const idempotencyKey = Compile(IdempotencyKey);
 const SaleParams = Type.Object({ saleId: SaleId });
+const BuyerParams = Type.Object({ userId: UserId });
 const OrderParams = Type.Object({ saleId: SaleId, orderId: Type.String() });
 
 /** The routes for the gateway, which has checked that an operator asks. An order's id names its sale. */
@@ -24,6 +33,17 @@ export function operatorOrdersRoutes(app: Http, orders: OperatorOrders): void {
         ...(limit === undefined ? {} : { limit: Number(limit) }),
       });
     },
+  );
+
+  app.get(
+    '/v1/users/:userId/orders',
+    { schema: { params: BuyerParams, querystring: BuyerOrdersQuery } },
+    async ({ params, query: { limit, ...rest } }) =>
+      orders.listOfBuyer({
+        ...params,
+        ...rest,
+        ...(limit === undefined ? {} : { limit: Number(limit) }),
+      }),
   );
 
   app.get('/v1/sales/:saleId/orders/:orderId', { schema: { params: OrderParams } }, async ({ params }) =>

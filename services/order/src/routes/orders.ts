@@ -1,8 +1,9 @@
-import { detailOf, OrdersQuery, UserId } from '@seckill/contracts';
+import { BuyerOrdersQuery, detailOf, UserId } from '@seckill/contracts';
 import { Problem, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { OrderQuery, Orders } from '../orders/orders.ts';
+import type { OrderQuery } from '../orders/order-page.ts';
+import type { Orders } from '../orders/orders.ts';
 
 const userId = Compile(UserId);
 
@@ -26,7 +27,7 @@ export function ordersRoutes(app: Http, orders: Orders, isSandbox: boolean): voi
     );
   }
 
-  app.get('/v1/orders', { schema: { querystring: OrdersQuery } }, async ({ query, headers }) => {
+  app.get('/v1/orders', { schema: { querystring: BuyerOrdersQuery } }, async ({ query, headers }) => {
     const { limit, ...rest } = query;
     const wanted: OrderQuery = { userId: userOf(headers), ...rest };
     return orders.list(limit === undefined ? wanted : { ...wanted, limit: Number(limit) });

@@ -114,7 +114,7 @@ async function readDecisions(
   };
 }
 
-type Newest = Pick<OrderStanding, 'lastOfItems' | 'lastOfChannels' | 'buyersAtLimit'>;
+type Newest = Pick<OrderStanding, 'lastOfItems' | 'lastOfChannels' | 'buyersAtLimit' | 'limitsReached'>;
 
 async function readNewest(client: PoolClient, { definition }: SaleRecord): Promise<Newest> {
   const limited = definition.items.filter(({ limitPerBuyer }) => limitPerBuyer !== undefined);
@@ -126,6 +126,7 @@ async function readNewest(client: PoolClient, { definition }: SaleRecord): Promi
     items: Newest['lastOfItems'] | null;
     channels: Newest['lastOfChannels'] | null;
     buyers: string;
+    limits: { sku: string | null; buyers: number; since: number }[] | null;
   }>(
     `WITH newest AS MATERIALIZED (${newest('pending')} UNION ALL ${newest('paid')}),
      taken AS MATERIALIZED (
@@ -134,17 +135,23 @@ async function readNewest(client: PoolClient, { definition }: SaleRecord): Promi
        UNION ALL
        SELECT user_id, line.sku, -line.returned, NULL FROM newest CROSS JOIN LATERAL
          jsonb_to_recordset(newest.returned -> 'lines') AS line (sku text, returned integer)
-       WHERE newest.returned IS NOT NULL)
+       WHERE newest.returned IS NOT NULL),
+     at_limit AS MATERIALIZED (
+       SELECT NULL AS sku, user_id, max(reserved_at) AS at FROM taken
+       GROUP BY user_id HAVING sum(units) >= $3::bigint
+       UNION ALL
+       SELECT sku, user_id, max(reserved_at) FROM unnest($4::text[], $5::bigint[]) AS item (sku, most)
+       JOIN taken USING (sku) GROUP BY user_id, sku, most HAVING sum(units) >= most)
      SELECT
        (SELECT jsonb_agg(jsonb_build_object('sku', sku, 'at', floor(extract(epoch FROM at) * 1000)))
         FROM (SELECT sku, max(reserved_at) AS at FROM taken GROUP BY sku) AS last) AS items,
        (SELECT jsonb_agg(jsonb_build_object('channelId', channel_id, 'at', floor(extract(epoch FROM at) * 1000)))
         FROM (SELECT channel_id, max(reserved_at) AS at FROM newest WHERE channel_id IS NOT NULL
           GROUP BY channel_id) AS last) AS channels,
-       (SELECT count(*) FROM (
-         SELECT user_id FROM taken GROUP BY user_id HAVING sum(units) >= $3::bigint
-         UNION SELECT user_id FROM unnest($4::text[], $5::bigint[]) AS item (sku, most) JOIN taken USING (sku)
-         GROUP BY user_id, sku, most HAVING sum(units) >= most) AS buyer) AS buyers`,
+       (SELECT count(DISTINCT user_id) FROM at_limit) AS buyers,
+       (SELECT jsonb_agg(jsonb_build_object('sku', sku, 'buyers', buyers,
+          'since', floor(extract(epoch FROM since) * 1000)) ORDER BY sku NULLS FIRST)
+        FROM (SELECT sku, count(*) AS buyers, min(at) AS since FROM at_limit GROUP BY sku) AS one) AS limits`,
     [
       definition.id,
       NEWEST_ORDERS,
@@ -153,11 +160,19 @@ async function readNewest(client: PoolClient, { definition }: SaleRecord): Promi
       limited.map(({ limitPerBuyer: most }) => most),
     ],
   );
+  const limitOf = (sku: string | null) =>
+    sku === null ? limitPerBuyer : limited.find((item) => item.sku === sku)?.limitPerBuyer;
+  const limitsReached = (rows[0]?.limits ?? []).map(({ sku, buyers, since }) => ({
+    ...(sku === null ? {} : { sku }),
+    limit: limitOf(sku) ?? NaN,
+    buyers,
+    since,
+  }));
   const isLimited = limitPerBuyer !== undefined || limited.length > 0;
   return {
     lastOfItems: rows[0]?.items ?? [],
     lastOfChannels: rows[0]?.channels ?? [],
-    ...(isLimited ? { buyersAtLimit: Number(rows[0]?.buyers ?? 0) } : {}),
+    ...(isLimited ? { buyersAtLimit: Number(rows[0]?.buyers ?? 0), limitsReached } : {}),
   };
 }
 

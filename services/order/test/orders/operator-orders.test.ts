@@ -13,11 +13,15 @@ const asPage = (body: unknown) => body as OrderPage;
 
 /** Reads all ids, page by page. */
 async function listAll(call: Service['call'], saleId: string, query = '', limit = 3): Promise<string[]> {
+  return listPages(call, `/v1/sales/${saleId}/orders`, query, limit);
+}
+
+async function listPages(call: Service['call'], path: string, query: string, limit = 3): Promise<string[]> {
   const ids: string[] = [];
   let cursor: string | undefined;
   do {
     const page = `limit=${limit}${cursor === undefined ? '' : `&cursor=${cursor}`}`;
-    const { status, body } = await call('GET', `/v1/sales/${saleId}/orders?${page}${query}`);
+    const { status, body } = await call('GET', `${path}?${page}${query}`);
     if (status !== 200) throw new Error(`${status} ${JSON.stringify(body)}`);
     if (asPage(body).data.length > limit) throw new Error('a page is longer than its limit');
     ids.push(...asPage(body).data.map(({ id }) => id));
@@ -93,6 +97,35 @@ await test('every order is listed once, by each filter, newest first', async (t)
     await listAll(call, saleId, `&since=${since}`),
     idsOf((index) => index >= 12),
   );
+  for (const query of ['', '&status=pending', '&sku=mango', `&since=${since}`, `&pickupCode=${code}`]) {
+    const newestFirst = await listAll(call, saleId, query);
+    t.same(await listAll(call, saleId, `${query}&sort=newest`), newestFirst, query);
+    t.same(await listAll(call, saleId, `${query}&sort=oldest`), newestFirst.reverse(), query);
+  }
+  t.match(await call('GET', `/v1/sales/${saleId}/orders?sort=age`), { status: 400, body: { field: 'sort' } });
+});
+
+await test('the orders of a buyer are listed over all sales, as operators see them', async (t) => {
+  const { pool } = await createDatabase(t);
+  const { call } = await createService(t, pool, (await createStock(t)).url);
+  // A name that means something in a path.
+  const userId = 'a/../b?c=d%';
+  const path = `/v1/users/${encodeURIComponent(userId)}/orders`;
+  const sales = [await storeSale(pool, { orange: 10 }), await storeSale(pool, { orange: 10 })];
+  const ids: string[] = [];
+  for (const saleId of [...sales, ...sales]) {
+    const stored = await storeOrders(pool, saleId, [{ userId }, { userId: 'somebody-else' }]);
+    ids.unshift(stored[0]?.reservationId ?? '');
+  }
+  const { payments } = buildEnds(pool);
+  await payments.accept(makeNotice(ids[1] ?? ''));
+  t.same(await listPages(call, path, ''), ids);
+  t.same(await listPages(call, path, `&saleId=${sales[0] ?? ''}`), [ids[1], ids[3]]);
+  t.same(await listPages(call, path, '&status=paid'), [ids[1]]);
+  const { body } = await call('GET', `${path}?status=paid`);
+  t.match(asPage(body).data, [{ userId, payments: [{ result: 'paid' }] }]);
+  t.match(await call('GET', `${path}?cursor=x`), { status: 400, body: { field: 'cursor' } });
+  t.match(await call('GET', `${path}?userId=u1`), { status: 400 });
 });
 
 await test('a list by item that looks at many orders in vain goes on behind them', async (t) => {

@@ -31,6 +31,8 @@ const KAFKA_MS = 1_000;
  */
 export class Standings {
   readonly #deps: StandingsDeps;
+  /** Since when Kafka was asked in vain. */
+  #kafkaAwaySince: number | undefined;
 
   constructor(deps: StandingsDeps) {
     this.#deps = deps;
@@ -41,11 +43,13 @@ export class Standings {
     const lane = { saleId, lane: 0 };
     const [known, kafka] = await Promise.all([this.#readRedis(lane), this.#askKafka()]);
     if (known.state !== undefined && known.state.gate !== 'open') monitor.look(lane);
+    this.#kafkaAwaySince = kafka === 'answers' ? undefined : (this.#kafkaAwaySince ?? Date.now());
     const closedSince = monitor.closedSince(lane);
     const isOpen = known.state?.gate === 'open';
     return {
       ...known,
       kafka,
+      ...(this.#kafkaAwaySince === undefined ? {} : { kafkaAwaySince: this.#kafkaAwaySince }),
       outboxMax: outboxCountMax,
       ...(closedSince === undefined || isOpen ? {} : { closedSince }),
     };
@@ -100,7 +104,7 @@ export class Standings {
   }
 
   /** What is under way when the time is up ends by itself, and answers who asks next. */
-  async #askKafka(): Promise<StockStanding['kafka']> {
+  async #askKafka(): Promise<NonNullable<StockStanding['kafka']>> {
     const { offsets, clock } = this.#deps;
     const answered = new AbortController();
     try {

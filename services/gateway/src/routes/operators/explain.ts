@@ -3,6 +3,7 @@ import { languageOf, tellLanguage, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../../deps.ts';
 import { explain } from '../../explain/explanation.ts';
+import type { StockAway } from '../../upstream/stock-client.ts';
 import { traceOf } from '../../upstream/trace.ts';
 
 /**
@@ -26,11 +27,13 @@ export function explainRoute(app: Http, { authenticateOperator, order, stock }: 
       return explain(
         saleId,
         {
-          ...(stockStanding === undefined ? {} : { stock: stockStanding }),
-          ...(typeof orderStanding === 'string' ? { orderCause: orderStanding } : { order: orderStanding }),
+          ...('isAway' in stockStanding ? awaySince(stockStanding) : { stock: stockStanding }),
+          ...('cause' in orderStanding ? { orderAway: orderStanding } : { order: orderStanding }),
         },
         language,
       );
     },
   );
 }
+
+const awaySince = ({ since }: StockAway) => (since === undefined ? {} : { stockAwaySince: since });
