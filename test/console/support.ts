@@ -9,23 +9,32 @@ import { seededRandom } from '../../bench/src/random.ts';
 import { startBrowser } from '../support/browser.ts';
 import { buildStack, type Client } from '../support/stack.ts';
 
-export interface Console {
+/** A page of the browser that has the console open, and what an operator finds on it. */
+export interface Desk {
+  page: Page;
+  button: (name: string) => ReturnType<Page['getByRole']>;
+  link: (name: string) => ReturnType<Page['getByRole']>;
+  card: (name: string) => ReturnType<Page['locator']>;
+  region: (name: string) => ReturnType<Page['getByRole']>;
+  /** The texts of a table's rows, cell by cell. */
+  rows: (name: string) => Promise<string[][]>;
+  /** Confirms the dialog that is open, and waits until it is gone. */
+  confirm: () => Promise<void>;
+  open: () => Promise<void>;
+  signIn: () => Promise<void>;
+}
+
+export interface Console extends Desk {
   client: Client;
   context: BrowserContext;
-  page: Page;
   /** An operator's. */
   token: string;
   /** What the browser complained of, its policy of contents included. */
   complaints: string[];
   /** Every address that the page asked for. */
   asked: string[];
-  button: (name: string) => ReturnType<Page['getByRole']>;
-  link: (name: string) => ReturnType<Page['getByRole']>;
-  card: (name: string) => ReturnType<Page['locator']>;
-  /** Confirms the dialog that is open, and waits until it is gone. */
-  confirm: () => Promise<void>;
-  open: () => Promise<void>;
-  signIn: () => Promise<void>;
+  /** A colleague's page in the same browser. */
+  beside: () => Promise<Desk>;
 }
 
 /** The whole system with its console, and a browser that has it open. */
@@ -33,31 +42,46 @@ export async function openConsole(t: Test, name: string, program: string): Promi
   const client = await buildStack(t, name, { CONSOLE: 'true' });
   const browser = await startBrowser(t, program);
   const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1200, height: 900 } });
-  const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
   const complaints: string[] = [];
   const asked: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text()))
+  // An answer that is a "no", or that an engine is away, is told on the page.
+  context.on('console', (message) => {
+    if (message.type() === 'error' && !/status of (4\d\d|503)/.test(message.text()))
       complaints.push(message.text());
   });
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('request', (request) => asked.push(request.url()));
+  context.on('weberror', (error) => complaints.push(String(error.error())));
+  context.on('request', (request) => asked.push(request.url()));
   const token = await client.token('operator', true);
-  const button = (name: string) => page.getByRole('button', { name, exact: true });
-  const open = async () => {
-    await page.goto(`${client.stack.info.gateway}/console`);
-  };
+  const url = `${client.stack.info.gateway}/console`;
   return {
     client,
     context,
-    page,
     token,
     complaints,
     asked,
+    ...deskOn(await context.newPage(), url, token),
+    beside: async () => deskOn(await context.newPage(), url, await client.token('colleague', true)),
+  };
+}
+
+function deskOn(page: Page, url: string, token: string): Desk {
+  page.setDefaultTimeout(20_000);
+  const button = (name: string) => page.getByRole('button', { name, exact: true });
+  const region = (name: string) => page.getByRole('region', { name, exact: true });
+  const open = async () => {
+    await page.goto(url);
+  };
+  return {
+    page,
     button,
     link: (name) => page.getByRole('link', { name, exact: true }),
     card: (name) => page.locator('.card', { hasText: name }).locator('b').first(),
+    region,
+    rows: (name) =>
+      page.evaluate(`[...document.querySelectorAll('[role=region]')]
+        .filter((one) => one.getAttribute('aria-label') === ${JSON.stringify(name)})
+        .flatMap((one) => [...one.querySelectorAll('tbody tr')])
+        .map((row) => [...row.children].map((cell) => cell.textContent))`),
     async confirm() {
       await button('Do it').click();
       await page.getByRole('dialog').waitFor({ state: 'detached' });
@@ -100,3 +124,20 @@ export function startCrowd(
     },
   };
 }
+
+/** Notes the highest rate that the page shows for each outcome, because a crowd is gone in seconds. */
+export async function watchRates(page: Page): Promise<void> {
+  await page.evaluate(`(() => {
+    const seen = (globalThis.ratesSeen = {});
+    const look = () => {
+      for (const row of document.querySelectorAll('[aria-label="Answers a second"] tbody tr')) {
+        const [outcome, rate] = [...row.children].map((cell) => cell.textContent);
+        if (/^\\d+\\.\\d$/.test(rate)) seen[outcome] = Math.max(seen[outcome] ?? 0, Number(rate));
+      }
+    };
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+  })()`);
+}
+
+export const ratesSeen = (page: Page): Promise<Record<string, number>> =>
+  page.evaluate('globalThis.ratesSeen');

@@ -1,6 +1,7 @@
 import { call } from '../page/api.ts';
 import type { Page } from '../page/answers.ts';
 import { askFirst } from '../page/ask.ts';
+import { textOfCode } from '../page/codes.ts';
 import { button, choice, element, hint, type View } from '../page/dom.ts';
 import { paged } from '../page/paged.ts';
 import { say, timeOf } from '../page/words.ts';
@@ -31,7 +32,7 @@ export function noticesView(): View {
       `${timeOf(notice.receivedAt)} · ${notice.deliveries}×`,
       notice.reason,
       bytesOf(notice),
-      notice.result ?? notice.reference ?? '',
+      notice.result === undefined ? (notice.reference ?? '') : textOfCode(notice.result),
       notice.state === 'kept' ? replayButton(notice.id) : '',
     ],
   );

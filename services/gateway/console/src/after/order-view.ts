@@ -10,16 +10,16 @@ import {
   hint,
   onSubmit,
   section,
-  table,
   type View,
 } from '../page/dom.ts';
 import { paged } from '../page/paged.ts';
 import { moneyOf, say, sayIfKnown, timeOf } from '../page/words.ts';
+import { details } from './details.ts';
 import { story } from './story.ts';
 
 const linkTo = (id: string): HTMLElement => element('a', { href: `#/order/${encodeURIComponent(id)}` }, id);
 
-/** Looks for an order: by its id, or within a sale by its buyer or its pick-up code. */
+/** Looks for an order: by its id, by its buyer, or within a sale by its pick-up code. */
 export function orderSearchView(): View {
   const id = field('order', say('orderId'), { type: 'text', required: '', spellcheck: 'false' });
   const byId = element('form', {}, id.box, element('p', {}, submit(say('find'))));
@@ -27,15 +27,25 @@ export function orderSearchView(): View {
     location.hash = `#/order/${encodeURIComponent(id.input.value.trim())}`;
   });
 
-  const sale = field('sale-id', say('saleId'), { type: 'text', required: '', spellcheck: 'false' });
+  const sale = field('sale-id', say('saleId'), { type: 'text', spellcheck: 'false' });
   const user = field('user-id', say('userId'), { type: 'text', spellcheck: 'false' });
   const code = field('pickup-code', say('pickupCode'), { type: 'text', inputmode: 'numeric' });
   const found = paged(
     say('orders'),
-    [say('order'), say('status'), say('user'), say('units'), say('amount'), say('pickupCode'), say('at')],
+    [
+      say('order'),
+      say('saleId'),
+      say('status'),
+      say('user'),
+      say('units'),
+      say('amount'),
+      say('pickupCode'),
+      say('at'),
+    ],
     (path) => call<Page<Order>>('GET', path),
     (order) => [
       linkTo(order.id),
+      order.saleId,
       sayIfKnown(order.status),
       order.userId ?? '',
       String(unitsOf(order)),
@@ -44,15 +54,27 @@ export function orderSearchView(): View {
       timeOf(order.reservedAt),
     ],
   );
-  const inSale = element('form', {}, sale.box, user.box, code.box, element('p', {}, submit(say('search'))));
-  onSubmit(inSale, () => {
-    void found.load(`/v1/sales/${encodeURIComponent(sale.input.value.trim())}/orders`, {
-      userId: user.input.value.trim(),
-      pickupCode: code.input.value.trim(),
-    });
+  const problem = alertBox();
+  const among = element(
+    'form',
+    {},
+    user.box,
+    sale.box,
+    code.box,
+    problem,
+    element('p', {}, submit(say('search'))),
+  );
+  onSubmit(among, () => {
+    problem.textContent = '';
+    const [saleId, userId, pickupCode] = [sale, user, code].map(({ input }) => input.value.trim());
+    if (saleId) {
+      const path = `/v1/sales/${encodeURIComponent(saleId)}/orders`;
+      void found.load(path, { userId: userId ?? '', pickupCode: pickupCode ?? '' });
+    } else if (userId && !pickupCode) void found.load('/v1/orders', { userId });
+    else problem.textContent = say('saleOrUser');
   });
   return {
-    content: [element('h1', {}, say('order')), hint(say('orderHint')), byId, inSale, found.box],
+    content: [element('h1', {}, say('order')), hint(say('orderHint')), byId, among, found.box],
   };
 }
 
@@ -66,10 +88,6 @@ export function orderView(orderId: string): View {
   const load = (): Promise<void> =>
     attempt(problem, async () => {
       const order = await call<Order>('GET', path);
-      const rows = Object.entries(order).map(([name, value]) => [
-        name,
-        typeof value === 'string' ? value : JSON.stringify(value),
-      ]);
       const cancel = button(say('cancelOrder'), () => {
         // Whose order it is, the API lets an operator cancel with a reason only.
         const asked = { reason: { label: say('reason'), attributes: { maxlength: '200', required: '' } } };
@@ -81,7 +99,7 @@ export function orderView(orderId: string): View {
       place.replaceChildren(
         ...(order.status === 'pending' ? [element('p', {}, cancel)] : []),
         section(say('story'), story(order)),
-        section(say('stored'), table(say('stored'), [say('title'), say('told')], rows)),
+        section(say('stored'), details(order)),
       );
     });
   void load();

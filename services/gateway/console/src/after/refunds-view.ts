@@ -1,6 +1,7 @@
 import { call } from '../page/api.ts';
 import type { Money, Page } from '../page/answers.ts';
 import { askFirst } from '../page/ask.ts';
+import { textOfCode } from '../page/codes.ts';
 import { button, choice, element, field, onSubmit, type View } from '../page/dom.ts';
 import { paged } from '../page/paged.ts';
 import { moneyOf, say, timeOf } from '../page/words.ts';
@@ -29,7 +30,7 @@ export function refundsView(): View {
       element('a', { href: `#/order/${encodeURIComponent(refund.orderId)}` }, refund.orderId),
       refund.paymentId,
       moneyOf(refund.amount),
-      refund.reason,
+      textOfCode(refund.reason),
       timeOf(refund.since),
       refund.state === 'due' ? doneButton(refund) : (refund.reference ?? ''),
     ],

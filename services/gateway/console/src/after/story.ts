@@ -1,4 +1,5 @@
 import type { Order } from '../page/answers.ts';
+import { textOfCode } from '../page/codes.ts';
 import { table } from '../page/dom.ts';
 import { moneyOf, say, sayIfKnown, timeOf } from '../page/words.ts';
 
@@ -9,7 +10,9 @@ export function story(order: Order): HTMLElement {
     [reservedAt, `${say('reserved')} · ${say('heldUntil')} ${timeOf(expiresAt)}`],
     ...payments.map(({ at, paymentId, amount, result, reason }): [string, string] => [
       at,
-      [say('payment'), paymentId, moneyOf(amount), result, reason].filter(Boolean).join(' · '),
+      [say('payment'), paymentId, moneyOf(amount), ...[result, reason].map((code = '') => textOfCode(code))]
+        .filter(Boolean)
+        .join(' · '),
     ]),
     [paidAt, say('paid')],
     [endedAt, sayIfKnown(order.status)],

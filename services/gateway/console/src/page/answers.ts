@@ -61,6 +61,7 @@ export interface Order {
   endedAt?: string;
   pickedUpAt?: string;
   pickupCode?: string;
+  refundDue?: Money;
   payments?: { paymentId: string; amount: Money; result: string; reason?: string; at: string }[];
   returned?: { sku: string; quantity: number; restocked: boolean; at: string }[];
   [field: string]: unknown;

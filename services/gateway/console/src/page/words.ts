@@ -33,6 +33,9 @@ export function moneyOf({ amount, currency }: { amount: number; currency: string
   return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
 }
 
+/** Names in a row. */
+export const listOf = (names: string[]): string => names.join(language === 'zh' ? '、' : ', ');
+
 /** Seconds in the largest units that fit. */
 export function spanOf(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

@@ -1,5 +1,6 @@
 import { call } from '../page/api.ts';
 import type { Money, Sale } from '../page/answers.ts';
+import { textOfCode } from '../page/codes.ts';
 import { alertBox, attempt, button, card, cards, element, table } from '../page/dom.ts';
 import { moneyOf, say, textOf } from '../page/words.ts';
 
@@ -58,7 +59,7 @@ function show({ totals, channels, direct, partners }: Report): HTMLElement[] {
   ];
   const channelRows = channels.map((one) => [
     `${textOf(one.title)} (${one.id})`,
-    one.kind,
+    textOfCode(one.kind),
     one.partnerId ?? '',
     String(one.cap ?? ''),
     ...soldCells(one),

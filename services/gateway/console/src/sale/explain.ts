@@ -1,6 +1,6 @@
 import { call } from '../page/api.ts';
 import { element, table } from '../page/dom.ts';
-import { say, timeOf } from '../page/words.ts';
+import { listOf, say, timeOf } from '../page/words.ts';
 
 type Count = 'total' | 'available' | 'held' | 'paid' | 'returned' | 'writtenOff';
 
@@ -14,11 +14,25 @@ interface Explanation {
     until?: string;
     by?: string;
     reason?: string;
+    skus?: string[];
+    channels?: string[];
+    limits?: { sku?: string; limit: number; buyers: number }[];
     text: string;
     do: string;
   }[];
   /** Counts of the ledger are absent while order cannot be asked. */
   items: ({ sku: string } & Partial<Record<Count, number>>)[];
+}
+
+type Cause = Explanation['because'][number];
+
+/** Which items, channels or limits it is about. */
+function namesIn({ skus = [], channels = [], limits = [] }: Cause): string {
+  const told = limits.map(
+    ({ sku, limit, buyers }) =>
+      `${sku ?? say('wholeSale')}: ${say('atMost')} ${limit}, ${buyers} ${say('buyers')}`,
+  );
+  return listOf([...skus, ...channels, ...told]);
 }
 
 /** In words: what stops the sale, since when and what to do; and where each unit is. */
@@ -34,12 +48,21 @@ export async function readExplanation(path: string): Promise<HTMLElement> {
   };
   const counts = Object.keys(names) as Count[];
   const rows = items.map((item) => [item.sku, ...counts.map((count) => String(item[count] ?? '?'))]);
-  const reasons = because.map(({ stops, since, until, by, reason, ...words }) => [
-    element('span', { class: stops === 'all' ? 'bad' : '' }, words.text),
-    [timeOf(since), until === undefined ? '' : `→ ${timeOf(until)}`].join(' '),
-    [by, reason].filter((one) => one !== undefined).join(' · '),
-    words.do,
-  ]);
+  const reasons = because.map((cause) => {
+    const { stops, since, until, by, reason } = cause;
+    const names = namesIn(cause);
+    return [
+      element(
+        'span',
+        {},
+        element('span', { class: stops === 'all' ? 'bad' : '' }, cause.text),
+        ...(names === '' ? [] : [element('br'), element('b', {}, names)]),
+      ),
+      [timeOf(since), until === undefined ? '' : `→ ${timeOf(until)}`].join(' '),
+      [by, reason].filter((one) => one !== undefined).join(' · '),
+      cause.do,
+    ];
+  });
   const heads = [say('what'), say('since'), say('by'), say('doThis')];
   return element(
     'div',

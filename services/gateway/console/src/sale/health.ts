@@ -1,5 +1,6 @@
 import { call } from '../page/api.ts';
 import type { Audit } from '../page/answers.ts';
+import { textOfCode } from '../page/codes.ts';
 import { card, cards, element, table } from '../page/dom.ts';
 import { say, sayIfKnown } from '../page/words.ts';
 
@@ -9,7 +10,7 @@ export async function readHealth(path: string): Promise<HTMLElement> {
   const names = ['outbox', 'kafkaLag', 'orderOutbox', 'deadLetters'] as const;
   const rows = Object.entries(invariants).map(([name, verdict]) => {
     const kind = verdict === 'broken' ? 'bad' : verdict === 'holds' ? 'good' : 'quiet';
-    return [name, element('span', { class: kind }, sayIfKnown(verdict))];
+    return [`${name} ${textOfCode(name)}`, element('span', { class: kind }, sayIfKnown(verdict))];
   });
   const found = findings.map((finding) => element('li', {}, finding));
   return element(

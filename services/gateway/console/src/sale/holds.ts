@@ -5,7 +5,7 @@ import { say, spanOf } from '../page/words.ts';
 
 /** Orders that wait for money, with their ages. @param now the server's time. */
 export async function readHolds(path: string, now: number): Promise<HTMLElement> {
-  const { data } = await call<Page<Order>>('GET', `${path}/orders?status=pending&limit=100`);
+  const { data } = await call<Page<Order>>('GET', `${path}/orders?status=pending&sort=oldest&limit=100`);
   const secondsFrom = (instant: string): number => (now - Date.parse(instant)) / 1_000;
   const rows = data.map((order) => [
     element('a', { href: `#/order/${encodeURIComponent(order.id)}` }, order.id),
@@ -18,7 +18,7 @@ export async function readHolds(path: string, now: number): Promise<HTMLElement>
   return element(
     'div',
     {},
-    hint(say('newestHolds')),
+    hint(say('oldestHolds')),
     rows.length === 0 ? say('none') : table(say('pendingHolds'), heads, rows),
   );
 }

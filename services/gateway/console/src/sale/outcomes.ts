@@ -1,6 +1,7 @@
 import { call } from '../page/api.ts';
+import { textOfCode } from '../page/codes.ts';
 import { element, hint, table } from '../page/dom.ts';
-import { say, sayIfKnown } from '../page/words.ts';
+import { say } from '../page/words.ts';
 
 /** Gateways of which the last reading is kept. */
 const GATEWAYS_MAX = 50;
@@ -40,7 +41,7 @@ export class Outcomes {
       .sort(([, a], [, b]) => b - a)
       .map(([outcome, count]) => {
         const rate = seconds <= 0 ? '' : ((count - (last?.outcomes[outcome] ?? 0)) / seconds).toFixed(1);
-        return [outcome === 'reserved' ? say('reserved') : sayIfKnown(outcome), rate, String(count)];
+        return [textOfCode(outcome), rate, String(count)];
       });
     return element(
       'div',

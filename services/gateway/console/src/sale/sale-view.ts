@@ -1,6 +1,7 @@
 import { ApiError, call } from '../page/api.ts';
 import type { Change, Item, Page, Sale } from '../page/answers.ts';
 import { askFirst, QUANTITY, REASON } from '../page/ask.ts';
+import { textOfCode } from '../page/codes.ts';
 import {
   alertBox,
   attempt,
@@ -46,6 +47,8 @@ export function saleView(saleId: string): View {
   const problem = alertBox();
   const news = element('p', { role: 'status', class: 'quiet' }, say('loading'));
   let items: Item[] = [];
+  /** The sale's, as it was seen: what an operator decides is decided about this one. */
+  let version = 0;
   /** What the server's clock is ahead of ours. */
   let aheadMs = 0;
 
@@ -55,20 +58,38 @@ export function saleView(saleId: string): View {
     look();
   }
 
+  /** @param seen the version at which the operator was asked. @throws ApiError */
+  async function change<Answer>(
+    end: string,
+    seen: number,
+    given: { body: object; key?: string },
+  ): Promise<Answer> {
+    try {
+      return await call<Answer>('POST', `${path}${end}`, { ...given, version: seen });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'version_conflict') throw error;
+      // What the other one did is shown behind the dialog.
+      void attempt(problem, afterStep);
+      throw new ApiError(error.status, error.code, `${error.message} · ${say('steeredMeanwhile')}`);
+    }
+  }
+
   function steer(verb: 'pause' | 'resume' | 'close'): void {
+    const seen = version;
     askFirst(say(verb), { reason: REASON() }, async ({ reason }) => {
-      await call('POST', `${path}/${verb}`, { body: reason === '' ? {} : { reason } });
+      await change(`/${verb}`, seen, { body: reason === '' ? {} : { reason } });
       await afterStep();
     });
   }
 
   function steerItem(verb: ItemVerb, sku: string): void {
-    const end = `${path}/items/${encodeURIComponent(sku)}/${verb}`;
+    const end = `/items/${encodeURIComponent(sku)}/${verb}`;
+    const seen = version;
     const what = `${say(verb)} ${sku}`;
     const given = (reason: string): object => (reason === '' ? {} : { reason });
     if (verb === 'pause' || verb === 'resume') {
       askFirst(what, { reason: REASON() }, async ({ reason }) => {
-        await call('POST', end, { body: given(reason) });
+        await change(end, seen, { body: given(reason) });
         await afterStep();
       });
       return;
@@ -77,7 +98,7 @@ export function saleView(saleId: string): View {
     const key = crypto.randomUUID();
     askFirst(what, { quantity: QUANTITY(), reason: REASON() }, async ({ quantity, reason }) => {
       const units = verb === 'adjust' ? -Number(quantity) : Number(quantity);
-      const { adjusted } = await call<{ adjusted?: number }>('POST', end, {
+      const { adjusted } = await change<{ adjusted?: number }>(end, seen, {
         body: { quantity: units, ...given(reason) },
         key,
       });
@@ -104,6 +125,7 @@ export function saleView(saleId: string): View {
 
   async function refresh(): Promise<void> {
     const sale = await call<Sale>('GET', path);
+    version = Math.max(version, sale.version);
     const verbs = ['pause', 'resume', 'close'] as const;
     const acts = verbs.map((verb) =>
       button(say(verb), () => {
@@ -119,7 +141,12 @@ export function saleView(saleId: string): View {
     );
     showCounts(sale);
     const { data } = await call<Page<Change>>('GET', `${path}/changes?limit=20`);
-    const changes = data.map(({ at, by, action, reason = '' }) => [timeOf(at), by, action, reason]);
+    const changes = data.map(({ at, by, action, reason = '' }) => [
+      timeOf(at),
+      by,
+      textOfCode(action),
+      reason,
+    ]);
     renew(
       parts.changes,
       table(say('changes'), [say('at'), say('by'), say('action'), say('reason')], changes),
@@ -139,6 +166,7 @@ export function saleView(saleId: string): View {
 
   const listening = new SaleNews(`${path}/events`, news, {
     onSale(sale) {
+      version = Math.max(version, sale.version);
       showCounts(sale);
       void attempt(problem, refresh);
     },
