@@ -2,7 +2,7 @@
 // is made from monitoring/source. Method: names are read from the expressions and looked up in the table of
 // docs/operating/metrics.md, which test/house/metrics.test.ts holds to the code. SECKILL_UPDATE_SNAPSHOTS=1
 // writes the files anew. test/telemetry tries whether alerts fire.
-import { writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { parse } from 'yaml';
 import { ALERTS } from '../../monitoring/source/alerts.ts';
@@ -105,5 +105,78 @@ void t.test(
     );
     t.equal(told.length, 3);
     t.same(scraped.sort(), told.sort());
+  },
+);
+
+interface Observed {
+  image: string;
+  profiles: string[];
+  volumes: string[];
+  ports: string[];
+}
+
+void t.test(
+  'the profile of compose brings what Prometheus and Grafana read, to where they read it',
+  async (t) => {
+    const compose = parse(read('docker-compose.yml'), { merge: true }) as {
+      services: Record<'prometheus' | 'grafana', Observed>;
+      volumes: Record<string, unknown>;
+    };
+    /** What lies in the checkout, by where a container sees it. */
+    const mountsOf = ({ profiles, volumes }: Observed) => {
+      t.same(profiles, ['observability']);
+      return new Map(
+        volumes.flatMap((volume) => {
+          const [from = '', to = '', mode = 'rw'] = volume.split(':');
+          if (!from.startsWith('./')) {
+            t.ok(from in compose.volumes, `${from} is a volume`);
+            return [];
+          }
+          t.equal(mode, 'ro', `${from} is the truth`);
+          return [[to, from.slice(2)] as const];
+        }),
+      );
+    };
+    const { prometheus, grafana } = compose.services;
+    const isFolder = (path: string) => statSync(new URL(`../../${path}`, import.meta.url)).isDirectory();
+
+    const inPrometheus = mountsOf(prometheus);
+    const config = inPrometheus.get('/etc/prometheus/prometheus.yml') ?? '';
+    const { rule_files } = parse(read(config)) as { rule_files: string[] };
+    for (const file of rule_files) t.equal(inPrometheus.get(file), 'monitoring/rules.yml');
+    t.notOk([...inPrometheus.values()].some(isFolder));
+
+    const inGrafana = mountsOf(grafana);
+    // Grafana looks below this folder for `datasources` and `dashboards`.
+    const provisioning = inGrafana.get('/etc/grafana/provisioning') ?? '';
+    const { providers } = parse(read(`${provisioning}/dashboards/seckill.yml`)) as {
+      providers: { type: string; allowUiUpdates: boolean; options: { path: string } }[];
+    };
+    t.match(providers, [{ type: 'file', allowUiUpdates: false }]);
+    const shown = filesBelow(inGrafana.get(providers[0]?.options.path ?? '') ?? '', '.json');
+    t.equal(shown.length, DASHBOARDS.length, 'every dashboard is where Grafana looks for it');
+    for (const uid of DASHBOARDS.map((one) => one.uid))
+      t.ok(shown.some((path) => path.endsWith(`/${uid}.json`)));
+
+    const { datasources } = parse(read(`${provisioning}/datasources/prometheus.yml`)) as {
+      datasources: { type: string; url: string; isDefault: boolean }[];
+    };
+    const port = /:(\d+)$/.exec(prometheus.ports[0] ?? '')?.[1];
+    t.match(datasources, [{ isDefault: true, url: `http://prometheus:${port}` }]);
+    const [type] = datasources.map((one) => one.type);
+    for (const path of shown) {
+      const { templating, panels } = JSON.parse(read(path)) as {
+        templating: { list: { name: string; type: string; query: string }[] };
+        panels: { datasource: object; targets: { datasource: object }[] }[];
+      };
+      // Whoever has several sources chooses; with one it is taken.
+      t.match(templating.list, [{ name: 'datasource', type: 'datasource', query: type }], path);
+      const asked = panels.flatMap(({ datasource, targets }) => [
+        datasource,
+        ...targets.map((one) => one.datasource),
+      ]);
+      t.ok(asked.length > 0);
+      for (const one of asked) t.same(one, { type, uid: '${datasource}' }, path);
+    }
   },
 );
