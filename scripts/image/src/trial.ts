@@ -1,6 +1,6 @@
 /**
  * Starts the gateway from an image and checks three things: whether it is ready, which user runs it, and
- * whether it may write into its own root.
+ * whether the operators' page is in it.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -37,6 +37,19 @@ function userListening(port: number): number | undefined {
   return found === undefined ? undefined : Number(found[7]);
 }
 
+/** @returns the number of files of the page. @throws StackError when one is missing. */
+async function checkConsole(url: string): Promise<number> {
+  const page = await fetch(`${url}/console`).then((response) => (response.ok ? response.text() : ''));
+  const paths = [...page.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path = '']) => path);
+  for (const path of paths) {
+    if (!(await fetch(`${url}${path}`)).ok) {
+      throw new StackError('SECKILL_IMAGE_TRIAL', `the console of the image lacks ${path}`);
+    }
+  }
+  if (paths.length === 0) throw new StackError('SECKILL_IMAGE_TRIAL', 'the image has no console');
+  return paths.length + 1;
+}
+
 /**
  * Tries the image. @throws StackError SECKILL_IMAGE_TRIAL when it does not serve, or serves as the wrong
  * user.
@@ -54,13 +67,17 @@ export async function tryImage(builder: Builder, image: string, logFile: string,
     GATEWAY_TOKEN: secret(),
     JWT_SECRET: secret(),
     WEBHOOK_SECRETS: `whsec_${randomBytes(32).toString('base64')}`,
+    CONSOLE: 'true',
   });
   const child = await startChild({ name, command, args, env: process.env, output: { file: logFile } });
   try {
     const ms = await untilReady(`http://127.0.0.1:${port}`, () => child.isRunning());
     const user = userListening(port);
     if (user !== 10001) throw new StackError('SECKILL_IMAGE_TRIAL', `it runs as user ${user ?? 'unknown'}`);
-    log(`gateway from ${image} ready after ${(ms / 1000).toFixed(1)} s, as user ${user}`);
+    const files = await checkConsole(`http://127.0.0.1:${port}`);
+    log(
+      `gateway from ${image} ready after ${(ms / 1000).toFixed(1)} s, as user ${user}, with the console (${files} files)`,
+    );
   } catch (error) {
     const { stdout } = await run('tail', ['-n', '15', logFile], { timeoutMs: 5_000 });
     log(tailOf(stdout));

@@ -185,6 +185,19 @@ await test('npm start says where everything is, and starts again whatever dies',
     t.equal(listed.headers.get('access-control-allow-origin'), storefront);
     t.match(await listed.json(), { data: [{}, {}, { state: 'scheduled' }] });
   });
+  await t.test('the console answers at the address that was printed', async (t) => {
+    const [, address = ''] = /console {2}(http:\S+) /.exec(ran.text()) ?? [];
+    t.equal(address, `${info.gateway}/console`);
+    const page = await (await fetch(address)).text();
+    const files = [...page.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path = '']) => path);
+    t.equal(files.length, 2, 'a script and a style');
+    for (const path of files) t.equal(await statusOf(`${info.gateway}${path}`), 200, path);
+    // What the printed command makes lets an operator in.
+    const args = [join(DIST, 'commands/token.js'), '--name', name, '--user', 'you', '--admin'];
+    const made = start(process.execPath, args, cleanEnv());
+    await made.exited;
+    t.equal(await statusOf(`${info.gateway}/v1/notices`, made.text().trim()), 200);
+  });
   for (const one of ['order', 'gateway', 'redis']) {
     process.kill(info.pids[one] ?? 0, 'SIGKILL');
     await untilSays(ran, `${one} ended by itself (SIGKILL): starting it again in 0.5 s`);
