@@ -127,7 +127,7 @@ await t.test('an operator does what is left after a sale', { skip }, async (t) =
     await desk.link('After (after)').click();
     const explained = 'What sells and what does not: Items';
     await region(explained).waitFor();
-    // Of ten units one is for sale again, and one is gone for good.
+    // Two of ten units came back: one is for sale again, and one is gone for good.
     t.match(await desk.rows(explained), [['a', '10', '9', '0', '0', '1', '1']]);
     await region('Channels').waitFor();
     t.equal(await desk.card('Returned units').textContent(), '2');
