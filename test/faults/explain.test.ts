@@ -70,8 +70,8 @@ await t.test('Redis is emptied while order is away: nobody says that it opens by
   const redis = connectRedis(t, stack.info.redis);
   await stack.kill('order');
   await redis.flushall();
-  // Stock lists the sales every 5 s. A sale that stock has listed is to be opened again, and stock says so. No
-  // service can tell that of a name that it never heard.
+  // Stock lists the sales every 5 s. A sale that stock has listed is to be opened again, and stock says
+  // so. No service can tell that of a name that it never heard.
   const isGateTold = async () =>
     ['gate_missing', 'gate_closed'].includes(codesOf(await explain('explain-order'))[0] ?? '');
   await until('the gate is not open', isGateTold);

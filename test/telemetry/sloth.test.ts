@@ -1,8 +1,8 @@
-// Goal: monitoring/slos.yml is in sloth's form, and the committed rules of hours and days are those that sloth
-// makes of it. Method: without sloth, the rules are reckoned here from the file once more, windows and factors
-// from the shares of the budget that sloth names for 30 days. With sloth, which must be in PATH
-// (`go install github.com/slok/sloth/cmd/sloth@v0.16.0`; to build it takes minutes of both cores), its own rules
-// are compared with ours but for blanks.
+// Goal: monitoring/slos.yml is in sloth's form, and the committed rules of hours and days are those
+// that sloth makes of it. Method: without sloth, the rules are reckoned here from the file once more,
+// windows and factors from the shares of the budget that sloth names for 30 days. With sloth, which
+// must be in PATH (`go install github.com/slok/sloth/cmd/sloth@v0.16.0`; to build it takes minutes of
+// both cores), its own rules are compared with ours but for blanks.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, ROOT, run } from '@seckill/stack';

@@ -1,5 +1,5 @@
-// Goal: what is told to be away is away, since the first call that heard nothing, and a service of the release
-// before is not. Method: answers as they come from the wire.
+// Goal: what is told to be away is away, since the first call that heard nothing, and a service of the
+// release before is not. Method: answers as they come from the wire.
 import { UpstreamError, type Upstream, type UpstreamAnswer } from '@seckill/runtime';
 import { test } from 'tap';
 import { createOrderClient } from '../../src/upstream/order-client.ts';

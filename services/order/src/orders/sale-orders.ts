@@ -42,8 +42,8 @@ const hasItem = (parameter: string) =>
 const lineOf = (sku: string) => JSON.stringify([{ sku }]);
 
 /**
- * Lists the orders of a sale for operators, the newest first or the oldest. A page continues after the last order looked
- * at: what is stored meanwhile neither repeats nor hides an order.
+ * Lists the orders of a sale for operators, the newest first or the oldest. A page continues after the
+ * last order looked at: what is stored meanwhile neither repeats nor hides an order.
  * @returns with `sku`, a page may be short and yet have a `nextCursor`.
  * @throws Problem `sale_not_found`; `invalid_request` when the cursor is not one of ours.
  */
