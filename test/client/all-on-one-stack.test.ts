@@ -7,7 +7,7 @@ import { shareStack } from '../support/stack.ts';
 t.setTimeout(600_000);
 // The plan counts the tests of all files. Without it tap would end while a file is read and no test of it
 // runs yet.
-t.plan(19);
+t.plan(20);
 await shareStack(t, 'client');
 await import('./answers.test.ts');
 await import('./platforms.test.ts');

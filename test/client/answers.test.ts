@@ -1,6 +1,7 @@
 // Goal: a buyer who uses the client hears the truth for every answer that a whole system gives, and never
 // takes a second unit. Method: the real system; each answer is provoked and waited out.
 import { fetchTransport } from '@seckill/client';
+import { signToken } from '@seckill/stack';
 import t from 'tap';
 import { makeBuyer, oneOf } from '../support/buyer.ts';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
@@ -67,6 +68,31 @@ await t.test('rate_limited: everybody gets through, each once', async (t) => {
   await until('all rows are stored, for another gateway reserved them', async () => {
     return (await buyer.countUnits('client-limited')) === taken + patient.length;
   });
+});
+
+await t.test('a token that ends while the client waits is renewed, and takes one unit', async (t) => {
+  await createSale(system, 'client-renewed');
+  await operate('client-renewed', 'pause');
+  const short = await signToken(system.stack.info.jwtSecret, { userId: 'renewing', ttlSeconds: 3 });
+  let token = short;
+  const refusals: string[] = [];
+  const buyer = makeBuyer(system, 'renewing', {
+    token: async (refused) => {
+      if (refused !== undefined) {
+        refusals.push(refused);
+        token = await system.token('renewing');
+      }
+      return token;
+    },
+  });
+  let waits = 0;
+  const waiting = buyer.reserve('client-renewed', oneOf('a'), { onWait: () => void (waits += 1) });
+  // The next try comes five seconds later, when the token has ended.
+  await until('it waits', () => waits === 1);
+  await operate('client-renewed', 'resume');
+  t.match(await waiting, { ok: true, replayed: false });
+  t.same(refusals, [short]);
+  t.equal(await buyer.countUnits('client-renewed'), 1);
 });
 
 await t.test('sold out, limits and caps are told with what they say', async (t) => {

@@ -29,7 +29,11 @@ async function signIn(): Promise<Session> {
 export async function openShop(): Promise<Client> {
   return createClient({
     baseUrl: (await signIn()).gateway,
-    token: async () => (await signIn()).token,
+    token: async (refused) => {
+      // While a phone sleeps its clock may stand still, and the token ends unseen.
+      if (refused === session?.token) session = undefined;
+      return (await signIn()).token;
+    },
     // The API's own texts come in the language of the page.
     transport: (request) =>
       fetchTransport({ ...request, headers: { ...request.headers, 'accept-language': currentLanguage() } }),

@@ -6,8 +6,8 @@ export interface Attempt {
   answer?: TransportAnswer;
   /** Why there is no answer. */
   cause?: unknown;
-  /** Whether the transport had the request. If not, surely nothing was done. */
-  wasSent?: boolean;
+  /** What the transport was given. If nothing, surely nothing was done. */
+  sent?: TransportRequest | undefined;
 }
 
 /** Ends after the request's time, or with the caller's signal, even where the transport heeds neither. */
@@ -19,12 +19,12 @@ export function attempt(
 ): Promise<Attempt> {
   return new Promise((resolve) => {
     const controller = typeof AbortController === 'undefined' ? undefined : new AbortController();
-    const state = { hasEnded: false, wasSent: false };
+    const state: { hasEnded: boolean; sent?: TransportRequest } = { hasEnded: false };
     const end = (result: Attempt): void => {
       state.hasEnded = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
-      resolve({ ...result, wasSent: state.wasSent });
+      resolve({ ...result, sent: state.sent });
     };
     const stop = (): void => {
       end({ cause: signal?.aborted === true ? 'aborted' : `no answer within ${timeoutMs} ms` });
@@ -37,7 +37,7 @@ export function attempt(
         const request = await prepare();
         // A token that came late must not send what nobody waits for: the caller may have heard "no" since.
         if (state.hasEnded) return;
-        state.wasSent = true;
+        state.sent = request;
         end({ answer: await transport(controller ? { ...request, signal: controller.signal } : request) });
       } catch (cause) {
         end({ cause });

@@ -19,10 +19,11 @@ const WATCH_MS = 2_000;
 const LIVE_PAUSE_MS = 30_000;
 /**
  * One who was live asks again after this time, to which jitter is added: all listeners of a gateway that dies
- * come back together. While that fails, and where a connection holds for a moment only, the time doubles.
+ * come back together. The gateway says how much. While that fails, and where a connection holds for a moment
+ * only, the time doubles.
  */
 const BREAK_PAUSE_MS = 1_000;
-const BREAK_JITTER_MS = 1_500;
+const SPREAD_MS = 2_000;
 const LEAVE_TIMEOUT_MS = 3_000;
 
 export interface ClientOptions {
@@ -30,9 +31,10 @@ export interface ClientOptions {
   baseUrl: string;
   /**
    * The buyer's JWT, or what gives one. The function is called before every try, so that a token may be
-   * renewed.
+   * renewed. After a 401 the function is told the token that was refused, and if another one comes, the call
+   * is repeated with that one, once.
    */
-  token?: string | (() => string | Promise<string>);
+  token?: string | ((refused?: string) => string | Promise<string>);
   /** Default: `fetch`. */
   transport?: Transport;
   /** Default: the platform's `EventSource`. Where there is none, and with null, a watch polls. */
@@ -133,9 +135,18 @@ export function createClient({
     clock,
     deadlineMs,
     timeoutMs,
-    async prepare({ path, headers, ...rest }, tryMs) {
-      if (typeof token === 'function') lastToken = await token();
-      return { ...rest, url: root + path, headers: { ...headers, ...authorization() }, timeoutMs: tryMs };
+    async prepare({ path, headers, ...rest }, tryMs, refused) {
+      if (typeof token === 'function') lastToken = await token(refused?.replace('Bearer ', ''));
+      const request = {
+        ...rest,
+        url: root + path,
+        headers: { ...headers, ...authorization() },
+        timeoutMs: tryMs,
+      };
+      if (refused !== undefined && refused === request.headers['authorization']) {
+        throw new Error('there is no other token');
+      }
+      return request;
     },
   };
 
@@ -173,6 +184,8 @@ export function createClient({
       let liveFrom = 0;
       let pauseMs = LIVE_PAUSE_MS;
       let wasEverLive = false;
+      let spreadMs = SPREAD_MS;
+      const heedSpread = (ms: number): void => void (spreadMs = ms);
       const untilLook = (): number => {
         const lookMs = withJitter(Math.max(everyMs, WATCH_MIN_MS));
         return eventSource === null ? lookMs : Math.min(lookMs, Math.max(0, liveFrom - monotonicNow()));
@@ -181,7 +194,8 @@ export function createClient({
         if (eventSource !== null && monotonicNow() >= liveFrom) {
           const startedAt = monotonicNow();
           let isLive = false;
-          for await (const value of listen(eventSource, `${root}/v1/sales/${part(saleId)}/events`, signal)) {
+          const url = `${root}/v1/sales/${part(saleId)}/events`;
+          for await (const value of listen(eventSource, url, signal, heedSpread)) {
             if (signal?.aborted === true) return;
             isLive = true;
             yield { ok: true, value };
@@ -191,9 +205,11 @@ export function createClient({
           const isFirstBreak = isLive && (hasHeld || !wasEverLive);
           pauseMs = isFirstBreak ? BREAK_PAUSE_MS : Math.min(LIVE_PAUSE_MS, 2 * pauseMs);
           wasEverLive ||= isLive;
-          liveFrom = monotonicNow() + withJitter(pauseMs) + Math.random() * BREAK_JITTER_MS;
+          const waitMs = pauseMs + Math.random() * Math.max(pauseMs / 2, spreadMs);
+          liveFrom = monotonicNow() + waitMs;
           etag = undefined;
-          if (isLive && !(await sleep(untilLook(), signal))) return;
+          // The first look is as much of a wave as the connections are.
+          if (isLive && !(await sleep(waitMs, signal))) return;
         }
         const found = await look(saleId, options, etag);
         if (signal?.aborted === true) return;

@@ -39,8 +39,11 @@ export interface Connection {
   clock: ServerClock;
   deadlineMs: number;
   timeoutMs: number;
-  /** Adds the base URL and the token. */
-  prepare(call: Call, timeoutMs: number): Promise<TransportRequest>;
+  /**
+   * Adds the base URL and the token.
+   * @param refused the `authorization` that was refused. @throws Error when there is no other
+   */
+  prepare(call: Call, timeoutMs: number, refused: string | undefined): Promise<TransportRequest>;
 }
 
 /** `value` is undefined where nothing changed (304). */
@@ -123,11 +126,15 @@ export async function follow(
   const isAborted = (): boolean => signal?.aborted === true;
   let inDoubt = false;
   let mayActUntil = Number.NEGATIVE_INFINITY;
+  /** The 401 before this try, and the token that it refused. */
+  let refusal: AnyFailure | undefined;
+  let refused: string | undefined;
   while (!isAborted()) {
     const timeoutMs = Math.max(1, Math.min(connection.timeoutMs, left()));
     const startedAt = monotonicNow();
-    const tried = await attempt(transport, () => connection.prepare(call, timeoutMs), timeoutMs, signal);
-    const { answer } = tried;
+    const prepare = (): Promise<TransportRequest> => connection.prepare(call, timeoutMs, refused);
+    const tried = await attempt(transport, prepare, timeoutMs, signal);
+    const { answer, sent } = tried;
     if (answer !== undefined) {
       const value = answer.status < 300 ? readObject(answer.text) : undefined;
       learn(clock, answer, value, monotonicNow() - startedAt);
@@ -135,9 +142,15 @@ export async function follow(
     }
     const failure = readFailure(tried);
     // A request that was not sent leaves the doubt as it was.
-    if (answer !== undefined || tried.wasSent === true) inDoubt = isInDoubt(inDoubt, failure, call);
+    if (sent !== undefined) inDoubt = isInDoubt(inDoubt, failure, call);
     if (answer === undefined && inDoubt) mayActUntil = startedAt + ACTS_WITHIN_MS;
     if (isAborted()) break;
+    if (refusal !== undefined && sent === undefined) return { ...refusal, inDoubt };
+    const isFirstRefusal = refusal === undefined && failure.code === 'unauthenticated';
+    refusal = failure.code === 'unauthenticated' ? failure : undefined;
+    refused = isFirstRefusal ? sent?.headers['authorization'] : undefined;
+    // A token may end between two tries.
+    if (refused !== undefined && left() > TRY_MS) continue;
     const wanted = pauseAfter(failure, answer, call, clock);
     // A client that heard nothing waits until the request can act no more, so that the next answer is final.
     const pause = wanted !== undefined && inDoubt ? Math.max(wanted, mayActUntil - monotonicNow()) : wanted;

@@ -18,11 +18,13 @@ const SILENCE_MS = 40_000;
 /**
  * Yields each state that comes. Ends when the connection does, or has been silent for too long. The caller
  * decides when to try again, because browsers disagree about that.
+ * @param onSpread hears over how many ms the gateway wants its listeners to come back
  */
 export async function* listen(
   Source: LiveSourceClass,
   url: string,
   signal: CancelSignal | undefined,
+  onSpread: (ms: number) => void,
 ): AsyncGenerator<Sale, void> {
   const source = new Source(url);
   let sale: Sale | undefined;
@@ -49,8 +51,11 @@ export async function* listen(
     sale = { ...sale, ...rest, items: sale.items.map((item) => ({ ...item, ...counts.get(item.sku) })) };
     state.isNew = true;
   });
-  // Whatever comes wakes the wait below.
-  hear('heartbeat', () => undefined);
+  // Whatever comes wakes the wait below. A gateway of before says nothing in its heartbeat.
+  hear('heartbeat', (data) => {
+    const { spreadMs } = JSON.parse(data) as { spreadMs?: number };
+    if (spreadMs !== undefined) onSpread(spreadMs);
+  });
   hear('error', () => {
     state.hasEnded = true;
   });

@@ -3479,10 +3479,10 @@ export interface operations {
     parameters: {
       query?: {
         saleId?: string;
-        userId?: string;
         status?: 'pending' | 'paid' | 'cancelled' | 'expired' | 'refused';
         limit?: string;
         cursor?: string;
+        userId?: string;
       };
       header?: never;
       path?: never;
@@ -6215,16 +6215,6 @@ export interface operations {
           'application/json': components['schemas']['PaymentAnswer'];
         };
       };
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'] & {
-            code?: 'invalid_request';
-          };
-        };
-      };
       401: {
         headers: {
           [name: string]: unknown;
@@ -6361,16 +6351,6 @@ export interface operations {
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
             code?: 'rate_limited';
-          };
-        };
-      };
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'] & {
-            code?: 'internal';
           };
         };
       };

@@ -158,6 +158,44 @@ await t.test(
   },
 );
 
+await t.test('after a 401 the token is asked for once more, and the call goes on with another', async (t) => {
+  /** A server that takes one token. */
+  const takes = (good: string) => (response: ServerResponse) => {
+    if (response.req.headers.authorization === `Bearer ${good}`) response.writeHead(201).end('{"id":"r"}');
+    else {
+      response.writeHead(401).end('{"type":"x","status":401,"code":"unauthenticated","retryable":false}');
+    }
+  };
+  const told: (string | undefined)[] = [];
+  const renews = (to: () => string) => (refused?: string) => {
+    told.push(refused);
+    return refused === undefined ? 'old' : to();
+  };
+  const gone = { ok: false, code: 'unauthenticated', status: 401, retryable: false };
+  const cases: [string, NonNullable<ClientOptions['token']>, object, number][] = [
+    ['another', renews(() => 'new'), { ok: true, value: { id: 'r' } }, 2],
+    ['the same', renews(() => 'old'), gone, 1],
+    ['another that is refused too', renews(() => 'worse'), gone, 2],
+    [
+      'none',
+      renews(() => {
+        throw new Error('signed out');
+      }),
+      gone,
+      1,
+    ],
+    ['a token that cannot be renewed', 'old', gone, 1],
+  ];
+  for (const [name, token, expected, tries] of cases) {
+    told.length = 0;
+    const { result, keys } = await hear(reserve, takes('new'), { token });
+    t.match(result, expected, name);
+    t.equal(keys.length, tries, `${name}: tries`);
+    t.equal(new Set(keys).size, 1, `${name}: one key`);
+    if (token !== 'old') t.same(told, [undefined, 'old'], `${name}: it is told which was refused`);
+  }
+});
+
 await t.test('timeoutMs says how long a try waits for its answer', async (t) => {
   const slow = (response: ServerResponse): void => {
     setTimeout(() => response.end('{}'), 400);

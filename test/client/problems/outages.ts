@@ -1,6 +1,6 @@
 /** What is answered while a service is away, does not answer, or does not believe the gateway. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
 import { request } from 'undici';
@@ -13,6 +13,9 @@ const CONFIRMED = new Set([
   ...['createSale', 'changeSale', 'pauseSale', 'resumeSale', 'closeSale'],
   ...['pauseItem', 'resumeItem', 'restockItem', 'adjustItem'],
 ]);
+
+/** Enough for those calls that are answered, on a busy machine too. */
+const TIMEOUT_MS = '1500';
 
 /** Stock is killed, so that order can tell it of no change, and started again. */
 export async function provokeUnconfirmed({ system, recorder, good, operations }: Deps): Promise<void> {
@@ -41,18 +44,21 @@ export async function provokeUnconfirmed({ system, recorder, good, operations }:
 }
 
 /**
- * A server before order that passes on what only reads, and answers no change. A gateway behind it can read
- * order's clock, as it does before every change, and never hears what became of the change. @returns the
- * server's URL.
+ * A server before another that passes on some calls, and answers no others. A gateway behind it hears half
+ * of what it asks. @returns the server's URL.
  */
-async function hearsOnlyReadings(t: Test, target: string): Promise<string> {
+async function hearsOnly(
+  t: Test,
+  target: string,
+  isHeard: (call: IncomingMessage) => boolean,
+): Promise<string> {
   const server = createServer((incoming, response) => {
-    if (incoming.method !== 'GET') return;
+    if (!isHeard(incoming)) return;
     const headers = { authorization: incoming.headers.authorization };
     request(`${target}${incoming.url ?? ''}`, { headers })
-      .then(async ({ statusCode, body }) => {
+      .then(async ({ statusCode, headers: { 'content-type': type }, body }) => {
         const text = await body.text();
-        response.writeHead(statusCode, { 'content-type': 'application/json' }).end(text);
+        response.writeHead(statusCode, { 'content-type': type ?? 'text/plain' }).end(text);
       })
       .catch(() => response.destroy());
   });
@@ -73,7 +79,10 @@ export async function provokeOutages(t: Test, { system, recorder, good, operatio
   const { info } = system.stack;
   const stock = await forwardTcp(t, info.stock);
   stock.swallow();
-  const orderUrl = await hearsOnlyReadings(t, info.order);
+  // A gateway reads order's clock before every change, and never hears what became of the change.
+  const orderUrl = await hearsOnly(t, info.order, ({ method }) => method === 'GET');
+  // Stock tells that it has no such hold, and is gone when it is asked for the lane.
+  const holdsUrl = await hearsOnly(t, info.stock, ({ url }) => url?.startsWith('/internal/holds/') === true);
   const thatMay = (code: string) =>
     operations.filter(({ responses }) => JSON.stringify(responses).includes(`"${code}"`)).map(({ id }) => id);
   const gateways: { name: string; env: Record<string, string>; ids: string[]; codes: string[] }[] = [
@@ -84,8 +93,19 @@ export async function provokeOutages(t: Test, { system, recorder, good, operatio
       codes: ['sale_unavailable', 'order_not_ready'],
     },
     {
+      name: 'half-answered',
+      env: { STOCK_URL: holdsUrl, STOCK_TIMEOUT_MS: TIMEOUT_MS },
+      ids: ['getOrder', 'cancelOrder', 'payOrder'],
+      codes: ['sale_unavailable'],
+    },
+    {
       name: 'unanswered',
-      env: { STOCK_URL: stock.url, ORDER_URL: orderUrl, STOCK_TIMEOUT_MS: '300', ORDER_TIMEOUT_MS: '300' },
+      env: {
+        STOCK_URL: stock.url,
+        ORDER_URL: orderUrl,
+        STOCK_TIMEOUT_MS: TIMEOUT_MS,
+        ORDER_TIMEOUT_MS: TIMEOUT_MS,
+      },
       ids: thatMay('outcome_unknown').filter((id) => !CONFIRMED.has(id)),
       codes: ['outcome_unknown'],
     },

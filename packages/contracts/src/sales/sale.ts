@@ -260,6 +260,12 @@ export const SaleCounts = Type.Object({
 });
 export type SaleCounts = Static<typeof SaleCounts>;
 
+/** The data of the event `heartbeat`. */
+export interface SaleHeartbeat {
+  /** Who loses the connection comes back after a second, and a part of this, by chance. */
+  spreadMs: number;
+}
+
 /** Answer of `GET /v1/sales/:saleId/channels`, without what is for operators only. */
 export const SaleChannels = Type.Object({ channels: Type.Array(SaleChannelInput) });
 export type SaleChannels = Static<typeof SaleChannels>;

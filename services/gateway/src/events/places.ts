@@ -13,6 +13,14 @@ export interface PlacesDeps {
 /** A listener who is refused comes back after 2 to 10 s, so not all come back at the same moment. */
 const RETRY_SECONDS_MIN = 2;
 const RETRY_SECONDS_MAX = 10;
+/**
+ * Each who comes back costs the gateways a look and a connection beside what they sell: two a ms of one
+ * process that died, and so slowly only as its listeners are many.
+ */
+const SPREAD_MS_OF_ONE = 0.5;
+const SPREAD_MS_MIN = 2_000;
+/** Who waits longer than this shows counts that are too old. */
+const SPREAD_MS_MAX = 10_000;
 
 /** Bounds how many listen at a time: a listener holds a connection and memory for as long as it wants. */
 export class Places {
@@ -22,6 +30,11 @@ export class Places {
 
   constructor(deps: PlacesDeps) {
     this.#deps = deps;
+  }
+
+  /** Over so many ms those come back who lose their connection at the same moment. */
+  get spreadMs(): number {
+    return Math.min(SPREAD_MS_MAX, Math.max(SPREAD_MS_MIN, Math.round(this.#count * SPREAD_MS_OF_ONE)));
   }
 
   /** @returns what gives the place back, once. @throws Problem `rate_limited`, `overloaded` */

@@ -5,7 +5,7 @@ import type { Trace } from '../upstream/trace.ts';
 import { Listener, retryLine } from './listener.ts';
 import type { EventMetrics } from './metrics.ts';
 import { Places } from './places.ts';
-import { LOOK_MS, SaleFeed } from './sale-feed.ts';
+import { heartbeat, LOOK_MS, SaleFeed } from './sale-feed.ts';
 import { SaleState } from './sale-state.ts';
 
 export interface SaleEventsDeps {
@@ -25,8 +25,8 @@ export interface SaleEventsDeps {
  */
 const CALLS_MAX = 16;
 const CALL_PAUSE_MS = 1_000;
-/** A connection that broke is made anew over this many ms. */
-const RETRY_MS = [1_000, 5_000] as const;
+/** A connection that broke is made anew after this time at the earliest. */
+const RETRY_MS = 1_000;
 /** While draining, the listeners are ended in this many parts, one in 250 ms: 4 s of the 5 s of a drain. */
 const DRAIN_PARTS = 16;
 
@@ -40,7 +40,8 @@ export class SaleEvents {
   readonly #feeds = new Map<string, SaleFeed>();
   #calls = 0;
   #timer: NodeJS.Timeout | undefined;
-  #partSize: number | undefined;
+  /** What was decided for all listeners when the process began to leave. */
+  #leaving: { partSize: number; spreadMs: number } | undefined;
 
   constructor(deps: SaleEventsDeps) {
     this.#deps = deps;
@@ -73,8 +74,14 @@ export class SaleEvents {
     clearInterval(this.#timer);
     this.#timer = undefined;
     for (const { listeners } of this.#feeds.values()) {
-      for (const listener of listeners) listener.end('drained', RETRY_MS);
+      for (const listener of listeners) listener.end('drained', this.#comesBack);
     }
+  }
+
+  /** The bounds within which a browser comes back. */
+  get #comesBack(): readonly [number, number] {
+    const { spreadMs } = this.#leaving ?? this.#places;
+    return [RETRY_MS, RETRY_MS + spreadMs];
   }
 
   #accept(of: {
@@ -94,10 +101,12 @@ export class SaleEvents {
     });
     this.#feeds.set(saleId, feed);
     feed.listeners.add(listener);
-    response.write(retryLine(...RETRY_MS));
+    response.write(retryLine(...this.#comesBack));
+    // Before the state: a large one takes a moment, and who is sent more meanwhile passes for slow.
+    if (!state.isClosed) listener.send(heartbeat(this.#places.spreadMs));
     // A listener who has this state already hears of the next one.
     if (lastEventId !== state.id) listener.send(state.whole);
-    if (state.isClosed) listener.end('closed', RETRY_MS);
+    if (state.isClosed) listener.end('closed', this.#comesBack);
     this.#timer ??= setInterval(() => {
       this.#tick();
     }, LOOK_MS).unref();
@@ -105,6 +114,11 @@ export class SaleEvents {
 
   #tick(): void {
     if (!this.#deps.isReady()) this.#endSome();
+    for (const [saleId, feed] of this.#feeds) {
+      feed.beat(this.#places.spreadMs).catch((error: unknown) => {
+        this.#tellBug(error, saleId);
+      });
+    }
     const now = this.#deps.now();
     const due = [...this.#feeds].filter(([, feed]) => !feed.isBusy && feed.dueAt <= now + 1);
     // The sale that has waited longest is asked for first, or the same few would take all calls.
@@ -140,7 +154,7 @@ export class SaleEvents {
       await feed.tell(state);
       if (!isRemembered) feed.dueAt = Math.max(feed.dueAt, this.#deps.now() + CALL_PAUSE_MS);
     } catch (error) {
-      this.#deps.logger.error({ err: error, saleId }, 'the listeners of a sale cannot be told');
+      this.#tellBug(error, saleId);
       feed.dueAt = this.#deps.now() + CALL_PAUSE_MS;
     } finally {
       discount();
@@ -151,7 +165,14 @@ export class SaleEvents {
   /** A balancer needs a moment to send them elsewhere, and the others need not get all of them at once. */
   #endSome(): void {
     const listeners = [...this.#feeds.values()].flatMap((feed) => [...feed.listeners]);
-    this.#partSize ??= Math.ceil(listeners.length / DRAIN_PARTS);
-    for (const listener of listeners.slice(0, this.#partSize)) listener.end('drained', RETRY_MS);
+    const { spreadMs } = this.#places;
+    this.#leaving ??= { partSize: Math.ceil(listeners.length / DRAIN_PARTS), spreadMs };
+    for (const listener of listeners.slice(0, this.#leaving.partSize)) {
+      listener.end('drained', this.#comesBack);
+    }
+  }
+
+  #tellBug(error: unknown, saleId: string): void {
+    this.#deps.logger.error({ err: error, saleId }, 'the listeners of a sale cannot be told');
   }
 }

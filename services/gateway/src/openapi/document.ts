@@ -241,7 +241,7 @@ function answersOf({ answers }: Operation): Json {
 
 /** The errors by status, each with examples that a running system answered. */
 function problemsOf(operation: Operation, hasBody: boolean): Json {
-  const { id, tag, who, problems } = operation;
+  const { id, tag, who, problems, never } = operation;
   if (tag === 'Health') return {};
   const codes = new Set<ProblemCode>([
     ...problems,
@@ -250,6 +250,7 @@ function problemsOf(operation: Operation, hasBody: boolean): Json {
     ...(who === 'operator' ? OPERATOR_PROBLEMS : []),
     ...(hasBody && who !== 'provider' ? BODY_PROBLEMS : []),
   ]);
+  if (never !== undefined) codes.delete(never);
   const byStatus = new Map<number, ProblemCode[]>();
   for (const code of codes) {
     const { status } = PROBLEMS[code];

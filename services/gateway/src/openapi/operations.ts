@@ -70,6 +70,8 @@ export interface Operation {
   >;
   /** The codes of the call's own; `COMMON_PROBLEMS` come on top. */
   problems: readonly ProblemCode[];
+  /** One of those on top that this call never answers, and why is said where it stands. */
+  never?: ProblemCode;
   /** Exists only where the gateway runs with this setting. */
   only?: string;
 }
@@ -155,7 +157,7 @@ export const OPERATIONS: Record<string, Operation> = {
     summary: 'Hear what becomes of a sale',
     description:
       'Server-Sent Events, at most four a second. `sale` comes first and when an operator changed the sale, and its data is a ' +
-      '`Sale`; `counts` comes when counts or state change, and its data is a `SaleCounts`; `heartbeat` comes after 15 s of silence. The answer ends when the sale is closed.',
+      '`Sale`; `counts` comes when counts or state change, and its data is a `SaleCounts`; `heartbeat` comes every 15 s, and its data is `{ "spreadMs": 2000 }`: over so many ms listeners come back who lose their connection together. The answer ends when the sale is closed.',
     who: 'all',
     headers: ['Last-Event-ID'],
     answers: {
@@ -435,6 +437,8 @@ export const OPERATIONS: Record<string, Operation> = {
     body: PaymentNotification,
     answers: { 200: { description: 'What the money did.', schema: PaymentAnswer } },
     problems: ['bad_signature', 'outcome_unknown', 'body_too_large'],
+    // No content is refused, and what is no HTTP message is a call of nothing.
+    never: 'invalid_request',
   },
   'GET /v1/notices': {
     id: 'listNotices',
@@ -579,5 +583,7 @@ export const OPERATIONS: Record<string, Operation> = {
       304: { description: 'It is as the reader has it.' },
     },
     problems: [],
+    // The answer is a text that the process made when it started.
+    never: 'internal',
   },
 };

@@ -121,20 +121,108 @@ for (const isRemembered of [true, false]) {
   });
 }
 
-await t.test('a heartbeat comes after 15 s in which nothing else came, and no sooner', async (t) => {
+/** What the answer was told, and the data of its heartbeats. */
+const eventsOf = ({ text }: Answer) =>
+  [...text.matchAll(/event: (\w+)\ndata: (\{.*\})\n\n/g)].map(([, event, data]) =>
+    event === 'heartbeat' ? `heartbeat ${data}` : event,
+  );
+
+await t.test('a heartbeat comes every 15 s, whatever else is told', async (t) => {
   let now = 0;
   const state = stateOf(9);
   const feed = new SaleFeed(state, () => now);
   const answer = new Answer();
   feed.listeners.add(new Listener(answer.response, state.id, () => undefined));
-  const heard = () =>
-    [...answer.text.matchAll(/event: (\w+)\ndata: (\{.*\})\n\n/g)].map(([, event]) => event);
-  for (now = 0; now < 14_900; now += 100) await feed.tell(state);
-  t.same(heard(), []);
+  for (now = 0; now < 15_000; now += 100) await feed.beat(2_000);
+  t.same(eventsOf(answer), []);
+  await feed.beat(2_000);
   await feed.tell(stateOf(8));
-  for (; now < 29_800; now += 100) await feed.tell(stateOf(8));
-  t.same(heard(), ['counts'], 'what came counts as a sign of life');
-  for (; now < 45_100; now += 100) await feed.tell(now < 40_000 ? stateOf(8) : undefined);
-  t.same(heard(), ['counts', 'heartbeat', 'heartbeat'], 'also while nobody can tell what the sale is');
+  for (; now < 30_000; now += 100) await feed.beat(3_000);
+  await feed.beat(3_000);
+  t.same(eventsOf(answer), ['heartbeat {"spreadMs":2000}', 'counts', 'heartbeat {"spreadMs":3000}']);
   t.notMatch(answer.text, /id: .*\nevent: heartbeat/, 'it names no state');
+});
+
+await t.test('a look that hangs keeps no heartbeat back', async (t) => {
+  let now = 0;
+  const looks: string[] = [];
+  const stuck = new Promise<never>(() => undefined);
+  let isStuck = false;
+  const events = new SaleEvents({
+    reader: {
+      isRemembered: () => false,
+      watch: async (saleId) => {
+        if (isStuck) looks.push(saleId);
+        return isStuck ? stuck : { reading: readingOf(saleId, 9), now: opensAt + 1, isRemembered: false };
+      },
+    },
+    isReady: () => true,
+    now: () => now,
+    ...{ listenersMax: 100, addressListenersMax: 100, metrics: createEventMetrics(createRegistry()) },
+    logger: pino({ level: 'silent' }),
+  });
+  t.teardown(() => {
+    events.close();
+  });
+  // More sales than may be asked for at a time: the last ones are not even looked at.
+  const answers: Answer[] = [];
+  for (let number = 0; number <= CALLS_MAX; number += 1) {
+    const { accept } = await events.join(`sale-${number}`, '::1', { requestId: 'r', language: 'en' });
+    const answer = new Answer();
+    accept(answer.response, undefined);
+    answers.push(answer);
+  }
+  isStuck = true;
+  const beats = (count: number) =>
+    answers.every(
+      (answer) => eventsOf(answer).filter((event) => event?.startsWith('heartbeat')).length === count,
+    );
+  t.ok(beats(1), 'one comes before the first state');
+  for (const count of [2, 3]) {
+    now += 15_000;
+    for (let waited = 0; waited < 200 && !beats(count); waited += 1) await sleep(50);
+    t.ok(beats(count), `heartbeat ${count}`);
+  }
+  t.equal(looks.length, CALLS_MAX, 'and nobody was told anything else');
+  for (const answer of answers) t.same(eventsOf(answer)[1], 'sale');
+});
+
+await t.test('the more lose their connection at once, the more slowly they come back', async (t) => {
+  const max = 50_000;
+  const events = new SaleEvents({
+    reader: {
+      isRemembered: () => true,
+      watch: async (saleId) => ({ reading: readingOf(saleId, 9), now: opensAt + 1, isRemembered: true }),
+    },
+    isReady: () => true,
+    now: () => performance.now(),
+    ...{ listenersMax: max, addressListenersMax: max, metrics: createEventMetrics(createRegistry()) },
+    logger: pino({ level: 'silent' }),
+  });
+  t.teardown(() => {
+    events.close();
+  });
+  const answers: Answer[] = [];
+  const listen = async (count: number): Promise<Answer> => {
+    for (; answers.length < count;) {
+      const { accept } = await events.join('oranges', '::1', { requestId: 'r', language: 'en' });
+      const answer = new Answer();
+      accept(answer.response, undefined);
+      answers.push(answer);
+    }
+    return answers.at(-1) ?? new Answer();
+  };
+  t.equal(eventsOf(await listen(100))[0], 'heartbeat {"spreadMs":2000}');
+  t.equal(eventsOf(await listen(10_000))[0], 'heartbeat {"spreadMs":5000}');
+  t.equal(eventsOf(await listen(30_000))[0], 'heartbeat {"spreadMs":10000}', 'and no more than this');
+  events.close();
+  const waits = answers.map(({ text }) => Number(/retry: (\d+)\n\n$/.exec(text)?.[1]));
+  t.ok(waits.every((ms) => ms >= 1_000 && ms <= 11_000));
+  const inTenth = Array.from({ length: 100 }, () => 0);
+  for (const ms of waits) {
+    const index = Math.min(99, Math.floor((ms - 1_000) / 100));
+    inTenth[index] = (inTenth[index] ?? 0) + 1;
+  }
+  // 300 of them on average. Chance alone makes 17 more or less of it.
+  t.ok(Math.max(...inTenth) < 450, `${Math.max(...inTenth)} in a tenth of a second`);
 });
