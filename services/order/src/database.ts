@@ -28,10 +28,11 @@ export function createIntakePool(url: string, logger: Logger): Pool {
 }
 
 /**
- * For the members that live in the group. A member that told from behind its own transactions would be
- * taken for dead.
+ * One connection, for what is done one after the other. Expiry works batch by batch. The intake tells by a
+ * connection of its own which members live in the group: a member that told from behind its own transactions
+ * would be taken for dead.
  */
-export function createMembersPool(url: string, logger: Logger): Pool {
+export function createSinglePool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 1 });
 }
 
@@ -41,11 +42,6 @@ export function createMembersPool(url: string, logger: Logger): Pool {
  */
 export function createGroupsPool(url: string, logger: Logger): Pool {
   return createPool(url, logger, { max: 1, statementTimeoutMs: 60_000 });
-}
-
-/** Expiry works batch by batch. */
-export function createExpiryPool(url: string, logger: Logger): Pool {
-  return createPool(url, logger, { max: 1 });
 }
 
 /** One looks for what is due, the others store the ends of attempts. */

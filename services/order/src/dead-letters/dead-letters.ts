@@ -6,7 +6,7 @@ import {
   type ParkedMessagePage,
 } from '@seckill/contracts';
 import { createProducer, Problem, type Kafka, type Pool, type Producer } from '@seckill/runtime';
-import { refuse } from '../sales/sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
 import { readLetters, replayLetter, type Letter, type OffsetRange } from './dead-letter-topic.ts';
 import { markReplayed, readReplays, ReplayMarks } from './replay-marks.ts';
 

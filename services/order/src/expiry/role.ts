@@ -1,5 +1,5 @@
 import { runRole, systemClock } from '@seckill/runtime';
-import { createExpiryPool } from '../database.ts';
+import { createSinglePool } from '../database.ts';
 import type { OrderDeps } from '../deps.ts';
 import { SaleStore } from '../sales/sale-store.ts';
 import { createExpiryStore, Expiry } from './expiry.ts';
@@ -8,7 +8,7 @@ import { createExpiryMetrics } from './metrics.ts';
 /** Starts the role `expiry`: ends holds past their time. */
 export function startExpiry({ config, logger, lifecycle, registry, metrics, wake }: OrderDeps): void {
   const log = logger.child({ role: 'expiry' });
-  const pool = createExpiryPool(config.databaseUrl, log);
+  const pool = createSinglePool(config.databaseUrl, log);
   metrics.observePool('expiry', pool);
   lifecycle.onStop('postgres of expiry', () => pool.end());
   const expiry = new Expiry({

@@ -6,7 +6,7 @@ import {
   systemClock,
   type Pool,
 } from '@seckill/runtime';
-import { createIntakePool, createMembersPool } from '../database.ts';
+import { createIntakePool, createSinglePool } from '../database.ts';
 import type { OrderDeps } from '../deps.ts';
 import { createMemberStore } from './consumer-members.ts';
 import { consumeReservations, INTAKE_GROUP } from './intake-consumer.ts';
@@ -29,7 +29,7 @@ export function startIntake({
   const pool = createIntakePool(config.databaseUrl, log);
   metrics.observePool('intake', pool);
   lifecycle.onStop('postgres of intake', () => pool.end());
-  const membersPool = createMembersPool(config.databaseUrl, log);
+  const membersPool = createSinglePool(config.databaseUrl, log);
   metrics.observePool('members', membersPool);
   lifecycle.onStop('postgres of the members', () => membersPool.end());
   const kafka = createKafka(config.kafka, 'seckill-order-intake', log);

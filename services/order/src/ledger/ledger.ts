@@ -1,4 +1,4 @@
-import type { PoolClient } from '@seckill/runtime';
+import { invariant, type PoolClient } from '@seckill/runtime';
 import type { Allowance } from './limits.ts';
 import type { RefusedOrder } from './order-rows.ts';
 import type { Reserved } from './reservation-message.ts';
@@ -163,5 +163,29 @@ export async function moveLedger(client: PoolClient, moves: LedgerMove[]): Promi
      FROM unnest($1::text[], $2::text[], $3::bigint[]) AS move (sale_id, sku, units)
      WHERE ledger.sale_id = move.sale_id AND ledger.sku = move.sku`,
     [moves.map(({ saleId }) => saleId), moves.map(({ sku }) => sku), moves.map(({ units }) => units)],
+  );
+}
+
+/**
+ * Puts the units of these orders on sale again, once per sale and SKU. The caller has locked the orders.
+ * Ledger rows are locked after orders, in their own order, as everywhere.
+ */
+export async function giveBack(
+  client: PoolClient,
+  orders: Pick<Reserved, 'saleId' | 'lines'>[],
+): Promise<void> {
+  if (orders.length === 0) return;
+  const units = sumUnits(orders);
+  const rows = await lockLedger(client, units);
+  for (const move of units) {
+    const row = rows.find(({ saleId, sku }) => saleId === move.saleId && sku === move.sku);
+    invariant(
+      row !== undefined && row.sold >= move.units,
+      `the ledger of ${move.saleId} has sold fewer ${move.sku} than come back`,
+    );
+  }
+  await moveLedger(
+    client,
+    units.map((move) => ({ ...move, units: -move.units })),
   );
 }

@@ -1,6 +1,6 @@
 import type { Returned } from '@seckill/contracts';
 import { invariant, type PoolClient } from '@seckill/runtime';
-import { lockLedger, moveLedger, sumUnits } from './ledger.ts';
+import { giveBack } from './ledger.ts';
 import { keepEvents } from './order-events.ts';
 import { claimPickupCodes } from './pickup-codes.ts';
 import { writeSettlements, type Ended, type Verdict } from '../relay/outbox.ts';
@@ -125,24 +125,6 @@ async function finish(client: PoolClient, rows: EndedRow[], verdict: Verdict): P
     ended.map(({ id }) => id),
   );
   return ended;
-}
-
-/** Puts the units of these orders on sale again, once per sale and SKU. */
-async function giveBack(client: PoolClient, ended: Ended[]): Promise<void> {
-  if (ended.length === 0) return;
-  const units = sumUnits(ended);
-  const rows = await lockLedger(client, units);
-  for (const move of units) {
-    const row = rows.find(({ saleId, sku }) => saleId === move.saleId && sku === move.sku);
-    invariant(
-      row !== undefined && row.sold >= move.units,
-      `the ledger of ${move.saleId} has sold fewer ${move.sku} than come back`,
-    );
-  }
-  await moveLedger(
-    client,
-    units.map((move) => ({ ...move, units: -move.units })),
-  );
 }
 
 function toEnded({ id, sale_id, lane, lines }: EndedRow): Ended {

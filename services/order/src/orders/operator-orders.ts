@@ -9,7 +9,7 @@ import { endOrders } from '../ledger/settlement.ts';
 import { writeChange } from '../sales/sale-changes.ts';
 import type { Operator } from '../sales/steering.ts';
 import { readOperatorOrders } from './order-row.ts';
-import { selectOfUser, toPage, type OrderQuery } from './order-page.ts';
+import { selectOfUser, toOrderPage, type OrderQuery } from './order-page.ts';
 import type { OrdersDeps } from './orders.ts';
 import { storeReturn, type Return } from './returns.ts';
 import { listSaleOrders, type SaleOrdersQuery } from './sale-orders.ts';
@@ -37,7 +37,7 @@ export class OperatorOrders {
    * @throws Problem `invalid_request` when the cursor is not one of ours.
    */
   async listOfBuyer(query: OrderQuery): Promise<SealedOrderPage> {
-    return toPage(await readOperatorOrders(this.#deps.pool, ...selectOfUser(query)), query.limit);
+    return toOrderPage(await readOperatorOrders(this.#deps.pool, ...selectOfUser(query)), query.limit);
   }
 
   /**

@@ -5,7 +5,8 @@ import {
   type OrderPosition,
   type OrderStatus,
 } from '@seckill/contracts';
-import { refuse } from '../sales/sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
+import { toPage, type Page } from '../pages/page.ts';
 
 /** Which orders of a user. */
 export interface OrderQuery {
@@ -20,17 +21,10 @@ export interface OrderQuery {
 export const rowsOf = (limit: number = LIMITS.ordersPageDefault): number => limit + 1;
 
 /** @param rows as many as `rowsOf` says, if there are so many. */
-export function toPage<Row extends OrderPosition>(
+export const toOrderPage = <Row extends OrderPosition>(
   rows: Row[],
   limit: number = LIMITS.ordersPageDefault,
-): { data: Row[]; nextCursor?: string } {
-  const data = rows.slice(0, limit);
-  const last = data.at(-1);
-  return {
-    data,
-    ...(rows.length > limit && last !== undefined ? { nextCursor: formatOrderCursor(last) } : {}),
-  };
-}
+): Page<Row> => toPage(rows, limit, formatOrderCursor);
 
 /** @throws Problem `invalid_request` when the cursor is not one of ours. */
 export const positionOf = (cursor: string | undefined): OrderPosition | undefined =>

@@ -11,7 +11,7 @@ import { applyNotice } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import { report } from '../payments/payments.ts';
 import { endOrders } from '../ledger/settlement.ts';
-import { selectOfUser, toPage, type OrderQuery } from './order-page.ts';
+import { selectOfUser, toOrderPage, type OrderQuery } from './order-page.ts';
 import {
   CONTACT_COLUMNS,
   ORDER_COLUMNS,
@@ -126,6 +126,6 @@ export class Orders {
   async list(query: OrderQuery): Promise<OrderPage> {
     const [from, values] = selectOfUser(query);
     const { rows } = await this.#pool.query<OrderRow>(`SELECT ${ORDER_COLUMNS} FROM ${from}`, values);
-    return toPage(rows.map(toOrder), query.limit);
+    return toOrderPage(rows.map(toOrder), query.limit);
   }
 }

@@ -1,6 +1,6 @@
 import type { Returned } from '@seckill/contracts';
 import { invariant, type PoolClient } from '@seckill/runtime';
-import { lockLedger, moveLedger, sumUnits } from '../ledger/ledger.ts';
+import { giveBack, sumUnits } from '../ledger/ledger.ts';
 import { keepEvents } from '../ledger/order-events.ts';
 import { writeSettlements, type Ended } from '../relay/outbox.ts';
 
@@ -63,7 +63,10 @@ export async function returnRest(client: PoolClient, orders: PaidOrder[]): Promi
      WHERE orders.id = rest.id`,
     [ids, rests.map(({ returned }) => JSON.stringify(returned))],
   );
-  await giveBack(client, rests);
+  await giveBack(
+    client,
+    rests.map(({ order: { saleId }, lines }) => ({ saleId, lines })),
+  );
   const retakes = await readRetakes(client, ids);
   const settled = rests.map(({ order: { id, saleId, lane, lines }, returned }): Ended => {
     const retake = retakes.get(id);
@@ -102,23 +105,6 @@ function restOf(bought: PaidOrder['lines'], back: { sku: string; quantity: numbe
       return { ...line, quantity: line.quantity - came };
     })
     .filter(({ quantity }) => quantity > 0);
-}
-
-/** Ledger rows are locked after the orders, in their own order, as everywhere. */
-async function giveBack(client: PoolClient, rests: Rest[]): Promise<void> {
-  const units = sumUnits(rests.map(({ order: { saleId }, lines }) => ({ saleId, lines })));
-  const rows = await lockLedger(client, units);
-  for (const move of units) {
-    const row = rows.find(({ saleId, sku }) => saleId === move.saleId && sku === move.sku);
-    invariant(
-      row !== undefined && row.sold >= move.units,
-      `the ledger of ${move.saleId} has sold fewer ${move.sku} than come back`,
-    );
-  }
-  await moveLedger(
-    client,
-    units.map((move) => ({ ...move, units: -move.units })),
-  );
 }
 
 /** The name of the hold that was paid, by order, where late money took the units again. */

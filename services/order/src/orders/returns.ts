@@ -4,7 +4,7 @@ import { lockLedger, moveLedger } from '../ledger/ledger.ts';
 import { keepEvents } from '../ledger/order-events.ts';
 import { writeSettlements } from '../relay/outbox.ts';
 import { writeChange } from '../sales/sale-changes.ts';
-import { refuse } from '../sales/sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
 import type { Operator } from '../sales/steering.ts';
 
 export interface Return extends Operator {

@@ -8,7 +8,7 @@ import {
   type SealedOrderPage,
 } from '@seckill/contracts';
 import { Problem, type Pool } from '@seckill/runtime';
-import { positionOf, rowsOf, toPage } from './order-page.ts';
+import { positionOf, rowsOf, toOrderPage } from './order-page.ts';
 import { readOperatorOrders } from './order-row.ts';
 
 export interface SaleOrdersQuery {
@@ -72,7 +72,7 @@ async function readPage(
   ids?: string[],
 ): Promise<SealedOrderPage> {
   const { from, values } = selectOrders(saleId, query, positionOf(query.cursor), limit, ids);
-  return toPage(await readOperatorOrders(pool, from, values), limit);
+  return toOrderPage(await readOperatorOrders(pool, from, values), limit);
 }
 
 /** Looks at whether each order has the item, and reads in full those that are shown. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { formatInstant, type KeptNotice, type KeptNoticePage, type PaymentResult } from '@seckill/contracts';
 import { invariant, type Pool } from '@seckill/runtime';
-import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from './page-cursor.ts';
+import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../pages/page-cursor.ts';
+import { toPage } from '../pages/page.ts';
 
 /** A notice as the provider sent it. */
 export interface SignedNotice {
@@ -64,14 +65,8 @@ export async function listNotices(
      ORDER BY received_at, id LIMIT $4`,
     [state, after?.at ?? null, after?.id ?? null, limit + 1],
   );
-  const page = rows.slice(0, limit);
-  const last = page.at(-1);
-  return {
-    data: page.map(toNotice),
-    ...(rows.length > limit && last !== undefined
-      ? { nextCursor: formatPageCursor({ at: last.received_us, id: last.id }) }
-      : {}),
-  };
+  const page = toPage(rows, limit, ({ received_us: at, id }) => formatPageCursor({ at, id }));
+  return { ...page, data: page.data.map(toNotice) };
 }
 
 export async function readKeptNotice(pool: Pool, id: string): Promise<KeptNotice | undefined> {

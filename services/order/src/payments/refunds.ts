@@ -1,6 +1,7 @@
 import { detailOf, formatInstant, type Refund, type RefundPage } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from './page-cursor.ts';
+import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../pages/page-cursor.ts';
+import { toPage } from '../pages/page.ts';
 
 /** An order comes within seconds of its payment. An order that has not come by now is missing. */
 export const ORDER_WAIT_MINUTES = 5;
@@ -88,17 +89,10 @@ export class Refunds {
           ];
     const { rows } = await this.#pool.query<RefundRow>(
       `SELECT * FROM (${sources.join(' UNION ALL ')}) AS refunds ORDER BY since, id LIMIT $6`,
-      // One more than asked tells whether there is another page.
       [saleId ?? null, since ?? null, until ?? null, after?.at ?? null, after?.id ?? null, limit + 1],
     );
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    return {
-      data: page.map(toRefund),
-      ...(rows.length > limit && last !== undefined
-        ? { nextCursor: formatPageCursor({ at: last.since_us, id: last.id }) }
-        : {}),
-    };
+    const page = toPage(rows, limit, ({ since_us: at, id }) => formatPageCursor({ at, id }));
+    return { ...page, data: page.data.map(toRefund) };
   }
 
   /**

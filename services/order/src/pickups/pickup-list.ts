@@ -10,7 +10,8 @@ import {
 } from '@seckill/contracts';
 import { Problem, type Pool, type PoolClient } from '@seckill/runtime';
 import { MAY_LEAVE } from '../ledger/group-of-order.ts';
-import { refuse } from '../sales/sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
+import { toPage } from '../pages/page.ts';
 
 export interface PickupQuery {
   channelId?: string;
@@ -65,16 +66,14 @@ export async function listPickups(
   );
   const { rows } = await pool.query<PickupRow & { reserved_at: Date }>(
     `SELECT * FROM (${parts.join(' UNION ALL ')}) AS orders ORDER BY reserved_at DESC, id DESC LIMIT $5`,
-    // One more than asked tells whether there is another page.
     [saleId, channelId ?? null, after?.reservedAt ?? null, after?.id ?? null, limit + 1],
   );
-  const page = rows.slice(0, limit);
-  const last = page.at(-1);
+  const page = toPage(rows, limit, ({ reserved_at, id }) =>
+    formatOrderCursor({ reservedAt: formatInstant(reserved_at), id }),
+  );
   return {
-    data: page.map(toPickup).filter(({ lines }) => lines.length > 0),
-    ...(rows.length > limit && last !== undefined
-      ? { nextCursor: formatOrderCursor({ reservedAt: formatInstant(last.reserved_at), id: last.id }) }
-      : {}),
+    ...page,
+    data: page.data.map(toPickup).filter(({ lines }) => lines.length > 0),
     ...(after === undefined ? { load: await readLoad(pool, saleId, channelId) } : {}),
   };
 }

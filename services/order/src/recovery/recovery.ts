@@ -15,7 +15,7 @@ import {
 import { Problem, type Clock, type Pool } from '@seckill/runtime';
 import { keyOf, readRetakes } from '../late-money/retake-store.ts';
 import { openEpoch } from './open-epoch.ts';
-import { refuse } from '../sales/sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
 import type { SaleStore } from '../sales/sale-store.ts';
 import {
   readEnded,

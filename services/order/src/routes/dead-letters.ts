@@ -1,7 +1,8 @@
-import { DeadLetterId, DeadLettersQuery, LIMITS } from '@seckill/contracts';
+import { DeadLetterId, DeadLettersQuery } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
+import { limitOf } from './query-values.ts';
 import { readOperator } from './sales.ts';
 
 /** The routes for the gateway, which has checked that an operator asks. */
@@ -9,7 +10,7 @@ export function deadLettersRoutes(app: Http, deadLetters: DeadLetters): void {
   app.get('/v1/dead-letters', { schema: { querystring: DeadLettersQuery } }, async ({ query }) =>
     deadLetters.list({
       state: query.state ?? 'waiting',
-      limit: query.limit === undefined ? LIMITS.ordersPageDefault : Number(query.limit),
+      limit: limitOf(query.limit),
       cursor: query.cursor,
     }),
   );

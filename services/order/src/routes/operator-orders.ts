@@ -11,7 +11,7 @@ import { optionalBody, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { OperatorOrders } from '../orders/operator-orders.ts';
-import { refuse } from '../sales/sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
 import { instantOf } from './query-values.ts';
 import { readOperator } from './sales.ts';
 

@@ -3,10 +3,7 @@ import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Notices } from '../payments/notices.ts';
 import type { Refunds } from '../payments/refunds.ts';
-import { instantOf } from './query-values.ts';
-
-const limitOf = (limit: string | undefined) =>
-  limit === undefined ? LIMITS.ordersPageDefault : Number(limit);
+import { instantOf, limitOf } from './query-values.ts';
 
 /** The routes for the gateway, which has checked the provider's signature, or that an operator asks. */
 export function paymentsRoutes(

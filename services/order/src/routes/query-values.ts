@@ -1,5 +1,5 @@
-import { parseInstant } from '@seckill/contracts';
-import { refuse } from '../sales/sale-definition.ts';
+import { LIMITS, parseInstant } from '@seckill/contracts';
+import { refuse } from '../invalid-request.ts';
 
 /**
  * An instant of a query, which fits `InstantInput`.
@@ -9,3 +9,7 @@ export function instantOf(field: string, text: string | undefined): Date | undef
   if (text === undefined) return undefined;
   return new Date(parseInstant(text) ?? refuse('instant_unreal', field));
 }
+
+/** How many entries a page of a list has, by a query that fits `PageLimit`. */
+export const limitOf = (limit: string | undefined) =>
+  limit === undefined ? LIMITS.ordersPageDefault : Number(limit);

@@ -16,7 +16,7 @@ import {
 import { optionalBody, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { refuse } from '../sales/sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
 import type { SaleList } from '../sales/sale-list.ts';
 import type { Sales } from '../sales/sales.ts';
 import type { Standings } from '../standing/standings.ts';

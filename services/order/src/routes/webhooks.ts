@@ -1,5 +1,4 @@
 import {
-  LIMITS,
   WebhookDeliveriesQuery,
   WebhookEndpointInput,
   WebhookEndpointPatch,
@@ -10,10 +9,8 @@ import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { WebhookDeliveries } from '../webhooks/deliveries.ts';
 import type { WebhookEndpoints } from '../webhooks/endpoints.ts';
+import { limitOf } from './query-values.ts';
 import { readSteering } from './sales.ts';
-
-const limitOf = (limit: string | undefined) =>
-  limit === undefined ? LIMITS.ordersPageDefault : Number(limit);
 
 const EndpointParams = Type.Object({ endpointId: WebhookId });
 

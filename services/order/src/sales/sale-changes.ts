@@ -7,7 +7,8 @@ import {
   type SaleChangePage,
 } from '@seckill/contracts';
 import type { Pool, PoolClient } from '@seckill/runtime';
-import { refuse } from './sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
+import { toPage } from '../pages/page.ts';
 import type { Operator } from './steering.ts';
 
 // The audit trail: what operators changed. A row is written in the transaction of the change it tells of, so
@@ -60,15 +61,10 @@ export async function listChanges(
   const { rows } = await pool.query<ChangeRow>(
     `SELECT id, at, by, action, reason, before, after, version FROM sale_changes
      WHERE sale_id = $1 AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
-    // One more than asked tells whether there is another page.
     [saleId, cursor ?? null, limit + 1],
   );
-  const page = rows.slice(0, limit);
-  const last = page.at(-1);
-  return {
-    data: page.map(toChange),
-    ...(rows.length > limit && last !== undefined ? { nextCursor: last.id } : {}),
-  };
+  const page = toPage(rows, limit, ({ id }) => id);
+  return { ...page, data: page.data.map(toChange) };
 }
 
 function toChange({ at, by, action, reason, before, after, version }: ChangeRow): SaleChange {

@@ -1,31 +1,22 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
   canonicalJson,
-  detailOf,
   formatInstant,
   isValidMetadata,
   LIMITS,
   parseInstant,
   type ControlState,
   type ControlVerb,
-  type DetailKey,
   type Metadata,
   type SaleDefinition,
   type SaleInput,
   type StoredKit,
 } from '@seckill/contracts';
-import { invariant, Problem } from '@seckill/runtime';
+import { invariant } from '@seckill/runtime';
+import { refuse } from '../invalid-request.ts';
 
 /** Every sale has one lane today. The number is fixed when the sale is created (D13). */
 export const LANES = 1;
-
-export function refuse(
-  key: DetailKey,
-  field: string,
-  values?: { max?: number; depth?: number; limit?: number },
-): never {
-  throw new Problem('invalid_request', { detail: detailOf(key, { field, ...values }), extra: { field } });
-}
 
 /**
  * Checks what a schema cannot say of a sale. Whether `closesAt` lies ahead is judged by Postgres' clock, in

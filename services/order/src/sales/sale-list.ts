@@ -8,7 +8,8 @@ import {
 import type { ControlVerb } from '@seckill/contracts';
 import type { Pool } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
-import { refuse } from './sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
+import { toPage } from '../pages/page.ts';
 
 export interface SaleListQuery {
   state?: ListedState;
@@ -114,8 +115,9 @@ export class SaleList {
       limitOrDefault + 1,
       hasAllChannels === true,
     ]);
-    // One more than asked tells whether there is another page.
-    const shown = rows.slice(0, limitOrDefault);
+    const { data: shown, ...next } = toPage(rows, limitOrDefault, (last) =>
+      formatPosition({ ...last, asOf: Number(last.as_of) }),
+    );
     const retired = await this.#readRetired(shown.filter((row) => row.is_retired).map(({ id }) => id));
     const data = shown.map(({ id, definition, version, acknowledged_version, state, is_retired }) => ({
       definition,
@@ -124,12 +126,7 @@ export class SaleList {
       acknowledged: Number(acknowledged_version) >= Number(version),
       ...(is_retired ? { retired: { items: retired.get(id) ?? [] } } : {}),
     }));
-    const last = shown.at(-1);
-    const hasMore = rows.length > shown.length && last !== undefined;
-    return {
-      data,
-      ...(hasMore ? { nextCursor: formatPosition({ ...last, asOf: Number(last.as_of) }) } : {}),
-    };
+    return { data, ...next };
   }
 
   /** All units of a retired sale that were sold are paid. */

@@ -9,7 +9,8 @@ import {
 } from '@seckill/contracts';
 import { invariant, Problem } from '@seckill/runtime';
 import { isDeepStrictEqual } from 'node:util';
-import { checkImage, checkMetadata, refuse } from './sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
+import { checkImage, checkMetadata } from './sale-definition.ts';
 import type { SaleLimits } from './sale-store.ts';
 
 /** A definition as a change makes it, with what the audit trail tells of the change. */

@@ -9,10 +9,11 @@ import {
   type SaleToLoad,
 } from '@seckill/contracts';
 import { invariant, Problem, type Clock } from '@seckill/runtime';
+import { refuse } from '../invalid-request.ts';
 import type { Adjustment, AdjustmentOutcome } from './adjustment-store.ts';
 import type { Edit, EditOutcome } from './edit-store.ts';
 import type { Restock, RestockOutcome } from './restock-store.ts';
-import { checkSale, defineSale, fingerprintOf, LANES, makeSaleId, refuse } from './sale-definition.ts';
+import { checkSale, defineSale, fingerprintOf, LANES, makeSaleId } from './sale-definition.ts';
 import { patchDefinition, pauseItem } from './sale-patch.ts';
 import type { SaleStore, StoredSale } from './sale-store.ts';
 import type { Operator, Steering } from './steering.ts';

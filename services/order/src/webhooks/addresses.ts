@@ -1,7 +1,7 @@
 import { lookup as resolve, type LookupAddress, type LookupOptions } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { refuse } from '../sales/sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
 
 /** An address that is not on the internet: whoever may name one could reach into the operator's network. */
 export class PrivateAddressError extends Error {

@@ -6,7 +6,8 @@ import {
   type WebhookEvent,
 } from '@seckill/contracts';
 import { Problem, type Pool } from '@seckill/runtime';
-import { formatPageCursor, parsePageCursor } from '../payments/page-cursor.ts';
+import { formatPageCursor, parsePageCursor } from '../pages/page-cursor.ts';
+import { toPage } from '../pages/page.ts';
 
 interface DeliveryRow {
   id: string;
@@ -53,14 +54,8 @@ export class WebhookDeliveries {
        ORDER BY id DESC LIMIT $4`,
       [endpointId, state ?? null, before ?? null, limit + 1],
     );
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    return {
-      data: page.map(toDelivery),
-      ...(rows.length > limit && last !== undefined
-        ? { nextCursor: formatPageCursor({ at: '0', id: last.id }) }
-        : {}),
-    };
+    const page = toPage(rows, limit, ({ id }) => formatPageCursor({ at: '0', id }));
+    return { ...page, data: page.data.map(toDelivery) };
   }
 
   /**

@@ -9,7 +9,8 @@ import {
   type WebhookEvent,
 } from '@seckill/contracts';
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
-import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../payments/page-cursor.ts';
+import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../pages/page-cursor.ts';
+import { toPage } from '../pages/page.ts';
 import { inTime, isInTime } from '../sales/steering.ts';
 import { parseEndpointUrl } from './addresses.ts';
 import { formatSecret } from './signing.ts';
@@ -106,14 +107,8 @@ export class WebhookEndpoints {
        ORDER BY at, number LIMIT $3`,
       [after?.at ?? null, after?.id ?? null, limit + 1],
     );
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    return {
-      data: page.map(toEndpoint),
-      ...(rows.length > limit && last !== undefined
-        ? { nextCursor: formatPageCursor({ at: last.created_us, id: last.number }) }
-        : {}),
-    };
+    const page = toPage(rows, limit, ({ created_us: at, number: id }) => formatPageCursor({ at, id }));
+    return { ...page, data: page.data.map(toEndpoint) };
   }
 
   /**

@@ -1,4 +1,4 @@
-import { refuse } from '../sales/sale-definition.ts';
+import { refuse } from '../invalid-request.ts';
 
 /** Where a list by time goes on. The next page begins behind this row. */
 export interface PageCursor {
