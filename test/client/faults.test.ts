@@ -4,17 +4,10 @@
 import { forwardTcp } from '@seckill/testing';
 import t from 'tap';
 import { makeBuyer, oneOf } from '../support/buyer.ts';
-import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
+import { buildStack, createSale, oneItem, readHeld, until } from '../support/stack.ts';
 
 const system = await buildStack(t, 'client-faults');
 const { stack } = system;
-const admin = await system.token('operator', true);
-
-/** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
-const held = async (saleId: string): Promise<number> => {
-  const { body } = await system.send({ path: `/v1/sales/${saleId}`, token: admin });
-  return (body['items'] as { held: number }[])[0]?.held ?? -1;
-};
 
 await t.test('an answer that was swallowed: the same key tells, and nothing is taken twice', async (t) => {
   await createSale(system, 'client-swallowed');
@@ -25,7 +18,10 @@ await t.test('an answer that was swallowed: the same key tells, and nothing is t
   way.swallow();
   const hasty = await buyer.reserve('client-swallowed', oneOf('a'), { deadlineMs: 4_000 });
   t.match(hasty, { ok: false, code: 'outcome_unknown', retryable: true, inDoubt: true });
-  await until('the unit was taken all the same', async () => (await held('client-swallowed')) === 1);
+  await until(
+    'the unit was taken all the same',
+    async () => (await readHeld(system, 'client-swallowed')) === 1,
+  );
   const waiting = buyer.reserve('client-swallowed', oneOf('a'), { key: hasty.key });
   const before = way.accepted;
   await until('it asks again after three seconds', () => way.accepted > before + 1);
@@ -36,7 +32,7 @@ await t.test('an answer that was swallowed: the same key tells, and nothing is t
   way.swallow();
   const ending = new AbortController();
   const aborted = buyer.reserve('client-swallowed', oneOf('a'), { signal: ending.signal });
-  await until('a second one was taken', async () => (await held('client-swallowed')) === 2);
+  await until('a second one was taken', async () => (await readHeld(system, 'client-swallowed')) === 2);
   ending.abort();
   const ended = await aborted;
   t.match(
@@ -54,7 +50,7 @@ await t.test('an answer that was swallowed: the same key tells, and nothing is t
   if (order?.ok !== true) return t.fail('no order');
   way.swallow();
   const cancelling = buyer.cancel(order.value.id);
-  await until('it is cancelled', async () => (await held('client-swallowed')) === 1);
+  await until('it is cancelled', async () => (await readHeld(system, 'client-swallowed')) === 1);
   await way.mend();
   t.match(await cancelling, { ok: true, value: { status: 'cancelled' } }, 'a repeated cancel is the same');
 });
@@ -92,7 +88,7 @@ await t.test(
     await stack.engines.restart('redis');
     for (const one of await Promise.all(waiting)) t.match(one, { ok: true });
     for (const buyer of buyers) t.equal(await buyer.countUnits('client-redis'), 1);
-    t.equal(await held('client-redis'), 10);
+    t.equal(await readHeld(system, 'client-redis'), 10);
   },
 );
 
@@ -100,12 +96,15 @@ await t.test('stock is killed under a crowd: everybody ends with one unit', asyn
   await createSale(system, 'client-stock', { items: [oneItem(1_000)] });
   const buyers = Array.from({ length: 100 }, (_, index) => makeBuyer(system, `stock-${index}`));
   const waiting = buyers.map((buyer) => buyer.reserve('client-stock', oneOf('a')));
-  await until('it sells', async () => (await held('client-stock')) > 0);
+  await until('it sells', async () => (await readHeld(system, 'client-stock')) > 0);
   const late = buyers.map((buyer) => buyer.reserve('client-stock', oneOf('a')));
   await stack.kill('stock');
   await stack.restart('stock');
   for (const one of await Promise.all([...waiting, ...late])) t.match(one, { ok: true });
-  await until('each has the two that were asked for', async () => (await held('client-stock')) === 200);
+  await until(
+    'each has the two that were asked for',
+    async () => (await readHeld(system, 'client-stock')) === 200,
+  );
 });
 
 await t.test('the row of an order is on its way: order_not_ready passes', async (t) => {
@@ -127,7 +126,7 @@ await t.test(
   async (t) => {
     await createSale(system, 'client-kafka', { items: [oneItem(100)] });
     await stack.restart('stock', { RELAY_OUTBOX_COUNT_MAX: '3' });
-    await until('the sale is open', async () => (await held('client-kafka')) === 0);
+    await until('the sale is open', async () => (await readHeld(system, 'client-kafka')) === 0);
     await stack.engines.kill('kafka');
     const buyers = Array.from({ length: 8 }, (_, index) =>
       makeBuyer(system, `kafka-${index}`, { deadlineMs: 60_000 }),
@@ -145,6 +144,6 @@ await t.test(
     await stack.engines.restart('kafka');
     for (const one of await Promise.all(waiting)) t.match(one, { ok: true });
     for (const buyer of buyers) t.equal(await buyer.countUnits('client-kafka'), 1);
-    t.equal(await held('client-kafka'), 8);
+    t.equal(await readHeld(system, 'client-kafka'), 8);
   },
 );

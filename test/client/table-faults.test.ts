@@ -4,7 +4,7 @@
 import { connect } from 'node:net';
 import { forwardTcp } from '@seckill/testing';
 import t from 'tap';
-import { buildStack, createSale, until } from '../support/stack.ts';
+import { buildStack, createSale, readHeld, until } from '../support/stack.ts';
 import { makeCalls } from './table/table-calls.ts';
 
 const system = await buildStack(t, 'client-table-faults');
@@ -12,11 +12,6 @@ const { stack } = system;
 const admin = await system.token('operator', true);
 const { client, reserving, change, act, untilOver } = await makeCalls(system);
 const rest = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function held(saleId: string): Promise<number> {
-  const { body } = await system.send({ path: `/v1/sales/${saleId}`, token: admin });
-  return (body['items'] as { held: number }[])[0]?.held ?? -1;
-}
 
 await t.test('rate_limited: everybody gets through, each once', async (t) => {
   await createSale(system, 'table-limited');
@@ -30,7 +25,7 @@ await t.test('rate_limited: everybody gets through, each once', async (t) => {
     ends.map(({ end, key }) => ({ end, key })),
     calls.map(({ key }) => ({ end: 'done', key })),
   );
-  t.equal(await held('table-limited'), 3);
+  t.equal(await readHeld(system, 'table-limited'), 3);
 });
 
 await t.test('no answer at all: the repeat tells, and nothing is taken twice', async (t) => {
@@ -40,7 +35,7 @@ await t.test('no answer at all: the repeat tells, and nothing is taken twice', a
   way.swallow();
   const call = await reserving('table-swallowed', 'unlucky', [['a', 1]]);
   await unlucky.untilOver(t, call, 'no answer at all', () => way.mend());
-  t.equal(await held('table-swallowed'), 1);
+  t.equal(await readHeld(system, 'table-swallowed'), 1);
 });
 
 await t.test('408: the same request again, on a new connection', async (t) => {
@@ -53,7 +48,7 @@ await t.test('408: the same request again, on a new connection', async (t) => {
   t.match(text, /^HTTP\/1\.1 408 /);
   t.equal(client.rowOf(change('table-slow/reservations'), '408').kind, 'repeat');
   t.match(await client.follow(await reserving('table-slow', 'slow', [['a', 1]])), { end: 'done' });
-  t.equal(await held('table-slow'), 1);
+  t.equal(await readHeld(system, 'table-slow'), 1);
 });
 
 await t.test('outcome_unknown: a frozen stock, for buyers and operators', async (t) => {
@@ -89,5 +84,5 @@ await t.test('sale_unavailable, overloaded, order_not_ready: who was killed come
   const cancel = { method: 'POST' as const, path, token: await system.token('w') };
   await untilOver(t, cancel, 'order_not_ready', () => stack.engines.restart('kafka'));
   t.match(await act('w', waiting, 'pay'), { end: 'show', body: { orderStatus: 'cancelled' } });
-  await until('each unit is where it belongs', async () => (await held('table-killed')) === 1);
+  await until('each unit is where it belongs', async () => (await readHeld(system, 'table-killed')) === 1);
 });

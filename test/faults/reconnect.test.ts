@@ -3,9 +3,10 @@
 // whole system on one Redis and on a Redis Cluster with a sale of SECKILL_ORDERS stored orders; connections
 // are killed with Kafka there and with Kafka killed.
 import { startRedisCluster } from '@seckill/stack';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { Client as Postgres } from 'pg';
 import t, { type Test } from 'tap';
+import { connectRedis } from '../support/redis.ts';
 import { buildStack, saleInput, until, type Client } from '../support/stack.ts';
 
 const ORDERS = Number(process.env['SECKILL_ORDERS'] ?? 10_000);
@@ -158,20 +159,11 @@ async function tryAll(t: Test, system: System): Promise<void> {
   });
 }
 
-function connect(t: Test, url: string): Redis {
-  const redis = new Redis(url, { maxRetriesPerRequest: 10 });
-  redis.on('error', () => undefined);
-  t.teardown(() => {
-    redis.disconnect();
-  });
-  return redis;
-}
-
 t.setTimeout(900_000);
 
 await t.test('on one Redis', async (t) => {
   const client = await buildStack(t, 'reconnect', { RELAY_OUTBOX_COUNT_MAX: '1000000' });
-  await tryAll(t, { client, nodes: [connect(t, client.stack.info.redis)] });
+  await tryAll(t, { client, nodes: [connectRedis(t, client.stack.info.redis)] });
 });
 
 await t.test('on a Redis Cluster', async (t) => {
@@ -180,5 +172,5 @@ await t.test('on a Redis Cluster', async (t) => {
   const [seed] = cluster.primaries;
   const env = { REDIS_CLUSTER: 'true', RELAY_OUTBOX_COUNT_MAX: '1000000' };
   const client = await buildStack(t, 'reconnect-cluster', env, seed && { REDIS_URL: seed.url });
-  await tryAll(t, { client, nodes: cluster.primaries.map(({ url }) => connect(t, url)) });
+  await tryAll(t, { client, nodes: cluster.primaries.map(({ url }) => connectRedis(t, url)) });
 });

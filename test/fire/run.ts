@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT } from '@seckill/stack';
 import { judge } from '../../bench/src/audit/judge.ts';
-import { readSettled, type Reading } from '../../bench/src/audit/reading.ts';
+import { readSettled } from '../../bench/src/audit/reading.ts';
 import { watchTotals } from '../../bench/src/audit/watch.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
+import { judgeTold } from '../support/aftermath.ts';
 import { boundsOf, type Bounds } from './bounds.ts';
 import { Crowd } from './crowd.ts';
 import { Faults } from './faults.ts';
@@ -285,17 +286,6 @@ async function repeatKeys(crowd: Crowd): Promise<void> {
     for (let wish = waiting.pop(); wish !== undefined; wish = waiting.pop()) await crowd.repeat(wish);
   };
   await Promise.all(Array.from({ length: 12 }, repeat));
-}
-
-function judgeTold({ sales }: Reading, { history }: Crowd): string[] {
-  return sales.flatMap(({ orders }) =>
-    orders.flatMap(({ id, status }) => [
-      ...(history.toldPaid.has(id) && status !== 'paid' ? [`INV-5: ${id} is ${status}, told paid`] : []),
-      ...(history.toldCancelled.has(id) && status !== 'cancelled'
-        ? [`INV-5: ${id} is ${status}, told cancelled`]
-        : []),
-    ]),
-  );
 }
 
 async function untilTold(boundMs: number, judgeWhatWasTold: () => string[]): Promise<string[]> {

@@ -4,7 +4,7 @@
 import type { SaleExplanation } from '@seckill/contracts';
 import t, { type Test } from 'tap';
 import { makeReserve } from '../support/reserve.ts';
-import { buildStack, createSale, oneItem, until, untilRows } from '../support/stack.ts';
+import { actingAs, buildStack, createSale, oneItem, until, untilRows } from '../support/stack.ts';
 
 const client = await buildStack(t, 'explain');
 const operator = await client.token('operator', true);
@@ -18,8 +18,7 @@ const explain = async (saleId: string, language = 'en'): Promise<SaleExplanation
   if (answer.status !== 200) throw new Error(answer.text);
   return answer.body as SaleExplanation;
 };
-const act = (path: string, body?: object, key?: string) =>
-  client.send({ method: 'POST', path, token: operator, ...(body && { body }), ...(key && { key }) });
+const act = actingAs(client, operator);
 const codesOf = ({ because }: SaleExplanation) => because.map(({ code }) => code);
 
 /** Asserts that an instant of PostgreSQL's or Redis' clock is of this minute. */

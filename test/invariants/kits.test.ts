@@ -1,7 +1,7 @@
 // Goal: a kit sells the units of its parts, from reading to return, and has none of its own.
 // Method: the real system; buyers and operators call over HTTP, and the audit of the service judges.
 import t from 'tap';
-import { buildStack, createSale, oneItem, saleInput, until } from '../support/stack.ts';
+import { actingAs, buildStack, createSale, oneItem, saleInput, until } from '../support/stack.ts';
 
 const client = await buildStack(t, 'kits');
 const operator = await client.token('operator', true);
@@ -31,8 +31,7 @@ const order = (saleId: string, lines: object[]) =>
     key: `kit-${(requests += 1)}`,
     body: { lines },
   });
-const act = (path: string, body?: object, key?: string) =>
-  client.send({ method: 'POST', path, token: operator, ...(body && { body }), ...(key && { key }) });
+const act = actingAs(client, operator);
 const untilRead = (saleId: string, wanted: object[]) =>
   until(`${saleId}: ${JSON.stringify(wanted)}`, async () => {
     const shown = (await read(saleId))['items'] as Record<string, unknown>[];

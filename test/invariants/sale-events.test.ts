@@ -5,7 +5,7 @@ import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
+import { actingAs, buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const client = await buildStack(t, 'sale-events');
 const operator = await client.token('operator', true);
@@ -85,8 +85,8 @@ const gateway = client.stack.info.gateway;
 /** By then a listener who does not read was sent more than the kernel keeps: it is dropped now, or never. */
 const SLOW_STATES_MAX = 30;
 const eventsOf = (saleId: string) => `/v1/sales/${saleId}/events`;
-const steer = (id: string, verb: string) =>
-  client.send({ method: 'POST', path: `/v1/sales/${id}/${verb}`, token: operator });
+const act = actingAs(client, operator);
+const steer = (id: string, verb: string) => act(`/v1/sales/${id}/${verb}`);
 
 async function reserve(saleId: string, buyer: string) {
   return client.send({

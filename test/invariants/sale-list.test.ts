@@ -2,7 +2,7 @@
 // named, tells strangers nothing that is for operators, and outlives a restart of the gateway. Method: the
 // whole system over HTTP.
 import t from 'tap';
-import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
+import { actingAs, buildStack, createSale, oneItem, until } from '../support/stack.ts';
 
 const client = await buildStack(t, 'sale-list');
 const operator = await client.token('operator', true);
@@ -26,8 +26,8 @@ async function list(query = '', token?: string) {
   return { ...answer, data, nextCursor, ids: data.map(({ id }) => id) };
 }
 
-const steer = (id: string, verb: string) =>
-  client.send({ method: 'POST', path: `/v1/sales/${id}/${verb}`, token: operator });
+const act = actingAs(client, operator);
+const steer = (id: string, verb: string) => act(`/v1/sales/${id}/${verb}`);
 
 const channels = [
   { id: 'listed-li', kind: 'community', title: 'Li', partnerId: 'p-7', cap: 3 },

@@ -1,6 +1,7 @@
 import type { Test } from 'tap';
 import { judge } from '../../bench/src/audit/judge.ts';
 import { readSettled, type Reading } from '../../bench/src/audit/reading.ts';
+import type { History } from '../../bench/src/audit/history.ts';
 import type { EngineReader } from '../../bench/src/engines/engines.ts';
 import { Rush, type RushOptions } from './rush.ts';
 import { saleInput, until, type Client } from './stack.ts';
@@ -136,7 +137,7 @@ export async function judgeRush(
 }
 
 /** Checks that each order is what its buyer was told (INV-5). */
-function judgeTold({ sales }: Reading, { history }: Rush): string[] {
+export function judgeTold({ sales }: Reading, { history }: { history: History }): string[] {
   return sales.flatMap(({ orders }) =>
     orders.flatMap(({ id, status }) => [
       ...(history.toldPaid.has(id) && status !== 'paid' ? [`INV-5: ${id} is ${status}, told paid`] : []),

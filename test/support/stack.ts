@@ -135,6 +135,25 @@ export async function createSale(
   if (answer.status !== 201) throw new Error(`sale ${id}: ${answer.status} ${answer.text}`);
 }
 
+/** What an operator posts to paths of the API. */
+export function actingAs(
+  client: Client,
+  token: string,
+): (path: string, body?: object, key?: string) => ReturnType<Client['send']> {
+  return (path, body, key) =>
+    client.send({ method: 'POST', path, token, ...(body && { body }), ...(key && { key }) });
+}
+
+/**
+ * Units of the sale's first item that are held now. An operator asks, because a gateway answers all others
+ * from memory.
+ */
+export async function readHeld(client: Client, saleId: string): Promise<number> {
+  const token = await client.token('operator', true);
+  const { body } = await client.send({ path: `/v1/sales/${saleId}`, token });
+  return (body['items'] as { held: number }[])[0]?.held ?? -1;
+}
+
 /** The sale's only item. */
 export function oneItem(total: number): Record<string, unknown> {
   return { sku: 'a', title: 'A', price: { amount: 100, currency: 'CNY' }, total };

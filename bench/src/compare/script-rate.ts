@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
 import { once } from 'node:events';
 import type { ControlState } from '@seckill/contracts';
-import { createLogger, createRedis, readRunId } from '@seckill/runtime';
+import { chunksOf, createLogger, createRedis, readRunId } from '@seckill/runtime';
 import { startEngines } from '@seckill/stack';
 import { laneKeys, scriptKeys } from '@seckill/stock/redis/keys';
 import { makeRandoms } from '@seckill/stock/redis/reservation-id';
@@ -132,12 +132,6 @@ async function openLane(redis: Redis, lane: { saleId: string; lane: number }, ru
 async function loadScript(redis: Redis, source: string): Promise<string> {
   await redis.script('LOAD', source);
   return createHash('sha1').update(source).digest('hex');
-}
-
-function chunksOf<Item>(items: Item[], countMax: number): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / countMax) }, (_, index) =>
-    items.slice(index * countMax, (index + 1) * countMax),
-  );
 }
 
 /** Encodes one command in RESP, as an array of bulk strings. */

@@ -1,5 +1,6 @@
 export * from './batcher.ts';
 export * from './cancellation.ts';
+export * from './chunks.ts';
 export * from './clock.ts';
 export * from './command/command-error.ts';
 export * from './command/command-line.ts';

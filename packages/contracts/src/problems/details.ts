@@ -157,8 +157,11 @@ export type DetailKey = keyof typeof DETAILS;
 
 /** The detail with its values put in, in both languages. */
 export function detailOf(key: DetailKey, values: Record<string, string | number> = {}): Translation {
-  const fill = (text: string) =>
-    text.replace(/\{(\w+)\}/g, (gap, name: string) => String(values[name] ?? gap));
   const { en, zh } = DETAILS[key];
-  return { en: fill(en), zh: fill(zh) };
+  return { en: fillGaps(en, values), zh: fillGaps(zh, values) };
+}
+
+/** The text with its values put in where it names them in braces. A gap without a value stays. */
+export function fillGaps(text: string, values: Record<string, string | number>): string {
+  return text.replace(/\{(\w+)\}/g, (gap, name: string) => String(values[name] ?? gap));
 }

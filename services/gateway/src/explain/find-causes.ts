@@ -1,4 +1,11 @@
-import { CAUSES, formatInstant, type CauseCode, type CauseStops, type SaleCause } from '@seckill/contracts';
+import {
+  CAUSES,
+  fillGaps,
+  formatInstant,
+  type CauseCode,
+  type CauseStops,
+  type SaleCause,
+} from '@seckill/contracts';
 import type { Language } from '@seckill/runtime';
 import {
   isUnheardOf,
@@ -44,8 +51,6 @@ function toCause(
   { since, until, values = {}, ...rest }: Facts,
   language: Language,
 ): SaleCause {
-  const fill = (text: string) =>
-    text.replace(/\{(\w+)\}/g, (gap, name: string) => String(values[name] ?? gap));
   const words = CAUSES[code];
   return {
     code,
@@ -53,8 +58,8 @@ function toCause(
     ...(since === undefined ? {} : { since: formatInstant(since) }),
     ...(until === undefined ? {} : { until: formatInstant(until) }),
     ...rest,
-    text: fill(words.text[language]),
-    do: fill(words.do[language]),
+    text: fillGaps(words.text[language], values),
+    do: fillGaps(words.do[language], values),
   };
 }
 

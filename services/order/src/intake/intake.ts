@@ -1,4 +1,10 @@
-import type { Assignment, Batch, BatchContext, IncomingMessage } from '@seckill/runtime';
+import {
+  chunksOf,
+  type Assignment,
+  type Batch,
+  type BatchContext,
+  type IncomingMessage,
+} from '@seckill/runtime';
 import { GroupCommit } from './group-commit.ts';
 import type { IntakeDeps } from './intake-deps.ts';
 import { MessageStorage } from './message-storage.ts';
@@ -67,8 +73,4 @@ export class Intake {
 
 function endOf(messages: IncomingMessage[]): bigint {
   return (messages.at(-1)?.offset ?? -1n) + 1n;
-}
-
-function* chunksOf<Item>(items: Item[], countMax: number): Generator<Item[]> {
-  for (let start = 0; start < items.length; start += countMax) yield items.slice(start, start + countMax);
 }

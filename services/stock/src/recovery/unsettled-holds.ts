@@ -5,7 +5,7 @@ import {
   type Verdicts,
   type VerdictsRequest,
 } from '@seckill/contracts';
-import { invariant } from '@seckill/runtime';
+import { chunksOf, invariant } from '@seckill/runtime';
 import { reservationIdOf, retakeOf, type HoldRecord } from '../redis/hold-record.ts';
 import type { StoredHold } from '../redis/holds.ts';
 import type { Lane } from '../redis/keys.ts';
@@ -186,11 +186,5 @@ async function publishUnknown(
   logger.error(
     { ...lane, count: messages.length },
     'lane opener: holds that order does not know are published again',
-  );
-}
-
-function chunksOf<Item>(items: Item[], countMax: number): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / countMax) }, (_, index) =>
-    items.slice(index * countMax, (index + 1) * countMax),
   );
 }
