@@ -267,8 +267,8 @@ export function createOrderClient(
     async pickups(saleId, query, trace) {
       const path = `${salePath(saleId)}/pickups?${new URLSearchParams(query).toString()}`;
       // The first page adds up what is to be brought.
-      const patience = query.cursor === undefined ? { timeoutMs: REPORT_MS } : {};
-      const page = expectBody(await call({ method: 'GET', path, ...patience }, trace)) as SealedPickupPage;
+      const longer = query.cursor === undefined ? { timeoutMs: REPORT_MS } : {};
+      const page = expectBody(await call({ method: 'GET', path, ...longer }, trace)) as SealedPickupPage;
       return { ...page, data: page.data.map((pickup) => openedPickup(saleId, pickup)) };
     },
     async handOut(request, by, trace) {
