@@ -48,10 +48,11 @@ const WINGS = {
   'services/stock/src': {
     announce: ['redis'],
     audit: ['redis', 'settler'],
+    'buyer-holds': ['redis'],
     recovery: ['redis', 'relay', 'settler'],
     relay: ['redis'],
     reserve: ['announce', 'recovery', 'redis'],
-    routes: ['announce', 'audit', 'recovery', 'redis', 'reserve', 'standing'],
+    routes: ['announce', 'audit', 'buyer-holds', 'recovery', 'redis', 'reserve', 'standing'],
     settler: ['redis'],
     standing: ['recovery', 'redis'],
   },

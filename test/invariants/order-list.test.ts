@@ -1,6 +1,7 @@
-// Goal: a buyer's list of orders shows a reservation from its 201 on, page by page, also while rows do not
-// come, and without its contact.
-// Method: the whole system over HTTP; stock runs for a while without its relay, so nothing reaches Kafka.
+// Goal: a buyer's list of orders shows a reservation from its 201 on, page by page, at every gateway, also
+// while rows do not come, and without its contact.
+// Method: the whole system over HTTP, with a second gateway; stock runs for a while without its relay, so
+// nothing reaches Kafka, and order without its intake, so nothing becomes a row.
 import { randomBytes, randomUUID } from 'node:crypto';
 import t from 'tap';
 import { buildStack, createSale, oneItem, until } from '../support/stack.ts';
@@ -149,4 +150,76 @@ await t.test('an operator lists a buyer’s orders over all sales, and nobody el
   t.same((await list(operator)).data, [], 'the operator’s own');
   const asBuyer = await client.send({ path: '/v1/orders?userId=list-both', token: buyer });
   t.match(asBuyer, { status: 403, body: { code: 'forbidden' } }, 'not even one’s own in this way');
+});
+
+await t.test('a gateway that did not reserve lists an order from its 201 on', async (t) => {
+  const { url } = await stack.startProcess({ service: 'gateway', name: 'gateway-other' });
+  const listOther = async (token: string, query = ''): Promise<string[]> => {
+    const response = await fetch(`${url}/v1/orders${query}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const { data } = (await response.json()) as { data: Listed[] };
+    return data.map(({ id }) => id);
+  };
+  await createSale(client, 'list-other', { items: [oneItem(1_000)] });
+  const missing: number[] = [];
+  for (let round = 1; round <= 30; round += 1) {
+    // A newcomer to the sale, and one who has orders in it.
+    const token = await client.token(round % 2 === 0 ? 'list-other-buyer' : `list-other-${round}`);
+    const id = String((await reserve(token, 'list-other'))['id']);
+    if ((await listOther(token, round % 3 === 0 ? '?saleId=list-other' : ''))[0] !== id) missing.push(round);
+  }
+  t.same(missing, [], 'rounds in which the other gateway missed it');
+  const token = await client.token('list-other-waits');
+  const waiting: string[] = [];
+  await stack.restart('stock', { ROLES: 'http,settler' });
+  try {
+    await until('the sale sells', async () => {
+      const { body } = await client.send({ path: '/v1/sales/list-other' });
+      return body['state'] === 'open';
+    });
+    for (let count = 0; count < 3; count += 1) {
+      waiting.unshift(String((await reserve(token, 'list-other'))['id']));
+      t.same(await listOther(token), waiting, 'while nothing reaches Kafka');
+    }
+    t.same(await listOther(token, '?status=pending&limit=2'), waiting.slice(0, 2));
+    t.same(await listOther(token, '?status=paid'), []);
+    t.same(await listOther(await client.token('list-other-stranger')), []);
+  } finally {
+    await stack.restart('stock');
+  }
+  await until('they are stored', async () => (await listOther(token)).length === 3);
+  t.same(await listOther(token), waiting, 'each once');
+});
+
+await t.test('a list waits for a row that is on its way, and no longer than a second', async (t) => {
+  const token = await client.token('list-late-buyer');
+  await createSale(client, 'list-late', { items: [oneItem(1_000)] });
+  const { url, child } = await stack.startProcess({ service: 'gateway', name: 'gateway-late' });
+  const ask = async (): Promise<{ ids: string[]; tookMs: number }> => {
+    const began = performance.now();
+    const response = await fetch(`${url}/v1/orders`, { headers: { authorization: `Bearer ${token}` } });
+    const { data = [] } = (await response.json()) as { data?: Listed[] };
+    return { ids: data.map(({ id }) => id), tookMs: performance.now() - began };
+  };
+  await stack.restart('order', { ROLES: 'http,expiry,relay' });
+  try {
+    const id = String((await reserve(token, 'list-late'))['id']);
+    await until('it has left the outbox', async () => {
+      const { stock, gatewayToken } = stack.info;
+      const headers = { authorization: `Bearer ${gatewayToken}` };
+      const state = await fetch(`${stock}/internal/sales/list-late/state`, { headers });
+      return ((await state.json()) as { outbox: number }).outbox === 0;
+    });
+    const first = await ask();
+    t.same(first.ids, [], 'only Kafka has it');
+    t.ok(first.tookMs >= 1_000, `it was waited for, ${first.tookMs.toFixed(0)} ms`);
+    const second = await ask();
+    t.ok(second.tookMs < 1_000, `and not again at once, ${second.tookMs.toFixed(0)} ms`);
+    await stack.restart('order');
+    await until('it is stored', async () => (await ask()).ids[0] === id);
+  } finally {
+    await stack.restart('order');
+    await child.stop();
+  }
 });

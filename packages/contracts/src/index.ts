@@ -1,6 +1,7 @@
 export * from './lanes/announcement.ts';
 export * from './operators/audit.ts';
 export * from './problems/causes.ts';
+export * from './orders/buyer-holds.ts';
 export * from './orders/contact.ts';
 export * from './lanes/control.ts';
 export * from './messages/dead-letter.ts';

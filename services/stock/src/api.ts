@@ -16,6 +16,7 @@ import { FullStates } from './announce/full-state.ts';
 import type { AppDeps } from './app.ts';
 import type { AuditReader } from './audit/reader.ts';
 import { openAuditReader } from './audit/role.ts';
+import { BuyerHolds } from './buyer-holds/buyer-holds.ts';
 import type { StockDeps } from './deps.ts';
 import { createKafkaOffsets, type KafkaOffsets } from './kafka-offsets.ts';
 import { OrderClient } from './order-client.ts';
@@ -30,6 +31,7 @@ import type { Connections } from './redis/connections.ts';
 import { createReserveMetrics } from './reserve/metrics.ts';
 import { Reservations } from './reserve/reservations.ts';
 import type { Lane } from './redis/keys.ts';
+import { listLanes } from './redis/lane-registry.ts';
 import { Retakes } from './reserve/retakes.ts';
 import { Standings } from './standing/standings.ts';
 
@@ -118,6 +120,13 @@ export function createApi(deps: ApiDeps): Api {
     retakes: new Retakes({ connections, announcer, outboxCountMax, marks, onUnavailable, logger }),
     controlStates,
     standings: new Standings(standing),
+    buyerHolds: new BuyerHolds({
+      connections,
+      changes: deps.changes,
+      listLanes: () => listLanes(connections),
+      now: () => clock.now(),
+      logger,
+    }),
     announcer,
     onBroken,
     fullStates: new FullStates(connections),

@@ -11,11 +11,13 @@ import {
 } from '@seckill/runtime';
 import type { Announcer } from './announce/announcer.ts';
 import type { FullStates } from './announce/full-state.ts';
+import type { BuyerHolds } from './buyer-holds/buyer-holds.ts';
 import type { AuditReader } from './audit/reader.ts';
 import type { ControlStates } from './recovery/control-state.ts';
 import type { LaneMonitor } from './recovery/monitor/lane-monitor.ts';
 import type { Lane } from './redis/keys.ts';
 import { auditRoute } from './routes/audit.ts';
+import { buyerHoldsRoute } from './routes/buyer-holds.ts';
 import { clockRoute } from './routes/clock.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { reservationRoutes } from './routes/reservations.ts';
@@ -40,6 +42,7 @@ export interface AppDeps {
     readClock: () => Promise<number>;
     auditReader: Pick<AuditReader, 'read'>;
     standings: Pick<Standings, 'read'>;
+    buyerHolds: Pick<BuyerHolds, 'read'>;
   };
   tokens: Record<'gateway' | 'order', string>;
   isReady: () => boolean;
@@ -58,7 +61,7 @@ export function createApp(deps: AppDeps): Http {
   observeRequests(app, deps.requestSeconds);
   if (api === undefined) return app;
   const { reservations, retakes, controlStates, announcer, fullStates, monitor } = api;
-  const { readClock, auditReader, standings, onBroken } = api;
+  const { readClock, auditReader, standings, buyerHolds, onBroken } = api;
   app.addHook('onError', async (_request, _reply, error) => {
     if (error instanceof InvariantError) deps.onInvariantBroken(error);
   });
@@ -68,6 +71,7 @@ export function createApp(deps: AppDeps): Http {
   reservationRoutes(app, { reservations, tracing, onRequest: isGateway });
   retakeRoutes(app, { retakes, onRequest: isOrder });
   holdRoutes(app, { reservations, onRequest: isEither });
+  buyerHoldsRoute(app, { buyerHolds, onRequest: isGateway });
   clockRoute(app, { readClock, onRequest: isOrder });
   auditRoute(app, { reader: auditReader, onBroken, onRequest: isGateway });
   standingRoute(app, { standings, onRequest: isGateway });

@@ -36,6 +36,14 @@ export class ChangeFeed {
     this.#listeners.push(listener);
   }
 
+  /**
+   * Resolves once every change has been heard that Redis told before this call: its answer comes behind them
+   * on the same connection. Changes of a Redis that does not answer are missed. Never throws.
+   */
+  async catchUp(): Promise<void> {
+    await Promise.allSettled([...this.#subscribers.values()].map((subscriber) => subscriber.ping()));
+  }
+
   /** Runs until the signal aborts. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {

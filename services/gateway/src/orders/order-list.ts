@@ -11,6 +11,7 @@ import {
 import { Problem } from '@seckill/runtime';
 import type { Static } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
+import { LateRows } from './late-rows.ts';
 import { findUnstored, orderFromHold } from './order-search.ts';
 import type { Trace } from '../upstream/trace.ts';
 
@@ -32,32 +33,51 @@ const LOOKS_TOGETHER = 8;
 const LOOKS_MAX = 200;
 
 /**
- * Pages of the caller's orders: the rows, and what this gateway reserved for the caller and is no row yet.
- * Rows are asked first. Whatever is not among them is looked for once more by its id, because a row of
- * another status, or of an earlier page, is no row that is on its way.
+ * Pages of the caller's orders: the rows, and what is no row yet. What waits in Redis for Kafka stock tells,
+ * what this gateway reserved itself it knows, and the rest is on its way through Kafka and waited for (D95).
+ * Whatever has no row among these is looked for once more by its id, because a row of another status, or of
+ * an earlier page, is no row that is on its way.
  */
 export class OrderList {
   readonly #deps: RouteDeps;
+  readonly #lateRows: LateRows;
   #looks = 0;
 
   constructor(deps: RouteDeps) {
     this.#deps = deps;
+    this.#lateRows = new LateRows(deps.order);
   }
 
   async page({ query, queryText, userId, trace }: Wanted): Promise<OrderPage> {
-    const { order, recent } = this.#deps;
-    const page = await order.orders(queryText, userId, trace);
+    const { order, stock, recent } = this.#deps;
+    // What has no row is pending, as far as anybody knows.
+    const mayBeUnderWay = query.status === undefined || query.status === 'pending';
+    const [page, holds] = await Promise.all([
+      order.orders(queryText, userId, trace),
+      mayBeUnderWay ? stock.buyerHolds(userId, query.saleId, trace) : [],
+    ]);
     for (const { id } of page.data) recent.forget(id);
     const limit = query.limit === undefined ? LIMITS.ordersPageDefault : Number(query.limit);
     const after = query.cursor === undefined ? undefined : parseOrderCursor(query.cursor);
     const last = page.nextCursor === undefined ? undefined : page.data.at(-1);
-    const candidates = recent.of(userId).filter((reservation) => {
-      if (query.saleId !== undefined && reservation.saleId !== query.saleId) return false;
-      if (query.status !== undefined && query.status !== reservation.status) return false;
-      if (after !== undefined && compareNewestFirst(reservation, after) <= 0) return false;
+    const onPage = new Set(page.data.map(({ id }) => id));
+    const belongs = (one: Order): boolean => {
+      if (onPage.has(one.id)) return false;
+      if (query.saleId !== undefined && one.saleId !== query.saleId) return false;
+      if (query.status !== undefined && query.status !== one.status) return false;
+      if (after !== undefined && compareNewestFirst(one, after) <= 0) return false;
       // What lies behind this page stands on a later one.
-      return last === undefined || compareNewestFirst(reservation, last) < 0;
-    });
+      return last === undefined || compareNewestFirst(one, last) < 0;
+    };
+    const told = new Map(holds.flatMap(({ unpublished }) => unpublished).map((one) => [one.id, one]));
+    for (const one of recent.of(userId)) told.set(one.id, one);
+    // The first page has waited for what was reserved before it, and what came later stands before this one.
+    const known = [...page.data, ...told.values()];
+    const rows = after === undefined ? await this.#lateRows.find(userId, holds, known, trace) : [];
+    for (const row of rows) told.delete(row.id);
+    const late = rows.filter(belongs);
+    for (const { id } of late) onPage.add(id);
+    const candidates = [...told.values()].filter(belongs);
     candidates.sort(compareNewestFirst);
     const underWay: Order[] = [];
     // One more than asked tells whether there is another page.
@@ -70,7 +90,7 @@ export class OrderList {
         if (one !== undefined && isWanted) underWay.push(one);
       }
     }
-    const all = [...underWay, ...page.data].sort(compareNewestFirst);
+    const all = [...late, ...underWay, ...page.data].sort(compareNewestFirst);
     const data = all.slice(0, limit);
     const end = data.at(-1);
     const hasMore = page.nextCursor !== undefined || all.length > limit;

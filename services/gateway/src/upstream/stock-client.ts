@@ -1,4 +1,12 @@
-import type { Audit, Contact, FullState, Reservation, StockStanding, StockState } from '@seckill/contracts';
+import type {
+  Audit,
+  BuyerHolds,
+  Contact,
+  FullState,
+  Reservation,
+  StockStanding,
+  StockState,
+} from '@seckill/contracts';
 import {
   Problem,
   UpstreamError,
@@ -41,6 +49,8 @@ export interface StockClient {
   standing(saleId: string, trace: Trace): Promise<StockStanding | StockAway>;
   /** Undefined when there is no such hold. @throws Problem `order_not_ready` when stock cannot be asked. */
   hold(reservationId: string, trace: Trace): Promise<Hold | undefined>;
+  /** Of all sales, or of one. Empty also when stock gives no answer, or none that can be used. */
+  buyerHolds(userId: string, saleId: string | undefined, trace: Trace): Promise<BuyerHolds[]>;
 }
 
 /**
@@ -126,6 +136,17 @@ export function createStockClient(upstream: Upstream, contacts: Pick<Contacts, '
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
         throw new Problem('order_not_ready', { cause: error });
+      }
+    },
+    async buyerHolds(userId, saleId, trace) {
+      const query = saleId === undefined ? '' : `?saleId=${encodeURIComponent(saleId)}`;
+      const path = `/internal/buyers/holds${query}`;
+      const headers = { ...traceHeaders(trace), 'x-user-id': userId };
+      try {
+        return expectBody(await upstream.call({ method: 'GET', path, headers })) as BuyerHolds[];
+      } catch (error) {
+        if (error instanceof UpstreamError || error instanceof Problem) return [];
+        throw error;
       }
     },
   };
