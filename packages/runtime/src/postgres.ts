@@ -16,13 +16,74 @@ export interface PoolOptions {
   idleInTransactionMs?: number;
 }
 
+/** How long a caller waits for a connection, a new one or one that is in use. */
+const WAIT_MS = 1_000;
+/**
+ * How long a new connection may take. After a power cut, when all processes of a cluster connect at once and
+ * PostgreSQL has just recovered, it takes more than a caller's patience.
+ */
+const CONNECT_MS = 3_000;
+
+/**
+ * A caller whose time is over leaves, and the connection that was being made goes on, for whoever comes
+ * next. pg ends it: what PostgreSQL had done for it was done in vain, and each new attempt met the same end.
+ */
+class PatientPool extends pg.Pool {
+  override connect(): Promise<PoolClient>;
+  override connect(callback: Connected): void;
+  override connect(callback?: Connected): Promise<PoolClient> | undefined {
+    if (this.idleCount === 0) return this.#wait(callback);
+    if (callback === undefined) return super.connect();
+    super.connect(callback);
+    return undefined;
+  }
+
+  #wait(callback?: Connected): Promise<PoolClient> | undefined {
+    const connecting = super.connect();
+    const waiting = new Promise<PoolClient>((resolve, reject) => {
+      let isLate = false;
+      const timer = setTimeout(() => {
+        isLate = true;
+        reject(new Error('timeout exceeded when trying to connect'));
+      }, WAIT_MS);
+      connecting.then(
+        (client) => {
+          clearTimeout(timer);
+          if (isLate) client.release();
+          else resolve(client);
+        },
+        (error: unknown) => {
+          clearTimeout(timer);
+          reject(error instanceof Error ? error : new Error(String(error)));
+        },
+      );
+    });
+    if (callback === undefined) return waiting;
+    waiting.then(
+      (client) => {
+        callback(undefined, client, client.release.bind(client));
+      },
+      (error: unknown) => {
+        callback(error as Error, undefined, () => undefined);
+      },
+    );
+    return undefined;
+  }
+}
+
+type Connected = (
+  error: Error | undefined,
+  client: PoolClient | undefined,
+  done: (release?: boolean | Error) => void,
+) => void;
+
 /** Every wait is bounded; pg's own defaults wait for ever. */
 export function createPool(url: string, logger: Logger, options: PoolOptions): Pool {
   const statementTimeoutMs = options.statementTimeoutMs ?? 5_000;
-  const pool = new pg.Pool({
+  const pool = new PatientPool({
     connectionString: url,
     max: options.max,
-    connectionTimeoutMillis: 1_000,
+    connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: statementTimeoutMs,
     lock_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + 1_000,

@@ -4,7 +4,7 @@
 // Method: a transaction on the real PostgreSQL locks a row and then does nothing, as a frozen process does;
 // another wants the row.
 import { randomBytes } from 'node:crypto';
-import { silent } from '@seckill/testing';
+import { forwardTcp, silent, untilWithin } from '@seckill/testing';
 import t from 'tap';
 import { classifyPostgresError, createPool, transaction } from '../src/postgres.ts';
 
@@ -39,4 +39,21 @@ await t.test('a row that a frozen transaction holds can be had after 3 s', async
   t.equal(classifyPostgresError(error), 'transient', 'whoever wakes is told, and repeats');
   const { rows } = await other.query<{ units: number }>(`SELECT units FROM ${table}`);
   t.same(rows, [{ units: 11 }], 'and has changed nothing');
+});
+
+await t.test('a connection that takes longer than its caller waits is there for the next one', async (t) => {
+  const forwarder = await forwardTcp(t, url);
+  const pool = createPool(forwarder.url, silent, { max: 1 });
+  t.teardown(() => pool.end());
+  // There and back is longer than anybody waits.
+  forwarder.delay(700);
+  const began = performance.now();
+  await t.rejects(pool.query('SELECT 1'), { message: /timeout exceeded/ });
+  t.ok(performance.now() - began < 1_300, 'the caller waits for a second');
+  await untilWithin(4_000)('it is connected', async () => {
+    forwarder.delay(0);
+    return pool.idleCount === 1;
+  });
+  t.match(await pool.query('SELECT 1 AS one'), { rows: [{ one: 1 }] });
+  t.equal(forwarder.accepted, 1, 'one connection was enough');
 });
