@@ -20,7 +20,7 @@ export interface PoolOptions {
 const WAIT_MS = 1_000;
 /**
  * How long a new connection may take. After a power cut, when all processes of a cluster connect at once and
- * PostgreSQL has just recovered, it takes more than a caller's patience.
+ * PostgreSQL has just recovered, it takes longer than a caller waits.
  */
 const CONNECT_MS = 3_000;
 

@@ -49,7 +49,10 @@ export interface StockClient {
   standing(saleId: string, trace: Trace): Promise<StockStanding | StockAway>;
   /** Undefined when there is no such hold. @throws Problem `order_not_ready` when stock cannot be asked. */
   hold(reservationId: string, trace: Trace): Promise<Hold | undefined>;
-  /** Of all sales, or of one. Empty also when stock gives no answer, or none that can be used. */
+  /**
+   * What the buyer holds in all sales, or in one. Empty also when stock gives no answer, or none that can
+   * be used.
+   */
   buyerHolds(userId: string, saleId: string | undefined, trace: Trace): Promise<BuyerHolds[]>;
 }
 

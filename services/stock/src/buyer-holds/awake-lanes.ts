@@ -6,7 +6,7 @@ import { formatLane, type Lane } from '../redis/keys.ts';
  */
 export const AWAKE_MS = 60_000;
 /**
- * Of more lanes than these, the ones that sold last are known. A list of 100 lanes cost stock four times as
+ * Lanes that are known at once; where more have sold, the ones that sold last. A list of 100 lanes cost stock four times as
  * much as one of a single lane, and one of 1,000 fifty times as much: a crowd that looks at its orders must
  * not take stock's time from those who buy.
  */
@@ -46,7 +46,7 @@ export class AwakeLanes {
     this.#lanes.delete(formatLane(lane));
   }
 
-  /** `isDue`: nothing was reserved for `AWAKE_MS`. It may go to sleep once its outbox is empty. */
+  /** `isDue`: nothing was reserved for `AWAKE_MS`. Such a lane may go to sleep once its outbox is empty. */
   all(): { lane: Lane; isDue: boolean }[] {
     const now = this.#now();
     return [...this.#lanes.values()].map(({ lane, sleepsAt }) => ({ lane, isDue: sleepsAt <= now }));

@@ -5,7 +5,7 @@ import { laneKeys, type Lane } from '../redis/keys.ts';
 const PAGE = 500;
 /** Records of one buyer that are told, the newest. A page of orders never needs more. */
 const OF_BUYER_MAX = 100;
-/** Of more entries than these, the newest are remembered: some 40 MB. */
+/** Entries that are remembered, the newest where there are more: some 40 MB. */
 const COUNT_MAX = 200_000;
 
 /**

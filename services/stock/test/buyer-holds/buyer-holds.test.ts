@@ -31,6 +31,8 @@ await t.test('a buyer hears of each sale, and of what waits for Kafka', async (t
   const items = [{ sku: 'a', total: 9, price: 100 }];
   const [one, two] = [built.addSale({ items }), built.addSale({ items })];
   for (const sale of [one, two]) await built.hand(sale);
+  // Other tests at this Redis have buyers too.
+  const [me, other] = [`me-${one.saleId}`, `other-${one.saleId}`];
   const ask = async (userId: string, query = '', as: 'gateway' | 'order' = 'gateway') => {
     const options = { as, headers: { 'x-user-id': userId } };
     const { status, body } = await built.send('GET', `/internal/buyers/holds${query}`, options);
@@ -45,35 +47,35 @@ await t.test('a buyer hears of each sale, and of what waits for Kafka', async (t
     if (answer?.outcome !== 'reserved') throw new Error(String(answer?.outcome));
     return answer.reservation.id;
   };
-  t.same(await ask('u1'), []);
-  const first = await reserve(one.saleId, 'u1', 'k1');
-  t.same(await ask('u1'), [[one.saleId, 1, [first]]], 'at once');
-  t.same(await ask('u2'), [], 'and nobody else');
-  await reserve(one.saleId, 'u2', 'k1');
-  const second = await reserve(one.saleId, 'u1', 'k2');
-  const third = await reserve(two.saleId, 'u1', 'k1');
+  t.same(await ask(me), []);
+  const first = await reserve(one.saleId, me, 'k1');
+  t.same(await ask(me), [[one.saleId, 1, [first]]], 'at once');
+  t.same(await ask(other), [], 'and nobody else');
+  await reserve(one.saleId, other, 'k1');
+  const second = await reserve(one.saleId, me, 'k2');
+  const third = await reserve(two.saleId, me, 'k1');
   const both = [
     [one.saleId, 2, [first, second]],
     [two.saleId, 1, [third]],
   ];
-  t.same(await ask('u1'), both);
+  t.same(await ask(me), both);
   t.same(
-    await Promise.all(Array.from({ length: 20 }, () => ask('u1'))),
+    await Promise.all(Array.from({ length: 20 }, () => ask(me))),
     Array(20).fill(both),
     'many at once',
   );
-  t.same(await ask('u1', `?saleId=${two.saleId}`), [[two.saleId, 1, [third]]]);
-  t.same(await ask('u1', '?saleId=none'), []);
+  t.same(await ask(me, `?saleId=${two.saleId}`), [[two.saleId, 1, [third]]]);
+  t.same(await ask(me, '?saleId=none'), []);
   await built.relay(one.saleId);
-  t.same(await ask('u1', `?saleId=${one.saleId}`), [[one.saleId, 2, []]], 'the rest is told by Kafka');
-  const fourth = await reserve(one.saleId, 'u1', 'k4');
-  t.same(await ask('u1', `?saleId=${one.saleId}`), [[one.saleId, 3, [fourth]]]);
-  t.equal(await ask('u1', '', 'order'), 403);
+  t.same(await ask(me, `?saleId=${one.saleId}`), [[one.saleId, 2, []]], 'the rest is told by Kafka');
+  const fourth = await reserve(one.saleId, me, 'k4');
+  t.same(await ask(me, `?saleId=${one.saleId}`), [[one.saleId, 3, [fourth]]]);
+  t.equal(await ask(me, '', 'order'), 403);
   t.equal(await ask(''), 400);
-  t.equal(await ask('u1', '?more=1'), 400);
+  t.equal(await ask(me, '?more=1'), 400);
   const { redis } = built.connection;
-  await redis.hset(laneKeys({ saleId: one.saleId, lane: 0 }).buyers, 'u1', 'no counts');
-  t.same(await ask('u1'), [[two.saleId, 1, [third]]], 'what no script writes is left out');
+  await redis.hset(laneKeys({ saleId: one.saleId, lane: 0 }).buyers, me, 'no counts');
+  t.same(await ask(me), [[two.saleId, 1, [third]]], 'what no script writes is left out');
 });
 
 await t.test('an outbox is read once, page by page, and forgotten as it empties', async (t) => {
