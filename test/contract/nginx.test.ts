@@ -113,6 +113,18 @@ else {
     t.same(await reserve('key-1'), first);
   });
 
+  await t.test('the type of an error leads to its page, and the contract can be read', async (t) => {
+    const problem = await ask('127.0.0.1', '/v1/sales/nowhere');
+    t.equal(problem.status, 404);
+    const { type } = JSON.parse(problem.text) as { type: string };
+    const page = new URL(type, url);
+    t.equal(page.hash, '#sale_not_found');
+    const shown = await ask('127.0.0.1', page.pathname);
+    t.match(shown, { status: 200, text: /id="sale_not_found"/ });
+    for (const path of ['/openapi.json', '/docs/']) t.match(await ask('127.0.0.1', path), { status: 200 });
+    t.match(await ask('127.0.0.1', '/livez'), { status: 404 }, 'and nothing else of a gateway');
+  });
+
   await t.test('a copy is cached by its tag', async (t) => {
     // The gateway hears of the reservation above within a second. Nothing changes the sale after that.
     await until('the gateway has heard of the reservation', async () =>
