@@ -103,11 +103,13 @@ await createSale(client, 'live-quiet');
 const quiet = await listen(gateway, eventsOf('live-quiet'));
 const quietAt = performance.now();
 
-await t.test('first the whole sale, then counts, then what operators do, then the end', async (t) => {
+await t.test('first the sale, then each change of it, then the end', async (t) => {
   await createSale(client, 'live-one', { items: [oneItem(2)] });
   const heard = await listen(gateway, eventsOf('live-one'), { 'accept-encoding': 'gzip' });
+  const counted = await listen(gateway, `${eventsOf('live-one')}?counts=true`);
   t.teardown(() => {
     heard.leave();
+    counted.leave();
   });
   t.equal(heard.status, 200);
   t.match(heard.headers, {
@@ -132,15 +134,19 @@ await t.test('first the whole sale, then counts, then what operators do, then th
 
   t.match(await reserve('live-one', 'one'), { status: 201 });
   await until('a unit less', () => heard.events.at(-1)?.data.items?.[0]?.available === 1);
-  t.equal(heard.events.at(-1)?.event, 'counts');
-  t.notOk(heard.events.at(-1)?.data.title);
+  t.match(heard.events.at(-1), { event: 'sale', data: { title: 'Test sale' } });
+  await until('a unit less, as counts', () => counted.events.at(-1)?.data.items?.[0]?.available === 1);
+  t.same(new Set(counted.events.map(({ event }) => event)), new Set(['sale', 'counts']));
+  t.notOk(counted.events.at(-1)?.data.title);
   const countsOnly = ['available', 'held', 'paid', 'sku', 'soldOut', 'total'];
-  t.same(Object.keys(heard.events.at(-1)?.data.items?.[0] ?? {}).sort(), countsOnly);
+  t.same(Object.keys(counted.events.at(-1)?.data.items?.[0] ?? {}).sort(), countsOnly);
   t.match(await reserve('live-one', 'two'), { status: 201 });
   await until('sold out', () => heard.events.at(-1)?.data.items?.[0]?.soldOut === 'held');
   t.match(await steer('live-one', 'pause'), { status: 200 });
   await until('paused', () => heard.events.at(-1)?.data.state === 'paused');
   t.match(heard.events.at(-1), { event: 'sale', data: { title: 'Test sale', version: 2 } });
+  await until('paused, to who asked for counts', () => counted.events.at(-1)?.data.state === 'paused');
+  t.match(counted.events.at(-1), { event: 'sale', data: { title: 'Test sale', version: 2 } });
   t.match(await steer('live-one', 'close'), { status: 200 });
   await until('the end', () => heard.hasEnded());
   t.match(heard.events.at(-1)?.data, { state: 'closed', items: [{ soldOut: 'final' }] });
@@ -183,7 +189,7 @@ await t.test(
     t.same(again.events, []);
     await reserve('live-busy', 'busy-last');
     await until('the next', () => again.events.length > 0);
-    t.match(again.events[0], { event: 'counts', data: { items: [{ available: 99 }] } });
+    t.match(again.events[0], { event: 'sale', data: { items: [{ available: 99 }] } });
   },
 );
 
@@ -193,7 +199,8 @@ await t.test('unknown sales, malformed requests and bad tokens are told as elsew
     body: { code: 'sale_not_found' },
   });
   await createSale(client, 'live-two');
-  t.match(await client.send({ path: `${eventsOf('live-two')}?channel=a` }), { status: 400 });
+  for (const query of ['channel=a', 'counts=1', 'counts=false'])
+    t.match(await client.send({ path: `${eventsOf('live-two')}?${query}` }), { status: 400 });
   t.match(await client.send({ path: eventsOf('live-two'), token: 'x.y.z' }), { status: 401 });
   t.match(await client.send({ method: 'POST', path: eventsOf('live-two') }), { status: 405 });
   const head = await fetch(`${gateway}${eventsOf('live-two')}`, { method: 'HEAD' });

@@ -37,7 +37,8 @@ export async function openListeners(url: string, saleId: string, count: number):
   };
   try {
     const { hostname, port } = new URL(url);
-    const path = `/v1/sales/${saleId}/events`;
+    // As the client listens.
+    const path = `/v1/sales/${saleId}/events?counts=true`;
     const opened = await ask({ kind: 'open', host: hostname, port: Number(port), path, count }, OPEN_MS_MAX);
     if (opened.kind !== 'opened' || opened.listening !== count) {
       throw new Error(`not all of ${count} listen: ${JSON.stringify(opened)}`);

@@ -178,7 +178,7 @@ if (executable === undefined) {
     // A look that succeeded was followed by the pause between two looks: half of the time was lost there.
     const heard = (end: string) =>
       page.waitForResponse((one) => one.url().endsWith(end) && one.status() === 200, { timeout: START_MS });
-    const isLive = () => heard('/web-fruit/events');
+    const isLive = () => heard('/web-fruit/events?counts=true');
     const before = isLive();
     await page.goto(`${url}/#/sale/web-fruit`);
     await page.reload();

@@ -194,7 +194,7 @@ export function createClient({
         if (eventSource !== null && monotonicNow() >= liveFrom) {
           const startedAt = monotonicNow();
           let isLive = false;
-          const url = `${root}/v1/sales/${part(saleId)}/events`;
+          const url = `${root}/v1/sales/${part(saleId)}/events?counts=true`;
           for await (const value of listen(eventSource, url, signal, heedSpread)) {
             if (signal?.aborted === true) return;
             isLive = true;

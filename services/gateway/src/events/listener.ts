@@ -16,12 +16,20 @@ export class Listener {
   readonly #response: ServerResponse;
   /** Names the state that it has. */
   tag: string | undefined;
+  /** Whether changes of counts alone come as the event `counts`, which is smaller than the whole sale. */
+  readonly hearsCounts: boolean;
   endReason: EndReason = 'left';
 
   /** `onEnd` is called once, however it ends. */
-  constructor(response: ServerResponse, tag: string | undefined, onEnd: (reason: EndReason) => void) {
+  constructor(
+    response: ServerResponse,
+    tag: string | undefined,
+    onEnd: (reason: EndReason) => void,
+    hearsCounts = false,
+  ) {
     this.#response = response;
     this.tag = tag;
+    this.hearsCounts = hearsCounts;
     response.once('close', () => {
       onEnd(this.endReason);
     });

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Problem, type Logger } from '@seckill/runtime';
 import type { SaleReader } from '../sales/sale-reader.ts';
 import type { Trace } from '../upstream/trace.ts';
-import { Listener, retryLine } from './listener.ts';
+import { Listener, retryLine, type EndReason } from './listener.ts';
 import type { EventMetrics } from './metrics.ts';
 import { Places } from './places.ts';
 import { heartbeat, LOOK_MS, SaleFeed } from './sale-feed.ts';
@@ -59,8 +59,11 @@ export class SaleEvents {
     try {
       const { reading, now } = await this.#deps.reader.watch(saleId, trace);
       const state = new SaleState(reading, now);
-      const accept = (response: ServerResponse, lastEventId: string | undefined): void => {
-        this.#accept({ saleId, state, response, leave, lastEventId });
+      const accept = (
+        response: ServerResponse,
+        { lastEventId, hearsCounts = false }: { lastEventId?: string; hearsCounts?: boolean } = {},
+      ): void => {
+        this.#accept({ saleId, state, response, leave, lastEventId, hearsCounts });
       };
       return { state, accept, leave };
     } catch (error) {
@@ -90,15 +93,17 @@ export class SaleEvents {
     response: ServerResponse;
     leave: () => void;
     lastEventId: string | undefined;
+    hearsCounts: boolean;
   }): void {
-    const { saleId, state, response, leave, lastEventId } = of;
+    const { saleId, state, response, leave, lastEventId, hearsCounts } = of;
     const feed = this.#feeds.get(saleId) ?? new SaleFeed(state, this.#deps.now);
-    const listener = new Listener(response, state.id, (reason) => {
+    const onEnd = (reason: EndReason): void => {
       leave();
       feed.listeners.delete(listener);
       if (feed.listeners.size === 0 && this.#feeds.get(saleId) === feed) this.#feeds.delete(saleId);
       this.#deps.metrics.ended.inc({ reason });
-    });
+    };
+    const listener = new Listener(response, state.id, onEnd, hearsCounts);
     this.#feeds.set(saleId, feed);
     feed.listeners.add(listener);
     response.write(retryLine(...this.#comesBack));

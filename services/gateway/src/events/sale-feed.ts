@@ -7,7 +7,7 @@ import type { SaleState } from './sale-state.ts';
 export const LOOK_MS = 250;
 /**
  * A connection that says nothing is cut: by our own server and by most proxies after a minute, by many
- * proxies after 30 s. The heartbeat is an event and not a comment of the stream, because a page is told of no
+ * proxies after 30 s. The heartbeat is an event beside a comment of the stream, because a page is told of no
  * comment and has to know a silent connection from a dead one. The heartbeat comes whatever else is told,
  * because it also says how slowly to come back.
  */
@@ -21,7 +21,7 @@ const CLOSED_RETRY_MS = [5_000, 30_000] as const;
 
 /** Says that the connection lives, and nothing of the sale. */
 export function heartbeat(spreadMs: number): Buffer {
-  return Buffer.from(`event: heartbeat\ndata: ${JSON.stringify({ spreadMs } satisfies SaleHeartbeat)}\n\n`);
+  return Buffer.from(`: heartbeat\nevent: heartbeat\ndata: ${JSON.stringify({ spreadMs } satisfies SaleHeartbeat)}\n\n`);
 }
 
 /** The listeners of one sale, and what they were told. */
@@ -44,16 +44,20 @@ export class SaleFeed {
   async beat(spreadMs: number): Promise<void> {
     if (this.#now() - this.#beatAt < HEARTBEAT_MS) return;
     this.#beatAt = this.#now();
-    await this.#sendAll(heartbeat(spreadMs), undefined);
+    const bytes = heartbeat(spreadMs);
+    await this.#sendAll(() => bytes, undefined);
   }
 
   /** Tells all who have another state. Absent: nobody knows the sale now. */
   async tell(state: SaleState | undefined): Promise<void> {
     const startedAt = this.#now();
     if (state !== undefined && state.id !== this.#told.id) {
-      const bytes = state.version === this.#told.version ? state.counts : state.whole;
+      const isCountsOnly = state.version === this.#told.version;
       this.#told = state;
-      await this.#sendAll(bytes, state.id);
+      await this.#sendAll(
+        ({ hearsCounts }) => (hearsCounts && isCountsOnly ? state.counts : state.whole),
+        state.id,
+      );
     } else if (state !== undefined) {
       // A listener whose first call was overtaken has an older state than the others.
       for (const listener of [...this.listeners]) {
@@ -67,12 +71,12 @@ export class SaleFeed {
     this.dueAt = startedAt + Math.max(LOOK_MS, SHARE * (now - startedAt));
   }
 
-  async #sendAll(bytes: Buffer, tag: string | undefined): Promise<void> {
+  async #sendAll(bytesFor: (listener: Listener) => Buffer, tag: string | undefined): Promise<void> {
     let sent = 0;
     // A listener who comes meanwhile has the newest state already.
     for (const listener of [...this.listeners]) {
       if (tag !== undefined && listener.tag === tag) continue;
-      if (listener.send(bytes) && tag !== undefined) listener.tag = tag;
+      if (listener.send(bytesFor(listener)) && tag !== undefined) listener.tag = tag;
       sent += 1;
       if (sent % SLICE === 0) await nextTurn();
     }

@@ -156,8 +156,8 @@ export const OPERATIONS: Record<string, Operation> = {
     tag: 'Sales',
     summary: 'Hear what becomes of a sale',
     description:
-      'Server-Sent Events, at most four a second. `sale` comes first and when an operator changed the sale, and its data is a ' +
-      '`Sale`; `counts` comes when counts or state change, and its data is a `SaleCounts`; `heartbeat` comes every 15 s, and its data is `{ "spreadMs": 2000 }`: over so many ms listeners come back who lose their connection together. The answer ends when the sale is closed.',
+      'Server-Sent Events, at most four a second. `sale` comes first and on each change, and its data is a `Sale`. With `?counts=true`, a change of counts or state alone comes as the smaller event `counts` ' +
+      'instead, and its data is a `SaleCounts`. `heartbeat` comes every 15 s, and its data is `{ "spreadMs": 2000 }`: over so many ms listeners come back who lose their connection together. The answer ends when the sale is closed.',
     who: 'all',
     headers: ['Last-Event-ID'],
     answers: {

@@ -6,6 +6,7 @@ import { addressOf } from '../limits/admission.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 const Params = Type.Object({ saleId: SaleId });
+const Query = Type.Object({ counts: Type.Optional(Type.Literal('true')) }, { additionalProperties: false });
 
 /** The live sale, as Server-Sent Events. */
 export function saleEventsRoute(app: Http, { admitReader, events }: RouteDeps): void {
@@ -17,7 +18,7 @@ export function saleEventsRoute(app: Http, { admitReader, events }: RouteDeps): 
     '/v1/sales/:saleId/events',
     {
       onRequest: admitReader,
-      schema: { params: Params },
+      schema: { params: Params, querystring: Query },
       config: { isCrowded: true, isStream: true },
       // The headers alone would say nothing, and a HEAD would hold a place.
       exposeHeadRoute: false,
@@ -49,7 +50,10 @@ export function saleEventsRoute(app: Http, { admitReader, events }: RouteDeps): 
         'x-accel-buffering': 'no',
         connection: 'close',
       });
-      accept(response, typeof lastEventId === 'string' ? lastEventId : undefined);
+      accept(response, {
+        ...(typeof lastEventId === 'string' ? { lastEventId } : {}),
+        hearsCounts: request.query.counts === 'true',
+      });
       return reply;
     },
   );

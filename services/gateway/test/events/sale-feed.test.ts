@@ -109,7 +109,7 @@ for (const isRemembered of [true, false]) {
     for (let number = 0; number < 40; number += 1) {
       const { accept } = await events.join(`sale-${number}`, '::1', { requestId: 'r', language: 'en' });
       const answer = new Answer();
-      accept(answer.response, undefined);
+      accept(answer.response);
       answers.push(answer);
     }
     left.available = 4;
@@ -127,6 +127,17 @@ const eventsOf = ({ text }: Answer) =>
     event === 'heartbeat' ? `heartbeat ${data}` : event,
   );
 
+await t.test('a change of counts comes as the whole sale, or as counts to who asked for them', async (t) => {
+  const first = stateOf(9);
+  const feed = new SaleFeed(first, () => performance.now());
+  const [whole, counts] = [new Answer(), new Answer()];
+  feed.listeners.add(new Listener(whole.response, first.id, () => undefined));
+  feed.listeners.add(new Listener(counts.response, first.id, () => undefined, true));
+  await feed.tell(stateOf(3));
+  t.same([eventsOf(whole), eventsOf(counts)], [['sale'], ['counts']]);
+  t.same([shown(whole), shown(counts)], ['3', '3']);
+});
+
 await t.test('a heartbeat comes every 15 s, whatever else is told', async (t) => {
   let now = 0;
   const state = stateOf(9);
@@ -139,7 +150,7 @@ await t.test('a heartbeat comes every 15 s, whatever else is told', async (t) =>
   await feed.tell(stateOf(8));
   for (; now < 30_000; now += 100) await feed.beat(3_000);
   await feed.beat(3_000);
-  t.same(eventsOf(answer), ['heartbeat {"spreadMs":2000}', 'counts', 'heartbeat {"spreadMs":3000}']);
+  t.same(eventsOf(answer), ['heartbeat {"spreadMs":2000}', 'sale', 'heartbeat {"spreadMs":3000}']);
   t.notMatch(answer.text, /id: .*\nevent: heartbeat/, 'it names no state');
 });
 
@@ -169,7 +180,7 @@ await t.test('a look that hangs keeps no heartbeat back', async (t) => {
   for (let number = 0; number <= CALLS_MAX; number += 1) {
     const { accept } = await events.join(`sale-${number}`, '::1', { requestId: 'r', language: 'en' });
     const answer = new Answer();
-    accept(answer.response, undefined);
+    accept(answer.response);
     answers.push(answer);
   }
   isStuck = true;
@@ -207,7 +218,7 @@ await t.test('the more lose their connection at once, the more slowly they come 
     for (; answers.length < count;) {
       const { accept } = await events.join('oranges', '::1', { requestId: 'r', language: 'en' });
       const answer = new Answer();
-      accept(answer.response, undefined);
+      accept(answer.response);
       answers.push(answer);
     }
     return answers.at(-1) ?? new Answer();

@@ -164,7 +164,7 @@ export function saleView(saleId: string): View {
   };
   const lookAtOutcomes = (): void => void show(parts.outcomes, () => outcomes.read());
 
-  const listening = new SaleNews(`${path}/events`, news, {
+  const listening = new SaleNews(`${path}/events?counts=true`, news, {
     onSale(sale) {
       version = Math.max(version, sale.version);
       showCounts(sale);
