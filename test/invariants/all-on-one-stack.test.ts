@@ -6,7 +6,7 @@ import { shareStack } from '../support/stack.ts';
 t.setTimeout(600_000);
 // The plan counts the tests of all files. Without it tap would end while a file is read and no test of it
 // runs yet.
-t.plan(68);
+t.plan(73);
 await shareStack(t, 'invariants');
 await import('./sales.test.ts');
 await import('./reservations.test.ts');

@@ -32,7 +32,8 @@ class PatientPool extends pg.Pool {
   override connect(): Promise<PoolClient>;
   override connect(callback: Connected): void;
   override connect(callback?: Connected): Promise<PoolClient> | undefined {
-    if (this.idleCount === 0) return this.#wait(callback);
+    // Callers of one turn all see the same idle connection, which the first of them gets.
+    if (this.idleCount <= this.waitingCount) return this.#wait(callback);
     if (callback === undefined) return super.connect();
     super.connect(callback);
     return undefined;

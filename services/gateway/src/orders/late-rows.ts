@@ -1,5 +1,5 @@
 import type { BuyerHolds, Order } from '@seckill/contracts';
-import { systemClock } from '@seckill/runtime';
+import { Problem, systemClock } from '@seckill/runtime';
 import type { OrderClient } from '../upstream/order-client.ts';
 import type { Trace } from '../upstream/trace.ts';
 
@@ -18,6 +18,8 @@ const WAITERS_MAX = 100;
  */
 const VAIN_MS = 30_000;
 const VAIN_MAX = 10_000;
+/** Sales of a buyer that one list looks at more closely. */
+const SALES_MAX = 8;
 
 /**
  * Waits for the rows of orders that are neither in PostgreSQL nor in Redis' outbox, so on their way through
@@ -37,12 +39,12 @@ export class LateRows {
    * @param known the orders that are known, of all sales.
    */
   async find(userId: string, holds: BuyerHolds[], known: Listed[], trace: Trace): Promise<Order[]> {
-    const found = holds.map(async ({ saleId, taken }) => {
+    const missing = holds.flatMap(({ saleId, taken }) => {
       const ofSale = known.filter((one) => one.saleId === saleId);
       const ids = addIds(ofSale, new Set());
-      if (ids.size >= taken || taken > PAGE) return [];
-      return this.#await(userId, { saleId, taken, ids }, trace);
+      return ids.size >= taken || taken > PAGE ? [] : [{ saleId, taken, ids }];
     });
+    const found = missing.slice(0, SALES_MAX).map((one) => this.#await(userId, one, trace));
     return (await Promise.all(found)).flat();
   }
 
@@ -55,11 +57,13 @@ export class LateRows {
     const wanted = JSON.stringify([userId, saleId, taken]);
     const isVain = began - (this.#vain.get(wanted) ?? Number.NEGATIVE_INFINITY) < VAIN_MS;
     const isFull = this.#waiters >= WAITERS_MAX;
+    let found: Order[] = [];
     this.#waiters += 1;
     try {
       for (let pauseMs = POLL_MS_MIN; ; pauseMs = Math.min(2 * pauseMs, POLL_MS_MAX)) {
         const query = `?saleId=${encodeURIComponent(saleId)}&limit=${PAGE}`;
         const rows = (await this.#order.orders(query, userId, trace)).data;
+        found = rows;
         if (addIds(rows, ids).size >= taken || isVain || isFull) return rows;
         if (performance.now() - began > WAIT_MS) {
           this.#remember(wanted);
@@ -67,6 +71,10 @@ export class LateRows {
         }
         await systemClock.sleep(pauseMs);
       }
+    } catch (error) {
+      // The list is there, and only this further look at it failed.
+      if (!(error instanceof Problem)) throw error;
+      return found;
     } finally {
       this.#waiters -= 1;
     }

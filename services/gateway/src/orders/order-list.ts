@@ -69,7 +69,8 @@ export class OrderList {
       // What lies behind this page stands on a later one.
       return last === undefined || compareNewestFirst(one, last) < 0;
     };
-    const told = new Map(holds.flatMap(({ unpublished }) => unpublished).map((one) => [one.id, one]));
+    const waiting = holds.flatMap(({ unpublished }) => unpublished).filter((one) => one.userId === userId);
+    const told = new Map(waiting.map((one) => [one.id, one]));
     for (const one of recent.of(userId)) told.set(one.id, one);
     // The first page has waited for what was reserved before it, and what came later stands before this one.
     const known = [...page.data, ...told.values()];

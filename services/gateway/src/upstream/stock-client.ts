@@ -65,6 +65,8 @@ const FULL_STATE_MS = 15_000;
  * on its way.
  */
 const AUDIT_TIMEOUT_MS = 10_000;
+/** A list of orders is answered without stock's word rather than late. */
+const BUYER_HOLDS_MS = 1_000;
 /** Stock gives Kafka a second to answer, and Redis half a second for each question. */
 const STANDING_MS = 3_000;
 
@@ -146,9 +148,11 @@ export function createStockClient(upstream: Upstream, contacts: Pick<Contacts, '
       const path = `/internal/buyers/holds${query}`;
       const headers = { ...traceHeaders(trace), 'x-user-id': userId };
       try {
-        return expectBody(await upstream.call({ method: 'GET', path, headers })) as BuyerHolds[];
+        const request = { method: 'GET', path, headers, timeoutMs: BUYER_HOLDS_MS } as const;
+        const { status, body } = await upstream.call(request);
+        return status === 200 && Array.isArray(body) ? (body as BuyerHolds[]) : [];
       } catch (error) {
-        if (error instanceof UpstreamError || error instanceof Problem) return [];
+        if (error instanceof UpstreamError) return [];
         throw error;
       }
     },

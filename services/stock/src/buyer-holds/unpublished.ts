@@ -40,8 +40,11 @@ export class Unpublished {
     const { redis } = this.#connections.of(this.#lane);
     const { outbox } = laneKeys(this.#lane);
     const entries = await Promise.all(ids.map((id) => redis.xrange(outbox, id, id)));
-    // One that is gone was published meanwhile.
-    return entries.flatMap(([entry]) => (entry === undefined ? [] : recordOf(entry[1])));
+    // An entry that is gone was published meanwhile. After a loss of what nobody was promised, another
+    // buyer's entry may stand under a remembered id, and is nobody else's business.
+    return entries
+      .flatMap(([entry]) => (entry === undefined ? [] : recordOf(entry[1])))
+      .filter((record) => record.startsWith(`${userId}\n`));
   }
 
   /**
@@ -67,6 +70,10 @@ export class Unpublished {
   async #read(): Promise<void> {
     const { redis } = this.#connections.of(this.#lane);
     const { outbox } = laneKeys(this.#lane);
+    const [newest] = await redis.xrevrange(outbox, '+', '-', 'COUNT', 1);
+    // Redis has lost its last entries, and gives their ids once more: what is remembered may be of another
+    // history.
+    if (newest !== undefined && this.#last !== undefined && isBefore(newest[0], this.#last)) this.#forgetAll();
     let after = this.#last;
     for (;;) {
       const from = after === undefined ? '-' : `(${after}`;
@@ -99,6 +106,13 @@ export class Unpublished {
       if (oldest === undefined || (first !== undefined && !isBefore(oldest.id, first))) return;
       this.#forgetOldest();
     }
+  }
+
+  #forgetAll(): void {
+    this.#queue = [];
+    this.#head = 0;
+    this.#idsOf.clear();
+    this.#last = undefined;
   }
 
   #forgetOldest(): void {
