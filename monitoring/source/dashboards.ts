@@ -44,7 +44,7 @@ export const DASHBOARDS: Dashboard[] = [
     uid: 'seckill-sale',
     title: 'Seckill: sale live',
     panels: [
-      panel('Burn-down', 'Units that are left, of each lane that is awake.', 'short', [
+      panel('Burn-down', 'Units that are left, of each lane that has sold, until it is retired.', 'short', [
         'max by (lane) (seckill_stock_units{state="available"})',
         '{{lane}}',
       ]),

@@ -38,7 +38,7 @@ const LABELS: Record<string, string> = {
   method: 'methods that the server of Node.js takes',
   route: 'templates of routes, and `unknown`',
   status: 'statuses that we answer',
-  lane: 'lanes that are awake: `<sale>:<lane>`, of sales that operators made',
+  lane: 'lanes that have sold and are not retired: `<sale>:<lane>`, of sales that operators made',
 };
 
 type Register = (registry: Registry, source: unknown) => unknown;

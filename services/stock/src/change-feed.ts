@@ -2,13 +2,22 @@ import { CHANGES_CHANNEL, parseChange, type Change } from '@seckill/contracts';
 import { createRedis, systemClock, type Logger } from '@seckill/runtime';
 import type { Redis } from 'ioredis';
 import type { Connections } from './redis/connections.ts';
+import { parseLane, type Lane } from './redis/keys.ts';
 
 export interface ChangeListener {
   /** In a cluster each node brings each change once more. */
   onChange(change: Change): void;
   /** What changed before this moment may have been missed. */
   onListening(): void;
+  /** The relay with this token tells the gauges of the lane from now on. */
+  onTeller?(lane: Lane, token: string): void;
 }
+
+/**
+ * Redis pub/sub channel on which relays say so, `<lane> <token>`: a relay whose lane sleeps learns of it in no
+ * other way. Only stock listens.
+ */
+export const TELLERS_CHANNEL = 'seckill:tellers';
 
 /**
  * A new primary is heard within this time. The ping is also what a connection that leads nowhere does not
@@ -64,6 +73,10 @@ export class ChangeFeed {
   #subscribe(url: string): Redis {
     const redis = createRedis(url, this.#logger, { enableReadyCheck: false, autoResubscribe: false });
     redis.on('ready', () => {
+      // Whoever may not hear these hears of the changes all the same.
+      redis.subscribe(TELLERS_CHANNEL).catch((error: unknown) => {
+        this.#logger.debug({ err: error }, 'relays that tell of a lane cannot be heard');
+      });
       redis.subscribe(CHANGES_CHANNEL).then(
         () => {
           for (const listener of this.#listeners) listener.onListening();
@@ -75,7 +88,11 @@ export class ChangeFeed {
         },
       );
     });
-    redis.on('message', (_channel, text) => {
+    redis.on('message', (channel, text) => {
+      if (channel === TELLERS_CHANNEL) {
+        this.#hearTeller(text);
+        return;
+      }
       // Heartbeats come here too, and are the gateways' matter.
       const change = parseChange(text);
       if (change === undefined) return;
@@ -83,5 +100,12 @@ export class ChangeFeed {
     });
     redis.connect().catch(() => undefined);
     return redis;
+  }
+
+  #hearTeller(text: string): void {
+    const [name = '', token = ''] = text.split(' ');
+    const lane = parseLane(name);
+    if (lane === undefined) return;
+    for (const listener of this.#listeners) listener.onTeller?.(lane, token);
   }
 }

@@ -12,7 +12,7 @@ import { listLanes } from '../src/redis/lane-registry.ts';
 import { createRelayMetrics } from '../src/relay/metrics.ts';
 import { createOutbox } from '../src/relay/outbox.ts';
 import { createRelay } from '../src/relay/relay.ts';
-import { build, item, startRedis, until } from './support/build.ts';
+import { build, item, makeGauges, startRedis, until } from './support/build.ts';
 
 const SALES = 50;
 const SECONDS = 4;
@@ -30,6 +30,8 @@ await t.test(
     const { feed } = changes;
     if (feed === undefined) throw new Error('never happens: build connects');
     const sent: string[] = [];
+    const metrics = createRelayMetrics(createRegistry());
+    const gauges = makeGauges(built, metrics, 'one');
     const relay = createRelay({
       lanes: () => listLanes(connections),
       outbox: createOutbox(connections),
@@ -42,7 +44,8 @@ await t.test(
       clock: systemClock,
       random: Math.random,
       logger: silent,
-      metrics: createRelayMetrics(createRegistry()),
+      metrics,
+      gauges,
       changes: feed,
       token: 'one',
       leaseMs: 2_000,
@@ -56,6 +59,11 @@ await t.test(
     for (const sale of sales) await built.hand(sale);
     const stop = new AbortController();
     const running = [announcer, monitor, relay, feed].map((part) => part.run(stop.signal));
+    // All of them have sold before, and sleep: what is told of them stays.
+    for (const { saleId } of sales) {
+      gauges.begin({ saleId, lane: 0 });
+      gauges.sleep({ saleId, lane: 0 });
+    }
     // The commands of the start are over by now.
     await systemClock.sleep(4_000);
     const count = async (): Promise<number> => {
@@ -68,6 +76,7 @@ await t.test(
     t.comment(`${perSecond} commands a second for ${SALES} idle sales`);
     t.ok(perSecond > 4, 'there are heartbeats, and the Redis is identified');
     t.ok(perSecond <= 40, `${perSecond}: no part asks for each sale`);
+    t.equal((await metrics.units.get()).values.length, 4 * SALES, 'and each is told of');
 
     const [first, second] = sales;
     await built.reserve(item(first?.saleId ?? ''));

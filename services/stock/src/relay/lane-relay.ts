@@ -12,7 +12,7 @@ import {
 import { isBrokenLane, LaneContentError } from '../lane-content-error.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
-import { dropGauges } from './lane-gauges.ts';
+import type { LaneGauges } from './lane-gauges.ts';
 import type { RelayMetrics } from './metrics.ts';
 import type { Outbox, OutboxEntry, OutboxReading } from './outbox.ts';
 import { toMessage } from './reservation-message.ts';
@@ -28,6 +28,7 @@ export interface LaneRelayDeps {
   random: () => number;
   logger: Logger;
   metrics: RelayMetrics;
+  gauges: Pick<LaneGauges, 'begin' | 'sleep' | 'drop'>;
   /** A token that is ours alone: two relays with one token would both believe they hold the lease. */
   token: string;
   leaseMs: number;
@@ -118,7 +119,7 @@ export class LaneRelay {
 
   /** Ends when the signal aborts, or when nothing was to be done for a while. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, metrics, random } = this.#deps;
+    const { clock, logger, metrics, gauges, random } = this.#deps;
     let idleMs = IDLE_MIN_MS;
     let failures = 0;
     let busyAt = clock.now();
@@ -133,8 +134,11 @@ export class LaneRelay {
         const pass = await this.pass();
         failures = 0;
         // The relay that has the lease tells of the lane, and no other.
-        if (pass === 'leased') dropGauges(this.#lane, metrics);
-        else await this.#doChores();
+        if (pass === 'leased') gauges.drop(this.#lane);
+        else {
+          gauges.begin(this.#lane);
+          await this.#doChores();
+        }
         if (pass === 'full') continue;
         if (pass === 'published') {
           idleMs = IDLE_MIN_MS;
@@ -161,7 +165,7 @@ export class LaneRelay {
       }
     }
     await this.#release();
-    dropGauges(this.#lane, metrics);
+    gauges.sleep(this.#lane);
   }
 
   /**

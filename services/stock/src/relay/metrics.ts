@@ -17,7 +17,7 @@ export function createRelayMetrics(registry: Registry) {
     }),
     outboxEntries: new Gauge({
       name: 'seckill_stock_outbox_entries',
-      help: 'Entries of the outbox that wait for Kafka, of lanes that are awake, against `RELAY_OUTBOX_COUNT_MAX`',
+      help: 'Entries of the outbox that wait for Kafka, of lanes that have sold, against `RELAY_OUTBOX_COUNT_MAX`',
       labelNames: ['lane'],
       registers,
     }),
@@ -29,7 +29,7 @@ export function createRelayMetrics(registry: Registry) {
     }),
     units: new Gauge({
       name: 'seckill_stock_units',
-      help: 'Units of all items of a lane that is awake: `total` = `available` + `held` + `paid`',
+      help: 'Units of all items of a lane that has sold: `total` = `available` + `held` + `paid`',
       labelNames: ['lane', 'state'],
       registers,
     }),

@@ -2,9 +2,11 @@ import { InvariantError } from '@seckill/runtime';
 import type { ChangeFeed } from '../change-feed.ts';
 import { isBrokenLane } from '../lane-content-error.ts';
 import { formatLane, type Lane } from '../redis/keys.ts';
+import type { LaneGauges } from './lane-gauges.ts';
 import { LaneRelay, type LaneRelayDeps } from './lane-relay.ts';
 
 export interface RelayDeps extends LaneRelayDeps {
+  gauges: LaneGauges;
   lanes: () => Promise<Lane[]>;
   /** Tells which lanes have new entries. Without it they are found by the sweep. */
   changes?: Pick<ChangeFeed, 'listen'>;
@@ -32,7 +34,7 @@ const LOOK_LANES_MAX = 500;
  * connection.
  */
 export function createRelay(deps: RelayDeps): Relay {
-  const { clock, logger } = deps;
+  const { clock, logger, gauges } = deps;
   const loops = new Map<string, LaneLoop>();
   let start: ((lane: Lane) => LaneLoop) | undefined;
   let lookAgain = new AbortController();
@@ -45,9 +47,15 @@ export function createRelay(deps: RelayDeps): Relay {
   deps.changes?.listen({
     onChange: ({ saleId, lane, what }) => {
       if (what === 'reserved') wake({ saleId, lane });
+      // No loop is started for what a gauge tells: it would look through all holds of the lane.
+      else gauges.note({ saleId, lane });
     },
     onListening: () => {
       lookAgain.abort();
+      gauges.noteAll();
+    },
+    onTeller: (lane, token) => {
+      gauges.hear(lane, token);
     },
   });
   return {
@@ -69,10 +77,12 @@ export function createRelay(deps: RelayDeps): Relay {
           // hold the lease.
           .finally(() => {
             loops.delete(name);
+            if (gone.signal.aborted) gauges.drop(lane);
             if (relay.isWoken && !stop.aborted && !gone.signal.aborted) wake(lane);
           });
         return { relay, gone, ended };
       };
+      const telling = gauges.run(stop);
       let retiredAt = Number.NEGATIVE_INFINITY;
       while (!stop.aborted) {
         lookAgain = new AbortController();
@@ -87,6 +97,7 @@ export function createRelay(deps: RelayDeps): Relay {
           const names = new Set(lanes.map(formatLane));
           // These lanes were retired.
           for (const [name, { gone }] of loops) if (!names.has(name)) gone.abort();
+          gauges.keep(names);
         } catch (error) {
           if (error instanceof InvariantError) throw error;
           logger.warn({ err: error }, 'relay cannot list the lanes');
@@ -96,7 +107,9 @@ export function createRelay(deps: RelayDeps): Relay {
         await clock.sleep(Math.min(pauseMs, untilRetired), AbortSignal.any([stop, lookAgain.signal]));
       }
       start = undefined;
-      await Promise.all([...loops.values()].map(({ ended }) => ended));
+      await Promise.all([telling, ...[...loops.values()].map(({ ended }) => ended)]);
+      // Whoever takes over tells of the lanes.
+      gauges.keep(new Set());
       if (failures.length > 0) throw failures[0];
     },
   };

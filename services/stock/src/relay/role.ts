@@ -12,7 +12,7 @@ import type { StockDeps } from '../deps.ts';
 import { formatLane } from '../redis/keys.ts';
 import { listLanes } from '../redis/lane-registry.ts';
 import { createReadHolds } from '../redis/holds.ts';
-import { observeUnits } from './lane-gauges.ts';
+import { LaneGauges } from './lane-gauges.ts';
 import { createRelayMetrics, type RelayMetrics } from './metrics.ts';
 import { OrphanScan } from './orphaned-holds.ts';
 import { createOutbox } from './outbox.ts';
@@ -20,7 +20,10 @@ import type { Chore } from './lane-relay.ts';
 import { createRelay } from './relay.ts';
 import { retireLane } from './retirement.ts';
 
-/** Prometheus asks every 5 s. A reading is one call of inspect.lua for each lane that is awake. */
+/**
+ * Prometheus asks every 5 s. A reading is one call of inspect.lua for each lane that is awake. Lanes that sleep
+ * are read when they change (lane-gauges.ts).
+ */
 const UNITS_MS = 1_000;
 
 /** Starts the role `relay`: it brings the outbox of each lane to Kafka, and does the chores beside that. */
@@ -30,6 +33,8 @@ export function startRelay(deps: StockDeps): void {
   const producer = createProducer(createKafka(config.kafka, 'seckill-stock-relay', log));
   const publisher = createPublisher(producer, tracing);
   const metrics = createRelayMetrics(registry);
+  const token = randomBytes(16).toString('base64url');
+  const gauges = new LaneGauges({ connections, metrics, clock: systemClock, logger: log, token });
   const relay = createRelay({
     lanes: () => listLanes(connections),
     outbox: createOutbox(connections),
@@ -38,12 +43,13 @@ export function startRelay(deps: StockDeps): void {
     random: Math.random,
     logger: log,
     metrics,
-    token: randomBytes(16).toString('base64url'),
+    gauges,
+    token,
     leaseMs: config.leaseMs,
     batchCountMax: config.batchCountMax,
     changes,
     sweepMs: config.sweepMs,
-    chores: createChores(deps, publisher, metrics),
+    chores: createChores(deps, publisher, { metrics, gauges }),
     retire: (lane) => retireLane(connections, lane, { logger: log, metrics }),
     retireMs: config.retirePollMs,
   });
@@ -57,7 +63,7 @@ export function startRelay(deps: StockDeps): void {
 function createChores(
   { config, logger, connections }: StockDeps,
   publisher: Publisher,
-  metrics: RelayMetrics,
+  { metrics, gauges }: { metrics: RelayMetrics; gauges: LaneGauges },
 ): Chore[] {
   const log = logger.child({ role: 'relay' });
   const orphans = {
@@ -76,7 +82,7 @@ function createChores(
       name: 'units',
       everyMs: UNITS_MS,
       prepare: (lane) => async () => {
-        await observeUnits(connections, lane, metrics);
+        await gauges.observe(lane);
         return true;
       },
     },

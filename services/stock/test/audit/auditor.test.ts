@@ -18,7 +18,7 @@ import { OrderClient } from '../../src/order-client.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { LaneRelay } from '../../src/relay/lane-relay.ts';
 import { keyHashOf } from '../../src/redis/reservation-id.ts';
-import { build, until } from '../support/build.ts';
+import { build, makeGauges, until } from '../support/build.ts';
 import { kafka } from '../support/kafka.ts';
 import { TOKENS } from '../support/order.ts';
 import { openSale, publishSettled, reserveMany, settledMessage, startSettler } from '../support/settling.ts';
@@ -87,6 +87,7 @@ async function audit(saleId: string): Promise<Audit> {
 async function relay(saleId: string): Promise<void> {
   const lane = { saleId, lane: 0 };
   const outbox = createOutbox(built.connections);
+  const metrics = createRelayMetrics(createRegistry());
   const one = new LaneRelay(
     {
       outbox,
@@ -94,7 +95,8 @@ async function relay(saleId: string): Promise<void> {
       clock: systemClock,
       random: Math.random,
       logger: silent,
-      metrics: createRelayMetrics(createRegistry()),
+      metrics,
+      gauges: makeGauges(built, metrics),
       token: `relay-${Math.random()}`,
       leaseMs: 5_000,
       batchCountMax: 500,

@@ -15,7 +15,7 @@ import { createOutbox } from '../../src/relay/outbox.ts';
 import { LaneRelay, type Chore } from '../../src/relay/lane-relay.ts';
 import { createRelay, type RelayDeps } from '../../src/relay/relay.ts';
 import { createSettle } from '../../src/settler/settlements.ts';
-import { build, item, startRedis, until } from '../support/build.ts';
+import { build, item, makeGauges, startRedis, until } from '../support/build.ts';
 import { kafka, receive } from '../support/kafka.ts';
 import { startStock } from '../support/process.ts';
 import { openSale, reserveMany } from '../support/settling.ts';
@@ -216,6 +216,7 @@ await t.test(
 );
 
 function relayOptions(lane: Lane, chores: Chore[] = []): RelayDeps {
+  const metrics = createRelayMetrics(createRegistry());
   return {
     lanes: async () => [lane],
     outbox: createOutbox(built.connections),
@@ -223,7 +224,8 @@ function relayOptions(lane: Lane, chores: Chore[] = []): RelayDeps {
     clock: systemClock,
     random: Math.random,
     logger: silent,
-    metrics: createRelayMetrics(createRegistry()),
+    metrics,
+    gauges: makeGauges(built, metrics),
     token: `relay-${Math.random()}`,
     leaseMs: 5_000,
     batchCountMax: 500,

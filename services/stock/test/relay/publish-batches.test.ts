@@ -18,7 +18,7 @@ import { reservationIdOf } from '../../src/redis/hold-record.ts';
 import { LaneRelay } from '../../src/relay/lane-relay.ts';
 import { makeRandoms } from '../../src/redis/reservation-id.ts';
 import { toReserveArguments } from '../../src/reserve/calls.ts';
-import { build, startRedis, until } from '../support/build.ts';
+import { build, makeGauges, startRedis, until } from '../support/build.ts';
 import { kafka, receive } from '../support/kafka.ts';
 
 type Send = (record: Parameters<Producer['send']>[0]) => ReturnType<Producer['send']>;
@@ -113,6 +113,7 @@ await t.test('the relay publishes them in parts, in order, and empties the outbo
       random: Math.random,
       logger: silent,
       metrics,
+      gauges: makeGauges(built, metrics),
       token: 'parts',
       leaseMs: 5_000,
       batchCountMax: COUNT,

@@ -11,10 +11,9 @@ import t, { type Test } from 'tap';
 import { laneKeys, scriptKeys, type Lane } from '../../src/redis/keys.ts';
 import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
-import { dropGauges, observeUnits } from '../../src/relay/lane-gauges.ts';
 import { LaneRelay } from '../../src/relay/lane-relay.ts';
 import { createRelay, type RelayDeps } from '../../src/relay/relay.ts';
-import { build, item, startRedis, until, type Built } from '../support/build.ts';
+import { build, item, makeGauges, startRedis, until, type Built } from '../support/build.ts';
 import { kafka, receive } from '../support/kafka.ts';
 import { startStock } from '../support/process.ts';
 
@@ -25,7 +24,8 @@ const producer = await connectProducer(t, kafka);
 const received = await receive(t);
 const built = await build(t);
 
-function relayOptions({ connections }: Built, lane: Lane, patch: Partial<RelayDeps> & { send?: Send } = {}) {
+function relayOptions(on: Built, lane: Lane, patch: Partial<RelayDeps> & { send?: Send } = {}) {
+  const { connections } = on;
   const metrics = createRelayMetrics(createRegistry());
   const { send: patched, ...options } = patch;
   const send: Send = patched ?? ((record) => producer.send(record));
@@ -37,6 +37,7 @@ function relayOptions({ connections }: Built, lane: Lane, patch: Partial<RelayDe
     random: Math.random,
     logger: silent,
     metrics,
+    gauges: makeGauges(on, metrics),
     token: randomBytes(8).toString('hex'),
     leaseMs: 5_000,
     batchCountMax: 500,
@@ -347,23 +348,6 @@ await t.test('the outbox gauges tell what waits and for how long', async (t) => 
   const age = (await options.metrics.outboxOldestSeconds.get()).values[0]?.value ?? 0;
   t.ok(age >= 0.1 && age < 60, `${age} s`);
 });
-
-await t.test(
-  'the relay that has the lease tells the units of its lane, and another tells nothing',
-  async (t) => {
-    const lane = await fill(3);
-    const { metrics } = relayOptions(built, lane);
-    await observeUnits(built.connections, lane, metrics);
-    const units = async () =>
-      Object.fromEntries(
-        (await metrics.units.get()).values.map(({ labels, value }) => [String(labels['state']), value]),
-      ) as Record<string, number>;
-    const { total = 0, available = 0, held, paid } = await units();
-    t.same({ held, paid, rest: total - available }, { held: 3, paid: 0, rest: 3 });
-    dropGauges(lane, metrics);
-    t.same(await units(), {});
-  },
-);
 
 await t.test(
   'a relay process killed in the middle loses nothing; the next one takes over after the lease',

@@ -16,7 +16,7 @@ import { createRelayMetrics } from '../../src/relay/metrics.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
 import { createRelay } from '../../src/relay/relay.ts';
 import { retireLane } from '../../src/relay/retirement.ts';
-import { build, item, makeControl, startRedis, until } from '../support/build.ts';
+import { build, item, makeControl, makeGauges, startRedis, until } from '../support/build.ts';
 import { openSale } from '../support/settling.ts';
 
 const engines = await startRedis(t);
@@ -129,6 +129,12 @@ await t.test(
     const saleId = await openSale(built, OVER);
     const lane = { saleId, lane: 0 };
     const metrics = createRelayMetrics(createRegistry());
+    const gauges = makeGauges(built, metrics, 'one');
+    // It has sold, and sleeps.
+    gauges.begin(lane);
+    gauges.sleep(lane);
+    await gauges.observe(lane);
+    t.ok(`${formatLane(lane)} available` in (await valuesOf(metrics.units)), 'it is told of');
     const stop = new AbortController();
     const running = createRelay({
       lanes: () => listLanes(connections),
@@ -138,6 +144,7 @@ await t.test(
       random: Math.random,
       logger: silent,
       metrics,
+      gauges,
       token: 'one',
       leaseMs: 1_000,
       batchCountMax: 500,
@@ -146,16 +153,16 @@ await t.test(
       retire: (one) => retireLane(connections, one, { logger: silent, metrics }),
       retireMs: 200,
     }).run(stop.signal);
-    const gauges = async (): Promise<string[]> => Object.keys(await valuesOf(metrics.outboxEntries));
+    const outboxes = async (): Promise<string[]> => Object.keys(await valuesOf(metrics.outboxEntries));
     await until('it is retired', async () => !(await isThere(lane)) && !(await isListed(lane)));
-    await until('it is forgotten', async () => !(await gauges()).includes(formatLane(lane)));
+    await until('it is forgotten', async () => Object.keys(await valuesOf(metrics.units)).length === 0);
     t.equal((await redis.keys(`seckill:{${formatLane(lane)}}*`)).length, 0, 'the lease is given back');
     const sale = { ...built.order.controls.get(saleId), closesAt: 4_000_000_000_000 };
     built.order.controls.set(saleId, sale as never);
     await built.send('PUT', `/internal/sales/${saleId}`, { as: 'order', body: sale });
-    // A lane without entries and holds sleeps, and has no gauges.
+    // A lane that has not sold has no gauges.
     await built.reserve(item(saleId, { lines: [{ sku: 'b', quantity: 1 }] }));
-    await until('it is served again', async () => (await gauges()).includes(formatLane(lane)));
+    await until('it is served again', async () => (await outboxes()).includes(formatLane(lane)));
     stop.abort();
     await running;
   },

@@ -25,7 +25,9 @@ import { createReadHolds } from '../../src/redis/holds.ts';
 import { formatLane, laneKeys, LANES_KEY } from '../../src/redis/keys.ts';
 import { KafkaAwayError, type KafkaOffsets } from '../../src/kafka-offsets.ts';
 import { OrderClient } from '../../src/order-client.ts';
+import { LaneGauges } from '../../src/relay/lane-gauges.ts';
 import { createOutbox } from '../../src/relay/outbox.ts';
+import type { RelayMetrics } from '../../src/relay/metrics.ts';
 import { startOrderSide, TOKENS, type OrderSide } from './order.ts';
 
 /** The wait is short, because most waits here are for what one service does by itself. */
@@ -199,6 +201,15 @@ export async function build(
       });
     },
   };
+}
+
+/** The gauges of a relay, as its role makes them. */
+export function makeGauges(
+  { connections }: Pick<Built, 'connections'>,
+  metrics: RelayMetrics,
+  token = 'relay',
+): LaneGauges {
+  return new LaneGauges({ connections, metrics, clock: systemClock, logger: silent, token });
 }
 
 export function makeControl(patch: Partial<ControlState> = {}): ControlState {
