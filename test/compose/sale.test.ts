@@ -2,7 +2,7 @@
 // Method: a project and secrets of its own on free ports, a seeded crowd over HTTP, then the demo's own
 // audit.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram, freePorts, isDockerRunning, ROOT, run, signToken } from '@seckill/stack';
@@ -147,14 +147,3 @@ await t.test(
     }
   },
 );
-
-await t.test('the example names every variable that compose asks for, and sets no secret', async (t) => {
-  const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
-  const example = readFileSync(join(ROOT, '.env.example'), 'utf8');
-  const asked = [...text.matchAll(/\$\{([A-Z_]+)(:[?-])/g)].map(([, name, kind]) => ({ name, kind }));
-  t.ok(asked.length > 10);
-  for (const { name, kind } of asked) {
-    // A secret stands there without a value, and a variable with a default is commented out.
-    t.match(example, new RegExp(kind === ':?' ? `^${name ?? ''}=$` : `^#${name ?? ''}=.+$`, 'm'));
-  }
-});

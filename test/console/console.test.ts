@@ -4,7 +4,7 @@
 // Method: a real browser on the whole system, while the demo's crowd buys over HTTP.
 import t from 'tap';
 import { untilWithin } from '@seckill/testing';
-import { until } from '../support/stack.ts';
+import { createSale, until } from '../support/stack.ts';
 import { findBarriers, findBrowser } from '../support/browser.ts';
 import { openConsole, ratesSeen, startCrowd, watchRates, type Desk } from './support.ts';
 
@@ -359,6 +359,17 @@ await t.test('an operator holds a sale in the console', { skip }, async (t) => {
     t.same(await findBarriers(page), []);
     const width = await page.evaluate('document.documentElement.scrollWidth');
     t.ok(Number(width) <= 360, `${String(width)} px: only tables scroll sideways`);
+  });
+
+  await t.test('lists every sale, a hundred at a time', async (t) => {
+    const names = Array.from({ length: 101 }, (_, index) => `console-many-${index}`);
+    for (let start = 0; start < names.length; start += 10) {
+      await Promise.all(names.slice(start, start + 10).map((name) => createSale(client, name)));
+    }
+    await page.getByRole('link', { name: '场次', exact: true }).click();
+    await button('更多').click();
+    await until('all are there', async () => (await desk.rows('场次')).length === 102);
+    t.equal(await button('更多').count(), 0, 'and there are no more');
   });
 
   await t.test('the token is in no address and no storage, and a reload forgets it', async (t) => {

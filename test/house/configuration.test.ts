@@ -1,8 +1,9 @@
 // Goal: the tables of docs/operating name every environment variable of each service with its default, and no
-// other. Method: each service's own readConfig runs on an empty environment, and what it asks its
-// ConfigReader for is written down.
+// other; compose passes on what its .env may say. Method: each service's own readConfig runs on an empty
+// environment, and what it asks its ConfigReader for is written down.
 import { ConfigError, ConfigReader } from '@seckill/runtime';
 import t from 'tap';
+import { parse } from 'yaml';
 import { readConfig as readGateway } from '../../services/gateway/src/config.ts';
 import {
   readConfig as readOrder,
@@ -96,6 +97,67 @@ for (const service of Object.keys(SERVICES) as Service[]) {
     t.end();
   });
 }
+
+/** What an operator of compose may say of each service in `.env`, beside secrets and addresses of compose. */
+const SAID_IN_COMPOSE: Record<Service, string[]> = {
+  gateway: [
+    ...['PAYMENTS', 'CONSOLE', 'ALLOWED_ORIGINS', 'TRUST_PROXY', 'DOCS_BASE_URL', 'CONTACT_KEY'],
+    ...['RATE_LIMIT_USER_MAX', 'RATE_LIMIT_ADDRESS_MAX'],
+  ],
+  stock: [],
+  order: ['PAYMENTS'],
+};
+const SAID_TO_ALL = ['LOG_LEVEL', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_TRACES_SAMPLER_ARG'];
+
+void t.test('compose gives a service what it reads, and passes on what may be said in .env', (t) => {
+  const { services } = parse(read('docker-compose.yml'), { merge: true }) as {
+    services: Record<Service, { environment: Record<string, string> }>;
+  };
+  for (const service of Object.keys(SERVICES) as Service[]) {
+    const { environment } = services[service];
+    const asked = readVariables(SERVICES[service]);
+    t.same(
+      Object.keys(environment).filter((name) => !asked.has(name)),
+      [],
+      `${service} reads them all`,
+    );
+    for (const name of [...SAID_TO_ALL, ...SAID_IN_COMPOSE[service]]) {
+      t.match(environment[name], `\${${name}:-`, `${service}: ${name}`);
+    }
+    // Where .env says nothing, the service starts all the same.
+    const defaults = Object.entries(environment).flatMap(([name, value]) => {
+      const [, given] = /^\$\{\w+:-(.*)\}$/.exec(value) ?? [];
+      return given === undefined ? [] : [[name, given]];
+    });
+    t.notMatch(problemsOf(service, Object.fromEntries(defaults) as NodeJS.ProcessEnv), /must|does not/, service);
+  }
+  t.end();
+});
+
+/** What a service says of an environment that lacks much. */
+function problemsOf(service: Service, environment: NodeJS.ProcessEnv): string {
+  try {
+    SERVICES[service](environment);
+    return '';
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.message;
+  }
+}
+
+void t.test('the example names every variable that compose asks for, and sets no secret', (t) => {
+  const example = read('.env.example');
+  const documented = read('docs/operating/configuration.md');
+  const asked = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+):([?-])/g)];
+  t.ok(asked.length > 10);
+  for (const [, name = '', kind] of asked) {
+    // A secret stands there without a value, and a variable with a default is commented out.
+    const line = kind === '?' || name === 'CONTACT_KEY' ? `^${name}=$` : `^#${name}=.+$`;
+    t.match(example, new RegExp(line, 'm'), name);
+    if (kind === '-') t.ok(documented.includes(`\`${name}\``), `${name} is documented`);
+  }
+  t.end();
+});
 
 void t.test('the variables of the jobs stand in the documentation with their defaults', (t) => {
   const text = PAGES.map(read).join('\n').replaceAll('\n', ' ');

@@ -11,7 +11,7 @@ import t from 'tap';
 import { ALERTS } from '../../monitoring/source/alerts.ts';
 import { DASHBOARDS } from '../../monitoring/source/dashboards.ts';
 import { prometheusRules, ruleTests, slowRules } from '../../monitoring/source/rules.ts';
-import { buildStack, createSale, oneItem, type Client } from '../support/stack.ts';
+import { buildStack, createSale, oneItem, until, type Client } from '../support/stack.ts';
 import { findPrometheus, makeFolder, startPrometheus } from './prometheus.ts';
 
 const programs = await findPrometheus();
@@ -122,4 +122,18 @@ await t.test('metrics are clean, and every query of every dashboard has data', {
       }
     });
   }
+
+  await t.test('what is held and paid of a sale that nobody reserves in is told, as the API has it', async () => {
+    const token = await client.token('operator', true);
+    const query = encodeURIComponent('seckill_stock_units{lane="telemetry:0"}');
+    await until('they agree', async () => {
+      const { body } = await client.send({ path: '/v1/sales/telemetry', token });
+      const [item] = body['items'] as Record<string, unknown>[];
+      const { result } = (await server.ask(`query?query=${query}`)) as {
+        result: { metric: { state: string }; value: [number, string] }[];
+      };
+      const told = new Map(result.map(({ metric, value }) => [metric.state, Number(value[1])]));
+      return ['total', 'available', 'held', 'paid'].every((state) => told.get(state) === item?.[state]);
+    });
+  });
 });

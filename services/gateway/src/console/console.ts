@@ -5,8 +5,10 @@ import type { RouteDeps } from '../deps.ts';
 /** Where services/gateway/console/build.js puts the page; the same place from `src` and from `dist`. */
 const FOLDER = new URL('../../dist/console-page/', import.meta.url);
 
+const PAGE = { file: 'index.html', type: 'text/html; charset=utf-8' };
 const FILES = {
-  '/console': { file: 'index.html', type: 'text/html; charset=utf-8' },
+  '/console': PAGE,
+  '/console/': PAGE,
   '/console/console.js': { file: 'console.js', type: 'text/javascript; charset=utf-8' },
   '/console/style.css': { file: 'style.css', type: 'text/css; charset=utf-8' },
 };

@@ -5,6 +5,7 @@ import { startGateway } from '../support/gateway.ts';
 
 const FILES = {
   '/console': 'text/html',
+  '/console/': 'text/html',
   '/console/console.js': 'text/javascript',
   '/console/style.css': 'text/css',
 };

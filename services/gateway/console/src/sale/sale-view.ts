@@ -14,6 +14,7 @@ import {
   table,
   type View,
 } from '../page/dom.ts';
+import { randomHex } from '../page/random.ts';
 import { say, sayIfKnown, textOf, timeOf } from '../page/words.ts';
 import { board } from './board.ts';
 import { BurnDown } from './burn-down.ts';
@@ -95,7 +96,7 @@ export function saleView(saleId: string): View {
       return;
     }
     // One dialog changes the units once, however often it is confirmed.
-    const key = crypto.randomUUID();
+    const key = randomHex(16);
     askFirst(what, { quantity: QUANTITY(), reason: REASON() }, async ({ quantity, reason }) => {
       const units = verb === 'adjust' ? -Number(quantity) : Number(quantity);
       const { adjusted } = await change<{ adjusted?: number }>(end, seen, {
