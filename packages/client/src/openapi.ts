@@ -3052,7 +3052,9 @@ export interface operations {
   };
   watchSale: {
     parameters: {
-      query?: never;
+      query?: {
+        counts?: 'true';
+      };
       header?: {
         'Last-Event-ID'?: string;
       };
