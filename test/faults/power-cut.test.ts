@@ -1,7 +1,7 @@
-// Goal: when everything ends at once and is started again, the sale goes on within seconds of the last process
-// being ready: it takes, orders are stored, units come back, and what was promised is kept.
-// Method: the whole system under a rush of buyers; all engines and services get SIGKILL at once and are started
-// again together. The kernel lives on, so what was written and not synced is not lost here.
+// Goal: when everything ends at once and is started again, the sale goes on within seconds of the last
+// process being ready: it takes, orders are stored, units come back, and what was promised is kept.
+// Method: the whole system under a rush of buyers; all engines and services get SIGKILL at once and are
+// started again together. The kernel lives on, so what was written and not synced is not lost here.
 import t from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';

@@ -14,8 +14,8 @@ export interface ChangeListener {
 }
 
 /**
- * Redis pub/sub channel on which relays say so, `<lane> <token>`: a relay whose lane sleeps learns of it in no
- * other way. Only stock listens.
+ * Redis pub/sub channel on which relays say so, `<lane> <token>`: a relay whose lane sleeps learns of it
+ * in no other way. Only stock listens.
  */
 export const TELLERS_CHANNEL = 'seckill:tellers';
 

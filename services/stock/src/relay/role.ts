@@ -21,8 +21,8 @@ import { createRelay } from './relay.ts';
 import { retireLane } from './retirement.ts';
 
 /**
- * Prometheus asks every 5 s. A reading is one call of inspect.lua for each lane that is awake. Lanes that sleep
- * are read when they change (lane-gauges.ts).
+ * Prometheus asks every 5 s. A reading is one call of inspect.lua for each lane that is awake. Lanes that
+ * sleep are read when they change (lane-gauges.ts).
  */
 const UNITS_MS = 1_000;
 
