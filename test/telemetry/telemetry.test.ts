@@ -123,7 +123,7 @@ await t.test('metrics are clean, and every query of every dashboard has data', {
     });
   }
 
-  await t.test('what is held and paid of a sale that nobody reserves in is told, as the API has it', async () => {
+  await t.test('what is held and paid of a sale that is quiet is told, as the API has it', async () => {
     const token = await client.token('operator', true);
     const query = encodeURIComponent('seckill_stock_units{lane="telemetry:0"}');
     await until('they agree', async () => {

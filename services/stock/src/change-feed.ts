@@ -14,7 +14,7 @@ export interface ChangeListener {
 }
 
 /**
- * Redis pub/sub channel on which relays say so, `<lane> <token>`: a relay whose lane sleeps learns of it
+ * Redis pub/sub channel on which relays say so, as `<lane> <token>`. A relay whose lane sleeps learns of it
  * in no other way. Only stock listens.
  */
 export const TELLERS_CHANNEL = 'seckill:tellers';

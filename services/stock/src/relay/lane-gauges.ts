@@ -33,8 +33,8 @@ interface Told {
 
 /**
  * The gauges of lanes. The relay that had the lease of a lane last tells of it, and no other, so each lane is
- * told of once. It does so while the lane sleeps, too: a sale that is sold out has no more reservations, but
- * its holds are paid or end for minutes. A lane that sleeps is read again when it has changed, and costs
+ * told of once. That relay goes on while the lane sleeps: a sale that is sold out has no more reservations,
+ * but its holds are paid or end for minutes. A lane that sleeps is read again when it has changed, and costs
  * nothing otherwise. There are as many series as lanes that sold and were not retired.
  */
 export class LaneGauges {

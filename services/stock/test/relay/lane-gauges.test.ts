@@ -14,7 +14,7 @@ import { createRelay } from '../../src/relay/relay.ts';
 import { createSettle } from '../../src/settler/settlements.ts';
 import { build, makeGauges, startRedis, until } from '../support/build.ts';
 import { kafka } from '../support/kafka.ts';
-import { openSale, reserveMany, type Verdict } from '../support/settling.ts';
+import { reserveMany, type Verdict } from '../support/settling.ts';
 
 await createTopics(kafka, TOPICS.reservations);
 const producer = await connectProducer(t, kafka);
@@ -26,7 +26,9 @@ const { redis } = built.connection;
 
 /** A sale of five units. */
 async function makeLane(): Promise<Lane> {
-  return { saleId: await openSale(built, { items: [{ sku: 'b', price: 10, total: 5 }] }), lane: 0 };
+  const sale = built.addSale({ items: [{ sku: 'b', price: 10, total: 5 }] });
+  await built.hand(sale);
+  return { saleId: sale.saleId, lane: 0 };
 }
 
 const sleeps = async (lane: Lane): Promise<boolean> =>

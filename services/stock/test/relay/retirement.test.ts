@@ -130,7 +130,7 @@ await t.test(
     const lane = { saleId, lane: 0 };
     const metrics = createRelayMetrics(createRegistry());
     const gauges = makeGauges(built, metrics, 'one');
-    // It has sold, and sleeps.
+    // The lane has sold, and sleeps.
     gauges.begin(lane);
     gauges.sleep(lane);
     await gauges.observe(lane);
