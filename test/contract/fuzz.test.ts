@@ -46,13 +46,10 @@ else {
     // A made-up address of a webhook endpoint may lead anywhere on the internet. Without the role nobody is
     // called.
     await system.stack.restart('order', { ROLES: 'http,intake,expiry,relay' });
-    // Buyers buy from one sale, and operators close and change the second. The third is closed, so that the
-    // events of its live sale have an end.
-    for (const id of ['fuzz-sold', 'fuzz-steered', 'fuzz-over'])
+    // Buyers buy from one sale, and operators close and change the other.
+    for (const id of ['fuzz-sold', 'fuzz-steered'])
       await createSale(system, id, { items: [oneItem(100_000)] });
     const token = await system.token('operator', true);
-    const over = await system.send({ method: 'POST', path: '/v1/sales/fuzz-over/close', token });
-    t.equal(over.status, 200);
     const webhook = await system.send({
       method: 'POST',
       path: '/v1/webhook-endpoints',
@@ -78,10 +75,6 @@ else {
 [[operations]]
 include-operation-id = ["closeSale", "pauseSale", "changeSale", "pauseItem"]
 parameters = { "path.saleId" = "fuzz-steered" }
-
-[[operations]]
-include-operation-id = "watchSale"
-parameters = { "path.saleId" = "fuzz-over" }
 `,
     );
     const seed = process.env['SECKILL_SEED'] ?? String(Math.floor(Math.random() * 2 ** 31));
@@ -92,6 +85,9 @@ parameters = { "path.saleId" = "fuzz-over" }
       ...['--url', system.stack.info.gateway, '--header', `Authorization: Bearer ${token}`],
       ...['--checks', CHECKS, '--phases', 'coverage,fuzzing', '--max-examples', '20'],
       ...['--max-time', String(FUZZ_SECONDS), '--seed', seed, '--continue-on-failure', '--warnings', 'off'],
+      // OpenAPI 3.1 has no words for the events of a stream: their schema stands there as that of a text, to
+      // which the fuzzer holds each event as an object. test/invariants/sale-events.test.ts reads the stream.
+      ...['--exclude-operation-id', 'watchSale'],
     ];
     const env = { ...process.env, PYTHONPATH: tool, PYTHONDONTWRITEBYTECODE: '1' };
     const { ok, stdout, stderr } = await run(findProgram('python3') ?? 'python3', args, {
