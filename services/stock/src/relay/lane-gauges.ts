@@ -141,7 +141,7 @@ export class LaneGauges {
     while (!signal.aborted) {
       this.#change = new AbortController();
       const stale = [...this.#told.values()].filter(({ isAwake, isStale }) => isStale && !isAwake);
-      for (let start = 0; start < stale.length && !signal.aborted; start += READ_LANES_MAX) {
+      for (let start = 0; start < stale.length; start += READ_LANES_MAX) {
         await Promise.all(stale.slice(start, start + READ_LANES_MAX).map((told) => this.#read(told)));
       }
       if (stale.length > 0) await clock.sleep(READ_EVERY_MS, signal);
