@@ -52,7 +52,7 @@ export class Checkout {
   }
 
   async #begin(): Promise<void> {
-    const attempt = keptAttempt(this.#saleId) ?? { key: crypto.randomUUID(), lines: this.#basket.lines() };
+    const attempt = keptAttempt(this.#saleId) ?? { key: makeKey(), lines: this.#basket.lines() };
     // The purchase is kept before it is sent, so that a page that is closed meanwhile can still ask what
     // became of it.
     keepAttempt(this.#saleId, attempt);
@@ -95,4 +95,10 @@ export class Checkout {
     }
     return reasonOf(done);
   }
+}
+
+/** 128 random bits. `crypto.randomUUID` exists only on pages of https and of this machine. */
+function makeKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
