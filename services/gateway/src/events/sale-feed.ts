@@ -21,7 +21,9 @@ const CLOSED_RETRY_MS = [5_000, 30_000] as const;
 
 /** Says that the connection lives, and nothing of the sale. */
 export function heartbeat(spreadMs: number): Buffer {
-  return Buffer.from(`: heartbeat\nevent: heartbeat\ndata: ${JSON.stringify({ spreadMs } satisfies SaleHeartbeat)}\n\n`);
+  return Buffer.from(
+    `: heartbeat\nevent: heartbeat\ndata: ${JSON.stringify({ spreadMs } satisfies SaleHeartbeat)}\n\n`,
+  );
 }
 
 /** The listeners of one sale, and what they were told. */

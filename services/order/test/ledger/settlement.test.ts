@@ -40,8 +40,7 @@ const tallyOf = (values: string[]) =>
 /** A statement or a lock met its time-out (57014, 55P03), or there was no connection in time. */
 const isOutOfTime = (error: unknown): boolean =>
   error instanceof Error &&
-  (/timeout exceeded/.test(error.message) ||
-    ('code' in error && /^(57014|55P03)$/.test(String(error.code))));
+  (/timeout exceeded/.test(error.message) || ('code' in error && /^(57014|55P03)$/.test(String(error.code))));
 
 /**
  * What became of an order, whatever was asked of it. A call without a definite answer is repeated, as its

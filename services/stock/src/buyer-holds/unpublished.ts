@@ -73,7 +73,8 @@ export class Unpublished {
     const [newest] = await redis.xrevrange(outbox, '+', '-', 'COUNT', 1);
     // Redis has lost its last entries, and gives their ids once more: what is remembered may be of another
     // history.
-    if (newest !== undefined && this.#last !== undefined && isBefore(newest[0], this.#last)) this.#forgetAll();
+    if (newest !== undefined && this.#last !== undefined && isBefore(newest[0], this.#last))
+      this.#forgetAll();
     let after = this.#last;
     for (;;) {
       const from = after === undefined ? '-' : `(${after}`;

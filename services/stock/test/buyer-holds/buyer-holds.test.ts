@@ -59,11 +59,7 @@ await t.test('a buyer hears of each sale, and of what waits for Kafka', async (t
     [two.saleId, 1, [third]],
   ];
   t.same(await ask(me), both);
-  t.same(
-    await Promise.all(Array.from({ length: 20 }, () => ask(me))),
-    Array(20).fill(both),
-    'many at once',
-  );
+  t.same(await Promise.all(Array.from({ length: 20 }, () => ask(me))), Array(20).fill(both), 'many at once');
   t.same(await ask(me, `?saleId=${two.saleId}`), [[two.saleId, 1, [third]]]);
   t.same(await ask(me, '?saleId=none'), []);
   await built.relay(one.saleId);
