@@ -163,19 +163,13 @@ await t.test('a gateway that did not reserve lists an order from its 201 on', as
   };
   await createSale(client, 'list-other', { items: [oneItem(1_000)] });
   const missing: number[] = [];
-  const late: number[] = [];
   for (let round = 1; round <= 30; round += 1) {
     // A newcomer to the sale, and one who has orders in it.
     const token = await client.token(round % 2 === 0 ? 'list-other-buyer' : `list-other-${round}`);
     const id = String((await reserve(token, 'list-other'))['id']);
-    const query = round % 3 === 0 ? '?saleId=list-other' : '';
-    if ((await listOther(token, query))[0] === id) continue;
-    // A list waits for a row for a second at most, in which a busy machine may not have brought it.
-    late.push(round);
-    if ((await listOther(token, query))[0] !== id) missing.push(round);
+    if ((await listOther(token, round % 3 === 0 ? '?saleId=list-other' : ''))[0] !== id) missing.push(round);
   }
   t.same(missing, [], 'rounds in which the other gateway missed it');
-  t.ok(late.length <= 3, `rounds in which a second look was needed: ${late.join(', ')}`);
   const token = await client.token('list-other-waits');
   const waiting: string[] = [];
   await stack.restart('stock', { ROLES: 'http,settler' });
@@ -221,7 +215,7 @@ await t.test('a list waits for a row that is on its way, and no longer than a se
     t.same(first.ids, [], 'only Kafka has it');
     t.ok(first.tookMs >= 1_000, `it was waited for, ${first.tookMs.toFixed(0)} ms`);
     const second = await ask();
-    t.ok(second.tookMs < first.tookMs, `and not again at once, ${second.tookMs.toFixed(0)} ms`);
+    t.ok(second.tookMs < 1_000, `and not again at once, ${second.tookMs.toFixed(0)} ms`);
     await stack.restart('order');
     await until('it is stored', async () => (await ask()).ids[0] === id);
   } finally {

@@ -28,7 +28,6 @@ import { createStock } from '../support/stock.ts';
 const ORDERS = campaign({ short: 600, full: 3_000 });
 /** So many orders at once, each of which is paid, cancelled and expired at the same time. */
 const IN_FLIGHT = 24;
-const ATTEMPTS_MAX = 10;
 
 const expire = (pool: Pool, countMax = 500) =>
   transaction(pool, (client) => expireOrders(client, { graceMs: 0, countMax }));
@@ -37,25 +36,14 @@ const tallyOf = (values: string[]) =>
     [...new Set(values)].map((one) => [one, values.filter((value) => value === one).length]),
   );
 
-/** A statement or a lock met its time-out (57014, 55P03), or there was no connection in time. */
-const isOutOfTime = (error: unknown): boolean =>
-  error instanceof Error &&
-  (/timeout exceeded/.test(error.message) || ('code' in error && /^(57014|55P03)$/.test(String(error.code))));
-
-/**
- * What became of an order, whatever was asked of it. A call without a definite answer is repeated, as its
- * caller would: on a busy machine a statement may meet its time-out, and then nothing of it is done.
- */
-async function outcomeOf(work: () => Promise<unknown>): Promise<string> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const result = await work();
-      return typeof result === 'string' ? result : 'done';
-    } catch (error) {
-      if (isOutOfTime(error) && attempt < ATTEMPTS_MAX) continue;
-      if (error instanceof Error && 'code' in error) return String(error.code);
-      throw error;
-    }
+/** What became of an order, whatever was asked of it. */
+async function outcomeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    const result = await work;
+    return typeof result === 'string' ? result : 'done';
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return String(error.code);
+    throw error;
   }
 }
 
@@ -85,10 +73,9 @@ await test(`pay, cancel and expire fired at ${ORDERS} orders: one wins each`, as
         `UPDATE orders SET expires_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1`,
         [reservationId, ((index * 7) % 10) / 1_000],
       );
-      const notice = makeNotice(reservationId);
       const ways = [
-        () => outcomeOf(() => payments.accept(notice)),
-        () => outcomeOf(() => orders.cancel(reservationId, userId)),
+        () => outcomeOf(payments.accept(makeNotice(reservationId))),
+        () => outcomeOf(orders.cancel(reservationId, userId)),
       ];
       if (index % 2 === 0) ways.reverse();
       const racing = ways.map((way) => way());
@@ -166,8 +153,8 @@ await test('whichever two ends wait for the same row, the first one decides', as
   for (const ways of WAYS) {
     const { id, userId, saleId } = await findOrder(t, pool);
     const run: Record<Way, () => Promise<string>> = {
-      pay: () => outcomeOf(() => payments.accept(makeNotice(id))),
-      cancel: () => outcomeOf(() => orders.cancel(id, userId)),
+      pay: () => outcomeOf(payments.accept(makeNotice(id))),
+      cancel: () => outcomeOf(orders.cancel(id, userId)),
       expire: async () => String((await expire(pool)).ended),
     };
     // This transaction holds the first end back until the others have begun. Cancel and expire wait for the
