@@ -8,7 +8,7 @@ import { shareStack } from '../support/stack.ts';
 t.setTimeout(600_000);
 // The plan counts the tests of all files. Without it tap would end while a file is read and no test of it
 // runs yet.
-t.plan(7);
+t.plan(10);
 await shareStack(t, 'client-errors');
 await import('./table.test.ts');
 await import('./table-stops.test.ts');

@@ -1,11 +1,13 @@
 // Goal: what the table "What a client does" of docs/http-api.md says to stop at never succeeds by a repeat.
-// Method: as of table.test.ts; each answer is heard twice, by a client that does not believe the table. Not
-// tried, and of the kind "other 4xx" as well: `notice_not_kept`, `notice_not_understood`, `refund_done`,
-// `webhook_endpoints_full`, `webhook_delivery_not_found`, `already_picked_up`, `nothing_to_pick_up`.
+// Method: as of table.test.ts; each answer is heard twice, by a client that does not believe the table.
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { promisify } from 'node:util';
 import type { ProblemCode } from '@seckill/contracts';
 import t, { type Test } from 'tap';
+import { sendNotice } from '../support/notices.ts';
 import { buildStack, createSale, oneItem, saleInput, until, untilRows } from '../support/stack.ts';
+import { putHugeLetter } from './problems/dead-letters.ts';
 import { makeCalls } from './table/table-calls.ts';
 import type { Call } from './table/table-client.ts';
 
@@ -73,6 +75,11 @@ await t.test('what is said to stop never succeeds by a repeat', async (t) => {
       { ...change(''), path: '/v1/pickups', body: { saleId: 'table-stops', code: '000000' } },
     ],
     ['refund_not_found', { ...change('', { reference: 'r' }), path: '/v1/refunds/999999/done' }],
+    ['dead_letter_not_found', { ...change(''), path: '/v1/dead-letters/0-999999999/replay' }],
+    [
+      'dead_letter_not_replayable',
+      { ...change(''), path: `/v1/dead-letters/${await putHugeLetter(system)}/replay` },
+    ],
     ['notice_not_found', { ...change(''), path: '/v1/notices/999999/replay' }],
     [
       'webhook_endpoint_not_found',
@@ -82,4 +89,76 @@ await t.test('what is said to stop never succeeds by a repeat', async (t) => {
   for (const [code, call] of refused) await stops(t, call, code);
   await client.follow(change('table-stops/close'));
   await stops(t, other, 'sale_closed');
+});
+
+/** An operator's call, and its good answer. */
+const asked = (path: string, body: Record<string, unknown> = {}): Call => ({ ...change('', body), path });
+
+async function listIds(path: string): Promise<string[]> {
+  const { body } = await system.send({ path, token: admin });
+  return (body['data'] as { id: string }[]).map(({ id }) => id);
+}
+
+await t.test('goods and money: what was handed out, came back or was paid back stays so', async (t) => {
+  const channels = [{ id: 'north', kind: 'store', title: 'North', pickupPointId: 'north-1' }];
+  await createSale(system, 'table-after', { items: [oneItem(10)], channels });
+  const codes = new Map<string, { id: string; code: unknown }>();
+  for (const user of ['handed', 'returned']) {
+    const call = await reserving('table-after', user, [['a', 1]], { channelId: 'north' });
+    const paid = await act(user, await client.follow(call), 'pay');
+    t.match(paid, { end: 'done', body: { pickupCode: /^\d{6}$/ } });
+    codes.set(user, { id: String(paid.body['id']), code: paid.body['pickupCode'] });
+  }
+  const back = asked(`/v1/orders/${codes.get('returned')?.id ?? ''}/returns`, {
+    lines: [{ sku: 'a', quantity: 1 }],
+    restock: true,
+  });
+  t.match(await client.follow({ ...back, key: randomUUID() }), { end: 'done' });
+  const pickup = (user: string) =>
+    asked('/v1/pickups', {
+      saleId: 'table-after',
+      pickupPointId: 'north-1',
+      code: codes.get(user)?.code,
+    });
+  t.match(await client.follow(pickup('handed')), { end: 'done' });
+  await stops(t, pickup('handed'), 'already_picked_up');
+  await stops(t, pickup('returned'), 'nothing_to_pick_up');
+  const [refundId = ''] = await listIds('/v1/refunds?saleId=table-after');
+  const done = (reference: string) => asked(`/v1/refunds/${refundId}/done`, { reference });
+  t.match(await client.follow(done('bank-1')), { end: 'done' });
+  await stops(t, done('bank-2'), 'refund_done');
+});
+
+await t.test('a kept notice is not understood by a repeat, and stays done', async (t) => {
+  const before = new Set(await listIds('/v1/notices?limit=100'));
+  const kept = await sendNotice(system, { type: 'payment.succeeded', data: {} });
+  t.match(kept, { status: 200, body: { result: 'kept' } });
+  const [noticeId = ''] = (await listIds('/v1/notices?limit=100')).filter((id) => !before.has(id));
+  const replay = asked(`/v1/notices/${noticeId}/replay`);
+  await stops(t, replay, 'notice_not_understood');
+  const command = ['services/order/dist/commands/notices.js', 'done', noticeId, '--reference', 'by-hand'];
+  await promisify(execFile)(process.execPath, command, {
+    env: { ...process.env, DATABASE_URL: system.stack.info.postgres },
+  });
+  await stops(t, replay, 'notice_not_kept');
+});
+
+await t.test('a hundred webhook endpoints are enough, and a delivery that is none stays none', async (t) => {
+  const register = (number: number) =>
+    asked('/v1/webhook-endpoints', {
+      url: `https://shop.example/table-${number}`,
+      events: ['order.paid'],
+    });
+  const ids: string[] = [];
+  let answer = await client.follow(register(0));
+  for (let number = 1; answer.end === 'done'; number += 1) {
+    ids.push(String(answer.body['id']));
+    answer = await client.follow(register(number));
+  }
+  await stops(t, register(ids.length), 'webhook_endpoints_full');
+  const nothing = `deliveries/whd_000000000000000000000000/replay`;
+  await stops(t, asked(`/v1/webhook-endpoints/${ids[0] ?? ''}/${nothing}`), 'webhook_delivery_not_found');
+  for (const id of ids) {
+    await system.send({ method: 'DELETE', path: `/v1/webhook-endpoints/${id}`, token: admin });
+  }
 });

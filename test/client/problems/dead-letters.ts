@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { DEAD_LETTER, TOPICS, type DeadLetter } from '@seckill/contracts';
 import { createKafka, createProducer, createPublisher } from '@seckill/runtime';
 import { silent } from '@seckill/testing';
+import type { Client as System } from '../../support/stack.ts';
 import { PLACE } from './calls.ts';
 import type { Conflicts } from './conflicts.ts';
 
-export async function provokeOfDeadLetters({ system, ask, tokens }: Conflicts): Promise<void> {
+/** Puts the letter into its topic. @returns the id that an operator sees. */
+export async function putHugeLetter(system: System): Promise<string> {
   const kafka = createKafka({ brokers: system.stack.info.kafka.split(',') }, 'client-problems', silent);
   const producer = createProducer(kafka);
   await producer.connect();
@@ -23,9 +25,14 @@ export async function provokeOfDeadLetters({ system, ask, tokens }: Conflicts): 
     { key, value: JSON.stringify(letter) },
   ]);
   await producer.disconnect();
-  const { body, text } = await system.send({ path: '/v1/dead-letters?limit=100', token: tokens.operator });
+  const token = await system.token('operator', true);
+  const { body, text } = await system.send({ path: '/v1/dead-letters?limit=100', token });
   const found = (body['data'] as { id: string; key: string }[] | undefined)?.find((one) => one.key === key);
   if (found === undefined) throw new Error(text);
+  return found.id;
+}
+
+export async function provokeOfDeadLetters({ system, ask }: Conflicts): Promise<void> {
   await ask('replayDeadLetter');
-  await ask('replayDeadLetter', { at: { ...PLACE, letterId: found.id } });
+  await ask('replayDeadLetter', { at: { ...PLACE, letterId: await putHugeLetter(system) } });
 }
