@@ -14,8 +14,8 @@ const sign = createTokenSigner(SECRET);
 const TOTAL = 60;
 const BUYERS = 150;
 /**
- * So many requests at once: more than the 16 connections of a baseline, so that its queue is tried too. With 64
- * the last of the queue waited for longer than the pool's second on a slow disk, and heard an error.
+ * So many requests at once: more than the 16 connections of a baseline, so that its queue is tried too. With
+ * 64 the last of the queue may wait for longer than the pool's second on a busy machine, and hear an error.
  */
 const IN_FLIGHT = 24;
 

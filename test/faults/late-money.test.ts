@@ -72,8 +72,8 @@ async function untilDecided(orders: Map<string, string>): Promise<string[]> {
 
 /**
  * @param lostCount retakes that only the outbox knew when Redis lost it. One whose successor went to another
- * partition, and reached Kafka, leaves a gap in the sequences, which is all that the audit may find. Nobody was
- * told of it: its money is asked for again.
+ * partition, and reached Kafka, leaves a gap in the sequences, which is all that the audit may find. Nobody
+ * was told of it: its money is asked for again.
  */
 async function assertHolds(t: Test, saleId: string, lostCount = 0): Promise<void> {
   let audit: Record<string, unknown> = {};
