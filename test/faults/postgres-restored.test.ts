@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, startRush, untilMore, untilStored } from '../support/aftermath.ts';
@@ -44,20 +44,24 @@ async function copyData(from: string, to: string): Promise<void> {
   await stack.engines.restart('postgres');
 }
 
-for (const isStopped of [true, false]) {
-  const how = isStopped ? 'while order is stopped' : 'while order runs';
-  await t.test(`Postgres is restored to an earlier state ${how}`, async (t) => {
-    const saleId = isStopped ? 'restored' : 'restored-live';
-    // Ends of orders that the backup does not know are forgotten. docs/operating/backup.md tells what becomes
-    // of money.
-    const rush = await startRush({ client, engines, saleId, random, isIdle: true });
-    await copyData(data, backup);
-    await untilMore(rush, 60);
-    await untilStored(engines, saleId);
-    if (isStopped) await stack.kill('order');
-    await copyData(backup, data);
-    if (isStopped) await stack.restart('order');
-    await untilMore(rush, 20);
-    await judgeRush(t, { client, engines, rush });
-  });
+async function restore(t: Test, saleId: string, isStopped: boolean): Promise<void> {
+  // Ends of orders that the backup does not know are forgotten. docs/operating/backup.md tells what becomes
+  // of money.
+  const rush = await startRush({ client, engines, saleId, random, isIdle: true });
+  await copyData(data, backup);
+  await untilMore(rush, 60);
+  await untilStored(engines, saleId);
+  if (isStopped) await stack.kill('order');
+  await copyData(backup, data);
+  if (isStopped) await stack.restart('order');
+  await untilMore(rush, 20);
+  await judgeRush(t, { client, engines, rush });
 }
+
+await t.test('Postgres is restored to an earlier state while order is stopped', (t) =>
+  restore(t, 'restored', true),
+);
+
+await t.test('Postgres is restored to an earlier state while order runs', (t) =>
+  restore(t, 'restored-live', false),
+);

@@ -1,5 +1,5 @@
 /**
- * How long a random campaign is: `npm test` runs the short one, `npm run test:faults` and `npm run
+ * How long a random campaign is: `npm test` and CI run the short one, `npm run test:faults` and `npm run
  * test:model` the full one. Both check the same; the full one meets more of what chance brings.
  */
 export function campaign(sizes: { short: number; full: number }): number {
