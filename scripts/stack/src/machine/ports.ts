@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /** Whether this loopback port can be listened on now. */
@@ -16,24 +17,25 @@ export function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
+ * The kernel gives ports of its ephemeral range (from 32768 on Linux, from 49152 elsewhere) to outgoing
+ * connections, of which a stack makes hundreds. One of them took the port of a gateway that was about to
+ * start (EADDRINUSE). So ports to listen on come from below that range.
+ */
+const LOWEST = 10_000;
+const BEYOND = 32_768;
+/** So many attempts fail one after the other only where hardly any port is free. */
+const ATTEMPTS_MAX = 100;
+
+/**
  * Finds `count` different free loopback ports. Another process may take one before it is used, so callers try
  * again.
  */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.once('error', reject);
-          server.listen({ host: '127.0.0.1', port: 0 }, () => {
-            const address = server.address();
-            if (address === null || typeof address === 'string') reject(new Error('no port'));
-            else resolve(address.port);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const ports = new Set<number>();
+  for (let attempt = 0; ports.size < count; attempt += 1) {
+    if (attempt === count + ATTEMPTS_MAX) throw new Error(`no ${count} free ports from ${LOWEST}`);
+    const port = randomInt(LOWEST, BEYOND);
+    if (await isPortFree(port)) ports.add(port);
+  }
+  return [...ports];
 }
