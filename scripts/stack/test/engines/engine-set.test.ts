@@ -121,20 +121,22 @@ await test('engines that a command starts', async (t) => {
       const answer = await producer.send({ topic, acks: -1, messages });
       t.same(answer.map((part) => part.partition).sort(), partitions, 'every partition sent to is confirmed');
 
-      const received: { partition: number; message: KafkaMessage }[] = [];
+      const received = new Map<string, KafkaMessage>();
       const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 250 });
+      t.teardown(() => consumer.disconnect());
       await consumer.connect();
       await consumer.subscribe({ topic, fromBeginning: true });
       await new Promise<void>((resolve, reject) => {
+        // A new broker makes its own topic of groups at the first question; kafkajs then begins again by itself.
         consumer.on('consumer.crash', ({ payload }) => {
-          reject(payload.error);
+          if (!payload.restart) reject(payload.error);
         });
         consumer
           .run({
             autoCommit: false,
             eachMessage: async ({ partition, message }) => {
-              received.push({ partition, message });
-              if (received.length === messages.length) resolve();
+              received.set(`${partition} ${message.offset}`, message);
+              if (received.size === messages.length) resolve();
             },
           })
           .catch(reject);
@@ -142,11 +144,11 @@ await test('engines that a command starts', async (t) => {
       await consumer.commitOffsets(partitions.map((partition) => ({ topic, partition, offset: '3' })));
       await consumer.disconnect();
       t.same(
-        received.map(({ message }) => message.value?.toString()).sort(),
+        [...received.values()].map(({ value }) => value?.toString()).sort(),
         messages.map(({ value }) => value).sort(),
       );
       t.ok(
-        received.every(({ message }) => message.headers?.['n'] !== undefined),
+        [...received.values()].every(({ headers }) => headers?.['n'] !== undefined),
         'headers arrive',
       );
 

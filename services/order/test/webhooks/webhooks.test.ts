@@ -338,12 +338,15 @@ await test('a malformed endpoint is refused, and so is one beyond the hundredth'
       JSON.stringify(body).slice(0, 80),
     );
   }
-  const made = await Promise.all(Array.from({ length: 105 }, () => post({ url, events: ['order.paid'] })));
-  t.equal(made.filter(({ status }) => status === 201).length, 100);
-  t.match(
-    made.find(({ status }) => status !== 201),
-    { status: 409, body: { code: 'webhook_endpoints_full', max: 100 } },
-  );
+  // One table's lock is waited for: no more at once than a busy machine can serve within the pool's second.
+  const made = [];
+  for (let round = 0; round < 15; round += 1) {
+    made.push(...(await Promise.all(Array.from({ length: 7 }, () => post({ url, events: ['order.paid'] })))));
+  }
+  const refused = made.filter(({ status }) => status !== 201);
+  t.equal(refused.length, 5, JSON.stringify(refused[0]?.body));
+  const full = { status: 409, body: { code: 'webhook_endpoints_full', max: 100 } };
+  for (const answer of refused) t.match(answer, full);
 });
 
 await test('openings, closings and "sold out" of a sale are told once, by the clock and by the ledger', async (t) => {
