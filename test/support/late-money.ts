@@ -26,7 +26,7 @@ export async function takeAgain(
   for (let buyer = 0; buyer < LATE_UNITS; buyer += 1) orders.set(`u${buyer}`, await take(`u${buyer}`));
   await untilRows(client, saleId, LATE_UNITS);
   await until('all have expired', async () => (await itemOf(client, saleId))['available'] === LATE_UNITS);
-  // A busy machine may store the row of an order after its hold of a second has ended: then another buyer tries.
+  // A busy machine may store the row after its hold of a second has ended: then another buyer tries.
   const isSold = async (buyer: string): Promise<boolean> => {
     const path = `/v1/orders/${await take(buyer)}/pay`;
     const token = await client.token(buyer);

@@ -127,7 +127,7 @@ await test('engines that a command starts', async (t) => {
       await consumer.connect();
       await consumer.subscribe({ topic, fromBeginning: true });
       await new Promise<void>((resolve, reject) => {
-        // A new broker makes its own topic of groups at the first question; kafkajs then begins again by itself.
+        // A new broker makes its topic of groups at the first question; kafkajs then begins anew by itself.
         consumer.on('consumer.crash', ({ payload }) => {
           if (!payload.restart) reject(payload.error);
         });
