@@ -1,29 +1,18 @@
-import { follow, monotonicNow, sleep, withJitter } from './follow.ts';
+import { follow } from './follow.ts';
 import type { Call, CallOptions, Connection, Followed } from './follow.ts';
 import { makeKey } from './key.ts';
-import { listen } from './live.ts';
 import type { LiveSourceClass } from './live.ts';
 import { onLeave } from './leave.ts';
 import type { Page } from './leave.ts';
 import type { Order, OrderPage, ReserveRequest, ReserveResult, Result, Sale, SalePage } from './results.ts';
 import { createServerClock } from './server-clock.ts';
 import { fetchTransport } from './transport.ts';
-import type { CancelSignal, Transport } from './transport.ts';
+import type { Transport } from './transport.ts';
+import { watch } from './watch.ts';
+import type { WatchOptions } from './watch.ts';
 
 const DEADLINE_MS = 30_000;
 const TIMEOUT_MS = 3_000;
-/** The shortest time between two looks. A crowd that looks more often is load that sells nothing. */
-const WATCH_MIN_MS = 1_000;
-const WATCH_MS = 2_000;
-/** A listener whom the gateway has no place for asks again after this time. */
-const LIVE_PAUSE_MS = 30_000;
-/**
- * One who was live asks again after this time, to which jitter is added: all listeners of a gateway that dies
- * come back together. The gateway says how much. While that fails, and where a connection holds for a moment
- * only, the time doubles.
- */
-const BREAK_PAUSE_MS = 1_000;
-const SPREAD_MS = 2_000;
 const LEAVE_TIMEOUT_MS = 3_000;
 
 export interface ClientOptions {
@@ -46,15 +35,6 @@ export interface ClientOptions {
    * requests wait for each other needs more.
    */
   timeoutMs?: number;
-}
-
-export interface WatchOptions {
-  /**
-   * ms between looks where the sale does not come live, at least 1,000, to which jitter is added;
-   * default 2,000.
-   */
-  everyMs?: number;
-  signal?: CancelSignal;
 }
 
 export interface SaleQuery {
@@ -150,8 +130,9 @@ export function createClient({
     },
   };
 
-  const look = (saleId: string, options: CallOptions, etag?: string | null): Promise<Followed> => {
-    const headers: Record<string, string> = etag ? { 'if-none-match': etag } : {};
+  const look = (saleId: string, { signal }: WatchOptions, etag: string | undefined): Promise<Followed> => {
+    const headers: Record<string, string> = etag === undefined ? {} : { 'if-none-match': etag };
+    const options = signal ? { signal } : {};
     return follow({ method: 'GET', path: `/v1/sales/${part(saleId)}`, headers }, connection, options);
   };
 
@@ -178,47 +159,9 @@ export function createClient({
   return {
     getSale: (saleId, options) => call('GET', `/v1/sales/${part(saleId)}`, options),
 
-    async *watchSale(saleId, { everyMs = WATCH_MS, signal } = {}) {
-      const options = signal ? { signal } : {};
-      let etag: string | null | undefined;
-      let liveFrom = 0;
-      let pauseMs = LIVE_PAUSE_MS;
-      let wasEverLive = false;
-      let spreadMs = SPREAD_MS;
-      const heedSpread = (ms: number): void => void (spreadMs = ms);
-      const untilLook = (): number => {
-        const lookMs = withJitter(Math.max(everyMs, WATCH_MIN_MS));
-        return eventSource === null ? lookMs : Math.min(lookMs, Math.max(0, liveFrom - monotonicNow()));
-      };
-      do {
-        if (eventSource !== null && monotonicNow() >= liveFrom) {
-          const startedAt = monotonicNow();
-          let isLive = false;
-          const url = `${root}/v1/sales/${part(saleId)}/events?counts=true`;
-          for await (const value of listen(eventSource, url, signal, heedSpread)) {
-            if (signal?.aborted === true) return;
-            isLive = true;
-            yield { ok: true, value };
-            if (value.state === 'closed') return;
-          }
-          const hasHeld = monotonicNow() - startedAt > LIVE_PAUSE_MS;
-          const isFirstBreak = isLive && (hasHeld || !wasEverLive);
-          pauseMs = isFirstBreak ? BREAK_PAUSE_MS : Math.min(LIVE_PAUSE_MS, 2 * pauseMs);
-          wasEverLive ||= isLive;
-          const waitMs = pauseMs + Math.random() * Math.max(pauseMs / 2, spreadMs);
-          liveFrom = monotonicNow() + waitMs;
-          etag = undefined;
-          // The first look is as much of a wave as the connections are.
-          if (isLive && !(await sleep(waitMs, signal))) return;
-        }
-        const found = await look(saleId, options, etag);
-        if (signal?.aborted === true) return;
-        if (!found.ok || found.value !== undefined) yield found as Result<Sale, 'getSale'>;
-        if (found.ok) {
-          if ((found.value as Sale | undefined)?.state === 'closed') return;
-          etag = found.answer.header('etag') ?? etag;
-        } else if (!found.retryable) return;
-      } while (await sleep(untilLook(), signal));
+    watchSale(saleId, options = {}) {
+      const live = `${root}/v1/sales/${part(saleId)}/events?counts=true`;
+      return watch({ eventSource, live, look: (etag) => look(saleId, options, etag) }, options);
     },
 
     async reserve(saleId, request, { key = makeKey(), ...options } = {}) {

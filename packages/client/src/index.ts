@@ -1,6 +1,6 @@
 /** `@seckill/client`: the public API for storefronts. */
 export { createClient } from './client.ts';
-export type { Client, ClientOptions, OrderQuery, SaleQuery, WatchOptions } from './client.ts';
+export type { Client, ClientOptions, OrderQuery, SaleQuery } from './client.ts';
 export type { CallOptions } from './follow.ts';
 export type { Page } from './leave.ts';
 export type { LiveSource, LiveSourceClass } from './live.ts';
@@ -31,3 +31,4 @@ export type {
   TransportRequest,
   WxRequestOptions,
 } from './transport.ts';
+export type { WatchOptions } from './watch.ts';

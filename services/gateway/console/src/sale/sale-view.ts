@@ -1,6 +1,5 @@
 import { ApiError, call } from '../page/api.ts';
 import type { Change, Item, Page, Sale } from '../page/answers.ts';
-import { askFirst, QUANTITY, REASON } from '../page/ask.ts';
 import { textOfCode } from '../page/codes.ts';
 import {
   alertBox,
@@ -14,16 +13,16 @@ import {
   table,
   type View,
 } from '../page/dom.ts';
-import { randomHex } from '../page/random.ts';
 import { say, sayIfKnown, textOf, timeOf } from '../page/words.ts';
 import { board } from './board.ts';
 import { BurnDown } from './burn-down.ts';
 import { readExplanation } from './explain.ts';
 import { readHealth } from './health.ts';
 import { readHolds } from './holds.ts';
-import { itemsTable, sum, type ItemVerb } from './items.ts';
+import { itemsTable, sum } from './items.ts';
 import { Outcomes } from './outcomes.ts';
 import { SaleNews } from './sale-news.ts';
+import { SALE_VERBS, Steering, type SaleVerb } from './steering.ts';
 
 /** The audit asks three engines, so it is asked seldom. */
 const LOOK_MS = 10_000;
@@ -59,55 +58,15 @@ export function saleView(saleId: string): View {
     look();
   }
 
-  /** @param seen the version at which the operator was asked. @throws ApiError */
-  async function change<Answer>(
-    end: string,
-    seen: number,
-    given: { body: object; key?: string },
-  ): Promise<Answer> {
-    try {
-      return await call<Answer>('POST', `${path}${end}`, { ...given, version: seen });
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== 'version_conflict') throw error;
-      // What the other one did is shown behind the dialog.
-      void attempt(problem, afterStep);
-      throw new ApiError(error.status, error.code, `${error.message} · ${say('steeredMeanwhile')}`);
-    }
-  }
-
-  function steer(verb: 'pause' | 'resume' | 'close'): void {
-    const seen = version;
-    askFirst(say(verb), { reason: REASON() }, async ({ reason }) => {
-      await change(`/${verb}`, seen, { body: reason === '' ? {} : { reason } });
-      await afterStep();
-    });
-  }
-
-  function steerItem(verb: ItemVerb, sku: string): void {
-    const end = `/items/${encodeURIComponent(sku)}/${verb}`;
-    const seen = version;
-    const what = `${say(verb)} ${sku}`;
-    const given = (reason: string): object => (reason === '' ? {} : { reason });
-    if (verb === 'pause' || verb === 'resume') {
-      askFirst(what, { reason: REASON() }, async ({ reason }) => {
-        await change(end, seen, { body: given(reason) });
-        await afterStep();
-      });
-      return;
-    }
-    // One dialog changes the units once, however often it is confirmed.
-    const key = randomHex(16);
-    askFirst(what, { quantity: QUANTITY(), reason: REASON() }, async ({ quantity, reason }) => {
-      const units = verb === 'adjust' ? -Number(quantity) : Number(quantity);
-      const { adjusted } = await change<{ adjusted?: number }>(end, seen, {
-        body: { quantity: units, ...given(reason) },
-        key,
-      });
-      // What is held or paid is not taken, so it may be less than was asked.
-      if (adjusted !== undefined) news.textContent = `${sku}: ${-adjusted} ${say('takenOut')}`;
-      await afterStep();
-    });
-  }
+  const steering = new Steering(path, {
+    version: () => version,
+    afterStep,
+    // What the other one did is shown behind the dialog.
+    onConflict: () => void attempt(problem, afterStep),
+    onTakenOut: (sku, units) => {
+      news.textContent = `${sku}: ${units} ${say('takenOut')}`;
+    },
+  });
 
   function showCounts({ state, items: shown, serverTime }: Pick<Sale, 'state' | 'items' | 'serverTime'>) {
     items = shown;
@@ -121,37 +80,26 @@ export function saleView(saleId: string): View {
         card(say('rate'), chart.takenPerSecond().toFixed(1)),
       ),
     );
-    renew(parts.items, itemsTable(items, steerItem));
+    renew(
+      parts.items,
+      itemsTable(items, (verb, sku) => {
+        steering.askItem(verb, sku);
+      }),
+    );
   }
 
   async function refresh(): Promise<void> {
     const sale = await call<Sale>('GET', path);
     version = Math.max(version, sale.version);
-    const verbs = ['pause', 'resume', 'close'] as const;
-    const acts = verbs.map((verb) =>
-      button(say(verb), () => {
-        steer(verb);
-      }),
-    );
-    const edit = element('a', { href: `#/edit/${encodeURIComponent(saleId)}` }, say('editIt'));
     renew(
       parts.head,
-      element('h1', {}, textOf(sale.title)),
-      element('p', { class: 'quiet' }, `${saleId} · ${timeOf(sale.opensAt)} – ${timeOf(sale.closesAt)}`),
-      element('p', { class: 'row' }, ...acts, edit),
+      ...headOf(sale, (verb) => {
+        steering.ask(verb);
+      }),
     );
     showCounts(sale);
     const { data } = await call<Page<Change>>('GET', `${path}/changes?limit=20`);
-    const changes = data.map(({ at, by, action, reason = '' }) => [
-      timeOf(at),
-      by,
-      textOfCode(action),
-      reason,
-    ]);
-    renew(
-      parts.changes,
-      table(say('changes'), [say('at'), say('by'), say('action'), say('reason')], changes),
-    );
+    renew(parts.changes, changesTable(data));
   }
 
   /** Each part by itself: what one of them cannot read leaves the others as they are. */
@@ -204,6 +152,25 @@ export function saleView(saleId: string): View {
       chart.end();
     },
   };
+}
+
+function headOf(sale: Sale, ask: (verb: SaleVerb) => void): HTMLElement[] {
+  const acts = SALE_VERBS.map((verb) =>
+    button(say(verb), () => {
+      ask(verb);
+    }),
+  );
+  const edit = element('a', { href: `#/edit/${encodeURIComponent(sale.id)}` }, say('editIt'));
+  return [
+    element('h1', {}, textOf(sale.title)),
+    element('p', { class: 'quiet' }, `${sale.id} · ${timeOf(sale.opensAt)} – ${timeOf(sale.closesAt)}`),
+    element('p', { class: 'row' }, ...acts, edit),
+  ];
+}
+
+function changesTable(changes: Change[]): HTMLElement {
+  const rows = changes.map(({ at, by, action, reason = '' }) => [timeOf(at), by, textOfCode(action), reason]);
+  return table(say('changes'), [say('at'), say('by'), say('action'), say('reason')], rows);
 }
 
 /** Nobody looks at a page that is hidden. */
