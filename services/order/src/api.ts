@@ -13,6 +13,7 @@ import { DeadLetters } from './dead-letters/dead-letters.ts';
 import { createGroupsPool, createHttpPool, createReportPool } from './database.ts';
 import { createGroupStore } from './groups/group-store.ts';
 import { Groups } from './groups/groups.ts';
+import { createClockMetrics, type ClockMetrics } from './clocks/metrics.ts';
 import { createGroupMetrics } from './groups/metrics.ts';
 import { createLateMoneyStore } from './late-money/late-money-store.ts';
 import { LateMoney } from './late-money/late-money.ts';
@@ -73,7 +74,7 @@ export function startApi({ config, logger, lifecycle, registry, metrics, wake }:
     isSandbox: config.payments === 'sandbox',
     webhookAllowPrivate: config.webhookAllowPrivate,
   };
-  runClockSkew(deps);
+  runClockSkew(deps, createClockMetrics(registry));
   runGroups(deps, config.databaseUrl, createGroupMetrics(registry));
   return assembleApi(deps);
 }
@@ -176,7 +177,7 @@ export function assembleApi(deps: ApiDeps): Api {
   };
 }
 
-function runClockSkew({ pool, stock, logger, lifecycle, metrics }: ApiDeps): void {
+function runClockSkew({ pool, stock, logger, lifecycle }: ApiDeps, metrics: ClockMetrics): void {
   const clockSkew = new ClockSkew({
     store: createClockStore(pool),
     stock,

@@ -1,5 +1,5 @@
 import { backoffMs, type Clock, type Logger, type Pool } from '@seckill/runtime';
-import type { SalesMetrics } from '../sales/metrics.ts';
+import type { ClockMetrics } from './metrics.ts';
 import type { StockClient } from '../stock-client.ts';
 
 /**
@@ -32,7 +32,7 @@ export interface ClockSkewDeps {
   stock: Pick<StockClient, 'readClock'>;
   clock: Clock;
   logger: Logger;
-  metrics: SalesMetrics;
+  metrics: ClockMetrics;
   random?: () => number;
 }
 

@@ -10,6 +10,7 @@ import {
 } from '@seckill/runtime';
 import { silent, untilWithin } from '@seckill/testing';
 import type { IntakeStore } from '../../src/intake/intake-store.ts';
+import { createClockMetrics } from '../../src/clocks/metrics.ts';
 import { createExpiryMetrics } from '../../src/expiry/metrics.ts';
 import { createIntakeMetrics } from '../../src/intake/metrics.ts';
 import { assembleIntake } from '../../src/intake/role.ts';
@@ -31,6 +32,7 @@ export function createTestMetrics() {
   return {
     ...createSharedMetrics(registry),
     ...createIntakeMetrics(registry),
+    ...createClockMetrics(registry),
     ...createExpiryMetrics(registry),
     ...createRelayMetrics(registry),
     ...createSalesMetrics(registry),

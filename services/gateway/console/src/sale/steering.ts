@@ -20,7 +20,7 @@ interface Scene {
 
 const bodyOf = (reason: string): object => (reason === '' ? {} : { reason });
 
-/** What an operator may do to a sale, each after a dialog and for the version that the dialog was opened at. */
+/** What an operator may do to a sale, each after a dialog, for the version that was seen then. */
 export class Steering {
   readonly #path: string;
   readonly #scene: Scene;
