@@ -16,7 +16,6 @@ const WINGS = {
   'services/gateway/console/src': { after: ['page'], sale: ['page'] },
   'services/order/src': {
     audit: ['sales'],
-    clocks: ['sales'],
     commands: ['dead-letters', 'orders', 'payments'],
     expiry: ['ledger', 'sales'],
     groups: ['ledger', 'orders', 'payments'],
