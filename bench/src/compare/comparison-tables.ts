@@ -43,7 +43,8 @@ function figureTable(figures: Figure[], samples: Samples): string[] {
     const kind = FIGURES.find((one) => one.name === name);
     const [upper = '', lower] = kind?.of ?? [];
     const rounds = roundsOf(samples.get(upper), lower === undefined ? undefined : samples.get(lower));
-    const range = rounds.length > 1 ? `${format(Math.min(...rounds))} – ${format(Math.max(...rounds))}` : '';
+    const isWhole = rounds.length > 1 && rounds.every(Number.isFinite);
+    const range = isWhole ? `${format(Math.min(...rounds))} – ${format(Math.max(...rounds))}` : '';
     const sign = kind?.isAtMost === true ? '≤' : '≥';
     return `| \`${name}\` | ${value === null ? 'not measured' : format(value)} | ${sign} ${target} | ${met ? 'yes' : 'NO'} | ${range} |`;
   });
@@ -94,4 +95,5 @@ function conditions(environment: Environment, scale: Scale): string[] {
 const section = (title: string, lines: string[]): string[] =>
   lines.length === 0 ? [] : ['', `${title}:`, '', ...lines.slice(0, 50).map((line) => `- ${line}`)];
 
-const format = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
+const format = (value: number): string =>
+  !Number.isFinite(value) ? 'none' : Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);

@@ -35,7 +35,7 @@ export async function compareLatency(comparison: Comparison): Promise<void> {
       note(comparison, `${side} at half`, measured);
       log(
         `round ${round}  ${side}: p50 ${latency.accepted.p50} µs, p99 ${latency.accepted.p99} µs, order lag p99 ` +
-          `${measured.orderLag?.p99.toFixed(0) ?? '-'} ms, generator ${(utilization * 100).toFixed(0)} % busy`,
+          `${measured.orderLag?.p99?.toFixed(0) ?? '-'} ms, generator ${(utilization * 100).toFixed(0)} % busy`,
       );
     }
     const { product, plain } = pair;
@@ -49,7 +49,8 @@ export async function compareLatency(comparison: Comparison): Promise<void> {
       samples.add(`${side} p50`, load.latency.accepted.p50);
     }
     const lag = product.orderLag;
-    if (lag !== undefined) samples.add('order lag', lag.missing > 0 ? LAG_MISSING_MS : lag.p99);
+    if (lag !== undefined)
+      samples.add('order lag', lag.missing > 0 || lag.p99 === null ? LAG_MISSING_MS : lag.p99);
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { loadWindow, settle, type Comparison } from './comparison.ts';
 import { History } from '../audit/history.ts';
+import { endedOf } from '../generator/latency-recorder.ts';
 import type { SideName } from './rig.ts';
 import { createSale } from '../target/sale.ts';
 import { PLAIN_TRAFFIC, limitlessSale } from '../scenarios/load/load.ts';
@@ -67,7 +68,7 @@ export async function compareSoldOut(comparison: Comparison): Promise<void> {
       note(comparison, name, measured);
       if (side !== 'plain') {
         samples.add(`${side} cpu`, serviceCpu(measured));
-        if ((window.outcomes[QUESTIONS[side].outcome] ?? 0) < window.answered) {
+        if ((window.outcomes[QUESTIONS[side].outcome] ?? 0) < endedOf(window)) {
           samples.findings.push(`${side}: another answer was given: ${JSON.stringify(window.outcomes)}`);
         }
       }

@@ -12,6 +12,7 @@ import type { ClosedModel, OpenModel, Traffic } from '../generator/load-plan.ts'
 import { closeSale, createSale } from '../target/sale.ts';
 import { PLAIN_TRAFFIC, plainSale, PLENTY } from '../scenarios/load/load.ts';
 import type { Target } from '../target/target.ts';
+import { endedOf } from '../generator/latency-recorder.ts';
 import { failuresOf } from '../measure/thresholds.ts';
 import { judgeByEngines, readBaseline, readHistory, type Baseline } from '../audit/verdict.ts';
 
@@ -99,7 +100,7 @@ export async function loadSide(target: Target, side: Side, options: SideLoad): P
     const judged = await judgeSide({ target, side, saleId, history, before, options });
     const { window } = load;
     // A rate made of failures is not a rate.
-    const isFailing = failuresOf(window.outcomes) > Math.max(1, window.answered) / 1_000;
+    const isFailing = failuresOf(window.outcomes) > Math.max(1, endedOf(window)) / 1_000;
     const findings = isFailing ? [...judged, `failures: ${JSON.stringify(window.outcomes)}`] : judged;
     const perAnswer = ([name, seconds]: [string, number]) => [
       name,

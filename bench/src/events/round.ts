@@ -127,7 +127,9 @@ async function sellOut(target: Target, count: number) {
     }
     const after = at.map((one) => one - sentAt).sort((one, other) => one - other);
     const deaf = count - after.length;
-    return { halfHeardMs: median(after), allHeardMs: after.at(-1) ?? HEAR_MS_MAX, deaf };
+    // Whoever never heard counts with all the time that was waited.
+    const waited = [...after, ...Array.from({ length: deaf }, () => HEAR_MS_MAX)];
+    return { halfHeardMs: median(waited), allHeardMs: waited.at(-1) ?? HEAR_MS_MAX, deaf };
   } finally {
     await listeners.close();
     await closeSale(target, saleId);

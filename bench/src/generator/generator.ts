@@ -135,10 +135,7 @@ function resultOf(plan: Plan, recorder: LatencyRecorder, lost: number, utilizati
   if (plan.model.kind === 'closed') {
     // autocannon does not report time-outs. One request of each connection is cut when autocannon stops.
     const unanswered = Math.max(0, lost - plan.model.connections);
-    if (unanswered > 0) {
-      window.outcomes['no_answer'] = unanswered;
-      window.answered += unanswered;
-    }
+    if (unanswered > 0) window.outcomes['no_answer'] = unanswered;
   }
   const seconds = (durationOf(plan) - plan.warmUpMs) / 1_000;
   const whyInvalid: string[] = [];

@@ -51,12 +51,16 @@ export type HistoryLine =
   | ['paid', orderId: string]
   | ['lost', 'reserve' | 'pay', subject: string];
 
-/** Answers by outcome. */
+/** Requests that ended, by outcome. A request without an answer is the outcome `no_answer`. */
 export interface Window {
+  /** Answers alone; `endedOf` has those without an answer, too. */
   answered: number;
   accepted: number;
   outcomes: Record<string, number>;
 }
+
+/** Answers, and requests that were waited for in vain. */
+export const endedOf = ({ answered, outcomes }: Window): number => answered + (outcomes['no_answer'] ?? 0);
 
 /** Records everything that was sent and heard. The recorder judges nothing. */
 export class LatencyRecorder {
@@ -203,7 +207,7 @@ export class LatencyRecorder {
   }
 
   #count(counts: Window, outcome: string): void {
-    counts.answered += 1;
+    if (outcome !== 'no_answer') counts.answered += 1;
     counts.outcomes[outcome] = (counts.outcomes[outcome] ?? 0) + 1;
     if (outcome === 'reserved') counts.accepted += 1;
   }

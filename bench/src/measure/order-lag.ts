@@ -7,12 +7,12 @@ const POLL_MS = 10;
 /** The most orders that are looked for at once. At 50 a second they are ten seconds of lag. */
 const PENDING_MAX = 500;
 
-/** Lags are in ms. */
+/** Lags are in ms, and null when no row was seen. */
 export interface OrderLag {
   count: number;
-  p50: number;
-  p99: number;
-  max: number;
+  p50: number | null;
+  p99: number | null;
+  max: number | null;
   /** Probes that never became visible, or were not looked for because too many were pending. */
   missing: number;
 }
@@ -65,14 +65,9 @@ export class OrderLagProbe {
     await this.#loop;
     const missing = this.#pending.size + this.#skipped;
     if (this.#all.totalCount + missing === 0) return undefined;
-    const at = (percentile: number) => valueAt(this.#all, percentile) / 1_000;
-    return {
-      count: this.#all.totalCount,
-      p50: at(50),
-      p99: at(99),
-      max: this.#all.maxValue / 1_000,
-      missing,
-    };
+    const count = this.#all.totalCount;
+    const at = (percentile: number) => (count === 0 ? null : valueAt(this.#all, percentile) / 1_000);
+    return { count, p50: at(50), p99: at(99), max: at(100), missing };
   }
 
   async #run(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { LoadResult } from '../generator/generator-process.ts';
+import { endedOf } from '../generator/latency-recorder.ts';
 import type { OrderLag } from './order-lag.ts';
 
 /** Limits of one run. A limit that is absent is not asked for. */
@@ -39,6 +40,9 @@ export function failuresOf(outcomes: Record<string, number>): number {
   return Object.entries(outcomes).reduce((sum, [code, count]) => sum + (EXPECTED.has(code) ? 0 : count), 0);
 }
 
+/** Without a row that was seen there is no figure, and none that could be kept. */
+const p99OrInfinity = ({ missing, p99 }: OrderLag): number => (missing > 0 || p99 === null ? Infinity : p99);
+
 export function judgeThresholds(
   limits: ThresholdLimits,
   { window, latency, dropped }: LoadResult,
@@ -51,13 +55,10 @@ export function judgeThresholds(
   };
   add('p99_ms', limits.p99Ms, latency.all.p99 / 1_000);
   // When there was no answer at all, everything failed.
-  add(
-    'error_rate',
-    limits.errorRate,
-    window.answered === 0 ? 1 : (failuresOf(window.outcomes) + dropped) / (window.answered + dropped),
-  );
+  const failed = (failuresOf(window.outcomes) + dropped) / (endedOf(window) + dropped);
+  add('error_rate', limits.errorRate, window.answered === 0 ? 1 : failed);
   add('oversold', 0, oversold);
   // An order that was never stored has a lag without end. Without the engines nothing can be said of the lag.
-  if (lag !== undefined) add('order_lag_p99_ms', limits.orderLagP99Ms, lag.missing > 0 ? Infinity : lag.p99);
+  if (lag !== undefined) add('order_lag_p99_ms', limits.orderLagP99Ms, p99OrInfinity(lag));
   return thresholds;
 }

@@ -133,7 +133,9 @@ export function resultRows({ load, orderLagMs, verdict, figures }: Summary): Row
       'order lag p50, p99, max, ms',
       orderLagMs === null
         ? 'not measured'
-        : [orderLagMs.p50, orderLagMs.p99, orderLagMs.max].map((value) => value.toFixed(0)).join(', '),
+        : [orderLagMs.p50, orderLagMs.p99, orderLagMs.max]
+            .map((value) => value?.toFixed(0) ?? 'no row was seen')
+            .join(', '),
     ],
     [
       'counts',

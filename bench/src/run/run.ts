@@ -155,7 +155,7 @@ class Observer {
 
   onSample = (sample: Sample): void => {
     // Looks run one after the other. A slow look delays a line and never piles up beside the load.
-    this.#looking = this.#looking.then(() => this.#look(sample)).catch(() => undefined);
+    this.#looking = this.#looking.then(() => this.#look(sample));
   };
 
   onProbe = (orderId: string, at: number): void => {
@@ -190,9 +190,10 @@ class Observer {
     const { engines } = this.#target;
     const point: Point = {
       ...sample,
-      unitsLeft: await this.#readUnitsLeft(),
+      // What cannot be read in this second is unknown. What the generator counted in it stands all the same.
+      unitsLeft: await this.#readUnitsLeft().catch(() => null),
       orderLagP99Ms: this.#lag?.takeP99() ?? null,
-      outbox: engines === undefined ? null : await engines.outboxLength(this.#saleId),
+      outbox: (await engines?.outboxLength(this.#saleId).catch(() => null)) ?? null,
     };
     this.#points.push(point);
     this.#live.show(point, this.#total);

@@ -60,9 +60,9 @@ export const Summary = Type.Object({
   orderLagMs: Type.Union([
     Type.Object({
       count: Count,
-      p50: Type.Number(),
-      p99: Type.Number(),
-      max: Type.Number(),
+      p50: Nullable,
+      p99: Nullable,
+      max: Nullable,
       missing: Count,
     }),
     Type.Null(),

@@ -1,4 +1,5 @@
 /** `npm run plan`: tells what to deploy for one sale. */
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { SaleInput } from '@seckill/contracts';
 import { flag, inputFile, runCommand, UsageError, wholeNumber, type Values } from '@seckill/runtime';
@@ -22,9 +23,11 @@ const OPTIONS = { sale: inputFile, crowd: wholeNumber(1, 100_000_000), json: fla
 const isSale = Compile(SaleInput);
 
 function readSale(file: string): SaleInput {
+  const bytes = readFileSync(file);
+  if (!isUtf8(bytes)) throw new UsageError(`${file} is no JSON: the text is not UTF-8`);
   let sale: unknown;
   try {
-    sale = JSON.parse(readFileSync(file, 'utf8'));
+    sale = JSON.parse(bytes.toString('utf8'));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new UsageError(`${file} is no JSON: ${reason}`);

@@ -12,7 +12,8 @@ import { planArrivals } from '../../src/generator/arrivals.ts';
 import { startGenerator, type LoadResult } from '../../src/generator/generator-process.ts';
 import type { Plan } from '../../src/generator/load-plan.ts';
 import { seededRandom } from '../../src/random.ts';
-import { LatencyRecorder } from '../../src/generator/latency-recorder.ts';
+import { endedOf, LatencyRecorder } from '../../src/generator/latency-recorder.ts';
+import { judgeThresholds } from '../../src/measure/thresholds.ts';
 
 const SECRET = 'a secret of the stub, 32 characters';
 const ATTEMPTS_MAX = 4;
@@ -217,7 +218,10 @@ await t.test(
     const { result, history } = await load(plan);
     // Four requests timed out. Those that came after them were cut by the end of the run, which is no
     // failure.
-    t.same(result.window, { answered: 4, accepted: 0, outcomes: { no_answer: 4 } });
+    t.same(result.window, { answered: 0, accepted: 0, outcomes: { no_answer: 4 } });
+    t.equal(result.answeredPerSecond, 0, 'a request without an answer is no answer');
+    const [failures] = judgeThresholds({ errorRate: 0.01 }, result, 0, undefined);
+    t.match(failures, { name: 'error_rate', value: 1, met: false });
     t.equal(result.lost, 8);
     t.equal(result.answered + result.lost, result.sent);
     t.equal(history.filter((line) => line.startsWith('["accepted"')).length, result.sent);
@@ -252,6 +256,31 @@ await t.test('an answer that says "perhaps" is an answer, and no rejection: it i
   t.same(recorder.history, [['rejected', 'overloaded']]);
   t.same(recorder.takeLost(), []);
 });
+
+await t.test(
+  'what was waited for in vain in an open load is counted as a failure, not as an answer',
+  async (t) => {
+    const recorder = new LatencyRecorder(
+      () => undefined,
+      () => undefined,
+    );
+    const request = {
+      kind: 'browse',
+      userId: 'u',
+      subject: 'k',
+      method: 'GET',
+      path: '/',
+      headers: {},
+      body: undefined,
+    } as const;
+    const [heard, lost] = [{ ...request }, { ...request }];
+    for (const one of [heard, lost]) recorder.send(one);
+    recorder.answer(heard, { status: 200, body: '', isReplay: false, latencyUs: 1, isMeasured: true });
+    recorder.lose(lost, true, 1);
+    t.same(recorder.window, { answered: 1, accepted: 0, outcomes: { browsed: 1, no_answer: 1 } });
+    t.equal(endedOf(recorder.window), 2);
+  },
+);
 
 await t.test('a generator that cannot reach the server says so request by request', async (t) => {
   const arrivals = { shape: 'constant', perSecond: 10, durationMs: 500 } as const;

@@ -12,11 +12,23 @@ const RUN_FOLDER = fileURLToPath(new URL('../../../../.run', import.meta.url));
 
 /** Names of the stacks whose process lives, also of those that are still starting. */
 export function runningStacks(runFolder = RUN_FOLDER): string[] {
-  const names = statSync(runFolder, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(runFolder);
+  const names = namesIn(runFolder);
   return names.filter((name) => {
     const owner = readOwner(join(runFolder, name, 'owner.json'));
     return owner !== undefined && isAlive(owner);
   });
+}
+
+/** @throws CommandError when the checkout's stacks are another user's. */
+function namesIn(runFolder: string): string[] {
+  const status = statSync(runFolder, { throwIfNoEntry: false });
+  if (status === undefined) return [];
+  try {
+    return readdirSync(runFolder);
+  } catch (error) {
+    const text = `${runFolder} cannot be read: it is user ${status.uid}'s; use a checkout of your own`;
+    throw new CommandError(text, 1, error);
+  }
 }
 
 /**

@@ -4,6 +4,7 @@
  * Method: folders as a stack writes them, with this process, and with one that is gone, as owners.
  */
 import { spawnSync } from 'node:child_process';
+import { chmodSync } from 'node:fs';
 import { test } from 'tap';
 import { ownerOf } from '../../src/command/process-owner.ts';
 import { readStackFile, runningStacks } from '../../src/command/running-stacks.ts';
@@ -38,4 +39,17 @@ await test('a stack that is gone is not found, though its file is still there', 
   t.throws(() => readStackFile('starts', ['jwtSecret'], folder), { message: /is still starting$/ });
   t.throws(() => readStackFile('engines', ['jwtSecret'], folder), { message: /runs the engines alone/ });
   t.throws(() => readStackFile('../etc', [], folder), { message: /no stack can be named/, exitCode: 2 });
+});
+
+const isRoot = process.getuid?.() === 0 && 'root may read every folder';
+await test('the stacks of another user are told in one line', { skip: isRoot }, async (t) => {
+  const folder = t.testdir({ run: {} });
+  chmodSync(`${folder}/run`, 0o000);
+  t.teardown(() => {
+    chmodSync(`${folder}/run`, 0o700);
+  });
+  t.throws(() => runningStacks(`${folder}/run`), {
+    name: 'CommandError',
+    message: /cannot be read: it is user /,
+  });
 });

@@ -1,5 +1,5 @@
 /** `npm run secrets`: makes anew the secrets that compose and the local overlay of Kubernetes read. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { flag, runCommand, type Values } from '@seckill/runtime';
 import { makeSecrets } from '../services/environment.ts';
@@ -42,7 +42,11 @@ async function main({ force = false }: Values<typeof OPTIONS>): Promise<undefine
   for (const [file, text] of Object.entries(makeSecretFiles())) {
     const path = join(ROOT, file);
     const isKept = existsSync(path) && !force;
-    if (!isKept) writeFileSync(path, text, { mode: 0o600 });
+    // The mode counts for a new file only, and the old one may have been open to others.
+    if (!isKept) {
+      rmSync(path, { force: true });
+      writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
+    }
     console.log(`${file} ${isKept ? 'kept (--force replaces it)' : 'written'}`);
   }
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
 import { LIMITS, SaleFile } from '@seckill/contracts';
 import { UsageError } from '@seckill/runtime';
@@ -20,7 +21,10 @@ export function readSaleFile(file: string): SaleText {
   if (statSync(file).size > LIMITS.saleBodyBytesMax) {
     throw new UsageError(`${file}: a sale has ${LIMITS.saleBodyBytesMax} bytes at most`);
   }
-  return parseSale(file, readFileSync(file, 'utf8'));
+  const bytes = readFileSync(file);
+  // Decoding would put U+FFFD in the place of what is wrong, and buyers would read it.
+  if (!isUtf8(bytes)) throw new UsageError(`${file}: the text is not UTF-8`);
+  return parseSale(file, bytes.toString('utf8'));
 }
 
 /** @throws UsageError as `readSaleFile`. */

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { ROOT } from '../../src/names.ts';
-import { parseSale } from '../../src/sale/sale-text.ts';
+import { parseSale, readSaleFile } from '../../src/sale/sale-text.ts';
 import { saleFileSchema } from '../../src/sale/sale-schema.ts';
 import { SCHEMA_FILE } from '../../src/sale/show.ts';
 
@@ -30,6 +30,20 @@ void t.test('a file is read, and tells where its values stand', (t) => {
   t.equal(placeOf(['channels', 0, 'cap']), 'pears.yaml:11', 'the nearest that is there');
   t.equal(placeOf(['holdSeconds']), 'pears.yaml:1');
   t.same(parseSale('pears.json', JSON.stringify(sale)).sale, sale, 'JSON says the same');
+  t.end();
+});
+
+void t.test('a file that is not UTF-8 is refused, since U+FFFD would be read by buyers', (t) => {
+  const title = Buffer.from([0xb4, 0xd7]);
+  const folder = t.testdir();
+  const [before = '', after = ''] = PEARS.split('梨');
+  writeFileSync(`${folder}/gbk.yaml`, Buffer.concat([Buffer.from(before), title, Buffer.from(after)]));
+  writeFileSync(`${folder}/utf-8.yaml`, PEARS);
+  t.throws(() => readSaleFile(`${folder}/gbk.yaml`), {
+    message: /gbk\.yaml: the text is not UTF-8$/,
+    exitCode: 2,
+  });
+  t.match(readSaleFile(`${folder}/utf-8.yaml`).sale, { title: { zh: '梨' } });
   t.end();
 });
 

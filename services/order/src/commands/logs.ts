@@ -55,9 +55,9 @@ const COMMON = new Set(['level', 'time', 'pid', 'hostname', 'name', 'role', 'msg
 /** @throws UsageError for what is no file that we may read. */
 function checkLog(file: string): void {
   if (file === '-') return;
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
-    throw new UsageError(`${file} is no file`);
-  }
+  // A pipe is as good: npm run logs -- --order ID <(kubectl logs …).
+  const status = statSync(file, { throwIfNoEntry: false });
+  if (status?.isFile() !== true && status?.isFIFO() !== true) throw new UsageError(`${file} is no file`);
   try {
     accessSync(file, constants.R_OK);
   } catch {
@@ -99,12 +99,15 @@ function toEvent(text: string): Event | undefined {
   }
   const { time, name, role, msg, ...rest } = line;
   if (typeof time !== 'number' || typeof msg !== 'string') return undefined;
+  const at = new Date(time);
+  // Another program's line may count its time in nanoseconds, for which there is no date.
+  if (Number.isNaN(at.getTime())) return undefined;
   const facts = Object.entries(rest).filter(([field]) => !COMMON.has(field));
   const told = facts.map(
     ([field, value]) => `${field}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   return {
-    at: new Date(time),
+    at,
     from: [name, role].filter((one) => typeof one === 'string').join(' '),
     what: [msg, ...told].join(' ').replace(/[\p{Cc}\p{Cf}\s]+/gu, ' '),
   };

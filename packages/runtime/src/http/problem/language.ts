@@ -40,5 +40,6 @@ export function tellLanguage(reply: FastifyReply, language: Language): void {
 export function addVary(reply: FastifyReply, field: string): void {
   const before = reply.getHeader('vary');
   if (before === undefined) reply.header('vary', field);
-  else if (!String(before).toLowerCase().includes(field)) reply.header('vary', `${String(before)}, ${field}`);
+  // Whole names: `accept-language` is another header than `accept`.
+  else if (!String(before).toLowerCase().split(/ *, */).includes(field)) reply.header('vary', `${String(before)}, ${field}`);
 }
