@@ -32,17 +32,19 @@
 --   sku_not_found, sku; then of each line that fails: sku, code, available ('' of an unknown SKU)
 --   channel_not_found
 --   quantity_not_allowed, sku, minimum, step; then each line that fails, as above
---   item_paused, sku; then each line that fails, as above
+--   item_paused, sku, retryable; then each line that fails, as above
 --   sold_out, sku, available, final, retryable; then each line that fails, as above
---   limit_reached, limit, units the buyer holds or paid, retryable, sku where it is its limit
+--   limit_reached, limit, units the buyer holds or paid, retryable, sku where it is its limit, else ''; then each
+--                          item whose own limit is exceeded, as above
 --   holds_exceeded, holdsMax
---   rejoin_later, milliseconds until then
+--   rejoin_later, milliseconds until then, retryable
 --   channel_full, cap, retryable
 --   late, this Redis' clock        the units could be had, but the deadline has passed
 --   reserved, record
--- `final` and `retryable` are 1 or 0. Final: every unit of every line is paid. Retryable: the same request
--- may succeed once holds have ended unpaid, or once an item without any unit gets some. What only more units,
--- a higher limit or a higher cap would change is not retryable (D51).
+-- `final` and `retryable` are 1 or 0. Final: every unit of every line is paid. Retryable: the same request of
+-- the same buyer may succeed before the sale closes, once holds have ended unpaid, a cool-down is over, a
+-- paused item sells again, or an item without any unit gets some. What only more units, a higher limit, a
+-- higher cap or a later end would change is not retryable (D51).
 -- Errors in the place of an answer, nothing written for this request: SECKILL_LANE_BROKEN counts of its
 -- items, buyer or channel; what XADD says to a rewound id. For the whole call, nothing written:
 -- SECKILL_RESERVE_ARGUMENTS, our own bug.
@@ -235,8 +237,9 @@ end
 
 -- Judges the limits that items have of their own (INV-6).
 ---@param views table? as viewsOf gives it
----@return { sku: string, units: number }? over the first line that exceeds its item's limit
----@return boolean isPaidInTheWay also if all that is held came back, some line would
+---@return { sku: string, code: string, available: number, units: number }[]? over the items whose limits
+--- are exceeded, with the units that the buyer has of each; nil: none
+---@return boolean isPaidInTheWay also if all that is held came back, some limit would be exceeded
 ---@return table<string, number> unitsOf units by SKU
 local function judgeItemLimits(buyer, first, views)
   local over, isPaidInTheWay = nil, false
@@ -250,7 +253,10 @@ local function judgeItemLimits(buyer, first, views)
     local units, most = unitsOf[sku], items[sku].limit
     local count = buyer.items and buyer.items[sku] or { units = 0, paid = 0 }
     if most and count.units + units > most then
-      over = over or { sku = sku, units = count.units }
+      over = over or {}
+      over[#over + 1] = {
+        sku = sku, code = 'limit_reached', available = items[sku].available, units = count.units,
+      }
       isPaidInTheWay = isPaidInTheWay or count.paid + units > most
     end
   end
@@ -263,7 +269,7 @@ end
 local function judge(number, first, views)
   local userId, channelId = userIds[number], ARGV[first + CHANNEL_ID]
   local quantity, failed, unknown, odd, paused, short = 0, {}, nil, nil, nil, nil
-  -- All units of every line are paid; no line asks for more than could come back.
+  -- All units of every line are paid; no line asks for more of an item than could come back.
   local isFinal, mayComeBack = true, true
   for line = first + LINES, first + LINES - 2 + 2 * ARGV[first + LINE_COUNT], 2 do
     local sku, units = ARGV[line], tonumber(ARGV[line + 1])
@@ -289,7 +295,6 @@ local function judge(number, first, views)
       -- An item without any unit waits for its first ones.
       isFinal = isFinal and item.total > 0 and item.available + item.held == 0
       mayComeBack = mayComeBack and (item.total == 0 or item.available + item.held >= units)
-        and not (item.limit and units > item.limit)
     end
     quantity = quantity + units * (item.each or 1)
   end
@@ -304,47 +309,57 @@ local function judge(number, first, views)
     local rule = items[odd].rule
     return withLines({ 'quantity_not_allowed', odd, rule.minimum, rule.step }, failed)
   end
-  if paused then
-    return withLines({ 'item_paused', paused }, failed)
-  end
-  local cap = channel and channel.capUnits
-  if short then
-    for sku, units in pairs(views and views.units or {}) do
-      mayComeBack = mayComeBack and units <= (items[sku].limit or units)
-    end
-    mayComeBack = mayComeBack and not (limitUnits and quantity > limitUnits) and not (cap and quantity > cap)
-    return withLines({ 'sold_out', short.sku, short.available, isFinal and 1 or 0, mayComeBack and 1 or 0 }, failed)
-  end
   -- INV-6
   local buyer = buyerOf[userId] or parseBuyer(buyers[number])
   if not buyer or isLimitBroken then
     return broken('units or limit of a buyer')
   end
+  local cap = channel and channel.capUnits
   if channel and (not channel.units or not channel.paid or (not cap and channel.cap ~= '')) then
     return broken('units or cap of a channel')
   end
-  local isCapInTheWay = cap and channel.paid + quantity > cap
   local over, isItemInTheWay, unitsOf
   if itemLimits then
     over, isItemInTheWay, unitsOf = judgeItemLimits(buyer, first, views)
   end
-  if over or (limitUnits and buyer.units + quantity > limitUnits) then
-    -- What is held and not paid may come back. What is paid stays, and so does the number of holds.
-    local mayFit = not (limitUnits and buyer.paid + quantity > limitUnits) and not isItemInTheWay
-      and not isCapInTheWay and not (holdCountMax and buyer.holds >= holdCountMax)
-    if limitUnits and buyer.units + quantity > limitUnits then
-      return { 'limit_reached', limitUnits, buyer.units, mayFit and 1 or 0 }
-    end
-    return { 'limit_reached', items[over.sku].limit, over.units, mayFit and 1 or 0, over.sku }
+  local isOverLimit = limitUnits and buyer.units + quantity > limitUnits
+  local isHoldsMax = holdCountMax and buyer.holds >= holdCountMax
+  local restsUntil = rejoinAfterMs and buyer.endedAt + rejoinAfterMs
+  if rejoinAfterMs and (over or isOverLimit) then
+    -- A hold of the buyer must end unpaid first, and a cool-down of its own follows.
+    restsUntil = math.max(restsUntil, at + rejoinAfterMs)
   end
-  if holdCountMax and buyer.holds >= holdCountMax then
+  -- What is held and not paid may come back. What is paid stays, and so does the number of holds.
+  local mayFit = not (limitUnits and buyer.paid + quantity > limitUnits) and not isItemInTheWay
+    and not (cap and channel.paid + quantity > cap) and not isHoldsMax
+    and not (restsUntil and restsUntil >= tonumber(closesAt))
+  if paused or short then
+    -- All lines together want that much of a part. A kit's lines were looked at one by one above.
+    for sku, units in pairs(views and views.units or {}) do
+      local item = items[sku]
+      mayComeBack = mayComeBack and (item.total == 0 or item.available + item.held >= units)
+    end
+    local isRetryable = mayComeBack and mayFit and 1 or 0
+    if paused then
+      return withLines({ 'item_paused', paused, isRetryable }, failed)
+    end
+    return withLines({ 'sold_out', short.sku, short.available, isFinal and 1 or 0, isRetryable }, failed)
+  end
+  if isOverLimit then
+    return withLines({ 'limit_reached', limitUnits, buyer.units, mayFit and 1 or 0, '' }, over or {})
+  end
+  if over then
+    local sku, units = over[1].sku, over[1].units
+    return withLines({ 'limit_reached', items[sku].limit, units, mayFit and 1 or 0, sku }, over)
+  end
+  if isHoldsMax then
     return { 'holds_exceeded', holdCountMax }
   end
-  if rejoinAfterMs and buyer.endedAt + rejoinAfterMs > at then
-    return { 'rejoin_later', buyer.endedAt + rejoinAfterMs - at }
+  if restsUntil and restsUntil > at then
+    return { 'rejoin_later', restsUntil - at, mayFit and 1 or 0 }
   end
   if cap and channel.units + quantity > cap then
-    return { 'channel_full', cap, isCapInTheWay and 0 or 1 }
+    return { 'channel_full', cap, mayFit and 1 or 0 }
   end
   if at > deadline then
     return { 'late', at }

@@ -43,6 +43,17 @@ await t.test('what is said to stop never succeeds by a repeat', async (t) => {
   await stops(t, await reserving('table-stops', 'one', [['b', 2]]), 'limit_reached');
   await stops(t, await reserving('table-stops', 'other', [['b', 1]], { channelId: 'none' }), 'channel_full');
   await stops(t, await reserving('table-once', 'one', [['b', 1]]), 'holds_exceeded');
+  // The cool-down outlasts the sale, and two units of a paused item of one unit there never are.
+  const closesAt = new Date(Date.now() + 3_600_000).toISOString();
+  await createSale(system, 'table-rests', { items: [oneItem(1)], closesAt, rejoinSeconds: 7_200 });
+  await act('one', await client.follow(await reserving('table-rests', 'one', [['a', 1]])), 'cancel');
+  await until('the unit is back', async () => {
+    const { body } = await system.send({ path: '/v1/sales/table-rests', token: admin });
+    return (body['items'] as { held: number }[])[0]?.held === 0;
+  });
+  await stops(t, await reserving('table-rests', 'one', [['a', 1]]), 'rejoin_later');
+  await client.follow(change('table-rests/items/a/pause'));
+  await stops(t, await reserving('table-rests', 'two', [['a', 2]]), 'item_paused');
   await stops(t, await reserving('table-stops', 'other', [['z', 1]]), 'sku_not_found');
   await stops(
     t,

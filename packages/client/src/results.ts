@@ -31,7 +31,7 @@ export type ClientCode = 'outcome_unknown' | 'aborted' | 'unexpected_answer';
 /** A line of a reservation that fails. `available` is absent for a SKU that the sale does not have. */
 export interface FailedLine {
   sku: string;
-  code: 'sku_not_found' | 'quantity_not_allowed' | 'item_paused' | 'sold_out';
+  code: 'sku_not_found' | 'quantity_not_allowed' | 'item_paused' | 'sold_out' | 'limit_reached';
   available?: number;
 }
 
@@ -44,7 +44,7 @@ interface Extras {
   item_paused: { sku: string; lines: FailedLine[] };
   sold_out: { sku: string; available: number; final: boolean; lines: FailedLine[] };
   holds_exceeded: { holdsPerBuyerMax: number };
-  limit_reached: { sku?: string; limit: number; held: number };
+  limit_reached: { sku?: string; limit: number; held: number; lines?: FailedLine[] };
   channel_full: { cap: number };
   order_not_pending: { orderStatus: Order['status'] };
 }

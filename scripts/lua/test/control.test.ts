@@ -71,7 +71,7 @@ await t.test('window, limit, hold, price, new items and new channels come with a
     'new:cap': '2',
     'new:units': '0',
   });
-  t.same(await lane.reserve({ lines: [['c', 4]] }), ['limit_reached', 4, 1, 1]);
+  t.same(await lane.reserve({ lines: [['c', 4]] }), ['limit_reached', 4, 1, 1, '']);
   t.equal((await lane.reserve({ channel: 'new', lines: [['c', 2]] }))[0], 'reserved');
 });
 
@@ -83,14 +83,14 @@ await t.test('a paused item is refused by its line, the other items go on, and i
   ];
   const lane = await openLane(t, { items: paused }, [], redis);
   t.equal((await lane.inspect())[14], 'a', 'it comes with the load');
-  t.same(await lane.reserve(), ['item_paused', 'a', 'a', 'item_paused', 3]);
+  t.same(await lane.reserve(), ['item_paused', 'a', 1, 'a', 'item_paused', 3]);
   const both = await lane.reserve({
     lines: [
       ['b', 101],
       ['a', 4],
     ],
   });
-  t.same(both, ['item_paused', 'a', 'b', 'sold_out', 100, 'a', 'item_paused', 3], 'each line says why');
+  t.same(both, ['item_paused', 'a', 0, 'b', 'sold_out', 100, 'a', 'item_paused', 3], 'each line says why');
   t.equal((await lane.reserve({ lines: [['b', 1]] }))[0], 'reserved');
   await lane.control({ version: 2 });
   t.equal((await lane.reserve())[0], 'reserved', 'resumed');

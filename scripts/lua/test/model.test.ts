@@ -90,7 +90,13 @@ const controlStep = fc.record({
   kind: fc.constant('control' as const),
   step: fc.constantFrom(1, 1, 1, 2, 0, -1),
   state: mostly('open' as const, 'paused' as const, 'closed' as const),
-  window: mostly('within' as const, 'before' as const, 'after' as const),
+  window: mostly(
+    'within' as const,
+    'ending' as const,
+    'ending' as const,
+    'before' as const,
+    'after' as const,
+  ),
   holdMs: fc.constantFrom(60_000, 900_000),
   limit: fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
   holdsMax: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
@@ -170,7 +176,13 @@ const step = fc.oneof(
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
 function toPatch(control: ModelControl): ControlPatch {
-  const windows = { before: [FUTURE - 1, FUTURE], within: [PAST, FUTURE], after: [PAST, PAST + 1] } as const;
+  const windows = {
+    before: [FUTURE - 1, FUTURE],
+    within: [PAST, FUTURE],
+    // Sooner than the end of a cool-down, and later than that of a history.
+    ending: [PAST, Date.now() + REJOIN_MS / 2],
+    after: [PAST, PAST + 1],
+  } as const;
   const [opensAt, closesAt] = windows[control.window];
   return {
     version: control.version,
@@ -217,7 +229,8 @@ function comparable(answer: ScriptAnswer | Error): unknown {
     const { random, ended = 'pending' } = parseRecord(String(rest[0]));
     return [outcome, random, ended];
   }
-  return ['sale_not_open', 'rejoin_later', 'late'].includes(String(outcome)) ? [outcome] : answer;
+  if (outcome === 'rejoin_later') return [outcome, rest[1]];
+  return ['sale_not_open', 'late'].includes(String(outcome)) ? [outcome] : answer;
 }
 
 async function readState(redis: Redis, { keys }: TestLane): Promise<ReturnType<Model['view']>> {

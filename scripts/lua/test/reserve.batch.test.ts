@@ -103,7 +103,7 @@ await t.test('limit and cap count what the batch took before (INV-6)', async (t)
     ),
     [
       'reserved',
-      ['limit_reached', 3, 2, 1],
+      ['limit_reached', 3, 2, 1, ''],
       'reserved',
       ['channel_full', 4, 1],
       'reserved',

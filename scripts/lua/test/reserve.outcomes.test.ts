@@ -269,11 +269,11 @@ await t.test('several lines are taken all or none, and each that lacks units is 
 
 await t.test('a buyer reaches the limit exactly and never exceeds it (limit check)', async (t) => {
   const lane = await openLane(t, { limitPerBuyer: 2, items: [{ sku: 'a', price: 1, total: 100 }] });
-  await rejects(t, lane, { lines: [['a', 3]] }, ['limit_reached', 2, 0, 0]);
+  await rejects(t, lane, { lines: [['a', 3]] }, ['limit_reached', 2, 0, 0, '']);
   t.equal((await lane.reserve())[0], 'reserved');
-  await rejects(t, lane, { lines: [['a', 2]] }, ['limit_reached', 2, 1, 1]);
+  await rejects(t, lane, { lines: [['a', 2]] }, ['limit_reached', 2, 1, 1, '']);
   t.equal((await lane.reserve())[0], 'reserved');
-  await rejects(t, lane, {}, ['limit_reached', 2, 2, 1]);
+  await rejects(t, lane, {}, ['limit_reached', 2, 2, 1, '']);
   t.equal((await lane.reserve({ user: 'u2', lines: [['a', 2]] }))[0], 'reserved', 'others are not concerned');
 });
 
@@ -283,12 +283,12 @@ await t.test('the limit counts units over all lines, and without a limit there i
     ['a', 1],
     ['b', 2],
   ];
-  await rejects(t, lane, { lines }, ['limit_reached', 2, 0, 0]);
+  await rejects(t, lane, { lines }, ['limit_reached', 2, 0, 0, '']);
   await lane.control({ version: 2 });
   t.equal((await lane.reserve({ lines }))[0], 'reserved');
   t.equal((await lane.reserve({ lines: [['b', 90]] }))[0], 'reserved');
   await lane.control({ version: 3, limitPerBuyer: 94 });
-  await rejects(t, lane, { lines: [['b', 2]] }, ['limit_reached', 94, 93, 1]);
+  await rejects(t, lane, { lines: [['b', 2]] }, ['limit_reached', 94, 93, 1, '']);
 });
 
 await t.test(

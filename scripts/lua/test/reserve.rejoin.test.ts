@@ -132,17 +132,17 @@ async function mayRepeat(t: Test, lane: TestLane, request: Request, expected: un
 await t.test('"limit reached" is for good only when what is paid is in the way', async (t) => {
   const lane = await openLane(t, { limitPerBuyer: 3, holdsPerBuyerMax: 4 }, [], redis);
   const ask = (quantity: number): Request => ({ lines: [['b', quantity]] });
-  await mayRepeat(t, lane, ask(4), ['limit_reached', 3, 0, 0]);
+  await mayRepeat(t, lane, ask(4), ['limit_reached', 3, 0, 0, '']);
   const first = await lane.hold(ask(2));
-  await mayRepeat(t, lane, ask(2), ['limit_reached', 3, 2, 1]);
+  await mayRepeat(t, lane, ask(2), ['limit_reached', 3, 2, 1, '']);
   await lane.settle(first, 'paid');
-  await mayRepeat(t, lane, ask(2), ['limit_reached', 3, 2, 0]);
+  await mayRepeat(t, lane, ask(2), ['limit_reached', 3, 2, 0, '']);
   const second = await lane.hold(ask(1));
-  await mayRepeat(t, lane, ask(1), ['limit_reached', 3, 3, 1]);
+  await mayRepeat(t, lane, ask(1), ['limit_reached', 3, 3, 1, '']);
   await lane.settle(second, 'cancelled');
   await lane.hold(ask(1));
   await lane.control({ version: 2, limitPerBuyer: 3, holdsPerBuyerMax: 3 });
-  await mayRepeat(t, lane, ask(1), ['limit_reached', 3, 3, 0]);
+  await mayRepeat(t, lane, ask(1), ['limit_reached', 3, 3, 0, '']);
 });
 
 await t.test('"channel full" is for good only when what is paid is in the way', async (t) => {
@@ -156,7 +156,128 @@ await t.test('"channel full" is for good only when what is paid is in the way', 
   await lane.settle(second, 'paid');
   await mayRepeat(t, lane, ask('u3'), ['channel_full', 2, 0]);
   const full = { ...ask('u2'), lines: [['b', 1]] } satisfies Request;
-  await mayRepeat(t, lane, full, ['limit_reached', 1, 1, 0]);
+  await mayRepeat(t, lane, full, ['limit_reached', 1, 1, 0, '']);
+});
+
+await t.test('"item paused" is for good when the units can never be had', async (t) => {
+  const items = [
+    { sku: 'a', price: 1, total: 3, paused: true as const },
+    { sku: 'b', price: 1, total: 9 },
+  ];
+  const lane = await openLane(t, { items, limitPerBuyer: 4 }, [], redis);
+  const ask = (user: string, quantity: number, b?: number): Request => ({
+    user,
+    lines:
+      b === undefined
+        ? [['a', quantity]]
+        : [...(quantity > 0 ? [['a', quantity] as [string, number]] : []), ['b', b]],
+  });
+  const paused = ['a', 'item_paused', 3];
+  await mayRepeat(t, lane, ask('u', 3), ['item_paused', 'a', 1, ...paused]);
+  await mayRepeat(t, lane, ask('u', 4), ['item_paused', 'a', 0, ...paused]);
+  await mayRepeat(t, lane, ask('u', 3, 2), ['item_paused', 'a', 0, ...paused]);
+  const own = await lane.hold(ask('u', 0, 2));
+  await mayRepeat(t, lane, ask('u', 3), ['item_paused', 'a', 1, ...paused]);
+  await lane.settle(own, 'paid');
+  await mayRepeat(t, lane, ask('u', 3), ['item_paused', 'a', 0, ...paused]);
+});
+
+await t.test('"sold out" is for good for a buyer, or a channel, that has paid all it may have', async (t) => {
+  const control: ControlPatch = {
+    items: [
+      { sku: 'a', price: 1, total: 2 },
+      { sku: 'b', price: 1, total: 9, limitPerBuyer: 2 },
+    ],
+    channels: [{ id: 'x', cap: 1 }],
+    limitPerBuyer: 3,
+    holdsPerBuyerMax: 3,
+  };
+  const lane = await openLane(t, control, [], redis);
+  await lane.hold({ user: 'other', lines: [['a', 2]] });
+  const ask: Request = { lines: [['a', 1]] };
+  const never = soldOut('a', 0, { mayComeBack: false });
+  await lane.settle(await lane.hold({ lines: [['b', 1]], channel: 'x' }), 'paid');
+  await mayRepeat(t, lane, ask, soldOut('a', 0));
+  await mayRepeat(t, lane, { ...ask, channel: 'x', user: 'v' }, never);
+  const mixed: Request['lines'] = [
+    ['a', 1],
+    ['b', 2],
+  ];
+  await mayRepeat(t, lane, { lines: mixed }, never);
+  await mayRepeat(t, lane, { lines: mixed, user: 'v' }, soldOut('a', 0));
+  const second = await lane.hold({ lines: [['b', 1]] });
+  await mayRepeat(t, lane, { lines: [['a', 2]] }, soldOut('a', 0));
+  await lane.settle(second, 'paid');
+  await mayRepeat(t, lane, { lines: [['a', 2]] }, never);
+  await mayRepeat(t, lane, ask, soldOut('a', 0));
+  await lane.control({ ...control, version: 2, holdsPerBuyerMax: 2 });
+  await mayRepeat(t, lane, ask, never);
+});
+
+await t.test('a kit is sold out for good when one of its parts is', async (t) => {
+  const parts = [
+    { sku: 'a', quantity: 1 },
+    { sku: 'b', quantity: 2 },
+  ];
+  const control: ControlPatch = {
+    items: [
+      { sku: 'a', price: 1, total: 0 },
+      { sku: 'b', price: 1, total: 3 },
+    ],
+    kits: [{ sku: 'kit', price: 5, parts }],
+  };
+  const lane = await openLane(t, control, [], redis);
+  const ask = (quantity: number): Request => ({ user: 'v', lines: [['kit', quantity]] });
+  const never = soldOut('kit', 0, { mayComeBack: false });
+  await mayRepeat(t, lane, ask(1), soldOut('kit', 0));
+  await mayRepeat(t, lane, ask(2), never);
+  const basket: Request['lines'] = [
+    ['kit', 1],
+    ['b', 2],
+  ];
+  await mayRepeat(t, lane, { user: 'v', lines: basket }, never);
+  await lane.settle(await lane.hold({ lines: [['b', 2]] }), 'paid');
+  await mayRepeat(t, lane, ask(1), never);
+});
+
+await t.test(
+  'a cool-down that lasts longer than the sale, or a cap that is paid, is no "later"',
+  async (t) => {
+    const channels = [{ id: 'x', cap: 1 }, { id: 'free' }];
+    const control: ControlPatch = { rejoinMs: MINUTE, limitPerBuyer: 1, channels };
+    const lane = await openLane(t, control, [], redis);
+    await lane.settle(await lane.hold({ user: 'u', lines: [['b', 1]] }), 'cancelled');
+    await lane.settle(await lane.hold({ user: 'v', channel: 'x', lines: [['b', 1]] }), 'paid');
+    const ask = async (request: Request = {}): Promise<unknown> => {
+      const [name, , ...rest] = await lane.reserve({ user: 'u', lines: [['b', 1]], ...request });
+      return [name, ...(name === 'rejoin_later' ? rest : rest.slice(1, 2))];
+    };
+    t.same(await ask(), ['rejoin_later', 1]);
+    t.same(await ask({ channel: 'x' }), ['rejoin_later', 0], 'what the channel has is paid');
+    await lane.hold({ user: 'w', lines: [['b', 1]] });
+    t.same(await ask({ user: 'w' }), ['limit_reached', 1]);
+    await lane.control({ ...control, version: 2, closesAt: (await now()) + MINUTE / 2 });
+    t.same(await ask(), ['rejoin_later', 0], 'the sale ends before');
+    t.same(await ask({ user: 'w' }), ['limit_reached', 0], 'a cool-down follows the end of the hold');
+  },
+);
+
+await t.test('every item whose own limit is exceeded is named', async (t) => {
+  const items = [
+    { sku: 'a', price: 1, total: 9, limitPerBuyer: 1 },
+    { sku: 'b', price: 1, total: 9, limitPerBuyer: 1 },
+    { sku: 'c', price: 1, total: 9 },
+  ];
+  const lane = await openLane(t, { items }, [], redis);
+  const lines: Request['lines'] = [
+    ['c', 1],
+    ['b', 2],
+    ['a', 3],
+  ];
+  const both = ['b', 'limit_reached', 9, 'a', 'limit_reached', 9];
+  await mayRepeat(t, lane, { lines }, ['limit_reached', 1, 0, 0, 'b', ...both]);
+  await lane.control({ version: 2, items, limitPerBuyer: 5 });
+  await mayRepeat(t, lane, { lines }, ['limit_reached', 5, 0, 0, '', ...both]);
 });
 
 await t.test('"sold out" is for good when no end of a hold can make it fit', async (t) => {

@@ -56,7 +56,7 @@ await t.test('units, buyer, channel, outbox and sequence are as after a reservat
   t.equal(await redis.hget(lane.keys.holds, keyHashOf('u1', 'k')), record);
   t.equal(await redis.hlen(lane.keys.keys), 0);
   t.equal((await lane.reserve({ user: 'u1', key: 'k' }))[0], 'known', 'INV-4');
-  t.same(await lane.reserve({ user: 'u1' }), ['limit_reached', 3, 3, 1], 'INV-6');
+  t.same(await lane.reserve({ user: 'u1' }), ['limit_reached', 3, 3, 1, ''], 'INV-6');
   await unchanged(
     t,
     lane,

@@ -53,7 +53,7 @@ await t.test('paid moves the units from held to paid, and they go on counting', 
   t.same([await buyerUnits(lane), await channelUnits(lane)], ['3', '3'], 'INV-6');
   t.equal(await redis.hget(lane.keys.state, 'x:units_paid'), '3');
   t.equal(await redis.hget(lane.keys.buyers, 'u1'), buyerText({ units: 3, paid: 3 }));
-  t.same(await lane.reserve({ lines: [['b', 3]] }), ['limit_reached', 5, 3, 0]);
+  t.same(await lane.reserve({ lines: [['b', 3]] }), ['limit_reached', 5, 3, 0, '']);
 });
 
 for (const verdict of ['cancelled', 'expired'] as const) {

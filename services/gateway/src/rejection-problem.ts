@@ -32,7 +32,10 @@ export function rejectionProblem(rejection: Rejection): Problem {
         retryAfterSeconds: Math.max(1, Math.ceil(rejection.waitMs / 1_000)),
       });
     case 'rejoin_later':
-      return new Problem(outcome, { retryAfterSeconds: Math.ceil(rejection.waitMs / 1_000) });
+      return new Problem(outcome, {
+        extra: { retryable: rejection.retryable },
+        ...(rejection.retryable ? { retryAfterSeconds: Math.ceil(rejection.waitMs / 1_000) } : {}),
+      });
     case 'sale_unavailable':
       return new Problem(outcome);
     case 'invalid_request':
@@ -50,7 +53,6 @@ export function rejectionProblem(rejection: Rejection): Problem {
     case 'sale_paused':
       return new Problem(outcome, { retryAfterSeconds: RETRY_AFTER_SECONDS.sale_paused });
     case 'item_paused':
-      return new Problem(outcome, { extra: rest, retryAfterSeconds: RETRY_AFTER_SECONDS.item_paused });
     case 'sold_out':
     case 'limit_reached':
     case 'channel_full':

@@ -110,15 +110,21 @@ export type ReserveAnswer =
   | Refusal<'sku_not_found', { sku: string; lines: FailedLine[] }>
   | Refusal<'channel_not_found'>
   | Refusal<'quantity_not_allowed', { sku: string; minimum: number; step: number; lines: FailedLine[] }>
-  | Refusal<'item_paused', { sku: string; lines: FailedLine[] }>
+  | Refusal<'item_paused', { sku: string; retryable: boolean; lines: FailedLine[] }>
   | Refusal<
       'sold_out',
       { sku: string; available: number; final: boolean; retryable: boolean; lines: FailedLine[] }
     >
-  /** `sku`: the limit is this item's; absent: the sale's. */
-  | Refusal<'limit_reached', { sku?: string; limit: number; held: number; retryable: boolean }>
+  /**
+   * `sku`: the limit is this item's; absent: the sale's. `lines`: the items whose own limits would be exceeded;
+   * absent: none.
+   */
+  | Refusal<
+      'limit_reached',
+      { sku?: string; limit: number; held: number; retryable: boolean; lines?: FailedLine[] }
+    >
   | Refusal<'holds_exceeded', { holdsPerBuyerMax: number }>
-  | Refusal<'rejoin_later', { waitMs: number }>
+  | Refusal<'rejoin_later', { waitMs: number; retryable: boolean }>
   | Refusal<'channel_full', { cap: number; retryable: boolean }>
   | { outcome: 'outcome_unknown' }
   /**
@@ -132,10 +138,13 @@ export type ReserveAnswer =
 /** What a buyer may hear of it. */
 export type BuyerAnswer = Exclude<ReserveAnswer, { outcome: 'late' }>;
 
-/** A line of a request that is refused, and why. `available` is absent for a SKU that the sale has not. */
+/**
+ * A line of a request that is refused, and why. `available` is absent for a SKU that the sale has not. With
+ * `limit_reached` it is an item whose limit is in the way: of a kit, the part that has the limit.
+ */
 export interface FailedLine {
   sku: string;
-  code: 'sku_not_found' | 'quantity_not_allowed' | 'item_paused' | 'sold_out';
+  code: 'sku_not_found' | 'quantity_not_allowed' | 'item_paused' | 'sold_out' | 'limit_reached';
   available?: number;
 }
 

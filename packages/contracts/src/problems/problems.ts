@@ -5,9 +5,9 @@ import type { Translation } from '../values/text.ts';
 interface ProblemKind {
   status: number;
   /**
-   * Whether the same request may succeed later, unless the answer says otherwise: `sold_out`,
-   * `limit_reached` and `channel_full` depend on what is held. `outcome_unknown` must be repeated with the
-   * same key.
+   * Whether the same request may succeed later, unless the answer says otherwise: `item_paused`, `sold_out`,
+   * `limit_reached`, `rejoin_later` and `channel_full` depend on what is held and paid, `nothing_to_pick_up`
+   * on the group. `outcome_unknown` must be repeated with the same key.
    */
   retryable: boolean;
   title: Translation;

@@ -326,7 +326,10 @@ local function judgeItemLimits(buyer, first, views)
     local units, most = unitsOf[sku], items[sku].limit
     local count = buyer.items and buyer.items[sku] or { units = 0, paid = 0 }
     if most and count.units + units > most then
-      over = over or { sku = sku, units = count.units }
+      over = over or {}
+      over[#over + 1] = {
+        sku = sku, code = 'limit_reached', available = items[sku].available, units = count.units,
+      }
       isPaidInTheWay = isPaidInTheWay or count.paid + units > most
     end
   end
@@ -358,7 +361,6 @@ local function judge(number, first, views)
       end
       isFinal = isFinal and item.total > 0 and item.available + item.held == 0
       mayComeBack = mayComeBack and (item.total == 0 or item.available + item.held >= units)
-        and not (item.limit and units > item.limit)
     end
     quantity = quantity + units * (item.each or 1)
   end
@@ -373,45 +375,53 @@ local function judge(number, first, views)
     local rule = items[odd].rule
     return withLines({ 'quantity_not_allowed', odd, rule.minimum, rule.step }, failed)
   end
-  if paused then
-    return withLines({ 'item_paused', paused }, failed)
-  end
-  local cap = channel and channel.capUnits
-  if short then
-    for sku, units in pairs(views and views.units or {}) do
-      mayComeBack = mayComeBack and units <= (items[sku].limit or units)
-    end
-    mayComeBack = mayComeBack and not (limitUnits and quantity > limitUnits) and not (cap and quantity > cap)
-    return withLines({ 'sold_out', short.sku, short.available, isFinal and 1 or 0, mayComeBack and 1 or 0 }, failed)
-  end
   local buyer = buyerOf[userId] or parseBuyer(buyers[number])
   if not buyer or isLimitBroken then
     return broken('units or limit of a buyer')
   end
+  local cap = channel and channel.capUnits
   if channel and (not channel.units or not channel.paid or (not cap and channel.cap ~= '')) then
     return broken('units or cap of a channel')
   end
-  local isCapInTheWay = cap and channel.paid + quantity > cap
   local over, isItemInTheWay, unitsOf
   if itemLimits then
     over, isItemInTheWay, unitsOf = judgeItemLimits(buyer, first, views)
   end
-  if over or (limitUnits and buyer.units + quantity > limitUnits) then
-    local mayFit = not (limitUnits and buyer.paid + quantity > limitUnits) and not isItemInTheWay
-      and not isCapInTheWay and not (holdCountMax and buyer.holds >= holdCountMax)
-    if limitUnits and buyer.units + quantity > limitUnits then
-      return { 'limit_reached', limitUnits, buyer.units, mayFit and 1 or 0 }
-    end
-    return { 'limit_reached', items[over.sku].limit, over.units, mayFit and 1 or 0, over.sku }
+  local isOverLimit = limitUnits and buyer.units + quantity > limitUnits
+  local isHoldsMax = holdCountMax and buyer.holds >= holdCountMax
+  local restsUntil = rejoinAfterMs and buyer.endedAt + rejoinAfterMs
+  if rejoinAfterMs and (over or isOverLimit) then
+    restsUntil = math.max(restsUntil, at + rejoinAfterMs)
   end
-  if holdCountMax and buyer.holds >= holdCountMax then
+  local mayFit = not (limitUnits and buyer.paid + quantity > limitUnits) and not isItemInTheWay
+    and not (cap and channel.paid + quantity > cap) and not isHoldsMax
+    and not (restsUntil and restsUntil >= tonumber(closesAt))
+  if paused or short then
+    for sku, units in pairs(views and views.units or {}) do
+      local item = items[sku]
+      mayComeBack = mayComeBack and (item.total == 0 or item.available + item.held >= units)
+    end
+    local isRetryable = mayComeBack and mayFit and 1 or 0
+    if paused then
+      return withLines({ 'item_paused', paused, isRetryable }, failed)
+    end
+    return withLines({ 'sold_out', short.sku, short.available, isFinal and 1 or 0, isRetryable }, failed)
+  end
+  if isOverLimit then
+    return withLines({ 'limit_reached', limitUnits, buyer.units, mayFit and 1 or 0, '' }, over or {})
+  end
+  if over then
+    local sku, units = over[1].sku, over[1].units
+    return withLines({ 'limit_reached', items[sku].limit, units, mayFit and 1 or 0, sku }, over)
+  end
+  if isHoldsMax then
     return { 'holds_exceeded', holdCountMax }
   end
-  if rejoinAfterMs and buyer.endedAt + rejoinAfterMs > at then
-    return { 'rejoin_later', buyer.endedAt + rejoinAfterMs - at }
+  if restsUntil and restsUntil > at then
+    return { 'rejoin_later', restsUntil - at, mayFit and 1 or 0 }
   end
   if cap and channel.units + quantity > cap then
-    return { 'channel_full', cap, isCapInTheWay and 0 or 1 }
+    return { 'channel_full', cap, mayFit and 1 or 0 }
   end
   if at > deadline then
     return { 'late', at }

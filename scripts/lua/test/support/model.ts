@@ -36,7 +36,8 @@ export interface ModelOrder {
 export interface ModelControl {
   version: number;
   state: 'open' | 'paused' | 'closed';
-  window: 'before' | 'within' | 'after';
+  /** `ending`: within, but a cool-down that begins now ends after the sale. */
+  window: 'before' | 'within' | 'ending' | 'after';
   holdMs: number;
   limit: number | undefined;
   holdsMax: number | undefined;
@@ -193,11 +194,12 @@ export class Model {
       return ['quantity_not_allowed', odd[0], minimum, step, ...this.failed(request)];
     }
     const paused = request.lines.find(([sku]) => this.isPaused(sku));
-    if (paused !== undefined) return ['item_paused', paused[0], ...this.failed(request)];
-    const [sku, , available] = this.failed(request);
     const flag = (is: boolean) => (is ? 1 : 0);
+    const isRetryable = this.mayComeBack(request) && this.mayFit(request);
+    if (paused !== undefined) return ['item_paused', paused[0], flag(isRetryable), ...this.failed(request)];
+    const [sku, , available] = this.failed(request);
     if (sku !== undefined) {
-      const flags = [flag(this.isFinal(request)), flag(this.mayComeBack(request))];
+      const flags = [flag(this.isFinal(request)), flag(isRetryable)];
       return ['sold_out', sku, available, ...flags, ...this.failed(request)];
     }
     return this.judgeLimits(request, flag) ?? (request.isLate ? ['late'] : this.take(request));
@@ -230,18 +232,33 @@ export class Model {
     });
   }
 
-  /** Tells whether ends of holds, or the first units of an item, may make this request succeed. */
+  /** Tells whether ends of holds, or the first units of an item, may bring the units of this request. */
   mayComeBack(request: ModelRequest): boolean {
-    const { lines, channel } = request;
-    const { totals, caps, limit = Infinity } = this.control;
+    return [...this.unitsAsked(request)].every(
+      ([sku, units]) => this.control.totals[sku] === 0 || units <= this.notPaid(sku),
+    );
+  }
+
+  /** Tells whether this buyer may come to have the units while the sale lasts, if they are there. */
+  mayFit(request: ModelRequest): boolean {
+    const { limit = Infinity, holdsMax = Infinity, hasRejoin, caps, window } = this.control;
     const quantity = this.quantityOf(request);
-    if (quantity > limit || quantity > (caps[channel] ?? Infinity)) return false;
-    if ([...this.unitsAsked(request)].some(([sku, units]) => units > this.limitOf(sku))) return false;
-    const most = this.met(request, (sku) => this.notPaid(sku));
-    return lines.every(([sku, units], index) => {
-      const isOffered = this.partsOf(sku).every(([part, one]) => (totals[part] ?? 0) >= one);
-      return !isOffered || units <= (most[index] ?? 0);
-    });
+    const asked = [...this.unitsAsked(request)];
+    const isOwn = ({ user }: ModelOrder) => user === request.user;
+    const cap = (request.channel === '' ? undefined : caps[request.channel]) ?? Infinity;
+    const paidOfChannel = this.units(({ channel }) => channel === request.channel, undefined, 'paid');
+    const isOver = (status?: ModelOrder['status']) =>
+      this.units(isOwn, undefined, status) + quantity > limit ||
+      asked.some(([sku, units]) => this.takenOf(request.user, sku, status) + units > this.limitOf(sku));
+    // Who is over a limit with what is held must let a hold end, and begins a cool-down with that.
+    const mustRest = hasRejoin && (isOver() || this.orders.some((order) => isOwn(order) && order.isRecent));
+    const isTooLate = mustRest && window === 'ending';
+    return (
+      !isOver('paid') &&
+      paidOfChannel + quantity <= cap &&
+      this.holdsOf(request.user) < holdsMax &&
+      !isTooLate
+    );
   }
 
   limitOf(sku: string): number {
@@ -262,26 +279,25 @@ export class Model {
   judgeLimits(request: ModelRequest, flag: (is: boolean) => number): unknown[] | undefined {
     const { limit = Infinity, holdsMax = Infinity, hasRejoin, caps } = this.control;
     const quantity = this.quantityOf(request);
-    const asked = [...this.unitsAsked(request)];
     const isOwn = ({ user }: ModelOrder) => user === request.user;
     const isOfChannel = ({ channel }: ModelOrder) => channel === request.channel;
     const cap = (request.channel === '' ? undefined : caps[request.channel]) ?? Infinity;
-    const holds = this.holdsOf(request.user);
-    const fitsCap = this.units(isOfChannel, undefined, 'paid') + quantity <= cap;
-    const fitsLimit = this.units(isOwn, undefined, 'paid') + quantity <= limit;
-    const fitsItems = asked.every(
-      ([sku, units]) => this.takenOf(request.user, sku, 'paid') + units <= this.limitOf(sku),
-    );
-    const mayFit = flag(fitsLimit && fitsItems && fitsCap && holds < holdsMax);
-    if (this.units(isOwn) + quantity > limit) return ['limit_reached', limit, this.units(isOwn), mayFit];
-    const over = asked.find(([sku, units]) => this.takenOf(request.user, sku) + units > this.limitOf(sku));
-    if (over !== undefined) {
-      const [sku] = over;
-      return ['limit_reached', this.limitOf(sku), this.takenOf(request.user, sku), mayFit, sku];
+    const mayFit = flag(this.mayFit(request));
+    const over = [...this.unitsAsked(request)]
+      .filter(([sku, units]) => this.takenOf(request.user, sku) + units > this.limitOf(sku))
+      .map(([sku]) => sku);
+    const lines = over.flatMap((sku) => [sku, 'limit_reached', this.available(sku)]);
+    if (this.units(isOwn) + quantity > limit)
+      return ['limit_reached', limit, this.units(isOwn), mayFit, '', ...lines];
+    const [sku] = over;
+    if (sku !== undefined) {
+      const had = this.takenOf(request.user, sku);
+      return ['limit_reached', this.limitOf(sku), had, mayFit, sku, ...lines];
     }
-    if (holds >= holdsMax) return ['holds_exceeded', holdsMax];
-    if (hasRejoin && this.orders.some((order) => isOwn(order) && order.isRecent)) return ['rejoin_later'];
-    if (this.units(isOfChannel) + quantity > cap) return ['channel_full', cap, flag(fitsCap)];
+    if (this.holdsOf(request.user) >= holdsMax) return ['holds_exceeded', holdsMax];
+    if (hasRejoin && this.orders.some((order) => isOwn(order) && order.isRecent))
+      return ['rejoin_later', mayFit];
+    if (this.units(isOfChannel) + quantity > cap) return ['channel_full', cap, mayFit];
     return undefined;
   }
 

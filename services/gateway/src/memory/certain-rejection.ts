@@ -29,7 +29,8 @@ export function isFresh(asOf: number, { latest }: TimeBounds): boolean {
 /**
  * Tells how reserve.lua would reject this request, in its order of precedence, if that is certain, else
  * undefined. `asOf`: the instant of Redis' clock at which the state was true. The function looks at no keys:
- * the caller must know that this one has not reserved.
+ * the caller must know that this one has not reserved. No buyer and no count of a channel is known here, so
+ * `retryable` is what a buyer hears who has nothing of the sale, in a channel that has paid nothing (D97).
  */
 export function certainRejection(
   state: Announcement,
@@ -66,7 +67,9 @@ function notForSale(
   let final = true;
   let retryable = true;
   let pausedSku: string | undefined;
-  const views = kits === undefined ? undefined : viewsOf(state, asked);
+  const kitViews = kits === undefined ? undefined : viewsOf(state, asked);
+  const views = kitViews?.views;
+  if (kitViews?.mayComeBack === false) retryable = false;
   for (const [place, { sku, quantity }] of asked.entries()) {
     const item = views === undefined ? items.find((one) => one.sku === sku) : views[place];
     // An unknown SKU may have come after this state as well.
@@ -83,12 +86,12 @@ function notForSale(
       pausedSku ??= sku;
     } else if (available < quantity) lines.push({ sku, code: 'sold_out', available });
   }
-  if (pausedSku !== undefined) return { outcome: 'item_paused', sku: pausedSku, lines };
   const [short] = lines;
   if (short === undefined) return undefined;
   // The request may be for more than the channel's cap, which only stock knows.
   if (channelId !== undefined && capMin !== undefined && units > capMin) return undefined;
   if (limitPerBuyer !== undefined && units > limitPerBuyer) retryable = false;
+  if (pausedSku !== undefined) return { outcome: 'item_paused', sku: pausedSku, retryable, lines };
   const { sku, available = 0 } = short;
   return { outcome: 'sold_out', sku, available, final, retryable, lines };
 }
@@ -98,14 +101,18 @@ interface LineView extends Omit<Announcement['items'][number], 'sku'> {
   each: number;
 }
 
+interface KitViews {
+  /** What each line may have: undefined for a SKU that is not known. */
+  views: (LineView | undefined)[];
+  /** Of each item, what all lines together want may come back, and no limit of its own is below that. */
+  mayComeBack: boolean;
+}
+
 /**
- * What a line of a request may have, in a sale with kits: undefined for a SKU that is not known. The lines
- * are looked at as reserve.lua does, one after the other: what one could have, the next cannot.
+ * What the lines of a request may have that names a kit; undefined if it names none. The lines are looked at
+ * as reserve.lua does, one after the other: what one could have, the next cannot.
  */
-function viewsOf(
-  { items, kits = [] }: Announcement,
-  asked: ReserveItem['lines'],
-): (LineView | undefined)[] | undefined {
+function viewsOf({ items, kits = [] }: Announcement, asked: ReserveItem['lines']): KitViews | undefined {
   if (!asked.some(({ sku }) => kits.some((kit) => kit.sku === sku))) return undefined;
   const left = new Map(items.map((item) => [item.sku, item.available]));
   const back = new Map(items.map((item) => [item.sku, item.available + item.held]));
@@ -139,8 +146,9 @@ function viewsOf(
       ...(step === undefined ? {} : { step }),
     };
   });
-  // A limit of an item counts all of its units in the request, those in kits too. Whether a repeat may
-  // succeed then depends on more than we see here, so stock is asked.
-  const isBeyond = items.some(({ sku, limitPerBuyer: most }) => (units.get(sku) ?? 0) > (most ?? Infinity));
-  return isBeyond ? asked.map(() => undefined) : views;
+  const mayComeBack = items.every(({ sku, total, available, held, limitPerBuyer = Infinity }) => {
+    const wanted = units.get(sku) ?? 0;
+    return wanted <= limitPerBuyer && (total === 0 || wanted <= available + held);
+  });
+  return { views, mayComeBack };
 }

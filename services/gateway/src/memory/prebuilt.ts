@@ -67,8 +67,8 @@ function describe(rejection: CertainRejection): string {
     case 'item_paused':
     case 'sold_out': {
       // The line that is named and the others are among the lines. No SKU has a space.
-      let text: string = rejection.outcome;
-      if (rejection.outcome === 'sold_out') text += ` ${rejection.final} ${rejection.retryable}`;
+      let text = `${rejection.outcome} ${rejection.retryable}`;
+      if (rejection.outcome === 'sold_out') text += ` ${rejection.final}`;
       for (const { sku, code, available } of rejection.lines) text += ` ${sku} ${code} ${available ?? ''}`;
       return text;
     }

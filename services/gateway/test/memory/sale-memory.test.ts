@@ -55,9 +55,13 @@ await t.test('a paused item comes before sold out, and each line says why it fai
   t.same(ask({ lines: both }), {
     outcome: 'item_paused',
     sku: 'b',
+    retryable: true,
     lines: [{ sku: 'a', code: 'sold_out', available: 0 }, paused],
   });
-  t.same(ask({ lines: both.slice(1) }), { outcome: 'item_paused', sku: 'b', lines: [paused] });
+  const alone = { outcome: 'item_paused', sku: 'b', retryable: true, lines: [paused] };
+  t.same(ask({ lines: both.slice(1) }), alone);
+  const beyond = { lines: [{ sku: 'b', quantity: 3 }] };
+  t.same(ask(beyond), { ...alone, retryable: false }, 'more than could come back');
   t.same(ask(), soldOut, 'the other items are as they were');
   t.equal(ask({ lines: both, channelId: 'y' }), undefined, 'an unknown channel comes first, and stock tells');
 });

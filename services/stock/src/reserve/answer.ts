@@ -47,8 +47,14 @@ function toRejection([outcome, ...facts]: ScriptAnswer): ReserveAnswer {
     case 'sale_not_open':
       return { outcome, opensAt: formatInstant(Number(first)), waitMs: Number(second) };
     case 'sku_not_found':
-    case 'item_paused':
       return { outcome, sku: String(first), lines: toFailedLines(facts.slice(1)) };
+    case 'item_paused':
+      return {
+        outcome,
+        sku: String(first),
+        retryable: second === 1,
+        lines: toFailedLines(facts.slice(2)),
+      };
     case 'quantity_not_allowed': {
       const rule = { sku: String(first), minimum: Number(second), step: Number(third) };
       return { outcome, ...rule, lines: toFailedLines(facts.slice(3)) };
@@ -60,12 +66,18 @@ function toRejection([outcome, ...facts]: ScriptAnswer): ReserveAnswer {
     }
     case 'limit_reached': {
       const told = { limit: Number(first), held: Number(second), retryable: third === 1 };
-      return fourth === undefined ? { outcome, ...told } : { outcome, sku: String(fourth), ...told };
+      const lines = toFailedLines(facts.slice(4));
+      return {
+        outcome,
+        ...(fourth === '' ? {} : { sku: String(fourth) }),
+        ...told,
+        ...(lines.length === 0 ? {} : { lines }),
+      };
     }
     case 'holds_exceeded':
       return { outcome, holdsPerBuyerMax: Number(first) };
     case 'rejoin_later':
-      return { outcome, waitMs: Number(first) };
+      return { outcome, waitMs: Number(first), retryable: second === 1 };
     case 'channel_full':
       return { outcome, cap: Number(first), retryable: second === 1 };
     case 'late':
