@@ -17,6 +17,8 @@ export class UpstreamError extends Error {
 export interface UpstreamAnswer {
   status: number;
   body: unknown;
+  /** What the header Retry-After says. */
+  retryAfterSeconds?: number;
 }
 
 export interface UpstreamCall {
@@ -84,7 +86,12 @@ export class Upstream {
         bodyTimeout: timeoutMs,
       });
       const text = await response.body.text();
-      return { status: response.statusCode, body: text === '' ? undefined : (JSON.parse(text) as unknown) };
+      const retryAfterSeconds = Number(response.headers['retry-after'] ?? Number.NaN);
+      return {
+        status: response.statusCode,
+        body: text === '' ? undefined : (JSON.parse(text) as unknown),
+        ...(retryAfterSeconds > 0 ? { retryAfterSeconds } : {}),
+      };
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : '';
       const kind = CONNECT_ERRORS.has(code) ? 'unreachable' : 'unknown';

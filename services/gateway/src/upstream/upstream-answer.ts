@@ -4,9 +4,9 @@ import { Problem } from '@seckill/runtime';
 
 /**
  * Members of a problem that are not specific to its code; the gateway writes them anew for its own caller.
- * `away` names an engine, which is no business of a buyer.
+ * `retryable` is passed on, because the service may know better than the list of codes. `away` names an engine, which is no business of a buyer.
  */
-const COMMON = new Set(['type', 'title', 'status', 'detail', 'instance', 'code', 'retryable', 'away']);
+const COMMON = new Set(['type', 'title', 'status', 'detail', 'instance', 'code', 'away']);
 
 /**
  * Reads the body of a 2xx. A problem of ours is passed on to the client under the same code. A 401 or 403
@@ -25,7 +25,12 @@ export function expectBody(answer: UpstreamAnswer): unknown {
   const extra = Object.fromEntries(Object.entries(document ?? {}).filter(([name]) => !COMMON.has(name)));
   const detail = document?.detail;
   // The service answered in the language of our caller already, which every call carries.
-  throw new Problem(code, { extra, ...(detail === undefined ? {} : { detail: { en: detail, zh: detail } }) });
+  const { retryAfterSeconds } = answer;
+  throw new Problem(code, {
+    extra,
+    ...(detail === undefined ? {} : { detail: { en: detail, zh: detail } }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  });
 }
 
 /** The service is of a release that does not have the route yet: an upgrade goes on. */

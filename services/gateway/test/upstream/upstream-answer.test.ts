@@ -5,11 +5,11 @@ import type { UpstreamAnswer } from '@seckill/runtime';
 import t from 'tap';
 import { expectBody } from '../../src/upstream/upstream-answer.ts';
 
-const answer = (status: number, body: unknown): UpstreamAnswer => ({ status, body });
-
-function thrownBy(status: number, body: unknown): unknown {
+function thrownBy(status: number, body: unknown, retryAfterSeconds?: number): unknown {
+  const answer: UpstreamAnswer = { status, body };
+  if (retryAfterSeconds !== undefined) answer.retryAfterSeconds = retryAfterSeconds;
   try {
-    return expectBody(answer(status, body));
+    return expectBody(answer);
   } catch (error) {
     return error;
   }
@@ -34,4 +34,9 @@ await t.test('a problem keeps its code, and what nobody can explain is our own b
   t.match(thrownBy(500, { message: 'x' }), { message: /unexpected answer 500/ });
   t.match(thrownBy(403, { code: 'forbidden' }), { message: /unexpected answer 403/ });
   t.same(thrownBy(200, { id: 'x' }), { id: 'x' });
+  const waiting = { code: 'nothing_to_pick_up', group: 'waiting', retryable: true };
+  t.match(thrownBy(409, waiting, 90), {
+    extra: { group: 'waiting', retryable: true },
+    retryAfterSeconds: 90,
+  });
 });

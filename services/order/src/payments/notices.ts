@@ -62,27 +62,26 @@ export class Notices {
    * Reads the notice again, after the software learned to, or in the words of a person who knows what was
    * meant. A repeat answers what the first replay did.
    * @param inOtherWords the notice as it should have been; its bytes stay as they came.
-   * @throws Problem `notice_not_understood` and nothing has changed; `notice_not_kept` when a person marked
+   * @throws Problem `notice_not_understood` and nothing has changed, also for a type that is no payment: the
+   * notice would end, and its money be in no list; `notice_not_kept` when a person marked
    * it as done; `notice_not_found`; else as `receive`.
    */
   async replay(id: string, inOtherWords?: Buffer): Promise<KeptNotice> {
-    const { pool, metrics, payments, logger } = this.#deps;
+    const { pool, payments, logger } = this.#deps;
     const notice = await this.read(id);
     if (notice.state === 'replayed') return notice;
     if (notice.state === 'done') {
       throw new Problem('notice_not_kept', { extra: { reference: notice.reference } });
     }
     const reading = readNotice(inOtherWords ?? Buffer.from(notice.body, 'base64'));
-    if (reading.kind === 'unclear') {
-      if (inOtherWords === undefined) await updateReason(pool, id, reading.reason);
-      throw new Problem('notice_not_understood', {
-        detail: detailOf('notice_unclear', { reason: reading.reason }),
-      });
+    if (reading.kind !== 'payment') {
+      const reason = reading.kind === 'unclear' ? reading.reason : 'type is not payment.succeeded';
+      if (inOtherWords === undefined) await updateReason(pool, id, reason);
+      throw new Problem('notice_not_understood', { detail: detailOf('notice_unclear', { reason }) });
     }
     // The money comes first. After a crash between the two the replay is repeated, and the payment knows
     // its repeat.
-    const result = reading.kind === 'payment' ? await payments.accept(reading.notification) : 'ignored';
-    if (reading.kind === 'ignored') metrics.payments.inc({ result });
+    const result = await payments.accept(reading.notification);
     await endNotice(pool, id, { state: 'replayed', result });
     const ended = await this.read(id);
     if (ended.state === 'done') {

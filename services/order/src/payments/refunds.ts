@@ -75,14 +75,18 @@ export class Refunds {
     const sources =
       state === 'done'
         ? [
-            read('refunded_at IS NOT NULL', 'result_at', 'refund_reason'),
+            read('refunded_at IS NOT NULL AND amount > 0', 'result_at', 'refund_reason'),
             readReturns('refunded_at IS NOT NULL'),
           ]
         : [
             readReturns('refunded_at IS NULL AND amount > 0'),
-            read(`result = 'refund_due' AND refunded_at IS NULL`, 'result_at', 'refund_reason'),
             read(
-              `result = 'recorded' AND received_at < now() - make_interval(mins => ${ORDER_WAIT_MINUTES})`,
+              `result = 'refund_due' AND refunded_at IS NULL AND amount > 0`,
+              'result_at',
+              'refund_reason',
+            ),
+            read(
+              `result = 'recorded' AND amount > 0 AND received_at < now() - make_interval(mins => ${ORDER_WAIT_MINUTES})`,
               'received_at',
               `'no_order_yet'`,
             ),
@@ -149,14 +153,14 @@ async function lockReturn(client: PoolClient, id: string): Promise<RefundRow | u
   return rows[0];
 }
 
-/** Selects refunds alone. Money that has just been recorded is not a refund yet. */
+/** Selects refunds alone. Money that has just been recorded is not a refund yet, and a notice of 0 is none. */
 async function lockRefund(client: PoolClient, id: string): Promise<RefundRow | undefined> {
   const { rows } = await client.query<RefundRow>(
     `SELECT id, order_id, payment_id, amount, currency, COALESCE(refund_reason, 'no_order_yet') AS reason,
        result_at AS since, ${microsecondsOf('result_at')} AS since_us, notices, false AS is_return,
        refunded_at, refund_reference
      FROM payments
-     WHERE id = $1 AND (result = 'refund_due' OR (result = 'recorded'
+     WHERE id = $1 AND amount > 0 AND (result = 'refund_due' OR (result = 'recorded'
        AND received_at < now() - make_interval(mins => ${ORDER_WAIT_MINUTES})))
      FOR UPDATE`,
     [id],

@@ -22,7 +22,7 @@ interface MovingRow {
 /**
  * Lets another channel hand an order out (D84). The order stays with the channel that it came through, so
  * caps, counts and commission do not change, and Redis need not know. The order keeps its code where no other
- * order at the new pick-up point has it. A repeat changes nothing.
+ * order at the new pick-up point has it, and the old point gives it to nobody else. A repeat changes nothing.
  * @throws Problem `order_not_found`, `channel_not_found`; `order_not_pending` for one that ended unpaid;
  * `already_picked_up`; `overloaded` when the deadline has passed.
  */
@@ -54,7 +54,7 @@ export async function moveOrder(
     ]);
     const { pickup_code: code } = row;
     const isCodeMoved = code !== null && scopes[0] !== scopes[1];
-    const newCode = isCodeMoved ? await moveCode(client, orderId, code) : code;
+    const newCode = isCodeMoved ? await moveCode(client, orderId, code, scopes[1] ?? '') : code;
     const change = {
       saleId,
       version: sale.version,
@@ -90,9 +90,29 @@ async function lockOrder(
   return rows[0];
 }
 
-/** Gives the order a code that is free at its new pick-up point: the one that it has, if it can be. */
-async function moveCode(client: PoolClient, orderId: string, code: string): Promise<string> {
-  await client.query('DELETE FROM pickup_codes WHERE order_id = $1', [orderId]);
+/**
+ * Gives the order a code that is free at its new pick-up point: the one that it had there before, or the one
+ * that it has, if it can be. The row of the old point stays under a name that no order can have, because
+ * people may go on showing the code there, and the goods of another order must not leave for it.
+ */
+async function moveCode(client: PoolClient, orderId: string, code: string, scope: string): Promise<string> {
+  await client.query(
+    `UPDATE pickup_codes SET order_id = order_id || ' moved from ' || scope WHERE order_id = $1`,
+    [orderId],
+  );
+  const before = await client.query<{ code: string }>(
+    `UPDATE pickup_codes SET order_id = $1 WHERE order_id = $1::text || ' moved from ' || $2 RETURNING code`,
+    [orderId, scope],
+  );
+  const newCode = before.rows[0]?.code ?? (await claimCode(client, orderId, code));
+  if (newCode !== code) {
+    await client.query('UPDATE orders SET pickup_code = $2 WHERE id = $1', [orderId, newCode]);
+  }
+  return newCode;
+}
+
+/** @param code is tried first. */
+async function claimCode(client: PoolClient, orderId: string, code: string): Promise<string> {
   let wanted: string | undefined = code;
   const codes = await claimPickupCodes(client, [orderId], (digits) => {
     const next = wanted ?? makeRandomCode(digits);
@@ -101,9 +121,6 @@ async function moveCode(client: PoolClient, orderId: string, code: string): Prom
   });
   const newCode = codes.get(orderId);
   invariant(newCode !== undefined, `order ${orderId} has a code for its new pick-up point`);
-  if (newCode !== code) {
-    await client.query('UPDATE orders SET pickup_code = $2 WHERE id = $1', [orderId, newCode]);
-  }
   return newCode;
 }
 

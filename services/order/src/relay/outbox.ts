@@ -112,7 +112,7 @@ export function createOutboxStore(pool: Pool, { isTraced = false } = {}): Outbox
            (SELECT count(*) FROM kept_notices WHERE state = 'kept') AS kept,
            (SELECT COALESCE(jsonb_agg(due), '[]') FROM (
              SELECT currency, count(*) AS count, sum(amount) AS amount FROM (
-               SELECT currency, amount FROM payments WHERE result = 'refund_due' AND refunded_at IS NULL
+               SELECT currency, amount FROM payments WHERE result = 'refund_due' AND refunded_at IS NULL AND amount > 0
                UNION ALL SELECT currency, amount FROM returns WHERE refunded_at IS NULL AND amount > 0) AS refund
              -- Metrics have a bound, and a notice may name any currency.
              GROUP BY currency ORDER BY count(*) DESC LIMIT 10) AS due) AS refunds

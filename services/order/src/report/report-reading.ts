@@ -266,11 +266,13 @@ async function readRefunds(client: PoolClient, saleId: string): Promise<ReportRe
   }>(
     `SELECT state, reason, currency, count(*) AS count, sum(amount) AS amount FROM (
        SELECT 'due' AS state, refund_reason AS reason, currency, amount FROM payments
-         WHERE result = 'refund_due' AND refunded_at IS NULL AND ${ofSale}
+         WHERE result = 'refund_due' AND refunded_at IS NULL AND amount > 0 AND ${ofSale}
        UNION ALL
-       SELECT 'done', refund_reason, currency, amount FROM payments WHERE refunded_at IS NOT NULL AND ${ofSale}
+       SELECT 'done', refund_reason, currency, amount FROM payments WHERE refunded_at IS NOT NULL
+         AND amount > 0 AND ${ofSale}
        UNION ALL
        SELECT 'due', 'no_order_yet', currency, amount FROM payments WHERE result = 'recorded'
+         AND amount > 0
          AND received_at < now() - make_interval(mins => ${ORDER_WAIT_MINUTES}) AND ${ofSale}
        UNION ALL
        SELECT CASE WHEN refunded_at IS NULL THEN 'due' ELSE 'done' END, ${REASON_OF_RETURN}, currency, amount

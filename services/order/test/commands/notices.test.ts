@@ -32,7 +32,14 @@ await test('a kept notice is listed, shown, replayed in the words of a person, o
   t.notOk(`${table.stdout}${shown.stdout}`.includes('\u001b'), 'nothing that steers a terminal');
   t.ok((await run('notices', ['show', id], env)).stdout.endsWith(`\n\n${sent}\n`));
   t.match(await run('notices', ['replay', id], env), { code: 1, stderr: /amount/ });
-  const folder = t.testdir({ 'fixed.json': JSON.stringify(meant), 'broken.json': '{' });
+  const folder = t.testdir({
+    'fixed.json': JSON.stringify(meant),
+    'broken.json': '{',
+    'other.json': JSON.stringify({ ...meant, type: 'payment.succeded' }),
+  });
+  const other = await run('notices', ['replay', id, '--body', `${folder}/other.json`], env);
+  t.match(other, { code: 1, stderr: /type/ }, 'a type that pays nothing would end the notice');
+  t.match(await run('notices', ['list'], env), { code: 0, stdout: /msg_1/ }, 'it still waits');
   t.match(await run('notices', ['replay', id, '--body', `${folder}/broken.json`], env), { code: 1 });
   for (let repeat = 0; repeat < 2; repeat += 1) {
     const replay = await run('notices', ['replay', id, '--body', `${folder}/fixed.json`], env);

@@ -23,6 +23,8 @@ await test('refunds lists what is to be given back, and why', async (t) => {
   const { payments, orders } = buildEnds(pool);
   await orders.cancel(a, values[0]?.userId ?? '');
   await payments.accept(makeNotice(a, { paymentId: 'late' }));
+  const nothing = { amount: { amount: 0, currency: 'CNY' } };
+  await payments.accept(makeNotice(a, { paymentId: 'nothing', ...nothing }));
   await payments.accept(makeNotice(a, { paymentId: 'late' }));
   await payments.accept(makeNotice(b, { paymentId: 'good' }));
   await payments.accept(makeNotice(b, { paymentId: 'second' }));

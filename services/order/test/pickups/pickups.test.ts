@@ -274,6 +274,10 @@ await test('a code is one of its pick-up point, also after a move and when order
   const moved = await move(first, 'yangguang');
   t.not(moved.body['pickupCode'], '111111', 'the other order had it there');
   t.match(await handOut('store-5', '111111'), { status: 200, body: { orderId: second } });
+  await t.rejects(recode(pool, third, '111111'), /no pick-up code is free/, 'people may show it there still');
+  t.match(await handOut('store-3', '111111'), { status: 404, body: { code: 'pickup_not_found' } });
+  t.match(await move(first, 'xingfu-li'), { status: 200, body: { pickupCode: '111111' } }, 'it comes back');
+  t.match(await move(first, 'yangguang'), { status: 200 });
   await recode(pool, third, '222222');
   t.match(
     await move(third, 'corner'),
@@ -313,7 +317,7 @@ await test('goods of a group purchase stay, in no list and no load, until it is 
   const kept = async (pickupPointId: string | undefined, id: string | undefined, group: string) =>
     t.match(await handOut(pickupPointId, codes.get(id)), {
       status: 409,
-      body: { code: 'nothing_to_pick_up', group },
+      body: { code: 'nothing_to_pick_up', group, retryable: group === 'waiting' },
     });
   for (const query of ['', '?channelId=xingfu-li', '?channelId=own']) {
     t.strictSame(await list(query), { data: [], load: [] }, `waiting: ${query}`);
