@@ -266,3 +266,33 @@ await t.test('notices are refused before they are read, and only unsigned ones a
   t.equal(heard.length, 2, 'order hears of none that is not signed');
   t.match(await send(notice, true), { status: 200 }, 'and they hold up nobody who signs');
 });
+
+await t.test('a repeat hears the end that PostgreSQL knows and Redis does not yet', async (t) => {
+  const reservation = { id: ORDER_ID, saleId: 'oranges', userId: 'u1' };
+  const repeat = async (known: string, order: Behaviour | undefined) => {
+    const replay = { outcome: 'reserved', replayed: true, orderStatus: known, reservation };
+    const stock: Behaviour = (request, response) => {
+      answer(200, request.url?.includes('/reservations') === true ? [replay] : {})(request, response);
+    };
+    const { app } = await start(t, { stock, order }, { ORDER_TIMEOUT_MS: '5000', RESERVE_WAIT_MS: '2000' });
+    const startedAt = performance.now();
+    const response = await app.inject({
+      method: 'POST',
+      url: '/v1/sales/oranges/reservations',
+      headers: { authorization: `Bearer ${await tokenOf('u1')}`, 'idempotency-key': 'k' },
+      payload: { lines: [{ sku: 'a', quantity: 1 }] },
+    });
+    t.equal(response.statusCode, 201, response.body);
+    t.ok(performance.now() - startedAt < 2_000, 'the wait is short');
+    return response.headers['order-status'];
+  };
+  const says = (status: string) => answer(200, { id: ORDER_ID, status });
+  t.equal(await repeat('pending', says('paid')), 'paid');
+  t.equal(await repeat('pending', says('expired')), 'expired');
+  t.equal(await repeat('expired', says('paid')), 'paid', 'late money');
+  t.equal(await repeat('expired', says('pending')), 'expired');
+  t.equal(await repeat('cancelled', hang), 'cancelled', 'nobody is asked');
+  for (const away of [hang, cut, refuse, problem(404, 'order_not_found'), problem(503, 'overloaded')]) {
+    t.equal(await repeat('pending', away), 'pending', 'what Redis says, as long as nobody knows better');
+  }
+});

@@ -98,7 +98,7 @@ export type OrderStatus = Static<typeof OrderStatus>;
  */
 export type ReserveAnswer =
   | { outcome: 'reserved'; replayed: false; reservation: Reservation }
-  /** `orderStatus`: what the order is now, as far as Redis knows. */
+  /** `orderStatus`: what the order is now, as far as Redis knows. PostgreSQL may know of an end before. */
   | { outcome: 'reserved'; replayed: true; reservation: Reservation; orderStatus: OrderStatus }
   | Refusal<'invalid_request', { field: string }>
   | Refusal<'overloaded'>

@@ -13,6 +13,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { CertainRejection } from '../memory/certain-rejection.ts';
 import type { RouteDeps } from '../deps.ts';
+import { EndedOrders } from '../orders/ended-orders.ts';
 import { KeysUnderWay } from '../upstream/keys-under-way.ts';
 import { traceOf } from '../upstream/trace.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
@@ -25,6 +26,7 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
   const { authenticate, memory, metrics, recent, tally } = deps;
   const prebuilt = new PrebuiltRejections(deps.docsBaseUrl);
   const underWay = new KeysUnderWay();
+  const endedOrders = new EndedOrders(deps.order);
 
   function count(saleId: string, outcome: string): void {
     metrics.reservations.inc({ outcome });
@@ -99,8 +101,11 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
     if (answer.outcome === 'reserved') {
       recent.add(answer.reservation);
       // INV-4: a repeat gets the first answer's bytes. What has become of the order stands beside them.
-      if (answer.replayed)
-        reply.headers({ 'idempotent-replayed': 'true', 'order-status': answer.orderStatus });
+      if (answer.replayed) {
+        // What has just been reserved, while this repeat waited, has no end.
+        const status = isWaiting ? answer.orderStatus : await endedOrders.statusOf(answer, traceOf(request));
+        reply.headers({ 'idempotent-replayed': 'true', 'order-status': status });
+      }
       return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);
     }
     // Only order can tell whether there is such a sale. Order throws `sale_not_found` (docs/recovery.md).

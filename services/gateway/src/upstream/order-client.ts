@@ -3,6 +3,7 @@ import {
   type Order,
   type OrderPage,
   type OrderStanding,
+  type OrderStatus,
   type KeptNotice,
   type KeptNoticePage,
   type ParkedMessage,
@@ -30,7 +31,13 @@ import {
   type WebhookEndpoint,
   type WebhookEndpointInput,
 } from '@seckill/contracts';
-import { Problem, type Upstream, type UpstreamAnswer, type UpstreamCall } from '@seckill/runtime';
+import {
+  Problem,
+  UpstreamError,
+  type Upstream,
+  type UpstreamAnswer,
+  type UpstreamCall,
+} from '@seckill/runtime';
 import type { Contacts } from '../contacts/contacts.ts';
 import {
   CONFIRMED_CHANGE_MS,
@@ -39,7 +46,7 @@ import {
   type Steering,
   type SteeringCall,
 } from './order-calls.ts';
-import type { Trace } from './trace.ts';
+import { traceHeaders, type Trace } from './trace.ts';
 import { expectBody, isMissingRoute } from './upstream-answer.ts';
 
 export type SaleVerb = 'pause' | 'resume' | 'close';
@@ -84,6 +91,8 @@ export interface OrderClient {
    * user).
    */
   order(orderId: string, userId: string | undefined, trace: Trace): Promise<Order | undefined>;
+  /** What has become of an order, if order tells within `STATUS_MS`; undefined: it does not, or has no row. */
+  orderStatus(orderId: string, userId: string, trace: Trace): Promise<OrderStatus | undefined>;
   /** The orders of a sale, for operators. */
   saleOrders(saleId: string, query: string, trace: Trace): Promise<OrderPage>;
   /** The orders of one buyer over all sales, for operators. */
@@ -134,6 +143,9 @@ const REPORT_MS = 15_000;
 const STANDING_MS = 7_000;
 /** Order joins a group of Kafka, which takes seconds, and reads for up to 8 s. */
 const DEAD_LETTERS_MS = 15_000;
+/** A buyer who repeats a reservation waits this long for what PostgreSQL knows of it, and no longer. */
+const STATUS_MS = 300;
+
 export function createOrderClient(
   upstream: Upstream,
   contacts: Pick<Contacts, 'open' | 'read'>,
@@ -231,6 +243,18 @@ export function createOrderClient(
       const path = userId === undefined ? operatorPath(orderId) : `/v1/orders/${encodeURIComponent(orderId)}`;
       const answer = await call({ method: 'GET', path }, trace, userId);
       return isNoSuchOrder(answer) ? undefined : opened(expectBody(answer) as SealedOrder, userId);
+    },
+    async orderStatus(orderId, userId, trace) {
+      const path = `/v1/orders/${encodeURIComponent(orderId)}`;
+      const headers = { ...traceHeaders(trace), 'x-user-id': userId };
+      try {
+        // Silence for this short a time does not say that order is away.
+        const answer = await upstream.call({ method: 'GET', path, headers, timeoutMs: STATUS_MS });
+        return answer.status === 200 ? (answer.body as SealedOrder).status : undefined;
+      } catch (error) {
+        if (error instanceof UpstreamError) return undefined;
+        throw error;
+      }
     },
     async endOrder(orderId, verb, userId, trace) {
       const path = `/v1/orders/${encodeURIComponent(orderId)}/${verb}`;
