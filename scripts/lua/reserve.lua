@@ -34,8 +34,8 @@
 --   quantity_not_allowed, sku, minimum, step; then each line that fails, as above
 --   item_paused, sku, retryable; then each line that fails, as above
 --   sold_out, sku, available, final, retryable; then each line that fails, as above
---   limit_reached, limit, units the buyer holds or paid, retryable, sku where it is its limit, else ''; then each
---                          item whose own limit is exceeded, as above
+--   limit_reached, limit, units the buyer holds or paid, retryable, sku where it is its limit, else ''; then
+--                  each item whose own limit is exceeded, as above
 --   holds_exceeded, holdsMax
 --   rejoin_later, milliseconds until then, retryable
 --   channel_full, cap, retryable

@@ -116,8 +116,8 @@ export type ReserveAnswer =
       { sku: string; available: number; final: boolean; retryable: boolean; lines: FailedLine[] }
     >
   /**
-   * `sku`: the limit is this item's; absent: the sale's. `lines`: the items whose own limits would be exceeded;
-   * absent: none.
+   * `sku`: the limit is this item's; absent: the sale's. `lines`: the items whose own limits would be
+   * exceeded; absent: none.
    */
   | Refusal<
       'limit_reached',

@@ -104,7 +104,7 @@ interface LineView extends Omit<Announcement['items'][number], 'sku'> {
 interface KitViews {
   /** What each line may have: undefined for a SKU that is not known. */
   views: (LineView | undefined)[];
-  /** Of each item, what all lines together want may come back, and no limit of its own is below that. */
+  /** What all lines together want of an item may come back, and is within its own limit; of every item. */
   mayComeBack: boolean;
 }
 

@@ -4,7 +4,8 @@ import { Problem } from '@seckill/runtime';
 
 /**
  * Members of a problem that are not specific to its code; the gateway writes them anew for its own caller.
- * `retryable` is passed on, because the service may know better than the list of codes. `away` names an engine, which is no business of a buyer.
+ * `retryable` is passed on, because the service may know better than the list of codes.
+ * `away` names an engine, which is no business of a buyer.
  */
 const COMMON = new Set(['type', 'title', 'status', 'detail', 'instance', 'code', 'away']);
 

@@ -153,7 +153,7 @@ async function lockReturn(client: PoolClient, id: string): Promise<RefundRow | u
   return rows[0];
 }
 
-/** Selects refunds alone. Money that has just been recorded is not a refund yet, and a notice of 0 is none. */
+/** Selects refunds alone. Money that has just been recorded is none yet, and a notice of 0 never is. */
 async function lockRefund(client: PoolClient, id: string): Promise<RefundRow | undefined> {
   const { rows } = await client.query<RefundRow>(
     `SELECT id, order_id, payment_id, amount, currency, COALESCE(refund_reason, 'no_order_yet') AS reason,
