@@ -5,7 +5,7 @@ import { consoleRoutes } from './console/console.ts';
 import type { Identity } from './identity/identity.ts';
 import { allowOrigins } from './cors.ts';
 import type { Admit, ApiDeps, RouteDeps } from './deps.ts';
-import { logRequests } from './request-log.ts';
+import { logRequests, noteMalformed } from './request-log.ts';
 import { collectRoutes } from './openapi/document.ts';
 import { auditRoute } from './routes/audit.ts';
 import { contractRoutes } from './routes/contract.ts';
@@ -40,7 +40,12 @@ const NOBODY: Identity = { userId: '', isOperator: false };
 
 /** Assembles the public API; never listens. */
 export async function createApp(deps: ApiDeps): Promise<Http> {
-  const app = createHttp({ ...deps, headers: SAFE_HEADERS, refusesRepeatedMembers: true });
+  const app = createHttp({
+    ...deps,
+    headers: SAFE_HEADERS,
+    refusesRepeatedMembers: true,
+    onMalformed: noteMalformed(deps.logger, deps.metrics.requestSeconds),
+  });
   const routes = collectRoutes(app);
   // Fastify wants the shape declared once; the hook below puts the real value in.
   app.decorateRequest('identity', null as unknown as Identity);

@@ -1,4 +1,4 @@
-import { traceIdOf, type Http } from '@seckill/runtime';
+import { traceIdOf, type Http, type HttpOptions, type Logger, type RequestSeconds } from '@seckill/runtime';
 
 /**
  * Answers to a crowd are sampled. For each route and status the first answer is logged, and then one in this
@@ -20,8 +20,7 @@ declare module 'fastify' {
  * become a flood of log lines.
  */
 export function logRequests(app: Http): void {
-  // The routes and the statuses there are bound this map.
-  const counts = new Map<string, number>();
+  const count = countBy();
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { statusCode: status, elapsedTime: ms } = reply;
@@ -37,12 +36,39 @@ export function logRequests(app: Http): void {
     if (!isOneOfMany) {
       request.log.info(line(), 'request');
     } else {
-      const key = `${request.method} ${route} ${status}`;
-      const count = (counts.get(key) ?? 0) + 1;
-      counts.set(key, count);
+      const times = count(`${request.method} ${route} ${status}`);
       const name = isRejection ? 'rejections' : 'answers';
-      if (count % SAMPLE === 1) request.log.info({ ...line(), [name]: count }, 'request, one of many');
+      if (times % SAMPLE === 1) request.log.info({ ...line(), [name]: times }, 'request, one of many');
     }
     done();
   });
+}
+
+/**
+ * Counts, and logs one of many, what Node's parser refused. Such bytes pass by all hooks. Method and path are
+ * the sender's own words, so neither is told.
+ */
+export function noteMalformed(
+  logger: Logger,
+  requestSeconds: RequestSeconds,
+): NonNullable<HttpOptions['onMalformed']> {
+  const count = countBy();
+  const who = { method: 'unknown', route: 'unknown' };
+  return ({ status, requestId }) => {
+    requestSeconds.observe({ ...who, status: String(status) }, 0);
+    const rejections = count(String(status));
+    if (rejections % SAMPLE === 1) {
+      logger.info({ ...who, status, reqId: requestId, rejections }, 'request, one of many');
+    }
+  };
+}
+
+/** The routes and the statuses that there are bound the map. */
+function countBy(): (key: string) => number {
+  const counts = new Map<string, number>();
+  return (key) => {
+    const times = (counts.get(key) ?? 0) + 1;
+    counts.set(key, times);
+    return times;
+  };
 }

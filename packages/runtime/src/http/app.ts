@@ -27,6 +27,8 @@ export interface HttpOptions {
   trustProxy?: string;
   /** Headers of every answer, also of those to what is no HTTP. */
   headers?: Record<string, string>;
+  /** Told of each answer to what never became a request, and so passes by all hooks. */
+  onMalformed?: (answer: { status: number; requestId: string }) => void;
   /** Whether a body that names a member twice is refused. Services among themselves write no such body. */
   refusesRepeatedMembers?: boolean;
 }

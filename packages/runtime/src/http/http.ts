@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { detailOf, LIMITS } from '@seckill/contracts';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyRequest } from 'fastify';
@@ -11,7 +12,8 @@ import { sendProblem } from './problem/send-problem.ts';
 import { refuseEncodedBodies } from './request/encoded-body.ts';
 import { parseJson } from './request/json-body.ts';
 import { hasMalformedPath, routableUrl } from './request/malformed-path.ts';
-import { answerMalformed } from './request/malformed-request.ts';
+import { answerConnect, answerMalformed } from './request/malformed-request.ts';
+import { followAnswers } from './request/unanswered.ts';
 import { answerUnknownRoutes, collectMethods } from './request/unknown-route.ts';
 
 // A caller's request id goes into logs and headers, so it is short and has nothing that could break a line.
@@ -59,10 +61,14 @@ export function createHttp(options: HttpOptions): Http {
       sendProblem(request, reply, malformedPath(), options);
     },
     clientErrorHandler: (error, socket) => {
-      answerMalformed(error, socket, { ...options, allowedOn });
+      answerMalformed(error, socket, malformedDeps);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
   const allowedOn = collectMethods(app);
+  const malformedDeps = { ...options, allowedOn, unansweredOn: followAnswers(app.server) };
+  app.server.on('connect', (_request, socket: Socket) => {
+    answerConnect(socket, malformedDeps);
+  });
 
   // Fastify would parse text/plain and answer 400; docs/http-api.md wants 415.
   app.removeContentTypeParser('text/plain');

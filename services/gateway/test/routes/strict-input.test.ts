@@ -168,14 +168,36 @@ await t.test('a malformed path is refused like any request: by token, limits, he
 });
 
 await t.test('a method that a path does not take is 405, known to Node or not', async (t) => {
-  const { url } = await build(t);
+  const { url, gateway } = await build(t);
   const { port } = new URL(url);
-  for (const method of ['QUERY', 'FOO', 'PROPFIND', 'DELETE', 'get']) {
+  const say = async (line: string) => {
     const socket = connect(Number(port), '127.0.0.1');
-    socket.end(`${method} /v1/sales/oranges HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    socket.end(`${line}\r\nhost: x\r\nconnection: close\r\n\r\n`);
     let text = '';
     for await (const chunk of socket) text += String(chunk);
-    t.match(text, /^HTTP\/1\.1 405 /, method);
+    return text;
+  };
+  const long = `/v1/sales/oranges?a=${'x'.repeat(3_000)}`;
+  for (const [method, target] of [
+    ...[
+      'QUERY',
+      'FOO',
+      'PROPFIND',
+      'DELETE',
+      'get',
+      'FOO_BAR',
+      'X1',
+      'GETX',
+      'DESCRIBE',
+      "a!#$%&'*+.^`|~",
+    ].map((name) => [name, '/v1/sales/oranges']),
+    ['FOO', `http://127.0.0.1:${port}/v1/sales/oranges?a=b`],
+    ['FOO', long],
+    ['FOO', '/docs/static/swagger-ui.css'],
+    ['QUERY', '/docs/static/swagger-ui.css'],
+  ] as [string, string][]) {
+    const text = await say(`${method} ${target} HTTP/1.1`);
+    t.match(text, /^HTTP\/1\.1 405 /, `${method} ${target.slice(0, 40)}`);
     t.match(text, /\r\nallow: [A-Z, ]*GET/i, method);
     t.match(text, /"code":"method_not_allowed"/);
     t.match(
@@ -184,6 +206,14 @@ await t.test('a method that a path does not take is 405, known to Node or not', 
       method,
     );
   }
+  for (const method of ['FOO', 'QUERY']) {
+    t.match(await say(`${method} /nothing HTTP/1.1`), /^HTTP\/1\.1 404 [^]*"code":"not_found"/, method);
+  }
+  const tunnel = await say('CONNECT 127.0.0.1:1 HTTP/1.1');
+  t.match(tunnel, /^HTTP\/1\.1 405 [^]*\r\nallow: \r\n[^]*"code":"method_not_allowed"/, 'no tunnel');
+  const metrics = await gateway.registry.metrics();
+  t.match(metrics, /request_seconds_count\{method="unknown",route="unknown",status="405"\} 11\n/);
+  t.match(metrics, /request_seconds_count\{method="unknown",route="unknown",status="404"\} 1\n/);
 });
 
 await t.test('what never became a request is answered with the headers of every answer', async (t) => {
@@ -219,6 +249,43 @@ await t.test('what never became a request is answered with the headers of every 
     }
     if (status !== '400') t.match(answer, /\r\ncontent-length: 0\r\n[^]*\r\n\r\n$/, 'no body');
   }
+});
+
+await t.test('bytes behind a good request do not take its answer', async (t) => {
+  const { url, reached } = await build(t, (_request, response) => {
+    setTimeout(() => void response.writeHead(200, JSON_TYPE).end(JSON.stringify({ id: ORDER_ID })), 150);
+  });
+  const { port } = new URL(url);
+  const say = async (text: string) => {
+    const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+    socket.write(text);
+    let answer = '';
+    for await (const chunk of socket) answer += String(chunk);
+    socket.destroy();
+    return answer;
+  };
+  const head = `host: x\r\nauthorization: Bearer ${await tokenOf('u1', 'sale:admin')}\r\n`;
+  const cancel = `/v1/orders/${ORDER_ID}/cancel`;
+  const good = `POST ${cancel} HTTP/1.1\r\n${head}content-type: application/json\r\ncontent-length: 2\r\n\r\n{}`;
+  const behind = {
+    'a byte too many': '}',
+    'an unknown method': 'FOO /v1/sales/oranges HTTP/1.1\r\n\r\n',
+    'no HTTP': '\u0016\u0003\u0001',
+    'a bad header': `GET /v1/sales/oranges HTTP/1.1\r\nbad header\r\n\r\n`,
+    'too long a header': `GET /v1/sales/oranges HTTP/1.1\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`,
+    'a bad chunk': `POST ${cancel} HTTP/1.1\r\n${head}transfer-encoding: chunked\r\n\r\nzz\r\n`,
+    'two more, of which the second is bad': `${good}x`,
+  };
+  const answers = await Promise.all(Object.values(behind).map((text) => say(`${good}${text}`)));
+  for (const [index, name] of Object.keys(behind).entries()) {
+    t.match(answers[index], /^HTTP\/1\.1 200 /, name);
+    // The request with the bad chunk was taken up by its headers, and may hear that it failed.
+    if (name !== 'a bad chunk')
+      t.notMatch(answers[index], /HTTP\/1\.1 [45]/, `${name}: nothing else is said`);
+  }
+  t.equal(reached.length, answers.length + 1, 'each good request was taken up, and answered');
+  const begun = await say(`POST ${cancel} HTTP/1.1\r\n${head}transfer-encoding: chunked\r\n\r\nzz\r\n`);
+  t.match(begun, /^HTTP\/1\.1 4/, 'a request that itself is bad is refused');
 });
 
 /** Starts an order that has the row from the given look on. The hold is there from the beginning. */

@@ -1,0 +1,42 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+export interface Unanswered {
+  /** A whole request that is not answered yet, or whose answer is not sent yet. What follows it failed. */
+  before: ServerResponse | undefined;
+  /** The failing request itself was taken up by its headers, and its answer has begun. */
+  hasBegun: boolean;
+}
+
+/** Tells what a connection still waits for. */
+export type UnansweredOn = (socket: Socket) => Unanswered;
+
+/**
+ * Node takes up a request as soon as it is whole, also when the bytes behind it are no HTTP. An answer to those
+ * bytes would then stand where the answer to the request belongs. The last two requests are enough: answers
+ * leave in the order of their requests.
+ */
+export function followAnswers(server: Server): UnansweredOn {
+  const lastTwo = new WeakMap<Socket, [last: Exchange, before: Exchange | undefined]>();
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    const before = lastTwo.get(socket)?.[0];
+    // What is answered is let go, as a connection may rest for long.
+    lastTwo.set(socket, [{ request, response }, before?.response.writableFinished ? undefined : before]);
+  });
+  return (socket) => {
+    const [last, before] = lastTwo.get(socket) ?? [];
+    // A request whose body is not whole is the one that fails. No handler has seen it.
+    const isFailing = last !== undefined && !last.request.complete;
+    const whole = (isFailing ? before : last)?.response;
+    return {
+      before: whole === undefined || whole.writableFinished ? undefined : whole,
+      hasBegun: isFailing && last.response.headersSent,
+    };
+  };
+}
