@@ -4010,7 +4010,7 @@ export interface operations {
         };
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
-            code?: 'outcome_unknown' | 'overloaded';
+            code?: 'order_not_ready' | 'sale_unavailable' | 'outcome_unknown' | 'overloaded';
           };
         };
       };
@@ -4644,7 +4644,7 @@ export interface operations {
         };
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
-            code?: 'outcome_unknown' | 'overloaded';
+            code?: 'order_not_ready' | 'sale_unavailable' | 'outcome_unknown' | 'overloaded';
           };
         };
       };

@@ -5,6 +5,7 @@ import { consoleRoutes } from './console/console.ts';
 import type { Identity } from './identity/identity.ts';
 import { allowOrigins } from './cors.ts';
 import type { Admit, ApiDeps, RouteDeps } from './deps.ts';
+import { createRowWait } from './orders/row-wait.ts';
 import { logRequests, noteMalformed } from './request-log.ts';
 import { collectRoutes } from './openapi/document.ts';
 import { auditRoute } from './routes/audit.ts';
@@ -101,7 +102,8 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
       throw notOperator();
     }
   };
-  const routeDeps: RouteDeps = { ...deps, authenticate, authenticateOperator, admit, admitReader };
+  const changeRow = createRowWait(deps);
+  const routeDeps: RouteDeps = { ...deps, authenticate, authenticateOperator, admit, admitReader, changeRow };
 
   saleRoutes(app, routeDeps);
   saleEventsRoute(app, routeDeps);

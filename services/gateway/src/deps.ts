@@ -10,6 +10,7 @@ import type { LimitMetrics } from './limits/metrics.ts';
 import type { RecentReservations } from './memory/recent-reservations.ts';
 import type { SaleMemory } from './memory/sale-memory.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import type { ChangeRow } from './orders/row-wait.ts';
 import type { OutcomeTally } from './sales/outcome-tally.ts';
 import type { SaleList } from './sales/sale-list.ts';
 import type { SaleReader } from './sales/sale-reader.ts';
@@ -78,4 +79,5 @@ export interface RouteDeps extends ApiDeps {
   admit: Admit;
   /** For what is read with or without a token. One that is sent must be good, whatever else is wrong. */
   admitReader: Admit;
+  changeRow: ChangeRow;
 }

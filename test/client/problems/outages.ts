@@ -95,7 +95,7 @@ export async function provokeOutages(t: Test, { system, recorder, good, operatio
     {
       name: 'half-answered',
       env: { STOCK_URL: holdsUrl, STOCK_TIMEOUT_MS: TIMEOUT_MS },
-      ids: ['getOrder', 'cancelOrder', 'payOrder'],
+      ids: ['getOrder', 'cancelOrder', 'payOrder', 'returnLines', 'moveOrder'],
       codes: ['sale_unavailable'],
     },
     {

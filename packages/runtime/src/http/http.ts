@@ -9,6 +9,7 @@ import { FreezeGuard } from './freeze-guard.ts';
 import { toProblem } from './problem/error-problem.ts';
 import { Problem } from './problem/problem.ts';
 import { sendProblem } from './problem/send-problem.ts';
+import { forgetEmptyBodies } from './request/optional-body.ts';
 import { refuseEncodedBodies } from './request/encoded-body.ts';
 import { parseJson } from './request/json-body.ts';
 import { hasMalformedPath, routableUrl } from './request/malformed-path.ts';
@@ -77,6 +78,7 @@ export function createHttp(options: HttpOptions): Http {
     if (options.headers !== undefined) reply.headers(options.headers);
     done();
   });
+  forgetEmptyBodies(app);
   parseJson(app, options.refusesRepeatedMembers ?? false);
   refuseEncodedBodies(app);
   closeAfterAnswer(app, options.isReady);

@@ -392,7 +392,14 @@ export const OPERATIONS: Record<string, Operation> = {
     who: 'operator',
     headers: ['Idempotency-Key'],
     answers: { 200: { description: 'The order with all that came back.', schema: Order } },
-    problems: ['order_not_found', 'nothing_to_return', 'key_reused', 'outcome_unknown'],
+    problems: [
+      'order_not_found',
+      'order_not_ready',
+      'sale_unavailable',
+      'nothing_to_return',
+      'key_reused',
+      'outcome_unknown',
+    ],
   },
   'POST /v1/orders/:orderId/move': {
     id: 'moveOrder',
@@ -405,6 +412,8 @@ export const OPERATIONS: Record<string, Operation> = {
     answers: { 200: { description: 'The order. A repeat answers the same.', schema: Order } },
     problems: [
       'order_not_found',
+      'order_not_ready',
+      'sale_unavailable',
       'order_not_pending',
       'channel_not_found',
       'already_picked_up',

@@ -1,6 +1,6 @@
 import { parseReservationId, type Order, type Reservation } from '@seckill/contracts';
 import { Problem } from '@seckill/runtime';
-import type { RouteDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import type { Trace } from '../upstream/trace.ts';
 
 interface Wanted {
@@ -16,14 +16,14 @@ interface Wanted {
  * @throws Problem `order_not_found`; `order_not_ready` when neither row nor hold is there and Redis cannot
  * tell.
  */
-export async function findOrder(deps: RouteDeps, wanted: Wanted): Promise<Order> {
+export async function findOrder(deps: ApiDeps, wanted: Wanted): Promise<Order> {
   const { orderId, userId, trace } = wanted;
   if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
   return (await deps.order.order(orderId, userId, trace)) ?? findUnstored(deps, wanted);
 }
 
 /** Finds the order whose row was not there a moment ago. @throws as findOrder */
-export async function findUnstored(deps: RouteDeps, { orderId, userId, trace }: Wanted): Promise<Order> {
+export async function findUnstored(deps: ApiDeps, { orderId, userId, trace }: Wanted): Promise<Order> {
   const { order, stock } = deps;
   const saleId = parseReservationId(orderId)?.saleId;
   if (saleId === undefined) throw new Problem('order_not_found');
@@ -48,7 +48,7 @@ export async function findUnstored(deps: RouteDeps, { orderId, userId, trace }: 
  * may still be on its way from Kafka (INV-2). A sale that order does not know, or has retired, has no lane
  * and never will.
  */
-async function canStockTell({ order, stock }: RouteDeps, saleId: string, trace: Trace): Promise<boolean> {
+async function canStockTell({ order, stock }: ApiDeps, saleId: string, trace: Trace): Promise<boolean> {
   if ((await stock.state(saleId, trace)).gate === 'open') return true;
   try {
     return (await order.sale(saleId, trace)).retired !== undefined;

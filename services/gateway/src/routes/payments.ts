@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../deps.ts';
 import { queryOf } from './query-text.ts';
+import { takenUp } from './steering.ts';
 import { traceOf } from '../upstream/trace.ts';
 
 /**
@@ -108,7 +109,7 @@ function operatorRoutes(app: Http, { authenticateOperator, order }: RouteDeps): 
     },
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
-      return order.finishRefund(request.params.refundId, request.body, traceOf(request));
+      return order.finishRefund(request.params.refundId, request.body, takenUp(request), traceOf(request));
     },
   );
 }

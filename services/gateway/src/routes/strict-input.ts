@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { detailOf } from '@seckill/contracts';
 import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
@@ -24,24 +25,44 @@ export function refuseUnknownInput(app: Http): void {
     const isExempt =
       request.is404 || isHealthRoute(request) || schema?.body !== undefined || config.readsBody === true;
     const field = isExempt ? undefined : findBodyField(request);
-    if (field === undefined) {
-      done();
-      return;
+    if (field === 'chunks') {
+      hasBytes(request.raw).then((isBody) => {
+        done(isBody ? unexpected('body') : undefined);
+      }, done);
+    } else {
+      done(field === undefined ? undefined : unexpected(field));
     }
-    throw new Problem('invalid_request', {
-      detail: detailOf('body_unexpected', { field }),
-      extra: { field },
+  });
+}
+
+function unexpected(field: string): Problem {
+  return new Problem('invalid_request', { detail: detailOf('body_unexpected', { field }), extra: { field } });
+}
+
+/** Reads what Fastify leaves unread, up to the first byte. Node's `requestTimeout` bounds the wait. */
+async function hasBytes(message: IncomingMessage): Promise<boolean> {
+  return new Promise((resolve) => {
+    message.once('data', () => {
+      resolve(true);
+    });
+    message.once('end', () => {
+      resolve(false);
+    });
+    message.once('close', () => {
+      resolve(true);
     });
   });
 }
 
-/** @returns what is there, or undefined when there is no body or the body says nothing. */
+/**
+ * @returns what is there, or undefined when there is no body or the body says nothing; `chunks` when only
+ * reading tells.
+ */
 function findBodyField({ body, headers, method }: FastifyRequest): string | undefined {
   // Fastify does not read the body of these methods.
   if (method === 'GET' || method === 'HEAD') {
-    const isAnnounced =
-      (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined;
-    return isAnnounced ? 'body' : undefined;
+    if (headers['transfer-encoding'] !== undefined) return 'chunks';
+    return (headers['content-length'] ?? '0') === '0' ? undefined : 'body';
   }
   if (body === undefined) return undefined;
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return 'body';

@@ -18,6 +18,8 @@ export interface Steering {
   startedAt: number;
   /** `If-Match`. */
   version?: number;
+  /** Within which time of being taken up order decides, or not at all; `DECISION_MS` unless told. */
+  withinMs?: number;
 }
 
 /** A call that changes something, before it has its deadline. */
@@ -33,6 +35,8 @@ export const CONFIRMED_CHANGE_MS = 7_000;
  * by stock may come later. A change from a frozen process would otherwise undo what was decided since.
  */
 const DECISION_MS = 2_000;
+/** The same for a change of an order, which may wait for the order's row first. */
+export const ROW_DECISION_MS = 4_000;
 
 /** How order is asked. The user is whose order is asked for, or the operator who changes something. */
 export interface OrderCalls {
@@ -41,7 +45,7 @@ export interface OrderCalls {
   postgres: Pick<Absence, 'since'>;
   call: (request: UpstreamCall, trace: Trace, userId?: string) => Promise<UpstreamAnswer>;
   /**
-   * Sends an operator's change with its deadline, an instant of Postgres' clock. The clock is read first.
+   * Sends a change with its deadline, an instant of Postgres' clock. The clock is read first.
    * That clock shows more by the time that we hear of it, so the deadline is never later than was meant.
    */
   decide: (request: SteeringCall, steering: Steering, trace: Trace) => Promise<UpstreamAnswer>;
@@ -82,9 +86,10 @@ export function createOrderCalls(upstream: Upstream): OrderCalls {
     }
   }
 
-  async function decide(request: SteeringCall, { startedAt, version, by, reason }: Steering, trace: Trace) {
+  async function decide(request: SteeringCall, steering: Steering, trace: Trace) {
+    const { startedAt, version, by, reason, withinMs = DECISION_MS } = steering;
     const { now } = expectBody(await call({ method: 'GET', path: '/v1/clock' }, trace)) as { now: number };
-    const deadline = Math.floor(now + DECISION_MS - (performance.now() - startedAt));
+    const deadline = Math.floor(now + withinMs - (performance.now() - startedAt));
     const headers = {
       ...request.headers,
       'x-deadline': String(deadline),

@@ -43,6 +43,7 @@ import {
   CONFIRMED_CHANGE_MS,
   createOrderCalls,
   isPostgresAway,
+  ROW_DECISION_MS,
   type Steering,
   type SteeringCall,
 } from './order-calls.ts';
@@ -99,30 +100,33 @@ export interface OrderClient {
   ordersOfBuyer(userId: string, query: Record<string, string>, trace: Trace): Promise<OrderPage>;
   orders(query: string, userId: string, trace: Trace): Promise<OrderPage>;
   /** Undefined when order knows no such order of this user (yet). */
-  endOrder(orderId: string, verb: 'cancel' | 'pay', userId: string, trace: Trace): Promise<Order | undefined>;
-  /** Cancels as an operator. Undefined when order knows no such order (yet). */
-  cancelAsOperator(
+  endOrder(
     orderId: string,
-    operator: Pick<Steering, 'by' | 'reason'>,
+    verb: 'cancel' | 'pay',
+    buyer: Steering,
     trace: Trace,
   ): Promise<Order | undefined>;
+  /** Cancels as an operator. Undefined when order knows no such order (yet). */
+  cancelAsOperator(orderId: string, steering: Steering, trace: Trace): Promise<Order | undefined>;
+  /** Undefined when order knows no such order (yet). */
   returnLines(
     orderId: string,
     request: Omit<ReturnRequest, 'reason'> & { idempotencyKey: string },
-    operator: Pick<Steering, 'by' | 'reason'>,
+    steering: Steering,
     trace: Trace,
-  ): Promise<Order>;
+  ): Promise<Order | undefined>;
   /** May take seconds: everything is read that was sold. */
   report(saleId: string, trace: Trace): Promise<SaleReport>;
   pickups(saleId: string, query: PickupsQuery, trace: Trace): Promise<PickupPage>;
-  handOut(request: PickupRequest, by: string, trace: Trace): Promise<Pickup>;
-  moveOrder(orderId: string, channelId: string, steering: Steering, trace: Trace): Promise<Order>;
+  handOut(request: PickupRequest, steering: Steering, trace: Trace): Promise<Pickup>;
+  /** Undefined when order knows no such order (yet). */
+  moveOrder(orderId: string, channelId: string, steering: Steering, trace: Trace): Promise<Order | undefined>;
   /** The bytes as the provider signed them: order reads them, and keeps what it does not understand. */
   notifyPayment(notice: { webhookId: string; bytes: Buffer }, trace: Trace): Promise<PaymentAnswer>;
   notices(query: string, trace: Trace): Promise<KeptNoticePage>;
   replayNotice(noticeId: string, trace: Trace): Promise<KeptNotice>;
   refunds(query: string, trace: Trace): Promise<RefundPage>;
-  finishRefund(refundId: string, done: RefundDone, trace: Trace): Promise<Refund>;
+  finishRefund(refundId: string, done: RefundDone, steering: Steering, trace: Trace): Promise<Refund>;
   /** Takes seconds: order reads all dead letters that there are. */
   deadLetters(query: string, trace: Trace): Promise<ParkedMessagePage>;
   replayDeadLetter(letterId: string, by: string, trace: Trace): Promise<ParkedMessage>;
@@ -156,6 +160,9 @@ export function createOrderClient(
   /** Operators' calls name the sale of the order. */
   const operatorPath = (orderId: string) =>
     `${salePath(parseReservationId(orderId)?.saleId ?? '')}/orders/${encodeURIComponent(orderId)}`;
+
+  const decideOnRow: typeof decide = (request, steering, trace) =>
+    decide(request, { ...steering, withinMs: ROW_DECISION_MS }, trace);
 
   /** What is told to operators names its buyer. */
   const opened = (order: SealedOrder, userId = order.userId ?? '') => contacts.open(order, userId);
@@ -256,9 +263,9 @@ export function createOrderClient(
         throw error;
       }
     },
-    async endOrder(orderId, verb, userId, trace) {
+    async endOrder(orderId, verb, buyer, trace) {
       const path = `/v1/orders/${encodeURIComponent(orderId)}/${verb}`;
-      const answer = await call({ method: 'POST', path }, trace, userId);
+      const answer = await decideOnRow({ method: 'POST', path }, buyer, trace);
       return isNoSuchOrder(answer) ? undefined : (expectBody(answer) as Order);
     },
     async saleOrders(saleId, query, trace) {
@@ -270,19 +277,16 @@ export function createOrderClient(
       const path = `/v1/users/${encodeURIComponent(userId)}/orders?${text}`;
       return openedPage(expectBody(await call({ method: 'GET', path }, trace)) as SealedOrderPage);
     },
-    async cancelAsOperator(orderId, { by, reason }, trace) {
-      const body = reason === undefined ? {} : { reason };
+    async cancelAsOperator(orderId, steering, trace) {
       const path = `${operatorPath(orderId)}/cancel`;
-      const answer = await call({ method: 'POST', path, body }, trace, by);
+      const answer = await decideOnRow({ method: 'POST', path }, steering, trace);
       return isNoSuchOrder(answer) ? undefined : opened(expectBody(answer) as SealedOrder);
     },
-    async returnLines(orderId, { idempotencyKey, ...wanted }, { by, reason }, trace) {
-      const body = { ...wanted, ...(reason === undefined ? {} : { reason }) };
+    async returnLines(orderId, { idempotencyKey, ...body }, steering, trace) {
       const headers = { 'idempotency-key': idempotencyKey };
       const path = `${operatorPath(orderId)}/returns`;
-      return opened(
-        expectBody(await call({ method: 'POST', path, body, headers }, trace, by)) as SealedOrder,
-      );
+      const answer = await decideOnRow({ method: 'POST', path, body, headers }, steering, trace);
+      return isNoSuchOrder(answer) ? undefined : opened(expectBody(answer) as SealedOrder);
     },
     async report(saleId, trace) {
       const request = { method: 'GET', path: `${salePath(saleId)}/report`, timeoutMs: REPORT_MS } as const;
@@ -295,14 +299,14 @@ export function createOrderClient(
       const page = expectBody(await call({ method: 'GET', path, ...longer }, trace)) as SealedPickupPage;
       return { ...page, data: page.data.map((pickup) => openedPickup(saleId, pickup)) };
     },
-    async handOut(request, by, trace) {
-      const answer = await call({ method: 'POST', path: '/v1/pickups', body: request }, trace, by);
+    async handOut(request, steering, trace) {
+      const answer = await decide({ method: 'POST', path: '/v1/pickups', body: request }, steering, trace);
       return openedPickup(request.saleId, expectBody(answer) as SealedPickup);
     },
     async moveOrder(orderId, channelId, steering, trace) {
       const path = `${operatorPath(orderId)}/move`;
-      const answer = await decide({ method: 'POST', path, body: { channelId } }, steering, trace);
-      return opened(expectBody(answer) as SealedOrder);
+      const answer = await decideOnRow({ method: 'POST', path, body: { channelId } }, steering, trace);
+      return isNoSuchOrder(answer) ? undefined : opened(expectBody(answer) as SealedOrder);
     },
     async notifyPayment({ webhookId, bytes }, trace) {
       const path = '/v1/payments/notifications';
@@ -319,9 +323,9 @@ export function createOrderClient(
     async refunds(query, trace) {
       return expectBody(await call({ method: 'GET', path: `/v1/refunds${query}` }, trace)) as RefundPage;
     },
-    async finishRefund(refundId, done, trace) {
+    async finishRefund(refundId, done, steering, trace) {
       const path = `/v1/refunds/${encodeURIComponent(refundId)}/done`;
-      return expectBody(await call({ method: 'POST', path, body: done }, trace)) as Refund;
+      return expectBody(await decide({ method: 'POST', path, body: done }, steering, trace)) as Refund;
     },
     async deadLetters(query, trace) {
       const request = {

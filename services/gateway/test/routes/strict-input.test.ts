@@ -95,12 +95,28 @@ await t.test('a body that a call does not take is refused before anything happen
 });
 
 await t.test('an empty body is none, whatever its content type says', async (t) => {
-  const { send, reached } = await build(t);
+  const { url, send, reached } = await build(t);
   for (const [method, path] of BODILESS.filter(([verb]) => verb === 'POST')) {
     const before = reached.length;
     for (const body of ['', ' \n', '{}']) await send(method, path, { headers: JSON_TYPE, body });
     t.equal(reached.length - before, 3, `${path}: each reached order`);
+    const types = ['application/x-www-form-urlencoded', 'text/plain', 'application/octet-stream', '', 'x'];
+    for (const type of types) {
+      const { status } = await send('POST', path, { headers: { 'content-type': type }, body: '' });
+      t.not(status, 415, `${path} as ${type}`);
+    }
+    t.equal(reached.length - before, 3 + types.length, `${path}: so did each of another type`);
   }
+  const raw = async (chunks: string) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    const head = `host: x\r\nauthorization: Bearer ${await tokenOf('u1')}\r\nconnection: close\r\n`;
+    socket.write(`GET /v1/orders/${ORDER_ID} HTTP/1.1\r\n${head}transfer-encoding: chunked\r\n\r\n${chunks}`);
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    return text;
+  };
+  t.match(await raw('0\r\n\r\n'), /^HTTP\/1\.1 200 /, 'no chunk is no body');
+  t.match(await raw('1\r\nx\r\n0\r\n\r\n'), /^HTTP\/1\.1 400 /, 'a byte is one');
 });
 
 await t.test('a call that needs a body refuses an empty one', async (t) => {
@@ -291,6 +307,7 @@ await t.test('bytes behind a good request do not take its answer', async (t) => 
 /** Starts an order that has the row from the given look on. The hold is there from the beginning. */
 async function buildSlowRow(t: Test, comesWith: number) {
   let looks = 0;
+  const deadlines: number[] = [];
   const hold = { userId: 'u1', reservation: { id: ORDER_ID, userId: 'u1', status: 'pending' } };
   const stock = createServer((_request, response) => {
     response.writeHead(200, JSON_TYPE).end(JSON.stringify(hold));
@@ -302,26 +319,71 @@ async function buildSlowRow(t: Test, comesWith: number) {
     stock.close();
   });
   const { port } = stock.address() as AddressInfo;
-  const onOrder = (_request: IncomingMessage, response: ServerResponse) => {
+  const onOrder = ({ method, headers }: IncomingMessage, response: ServerResponse) => {
+    if (method === 'POST') deadlines.push(Number(headers['x-deadline']));
     const isStored = ++looks >= comesWith;
     response.writeHead(isStored ? 200 : 404, JSON_TYPE);
     const body = isStored ? { id: ORDER_ID, status: 'cancelled' } : { code: 'order_not_found' };
     response.end(JSON.stringify(body));
   };
-  return build(t, onOrder, { STOCK_URL: `http://127.0.0.1:${port}` });
+  return { ...(await build(t, onOrder, { STOCK_URL: `http://127.0.0.1:${port}` })), deadlines };
 }
 
-await t.test('pay and cancel wait for a row that is on its way, and not for ever', async (t) => {
-  for (const verb of ['cancel', 'pay']) {
-    const path = `/v1/orders/${ORDER_ID}/${verb}`;
-    const { send } = await buildSlowRow(t, 5);
-    t.match(await send('POST', path), { status: 200, body: { status: 'cancelled' } }, verb);
-    const never = await buildSlowRow(t, Infinity);
-    const began = performance.now();
-    t.match(await never.send('POST', path), { status: 503, body: { code: 'order_not_ready' } });
-    const tookMs = performance.now() - began;
-    t.ok(tookMs > 1_900 && tookMs < 6_000, `after ${tookMs.toFixed(0)} ms`);
+/** Every change of an order waits for the order's row. */
+const CHANGES: Record<string, object> = {
+  cancel: {},
+  pay: {},
+  'cancel ': { reason: 'asked by phone' },
+  move: { channelId: 'a' },
+  returns: { lines: [{ sku: 'a', quantity: 1 }], restock: true },
+};
+
+function sendChange(send: Awaited<ReturnType<typeof build>>['send'], name: string) {
+  const body = CHANGES[name] ?? {};
+  const hasBody = Object.keys(body).length > 0;
+  return send('POST', `/v1/orders/${ORDER_ID}/${name.trim()}`, {
+    headers: { 'idempotency-key': 'k', ...(hasBody ? JSON_TYPE : {}) },
+    ...(hasBody ? { body: JSON.stringify(body) } : {}),
+  });
+}
+
+await t.test('what changes an order waits for a row that is on its way, and not for ever', async (t) => {
+  const built = [];
+  for (const name of Object.keys(CHANGES)) {
+    built.push({ name, late: await buildSlowRow(t, 5), never: await buildSlowRow(t, Infinity) });
   }
+  // To assemble gateways keeps the loop busy, which they would take for a freeze of theirs.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await Promise.all(
+    built.map(async ({ name, late: { send, deadlines }, never }) => {
+      const began = Date.now();
+      t.match(await sendChange(send, name), { status: 200, body: { status: 'cancelled' } }, name);
+      // A gateway that freezes while it waits must not act when it wakes: order is told until when it may.
+      t.equal(deadlines.length, 2, `${name}: each try has a deadline`);
+      t.ok(Math.abs(Number(deadlines[0]) - Number(deadlines[1])) < 500, `${name}: the wait does not move it`);
+      t.ok(Number(deadlines[1]) <= Date.now() + 4_000 && Number(deadlines[0]) > began, name);
+      const asked = performance.now();
+      t.match(await sendChange(never.send, name), { status: 503, body: { code: 'order_not_ready' } }, name);
+      const tookMs = performance.now() - asked;
+      t.ok(tookMs > 1_900 && tookMs < 6_000, `${name}: after ${tookMs.toFixed(0)} ms`);
+    }),
+  );
+});
+
+await t.test('every change of an order, a pick-up or a refund tells order its deadline', async (t) => {
+  const deadlines: unknown[] = [];
+  const { send } = await build(t, ({ headers }, response) => {
+    deadlines.push(headers['x-deadline']);
+    response.writeHead(200, JSON_TYPE).end('{}');
+  });
+  const bodies: [string, object][] = [
+    ['/v1/pickups', { saleId: 'oranges', code: '123456' }],
+    ['/v1/refunds/1/done', { reference: 'bank-1' }],
+  ];
+  for (const [path, body] of bodies)
+    await send('POST', path, { headers: JSON_TYPE, body: JSON.stringify(body) });
+  t.equal(deadlines.length, 2);
+  for (const deadline of deadlines) t.match(deadline, /^\d{13}$/);
 });
 
 await t.test('an answer of order comes in the language of the caller', async (t) => {

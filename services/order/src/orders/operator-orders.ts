@@ -7,7 +7,7 @@ import {
 import { invariant, Problem, transaction, type Pool } from '@seckill/runtime';
 import { endOrders } from '../ledger/settlement.ts';
 import { writeChange } from '../sales/sale-changes.ts';
-import type { Operator } from '../sales/steering.ts';
+import { assertInTime, type Steering } from '../sales/steering.ts';
 import { readOperatorOrders } from './order-row.ts';
 import { selectOfUser, toOrderPage, type OrderQuery } from './order-page.ts';
 import type { OrdersDeps } from './orders.ts';
@@ -43,9 +43,10 @@ export class OperatorOrders {
   /**
    * Gives up an order for its buyer. The units are for sale again; who did it and why stands in the audit
    * trail of the sale. A repeat changes nothing.
-   * @throws Problem `order_not_found`; `order_not_pending` when it ended otherwise.
+   * @throws Problem `order_not_found`; `order_not_pending` when it ended otherwise; `overloaded` when the
+   * deadline has passed.
    */
-  async cancel(saleId: string, orderId: string, operator: Operator): Promise<SealedOrder> {
+  async cancel(saleId: string, orderId: string, operator: Omit<Steering, 'version'>): Promise<SealedOrder> {
     const { pool, metrics, wake } = this.#deps;
     const isNew = await transaction(pool, async (client) => {
       // The sale comes before orders and ledger, as everywhere; the row of the trail refers to it.
@@ -65,6 +66,7 @@ export class OperatorOrders {
       if (row.status !== 'pending') {
         throw new Problem('order_not_pending', { extra: { orderStatus: row.status } });
       }
+      await assertInTime(client, operator);
       const ended = await endOrders(client, [orderId], 'cancelled');
       invariant(ended.length === 1, `order ${orderId} ended under its lock`);
       const change = {

@@ -11,6 +11,7 @@ import { applyNotice } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import { report } from '../payments/payments.ts';
 import { endOrders } from '../ledger/settlement.ts';
+import { assertInTime } from '../sales/steering.ts';
 import { selectOfUser, toOrderPage, type OrderQuery } from './order-page.ts';
 import {
   CONTACT_COLUMNS,
@@ -27,6 +28,13 @@ export interface OrdersDeps {
   wake: () => void;
   logger: Logger;
   metrics: SharedMetrics;
+}
+
+interface Change {
+  orderId: string;
+  userId: string;
+  /** The instant of Postgres' clock after which nothing is changed; milliseconds. */
+  deadline: number | undefined;
 }
 
 /** Orders as their owners see them, and what an owner does with one. */
@@ -55,13 +63,18 @@ export class Orders {
 
   /**
    * Gives the order up. The order's units are for sale again.
-   * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise.
+   * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise;
+   * `overloaded` when the deadline has passed.
    */
-  async cancel(orderId: string, userId: string): Promise<Order> {
-    const { order, isNew } = await this.#change(orderId, userId, 'cancelled', async (client) => {
-      const ended = await endOrders(client, [orderId], 'cancelled');
-      invariant(ended.length === 1, `order ${orderId} ended under its lock`);
-    });
+  async cancel(orderId: string, userId: string, deadline?: number): Promise<Order> {
+    const { order, isNew } = await this.#change(
+      { orderId, userId, deadline },
+      'cancelled',
+      async (client) => {
+        const ended = await endOrders(client, [orderId], 'cancelled');
+        invariant(ended.length === 1, `order ${orderId} ended under its lock`);
+      },
+    );
     if (isNew) {
       this.#deps.metrics.ordersEnded.inc({ verdict: 'cancelled' });
       this.#deps.wake();
@@ -73,21 +86,25 @@ export class Orders {
    * Pays without a provider, for trying things out. A notice of the right amount goes the same way as a
    * real one.
    * @throws Problem `order_not_found`, also for a stranger's; `order_not_pending` when it ended otherwise, or
-   * its group purchase failed.
+   * its group purchase failed; `overloaded` when the deadline has passed.
    */
-  async paySandbox(orderId: string, userId: string): Promise<Order> {
+  async paySandbox(orderId: string, userId: string, deadline?: number): Promise<Order> {
     const applied: Applied[] = [];
-    const { order } = await this.#change(orderId, userId, 'paid', async (client, { amount, currency }) => {
-      const payment = { paymentId: `sandbox-${orderId}`, orderId, amount: Number(amount), currency };
-      const notice = { ...payment, providerTimestamp: 'sandbox' };
-      const application = await applyNotice(client, notice);
-      invariant(application !== undefined, `order ${orderId} vanished under its lock`);
-      // The group purchase failed just now; the order ends in a moment, and nobody has sent money.
-      if (application.result === 'refund_due' && application.reason === 'order_ended') {
-        throw new Problem('order_not_pending', { extra: { orderStatus: 'expired' } });
-      }
-      applied.push({ ...payment, application });
-    });
+    const { order } = await this.#change(
+      { orderId, userId, deadline },
+      'paid',
+      async (client, { amount, currency }) => {
+        const payment = { paymentId: `sandbox-${orderId}`, orderId, amount: Number(amount), currency };
+        const notice = { ...payment, providerTimestamp: 'sandbox' };
+        const application = await applyNotice(client, notice);
+        invariant(application !== undefined, `order ${orderId} vanished under its lock`);
+        // The group purchase failed just now; the order ends in a moment, and nobody has sent money.
+        if (application.result === 'refund_due' && application.reason === 'order_ended') {
+          throw new Problem('order_not_pending', { extra: { orderStatus: 'expired' } });
+        }
+        applied.push({ ...payment, application });
+      },
+    );
     report(applied, this.#deps);
     return order;
   }
@@ -97,8 +114,7 @@ export class Orders {
    * status.
    */
   async #change(
-    orderId: string,
-    userId: string,
+    { orderId, userId, deadline }: Change,
     wanted: OrderStatus,
     work: (client: PoolClient, row: OrderRow) => Promise<void>,
   ): Promise<{ order: Order; isNew: boolean }> {
@@ -111,6 +127,7 @@ export class Orders {
       if (row.status !== 'pending') {
         throw new Problem('order_not_pending', { extra: { orderStatus: row.status } });
       }
+      await assertInTime(client, { deadline });
       await work(client, row);
       const [changed] = (await client.query<OrderRow>(read, [orderId, userId])).rows;
       invariant(changed?.status === wanted, `order ${orderId} is not ${wanted}`);

@@ -5,9 +5,9 @@ import { keepEvents } from '../ledger/order-events.ts';
 import { writeSettlements } from '../relay/outbox.ts';
 import { writeChange } from '../sales/sale-changes.ts';
 import { refuse } from '../invalid-request.ts';
-import type { Operator } from '../sales/steering.ts';
+import { assertInTime, type Steering } from '../sales/steering.ts';
 
-export interface Return extends Operator {
+export interface Return extends Omit<Steering, 'version'> {
   saleId: string;
   orderId: string;
   lines: ReturnRequest['lines'];
@@ -37,7 +37,7 @@ type Bought = { sku: string; quantity: number; price: number };
  * return.
  * @returns the money that is due for them, in minor units; undefined of a repeat.
  * @throws Problem `order_not_found`, `key_reused`; `nothing_to_return` with the first line of which less is
- * left; `internal` when what is stored contradicts itself: this order is refused, and nothing else stops.
+ * left; `overloaded` when the deadline has passed; `internal` when what is stored contradicts itself: this order is refused, and nothing else stops.
  */
 export async function storeReturn(pool: Pool, wanted: Return): Promise<number | undefined> {
   const { saleId, orderId, lines, restock, idempotencyKey } = wanted;
@@ -47,6 +47,7 @@ export async function storeReturn(pool: Pool, wanted: Return): Promise<number | 
     const row = await lockOrder(client, wanted);
     if (version === undefined || row === undefined) throw new Problem('order_not_found');
     if (await isRepeat(client, wanted)) return undefined;
+    await assertInTime(client, wanted);
     if (row.status !== 'paid') {
       throw new Problem('nothing_to_return', { extra: { orderStatus: row.status } });
     }

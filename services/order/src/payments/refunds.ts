@@ -2,6 +2,7 @@ import { detailOf, formatInstant, type Refund, type RefundPage } from '@seckill/
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../pages/page-cursor.ts';
 import { toPage } from '../pages/page.ts';
+import { assertInTime } from '../sales/steering.ts';
 
 /** An order comes within seconds of its payment. An order that has not come by now is missing. */
 export const ORDER_WAIT_MINUTES = 5;
@@ -103,9 +104,9 @@ export class Refunds {
    * Marks money as given back. A repeat with the same reference changes nothing. Money whose order has not
    * come buys nothing any more from then on, also if the order comes after all.
    * @throws Problem `refund_not_found`, also for money that is in an order; `refund_done` under another
-   * reference.
+   * reference; `overloaded` when the deadline has passed.
    */
-  async done(id: string, reference: string): Promise<Refund> {
+  async done(id: string, reference: string, deadline?: number): Promise<Refund> {
     if (!/^\d{1,18}$/.test(id)) throw new Problem('refund_not_found');
     const { refund, isNew } = await transaction(this.#pool, async (client) => {
       const row = (await lockRefund(client, id)) ?? (await lockReturn(client, id));
@@ -117,6 +118,7 @@ export class Refunds {
           extra: { reference: row.refund_reference },
         });
       }
+      await assertInTime(client, { deadline });
       if (row.is_return) {
         await client.query(
           'UPDATE returns SET refunded_at = clock_timestamp(), refund_reference = $2 WHERE refund_id = $1',

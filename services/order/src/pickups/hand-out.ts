@@ -8,6 +8,7 @@ import {
 import { Problem, transaction, type Pool } from '@seckill/runtime';
 import { GROUP_OF_ORDER } from '../ledger/group-of-order.ts';
 import { pickupScope } from '../ledger/pickup-codes.ts';
+import { assertInTime, type Steering } from '../sales/steering.ts';
 import { leftOf, PICKUP_COLUMNS, toPickup, type PickupRow } from './pickup-list.ts';
 
 interface HandedRow extends PickupRow {
@@ -25,12 +26,12 @@ const GROUP_WAIT_SECONDS = 5;
  * for sale again.
  * @throws Problem `pickup_not_found`; `already_picked_up` with `at`; `nothing_to_pick_up` when everything
  * came back, or with `group` when the group purchase of the order is `waiting` or `failed`. Waiting is the
- * one that passes, and no sooner than the sale closes.
+ * one that passes, and no sooner than the sale closes. `overloaded` when the deadline has passed.
  */
 export async function handOut(
   pool: Pool,
   { saleId, pickupPointId, code }: PickupRequest,
-  by: string | undefined,
+  { by, deadline }: Pick<Steering, 'by' | 'deadline'>,
 ): Promise<SealedPickup> {
   return transaction(pool, async (client) => {
     // The order is locked, as for a return and a move: whichever comes second finds the other one done.
@@ -64,6 +65,7 @@ export async function handOut(
     if (leftOf(row).length === 0) {
       throw new Problem('nothing_to_pick_up', { detail: detailOf('all_returned') });
     }
+    await assertInTime(client, { deadline });
     const done = await client.query<PickupRow>(
       `UPDATE orders SET picked_up_at = clock_timestamp(), picked_up_by = $2 WHERE id = $1
        RETURNING ${PICKUP_COLUMNS}`,

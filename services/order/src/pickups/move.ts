@@ -2,7 +2,7 @@ import { formatInstant, type OrderStatus, type SaleDefinition } from '@seckill/c
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { claimPickupCodes, makeRandomCode, pickupScope } from '../ledger/pickup-codes.ts';
 import { writeChange } from '../sales/sale-changes.ts';
-import { isInTime, type Steering } from '../sales/steering.ts';
+import { assertInTime, type Steering } from '../sales/steering.ts';
 
 export interface Move extends Omit<Steering, 'version'> {
   saleId: string;
@@ -45,7 +45,7 @@ export async function moveOrder(
     if (to === undefined) throw new Problem('channel_not_found');
     const before = row.pickup_channel_id ?? row.channel_id;
     if (before === channelId) return;
-    if (!(await isInTime(client, steering))) throw new Problem('overloaded');
+    await assertInTime(client, steering);
     const from = sale.channels.find(({ id }) => id === before);
     const scopes = [from, to].map((one) => pickupScope({ saleId, pickupPointId: one?.pickupPointId }));
     await client.query('UPDATE orders SET pickup_channel_id = NULLIF($2, channel_id) WHERE id = $1', [

@@ -7,6 +7,7 @@ import {
 } from '@seckill/contracts';
 import { Problem, type Logger, type Pool } from '@seckill/runtime';
 import { readOperatorOrder } from '../orders/operator-orders.ts';
+import type { Steering } from '../sales/steering.ts';
 import { handOut } from './hand-out.ts';
 import { moveOrder, type Move } from './move.ts';
 import { listPickups, type PickupQuery } from './pickup-list.ts';
@@ -27,9 +28,9 @@ export class Pickups {
   }
 
   /** @throws Problem as `handOut` */
-  async handOut(request: PickupRequest, by: string | undefined): Promise<SealedPickup> {
-    const pickup = await handOut(this.#pool, request, by);
-    this.#logger.info({ orderId: pickup.orderId, by }, 'pick-ups: an order was handed out');
+  async handOut(request: PickupRequest, steering: Pick<Steering, 'by' | 'deadline'>): Promise<SealedPickup> {
+    const pickup = await handOut(this.#pool, request, steering);
+    this.#logger.info({ orderId: pickup.orderId, by: steering.by }, 'pick-ups: an order was handed out');
     return pickup;
   }
 

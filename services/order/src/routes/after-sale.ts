@@ -3,7 +3,7 @@ import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { Pickups } from '../pickups/pickups.ts';
 import type { Reports } from '../report/reports.ts';
-import { readOperator, readSteering } from './sales.ts';
+import { readSteering } from './sales.ts';
 
 const SaleParams = Type.Object({ saleId: SaleId });
 const OrderParams = Type.Object({ saleId: SaleId, orderId: Type.String() });
@@ -27,7 +27,7 @@ export function afterSaleRoutes(
   );
 
   app.post('/v1/pickups', { schema: { body: PickupRequest } }, async ({ body, headers }) =>
-    pickups.handOut(body, readOperator(headers).by),
+    pickups.handOut(body, readSteering(headers)),
   );
 
   app.post(

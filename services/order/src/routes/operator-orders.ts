@@ -13,7 +13,7 @@ import { Compile } from 'typebox/compile';
 import type { OperatorOrders } from '../orders/operator-orders.ts';
 import { refuse } from '../invalid-request.ts';
 import { instantOf } from './query-values.ts';
-import { readOperator } from './sales.ts';
+import { readSteering } from './sales.ts';
 
 const idempotencyKey = Compile(IdempotencyKey);
 const SaleParams = Type.Object({ saleId: SaleId });
@@ -54,7 +54,7 @@ export function operatorOrdersRoutes(app: Http, orders: OperatorOrders): void {
     '/v1/sales/:saleId/orders/:orderId/cancel',
     { preValidation: optionalBody, schema: { params: OrderParams, body: ReasonRequest } },
     async ({ params: { saleId, orderId }, body, headers }) =>
-      orders.cancel(saleId, orderId, readOperator(headers, body.reason)),
+      orders.cancel(saleId, orderId, readSteering(headers, body.reason)),
   );
 
   app.post(
@@ -64,7 +64,7 @@ export function operatorOrdersRoutes(app: Http, orders: OperatorOrders): void {
       const key = headers['idempotency-key'];
       if (!idempotencyKey.Check(key)) refuse('missing_or_malformed', 'idempotency-key');
       const { reason, ...wanted } = body;
-      return orders.giveBack({ ...params, ...wanted, idempotencyKey: key, ...readOperator(headers, reason) });
+      return orders.giveBack({ ...params, ...wanted, idempotencyKey: key, ...readSteering(headers, reason) });
     },
   );
 }

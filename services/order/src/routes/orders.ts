@@ -4,8 +4,11 @@ import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { OrderQuery } from '../orders/order-page.ts';
 import type { Orders } from '../orders/orders.ts';
+import { readSteering } from './sales.ts';
 
 const userId = Compile(UserId);
+
+type Headers = Parameters<typeof readSteering>[0];
 
 const OrderParams = Type.Object({ orderId: Type.String() });
 
@@ -18,12 +21,12 @@ export function ordersRoutes(app: Http, orders: Orders, isSandbox: boolean): voi
   );
 
   app.post('/v1/orders/:orderId/cancel', { schema }, async ({ params, headers }) =>
-    orders.cancel(params.orderId, userOf(headers)),
+    orders.cancel(params.orderId, userOf(headers), readSteering(headers).deadline),
   );
 
   if (isSandbox) {
     app.post('/v1/orders/:orderId/pay', { schema }, async ({ params, headers }) =>
-      orders.paySandbox(params.orderId, userOf(headers)),
+      orders.paySandbox(params.orderId, userOf(headers), readSteering(headers).deadline),
     );
   }
 
@@ -34,7 +37,7 @@ export function ordersRoutes(app: Http, orders: Orders, isSandbox: boolean): voi
   });
 }
 
-function userOf(headers: Record<string, string | string[] | undefined>): string {
+function userOf(headers: Headers): string {
   const given = headers['x-user-id'];
   if (userId.Check(given)) return given;
   throw new Problem('invalid_request', {

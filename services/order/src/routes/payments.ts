@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import type { Notices } from '../payments/notices.ts';
 import type { Refunds } from '../payments/refunds.ts';
 import { instantOf, limitOf } from './query-values.ts';
+import { readSteering } from './sales.ts';
 
 /** The routes for the gateway, which has checked the provider's signature, or that an operator asks. */
 export function paymentsRoutes(
@@ -47,6 +48,7 @@ export function paymentsRoutes(
   app.post(
     '/v1/refunds/:refundId/done',
     { schema: { params: Type.Object({ refundId: Type.String() }), body: RefundDone } },
-    async ({ params, body }) => refunds.done(params.refundId, body.reference),
+    async ({ params, body, headers }) =>
+      refunds.done(params.refundId, body.reference, readSteering(headers).deadline),
   );
 }

@@ -1,4 +1,4 @@
-import type { PoolClient } from '@seckill/runtime';
+import { Problem, type PoolClient } from '@seckill/runtime';
 
 /** Who changes a sale, and why. The audit trail keeps both. */
 export interface Operator {
@@ -26,6 +26,14 @@ export async function isInTime(
     deadline ?? null,
   ]);
   return rows[0]?.is_in_time === true;
+}
+
+/** What whoever comes late is told: nothing happened. */
+export async function assertInTime(
+  client: PoolClient,
+  deadlined: { deadline?: number | undefined },
+): Promise<void> {
+  if (!(await isInTime(client, deadlined))) throw new Problem('overloaded');
 }
 
 /** A condition as SQL: whether the deadline has not passed. `null` has none. */

@@ -11,7 +11,7 @@ import {
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../pages/page-cursor.ts';
 import { toPage } from '../pages/page.ts';
-import { inTime, isInTime } from '../sales/steering.ts';
+import { assertInTime, inTime } from '../sales/steering.ts';
 import { parseEndpointUrl } from './addresses.ts';
 import { formatSecret } from './signing.ts';
 
@@ -71,7 +71,7 @@ export class WebhookEndpoints {
       );
       const [row] = rows;
       if (row === undefined) {
-        await refuseLate(client, { deadline });
+        await assertInTime(client, { deadline });
         throw new Problem('webhook_endpoints_full', { extra: { max: endpointsMax } });
       }
       return { ...toEndpoint(row), secret: formatSecret(secret) };
@@ -182,11 +182,7 @@ async function lockInTime(client: PoolClient, id: string, deadline: Deadline): P
     [id],
   );
   found(rows);
-  await refuseLate(client, deadline);
-}
-
-async function refuseLate(client: PoolClient, deadline: Deadline): Promise<void> {
-  if (!(await isInTime(client, deadline))) throw new Problem('overloaded');
+  await assertInTime(client, deadline);
 }
 
 async function replaceSecret(client: PoolClient, id: string, secret: Buffer): Promise<EndpointRow[]> {

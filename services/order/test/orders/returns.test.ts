@@ -261,3 +261,62 @@ await test('what is stored and contradicts a return is refused, and the process 
   await pool.query(`UPDATE payments SET result = 'paid'`);
   t.match(await back('k1', [['orange', 1]]), { status: 200 });
 });
+
+await test('what changes an order late changes nothing, also when the lock of the order took its time', async (t) => {
+  const { pool } = await createDatabase(t);
+  const { call } = await createService(t, pool, (await createStock(t)).url);
+  const saleId = await storeSale(pool, { orange: 10, mango: 10 }, { limitPerBuyer: 5 });
+  const now = async () => ((await call('GET', '/v1/clock')).body as unknown as { now: number }).now;
+  const store = async () => {
+    const [order] = await storeOrders(pool, saleId, [{ userId: 'u1', lines: LINES }]);
+    return order?.reservationId ?? '';
+  };
+  const pay = async (orderId: string) => {
+    await buildEnds(pool).payments.accept(makeNotice(orderId, { amount: { amount: 360, currency: 'CNY' } }));
+  };
+  const codeOf = async (orderId: string) =>
+    String((await call('GET', `/v1/orders/${orderId}`, { userId: 'u1' })).body['pickupCode']);
+  const reason = 'asked by phone';
+  const back = { lines: [{ sku: 'orange', quantity: 1 }], restock: true };
+  const operator = (orderId: string) => `/v1/sales/${saleId}/orders/${orderId}`;
+  const changes: Record<string, { isPaid?: boolean; path: (id: string) => string; body?: object }> = {
+    cancel: { path: (id) => `/v1/orders/${id}/cancel` },
+    pay: { path: (id) => `/v1/orders/${id}/pay` },
+    'cancel as an operator': { path: (id) => `${operator(id)}/cancel`, body: { reason } },
+    return: { isPaid: true, path: (id) => `${operator(id)}/returns`, body: back },
+    'hand out': { isPaid: true, path: () => '/v1/pickups', body: {} },
+  };
+  const late = { status: 503, body: { code: 'overloaded' } };
+  for (const [name, { isPaid = false, path, body }] of Object.entries(changes)) {
+    const id = await store();
+    if (isPaid) await pay(id);
+    const code = isPaid ? await codeOf(id) : '';
+    const send = async (deadline: number) =>
+      call('POST', path(id), {
+        userId: name.includes('operator') || isPaid ? 'op' : 'u1',
+        headers: { 'x-deadline': String(deadline), 'idempotency-key': 'k' },
+        ...(body === undefined ? {} : { body: name === 'hand out' ? { saleId, code } : body }),
+      });
+    const read = async () => (await pool.query<object>('SELECT * FROM orders WHERE id = $1', [id])).rows;
+    const before = await read();
+    t.match(await send((await now()) - 1), late, name);
+    const client = await pool.connect();
+    await client.query('BEGIN');
+    await client.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [id]);
+    const answer = send((await now()) + 200);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await client.query('COMMIT');
+    client.release();
+    t.match(await answer, late, `${name}: after the lock`);
+    t.same(await read(), before, `${name}: nothing changed`);
+    t.match(await send((await now()) + 5_000), { status: 200 }, `${name}: in time`);
+  }
+  const refunds = (await call('GET', '/v1/refunds')).body as unknown as RefundPage;
+  const done = (deadline: number) =>
+    call('POST', `/v1/refunds/${refunds.data[0]?.id}/done`, {
+      body: { reference: 'bank-1' },
+      headers: { 'x-deadline': String(deadline) },
+    });
+  t.match(await done((await now()) - 1), late, 'a refund');
+  t.match(await done((await now()) + 5_000), { status: 200, body: { state: 'done' } });
+});

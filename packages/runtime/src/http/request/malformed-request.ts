@@ -22,9 +22,6 @@ const ANSWER_MS = 30_000;
 /** Any token is a method (RFC 9110, 9.1); an address of a whole URL is one too (RFC 9112, 3.2.2). */
 const REQUEST_LINE = /^(?:\r\n)?([!#$%&'*+.^_`|~0-9A-Za-z-]+) ((?:https?:\/)?\/[^ \r\n]*) HTTP\/1\.[01]\r\n/;
 
-/** Node tells with an error how far it read. */
-type ParserError = ConnectionError & { bytesParsed?: number };
-
 /** Connections that are to close. Each further byte would be the same failure once more. */
 const closing = new WeakSet<Socket>();
 
@@ -133,10 +130,10 @@ function hangUpAfter(socket: Socket, ms: number): void {
  * such as a TLS handshake, nor where the failing request does not begin the packet: the path would be that of
  * another one.
  */
-function pathOf({ code, bytesParsed, rawPacket }: ParserError): string | undefined {
+function pathOf({ code, bytesParsed, rawPacket }: ConnectionError): string | undefined {
   if (code !== 'HPE_INVALID_METHOD' && code !== 'HPE_INVALID_CONSTANT') return undefined;
   if (!(rawPacket instanceof Buffer)) return undefined;
   const [line, method = '', target = ''] = REQUEST_LINE.exec(rawPacket.toString('latin1')) ?? [];
-  if (line === undefined || METHODS.includes(method) || (bytesParsed ?? 0) > line.length) return undefined;
+  if (line === undefined || METHODS.includes(method) || bytesParsed > line.length) return undefined;
   return target.replace(/^https?:\/\/[^/?]*/i, '').replace(/\?.*$/, '') || '/';
 }

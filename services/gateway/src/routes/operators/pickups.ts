@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import { MoveRequest, parseReservationId, PickupRequest, PickupsQuery, SaleId } from '@seckill/contracts';
-import { addVary, Problem, systemClock, type Http } from '@seckill/runtime';
+import { MoveRequest, PickupRequest, PickupsQuery, SaleId } from '@seckill/contracts';
+import { addVary, systemClock, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { tellCsv, wantsCsv } from '../../csv.ts';
 import type { RouteDeps } from '../../deps.ts';
@@ -12,7 +12,7 @@ import { takenUp } from '../steering.ts';
 const FILE_PAGE = 100;
 
 /** What is handed out where, and that it was. */
-export function pickupRoutes(app: Http, { authenticateOperator, order }: RouteDeps): void {
+export function pickupRoutes(app: Http, { authenticateOperator, changeRow, order }: RouteDeps): void {
   app.get(
     '/v1/sales/:saleId/pickups',
     {
@@ -56,7 +56,7 @@ export function pickupRoutes(app: Http, { authenticateOperator, order }: RouteDe
     { onRequest: authenticateOperator, schema: { body: PickupRequest } },
     async (request, reply) => {
       reply.header('cache-control', 'no-store');
-      return order.handOut(request.body, request.identity.userId, traceOf(request));
+      return order.handOut(request.body, takenUp(request), traceOf(request));
     },
   );
 
@@ -71,10 +71,11 @@ export function pickupRoutes(app: Http, { authenticateOperator, order }: RouteDe
     },
     async (request, reply) => {
       const { orderId } = request.params;
-      if (parseReservationId(orderId) === undefined) throw new Problem('order_not_found');
       reply.header('cache-control', 'no-store');
       const { channelId, reason } = request.body;
-      return order.moveOrder(orderId, channelId, takenUp(request, reason), traceOf(request));
+      const steering = takenUp(request, reason);
+      const change = () => order.moveOrder(orderId, channelId, steering, traceOf(request));
+      return changeRow(request, { orderId, change });
     },
   );
 }
