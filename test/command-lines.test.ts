@@ -5,7 +5,8 @@
  * All other command lines run in one process, which runs the same files from their first line to their exit.
  * No stack has to run, because a command says what is wrong before it asks an engine.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { test } from 'tap';
 import { ROOT } from '@seckill/stack';
 import { CommandRunner, runAsProcess, type Ended } from '@seckill/testing';
@@ -85,6 +86,14 @@ const WRONG: [command: string, args: string, says: RegExp][] = [
   ['bench', 'diff /nonexistent/a.json /nonexistent/b.json', /^\/nonexistent\/a\.json cannot be read/],
   ['bench', 'diff package.json package.json', /^package\.json is no result of this bench/],
 ];
+
+const LATIN = join(t.testdir({}), 'latin.json');
+writeFileSync(LATIN, Buffer.from('{ "id": "pears", "title": "p\xe9ch\xe9" }', 'latin1'));
+WRONG.push(
+  ['sale', `apply ${LATIN}`, /latin\.json: is not UTF-8/],
+  ['sale', `diff ${LATIN}`, /latin\.json: is not UTF-8/],
+  ['plan', `--sale ${LATIN} --crowd 5`, /latin\.json is not UTF-8/],
+);
 
 await test('a wrong word is named at the beginning of one line, with exit code 2', async (t) => {
   for (const [name, args, says] of WRONG) {

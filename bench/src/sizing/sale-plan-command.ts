@@ -24,10 +24,11 @@ const isSale = Compile(SaleInput);
 
 function readSale(file: string): SaleInput {
   const bytes = readFileSync(file);
-  if (!isUtf8(bytes)) throw new UsageError(`${file} is no JSON: the text is not UTF-8`);
+  if (!isUtf8(bytes)) throw new UsageError(`${file} is not UTF-8`);
+  const text = bytes.toString('utf8');
   let sale: unknown;
   try {
-    sale = JSON.parse(bytes.toString('utf8'));
+    sale = JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new UsageError(`${file} is no JSON: ${reason}`);

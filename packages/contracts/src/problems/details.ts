@@ -34,6 +34,13 @@ export const DETAILS = {
     zh: 'Idempotency-Key:须为 1 至 255 个可见 ASCII 字符',
   },
   body_unexpected: { en: '{field}: this call takes no body', zh: '{field}:此接口不接受请求体' },
+  header_not_taken: { en: '{field}: this call does not take it', zh: '{field}:此接口不接受该请求头' },
+  key_without_id: {
+    en: 'Idempotency-Key: a sale is created once by its id; send an `id` in the place of the key',
+    zh: 'Idempotency-Key:场次以 id 去重,请发送 id 而不是幂等键',
+  },
+  file_has_all: { en: 'limit: a file has every line', zh: 'limit:文件包含所有行' },
+  table_of_csv: { en: 'table: tables are told apart in CSV alone', zh: 'table:仅 CSV 区分表' },
   body_not_json: { en: 'the body is not well-formed JSON', zh: '请求体不是合法的 JSON' },
   body_not_utf8: { en: 'the body is not well-formed UTF-8', zh: '请求体不是合法的 UTF-8' },
   body_encoded: {

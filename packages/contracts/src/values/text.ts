@@ -14,8 +14,10 @@ const PLAIN_CHARACTER =
   '[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]';
 
 // Letters, numbers, punctuation and symbols, but those that show nothing: what Unicode calls "default
-// ignorable" (Hangul fillers are letters by category) and the empty Braille pattern.
-const VISIBLE_CHARACTER = '(?![\\p{Default_Ignorable_Code_Point}\\u2800])[\\p{L}\\p{N}\\p{P}\\p{S}]';
+// ignorable" (Hangul fillers are letters by category), the empty Braille pattern, the null notehead of music,
+// the blanks of Egyptian hieroglyphs and the place of an object that is not there.
+const VISIBLE_CHARACTER =
+  '(?![\\p{Default_Ignorable_Code_Point}\\u2800\\u{1d159}\\u{13441}\\u{13442}\\ufffc])[\\p{L}\\p{N}\\p{P}\\p{S}]';
 
 /**
  * The pattern of a text that people read: one line of 1 to `lengthMax` characters (Unicode code points), of

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { detailOf, LIMITS, ReserveRequest } from '@seckill/contracts';
 import { pino } from 'pino';
 import t from 'tap';
-import { createHttp, Problem } from '../../src/index.ts';
+import { addVary, createHttp, Problem, tellLanguage } from '../../src/index.ts';
 
 function build(options: { isReady?: boolean } = {}) {
   const app = createHttp({
@@ -23,6 +23,12 @@ function build(options: { isReady?: boolean } = {}) {
   });
   app.get('/in-a-thousand-years', async () => {
     throw new Problem('sale_not_open', { retryAfterSeconds: 3e10 });
+  });
+  app.get('/either', async (_request, reply) => {
+    tellLanguage(reply, 'en');
+    addVary(reply, 'accept');
+    addVary(reply, 'accept');
+    return {};
   });
   app.get('/bug', async () => {
     throw new Error('secret detail');
@@ -138,6 +144,10 @@ await t.test('title and detail follow Accept-Language with its quality values, c
     t.match(answer.json(), { detail: /same key/, code: 'outcome_unknown' }, language ?? 'none');
     t.match(answer.headers, { 'content-language': 'en', vary: 'accept-language' });
   }
+});
+
+await t.test('what an answer varies by is named by whole names, once', async (t) => {
+  t.equal((await build().inject({ url: '/either' })).headers['vary'], 'accept-language, accept');
 });
 
 await t.test('a finding of a schema is told in both languages, by its field', async (t) => {

@@ -26,7 +26,7 @@ const HELP = `A sale as a YAML or JSON file.
   npm run --silent sale -- apply FILE [--dry-run] [--lower] [--reason TEXT]
   npm run --silent sale -- diff FILE
   npm run --silent sale -- get SALE [--json]
-  npm run --silent sale -- list [--state STATE] [--limit N]
+  npm run --silent sale -- list [--state STATE] [--limit N] [--cursor C]
 
   apply          creates the sale, or changes it until it is as the file says; again it changes nothing. What the file
                  leaves out stays. What cannot be changed any more is told with its line, and nothing is done then
@@ -37,7 +37,8 @@ const HELP = `A sale as a YAML or JSON file.
   --reason TEXT  apply: kept in the trail of changes, 1 to 200 characters
   --json         get: as JSON
   --state STATE  list: open, scheduled, paused or closed
-  --limit N      list: so many, 1 to 100 (default: 20)
+  --limit N      list: so many, 1 to 100 (default: 20); the cursor of the next page is told
+  --cursor C     list: the page behind this cursor
   --url URL      a gateway; an operator's token stands in the variable SECKILL_TOKEN then, because others on the
                  machine can read a command line
   --name NAME    a running stack, without --url (default: default; --stack is the same)
@@ -52,6 +53,7 @@ const OPTIONS = {
   json: flag,
   state: oneOf(['open', 'scheduled', 'paused', 'closed'] satisfies ListedState[]),
   limit: wholeNumber(1, 100),
+  cursor: words,
   url: origin('http', 'https'),
   name: stackName,
 };
@@ -61,7 +63,7 @@ const ALLOWED: Record<string, (keyof Given)[]> = {
   apply: ['dry-run', 'lower', 'reason'],
   diff: [],
   get: ['json'],
-  list: ['state', 'limit'],
+  list: ['state', 'limit', 'cursor'],
 };
 
 async function connect({ url, name }: Given): Promise<Gateway> {
@@ -91,13 +93,18 @@ async function get(gateway: Gateway, saleId: string, isJson: boolean): Promise<v
   print(isJson ? JSON.stringify(toSaleFile(sale), null, 2) : toYaml(sale).trimEnd());
 }
 
-async function list(gateway: Gateway, { state, limit = 20 }: Given): Promise<void> {
-  const { data } = await gateway.list({ limit: String(limit), ...(state === undefined ? {} : { state }) });
+async function list(gateway: Gateway, { state, limit = 20, cursor }: Given): Promise<void> {
+  const { data, nextCursor } = await gateway.list({
+    limit: String(limit),
+    ...(state === undefined ? {} : { state }),
+    ...(cursor === undefined ? {} : { cursor }),
+  });
   const rows = data.map((sale) => {
     const title = typeof sale.title === 'string' ? sale.title : sale.title.zh;
     return [sale.id, sale.state, sale.opensAt, sale.closesAt, String(sale.version), title];
   });
   print(formatTable([['id', 'state', 'opens', 'closes', 'version', 'title'], ...rows]));
+  if (nextCursor !== undefined) print(`more: --cursor ${nextCursor}`);
 }
 
 async function main(values: Given, [verb = '', what, ...rest]: string[]): Promise<number> {

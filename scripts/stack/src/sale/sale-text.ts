@@ -22,8 +22,8 @@ export function readSaleFile(file: string): SaleText {
     throw new UsageError(`${file}: a sale has ${LIMITS.saleBodyBytesMax} bytes at most`);
   }
   const bytes = readFileSync(file);
-  // Decoding would put U+FFFD in the place of what is wrong, and buyers would read it.
-  if (!isUtf8(bytes)) throw new UsageError(`${file}: the text is not UTF-8`);
+  // A decoder would put another character in the place of such bytes, and the sale would be sold under it.
+  if (!isUtf8(bytes)) throw new UsageError(`${file}: is not UTF-8`);
   return parseSale(file, bytes.toString('utf8'));
 }
 

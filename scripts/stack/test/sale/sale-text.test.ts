@@ -40,7 +40,7 @@ void t.test('a file that is not UTF-8 is refused, since U+FFFD would be read by 
   writeFileSync(`${folder}/gbk.yaml`, Buffer.concat([Buffer.from(before), title, Buffer.from(after)]));
   writeFileSync(`${folder}/utf-8.yaml`, PEARS);
   t.throws(() => readSaleFile(`${folder}/gbk.yaml`), {
-    message: /gbk\.yaml: the text is not UTF-8$/,
+    message: /gbk\.yaml: is not UTF-8$/,
     exitCode: 2,
   });
   t.match(readSaleFile(`${folder}/utf-8.yaml`).sale, { title: { zh: '梨' } });

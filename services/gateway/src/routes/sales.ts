@@ -2,6 +2,7 @@ import {
   AdjustRequest,
   ChangesQuery,
   ChannelId,
+  detailOf,
   LIMITS,
   ReasonRequest,
   RestockRequest,
@@ -12,7 +13,7 @@ import {
   Sku,
   type SaleRecord,
 } from '@seckill/contracts';
-import { addVary, optionalBody, type Http } from '@seckill/runtime';
+import { addVary, optionalBody, Problem, type Http } from '@seckill/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { acceptsGzip, COMPRESSED_FROM_LENGTH } from '../compression.ts';
@@ -47,6 +48,10 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
     '/v1/sales',
     { onRequest: authenticateOperator, bodyLimit: LIMITS.saleBodyBytesMax, schema: { body: SaleInput } },
     async (request, reply) => {
+      if (request.body.id === undefined && request.headers['idempotency-key'] !== undefined) {
+        const field = 'Idempotency-Key';
+        throw new Problem('invalid_request', { detail: detailOf('key_without_id'), extra: { field } });
+      }
       const { isNew, record } = await order.createSale(
         request.body,
         request.identity.userId,
@@ -102,6 +107,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
         onRequest: authenticateOperator,
         preValidation: optionalBody,
         schema: { params: Params, body: ReasonRequest },
+        config: { takesIfMatch: true },
       },
       async (request, reply) => {
         const { saleId } = request.params;
@@ -119,6 +125,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
         onRequest: authenticateOperator,
         preValidation: optionalBody,
         schema: { params: ItemParams, body: ReasonRequest },
+        config: { takesIfMatch: true },
       },
       async (request, reply) => {
         const steering = steeringOf(request, request.body.reason);
@@ -130,7 +137,11 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.post(
     '/v1/sales/:saleId/items/:sku/restock',
-    { onRequest: authenticateOperator, schema: { params: ItemParams, body: RestockRequest } },
+    {
+      onRequest: authenticateOperator,
+      schema: { params: ItemParams, body: RestockRequest },
+      config: { takesIfMatch: true },
+    },
     async (request, reply) => {
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const { quantity, reason } = request.body;
@@ -142,7 +153,11 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
 
   app.post(
     '/v1/sales/:saleId/items/:sku/adjust',
-    { onRequest: authenticateOperator, schema: { params: ItemParams, body: AdjustRequest } },
+    {
+      onRequest: authenticateOperator,
+      schema: { params: ItemParams, body: AdjustRequest },
+      config: { takesIfMatch: true },
+    },
     async (request, reply) => {
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const { quantity, reason } = request.body;
@@ -161,6 +176,7 @@ export function saleRoutes(app: Http, deps: RouteDeps): void {
       onRequest: authenticateOperator,
       bodyLimit: LIMITS.saleBodyBytesMax,
       schema: { params: Params, body: SalePatch },
+      config: { takesIfMatch: true },
     },
     async (request, reply) => {
       const { reason, ...patch } = request.body;

@@ -7,6 +7,13 @@ import { Type } from 'typebox';
 /** The most characters of a client's own words that an answer repeats. */
 const FIELD_LENGTH_MAX = 128;
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The change may depend on a version. Elsewhere a condition that was ignored would be taken for one that holds. */
+    takesIfMatch?: boolean;
+  }
+}
+
 const NoQuery = Type.Object({}, { additionalProperties: false });
 
 /**
@@ -22,21 +29,33 @@ export function refuseUnknownInput(app: Http): void {
   });
   app.addHook('preValidation', (request, _reply, done) => {
     const { schema, config } = request.routeOptions;
+    if (isUnheeded(request)) {
+      done(refused('header_not_taken', 'If-Match'));
+      return;
+    }
     const isExempt =
       request.is404 || isHealthRoute(request) || schema?.body !== undefined || config.readsBody === true;
     const field = isExempt ? undefined : findBodyField(request);
     if (field === 'chunks') {
       hasBytes(request.raw).then((isBody) => {
-        done(isBody ? unexpected('body') : undefined);
+        done(isBody ? refused('body_unexpected', 'body') : undefined);
       }, done);
     } else {
-      done(field === undefined ? undefined : unexpected(field));
+      done(field === undefined ? undefined : refused('body_unexpected', field));
     }
   });
 }
 
-function unexpected(field: string): Problem {
-  return new Problem('invalid_request', { detail: detailOf('body_unexpected', { field }), extra: { field } });
+function refused(detail: 'body_unexpected' | 'header_not_taken', field: string): Problem {
+  return new Problem('invalid_request', { detail: detailOf(detail, { field }), extra: { field } });
+}
+
+/** Reads have conditions of their own, and a signed notice is money whatever comes with it. */
+function isUnheeded(request: FastifyRequest): boolean {
+  const { method, headers, is404 } = request;
+  if (method === 'GET' || method === 'HEAD' || is404 || headers['if-match'] === undefined) return false;
+  const { takesIfMatch, readsBody } = request.routeOptions.config;
+  return takesIfMatch !== true && readsBody !== true;
 }
 
 /** Reads what Fastify leaves unread, up to the first byte. Node's `requestTimeout` bounds the wait. */

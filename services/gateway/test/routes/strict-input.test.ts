@@ -162,6 +162,45 @@ await t.test('a query parameter that a call does not take is refused', async (t)
   t.equal((await send('GET', '/livez?probe=1')).status, 200, 'health takes what a probe carries');
 });
 
+await t.test('a header or parameter that would be ignored is refused, and the answer says why', async (t) => {
+  const { send, reached } = await build(t);
+  const ifMatch = { 'if-match': '"3"' };
+  const key = { 'idempotency-key': 'k' };
+  const lines = [{ sku: 'a', quantity: 1 }];
+  const price = { amount: 1, currency: 'CNY' };
+  const sale = {
+    title: 'Pears',
+    closesAt: '2030-01-01T00:00:00Z',
+    items: [{ sku: 'a', title: 'Pear', price, total: 1 }],
+  };
+  const hook = { url: 'https://shop.example/hook', events: ['order.paid'] };
+  const posts: [string, object, Record<string, string>, string][] = [
+    [`/v1/orders/${ORDER_ID}/cancel`, { reason: 'asked by phone' }, ifMatch, 'If-Match'],
+    [`/v1/orders/${ORDER_ID}/returns`, { lines, restock: true }, { ...ifMatch, ...key }, 'If-Match'],
+    [`/v1/orders/${ORDER_ID}/move`, { channelId: 'a' }, ifMatch, 'If-Match'],
+    ['/v1/webhook-endpoints', hook, ifMatch, 'If-Match'],
+    ['/v1/sales', { ...sale, id: 'pears' }, ifMatch, 'If-Match'],
+    ['/v1/sales', sale, key, 'Idempotency-Key'],
+  ];
+  for (const [path, body, headers, field] of posts) {
+    const answer = await send('POST', path, {
+      headers: { ...JSON_TYPE, ...headers },
+      body: JSON.stringify(body),
+    });
+    t.match(answer, { status: 400, body: { code: 'invalid_request', field } }, `${path} ${field}`);
+    t.match(answer.body['detail'], field);
+  }
+  for (const [path, field] of [
+    ['/v1/sales/oranges/pickups?format=csv&limit=5', 'limit'],
+    ['/v1/sales/oranges/report?table=refs', 'table'],
+  ] as const) {
+    t.match(await send('GET', path), { status: 400, body: { code: 'invalid_request', field } }, path);
+  }
+  t.same(reached, [], 'before anything happens');
+  await send('POST', '/v1/sales/oranges/pause', { headers: ifMatch });
+  t.equal(reached.length, 1, 'a change of a sale takes its version');
+});
+
 await t.test('a malformed path is refused like any request: by token, limits, headers and log', async (t) => {
   const { url, send, reached, gateway } = await build(t);
   const long = 'x'.repeat(129);

@@ -100,7 +100,7 @@ function toEvent(text: string): Event | undefined {
   const { time, name, role, msg, ...rest } = line;
   if (typeof time !== 'number' || typeof msg !== 'string') return undefined;
   const at = new Date(time);
-  // Another program's line may count its time in nanoseconds, for which there is no date.
+  // Another program counts in nanoseconds, say.
   if (Number.isNaN(at.getTime())) return undefined;
   const facts = Object.entries(rest).filter(([field]) => !COMMON.has(field));
   const told = facts.map(

@@ -40,6 +40,8 @@ export function tellLanguage(reply: FastifyReply, language: Language): void {
 export function addVary(reply: FastifyReply, field: string): void {
   const before = reply.getHeader('vary');
   if (before === undefined) reply.header('vary', field);
-  // Whole names: `accept-language` is another header than `accept`.
-  else if (!String(before).toLowerCase().split(/ *, */).includes(field)) reply.header('vary', `${String(before)}, ${field}`);
+  else if (!fieldsOf(String(before)).includes(field)) reply.header('vary', `${String(before)}, ${field}`);
 }
+
+/** A name may stand within another one, as `accept` in `accept-language`. */
+const fieldsOf = (vary: string): string[] => vary.toLowerCase().split(/\s*,\s*/);

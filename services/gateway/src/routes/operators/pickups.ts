@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import { MoveRequest, PickupRequest, PickupsQuery, SaleId } from '@seckill/contracts';
-import { addVary, systemClock, type Http } from '@seckill/runtime';
+import { detailOf, MoveRequest, PickupRequest, PickupsQuery, SaleId } from '@seckill/contracts';
+import { addVary, Problem, systemClock, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { tellCsv, wantsCsv } from '../../csv.ts';
 import type { RouteDeps } from '../../deps.ts';
@@ -29,6 +29,9 @@ export function pickupRoutes(app: Http, { authenticateOperator, changeRow, order
       if (!wantsCsv(request, format)) {
         addVary(reply, 'accept');
         return order.pickups(saleId, query, trace);
+      }
+      if (query.limit !== undefined) {
+        throw new Problem('invalid_request', { detail: detailOf('file_has_all'), extra: { field: 'limit' } });
       }
       const read = async (cursor?: string) =>
         order.pickups(

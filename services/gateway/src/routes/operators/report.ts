@@ -1,5 +1,5 @@
-import { ReportQuery, SaleId } from '@seckill/contracts';
-import { addVary, languageOf, tellLanguage, type Http } from '@seckill/runtime';
+import { detailOf, ReportQuery, SaleId } from '@seckill/contracts';
+import { addVary, languageOf, Problem, tellLanguage, type Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import { tellCsv, wantsCsv } from '../../csv.ts';
 import type { RouteDeps } from '../../deps.ts';
@@ -18,6 +18,9 @@ export function reportRoute(app: Http, { authenticateOperator, order }: RouteDep
       const { saleId } = request.params;
       const { format, table = 'channels' } = request.query;
       reply.header('cache-control', 'no-store');
+      if (request.query.table !== undefined && !wantsCsv(request, format)) {
+        throw new Problem('invalid_request', { detail: detailOf('table_of_csv'), extra: { field: 'table' } });
+      }
       const report = await order.report(saleId, traceOf(request));
       if (!wantsCsv(request, format)) {
         addVary(reply, 'accept');
