@@ -10,7 +10,10 @@ export function steeringOf(request: FastifyRequest, reason?: string): Steering {
   return { ...takenUp(request, reason), ...(version === undefined ? {} : { version }) };
 }
 
-/** A change of what has no version, by an operator or of one's own. The deadline of such a change counts from now. */
+/**
+ * A change of what has no version, by an operator or of one's own. The deadline of such a change counts from
+ * now.
+ */
 export function takenUp({ identity }: FastifyRequest, reason?: string): Steering {
   return { startedAt: performance.now(), by: identity.userId, ...(reason === undefined ? {} : { reason }) };
 }

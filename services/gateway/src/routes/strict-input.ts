@@ -9,7 +9,10 @@ const FIELD_LENGTH_MAX = 128;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The change may depend on a version. Elsewhere a condition that was ignored would be taken for one that holds. */
+    /**
+     * The change may depend on a version. Elsewhere a condition that was ignored would be taken for one that
+     * holds.
+     */
     takesIfMatch?: boolean;
   }
 }

@@ -37,7 +37,8 @@ type Bought = { sku: string; quantity: number; price: number };
  * return.
  * @returns the money that is due for them, in minor units; undefined of a repeat.
  * @throws Problem `order_not_found`, `key_reused`; `nothing_to_return` with the first line of which less is
- * left; `overloaded` when the deadline has passed; `internal` when what is stored contradicts itself: this order is refused, and nothing else stops.
+ * left; `overloaded` when the deadline has passed; `internal` when what is stored contradicts itself: this
+ * order is refused, and nothing else stops.
  */
 export async function storeReturn(pool: Pool, wanted: Return): Promise<number | undefined> {
   const { saleId, orderId, lines, restock, idempotencyKey } = wanted;

@@ -31,9 +31,9 @@ export interface MalformedDeps extends Pick<HttpOptions, 'docsBaseUrl' | 'header
 }
 
 /**
- * What is not HTTP never becomes a request, so the answer is written to the socket by hand. While an earlier
- * request of the connection waits for its answer, nothing is said about what follows it: the caller would take
- * it for the answer, and hear a definite "no" where units are taken.
+ * What is not HTTP never becomes a request, so the answer is written to the socket by hand. While an
+ * earlier request of the connection waits for its answer, nothing is said about what follows it: the caller
+ * would take it for the answer, and hear a definite "no" where units are taken.
  */
 export function answerMalformed(error: ConnectionError, socket: Socket, deps: MalformedDeps): void {
   // Nobody listens any more.
@@ -126,9 +126,9 @@ function hangUpAfter(socket: Socket, ms: number): void {
 }
 
 /**
- * The path of a request whose method Node's parser does not know. There is none for what is no request at all,
- * such as a TLS handshake, nor where the failing request does not begin the packet: the path would be that of
- * another one.
+ * The path of a request whose method Node's parser does not know. There is none for what is no request at
+ * all, such as a TLS handshake, nor where the failing request does not begin the packet: the path would be
+ * that of another one.
  */
 function pathOf({ code, bytesParsed, rawPacket }: ConnectionError): string | undefined {
   if (code !== 'HPE_INVALID_METHOD' && code !== 'HPE_INVALID_CONSTANT') return undefined;

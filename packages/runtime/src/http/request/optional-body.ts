@@ -2,8 +2,8 @@ import type { FastifyRequest } from 'fastify';
 import type { Http } from '../app.ts';
 
 /**
- * Many clients name a content type on every call, also where they send no body. A type of nothing says nothing,
- * so it must not be 415.
+ * Many clients name a content type on every call, also where they send no body. A type of nothing says
+ * nothing, so it must not be 415.
  */
 export function forgetEmptyBodies(app: Http): void {
   app.addHook('onRequest', ({ headers }, _reply, done) => {

@@ -17,9 +17,9 @@ export interface Unanswered {
 export type UnansweredOn = (socket: Socket) => Unanswered;
 
 /**
- * Node takes up a request as soon as it is whole, also when the bytes behind it are no HTTP. An answer to those
- * bytes would then stand where the answer to the request belongs. The last two requests are enough: answers
- * leave in the order of their requests.
+ * Node takes up a request as soon as it is whole, also when the bytes behind it are no HTTP. An answer to
+ * those bytes would then stand where the answer to the request belongs. The last two requests are enough:
+ * answers leave in the order of their requests.
  */
 export function followAnswers(server: Server): UnansweredOn {
   const lastTwo = new WeakMap<Socket, [last: Exchange, before: Exchange | undefined]>();
