@@ -46,8 +46,8 @@ export const MUTATIONS: readonly Mutation[] = [
     defect: 'a buyer at the limit may take more (INV-6)',
     edits: one(
       RESERVE,
-      'if over or (limitUnits and buyer.units + quantity > limitUnits) then',
-      'if over or (limitUnits and buyer.units > limitUnits) then',
+      'local isOverLimit = limitUnits and buyer.units + quantity > limitUnits',
+      'local isOverLimit = limitUnits and buyer.units > limitUnits',
     ),
     by: ['model'],
   },
