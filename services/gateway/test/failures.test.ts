@@ -40,6 +40,14 @@ async function listen(t: Test, behaviour: Behaviour | undefined): Promise<string
   return `http://127.0.0.1:${port}`;
 }
 
+/** Order tells Postgres' clock whatever else it does: a change reads the clock before it is sent. */
+const withClock = (behaviour: Behaviour | undefined): Behaviour | undefined =>
+  behaviour &&
+  ((request, response) => {
+    if (request.url === '/v1/clock') answer(200, { now: Date.now() })(request, response);
+    else behaviour(request, response);
+  });
+
 interface Behaviours {
   stock?: Behaviour | undefined;
   order?: Behaviour | undefined;
@@ -52,7 +60,7 @@ async function start(
 ): Promise<TestGateway> {
   const gateway = await startGateway({
     STOCK_URL: await listen(t, behaviours.stock),
-    ORDER_URL: await listen(t, behaviours.order),
+    ORDER_URL: await listen(t, withClock(behaviours.order)),
     STOCK_TIMEOUT_MS: '200',
     ORDER_TIMEOUT_MS: '200',
     RESERVE_WAIT_MS: '200',

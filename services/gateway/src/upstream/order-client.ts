@@ -92,7 +92,7 @@ export interface OrderClient {
    * user).
    */
   order(orderId: string, userId: string | undefined, trace: Trace): Promise<Order | undefined>;
-  /** What has become of an order, if order tells within `STATUS_MS`. Undefined: silence, or there is no row. */
+  /** What became of an order, if order tells within `STATUS_MS`. Undefined: silence, or there is no row. */
   orderStatus(orderId: string, userId: string, trace: Trace): Promise<OrderStatus | undefined>;
   /** The orders of a sale, for operators. */
   saleOrders(saleId: string, query: string, trace: Trace): Promise<OrderPage>;
