@@ -10,7 +10,6 @@ import type { LimitMetrics } from './limits/metrics.ts';
 import type { RecentReservations } from './memory/recent-reservations.ts';
 import type { SaleMemory } from './memory/sale-memory.ts';
 import type { GatewayMetrics } from './metrics.ts';
-import type { ChangeRow } from './orders/row-wait.ts';
 import type { OutcomeTally } from './sales/outcome-tally.ts';
 import type { SaleList } from './sales/sale-list.ts';
 import type { SaleReader } from './sales/sale-reader.ts';
@@ -66,6 +65,17 @@ export interface ApiDeps {
 }
 
 export type Admit = (request: FastifyRequest, reply?: FastifyReply) => Promise<void>;
+
+export interface RowWork<T> {
+  orderId: string;
+  /** Undefined: an operator changes the order. */
+  owner?: string;
+  /** Changes the order. Undefined when there is no such row (yet). */
+  change: () => Promise<T | undefined>;
+}
+
+/** Changes an order as soon as its row is there. @throws Problem `order_not_found`, `order_not_ready` */
+export type ChangeRow = <T>(request: FastifyRequest, work: RowWork<T>) => Promise<T>;
 
 /** What routes work with. */
 export interface RouteDeps extends ApiDeps {

@@ -1,7 +1,6 @@
 import { parseReservationId } from '@seckill/contracts';
 import { Problem, systemClock } from '@seckill/runtime';
-import type { FastifyRequest } from 'fastify';
-import type { ApiDeps } from '../deps.ts';
+import type { ApiDeps, ChangeRow } from '../deps.ts';
 import { traceOf } from '../upstream/trace.ts';
 import { findOrder } from './order-search.ts';
 
@@ -18,17 +17,6 @@ const ROW_POLL_MS_MAX = 400;
  * is told at once, because a Kafka outage would otherwise flood order.
  */
 const ROW_WAITERS_MAX = 200;
-
-export interface RowWork<T> {
-  orderId: string;
-  /** Undefined: an operator changes the order. */
-  owner?: string;
-  /** Changes the order. Undefined when there is no such row (yet). */
-  change: () => Promise<T | undefined>;
-}
-
-/** Changes an order as soon as its row is there. @throws Problem `order_not_found`, `order_not_ready` */
-export type ChangeRow = <T>(request: FastifyRequest, work: RowWork<T>) => Promise<T>;
 
 export function createRowWait(deps: ApiDeps): ChangeRow {
   let waiters = 0;

@@ -7,7 +7,8 @@ import {
 import { invariant, Problem, transaction, type Pool } from '@seckill/runtime';
 import { endOrders } from '../ledger/settlement.ts';
 import { writeChange } from '../sales/sale-changes.ts';
-import { assertInTime, type Steering } from '../sales/steering.ts';
+import { assertInTime } from '../deadline.ts';
+import type { Steering } from '../sales/steering.ts';
 import { readOperatorOrders } from './order-row.ts';
 import { selectOfUser, toOrderPage, type OrderQuery } from './order-page.ts';
 import type { OrdersDeps } from './orders.ts';

@@ -11,7 +11,7 @@ import { applyNotice } from '../payments/payment-store.ts';
 import type { Applied } from '../payments/payment.ts';
 import { report } from '../payments/payments.ts';
 import { endOrders } from '../ledger/settlement.ts';
-import { assertInTime } from '../sales/steering.ts';
+import { assertInTime } from '../deadline.ts';
 import { selectOfUser, toOrderPage, type OrderQuery } from './order-page.ts';
 import {
   CONTACT_COLUMNS,

@@ -5,7 +5,8 @@ import { keepEvents } from '../ledger/order-events.ts';
 import { writeSettlements } from '../relay/outbox.ts';
 import { writeChange } from '../sales/sale-changes.ts';
 import { refuse } from '../invalid-request.ts';
-import { assertInTime, type Steering } from '../sales/steering.ts';
+import { assertInTime } from '../deadline.ts';
+import type { Steering } from '../sales/steering.ts';
 
 export interface Return extends Omit<Steering, 'version'> {
   saleId: string;

@@ -2,7 +2,7 @@ import { detailOf, formatInstant, type Refund, type RefundPage } from '@seckill/
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../pages/page-cursor.ts';
 import { toPage } from '../pages/page.ts';
-import { assertInTime } from '../sales/steering.ts';
+import { assertInTime } from '../deadline.ts';
 
 /** An order comes within seconds of its payment. An order that has not come by now is missing. */
 export const ORDER_WAIT_MINUTES = 5;

@@ -8,7 +8,8 @@ import {
 import { Problem, transaction, type Pool } from '@seckill/runtime';
 import { GROUP_OF_ORDER } from '../ledger/group-of-order.ts';
 import { pickupScope } from '../ledger/pickup-codes.ts';
-import { assertInTime, type Steering } from '../sales/steering.ts';
+import { assertInTime } from '../deadline.ts';
+import type { Steering } from '../sales/steering.ts';
 import { leftOf, PICKUP_COLUMNS, toPickup, type PickupRow } from './pickup-list.ts';
 
 interface HandedRow extends PickupRow {

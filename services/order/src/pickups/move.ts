@@ -2,7 +2,8 @@ import { formatInstant, type OrderStatus, type SaleDefinition } from '@seckill/c
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { claimPickupCodes, makeRandomCode, pickupScope } from '../ledger/pickup-codes.ts';
 import { writeChange } from '../sales/sale-changes.ts';
-import { assertInTime, type Steering } from '../sales/steering.ts';
+import { assertInTime } from '../deadline.ts';
+import type { Steering } from '../sales/steering.ts';
 
 export interface Move extends Omit<Steering, 'version'> {
   saleId: string;

@@ -3,7 +3,8 @@ import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { writeChange } from './sale-changes.ts';
 import { isKit } from './sale-definition.ts';
 import { lockSale, type StoredSale } from './sale-store.ts';
-import { isInTime, type Operator, type Steering } from './steering.ts';
+import { isInTime } from '../deadline.ts';
+import type { Operator, Steering } from './steering.ts';
 
 /** Units to be taken out of an item. */
 export interface Adjustment extends Steering {

@@ -1,6 +1,7 @@
 import type { ControlVerb, SaleDefinition, SaleToLoad } from '@seckill/contracts';
 import { ACTION_OF, writeChange } from './sale-changes.ts';
-import { inTime, type Operator, type Steering } from './steering.ts';
+import { inTime } from '../deadline.ts';
+import type { Operator, Steering } from './steering.ts';
 import { transaction, type Pool, type PoolClient } from '@seckill/runtime';
 
 export interface StoredSale {

@@ -11,7 +11,7 @@ import {
 import { invariant, Problem, transaction, type Pool, type PoolClient } from '@seckill/runtime';
 import { formatPageCursor, instantOf, microsecondsOf, parsePageCursor } from '../pages/page-cursor.ts';
 import { toPage } from '../pages/page.ts';
-import { assertInTime, inTime } from '../sales/steering.ts';
+import { assertInTime, inTime } from '../deadline.ts';
 import { parseEndpointUrl } from './addresses.ts';
 import { formatSecret } from './signing.ts';
 
