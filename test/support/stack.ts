@@ -159,7 +159,7 @@ export function oneItem(total: number): Record<string, unknown> {
   return { sku: 'a', title: 'A', price: { amount: 100, currency: 'CNY' }, total };
 }
 
-export const until = untilWithin(15_000);
+export const until = untilWithin(30_000);
 
 /** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
 export async function itemOf(client: Client, saleId: string): Promise<Record<string, unknown>> {
