@@ -324,11 +324,9 @@ local function judge(number, first, views)
   end
   local isOverLimit = limitUnits and buyer.units + quantity > limitUnits
   local isHoldsMax = holdCountMax and buyer.holds >= holdCountMax
+  -- Another cool-down may follow the end of a hold that is in the way. When it begins is not known here: the
+  -- hold may have ended already, with its settlement on the way.
   local restsUntil = rejoinAfterMs and buyer.endedAt + rejoinAfterMs
-  if rejoinAfterMs and (over or isOverLimit) then
-    -- A hold of the buyer must end unpaid first, and a cool-down of its own follows.
-    restsUntil = math.max(restsUntil, at + rejoinAfterMs)
-  end
   -- What is held and not paid may come back. What is paid stays, and so does the number of holds.
   local mayFit = not (limitUnits and buyer.paid + quantity > limitUnits) and not isItemInTheWay
     and not (cap and channel.paid + quantity > cap) and not isHoldsMax

@@ -155,7 +155,11 @@ class Observer {
 
   onSample = (sample: Sample): void => {
     // Looks run one after the other. A slow look delays a line and never piles up beside the load.
-    this.#looking = this.#looking.then(() => this.#look(sample));
+    this.#looking = this.#looking
+      .then(() => this.#look(sample))
+      .catch((error: unknown) => {
+        this.#live.log(`second ${sample.second} could not be shown: ${String(error)}`);
+      });
   };
 
   onProbe = (orderId: string, at: number): void => {

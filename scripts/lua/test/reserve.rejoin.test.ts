@@ -258,7 +258,7 @@ await t.test(
     t.same(await ask({ user: 'w' }), ['limit_reached', 1]);
     await lane.control({ ...control, version: 2, closesAt: (await now()) + MINUTE / 2 });
     t.same(await ask(), ['rejoin_later', 0], 'the sale ends before');
-    t.same(await ask({ user: 'w' }), ['limit_reached', 0], 'a cool-down follows the end of the hold');
+    t.same(await ask({ user: 'w' }), ['limit_reached', 1], 'the hold may have ended long enough ago');
   },
 );
 

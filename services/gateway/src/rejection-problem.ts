@@ -21,6 +21,9 @@ const RETRY_AFTER_SECONDS = {
   channel_full: 2,
 };
 
+/** An older stock does not say it of each outcome, and a repeat is harmless. */
+const isRetryable = ({ retryable }: { retryable?: boolean }): boolean => retryable !== false;
+
 /** A rejected reservation as the error that the contract names, with its extra fields. */
 export function rejectionProblem(rejection: Rejection): Problem {
   const { outcome, ...rest } = rejection;
@@ -33,8 +36,8 @@ export function rejectionProblem(rejection: Rejection): Problem {
       });
     case 'rejoin_later':
       return new Problem(outcome, {
-        extra: { retryable: rejection.retryable },
-        ...(rejection.retryable ? { retryAfterSeconds: Math.ceil(rejection.waitMs / 1_000) } : {}),
+        extra: { retryable: isRetryable(rejection) },
+        ...(isRetryable(rejection) ? { retryAfterSeconds: Math.ceil(rejection.waitMs / 1_000) } : {}),
       });
     case 'sale_unavailable':
       return new Problem(outcome);
@@ -57,8 +60,8 @@ export function rejectionProblem(rejection: Rejection): Problem {
     case 'limit_reached':
     case 'channel_full':
       return new Problem(outcome, {
-        extra: rest,
-        ...(rejection.retryable ? { retryAfterSeconds: RETRY_AFTER_SECONDS[rejection.outcome] } : {}),
+        extra: { ...rest, retryable: isRetryable(rejection) },
+        ...(isRetryable(rejection) ? { retryAfterSeconds: RETRY_AFTER_SECONDS[rejection.outcome] } : {}),
       });
     default:
       return new Problem(outcome, { extra: rest });

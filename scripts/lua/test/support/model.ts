@@ -247,11 +247,10 @@ export class Model {
     const isOwn = ({ user }: ModelOrder) => user === request.user;
     const cap = (request.channel === '' ? undefined : caps[request.channel]) ?? Infinity;
     const paidOfChannel = this.units(({ channel }) => channel === request.channel, undefined, 'paid');
-    const isOver = (status?: ModelOrder['status']) =>
+    const isOver = (status: ModelOrder['status']) =>
       this.units(isOwn, undefined, status) + quantity > limit ||
       asked.some(([sku, units]) => this.takenOf(request.user, sku, status) + units > this.limitOf(sku));
-    // Who is over a limit with what is held must let a hold end, and begins a cool-down with that.
-    const mustRest = hasRejoin && (isOver() || this.orders.some((order) => isOwn(order) && order.isRecent));
+    const mustRest = hasRejoin && this.orders.some((order) => isOwn(order) && order.isRecent);
     const isTooLate = mustRest && window === 'ending';
     return (
       !isOver('paid') &&

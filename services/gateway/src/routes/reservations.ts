@@ -102,8 +102,9 @@ export function reservationRoutes(app: Http, deps: RouteDeps): void {
       recent.add(answer.reservation);
       // INV-4: a repeat gets the first answer's bytes. What has become of the order stands beside them.
       if (answer.replayed) {
-        // What has just been reserved, while this repeat waited, has no end.
-        const status = isWaiting ? answer.orderStatus : await endedOrders.statusOf(answer, traceOf(request));
+        // What was reserved for the first time while this repeat waited has no end.
+        const isNew = first.outcome === 'reserved' && !first.replayed;
+        const status = isNew ? answer.orderStatus : await endedOrders.statusOf(answer, traceOf(request));
         reply.headers({ 'idempotent-replayed': 'true', 'order-status': status });
       }
       return reply.code(201).header('cache-control', 'no-store').send(answer.reservation);

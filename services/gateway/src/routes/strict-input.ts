@@ -63,6 +63,9 @@ function isUnheeded(request: FastifyRequest): boolean {
 
 /** Reads what Fastify leaves unread, up to the first byte. Node's `requestTimeout` bounds the wait. */
 async function hasBytes(message: IncomingMessage): Promise<boolean> {
+  if (message.readableEnded) return false;
+  // The connection broke while the token was looked at: nothing more comes, and nobody hears the answer.
+  if (message.destroyed) return true;
   return new Promise((resolve) => {
     message.once('data', () => {
       resolve(true);

@@ -42,6 +42,15 @@ export const ROW_DECISION_MS = 4_000;
  * otherwise ask for it one by one. Our monotonic clock, which a freeze does not stop, tells how old it is.
  */
 const CLOCK_MS = 1_000;
+/** A reading that took longer than this is old by so much, and serves those alone who waited for it. */
+const CLOCK_TRIP_MS_MAX = 200;
+
+interface ClockReading {
+  /** Postgres' clock, in ms. */
+  now: number;
+  /** By our monotonic clock. */
+  heardAt: number;
+}
 
 /** How order is asked. The user is whose order is asked for, or the operator who changes something. */
 export interface OrderCalls {
@@ -91,12 +100,19 @@ export function createOrderCalls(upstream: Upstream): OrderCalls {
     }
   }
 
-  let clock: { now: number; heardAt: number } | undefined;
-  async function readClock(trace: Trace) {
-    if (clock !== undefined && performance.now() - clock.heardAt < CLOCK_MS) return clock;
+  let clock: ClockReading | undefined;
+  let asked: Promise<ClockReading> | undefined;
+  async function askClock(trace: Trace): Promise<ClockReading> {
+    const askedAt = performance.now();
     const { now } = expectBody(await call({ method: 'GET', path: '/v1/clock' }, trace)) as { now: number };
-    clock = { now, heardAt: performance.now() };
-    return clock;
+    const reading = { now, heardAt: performance.now() };
+    if (reading.heardAt - askedAt <= CLOCK_TRIP_MS_MAX) clock = reading;
+    return reading;
+  }
+  async function readClock(trace: Trace): Promise<ClockReading> {
+    if (clock !== undefined && performance.now() - clock.heardAt < CLOCK_MS) return clock;
+    asked ??= askClock(trace).finally(() => (asked = undefined));
+    return asked;
   }
 
   async function decide(request: SteeringCall, steering: Steering, trace: Trace) {

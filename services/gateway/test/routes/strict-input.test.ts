@@ -339,6 +339,20 @@ await t.test('bytes behind a good request do not take its answer', async (t) => 
       t.notMatch(answers[index], /HTTP\/1\.1 [45]/, `${name}: nothing else is said`);
   }
   t.equal(reached.length, answers.length + 1, 'each good request was taken up, and answered');
+  // The answer is larger than the sockets' buffers, and rubbish goes on coming while it leaves.
+  const listUrl = `GET /openapi.json HTTP/1.1\r\n${head}\r\n`;
+  const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+  socket.on('error', () => undefined);
+  socket.write(`${listUrl}${listUrl}${listUrl}x`);
+  const rubbish = setInterval(() => socket.write('more rubbish\r\n'), 5);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  let length = 0;
+  for await (const chunk of socket) length += (chunk as Buffer).length;
+  clearInterval(rubbish);
+  socket.destroy();
+  const whole = (await (await fetch(`${url}/openapi.json`)).arrayBuffer()).byteLength;
+  t.ok(length > 3 * whole, `${length} bytes for three answers of ${whole}`);
+
   const begun = await say(`POST ${cancel} HTTP/1.1\r\n${head}transfer-encoding: chunked\r\n\r\nzz\r\n`);
   t.match(begun, /^HTTP\/1\.1 4/, 'a request that itself is bad is refused');
 });

@@ -36,6 +36,8 @@ export interface MalformedDeps extends Pick<HttpOptions, 'docsBaseUrl' | 'header
  * would take it for the answer, and hear a definite "no" where units are taken.
  */
 export function answerMalformed(error: ConnectionError, socket: Socket, deps: MalformedDeps): void {
+  // An answer is on its way out. Whatever else comes in is read by nobody, and a timer ends the connection.
+  if (closing.has(socket) && error.code !== 'ECONNRESET') return;
   // Nobody listens any more.
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();

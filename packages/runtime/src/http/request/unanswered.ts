@@ -26,8 +26,12 @@ export function followAnswers(server: Server): UnansweredOn {
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     const before = lastTwo.get(socket)?.[0];
+    const exchange = { request, response };
+    lastTwo.set(socket, [exchange, before?.response.writableFinished ? undefined : before]);
     // What is answered is let go, as a connection may rest for long.
-    lastTwo.set(socket, [{ request, response }, before?.response.writableFinished ? undefined : before]);
+    response.once('close', () => {
+      if (request.complete && lastTwo.get(socket)?.[0] === exchange) lastTwo.delete(socket);
+    });
   });
   return (socket) => {
     const [last, before] = lastTwo.get(socket) ?? [];
