@@ -3783,6 +3783,7 @@ export interface operations {
         sku?: string;
         pickupCode?: string;
         since?: string;
+        until?: string;
         sort?: 'newest' | 'oldest';
         limit?: string;
         cursor?: string;
@@ -4654,6 +4655,8 @@ export interface operations {
     parameters: {
       query?: {
         state?: 'kept' | 'replayed' | 'done';
+        since?: string;
+        until?: string;
         limit?: string;
         cursor?: string;
       };
@@ -5057,6 +5060,8 @@ export interface operations {
     parameters: {
       query?: {
         state?: 'waiting' | 'replayed';
+        since?: string;
+        until?: string;
         limit?: string;
         cursor?: string;
       };

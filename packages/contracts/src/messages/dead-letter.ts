@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { Instant } from '../values/instant.ts';
+import { Instant, InstantInput } from '../values/instant.ts';
 import { pageCursor, PageLimit } from '../values/page.ts';
 
 /** Where a dead letter lies in its topic, which is its name: partition and offset. */
@@ -33,6 +33,10 @@ export type ParkedMessage = Static<typeof ParkedMessage>;
 export const DeadLettersQuery = Type.Object(
   {
     state: Type.Optional(DeadLetterState),
+    /** Parked from then on. */
+    since: Type.Optional(InstantInput),
+    /** And before then. */
+    until: Type.Optional(InstantInput),
     limit: Type.Optional(PageLimit),
     cursor: Type.Optional(pageCursor(100)),
   },

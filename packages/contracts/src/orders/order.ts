@@ -127,6 +127,8 @@ export const SaleOrdersQuery = Type.Object(
     pickupCode: Type.Optional(PickupCode),
     /** Reserved from then on. */
     since: Type.Optional(InstantInput),
+    /** And before then. */
+    until: Type.Optional(InstantInput),
     /** Which come first; the newest, if it is absent. */
     sort: Type.Optional(Type.Union([Type.Literal('newest'), Type.Literal('oldest')])),
     limit: Type.Optional(PageLimit),

@@ -135,6 +135,10 @@ export type KeptNotice = Static<typeof KeptNotice>;
 export const NoticesQuery = Type.Object(
   {
     state: Type.Optional(Type.Union([Type.Literal('kept'), Type.Literal('replayed'), Type.Literal('done')])),
+    /** The notice was received from then on. */
+    since: Type.Optional(InstantInput),
+    /** And before then. */
+    until: Type.Optional(InstantInput),
     ...PAGE,
   },
   { additionalProperties: false },

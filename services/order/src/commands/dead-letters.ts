@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { ParkedMessage } from '@seckill/contracts';
 import {
   CommandError,
   createKafka,
@@ -15,16 +16,21 @@ import {
 } from '@seckill/runtime';
 import { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { findEngines, forPerson } from './command.ts';
+import { LIMIT_DEFAULT, LIMIT_MAX, PAGE_OPTIONS, refuseOthers } from './list-options.ts';
 
 const HELP = `Usage: npm run dead-letters -- <command> [options]
 Messages that a service could not understand or store, kept in the topic seckill.dead-letters.
 
-  list                          those that wait for a person
+  list                          those that wait for a person, oldest first
   show <partition>-<offset>     one of them, with the message in it
   replay <partition>-<offset>   sends the original message again, to where it was met
   replay --all                  the same for all that wait
 
   --all-states    list: replayed ones too
+  --since INSTANT list: parked from then on, as 2026-11-22T12:00:00Z
+  --until INSTANT list: parked before then
+  --limit N       list: so many, 1 to ${LIMIT_MAX} (default ${LIMIT_DEFAULT}); the cursor of the next page is told
+  --cursor C      list: the page behind this cursor
   --json          answers as JSON
   --name NAME     engines of .run/NAME/stack.json; without it DATABASE_URL and KAFKA_BROKERS, or else the stack "default"
                   (--stack is the same)
@@ -33,9 +39,16 @@ Messages that a service could not understand or store, kept in the topic seckill
 Replaying is safe: a message that was stored already changes nothing. One that fails again comes back as a new letter.
 Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
-const OPTIONS = { all: flag, 'all-states': flag, json: flag, name: stackName };
+const OPTIONS = { all: flag, 'all-states': flag, ...PAGE_OPTIONS, json: flag, name: stackName };
 
-const COMMANDS = ['list', 'show', 'replay'];
+/** The options that each command heeds. */
+const COMMANDS = {
+  list: ['all-states', 'since', 'until', 'limit', 'cursor'],
+  show: [],
+  replay: ['all'],
+};
+
+type Given = Values<typeof OPTIONS>;
 
 /** @throws UsageError when it cannot be the name of a letter. */
 function parseLetterId(text: string | undefined): string {
@@ -49,22 +62,21 @@ function parseLetterId(text: string | undefined): string {
     .join('-');
 }
 
-async function list(letters: DeadLetters, isAll: boolean, isJson: boolean): Promise<void> {
-  const { data } = await letters.list(isAll ? {} : { state: 'waiting' });
-  if (isJson) {
-    print(JSON.stringify(data, null, 2));
-  } else if (data.length === 0) {
-    print(isAll ? 'no dead letters' : 'no dead letters wait');
-  } else {
-    const rows = data.map((one) => [
-      one.id,
-      one.state,
-      one.parkedAt,
-      `${one.topic} ${one.partition}@${one.offset}`,
-      one.error.replace(/\s+/g, ' ').slice(0, 120),
-    ]);
-    print(formatTable([['id', 'state', 'parked', 'message', 'error'], ...rows]));
+async function list(letters: DeadLetters, values: Given): Promise<void> {
+  const { since, until, limit = LIMIT_DEFAULT, cursor } = values;
+  const isAll = values['all-states'] === true;
+  const page = await letters.list({ state: isAll ? undefined : 'waiting', since, until, limit, cursor });
+  if (values.json === true) {
+    print(JSON.stringify(page, null, 2));
+    return;
   }
+  if (page.data.length === 0) print(isAll ? 'no dead letters' : 'no dead letters wait');
+  else print(formatTable([['id', 'state', 'parked', 'message', 'error'], ...page.data.map(toRow)]));
+  if (page.nextCursor !== undefined) print(`more: --cursor ${page.nextCursor}`);
+}
+
+function toRow({ id, state, parkedAt, topic, partition, offset, error }: ParkedMessage): string[] {
+  return [id, state, parkedAt, `${topic} ${partition}@${offset}`, error.replace(/\s+/g, ' ').slice(0, 120)];
 }
 
 async function show(letters: DeadLetters, id: string, isJson: boolean): Promise<void> {
@@ -91,27 +103,32 @@ async function replay(letters: DeadLetters, id: string | undefined, isJson: bool
   }
 }
 
-async function main(values: Values<typeof OPTIONS>, [command, target]: string[]): Promise<undefined> {
-  if (command === undefined || !COMMANDS.includes(command)) {
-    throw new UsageError(`one of ${COMMANDS.join(', ')} is needed, met ${command ?? 'nothing'}`);
+type Work = (letters: DeadLetters) => Promise<void>;
+
+/** Everything that is wrong about the words is told before anything is done. */
+function readWork(values: Given, [command = 'nothing', target]: string[]): Work {
+  if (!Object.hasOwn(COMMANDS, command)) {
+    throw new UsageError(`one of ${Object.keys(COMMANDS).join(', ')} is needed, met ${command}`);
   }
-  const isAll = values.all === true;
-  if (isAll && command !== 'replay') throw new UsageError(`${command} takes no --all`);
-  if (values['all-states'] === true && command !== 'list')
-    throw new UsageError(`${command} takes no --all-states`);
-  const isWhole = command === 'list' || isAll;
-  if (isWhole && target !== undefined) throw new UsageError(`${command} takes no ${target} here`);
-  const id = isWhole ? undefined : parseLetterId(target);
+  const known = command as keyof typeof COMMANDS;
+  refuseOthers(known, values, COMMANDS[known]);
+  const isWhole = known === 'list' || values.all === true;
+  if (isWhole && target !== undefined) throw new UsageError(`${known} takes no ${target} here`);
+  if (known === 'list') return (letters) => list(letters, values);
   const isJson = values.json === true;
+  const id = isWhole ? undefined : parseLetterId(target);
+  if (known === 'show' && id !== undefined) return (letters) => show(letters, id, isJson);
+  return (letters) => replay(letters, id, isJson);
+}
+
+async function main(values: Given, words: string[]): Promise<undefined> {
+  const work = readWork(values, words);
   const engineUrls = findEngines(values.name);
   const logger = createLogger('dead-letters', 'silent');
   const kafka = createKafka(engineUrls.kafka(), 'seckill-dead-letters', logger);
   const pool = createPool(engineUrls.databaseUrl(), logger, { max: 1 });
   try {
-    const letters = new DeadLetters({ kafka, pool });
-    if (command === 'list') await list(letters, values['all-states'] === true, isJson);
-    else if (command === 'show' && id !== undefined) await show(letters, id, isJson);
-    else await replay(letters, id, isJson);
+    await work(new DeadLetters({ kafka, pool }));
   } catch (error) {
     throw forPerson(error);
   } finally {

@@ -10,9 +10,6 @@ export const LIMIT_MAX = 10_000;
 
 const instantInput = Compile(InstantInput);
 
-/** A page of a list. */
-export const PAGE_OPTIONS = { limit: wholeNumber(1, LIMIT_MAX), cursor: words };
-
 export const instant: Option<Date> = {
   isFlag: false,
   read: (text) => {
@@ -20,6 +17,14 @@ export const instant: Option<Date> = {
     if (at === undefined) throw new UsageError('must be an instant such as 2026-11-22T12:00:00Z');
     return new Date(at);
   },
+};
+
+/** A page of a list, by time. */
+export const PAGE_OPTIONS = {
+  since: instant,
+  until: instant,
+  limit: wholeNumber(1, LIMIT_MAX),
+  cursor: words,
 };
 
 /** Words that fit a schema of the API, which `rule` describes. */

@@ -31,6 +31,8 @@ Payment notices that were signed and could not be understood, with the bytes as 
   done ID --reference R       you dealt with the money elsewhere, and R tells where
 
   --state STATE   list: kept (default), replayed or done
+  --since INSTANT list: received from then on, as 2026-11-22T12:00:00Z
+  --until INSTANT list: received before then
   --limit N       list: so many, 1 to ${LIMIT_MAX} (default ${LIMIT_DEFAULT}); the cursor of the next page is told
   --cursor C      list: the page behind this cursor
   --json          answers as JSON; the bytes in base64
@@ -52,7 +54,7 @@ const OPTIONS = {
 
 /** The options that each command heeds. */
 const COMMANDS = {
-  list: ['state', 'limit', 'cursor'],
+  list: ['state', 'since', 'until', 'limit', 'cursor'],
   show: [],
   replay: ['body'],
   done: ['reference'],
@@ -89,8 +91,8 @@ function readWork(values: Given, [command = 'nothing', word]: string[]): Work {
 }
 
 async function list(notices: Notices, values: Given): Promise<void> {
-  const { state = 'kept', limit = LIMIT_DEFAULT, cursor } = values;
-  const page = await notices.list({ state, limit, cursor });
+  const { state = 'kept', since, until, limit = LIMIT_DEFAULT, cursor } = values;
+  const page = await notices.list({ state, since, until, limit, cursor });
   if (values.json === true) {
     print(JSON.stringify(page, null, 2));
     return;

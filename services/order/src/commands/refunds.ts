@@ -16,7 +16,6 @@ import {
 import { ORDER_WAIT_MINUTES, Refunds, type RefundQuery } from '../payments/refunds.ts';
 import { findEngines, forPerson } from './command.ts';
 import {
-  instant,
   fitting,
   LIMIT_DEFAULT,
   LIMIT_MAX,
@@ -59,8 +58,6 @@ Exit code: 0 done, 1 failed, 2 wrong usage.`;
 const FILTERS = {
   state: oneOf(['due', 'done']),
   sale: fitting(SaleId, 'the id of a sale'),
-  since: instant,
-  until: instant,
   ...PAGE_OPTIONS,
 };
 const OPTIONS = { ...FILTERS, reference, json: flag, name: stackName };

@@ -18,9 +18,12 @@ const WAITING_MAX = 4;
 
 export interface DeadLetterQuery {
   /** Absent: all states. */
-  state?: DeadLetterState;
-  /** Absent: one page with all. */
-  limit?: number;
+  state?: DeadLetterState | undefined;
+  /** Letters that were parked from then on. */
+  since?: Date | undefined;
+  /** And before then. */
+  until?: Date | undefined;
+  limit: number;
   cursor?: string | undefined;
 }
 
@@ -47,13 +50,15 @@ export class DeadLetters {
    * @throws Problem `invalid_request` when the cursor is not one of ours; `overloaded` when Kafka is silent
    * or others wait already; kafkajs' own error.
    */
-  async list({ state, limit = Infinity, cursor }: DeadLetterQuery): Promise<ParkedMessagePage> {
+  async list({ state, since, until, limit, cursor }: DeadLetterQuery): Promise<ParkedMessagePage> {
     const after = cursor === undefined ? '' : parseCursor(cursor);
     const found: ParkedMessage[] = [];
     // One more than asked tells whether there is another page.
     const cut = () => found.sort(compare).splice(limit + 1);
     await this.#inTurn(async () => {
       await this.#read(async (letter, replays) => {
+        if (since !== undefined && letter.parkedAt < since) return;
+        if (until !== undefined && letter.parkedAt >= until) return;
         const message = toMessage(letter, replays.find(letter));
         if (state !== undefined && message.state !== state) return;
         if (placeOf(message) <= after) return;

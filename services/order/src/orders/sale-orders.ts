@@ -19,6 +19,8 @@ export interface SaleOrdersQuery {
   pickupCode?: string;
   /** Only orders that were reserved at this instant or later. */
   since?: Date;
+  /** And before this instant. */
+  until?: Date;
   /** Which come first. */
   sort?: 'newest' | 'oldest';
   limit?: number;
@@ -134,7 +136,7 @@ const orderOf = (sort: SaleOrdersQuery['sort']): { by: string; next: string } =>
  */
 function selectOrders(
   saleId: string,
-  { status, userId, channelId, since, sort }: SaleOrdersQuery,
+  { status, userId, channelId, since, until, sort }: SaleOrdersQuery,
   after: OrderPosition | undefined,
   limit: number,
   ids?: string[],
@@ -144,6 +146,7 @@ function selectOrders(
     (one) => `(SELECT * FROM orders WHERE sale_id = $1 AND status = '${one}'
       AND ($2::text IS NULL OR user_id = $2) AND ($3::text IS NULL OR channel_id = $3)
       AND ($4::timestamptz IS NULL OR reserved_at >= $4)
+      AND ($9::timestamptz IS NULL OR reserved_at < $9)
       AND ($8::text[] IS NULL OR id = ANY ($8))
       AND ($5::timestamptz IS NULL OR (reserved_at, id) ${next} ($5, $6::text))
       ORDER BY ${by} LIMIT $7)`,
@@ -159,6 +162,7 @@ function selectOrders(
       after?.id ?? null,
       rowsOf(limit),
       ids ?? null,
+      until ?? null,
     ],
   };
 }

@@ -53,17 +53,29 @@ interface KeptRow {
 const COLUMNS = `id, webhook_id, body, reason, deliveries, received_at, ${microsecondsOf('received_at')} AS received_us,
   state, state_at, result, reference`;
 
+export interface NoticeQuery {
+  state: NoticeState;
+  /** Notices that were received from then on. */
+  since?: Date | undefined;
+  /** And before then. */
+  until?: Date | undefined;
+  limit: number;
+  cursor?: string | undefined;
+}
+
 /** Oldest first. */
 export async function listNotices(
   pool: Pool,
-  { state, limit, cursor }: { state: NoticeState; limit: number; cursor?: string | undefined },
+  { state, since, until, limit, cursor }: NoticeQuery,
 ): Promise<KeptNoticePage> {
   const after = cursor === undefined ? undefined : parsePageCursor(cursor);
   const { rows } = await pool.query<KeptRow>(
     `SELECT ${COLUMNS} FROM kept_notices
-     WHERE state = $1 AND ($2::bigint IS NULL OR (received_at, id) > (${instantOf('$2')}, $3::bigint))
+     WHERE state = $1 AND ($5::timestamptz IS NULL OR received_at >= $5)
+       AND ($6::timestamptz IS NULL OR received_at < $6)
+       AND ($2::bigint IS NULL OR (received_at, id) > (${instantOf('$2')}, $3::bigint))
      ORDER BY received_at, id LIMIT $4`,
-    [state, after?.at ?? null, after?.id ?? null, limit + 1],
+    [state, after?.at ?? null, after?.id ?? null, limit + 1, since ?? null, until ?? null],
   );
   const page = toPage(rows, limit, ({ received_us: at, id }) => formatPageCursor({ at, id }));
   return { ...page, data: page.data.map(toNotice) };

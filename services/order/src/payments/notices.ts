@@ -6,7 +6,7 @@ import {
   listNotices,
   readKeptNotice,
   updateReason,
-  type NoticeState,
+  type NoticeQuery,
   type SignedNotice,
 } from './kept-notices.ts';
 import { readNotice } from './notice-reading.ts';
@@ -47,7 +47,7 @@ export class Notices {
     return 'kept';
   }
 
-  list(query: { state: NoticeState; limit: number; cursor?: string | undefined }): Promise<KeptNoticePage> {
+  list(query: NoticeQuery): Promise<KeptNoticePage> {
     return listNotices(this.#deps.pool, query);
   }
 

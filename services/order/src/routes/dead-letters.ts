@@ -2,7 +2,7 @@ import { DeadLetterId, DeadLettersQuery } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
-import { limitOf } from './query-values.ts';
+import { instantOf, limitOf } from './query-values.ts';
 import { readOperator } from './sales.ts';
 
 /** The routes for the gateway, which has checked that an operator asks. */
@@ -10,6 +10,8 @@ export function deadLettersRoutes(app: Http, deadLetters: DeadLetters): void {
   app.get('/v1/dead-letters', { schema: { querystring: DeadLettersQuery } }, async ({ query }) =>
     deadLetters.list({
       state: query.state ?? 'waiting',
+      since: instantOf('since', query.since),
+      until: instantOf('until', query.until),
       limit: limitOf(query.limit),
       cursor: query.cursor,
     }),

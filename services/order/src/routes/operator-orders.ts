@@ -25,11 +25,13 @@ export function operatorOrdersRoutes(app: Http, orders: OperatorOrders): void {
   app.get(
     '/v1/sales/:saleId/orders',
     { schema: { params: SaleParams, querystring: SaleOrdersQuery } },
-    async ({ params, query: { limit, since, ...rest } }) => {
+    async ({ params, query: { limit, since, until, ...rest } }) => {
       const from = instantOf('since', since);
+      const before = instantOf('until', until);
       return orders.list(params.saleId, {
         ...rest,
         ...(from === undefined ? {} : { since: from }),
+        ...(before === undefined ? {} : { until: before }),
         ...(limit === undefined ? {} : { limit: Number(limit) }),
       });
     },

@@ -25,7 +25,13 @@ export function paymentsRoutes(
   });
 
   app.get('/v1/notices', { schema: { querystring: NoticesQuery } }, async ({ query }) =>
-    notices.list({ state: query.state ?? 'kept', limit: limitOf(query.limit), cursor: query.cursor }),
+    notices.list({
+      state: query.state ?? 'kept',
+      since: instantOf('since', query.since),
+      until: instantOf('until', query.until),
+      limit: limitOf(query.limit),
+      cursor: query.cursor,
+    }),
   );
 
   app.post(

@@ -2,7 +2,8 @@
 // Method: the built command on a real Kafka and a real Postgres. All command lines run in one process, which
 // stays.
 import { randomBytes } from 'node:crypto';
-import { DEAD_LETTER, TOPICS } from '@seckill/contracts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DEAD_LETTER, TOPICS, type ParkedMessagePage } from '@seckill/contracts';
 import type { IncomingMessage, Publisher } from '@seckill/runtime';
 import { connectKafka, connectPublisher, makeTopic, silent } from '@seckill/testing';
 import { test } from 'tap';
@@ -18,13 +19,8 @@ import { toBatch, toMessage } from '../support/reservations.ts';
 
 const run = startCommands();
 
-interface Listed {
-  id: string;
-  state: string;
-  key: string;
-  error: string;
-  topic: string;
-}
+/** Other tests park letters in the same Kafka: a page of a hundred need not have ours. */
+const ALL = ['--limit', '10000'];
 
 await test('a message too large for a letter is listed by its place, and a replay says where it is', async (t) => {
   const { pool, url } = await createDatabase(t);
@@ -48,8 +44,8 @@ await test('a message too large for a letter is listed by its place, and a repla
   t.equal(await readOffset(pool, TOPICS.reservations.name, 5), huge.offset + 1n, 'the partition moved on');
 
   const env = { DATABASE_URL: url, KAFKA_BROKERS };
-  const { stdout } = await run('dead-letters', ['list', '--json'], env);
-  const letter = (JSON.parse(stdout) as Listed[]).find(({ error }) => error.includes(type));
+  const { stdout } = await run('dead-letters', ['list', '--json', ...ALL], env);
+  const letter = (JSON.parse(stdout) as ParkedMessagePage).data.find(({ error }) => error.includes(type));
   t.match(letter, { state: 'waiting', topic: TOPICS.reservations.name, partition: 5 });
   const replay = await run('dead-letters', ['replay', letter?.id ?? ''], env);
   t.equal(replay.code, 1);
@@ -80,9 +76,9 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
 
   const env = { DATABASE_URL: url, KAFKA_BROKERS };
   const list = async (...args: string[]) => {
-    const { code, stdout, stderr } = await run('dead-letters', ['list', '--json', ...args], env);
+    const { code, stdout, stderr } = await run('dead-letters', ['list', '--json', ...ALL, ...args], env);
     t.equal(code, 0, stderr);
-    return (JSON.parse(stdout) as Listed[]).filter((one) => one.key.endsWith(mark));
+    return (JSON.parse(stdout) as ParkedMessagePage).data.filter((one) => one.key.endsWith(mark));
   };
   const waiting = await list();
   // A topic that was just made may get a letter twice, because delivery is at least once.
@@ -95,7 +91,7 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
   const [shown, json, table] = await Promise.all([
     run('dead-letters', ['show', id], env),
     run('dead-letters', ['show', id, '--json'], env),
-    run('dead-letters', ['list'], env),
+    run('dead-letters', ['list', ...ALL], env),
   ]);
   t.match(shown, { code: 0, stdout: /Unheard/ });
   t.ok(shown.stdout.endsWith(`\n\n${content}\n`), 'with the message in it');
@@ -135,8 +131,8 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
   t.same(found, { partition: 5, value: poison.value?.toString(), headers: poison.headers });
 
   // Other tests park letters in the same Kafka, and would not like to meet them again.
-  const { stdout: others } = await run('dead-letters', ['list', '--json'], env);
-  for (const other of JSON.parse(others) as Listed[]) {
+  const { stdout: others } = await run('dead-letters', ['list', '--json', ...ALL], env);
+  for (const other of (JSON.parse(others) as ParkedMessagePage).data) {
     if (other.key.endsWith(mark)) continue;
     await pool.query(
       'INSERT INTO dead_letter_replays (partition, "offset") VALUES ($1, $2)',
@@ -156,6 +152,37 @@ await test('a poison message is listed, shown, replayed as it was, and then wait
     groups.some(({ groupId }) => groupId.startsWith('seckill.dead-letters.')),
     'no group is left behind',
   );
+});
+
+await test('the list pages, and is asked by the time at which letters were parked', async (t) => {
+  const { url } = await createDatabase(t);
+  const kafka = connectKafka('order-test');
+  await createTopics(kafka, SINGLE_BROKER);
+  const publisher = await connectPublisher(t, kafka);
+  const mark = randomBytes(4).toString('hex');
+  for (const name of ['a', 'b', 'c']) {
+    await publisher.publish(TOPICS.deadLetters, DEAD_LETTER, [{ key: `${name}-${mark}`, value: '{}' }]);
+    await sleep(5);
+  }
+  const env = { DATABASE_URL: url, KAFKA_BROKERS };
+  const list = async (...args: string[]) => {
+    const { code, stdout, stderr } = await run('dead-letters', ['list', '--json', ...args], env);
+    t.equal(code, 0, stderr);
+    return JSON.parse(stdout) as ParkedMessagePage;
+  };
+  const ours = ({ data }: ParkedMessagePage) => data.filter(({ key }) => key.endsWith(mark));
+  const [a, b, c] = ours(await list(...ALL));
+  const at = (letter = a) => letter?.parkedAt ?? '';
+  t.same(ours(await list(...ALL, '--since', at(b))), [b, c]);
+  t.same(ours(await list(...ALL, '--until', at(b))), [a]);
+  t.same(ours(await list(...ALL, '--since', at(b), '--until', at(c))), [b]);
+
+  const first = await list('--limit', '1', '--since', at(a));
+  t.same(first.data, [a]);
+  t.same((await list('--limit', '1', '--since', at(a), '--cursor', first.nextCursor ?? '')).data, [b]);
+  const table = await run('dead-letters', ['list', '--limit', '1', '--since', at(a)], env);
+  t.ok(table.stdout.endsWith(`\nmore: --cursor ${first.nextCursor ?? ''}\n`), table.stdout);
+  t.match(await run('dead-letters', ['list', '--cursor', 'abc'], env), { code: 1, stderr: /^[^\n]+\n$/ });
 });
 
 await test('a reading that fails leaves no group behind either', async (t) => {

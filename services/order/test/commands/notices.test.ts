@@ -26,6 +26,15 @@ await test('a kept notice is listed, shown, replayed in the words of a person, o
   const { stdout } = await run('notices', ['list', '--json'], env);
   const [first, second] = (JSON.parse(stdout) as KeptNoticePage).data;
   const id = first?.id ?? '';
+  // The list pages, and is asked by the time at which notices came.
+  await pool.query('UPDATE kept_notices SET received_at = $2 WHERE id = $1', [id, '2026-11-22T12:00:00Z']);
+  const idsOf = async (...args: string[]) => {
+    const listed = await run('notices', ['list', '--json', ...args], env);
+    return (JSON.parse(listed.stdout) as KeptNoticePage).data.map((one) => one.id);
+  };
+  t.same(await idsOf('--since', '2026-11-22T12:00:00.001Z'), [second?.id]);
+  t.same(await idsOf('--since', '2026-11-22T12:00:00Z', '--until', '2026-11-22T12:00:00.001Z'), [id]);
+  t.same(await idsOf('--until', '2026-11-22T12:00:00Z'), []);
   const table = await run('notices', ['list'], env);
   t.match(table, { code: 0, stdout: /msg_1 +data\.amount\.amount/ });
   const shown = await run('notices', ['show', second?.id ?? ''], env);

@@ -58,6 +58,7 @@ await test('operators list dead letters page by page and replay them', async (t)
     ]);
   await park('good', {});
   await park('cut', { isTruncated: true });
+  await sleep(5);
   await park('foreign', { topic: 'some.other.topic' });
 
   const waiting = await listAll(call, mark);
@@ -97,6 +98,13 @@ await test('operators list dead letters page by page and replay them', async (t)
     (await listAll(call, mark)).map(({ id }) => id),
     [cut?.id, foreign?.id],
   );
+  const since = foreign?.parkedAt ?? '';
+  t.same(await listAll(call, mark, `&since=${since}`), [foreign]);
+  t.same(await listAll(call, mark, `&until=${since}`), [cut]);
+  t.match(await call('GET', '/v1/dead-letters?since=2026-02-31T00:00:00Z'), {
+    status: 400,
+    body: { field: 'since' },
+  });
   t.match(await listAll(call, mark, '&state=replayed'), [{ id: good?.id, replayedAt: String }]);
 });
 

@@ -97,7 +97,19 @@ await test('every order is listed once, by each filter, newest first', async (t)
     await listAll(call, saleId, `&since=${since}`),
     idsOf((index) => index >= 12),
   );
-  for (const query of ['', '&status=pending', '&sku=mango', `&since=${since}`, `&pickupCode=${code}`]) {
+  t.same(
+    await listAll(call, saleId, `&until=${since}`),
+    idsOf((index) => index < 12),
+  );
+  t.same(await listAll(call, saleId, `&since=${since}&until=${since}`), []);
+  for (const query of [
+    '',
+    '&status=pending',
+    '&sku=mango',
+    `&since=${since}`,
+    `&until=${since}`,
+    `&pickupCode=${code}`,
+  ]) {
     const newestFirst = await listAll(call, saleId, query);
     t.same(await listAll(call, saleId, `${query}&sort=newest`), newestFirst, query);
     t.same(await listAll(call, saleId, `${query}&sort=oldest`), newestFirst.reverse(), query);
@@ -211,7 +223,10 @@ await test('an operator sees the buyer and every payment', async (t) => {
     status: 400,
     body: { field: 'cursor' },
   });
-  t.match(await call('GET', `/v1/sales/${saleId}/orders?since=2026-02-31T00:00:00Z`), { status: 400 });
+  for (const field of ['since', 'until']) {
+    const path = `/v1/sales/${saleId}/orders?${field}=2026-02-31T00:00:00Z`;
+    t.match(await call('GET', path), { status: 400, body: { field } });
+  }
 });
 
 await test('operators who cancel at once cancel once, and the trail tells who and why', async (t) => {

@@ -106,6 +106,11 @@ await test('a kept notice is replayed once what it says is understood, and money
   t.match(await readOrders(pool), [{ status: 'paid' }]);
   t.same((await list()).data, []);
   t.match((await list('?state=replayed')).data, [{ id: kept?.id }]);
+  const at = kept?.receivedAt ?? '';
+  const after = new Date(Date.parse(at) + 1).toISOString();
+  t.match((await list(`?state=replayed&since=${at}&until=${after}`)).data, [{ id: kept?.id }]);
+  t.same((await list(`?state=replayed&since=${after}`)).data, []);
+  t.same((await list(`?state=replayed&until=${at}`)).data, []);
   t.match(await call('POST', '/v1/notices/999/replay'), { status: 404, body: { code: 'notice_not_found' } });
   t.match(await call('POST', '/v1/notices/x%00/replay'), { status: 404, body: { code: 'notice_not_found' } });
 });
