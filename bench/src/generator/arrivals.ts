@@ -1,7 +1,7 @@
 import type { Arrivals } from './load-plan.ts';
 
 /** These instants take 160 MB. More of them is a wrong option, not a load test of one process. */
-const ARRIVALS_MAX = 20_000_000;
+export const ARRIVALS_MAX = 20_000_000;
 
 /**
  * Plans the instants of all arrivals in ms after the start, ascending. The whole schedule is fixed before the

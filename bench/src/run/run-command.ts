@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { UsageError } from '@seckill/runtime';
 import { describeEnvironment } from '../target/environment.ts';
 import { makeResultFolder } from '../folders.ts';
+import { ARRIVALS_MAX, expectedCount } from '../generator/arrivals.ts';
 import { createLive, type Live } from './live.ts';
 import { assertTaken, type BenchValues } from '../options.ts';
 import { renderPage, resultRows } from './page.ts';
@@ -24,6 +25,7 @@ export async function runLoad(scenario: LoadScenario, values: BenchValues): Prom
     console.log(line);
   };
   assertTaken(scenario.name, values, [...RUN_OPTIONS, ...scenario.takes]);
+  assertPossible(scenario, values);
   const target = await openTarget(targetOptions(values, log));
   try {
     if (values['order-lag-p99'] !== undefined && target.engines === undefined) {
@@ -41,6 +43,26 @@ export async function runLoad(scenario: LoadScenario, values: BenchValues): Prom
     return summary.exitCode;
   } finally {
     await target.close();
+  }
+}
+
+/**
+ * Everything that is known before a stack starts is told then. Otherwise a tester would wait for the refusal.
+ * @throws UsageError for a load that no run could make.
+ */
+function assertPossible(scenario: LoadScenario, values: BenchValues): void {
+  const { name, needs } = scenario;
+  const { target, redis } = values;
+  if (target !== undefined && needs === 'processes') {
+    throw new UsageError(`${name} takes no --target: it stops a process of a stack of this machine`);
+  }
+  if (target !== undefined && redis === undefined && needs === 'engines') {
+    throw new UsageError(`${name} wants --redis, --kafka and --postgres with --target: it reads the engines`);
+  }
+  const { model } = scenario.plan(scenarioOptions(values));
+  const count = model.kind === 'open' ? expectedCount(model.arrivals) : 0;
+  if (count > ARRIVALS_MAX) {
+    throw new UsageError(`${count} arrivals are more than one run plans, ${ARRIVALS_MAX} at most`);
   }
 }
 

@@ -8,6 +8,7 @@ export const intake: LoadScenario = {
   name: 'intake',
   summary: 'orders stored a second when draining a backlog (own or running stack: order is paused meanwhile)',
   takes: CLOSED_OPTIONS,
+  needs: 'processes',
   plan(options) {
     return {
       sale: plainSale(PLENTY),

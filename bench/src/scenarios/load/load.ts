@@ -62,6 +62,8 @@ export interface LoadScenario {
   summary: string;
   /** The options that `plan` heeds. */
   takes: readonly PlanOption[];
+  /** What more than HTTP it needs: the engines, or a stack whose processes it can stop. Absent: nothing. */
+  needs?: 'engines' | 'processes';
   plan(options: ScenarioOptions): ScenarioPlan;
   /** What must be true of the answers themselves. */
   expect?(result: LoadResult): string[];

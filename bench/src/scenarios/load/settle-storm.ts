@@ -16,6 +16,7 @@ export const settleStorm: LoadScenario = {
   name: 'settle-storm',
   summary: `all holds end unpaid at about the same time; their way back to being for sale (needs the engines)`,
   takes: CROWD_OPTIONS,
+  needs: 'engines',
   plan(options) {
     const count = options.buyers ?? BUYERS;
     const durationMs = 1_000 * (options.durationSeconds ?? 4);

@@ -3,6 +3,8 @@
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { TString } from 'typebox';
+import { Compile } from 'typebox/compile';
 import { UsageError } from './command-error.ts';
 
 export interface Option<Value> {
@@ -43,6 +45,15 @@ export const matching = (pattern: RegExp, rule: string): Option<string> =>
     if (!pattern.test(text)) throw new UsageError(`must be ${rule}`);
     return text;
   });
+
+/** Words that fit a schema of the API, which `rule` describes. */
+export function fitting(schema: TString, rule: string): Option<string> {
+  const compiled = Compile(schema);
+  return option((text) => {
+    if (!compiled.Check(text)) throw new UsageError(`must be ${rule}`);
+    return text;
+  });
+}
 
 const STACK_NAME = /^[a-z0-9][a-z0-9-]{0,40}$/;
 

@@ -1,7 +1,8 @@
 /** `npm run sale -- apply FILE`: a sale as a file. */
-import { ListedState } from '@seckill/contracts';
+import { ListedState, Reason } from '@seckill/contracts';
 import {
   CommandError,
+  fitting,
   flag,
   formatTable,
   oneOf,
@@ -49,7 +50,7 @@ Exit code: 0 it is so, 1 it differs (diff) or failed, 2 wrong usage or a file th
 const OPTIONS = {
   'dry-run': flag,
   lower: flag,
-  reason: words,
+  reason: fitting(Reason, '1 to 200 characters of one line'),
   json: flag,
   state: oneOf(['open', 'scheduled', 'paused', 'closed'] satisfies ListedState[]),
   limit: wholeNumber(1, 100),

@@ -3,6 +3,7 @@ import {
   CommandError,
   createLogger,
   createPool,
+  fitting,
   flag,
   print,
   Problem,
@@ -15,7 +16,6 @@ import {
 } from '@seckill/runtime';
 import { eraseOfOrder, eraseOfSale } from '../orders/contact-erasure.ts';
 import { findEngines } from './command.ts';
-import { fitting } from './list-options.ts';
 
 const HELP = `Usage: npm run contacts -- erase --sale ID | --order ID [options]
 Erases contacts of reservations (name, phone, note, pick-up person) in PostgreSQL, for ever. Orders stay, and a repeat of a

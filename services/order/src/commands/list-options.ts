@@ -1,6 +1,5 @@
 import { InstantInput, parseInstant, Reference } from '@seckill/contracts';
-import { UsageError, wholeNumber, words, type Option } from '@seckill/runtime';
-import type { TString } from 'typebox';
+import { fitting, UsageError, wholeNumber, words, type Option } from '@seckill/runtime';
 import { Compile } from 'typebox/compile';
 
 /** Rows of a list unless `--limit` says otherwise. */
@@ -26,18 +25,6 @@ export const PAGE_OPTIONS = {
   limit: wholeNumber(1, LIMIT_MAX),
   cursor: words,
 };
-
-/** Words that fit a schema of the API, which `rule` describes. */
-export function fitting(schema: TString, rule: string): Option<string> {
-  const compiled = Compile(schema);
-  return {
-    isFlag: false,
-    read: (text) => {
-      if (!compiled.Check(text)) throw new UsageError(`must be ${rule}`);
-      return text;
-    },
-  };
-}
 
 export const reference = fitting(Reference, '1 to 200 characters of one line');
 

@@ -8,6 +8,7 @@ import {
   CommandError,
   createLogger,
   createPool,
+  fitting,
   flag,
   formatTable,
   print,
@@ -19,7 +20,6 @@ import {
 } from '@seckill/runtime';
 import { readStory, type Event } from '../orders/order-story.ts';
 import { findEngines } from './command.ts';
-import { fitting } from './list-options.ts';
 
 const HELP = `Usage: npm run logs -- --order ID [options] [FILE…]
 Tells what became of an order, oldest first: what PostgreSQL knows of it, and the lines that the services logged about

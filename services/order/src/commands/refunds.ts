@@ -4,6 +4,7 @@ import { SaleId, type Refund } from '@seckill/contracts';
 import {
   createLogger,
   createPool,
+  fitting,
   flag,
   formatTable,
   oneOf,
@@ -15,15 +16,7 @@ import {
 } from '@seckill/runtime';
 import { ORDER_WAIT_MINUTES, Refunds, type RefundQuery } from '../payments/refunds.ts';
 import { findEngines, forPerson } from './command.ts';
-import {
-  fitting,
-  LIMIT_DEFAULT,
-  LIMIT_MAX,
-  PAGE_OPTIONS,
-  readId,
-  reference,
-  refuseOthers,
-} from './list-options.ts';
+import { LIMIT_DEFAULT, LIMIT_MAX, PAGE_OPTIONS, readId, reference, refuseOthers } from './list-options.ts';
 
 const HELP = `Usage: npm run refunds -- [list] [options]
        npm run refunds -- done ID --reference R [options]
