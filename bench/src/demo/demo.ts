@@ -29,7 +29,7 @@ most pay, some cancel, some walk away, and their units are sold again. Then it p
 that not one unit too many was sold and not one buyer lost. Exit code 0 only when every invariant holds.
 
   --json FILE    also write the result as JSON
-  --keep         leave everything running afterwards, until Ctrl-C
+  --keep         leave everything running afterwards, until Ctrl-C; a process that dies ends it, with exit code 1
   --buyers N     size of the crowd (default: 3 to 4 buyers per unit on offer)
   --seed N       replay the crowd of an earlier run
   --name NAME    name of the stack under .run/ (default: demo; --stack is the same)
@@ -236,7 +236,11 @@ async function main(values: DemoValues): Promise<number> {
     const ok = await sell(info, session.engines, { values, seed }, abort.signal);
     if (values.keep === true) {
       console.log(`\nstill running at ${info.gateway}; Ctrl-C stops everything`);
-      await once(abort.signal, 'abort');
+      const trouble = await Promise.race([session.stack.broken, once(abort.signal, 'abort')]);
+      if (typeof trouble === 'string') {
+        console.error(`\n${trouble}\n\nStopping everything.`);
+        return 1;
+      }
     }
     return ok ? 0 : 1;
   } finally {

@@ -13,11 +13,13 @@ import { folderOf } from '../../src/names.ts';
 import { startStack } from '../../src/services/stack.ts';
 import { cleanEnv, DIST, foldersOf, livingOf, start, treeOf, until, untilSays } from '../support.ts';
 
-// The file starts two whole systems, one after the other.
-t.setTimeout(400_000);
+// The file starts three whole systems, one after the other.
+t.setTimeout(600_000);
 
 for (const variable of ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL'])
   Reflect.deleteProperty(process.env, variable);
+
+const DEMO = join(DIST, '../../../bench/dist/src/demo');
 
 interface Session {
   gateway: string;
@@ -221,6 +223,19 @@ await test('npm start says where everything is, and starts again whatever dies',
   t.match(await ran.exited, { code: 130 });
   t.same(livingOf(tree), []);
   t.same(foldersOf(name), []);
+});
+
+await test('a demo that is kept ends when one of its processes dies, and says which', async (t) => {
+  const name = `demo-${process.pid}`;
+  const args = [join(DEMO, 'demo.js'), '--keep', '--buyers', '20', '--name', name];
+  const ran = start(process.execPath, args, cleanEnv());
+  t.teardown(() => ran.child.kill('SIGKILL'));
+  await untilSays(ran, 'still running at', 180_000);
+  const tree = treeOf(ran.pid);
+  process.kill(readStack(name).pids['gateway'] ?? 0, 'SIGKILL');
+  t.match(await ran.exited, { code: 1 });
+  t.match(ran.text(), /gateway ended by itself \(SIGKILL\); see \S+gateway\.log\n\nStopping everything/);
+  t.same(livingOf(tree), []);
 });
 
 await test('a token for a stack that was killed is refused', async (t) => {
