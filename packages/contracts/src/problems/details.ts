@@ -47,6 +47,7 @@ export const DETAILS = {
     en: 'send the body as it is, without Content-Encoding',
     zh: '请直接发送请求体,不要使用 Content-Encoding',
   },
+  query_malformed: { en: '{field}: is not UTF-8, percent-encoded', zh: '{field}:不是百分号编码的 UTF-8' },
   path_malformed: { en: 'the path is malformed', zh: '路径格式错误' },
   members_repeated: {
     en: 'an object names a member twice',

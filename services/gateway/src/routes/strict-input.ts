@@ -3,6 +3,7 @@ import { detailOf } from '@seckill/contracts';
 import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { queryOf } from './query-text.ts';
 
 /** The most characters of a client's own words that an answer repeats. */
 const FIELD_LENGTH_MAX = 128;
@@ -36,6 +37,11 @@ export function refuseUnknownInput(app: Http): void {
       done(refused('header_not_taken', 'If-Match'));
       return;
     }
+    const malformed = config.readsBody === true ? undefined : findMalformedParameter(request.url);
+    if (malformed !== undefined && !request.is404 && !isHealthRoute(request)) {
+      done(refused('query_malformed', malformed));
+      return;
+    }
     const isExempt =
       request.is404 || isHealthRoute(request) || schema?.body !== undefined || config.readsBody === true;
     const field = isExempt ? undefined : findBodyField(request);
@@ -49,8 +55,30 @@ export function refuseUnknownInput(app: Http): void {
   });
 }
 
-function refused(detail: 'body_unexpected' | 'header_not_taken', field: string): Problem {
+function refused(detail: 'body_unexpected' | 'header_not_taken' | 'query_malformed', field: string): Problem {
   return new Problem('invalid_request', { detail: detailOf(detail, { field }), extra: { field } });
+}
+
+/**
+ * Fastify takes what it cannot decode as it stands, so a list of another buyer, or of nobody, would be answered.
+ * @returns the first parameter that is not UTF-8, percent-encoded; `query` when it is its name that is not.
+ */
+function findMalformedParameter(url: string): string | undefined {
+  for (const parameter of queryOf(url).slice(1).split('&')) {
+    if (isDecodable(parameter)) continue;
+    const [name = ''] = parameter.split('=');
+    return isDecodable(name) ? decodeURIComponent(name).slice(0, FIELD_LENGTH_MAX) : 'query';
+  }
+  return undefined;
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Reads have conditions of their own, and a signed notice is money whatever comes with it. */

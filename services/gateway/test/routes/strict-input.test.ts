@@ -162,6 +162,43 @@ await t.test('a query parameter that a call does not take is refused', async (t)
   t.equal((await send('GET', '/livez?probe=1')).status, 200, 'health takes what a probe carries');
 });
 
+await t.test('a query that is not UTF-8, percent-encoded, is refused on every route', async (t) => {
+  const { url, send, reached } = await build(t);
+  const contract = (await (await request(`${url}/openapi.json`)).body.json()) as { paths: object };
+  let tried = 0;
+  for (const [path, operations] of Object.entries(contract.paths)) {
+    // A signed notice is money whatever comes with it, and a probe carries what its maker thought of.
+    if (/notifications$|^\/(livez|readyz)$/.test(path)) continue;
+    for (const method of ['get', 'post'] as const) {
+      if (!(method in (operations as object))) continue;
+      for (const bad of ['%ff', '%', '%zz', 'a%E0%A4%A', '%ED%A0%80']) {
+        const where = path.replace('{orderId}', ORDER_ID).replace(/\{\w+\}/g, '1-1');
+        const { status, body } = await send(
+          method === 'get' ? 'GET' : 'POST',
+          `${where}?limit=5&userId=${bad}`,
+        );
+        t.match(
+          { status, body },
+          { status: 400, body: { code: 'invalid_request' } },
+          `${method} ${path} ${bad}`,
+        );
+        tried += 1;
+      }
+    }
+  }
+  t.ok(tried > 80, `${tried} were tried`);
+  for (const [query, field] of [
+    ['userId=%ff', 'userId'],
+    ['limit=5&userId=%zz&cursor=%ff', 'userId'],
+    ['%ff=1', 'query'],
+  ] as const) {
+    t.match(await send('GET', `/v1/orders?${query}`), { status: 400, body: { field } }, query);
+  }
+  t.same(reached, []);
+  await send('GET', '/v1/orders?userId=u%31');
+  t.equal(reached.length, 1, 'what is encoded is taken');
+});
+
 await t.test('a header or parameter that would be ignored is refused, and the answer says why', async (t) => {
   const { send, reached } = await build(t);
   const ifMatch = { 'if-match': '"3"' };
