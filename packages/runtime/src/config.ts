@@ -4,7 +4,9 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly code = 'SECKILL_CONFIG_INVALID';
   constructor(problems: string[]) {
-    super(`configuration is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    const [only] = problems;
+    const told = problems.length === 1 ? ` ${only}` : problems.map((problem) => `\n  - ${problem}`).join('');
+    super(`configuration is not usable:${told}`);
   }
 }
 
