@@ -68,7 +68,7 @@ const WRONG: [command: string, args: string, says: RegExp][] = [
   ['plan', '--sale package.json --crowd 5', /is no sale/],
   ['image', '--tag', /^--tag wants a value/],
   ['image', '--release', /^a release names its base with a digest/],
-  ['dead-letters', 'burn', /^one of list, show, replay is needed, met burn/],
+  ['dead-letters', 'burn', /^one of list, show, replay, done is needed, met burn/],
   ['dead-letters', 'list --all', /^list takes no --all/],
   ['dead-letters', 'replay --all 0-1', /^replay takes no 0-1/],
   ['contacts', 'burn --sale a', /^erase is needed, met burn/],

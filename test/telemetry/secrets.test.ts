@@ -147,6 +147,7 @@ await t.test('every operation is called well', async (t) => {
   at['letterId'] = String((await last('/v1/dead-letters'))['id']);
   await well('finishRefund');
   await well('replayDeadLetter');
+  await well('finishDeadLetter');
   const deliveries = `/v1/webhook-endpoints/${at['endpointId']}/deliveries?limit=1`;
   await until('a webhook was tried', async () => 'id' in (await last(deliveries)));
   at['deliveryId'] = String((await last(deliveries))['id']);

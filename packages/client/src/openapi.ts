@@ -513,6 +513,22 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/v1/dead-letters/{letterId}/done': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post: operations['finishDeadLetter'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/v1/webhook-endpoints': {
     parameters: {
       query?: never;
@@ -805,7 +821,7 @@ export interface components {
     };
     ParkedMessage: {
       id: string;
-      state: 'waiting' | 'replayed';
+      state: 'waiting' | 'replayed' | 'done';
       topic: string;
       partition: number;
       offset: string;
@@ -814,6 +830,12 @@ export interface components {
       isTruncated?: boolean;
       parkedAt: string;
       replayedAt?: string;
+      doneAt?: string;
+      doneBy?: string;
+      doneReason?: string;
+    };
+    DeadLetterDone: {
+      reason: string;
     };
     ParkedMessagePage: {
       data: components['schemas']['ParkedMessage'][];
@@ -5059,7 +5081,7 @@ export interface operations {
   listDeadLetters: {
     parameters: {
       query?: {
-        state?: 'waiting' | 'replayed';
+        state?: 'waiting' | 'replayed' | 'done';
         since?: string;
         until?: string;
         limit?: string;
@@ -5209,6 +5231,123 @@ export interface operations {
         content: {
           'application/problem+json': components['schemas']['Problem'] & {
             code?: 'dead_letter_not_replayable';
+          };
+        };
+      };
+      429: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'rate_limited';
+          };
+        };
+      };
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'internal';
+          };
+        };
+      };
+      503: {
+        headers: {
+          'Retry-After': components['headers']['Retry-After'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'outcome_unknown' | 'overloaded';
+          };
+        };
+      };
+    };
+  };
+  finishDeadLetter: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        letterId: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['DeadLetterDone'];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ParkedMessage'];
+        };
+      };
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'invalid_request';
+          };
+        };
+      };
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unauthenticated';
+          };
+        };
+      };
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'forbidden';
+          };
+        };
+      };
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'dead_letter_not_found';
+          };
+        };
+      };
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'body_too_large';
+          };
+        };
+      };
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'] & {
+            code?: 'unsupported_media_type';
           };
         };
       };

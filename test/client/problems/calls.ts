@@ -101,6 +101,7 @@ export const BODIES: Record<string, unknown> = {
   moveOrder: { channelId: 'north' },
   handOut: { saleId: PLACE.saleId, code: '000000' },
   finishRefund: { reference: 'bank-1' },
+  finishDeadLetter: { reason: 'the buyer was told' },
   createWebhookEndpoint: { url: 'https://shop.example/hook', events: ['order.paid'] },
   changeWebhookEndpoint: { state: 'enabled' },
   notifyPayment: {

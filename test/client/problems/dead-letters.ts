@@ -34,5 +34,6 @@ export async function putHugeLetter(system: System): Promise<string> {
 
 export async function provokeOfDeadLetters({ system, ask }: Conflicts): Promise<void> {
   await ask('replayDeadLetter');
+  await ask('finishDeadLetter');
   await ask('replayDeadLetter', { at: { ...PLACE, letterId: await putHugeLetter(system) } });
 }

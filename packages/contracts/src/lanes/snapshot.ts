@@ -261,6 +261,6 @@ export interface LedgerReading {
   stored: KafkaEnds;
   /** Settlements of the sale that wait for Kafka. */
   orderOutbox: number;
-  /** Dead letters that were replayed, of any sale. */
+  /** Dead letters that were replayed or are done, of any sale. */
   replayedDeadLetters: number;
 }

@@ -499,6 +499,15 @@ export const OPERATIONS: Record<string, Operation> = {
     answers: { 200: { description: 'The letter, replayed.', schema: ParkedMessage } },
     problems: ['dead_letter_not_found', 'dead_letter_not_replayable', 'outcome_unknown'],
   },
+  'POST /v1/dead-letters/:letterId/done': {
+    id: 'finishDeadLetter',
+    tag: 'Operations',
+    summary: 'Say that nothing is left to do about such a message',
+    description: 'For what can never be replayed, or was dealt with otherwise. Who says so first is kept.',
+    who: 'operator',
+    answers: { 200: { description: 'The letter, done. A repeat answers the same.', schema: ParkedMessage } },
+    problems: ['dead_letter_not_found', 'outcome_unknown'],
+  },
   'POST /v1/webhook-endpoints': {
     id: 'createWebhookEndpoint',
     tag: 'Webhooks',

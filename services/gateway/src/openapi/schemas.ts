@@ -19,6 +19,7 @@ const NAMED: Record<string, TSchema> = {
   MoveRequest: contracts.MoveRequest,
   OrderPage: contracts.OrderPage,
   ParkedMessage: contracts.ParkedMessage,
+  DeadLetterDone: contracts.DeadLetterDone,
   ParkedMessagePage: contracts.ParkedMessagePage,
   PaymentAnswer: contracts.PaymentAnswer,
   PaymentNotification: contracts.PaymentNotification,

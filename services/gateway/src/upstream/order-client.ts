@@ -6,6 +6,7 @@ import {
   type OrderStatus,
   type KeptNotice,
   type KeptNoticePage,
+  type DeadLetterDone,
   type ParkedMessage,
   type ParkedMessagePage,
   type PaymentAnswer,
@@ -130,6 +131,7 @@ export interface OrderClient {
   /** Takes seconds: order reads all dead letters that there are. */
   deadLetters(query: string, trace: Trace): Promise<ParkedMessagePage>;
   replayDeadLetter(letterId: string, by: string, trace: Trace): Promise<ParkedMessage>;
+  finishDeadLetter(letterId: string, done: DeadLetterDone, by: string, trace: Trace): Promise<ParkedMessage>;
   createWebhookEndpoint(
     input: WebhookEndpointInput,
     steering: Steering,
@@ -338,6 +340,11 @@ export function createOrderClient(
     async replayDeadLetter(letterId, by, trace) {
       const path = `/v1/dead-letters/${encodeURIComponent(letterId)}/replay`;
       const request = { method: 'POST', path, timeoutMs: DEAD_LETTERS_MS } as const;
+      return expectBody(await call(request, trace, by)) as ParkedMessage;
+    },
+    async finishDeadLetter(letterId, done, by, trace) {
+      const path = `/v1/dead-letters/${encodeURIComponent(letterId)}/done`;
+      const request = { method: 'POST', path, body: done, timeoutMs: DEAD_LETTERS_MS } as const;
       return expectBody(await call(request, trace, by)) as ParkedMessage;
     },
     async createWebhookEndpoint(input, steering, trace) {

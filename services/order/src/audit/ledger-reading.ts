@@ -173,7 +173,12 @@ async function readRest(client: PoolClient, saleId: string, overdueMs: number): 
       `SELECT FROM outbox WHERE published_at IS NULL AND split_part(key, '.', 1) = $1`,
       [saleId],
     ),
-    replayedDeadLetters: await count(client, 'SELECT FROM dead_letter_replays', []),
+    replayedDeadLetters: await count(
+      client,
+      `SELECT partition, "offset" FROM dead_letter_replays
+       UNION SELECT partition, "offset" FROM dead_letters_done`,
+      [],
+    ),
   };
 }
 

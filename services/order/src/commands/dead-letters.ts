@@ -1,11 +1,13 @@
 import { realpathSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { ParkedMessage } from '@seckill/contracts';
+import { DeadLetterDone, type ParkedMessage } from '@seckill/contracts';
 import {
   CommandError,
   createKafka,
   createLogger,
   createPool,
+  fitting,
   flag,
   formatTable,
   print,
@@ -25,12 +27,15 @@ Messages that a service could not understand or store, kept in the topic seckill
   show <partition>-<offset>     one of them, with the message in it
   replay <partition>-<offset>   sends the original message again, to where it was met
   replay --all                  the same for all that wait
+  done <partition>-<offset> --reason TEXT
+                                you dealt with it otherwise: it waits no more, and who, when and why stay with it
 
-  --all-states    list: replayed ones too
+  --all-states    list: replayed ones and those that are done, too
   --since INSTANT list: parked from then on, as 2026-11-22T12:00:00Z
   --until INSTANT list: parked before then
   --limit N       list: so many, 1 to ${LIMIT_MAX} (default ${LIMIT_DEFAULT}); the cursor of the next page is told
   --cursor C      list: the page behind this cursor
+  --reason TEXT   done: why, 1 to 200 characters
   --json          answers as JSON
   --name NAME     engines of .run/NAME/stack.json; without it DATABASE_URL and KAFKA_BROKERS, or else the stack "default"
                   (--stack is the same)
@@ -39,13 +44,15 @@ Messages that a service could not understand or store, kept in the topic seckill
 Replaying is safe: a message that was stored already changes nothing. One that fails again comes back as a new letter.
 Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
-const OPTIONS = { all: flag, 'all-states': flag, ...PAGE_OPTIONS, json: flag, name: stackName };
+const reason = fitting(DeadLetterDone.properties.reason, '1 to 200 characters of one line');
+const OPTIONS = { all: flag, 'all-states': flag, ...PAGE_OPTIONS, reason, json: flag, name: stackName };
 
 /** The options that each command heeds. */
 const COMMANDS = {
   list: ['all-states', 'since', 'until', 'limit', 'cursor'],
   show: [],
   replay: ['all'],
+  done: ['reason'],
 };
 
 type Given = Values<typeof OPTIONS>;
@@ -118,7 +125,28 @@ function readWork(values: Given, [command = 'nothing', target]: string[]): Work 
   const isJson = values.json === true;
   const id = isWhole ? undefined : parseLetterId(target);
   if (known === 'show' && id !== undefined) return (letters) => show(letters, id, isJson);
-  return (letters) => replay(letters, id, isJson);
+  if (known !== 'done' || id === undefined) return (letters) => replay(letters, id, isJson);
+  const why = values.reason;
+  if (why === undefined) throw new UsageError('done wants --reason');
+  return (letters) => finish(letters, id, why, isJson);
+}
+
+async function finish(letters: DeadLetters, id: string, why: string, isJson: boolean): Promise<void> {
+  const letter = await letters.done(id, { by: nameOfUser(), reason: why });
+  print(
+    isJson
+      ? JSON.stringify(letter, null, 2)
+      : `done: letter ${id}, by ${letter.doneBy ?? ''}: ${letter.doneReason ?? ''}`,
+  );
+}
+
+/** Who runs the command. In a container the user may have a number alone. */
+function nameOfUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user ${process.getuid?.() ?? 'unknown'}`;
+  }
 }
 
 async function main(values: Given, words: string[]): Promise<undefined> {

@@ -8,7 +8,14 @@ import {
 import { createProducer, Problem, type Kafka, type Pool, type Producer } from '@seckill/runtime';
 import { refuse } from '../invalid-request.ts';
 import { readLetters, replayLetter, type Letter, type OffsetRange } from './dead-letter-topic.ts';
-import { markReplayed, readReplays, ReplayMarks } from './replay-marks.ts';
+import {
+  LetterMarks,
+  markDone,
+  markReplayed,
+  readMarks,
+  type Done,
+  type LetterMark,
+} from './letter-marks.ts';
 
 /**
  * Calls that may wait for the one that reads. Each reads the whole topic, because Kafka finds nothing by what
@@ -56,10 +63,10 @@ export class DeadLetters {
     // One more than asked tells whether there is another page.
     const cut = () => found.sort(compare).splice(limit + 1);
     await this.#inTurn(async () => {
-      await this.#read(async (letter, replays) => {
+      await this.#read(async (letter, marks) => {
         if (since !== undefined && letter.parkedAt < since) return;
         if (until !== undefined && letter.parkedAt >= until) return;
-        const message = toMessage(letter, replays.find(letter));
+        const message = toMessage(letter, marks.find(letter));
         if (state !== undefined && message.state !== state) return;
         if (placeOf(message) <= after) return;
         found.push(message);
@@ -75,7 +82,10 @@ export class DeadLetters {
 
   /** @throws Problem `dead_letter_not_found`, and as `list` */
   async find(id: string): Promise<{ letter: Letter; message: ParkedMessage }> {
-    return this.#inTurn(() => this.#find(id));
+    return this.#inTurn(async () => {
+      const { letter, mark } = await this.#find(id);
+      return { letter, message: toMessage(letter, mark) };
+    });
   }
 
   /**
@@ -85,9 +95,21 @@ export class DeadLetters {
    */
   async replay(id: string): Promise<ParkedMessage> {
     return this.#inTurn(async () => {
-      const { letter } = await this.#find(id);
+      const { letter, mark } = await this.#find(id);
       const replayedAt = await this.#withProducer((producer) => this.#send(producer, letter));
-      return toMessage(letter, replayedAt);
+      return toMessage(letter, { ...mark, replayedAt });
+    });
+  }
+
+  /**
+   * Marks a letter as dealt with: whoever was promised something has it, or was told. The letter stays listed
+   * among those that are done. Who says so first is kept, so a repeat changes nothing.
+   * @throws Problem as `find`
+   */
+  async done(id: string, done: Done): Promise<ParkedMessage> {
+    return this.#inTurn(async () => {
+      const { letter, mark } = await this.#find(id);
+      return toMessage(letter, { ...mark, done: await markDone(this.#deps.pool, letter, done) });
     });
   }
 
@@ -100,9 +122,9 @@ export class DeadLetters {
     const failed: { id: string; error: string }[] = [];
     await this.#inTurn(async () => {
       await this.#withProducer((producer) =>
-        this.#read(async (letter, replays) => {
+        this.#read(async (letter, marks) => {
           const id = nameOf(letter);
-          if (replays.find(letter) !== undefined) return;
+          if (marks.find(letter) !== undefined) return;
           try {
             await this.#send(producer, letter);
             replayed.push(id);
@@ -116,10 +138,10 @@ export class DeadLetters {
     return { replayed, failed };
   }
 
-  async #find(id: string): Promise<{ letter: Letter; message: ParkedMessage }> {
-    const found: { letter: Letter; message: ParkedMessage }[] = [];
-    await this.#read(async (letter, replays) => {
-      if (nameOf(letter) === id) found.push({ letter, message: toMessage(letter, replays.find(letter)) });
+  async #find(id: string): Promise<{ letter: Letter; mark: LetterMark | undefined }> {
+    const found: { letter: Letter; mark: LetterMark | undefined }[] = [];
+    await this.#read(async (letter, marks) => {
+      if (nameOf(letter) === id) found.push({ letter, mark: marks.find(letter) });
     });
     const [first] = found;
     if (first === undefined) {
@@ -144,14 +166,14 @@ export class DeadLetters {
     }
   }
 
-  async #read(onLetter: (letter: Letter, replays: ReplayMarks) => Promise<void>): Promise<void> {
+  async #read(onLetter: (letter: Letter, marks: LetterMarks) => Promise<void>): Promise<void> {
     const { kafka, pool, readingMs } = this.#deps;
-    let replays = new ReplayMarks();
+    let marks = new LetterMarks();
     const onRanges = async (ranges: OffsetRange[]) => {
-      replays = await readReplays(pool, ranges);
+      marks = await readMarks(pool, ranges);
     };
     const options = { onRanges, ...(readingMs === undefined ? {} : { readingMs }) };
-    await readLetters(kafka, (letter) => onLetter(letter, replays), options);
+    await readLetters(kafka, (letter) => onLetter(letter, marks), options);
   }
 
   /** One after another: several readings at once would make each slower. */
@@ -173,11 +195,11 @@ const cut = (text: string) => text.slice(0, TEXT_MAX);
 
 const nameOf = ({ partition, offset }: Letter) => `${partition}-${offset}`;
 
-function toMessage(letter: Letter, replayedAt: Date | undefined): ParkedMessage {
+function toMessage(letter: Letter, { replayedAt, done }: LetterMark = {}): ParkedMessage {
   const { topic, partition, offset, error, isTruncated } = letter.content;
   return {
     id: nameOf(letter),
-    state: replayedAt === undefined ? 'waiting' : 'replayed',
+    state: done !== undefined ? 'done' : replayedAt === undefined ? 'waiting' : 'replayed',
     topic: cut(topic),
     partition,
     offset: cut(offset),
@@ -186,6 +208,9 @@ function toMessage(letter: Letter, replayedAt: Date | undefined): ParkedMessage 
     ...(isTruncated === true ? { isTruncated } : {}),
     parkedAt: formatInstant(letter.parkedAt),
     ...(replayedAt === undefined ? {} : { replayedAt: formatInstant(replayedAt) }),
+    ...(done === undefined
+      ? {}
+      : { doneAt: formatInstant(done.at), doneBy: done.by, doneReason: done.reason }),
   };
 }
 

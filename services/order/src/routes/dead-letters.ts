@@ -1,4 +1,4 @@
-import { DeadLetterId, DeadLettersQuery } from '@seckill/contracts';
+import { DeadLetterDone, DeadLetterId, DeadLettersQuery } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
@@ -24,6 +24,17 @@ export function deadLettersRoutes(app: Http, deadLetters: DeadLetters): void {
       const replayed = await deadLetters.replay(params.letterId);
       log.info({ letter: replayed.id, by: readOperator(headers).by }, 'dead letters: replayed');
       return replayed;
+    },
+  );
+
+  app.post(
+    '/v1/dead-letters/:letterId/done',
+    { schema: { params: Type.Object({ letterId: DeadLetterId }), body: DeadLetterDone } },
+    async ({ params, body, headers, log }) => {
+      const by = readOperator(headers).by ?? 'operator';
+      const done = await deadLetters.done(params.letterId, { by, reason: body.reason });
+      log.info({ letter: done.id, by }, 'dead letters: done');
+      return done;
     },
   );
 }

@@ -50,6 +50,20 @@ await test('a message too large for a letter is listed by its place, and a repla
   const replay = await run('dead-letters', ['replay', letter?.id ?? ''], env);
   t.equal(replay.code, 1);
   t.match(replay.stderr, `offset ${huge.offset} of ${TOPICS.reservations.name}, 5`);
+
+  const done = ['done', letter?.id ?? '', '--reason'];
+  t.match(await run('dead-letters', [...done, 'told the buyer'], env), {
+    code: 0,
+    stdout: /^done: letter \S+, by .+: told the buyer\n$/,
+  });
+  t.match(await run('dead-letters', [...done, 'another'], env), { stdout: /: told the buyer\n$/ });
+  const states = async (...args: string[]) => {
+    const listed = await run('dead-letters', ['list', '--json', ...ALL, ...args], env);
+    const { data } = JSON.parse(listed.stdout) as ParkedMessagePage;
+    return data.filter(({ id }) => id === letter?.id).map(({ state }) => state);
+  };
+  t.same(await states(), []);
+  t.same(await states('--all-states'), ['done']);
 });
 
 await test('a poison message is listed, shown, replayed as it was, and then waits no more', async (t) => {

@@ -7,7 +7,7 @@ import { DEAD_LETTER, TOPICS, type DeadLetter, type ParkedMessagePage } from '@s
 import { connectKafka, connectPublisher } from '@seckill/testing';
 import { test } from 'tap';
 import { createTopics } from '../../src/commands/topics.ts';
-import { markReplayed, readReplays } from '../../src/dead-letters/replay-marks.ts';
+import { markReplayed, readMarks } from '../../src/dead-letters/letter-marks.ts';
 import { createDatabase } from '../support/database.ts';
 import { SINGLE_BROKER } from '../support/kafka.ts';
 import { createService, type Service } from '../support/service.ts';
@@ -106,6 +106,29 @@ await test('operators list dead letters page by page and replay them', async (t)
     body: { field: 'since' },
   });
   t.match(await listAll(call, mark, '&state=replayed'), [{ id: good?.id, replayedAt: String }]);
+
+  // A person ends what can never be replayed. Who says so first is kept.
+  const done = (id: string | undefined, userId: string, body: object) =>
+    call('POST', `/v1/dead-letters/${id ?? ''}/done`, { userId, body });
+  const word = { state: 'done', doneBy: 'ann', doneReason: 'the buyer was told', doneAt: String };
+  const first = await done(cut?.id, 'ann', { reason: 'the buyer was told' });
+  t.match(first, { status: 200, body: { id: cut?.id, ...word } });
+  const again = await done(cut?.id, 'bob', { reason: 'so say I' });
+  t.same(again.body, first.body, 'a repeat changes nothing');
+  t.match(await listAll(call, mark), [{ id: foreign?.id, state: 'waiting' }]);
+  t.match(await listAll(call, mark, '&state=done'), [{ id: cut?.id, ...word }]);
+  t.match(await done(good?.id, 'ann', { reason: 'stored by hand' }), {
+    body: { state: 'done', replayedAt: String },
+  });
+  t.same(await listAll(call, mark, '&state=replayed'), []);
+  t.match(await done('0-999999999', 'ann', { reason: 'x' }), { body: { code: 'dead_letter_not_found' } });
+  for (const body of [{}, { reason: '' }, { reason: 'a\u202eb' }, { reason: 'r'.repeat(201) }]) {
+    t.match(await done(foreign?.id, 'ann', body), { status: 400 }, JSON.stringify(body).slice(0, 20));
+  }
+  // As if the topic had been deleted and made anew since: the mark is of another letter, and gives way.
+  await pool.query("UPDATE dead_letters_done SET done_at = now() - interval '1 day'");
+  t.match(await listAll(call, mark), [{ id: cut?.id }, { id: foreign?.id }]);
+  t.match(await done(cut?.id, 'bob', { reason: 'so say I' }), { body: { doneBy: 'bob' } });
 });
 
 await test('a list is bounded whatever is in the letters, and a mark of another topic says nothing', async (t) => {
@@ -134,7 +157,7 @@ await test('marks are read only of letters that there are', async (t) => {
   const { pool } = await createDatabase(t);
   const letter = (offset: bigint) => ({ partition: 0, offset, parkedAt: new Date() });
   for (const offset of [1n, 5n, 9n]) await markReplayed(pool, letter(offset));
-  const marks = await readReplays(pool, [
+  const marks = await readMarks(pool, [
     { partition: 0, low: '5', high: '9' },
     { partition: 1, low: '0', high: '50' },
   ]);

@@ -122,7 +122,7 @@ export class AuditReader {
       redis: [redisBefore, redisAfter],
       postgres: [postgresBefore, postgresAfter],
       kafkaLag: unsettled + countUnstored(ends, postgresAfter),
-      // Letters that retention removed may have been replayed.
+      // Letters that retention removed may have been replayed, or be done.
       deadLetters: Math.max(0, letters - postgresAfter.replayedDeadLetters),
       overdueHolds,
       mayBeLate: false,

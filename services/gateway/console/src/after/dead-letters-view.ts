@@ -1,6 +1,6 @@
 import { call } from '../page/api.ts';
 import type { Page } from '../page/answers.ts';
-import { askFirst } from '../page/ask.ts';
+import { askFirst, REASON } from '../page/ask.ts';
 import { button, choice, element, hint, type View } from '../page/dom.ts';
 import { paged } from '../page/paged.ts';
 import { say, timeOf } from '../page/words.ts';
@@ -16,11 +16,17 @@ interface DeadLetter {
   isTruncated?: boolean;
   parkedAt: string;
   replayedAt?: string;
+  doneBy?: string;
+  doneReason?: string;
 }
 
 /** Messages between the services that could not be understood or stored. */
 export function deadLettersView(): View {
-  const state = choice('state', say('state'), { waiting: say('waits'), replayed: say('wasReplayed') });
+  const state = choice('state', say('state'), {
+    waiting: say('waits'),
+    replayed: say('wasReplayed'),
+    done: say('done'),
+  });
   const heads = [say('letters'), say('at'), say('message'), say('error'), say('action')];
   const list = paged(
     say('letters'),
@@ -36,12 +42,30 @@ export function deadLettersView(): View {
   );
   const load = (): void => void list.load('/v1/dead-letters', { state: state.input.value });
 
-  function actionOf({ id, state: now, isTruncated, replayedAt }: DeadLetter): HTMLElement | string {
-    if (now === 'replayed') return timeOf(replayedAt);
-    if (isTruncated === true) return say('cannotReplay');
+  function actionOf(letter: DeadLetter): HTMLElement | string {
+    if (letter.state === 'done') return [letter.doneBy, letter.doneReason].join(' · ');
+    if (letter.state === 'replayed') return timeOf(letter.replayedAt);
+    const first = letter.isTruncated === true ? `${say('cannotReplay')} ` : replayButton(letter);
+    return element('span', {}, first, doneButton(letter));
+  }
+
+  const pathOf = (id: string) => `/v1/dead-letters/${encodeURIComponent(id)}`;
+
+  function replayButton({ id }: DeadLetter): HTMLElement {
     return button(say('replay'), () => {
       askFirst(`${say('replay')} ${id}`, {}, async () => {
-        await call('POST', `/v1/dead-letters/${encodeURIComponent(id)}/replay`);
+        await call('POST', `${pathOf(id)}/replay`);
+        load();
+      });
+    });
+  }
+
+  function doneButton({ id }: DeadLetter): HTMLElement {
+    const { label, attributes } = REASON();
+    const asked = { reason: { label, attributes: { ...attributes, required: '' } } };
+    return button(say('markDone'), () => {
+      askFirst(`${say('markDone')}: ${id}`, asked, async ({ reason }) => {
+        await call('POST', `${pathOf(id)}/done`, { body: { reason } });
         load();
       });
     });

@@ -1,4 +1,4 @@
-import { DeadLetterId, DeadLettersQuery } from '@seckill/contracts';
+import { DeadLetterDone, DeadLetterId, DeadLettersQuery } from '@seckill/contracts';
 import type { Http } from '@seckill/runtime';
 import { Type } from 'typebox';
 import type { RouteDeps } from '../../deps.ts';
@@ -23,6 +23,19 @@ export function deadLetterRoutes(app: Http, { authenticateOperator, order }: Rou
       reply.header('cache-control', 'no-store');
       const { letterId } = request.params;
       return order.replayDeadLetter(letterId, request.identity.userId, traceOf(request));
+    },
+  );
+
+  app.post(
+    '/v1/dead-letters/:letterId/done',
+    {
+      onRequest: authenticateOperator,
+      schema: { params: Type.Object({ letterId: DeadLetterId }), body: DeadLetterDone },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store');
+      const { params, body, identity } = request;
+      return order.finishDeadLetter(params.letterId, body, identity.userId, traceOf(request));
     },
   );
 }
