@@ -1,5 +1,5 @@
--- Of the topic of dead letters: what a person has dealt with otherwise than by a replay, who says so and why. A
--- table of its own, because order of before reads dead_letter_replays and expects a time of a replay there.
+-- What a person has dealt with of the topic of dead letters, who says so and why. The table is one of its
+-- own, because order of before reads dead_letter_replays and expects the time of a replay there.
 CREATE TABLE dead_letters_done (
   partition integer NOT NULL,
   "offset" bigint NOT NULL,

@@ -60,7 +60,8 @@ function refused(detail: 'body_unexpected' | 'header_not_taken' | 'query_malform
 }
 
 /**
- * Fastify takes what it cannot decode as it stands, so a list of another buyer, or of nobody, would be answered.
+ * Fastify takes what it cannot decode as it stands. A list of another buyer, or of nobody, would be the
+ * answer.
  * @returns the first parameter that is not UTF-8, percent-encoded; `query` when it is its name that is not.
  */
 function findMalformedParameter(url: string): string | undefined {
