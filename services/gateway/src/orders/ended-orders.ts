@@ -5,8 +5,8 @@ import type { Trace } from '../upstream/trace.ts';
 type Replay = Extract<ReserveAnswer, { outcome: 'reserved'; replayed: true }>;
 
 /**
- * A crowd that repeats must not ask PostgreSQL for each, nor take the connections of those who pay. Beyond this
- * number of orders a repeat hears what Redis knows.
+ * A crowd that repeats must not ask PostgreSQL for each, nor take the connections of those who pay. Beyond
+ * this number of orders a repeat hears what Redis knows.
  */
 const ASKED_COUNT_MAX = 8;
 
