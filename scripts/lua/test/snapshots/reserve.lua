@@ -390,9 +390,6 @@ local function judge(number, first, views)
   local isOverLimit = limitUnits and buyer.units + quantity > limitUnits
   local isHoldsMax = holdCountMax and buyer.holds >= holdCountMax
   local restsUntil = rejoinAfterMs and buyer.endedAt + rejoinAfterMs
-  if rejoinAfterMs and (over or isOverLimit) then
-    restsUntil = math.max(restsUntil, at + rejoinAfterMs)
-  end
   local mayFit = not (limitUnits and buyer.paid + quantity > limitUnits) and not isItemInTheWay
     and not (cap and channel.paid + quantity > cap) and not isHoldsMax
     and not (restsUntil and restsUntil >= tonumber(closesAt))
