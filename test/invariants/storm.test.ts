@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ReserveAnswer } from '@seckill/contracts';
 import { Upstream } from '@seckill/runtime';
+import pg from 'pg';
 import t from 'tap';
 import { readSettled } from '../../bench/src/audit/reading.ts';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
@@ -15,7 +16,7 @@ const SPARE = 600;
 const BOUND_MS = 2_000;
 
 /** Reserves in batches, as the gateway sends them, so that all holds begin and end within the same second. */
-async function takeHolds({ stack }: Client, count: number): Promise<number> {
+async function takeHolds({ stack }: Client, saleId: string, count: number): Promise<number> {
   const upstream = new Upstream({
     url: stack.info.stock,
     token: stack.info.gatewayToken,
@@ -23,7 +24,7 @@ async function takeHolds({ stack }: Client, count: number): Promise<number> {
     timeoutMs: 10_000,
   });
   const items = Array.from({ length: count }, (_, index) => ({
-    saleId: 'storm',
+    saleId,
     userId: `holder-${index}`,
     idempotencyKey: randomUUID(),
     lines: [{ sku: 'a', quantity: 1 }],
@@ -44,14 +45,28 @@ await t.test('2,000 holds that end in the same second are for sale again within 
   const client = await buildStack(t, 'storm');
   const engines = new EngineReader(client.stack.info);
   t.teardown(() => engines.close());
+  const postgres = new pg.Client({ connectionString: client.stack.info.postgres });
+  await postgres.connect();
+  t.teardown(() => postgres.end());
   const item = { sku: 'a', title: 'A', price: { amount: 100, currency: 'CNY' }, total: HOLDS + SPARE };
-  const created = await client.send({
-    method: 'POST',
-    path: '/v1/sales',
-    token: await client.token('operator', true),
-    body: saleInput('storm', { holdSeconds: 4, items: [item] }),
-  });
-  t.equal(created.status, 201, created.text);
+  // Counted by Postgres. This loop once fetched every row, and took the time of the machine from what it judges.
+  const untilExpired = (saleId: string) =>
+    until(`every hold of ${saleId} has expired`, async () => {
+      const { rows } = await postgres.query<{ count: number }>(
+        "SELECT count(*)::int AS count FROM orders WHERE sale_id = $1 AND status = 'expired'",
+        [saleId],
+      );
+      return (rows[0]?.count ?? 0) >= HOLDS;
+    });
+  for (const saleId of ['rehearsal', 'storm']) {
+    const created = await client.send({
+      method: 'POST',
+      path: '/v1/sales',
+      token: await client.token('operator', true),
+      body: saleInput(saleId, { holdSeconds: 4, items: [item] }),
+    });
+    t.equal(created.status, 201, created.text);
+  }
 
   const reserve = async (userId: string) => {
     const answer = await client.send({
@@ -63,8 +78,13 @@ await t.test('2,000 holds that end in the same second are for sale again within 
     });
     return answer.status;
   };
+  // Kafka and the services compile what runs often. In their first minute on two cores the same storm takes a
+  // third longer, and that would be judged.
+  await takeHolds(client, 'rehearsal', HOLDS);
+  await untilExpired('rehearsal');
+
   const stopHolds = watchHolds(engines, ['storm']);
-  const taken = await takeHolds(client, HOLDS);
+  const taken = await takeHolds(client, 'storm', HOLDS);
   t.equal(taken, HOLDS, 'every hold was taken');
 
   // Reservations go on, at a pace that leaves time of the machine to both.
@@ -76,12 +96,7 @@ await t.test('2,000 holds that end in the same second are for sale again within 
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();
-  await until('the first holds have expired', async () => (await engines.holds('storm')).holds.size < HOLDS);
-  const returned = async () => {
-    const orders = await engines.orders('storm');
-    return orders.filter(({ status }) => status === 'expired').length;
-  };
-  await until('all of them have', async () => (await returned()) >= HOLDS);
+  await untilExpired('storm');
   over.abort();
   await others;
 
