@@ -22,10 +22,10 @@ declare module 'fastify' {
 export function logRequests(app: Http): void {
   const count = countBy();
   app.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'unknown';
+    const { url: route = 'unknown', config } = request.routeOptions;
     const { statusCode: status, elapsedTime: ms } = reply;
     const isRejection = status >= 400 && status !== 500;
-    const isOneOfMany = isRejection || (status < 400 && request.routeOptions.config.isCrowded === true);
+    const isOneOfMany = isRejection || (status < 400 && config.isCrowded === true);
     const line = () => ({
       method: request.method,
       route,

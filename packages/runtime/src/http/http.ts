@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { detailOf, LIMITS } from '@seckill/contracts';
@@ -14,11 +13,9 @@ import { refuseEncodedBodies } from './request/encoded-body.ts';
 import { parseJson } from './request/json-body.ts';
 import { hasMalformedPath, routableUrl } from './request/malformed-path.ts';
 import { answerConnect, answerMalformed } from './request/malformed-request.ts';
+import { requestIdOf } from './request/request-id.ts';
 import { followAnswers } from './request/unanswered.ts';
 import { answerUnknownRoutes, collectMethods } from './request/unknown-route.ts';
-
-// A caller's request id goes into logs and headers, so it is short and has nothing that could break a line.
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
  * A Fastify app with the manners every service shares: strict validation, problem+json for every error,
@@ -33,10 +30,7 @@ export function createHttp(options: HttpOptions): Http {
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: options.trustProxy ?? false,
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
-    genReqId: (request) => {
-      const given = request.headers['x-request-id'];
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-    },
+    genReqId: requestIdOf,
     // The time is longer than undici's 4 s for idle sockets, so that a client never writes into a socket we
     // are closing.
     keepAliveTimeout: 72_000,

@@ -65,6 +65,7 @@ function refused(detail: 'body_unexpected' | 'header_not_taken' | 'query_malform
  * @returns the first parameter that is not UTF-8, percent-encoded; `query` when it is its name that is not.
  */
 function findMalformedParameter(url: string): string | undefined {
+  if (!url.includes('%')) return undefined;
   for (const parameter of queryOf(url).slice(1).split('&')) {
     if (isDecodable(parameter)) continue;
     const [name = ''] = parameter.split('=');

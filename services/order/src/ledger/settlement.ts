@@ -1,5 +1,5 @@
 import type { Returned } from '@seckill/contracts';
-import { invariant, type PoolClient } from '@seckill/runtime';
+import { invariant, type Pool, type PoolClient } from '@seckill/runtime';
 import { giveBack } from './ledger.ts';
 import { keepEvents } from './order-events.ts';
 import { claimPickupCodes } from './pickup-codes.ts';
@@ -70,6 +70,20 @@ export interface Expired {
   lagSeconds: number;
 }
 
+// A clock_timestamp() in a subquery of its own is read once. As a volatile function it would keep the index
+// from being used.
+const DUE = `status = 'pending'
+         AND expires_at <= (SELECT clock_timestamp() - make_interval(secs => $1 / 1000.0))`;
+
+/** Whether any hold is past its end by that grace. */
+export async function isAnyDue(pool: Pool, graceMs: number): Promise<boolean> {
+  // In the order of the index: PostgreSQL would otherwise expect a match soon, and read the whole table.
+  const { rowCount } = await pool.query(`SELECT FROM orders WHERE ${DUE} ORDER BY expires_at LIMIT 1`, [
+    graceMs,
+  ]);
+  return rowCount !== 0;
+}
+
 /**
  * Expires the orders that are longest overdue. Orders that another replica holds, or that are being paid or
  * cancelled now, are left out, so several replicas work at once without waiting for each other.
@@ -78,13 +92,10 @@ export async function expireOrders(
   client: PoolClient,
   options: { graceMs: number; countMax: number },
 ): Promise<Expired> {
-  // A clock_timestamp() in a subquery of its own is read once. As a volatile function it would keep the
-  // index from being used.
   const { rows } = await client.query<EndedRow & { lag_seconds: number }>(
     `WITH due AS MATERIALIZED (
        SELECT id FROM orders
-       WHERE status = 'pending'
-         AND expires_at <= (SELECT clock_timestamp() - make_interval(secs => $1 / 1000.0))
+       WHERE ${DUE}
        ORDER BY expires_at LIMIT $2
        FOR UPDATE SKIP LOCKED)
      UPDATE orders SET status = 'expired', ended_at = clock_timestamp()

@@ -82,8 +82,14 @@ export interface OutboxStore {
  */
 export function createOutboxStore(pool: Pool, { isTraced = false } = {}): OutboxStore {
   return {
-    publishNext: (limit, publish) =>
-      transaction(pool, (client) => publishNext(client, limit, publish, isTraced)),
+    async publishNext(limit, publish) {
+      // Five times a second nothing waits, and one statement says so; a transaction would take three.
+      const { rowCount } = await pool.query(
+        'SELECT FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1',
+      );
+      if (rowCount === 0) return 0;
+      return transaction(pool, (client) => publishNext(client, limit, publish, isTraced));
+    },
 
     async removePublished(keepSeconds, limit) {
       // Only the lowest ids are looked at. The lowest ids are the oldest, so the read is bounded without an

@@ -39,9 +39,23 @@ export function tellLanguage(reply: FastifyReply, language: Language): void {
 /** Adds to what an answer varies by. Several parts of an app may each know of a header. */
 export function addVary(reply: FastifyReply, field: string): void {
   const before = reply.getHeader('vary');
-  if (before === undefined) reply.header('vary', field);
-  else if (!fieldsOf(String(before)).includes(field)) reply.header('vary', `${String(before)}, ${field}`);
+  if (before === undefined) {
+    reply.header('vary', field);
+    return;
+  }
+  const text = String(before);
+  const known = joined.get(field) ?? new Map<string, string>();
+  let after = known.get(text);
+  if (after === undefined) {
+    after = fieldsOf(text).includes(field) ? text : `${text}, ${field}`;
+    if (known.size < JOINED_MAX) joined.set(field, known.set(text, after));
+  }
+  if (after !== text) reply.header('vary', after);
 }
+
+/** By the field, and by what stood there before it. Fields are our own words; a proxy's may come before. */
+const joined = new Map<string, Map<string, string>>();
+const JOINED_MAX = 100;
 
 /** A name may stand within another one, as `accept` in `accept-language`. */
 const fieldsOf = (vary: string): string[] => vary.toLowerCase().split(/\s*,\s*/);
