@@ -5,14 +5,13 @@
  * dry runs of all, then the overlays for real. No controller runs: nothing is rolled out, and Pods are asked
  * for by the test.
  */
-import { findApiServer } from '@seckill/stack';
+import { findApiServer, findKubernetesTools } from '@seckill/stack';
 import t from 'tap';
 import { startApiServer } from './api-server.ts';
 import { defineKinds } from './definitions.ts';
 import { combinations, copyManifests, renderAll } from './render.ts';
 import type { Rendered, Resource } from './render.ts';
 import { titleOf } from './schema.ts';
-import { findTools } from './tools.ts';
 import { podsOf } from './workload.ts';
 
 const ESCALATION = ['"allowPrivilegeEscalation":false', '"allowPrivilegeEscalation":true'] as const;
@@ -52,7 +51,7 @@ if (programs === undefined) {
   await t.test('kube-apiserver', { skip }, () => undefined);
 } else {
   const copy = copyManifests();
-  const tools = await findTools();
+  const tools = await findKubernetesTools();
   const rendering = renderAll(tools.kubectl, copy.folder, combinations());
   const { overlays, all } = await rendering.finally(() => {
     copy.remove();

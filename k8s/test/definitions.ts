@@ -2,10 +2,10 @@
  * CustomResourceDefinitions of the operators' resources, written from the same models that validate without a
  * server.
  */
+import type { KubernetesTools } from '@seckill/stack';
 import ts from 'typescript';
 import type { Resource } from './render.ts';
 import { compileTypes, isBuiltIn } from './schema.ts';
-import type { Tools } from './tools.ts';
 
 type Schema = Record<string, unknown>;
 
@@ -80,7 +80,7 @@ function definitionOf({ apiVersion, kind }: Resource, openAPIV3Schema: Schema): 
 }
 
 /** One definition for each kind among `resources` that Kubernetes does not serve by itself. */
-export function defineKinds(tools: Tools, resources: Resource[]): Resource[] {
+export function defineKinds(tools: KubernetesTools, resources: Resource[]): Resource[] {
   const kinds = new Map(
     resources.filter((one) => !isBuiltIn(tools, one)).map((one) => [`${one.apiVersion} ${one.kind}`, one]),
   );

@@ -8,7 +8,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TOPICS } from '@seckill/contracts';
 import { createKafka, createLogger, type Kafka } from '@seckill/runtime';
-import { freePorts, ROOT, run, signToken, startEngines, type Outcome } from '@seckill/stack';
+import {
+  findKubernetesTools,
+  freePorts,
+  ROOT,
+  run,
+  signToken,
+  startEngines,
+  type Outcome,
+} from '@seckill/stack';
 import { untilWithin } from '@seckill/testing';
 import pg from 'pg';
 import tap, { test } from 'tap';
@@ -16,7 +24,6 @@ import { kafkaUsersOf, type KafkaUser } from './kafka-policy.ts';
 import type { Node, Pod } from './pods.ts';
 import { copyManifests, renderAll, type Resource } from './render.ts';
 import { startSecureKafka } from './secure-kafka.ts';
-import { findTools } from './tools.ts';
 import { workloadsOf, type Workload } from './workload.ts';
 
 export const SALE = 'acl-sale';
@@ -39,7 +46,7 @@ const TOPICS_USER: KafkaUser = {
 async function renderProduction(): Promise<Resource[]> {
   const copy = copyManifests();
   try {
-    const { overlays } = await renderAll((await findTools()).kubectl, copy.folder, []);
+    const { overlays } = await renderAll((await findKubernetesTools()).kubectl, copy.folder, []);
     return overlays.find(({ name }) => name === 'overlay production')?.resources ?? [];
   } finally {
     copy.remove();

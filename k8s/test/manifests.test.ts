@@ -6,17 +6,17 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findProgram, ROOT, run } from '@seckill/stack';
+import { findKubernetesTools, findProgram, ROOT, run } from '@seckill/stack';
 import { test } from 'tap';
 import { parse } from 'yaml';
 import { readStopMs } from './expected.ts';
 import { RULES } from './policy.ts';
 import { combinations, copyManifests, parseResources, renderAll } from './render.ts';
 import { titleOf, validate } from './schema.ts';
-import { findKubeScore, findTools } from './tools.ts';
+import { findKubeScore } from './tools.ts';
 
 const copy = copyManifests();
-const tools = await findTools();
+const tools = await findKubernetesTools();
 const { overlays, all } = await renderAll(tools.kubectl, copy.folder, combinations());
 process.once('exit', () => {
   copy.remove();

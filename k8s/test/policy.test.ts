@@ -6,16 +6,15 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '@seckill/stack';
+import { findKubernetesTools, ROOT } from '@seckill/stack';
 import { test } from 'tap';
 import { parse } from 'yaml';
 import { PORTS, PROGRAMS, readCompose } from './expected.ts';
 import { RULES } from './policy.ts';
 import { copyManifests, parseResources, renderAll } from './render.ts';
-import { findTools } from './tools.ts';
 
 const copy = copyManifests();
-const { kubectl } = await findTools();
+const { kubectl } = await findKubernetesTools();
 const { overlays, all } = await renderAll(kubectl, copy.folder, [[], ['redis-cluster']]);
 process.once('exit', () => {
   copy.remove();

@@ -25,7 +25,8 @@ export interface Rendered {
 }
 
 /** Components that exclude each other. Two of a line are two answers to one question. */
-const ALTERNATIVES = [
+export const ALTERNATIVES = [
+  ['gateway-api', 'ingress'],
   ['kafka-single', 'strimzi'],
   ['postgres-single', 'cloudnative-pg'],
   ['redis', 'redis-cluster'],

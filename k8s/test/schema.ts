@@ -6,9 +6,9 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { KubernetesTools } from '@seckill/stack';
 import ts from 'typescript';
 import type { Resource } from './render.ts';
-import type { Tools } from './tools.ts';
 
 const PACKAGES = [
   'kubernetes-models',
@@ -22,7 +22,7 @@ const PACKAGES = [
 
 export const titleOf = ({ kind, metadata }: Resource): string => `${kind} ${metadata.name}`;
 
-function modelOf({ folder }: Tools, { apiVersion, kind }: Resource): string | undefined {
+function modelOf({ folder }: KubernetesTools, { apiVersion, kind }: Resource): string | undefined {
   const files = PACKAGES.map((name) => join(folder, 'node_modules', name, apiVersion, kind));
   return files.find((file) => existsSync(`${file}.js`));
 }
@@ -31,7 +31,7 @@ interface Model {
   validate(): void;
 }
 
-async function checkValues(tools: Tools, resource: Resource): Promise<string[]> {
+async function checkValues(tools: KubernetesTools, resource: Resource): Promise<string[]> {
   const file = modelOf(tools, resource);
   if (file === undefined)
     return [`${titleOf(resource)}: no model of ${resource.apiVersion} ${resource.kind}`];
@@ -49,20 +49,20 @@ async function checkValues(tools: Tools, resource: Resource): Promise<string[]> 
   }
 }
 
-export const isBuiltIn = ({ folder }: Tools, { apiVersion, kind }: Resource): boolean =>
+export const isBuiltIn = ({ folder }: KubernetesTools, { apiVersion, kind }: Resource): boolean =>
   existsSync(join(folder, 'node_modules', 'kubernetes-models', apiVersion, `${kind}.js`));
 
 /**
  * The model of a resource, by the path that a file in a folder beside `node_modules` imports. Undefined
  * without a model.
  */
-function typeOf(tools: Tools, resource: Resource): string | undefined {
+function typeOf(tools: KubernetesTools, resource: Resource): string | undefined {
   const file = modelOf(tools, resource);
   if (file === undefined) return undefined;
   return `import('../${relative(tools.folder, file).replaceAll('\\', '/')}.js').I${resource.kind}`;
 }
 
-function compile({ folder }: Tools, lines: string[]): { program: ts.Program; source: string } {
+function compile({ folder }: KubernetesTools, lines: string[]): { program: ts.Program; source: string } {
   const draft = mkdtempSync(join(folder, 'check-'));
   try {
     const source = join(draft, 'resources.mts');
@@ -84,7 +84,7 @@ function compile({ folder }: Tools, lines: string[]): { program: ts.Program; sou
 }
 
 /** Compiles resources as literals. The line of a message tells which resource the compiler speaks of. */
-function checkFields(tools: Tools, resources: Resource[]): string[] {
+function checkFields(tools: KubernetesTools, resources: Resource[]): string[] {
   const lines = resources.map((resource, index) => {
     const type = typeOf(tools, resource);
     return type === undefined ? '' : `export const resource${index}: ${type} = ${JSON.stringify(resource)};`;
@@ -101,7 +101,7 @@ function checkFields(tools: Tools, resources: Resource[]): string[] {
 
 /** The compiler's types of the resources, in the order of the resources; `unknown` without a model. */
 export function compileTypes(
-  tools: Tools,
+  tools: KubernetesTools,
   resources: Resource[],
 ): { checker: ts.TypeChecker; types: ts.Type[] } {
   const lines = resources.map(
@@ -114,7 +114,7 @@ export function compileTypes(
 }
 
 /** @returns what is wrong, nothing when every resource is valid. */
-export async function validate(tools: Tools, resources: Resource[]): Promise<string[]> {
+export async function validate(tools: KubernetesTools, resources: Resource[]): Promise<string[]> {
   const known = resources.filter((resource) => modelOf(tools, resource) !== undefined);
   const values = await Promise.all(resources.map((resource) => checkValues(tools, resource)));
   return [...values.flat(), ...checkFields(tools, known)];

@@ -1,0 +1,106 @@
+/** The chart as `npm run chart` packs it, what Helm renders of it, and what kustomize renders instead. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROOT, run, tailOf } from '@seckill/stack';
+import type { KubernetesTools, Outcome } from '@seckill/stack';
+import { stringify } from 'yaml';
+import type { Choice } from './choices.ts';
+import { parseResources, type Resource } from './render.ts';
+import { titleOf } from './schema.ts';
+
+const CALL_MS = 120_000;
+
+/** Runs the command of the house. */
+export const callChart = (...args: string[]): Promise<Outcome> =>
+  run(process.execPath, [join(ROOT, 'scripts/stack/dist/kubernetes/chart-command.js'), ...args], {
+    timeoutMs: CALL_MS,
+  });
+
+export interface Chart {
+  /** The package. */
+  file: string;
+  /** A folder of its own, which `remove` removes. */
+  folder: string;
+  remove(): void;
+}
+
+/** @throws Error with the command's last words */
+export async function packChart(): Promise<Chart> {
+  const folder = mkdtempSync(join(tmpdir(), 'seckill-chart-test-'));
+  const { ok, stdout, stderr } = await callChart('--out', folder);
+  if (!ok) throw new Error(`npm run chart failed:\n${tailOf(stderr)}`);
+  return {
+    file: stdout.trim(),
+    folder,
+    remove: () => {
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** Runs helm with values from stdin. */
+export const callHelm = (
+  { helm }: KubernetesTools,
+  args: string[],
+  values: unknown,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Outcome> =>
+  run(helm, [...args, '--values', '-'], { timeoutMs: CALL_MS, stdin: stringify(values), env });
+
+/** What `helm template` renders of a choice. */
+export async function templateChart(
+  tools: KubernetesTools,
+  { file }: Chart,
+  { name, values, namespace }: Choice,
+): Promise<Resource[]> {
+  const args = ['template', 'seckill', file, '--namespace', namespace];
+  const { ok, stdout, stderr } = await callHelm(tools, args, values);
+  if (!ok) throw new Error(`helm cannot render ${name}:\n${tailOf(stderr)}`);
+  return parseResources(stdout).filter((one) => typeof one === 'object');
+}
+
+/** What `kubectl apply -k` would send for the same choice. @param folder a copy of the manifests */
+export async function kustomizeChoice(
+  { kubectl }: KubernetesTools,
+  folder: string,
+  { name, overlay, namespace }: Choice,
+): Promise<Resource[]> {
+  const place = typeof overlay === 'string' ? overlay : 'chosen';
+  const target = join(folder, 'overlays', place);
+  if (typeof overlay !== 'string') {
+    mkdirSync(target, { recursive: true });
+    const kustomization = { namespace, resources: ['../../base'], ...overlay };
+    writeFileSync(join(target, 'kustomization.yaml'), stringify(kustomization));
+  }
+  const { ok, stdout, stderr } = await run(kubectl, ['kustomize', target], { timeoutMs: CALL_MS });
+  if (!ok) throw new Error(`kustomize cannot render ${name}:\n${tailOf(stderr)}`);
+  return parseResources(stdout);
+}
+
+export const KEEP = 'helm.sh/resource-policy';
+
+/**
+ * A resource of the chart as kustomize writes it. Two things are Helm's alone: jobs have the number of the
+ * revision in their name, and what must outlive the release says so.
+ */
+export function asKustomize(resource: Resource): Resource {
+  const { [KEEP]: _kept, ...annotations } = resource.metadata.annotations ?? {};
+  const { annotations: _annotations, name, ...metadata } = resource.metadata;
+  return {
+    ...resource,
+    metadata: {
+      ...metadata,
+      name: resource.kind === 'Job' ? name.replace(/-1$/, '') : name,
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    },
+  };
+}
+
+/** By titles, because each tool has an order of its own. */
+export const byTitle = (resources: Resource[]): Record<string, Resource> =>
+  Object.fromEntries(
+    resources
+      .map((one): [string, Resource] => [titleOf(one), one])
+      .sort(([one], [other]) => (one < other ? -1 : 1)),
+  );
