@@ -15,6 +15,7 @@ local stateKey = KEYS[1]
 local runId, isForced = ARGV[1], ARGV[2] == '1'
 
 --- @include "now"
+--- @include "layout"
 --- @include "gateOf"
 --- @include "tellChange"
 

@@ -23,6 +23,7 @@ local runId, control = ARGV[1], cjson.decode(ARGV[2])
 
 --- @include "now"
 --- @include "whole"
+--- @include "layout"
 --- @include "gateOf"
 --- @include "readItems"
 --- @include "writeItems"
@@ -37,7 +38,7 @@ local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
   return { 'missing' }
 end
-if loaded ~= '1' then
+if loaded ~= LAYOUT then
   return { 'not_loaded' }
 end
 -- INV-1: a repeat takes nothing twice, and no later state gives back what was taken out.

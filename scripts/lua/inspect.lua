@@ -18,6 +18,7 @@ local stateKey, outboxKey, holdsKey = KEYS[1], KEYS[2], KEYS[3]
 local runId = ARGV[1]
 
 --- @include "now"
+--- @include "layout"
 --- @include "gateOf"
 --- @include "readItems"
 
@@ -44,7 +45,7 @@ local answer = {
   tonumber(epoch),
   tonumber(version or '0'),
   tonumber(sequence),
-  loaded == '1' and 1 or 0,
+  loaded == LAYOUT and 1 or 0,
   state or '',
   tonumber(opensAt or '0'),
   tonumber(closesAt or '0'),

@@ -36,6 +36,7 @@ local FIRST_ORDER = 5
 -- The bound limits how long Redis is busy, and how much `unpack` must hold, 8,000 fields.
 local ORDERS_MAX = 500
 
+--- @include "layout"
 --- @include "whole"
 --- @include "readItems"
 --- @include "writeItems"
@@ -239,5 +240,5 @@ end
 if #returns > 0 then
   redis.call('HSET', returnsKey, unpack(returns))
 end
-redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
+redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and LAYOUT or PARTLY)
 return { 'loaded', chunk }

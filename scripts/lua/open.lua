@@ -13,7 +13,7 @@
 -- Answers:
 --   opened         now, or before under this run_id and epoch
 --   missing        no such lane
---   not_loaded     a chunk is missing
+--   not_loaded     a chunk is missing, or a release of another layout loaded it
 --   other_epoch    the lane was loaded under another epoch
 --   stale          open under another Redis process: close and check it first
 --   changed        it was closed again since order was asked, or reservations were made: ask again
@@ -22,6 +22,7 @@ local stateKey, outboxKey = KEYS[1], KEYS[2]
 local runId, epoch, sequence, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 --- @include "now"
+--- @include "layout"
 --- @include "gateOf"
 --- @include "tellChange"
 
@@ -35,7 +36,7 @@ end
 if laneEpoch ~= epoch then
   return { 'other_epoch' }
 end
-if loaded ~= '1' then
+if loaded ~= LAYOUT then
   return { 'not_loaded' }
 end
 if before == 'stale' then
@@ -49,6 +50,6 @@ end
 if (laneFence or '0') ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end
-redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId, 'opened_sequence', laneSequence)
+redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId .. ':' .. LAYOUT, 'opened_sequence', laneSequence)
 tellChange(stateKey, 'gate', now())
 return { 'opened' }

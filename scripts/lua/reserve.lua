@@ -55,6 +55,7 @@ local deadline = tonumber(string.match(ARGV[3] or '', '^%d+$'))
 local FIRST_REQUEST = 4
 
 --- @include "now"
+--- @include "layout"
 --- @include "gateOf"
 --- @include "buyer"
 --- @include "itemRules"

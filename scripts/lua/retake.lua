@@ -32,6 +32,7 @@ local FIRST_LINE = 10
 local STATE_FIELDS = 6
 
 --- @include "now"
+--- @include "layout"
 --- @include "gateOf"
 --- @include "buyer"
 --- @include "itemRules"

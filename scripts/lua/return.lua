@@ -14,14 +14,16 @@
 -- Answers:
 --   returned, units for sale again since the last return
 --   current                 this return or a later one was applied before; nothing was written
---   absent                  no such order, or it is not paid here; nothing was written
+--   absent                  no such order, or it is not paid here, or the lane has another layout and waits for
+--                           its load; nothing was written
 -- Errors (nothing written): SECKILL_RETURN_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the return
 
 local stateKey, buyersKey, keysKey, returnsKey = unpack(KEYS)
 local random, keyHash, text = ARGV[1], ARGV[2], ARGV[3]
 local FIRST_LINE = 10
-local STATE_FIELDS = 2
+local STATE_FIELDS = 3
 
+--- @include "layout"
 --- @include "now"
 --- @include "buyer"
 --- @include "lastLineOf"
@@ -66,7 +68,7 @@ for index = FIRST_LINE, lastLine, 3 do
   bought[facts[index]] = (bought[facts[index]] or 0) + (tonumber(facts[index + 1]) or 0)
 end
 local userId, channelId = facts[1], facts[8]
-local fields = { channelId .. ':units', channelId .. ':units_paid' }
+local fields = { channelId .. ':units', channelId .. ':units_paid', 'loaded' }
 for _, sku in ipairs(after.skus) do
   fields[#fields + 1] = sku .. ':available'
   fields[#fields + 1] = sku .. ':paid'
@@ -75,6 +77,9 @@ end
 -- INV-3: what leaves paid enters available. Units that were written off stay in paid: they are gone for good,
 -- as those that were bought. The plan is complete before the first write.
 local lane = redis.call('HMGET', stateKey, unpack(fields))
+if isOtherLayout(lane[STATE_FIELDS]) then
+  return { 'absent' }
+end
 local written, restocked, unitsOf = {}, 0, {}
 for index, sku in ipairs(after.skus) do
   local place = STATE_FIELDS + 2 * index - 1

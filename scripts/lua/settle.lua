@@ -20,18 +20,20 @@
 -- Answers:
 --   settled, milliseconds since the hold's end by Redis' clock (negative: before it)
 --   absent                  no such hold or lane: settled before, lost, or taken again since; nothing was
---                           written (INV-5)
+--                           written (INV-5). Nor is there one in a lane of another layout: the load that it
+--                           waits for knows from Postgres how the hold ended
 -- Errors (nothing written): SECKILL_SETTLE_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the hold
 
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
 local random, keyHash, verdict, retake = ARGV[1], ARGV[2], ARGV[3], ARGV[4] or ''
 local FIRST_LINE = 10
-local STATE_FIELDS = 5
+local STATE_FIELDS = 6
 -- What stands between epoch and sequence in the record of a hold that has ended, where a live one has `-`, or
 -- `t` if it was taken again. A byte more would make many records 32 bytes longer
 -- (services/stock/src/redis/hold-record.ts).
 local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 
+--- @include "layout"
 --- @include "now"
 --- @include "buyer"
 --- @include "lastLineOf"
@@ -77,7 +79,7 @@ end
 
 local target = isReturned and ':available' or ':paid'
 local quantity, unitsOf, skus = 0, {}, {}
-local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid' }
+local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid', 'loaded' }
 for index = FIRST_LINE, lastLine, 3 do
   local sku, units = facts[index], tonumber(facts[index + 1])
   if not units then
@@ -95,6 +97,9 @@ end
 -- INV-3: what leaves held enters the other count. The plan is complete before the first write. Numbers go
 -- into the plan as they are (see reserve.lua).
 local lane = redis.call('HMGET', stateKey, unpack(fields))
+if isOtherLayout(lane[STATE_FIELDS]) then
+  return { 'absent' }
+end
 local written = {}
 for index, sku in ipairs(skus) do
   local place = STATE_FIELDS + 2 * index - 1

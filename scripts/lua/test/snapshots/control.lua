@@ -8,6 +8,11 @@ end
 local function whole(number)
   return string.format('%.0f', number)
 end
+local LAYOUT = '2'
+local PARTLY = LAYOUT .. ' partly'
+local function isOtherLayout(loaded)
+  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
     return 'missing'
@@ -15,7 +20,7 @@ local function gateOf(gate, openedRunId, runId)
   if gate ~= 'open' then
     return 'rebuilding'
   end
-  if openedRunId ~= runId then
+  if openedRunId ~= runId .. ':' .. LAYOUT then
     return 'stale'
   end
   return 'open'
@@ -159,7 +164,7 @@ local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
   return { 'missing' }
 end
-if loaded ~= '1' then
+if loaded ~= LAYOUT then
   return { 'not_loaded' }
 end
 local adjustments = {}

@@ -5,6 +5,11 @@ local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+local LAYOUT = '2'
+local PARTLY = LAYOUT .. ' partly'
+local function isOtherLayout(loaded)
+  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
     return 'missing'
@@ -12,7 +17,7 @@ local function gateOf(gate, openedRunId, runId)
   if gate ~= 'open' then
     return 'rebuilding'
   end
-  if openedRunId ~= runId then
+  if openedRunId ~= runId .. ':' .. LAYOUT then
     return 'stale'
   end
   return 'open'
@@ -55,7 +60,7 @@ local answer = {
   tonumber(epoch),
   tonumber(version or '0'),
   tonumber(sequence),
-  loaded == '1' and 1 or 0,
+  loaded == LAYOUT and 1 or 0,
   state or '',
   tonumber(opensAt or '0'),
   tonumber(closesAt or '0'),

@@ -4,6 +4,11 @@ local returnsKey = KEYS[6]
 local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
 local FIRST_ORDER = 5
 local ORDERS_MAX = 500
+local LAYOUT = '2'
+local PARTLY = LAYOUT .. ' partly'
+local function isOtherLayout(loaded)
+  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+end
 local function whole(number)
   return string.format('%.0f', number)
 end
@@ -400,5 +405,5 @@ end
 if #returns > 0 then
   redis.call('HSET', returnsKey, unpack(returns))
 end
-redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and '1' or '0')
+redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and LAYOUT or PARTLY)
 return { 'loaded', chunk }

@@ -5,6 +5,11 @@ local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+local LAYOUT = '2'
+local PARTLY = LAYOUT .. ' partly'
+local function isOtherLayout(loaded)
+  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
     return 'missing'
@@ -12,7 +17,7 @@ local function gateOf(gate, openedRunId, runId)
   if gate ~= 'open' then
     return 'rebuilding'
   end
-  if openedRunId ~= runId then
+  if openedRunId ~= runId .. ':' .. LAYOUT then
     return 'stale'
   end
   return 'open'
@@ -30,7 +35,7 @@ end
 if laneEpoch ~= epoch then
   return { 'other_epoch' }
 end
-if loaded ~= '1' then
+if loaded ~= LAYOUT then
   return { 'not_loaded' }
 end
 if before == 'stale' then
@@ -42,6 +47,6 @@ end
 if (laneFence or '0') ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end
-redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId, 'opened_sequence', laneSequence)
+redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId .. ':' .. LAYOUT, 'opened_sequence', laneSequence)
 tellChange(stateKey, 'gate', now())
 return { 'opened' }

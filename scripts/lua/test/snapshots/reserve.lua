@@ -7,6 +7,11 @@ local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+local LAYOUT = '2'
+local PARTLY = LAYOUT .. ' partly'
+local function isOtherLayout(loaded)
+  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
     return 'missing'
@@ -14,7 +19,7 @@ local function gateOf(gate, openedRunId, runId)
   if gate ~= 'open' then
     return 'rebuilding'
   end
-  if openedRunId ~= runId then
+  if openedRunId ~= runId .. ':' .. LAYOUT then
     return 'stale'
   end
   return 'open'

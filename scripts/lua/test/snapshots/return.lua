@@ -2,7 +2,12 @@
 local stateKey, buyersKey, keysKey, returnsKey = unpack(KEYS)
 local random, keyHash, text = ARGV[1], ARGV[2], ARGV[3]
 local FIRST_LINE = 10
-local STATE_FIELDS = 2
+local STATE_FIELDS = 3
+local LAYOUT = '2'
+local PARTLY = LAYOUT .. ' partly'
+local function isOtherLayout(loaded)
+  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+end
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -137,12 +142,15 @@ for index = FIRST_LINE, lastLine, 3 do
   bought[facts[index]] = (bought[facts[index]] or 0) + (tonumber(facts[index + 1]) or 0)
 end
 local userId, channelId = facts[1], facts[8]
-local fields = { channelId .. ':units', channelId .. ':units_paid' }
+local fields = { channelId .. ':units', channelId .. ':units_paid', 'loaded' }
 for _, sku in ipairs(after.skus) do
   fields[#fields + 1] = sku .. ':available'
   fields[#fields + 1] = sku .. ':paid'
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
+if isOtherLayout(lane[STATE_FIELDS]) then
+  return { 'absent' }
+end
 local written, restocked, unitsOf = {}, 0, {}
 for index, sku in ipairs(after.skus) do
   local place = STATE_FIELDS + 2 * index - 1

@@ -2,8 +2,13 @@
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
 local random, keyHash, verdict, retake = ARGV[1], ARGV[2], ARGV[3], ARGV[4] or ''
 local FIRST_LINE = 10
-local STATE_FIELDS = 5
+local STATE_FIELDS = 6
 local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
+local LAYOUT = '2'
+local PARTLY = LAYOUT .. ' partly'
+local function isOtherLayout(loaded)
+  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+end
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -111,7 +116,7 @@ if retake ~= (sign == 't' and reservedEpoch .. '-' .. reservedSequence or '') th
 end
 local target = isReturned and ':available' or ':paid'
 local quantity, unitsOf, skus = 0, {}, {}
-local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid' }
+local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid', 'loaded' }
 for index = FIRST_LINE, lastLine, 3 do
   local sku, units = facts[index], tonumber(facts[index + 1])
   if not units then
@@ -126,6 +131,9 @@ for index = FIRST_LINE, lastLine, 3 do
   quantity = quantity + units
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
+if isOtherLayout(lane[STATE_FIELDS]) then
+  return { 'absent' }
+end
 local written = {}
 for index, sku in ipairs(skus) do
   local place = STATE_FIELDS + 2 * index - 1
