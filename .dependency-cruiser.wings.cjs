@@ -16,7 +16,7 @@ const WINGS = {
   'services/gateway/console/src': { after: ['page'], sale: ['page'] },
   'services/order/src': {
     audit: ['sales'],
-    commands: ['dead-letters', 'orders', 'payments'],
+    commands: ['dead-letters', 'orders', 'payments', 'schema'],
     expiry: ['ledger', 'sales'],
     groups: ['ledger', 'orders', 'payments'],
     intake: ['late-money', 'ledger', 'payments', 'recovery', 'relay', 'sales'],

@@ -12,15 +12,20 @@ import { startApi } from './api.ts';
 import { createApp } from './app.ts';
 import type { OrderDeps } from './deps.ts';
 import { readConfig, type Config } from './config.ts';
+import { createSinglePool } from './database.ts';
 import { startExpiry } from './expiry/role.ts';
 import { startIntake } from './intake/role.ts';
 import { createSharedMetrics } from './metrics.ts';
 import { startRelay } from './relay/role.ts';
+import { readMigrations } from './schema/migrations.ts';
+import { checkSchema, SchemaError } from './schema/schema-check.ts';
 import { startWebhooks } from './webhooks/role.ts';
 
 /** Opened first, closed last: what a role uses must outlive it. */
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Promise<void> {
   await checkKafkaAccess(config.kafka, logger);
+  const pool = createSinglePool(config.databaseUrl, logger);
+  await checkSchema({ pool, known: readMigrations(), logger }).finally(() => pool.end());
   const registry = createRegistry();
   const metrics = createSharedMetrics(registry);
   const tracing = await startTracing(config.tracing, { service: 'order', logger, lifecycle });
@@ -56,5 +61,10 @@ const lifecycle = new Lifecycle(logger, { drainMs: config.drainMs });
 try {
   await start(config, logger, lifecycle);
 } catch (error) {
-  lifecycle.fail(error, 'could not start');
+  if (error instanceof SchemaError) {
+    process.stderr.write(`${error.message}\n`);
+    void lifecycle.stop(1);
+  } else {
+    lifecycle.fail(error, 'could not start');
+  }
 }

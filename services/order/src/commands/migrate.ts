@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { backoffMs, classifyPostgresError, print, runCommand, systemClock } from '@seckill/runtime';
 import pg from 'pg';
 import { readMigrateConfig } from '../config.ts';
+import { MigrateError, readMigrations, type Migration } from '../schema/migrations.ts';
+import { findMisfit } from '../schema/misfit.ts';
 
-const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url));
-const FILE_NAME = /^(\d{4})-([a-z0-9-]+)\.sql$/;
 // Any number, the same in every process that migrates.
 const LOCK_KEY = 5_471_337;
 /** One migration, or the wait for another process that migrates. */
@@ -22,36 +21,12 @@ const LOCK_ATTEMPTS_MAX = 20;
 /** lock_not_available */
 const LOCKED = '55P03';
 
-export class MigrateError extends Error {
-  override readonly name = 'MigrateError';
-  readonly code = 'SECKILL_MIGRATE_REFUSED';
-}
-
-export interface Migration {
-  number: number;
-  name: string;
-  checksum: string;
-  sql: string;
-}
-
-/** @throws MigrateError when a name is not `NNNN-words.sql` or a number is missing or taken twice. */
-export function readMigrations(folder = FOLDER): Migration[] {
-  const files = readdirSync(folder).filter((file) => file.endsWith('.sql'));
-  return files.sort().map((file, index) => {
-    const [, number, name] = FILE_NAME.exec(file) ?? [];
-    if (Number(number) !== index + 1 || name === undefined) {
-      throw new MigrateError(`${file}: expected the name ${String(index + 1).padStart(4, '0')}-….sql`);
-    }
-    const sql = readFileSync(`${folder}/${file}`, 'utf8');
-    return { number: index + 1, name, checksum: createHash('sha256').update(sql).digest('hex'), sql };
-  });
-}
-
 /**
  * Brings the database to the newest schema, each migration in a transaction of its own. Several processes may
  * start together: one migrates, and the others wait and then find nothing to do.
  * @returns names of what was applied.
- * @throws MigrateError when an applied migration was changed since; Postgres' own error when SQL fails.
+ * @throws MigrateError when an applied migration was changed since, or a newer release applied one that this
+ * release cannot live with; Postgres' own error when SQL fails.
  */
 export async function migrate(url: string, migrations = readMigrations()): Promise<string[]> {
   const client = await connect(url);
@@ -61,6 +36,9 @@ export async function migrate(url: string, migrations = readMigrations()): Promi
     await client.query(`CREATE TABLE IF NOT EXISTS migrations (
       number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
       applied_at timestamptz NOT NULL DEFAULT now())`);
+    await client.query('ALTER TABLE migrations ADD COLUMN IF NOT EXISTS breaking text');
+    const misfit = await findMisfit(client, migrations);
+    if (misfit?.isNewer === true) throw new MigrateError(misfit.sentence);
     const { rows } = await client.query<{ number: number; checksum: string }>(
       'SELECT number, checksum FROM migrations',
     );
@@ -96,15 +74,17 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
   }
 }
 
-async function applyOnce(client: pg.Client, { number, name, checksum, sql }: Migration): Promise<void> {
+async function applyOnce(client: pg.Client, migration: Migration): Promise<void> {
+  const { number, name, checksum, sql, breaking } = migration;
   await client.query('BEGIN');
   try {
     await client.query(`SET LOCAL lock_timeout = ${LOCK_MS}`);
     await client.query(sql);
-    await client.query('INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)', [
+    await client.query('INSERT INTO migrations (number, name, checksum, breaking) VALUES ($1, $2, $3, $4)', [
       number,
       name,
       checksum,
+      breaking,
     ]);
     await client.query('COMMIT');
   } catch (error) {

@@ -1,7 +1,8 @@
 // Goal: any number of processes may migrate at any time, and history is never rewritten.
 // Method: the real migrations, and small ones of our own, on databases of their own.
 import { test } from 'tap';
-import { migrate, MigrateError, readMigrations, type Migration } from '../../src/commands/migrate.ts';
+import { migrate } from '../../src/commands/migrate.ts';
+import { MigrateError, readMigrations, type Migration } from '../../src/schema/migrations.ts';
 import { createDatabase, untilBlocked } from '../support/database.ts';
 
 const makeMigration = (number: number, sql: string): Migration => ({
@@ -9,6 +10,7 @@ const makeMigration = (number: number, sql: string): Migration => ({
   name: `step-${number}`,
   checksum: `checksum of ${sql}`,
   sql,
+  breaking: null,
 });
 
 await test('several processes that start together apply each migration once', async (t) => {

@@ -1,6 +1,7 @@
 // Goal: a code that people show each other names one order where it is shown. Method: the real way of a
 // payment on a real Postgres; codes that would collide are chosen or taken on purpose.
-import { readMigrations, migrate } from '../../src/commands/migrate.ts';
+import { migrate } from '../../src/commands/migrate.ts';
+import { readMigrations } from '../../src/schema/migrations.ts';
 import { transaction } from '@seckill/runtime';
 import { test } from 'tap';
 import { claimPickupCodes } from '../../src/ledger/pickup-codes.ts';
