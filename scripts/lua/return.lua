@@ -14,8 +14,8 @@
 -- Answers:
 --   returned, units for sale again since the last return
 --   current                 this return or a later one was applied before; nothing was written
---   absent                  no such order, or it is not paid here, or the lane has another layout and waits for
---                           its load; nothing was written
+--   absent                  no such order, or it is not paid here, or the lane has another layout and waits
+--                           for its load; nothing was written
 -- Errors (nothing written): SECKILL_RETURN_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the return
 
 local stateKey, buyersKey, keysKey, returnsKey = unpack(KEYS)

@@ -16,7 +16,7 @@ const REPEAT = new Set([
 const REPEAT_MS = 200;
 const ATTEMPTS_MAX = 150;
 
-/** Buyers one after the other: reserve until there is an answer, the same key again, read, every second pays. */
+/** Buyers one after the other: reserve until there is an answer, the same key again, read. */
 export class Crowd {
   readonly history = new History();
   /** How often each answer came: `POST reservations 201`, `GET order 503 sale_unavailable`. */

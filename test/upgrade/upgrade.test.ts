@@ -1,7 +1,7 @@
-// Goal: who runs the release of 23 November comes to this one with all that the engines hold, also in a rolling
-// update, and back; and what cannot go back is refused in a sentence (D99).
-// Method: that release is taken from git and built; its services and ours run on the same real engines, one set for
-// the whole story; the demo's audit judges what the engines hold.
+// Goal: who runs the release of 23 November comes to this one with all that the engines hold, also in a
+// rolling update, and back; and what cannot go back is refused in a sentence (D99).
+// Method: that release is taken from git and built; its services and ours run on the same real engines, one
+// set for the whole story; the demo's audit judges what the engines hold.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';

@@ -1,12 +1,13 @@
-// Goal: what a release of another layout left in Redis is neither sold nor settled: it may be read wrongly. It
-// counts as never loaded, until it is loaded anew (D99). Method: a lane as the first release left it, with counts
-// of buyers that only that one reads, and one of a layout to come.
+// Goal: what a release of another layout left in Redis may be read wrongly, so it is neither sold nor
+// settled, and counts as never loaded, until it is loaded anew (D99).
+// Method: a lane as the first release left it, with counts of buyers that only that one reads, and lanes of
+// a layout to come.
 import t from 'tap';
 import { connect, openLane, type TestLane } from './support/lane.ts';
 
 const redis = await connect(t);
 
-/** The first release wrote `1` once all chunks were in, and opened a lane under the identity of Redis alone. */
+/** The first release wrote `1` once all chunks were in, and opened lanes under the identity of Redis alone. */
 const LAYOUTS = [
   { name: 'the first layout', loaded: '1', openedUnder: (runId: string) => runId },
   { name: 'a later layout', loaded: '3', openedUnder: (runId: string) => `${runId}:3` },

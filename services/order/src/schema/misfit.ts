@@ -19,8 +19,8 @@ interface Row {
 const NO_TABLE = '42P01';
 
 /**
- * Compares what was applied with what this release knows (D99). Migrations that only add are no misfit, so that
- * the release before goes on while a newer one is rolled out, and after one went back to it.
+ * Compares what was applied with what this release knows (D99). Migrations that only add are no misfit: the
+ * release before goes on while a newer one is rolled out, and after one went back to it.
  * @returns undefined: they fit. @throws Postgres' own error.
  */
 export async function findMisfit(

@@ -20,9 +20,9 @@ interface SchemaCheckDeps {
 }
 
 /**
- * Returns once the database fits this release, or when PostgreSQL does not answer, which stops no start. Whoever starts
- * a rollout before the migrations, or goes back behind one that breaks, hears of it at the first process, which
- * never gets ready.
+ * Returns once the database fits this release, or when PostgreSQL does not answer, which stops no start.
+ * Whoever starts a rollout before the migrations, or goes back behind one that breaks, hears of it at the
+ * first process, which never gets ready.
  * @throws SchemaError
  */
 export async function checkSchema({

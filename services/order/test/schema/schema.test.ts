@@ -1,5 +1,5 @@
-// Goal: a release does not run on a database that a newer one has changed in a way it cannot live with, nor on
-// one that still lacks its migrations, and says so in a sentence (D99).
+// Goal: a release does not run on a database that a newer one has changed in a way it cannot live with, nor
+// on one that still lacks its migrations, and says so in a sentence (D99).
 // Method: databases of a real Postgres with migrations of a release to come; the built programs.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
