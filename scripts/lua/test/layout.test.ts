@@ -7,7 +7,7 @@ import { connect, openLane, type TestLane } from './support/lane.ts';
 
 const redis = await connect(t);
 
-/** The first release wrote `1` once all chunks were in, and opened lanes under the identity of Redis alone. */
+/** The first release wrote `1` once all chunks were in, and opened lanes under Redis' identity alone. */
 const LAYOUTS = [
   { name: 'the first layout', loaded: '1', openedUnder: (runId: string) => runId },
   { name: 'a later layout', loaded: '3', openedUnder: (runId: string) => `${runId}:3` },

@@ -190,7 +190,7 @@ await t.test('a chunk that gets lost keeps the lane closed, whatever comes behin
   await chunks.deliver(2);
   t.match(await opening, /the connection ended/);
   t.same(chunks.answers, ['loaded', 'chunk_not_next']);
-  t.same(await gateOf(built, lane), ['rebuilding', '0', String(epoch + 1), '0']);
+  t.same(await gateOf(built, lane), ['rebuilding', '2 partly', String(epoch + 1), '0']);
   await chunks.release(3);
   await built.opener.open(lane);
   await assertWhole(t, built, lane, epoch + 2);
@@ -222,7 +222,7 @@ await t.test(
       await chunks.deliver(dying - 2);
       t.match(await opening, /died/);
       t.equal(await redis.exists(laneKeys(lane).recovery), 0, 'and is given back then');
-      t.same(await gateOf(mortal, lane), ['rebuilding', '0', String(epoch + 1), String(dying - 2)]);
+      t.same(await gateOf(mortal, lane), ['rebuilding', '2 partly', String(epoch + 1), String(dying - 2)]);
       await next.opener.open(lane);
       await assertWhole(t, next, lane, epoch + 2, `died before chunk ${dying - 1}`);
     }
