@@ -49,7 +49,8 @@ await t.test('2,000 holds that end in the same second are for sale again within 
   await postgres.connect();
   t.teardown(() => postgres.end());
   const item = { sku: 'a', title: 'A', price: { amount: 100, currency: 'CNY' }, total: HOLDS + SPARE };
-  // Counted by Postgres. This loop once fetched every row, and took the time of the machine from what it judges.
+  // Counted by Postgres. This loop once fetched every row, and took the time of the machine from what it
+  // judges.
   const untilExpired = (saleId: string) =>
     until(`every hold of ${saleId} has expired`, async () => {
       const { rows } = await postgres.query<{ count: number }>(
