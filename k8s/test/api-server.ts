@@ -22,6 +22,8 @@ const ATTEMPTS_MAX = 3;
 export interface ApiServer {
   /** The minor version, such as `1.35`. */
   version: string;
+  /** The environment in which kubectl and helm speak to this server, and to no other. */
+  env: NodeJS.ProcessEnv;
   /** Runs the real kubectl as an administrator. `stdin` is what `-f -` reads. */
   kubectl(args: string[], stdin?: string): Promise<Outcome>;
   /** Runs kubectl's `verb` with a list of resources. */
@@ -94,7 +96,7 @@ function writeFiles(folder: string, port: number): void {
 
 type Kubectl = ApiServer['kubectl'];
 
-function clientOf(kubectl: Kubectl): Omit<ApiServer, 'version' | 'stop'> {
+function clientOf(kubectl: Kubectl): Omit<ApiServer, 'env' | 'version' | 'stop'> {
   const send: ApiServer['send'] = (verb, items, ...flags) =>
     kubectl([verb, ...flags, '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   const apply: ApiServer['apply'] = async (resources, ...flags) => {
@@ -154,7 +156,7 @@ async function start(programs: ApiServerPrograms, kubectl: string): Promise<ApiS
     ready = (await call(['get', '--raw', '/readyz'])).ok;
     if (!ready) await sleep(500);
   }
-  if (ready) return { ...clientOf(call), version: await readVersion(call), stop };
+  if (ready) return { ...clientOf(call), env, version: await readVersion(call), stop };
   const tail = tailOf(readFileSync(log, 'utf8'));
   await stop();
   throw new Error(`kube-apiserver is not ready; the log:\n${tail}`);

@@ -39,14 +39,18 @@ export async function packChart(): Promise<Chart> {
   };
 }
 
-/** Runs helm with values from stdin. */
+/** Runs helm, with values from stdin where the call takes some. */
 export const callHelm = (
   { helm }: KubernetesTools,
   args: string[],
   values: unknown,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Outcome> =>
-  run(helm, [...args, '--values', '-'], { timeoutMs: CALL_MS, stdin: stringify(values), env });
+  run(helm, values === undefined ? args : [...args, '--values', '-'], {
+    timeoutMs: CALL_MS,
+    stdin: values === undefined ? '' : stringify(values),
+    env,
+  });
 
 /** What `helm template` renders of a choice. */
 export async function templateChart(
@@ -80,21 +84,50 @@ export async function kustomizeChoice(
 
 export const KEEP = 'helm.sh/resource-policy';
 
+/** What pods carry of their variables. */
+const HASH = 'seckill/variables';
+
+interface Pod {
+  metadata: { annotations?: Record<string, string> };
+  spec: { containers: { envFrom?: { configMapRef: { name: string } }[] }[] };
+}
+
+function withoutAnnotation(metadata: Resource['metadata'], name: string): Resource['metadata'] {
+  const { annotations, ...rest } = metadata;
+  const others = Object.entries(annotations ?? {}).filter(([one]) => one !== name);
+  return others.length === 0 ? rest : { ...rest, annotations: Object.fromEntries(others) };
+}
+
+/** Puts the hash that pods carry behind the name of their config map, where kustomize has it. */
+function moveHash(resource: Resource): Resource {
+  const { template } = resource['spec'] as { template: Pod };
+  const { [HASH]: hash, ...annotations } = template.metadata.annotations ?? {};
+  if (Object.keys(annotations).length > 0) throw new Error('pods have annotations that no manifest has');
+  delete template.metadata.annotations;
+  const map = template.spec.containers[0]?.envFrom?.[0]?.configMapRef;
+  if (map !== undefined) map.name = `${map.name}-${String(hash)}`;
+  return resource;
+}
+
 /**
- * A resource of the chart as kustomize writes it. Two things are Helm's alone: jobs have the number of the
- * revision in their name, and what must outlive the release says so.
+ * A resource of the chart as kustomize writes it. Three things are Helm's alone: jobs have the number of the
+ * revision in their name, what must outlive the release says so, and the hash of variables is in the pods.
  */
 export function asKustomize(resource: Resource): Resource {
-  const { [KEEP]: _kept, ...annotations } = resource.metadata.annotations ?? {};
-  const { annotations: _annotations, name, ...metadata } = resource.metadata;
-  return {
-    ...resource,
-    metadata: {
-      ...metadata,
-      name: resource.kind === 'Job' ? name.replace(/-1$/, '') : name,
-      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
-    },
-  };
+  const metadata = withoutAnnotation(resource.metadata, KEEP);
+  const own = { ...resource, metadata };
+  if (own.kind === 'Deployment') return moveHash(own);
+  if (own.kind !== 'Job') return own;
+  return { ...own, metadata: { ...metadata, name: metadata.name.replace(/-1$/, '') } };
+}
+
+/** The other way round: maps of variables, and jobs that read them, have no hash with Helm. */
+export function withoutHash(resource: Resource): Resource {
+  if (!['ConfigMap', 'Job'].includes(resource.kind)) return resource;
+  const text = JSON.stringify(resource);
+  return JSON.parse(
+    text.replace(/"name":"(gateway|stock|order|topics)-[a-z0-9]{10}"/g, '"name":"$1"'),
+  ) as Resource;
 }
 
 /** By titles, because each tool has an order of its own. */

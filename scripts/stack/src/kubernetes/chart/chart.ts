@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { ROOT } from '../../names.ts';
-import { bareNameOf, HASH_HELPERS, mapData, mapName, writeVariables } from './config-maps.ts';
+import { bareNameOf, HASH_HELPERS, mapData, writeVariables } from './config-maps.ts';
 import { placeValues } from './places.ts';
 import { titleOf, type Rendering, type Resource } from './render.ts';
 import { merge, type Value, type Variant } from './tree.ts';
@@ -27,15 +27,14 @@ function placeAll(resources: Resource[], maps: string[]): Map<string, Resource> 
   // Whatever has the name of a map with variables is that map or refers to it.
   const rename = (_key: string, inner: unknown): unknown => {
     const bare = typeof inner === 'string' ? bareNames.get(inner) : undefined;
-    return isVariable(bare) ? mapName(bare) : inner;
+    return isVariable(bare) ? bare : inner;
   };
   return new Map(
     resources.filter(isOurs).map((one) => {
       const bare = bareNameOf(one);
-      const isHashed = bare !== undefined;
       const renamed = JSON.parse(JSON.stringify(one), rename) as Resource;
-      if (!isVariable(bare)) return [titleOf(one), placeValues(renamed, isHashed)];
-      return [`${one.kind} ${bare}`, placeValues({ ...renamed, data: mapData(bare) }, isHashed)];
+      const whole = isVariable(bare) ? { ...renamed, data: mapData(bare) } : renamed;
+      return [titleOf(renamed), placeValues(whole)];
     }),
   );
 }

@@ -35,19 +35,17 @@ export const HASH_HELPERS = `{{/* What a config map holds: variables of the mani
 {{- toJson (merge (dict) (default (dict) (index $root.Values.variables $name)) $own) -}}
 {{- end }}
 
-{{/* Its name with kustomize's hash: other variables are another map, which makes new pods. */}}
-{{- define "seckill.mapName" -}}
-{{- $name := index . 1 -}}
+{{/* Its hash, as kustomize reckons it: a pod that carries it is replaced when a variable changes. */}}
+{{- define "seckill.variablesHash" -}}
 {{- $map := dict "kind" "ConfigMap" "name" "" "data" (fromJson (include "seckill.variables" .)) -}}
-{{- $hash := toJson $map | sha256sum | trunc 10 -}}
-{{- printf "%s-%s" $name ($hash${Object.entries(LETTERS)
+{{- toJson $map | sha256sum | trunc 10${Object.entries(LETTERS)
   .map(([from, to]) => ` | replace "${from}" "${to}"`)
-  .join('')}) -}}
+  .join('')} -}}
 {{- end }}
 `;
 
-export const mapName = (name: string): Expression =>
-  new Expression(`{{ include "seckill.mapName" (list $ "${name}") }}`);
+export const variablesHash = (name: string): Expression =>
+  new Expression(`{{ include "seckill.variablesHash" (list $ "${name}") }}`);
 
 export const mapData = (name: string): Expression =>
   new Expression(`{{ include "seckill.variables" (list $ "${name}") }}`);

@@ -1,5 +1,6 @@
 /** Where values of the chart stand in the manifests' place. */
 import { StackError } from '../../errors.ts';
+import { variablesHash } from './config-maps.ts';
 import type { Resource } from './render.ts';
 import { Expression, isFields, type Fields, type Value } from './tree.ts';
 
@@ -112,9 +113,27 @@ function placesOfExternalSecret(resource: Resource): Place[] {
 
 const REPLICAS = ['spec', 'replicas'];
 
+/**
+ * Carried by pods. The map itself has one name for all revisions: Helm would delete an old one while pods of
+ * the revision before may still start with it, and one that is kept makes `helm rollback` fail.
+ */
+const HASH = 'seckill/variables';
+
+/** The config map of a Deployment's variables. */
+function mapOf({ spec, metadata }: Resource): string {
+  const { template } = spec as unknown as {
+    template: { spec: { containers: { envFrom?: { configMapRef: { name: string } }[] }[] } };
+  };
+  const name = template.spec.containers[0]?.envFrom?.[0]?.configMapRef.name;
+  if (name === undefined)
+    throw new StackError('SECKILL_STACK_CHART', `Deployment ${metadata.name} has no config map of variables`);
+  return name;
+}
+
 /** Values of each kind, beside those that stand everywhere. */
 const KINDS: Record<string, (resource: Resource) => Place[]> = {
   Deployment: (resource) => [
+    [['spec', 'template', 'metadata', 'annotations'], { [HASH]: variablesHash(mapOf(resource)) }],
     // Components that scale by themselves take the number of replicas away.
     ...('replicas' in (resource['spec'] as Fields)
       ? [[REPLICAS, quantity('replicas', resource)] satisfies Place]
@@ -148,15 +167,11 @@ const KEPT = ['Cluster', 'Kafka', 'KafkaNodePool', 'KafkaTopic'];
 
 const KEEP = 'helm.sh/resource-policy';
 
-/** An old map stays for pods of the revision before, which may start again while a new one is rolled out. */
-const isKept = ({ kind }: Resource, isHashed: boolean): boolean => isHashed || KEPT.includes(kind);
-
-/** @param isHashed whether the resource is a config map under a name with a hash */
-export function placeValues(resource: Resource, isHashed: boolean): Resource {
+export function placeValues(resource: Resource): Resource {
   const places = KINDS[resource.kind]?.(resource) ?? [];
   if (resource.metadata['namespace'] !== undefined)
     places.push([['metadata', 'namespace'], new Expression('{{ .Release.Namespace }}')]);
-  if (isKept(resource, isHashed))
+  if (KEPT.includes(resource.kind))
     places.push([
       ['metadata', 'annotations'],
       { ...(resource.metadata['annotations'] as Fields), [KEEP]: 'keep' },
