@@ -121,6 +121,10 @@ await test('a wrong value is refused, by its name', async (t) => {
       /'\/variables\/order\/BATCH': got number, want string/,
     ],
     [
+      { ...LEAST, variables: { gateway: { OTEL_EXPORTER_OTLP_HEADERS: 'authorization=x' } } },
+      /invalid propertyName 'OTEL_EXPORTER_OTLP_HEADERS'/,
+    ],
+    [
       { ...LEAST, variables: { order: { DATABASE_URL: 'postgres://' } } },
       /invalid propertyName 'DATABASE_URL'/,
     ],

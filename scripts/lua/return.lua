@@ -14,8 +14,8 @@
 -- Answers:
 --   returned, units for sale again since the last return
 --   current                 this return or a later one was applied before; nothing was written
---   absent                  no such order, or it is not paid here, or the lane has another layout and waits
---                           for its load; nothing was written
+--   absent                  no such order, or it is not paid here; nothing was written. A lane of another
+--                           layout is closed for its load, which has what was returned from Postgres
 -- Errors (nothing written): SECKILL_RETURN_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the return
 
 local stateKey, buyersKey, keysKey, returnsKey = unpack(KEYS)
@@ -29,6 +29,7 @@ local STATE_FIELDS = 3
 --- @include "lastLineOf"
 --- @include "parseReturned"
 --- @include "tellChange"
+--- @include "closeOtherLayout"
 
 local after = parseReturned(text)
 if random == '' or not after or after.number == 0 then
@@ -36,6 +37,10 @@ if random == '' or not after or after.number == 0 then
 end
 
 local function broken(what)
+  -- What another release wrote may well be unreadable here, and is no contradiction.
+  if isOtherLayout(redis.call('HGET', stateKey, 'loaded')) then
+    return closeOtherLayout(stateKey)
+  end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
 
@@ -78,7 +83,7 @@ end
 -- as those that were bought. The plan is complete before the first write.
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
-  return { 'absent' }
+  return closeOtherLayout(stateKey)
 end
 local written, restocked, unitsOf = {}, 0, {}
 for index, sku in ipairs(after.skus) do

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- Ends a hold, once. The script goes by the reservation id alone. Neither gate, epoch, run_id, pause nor
--- close is looked at, because what Postgres decided is final (docs/recovery.md, "Settlement"). The script
--- never fails for lack of memory. The settler calls it. The record moves to `keys` and tells there how the
--- hold ended: a repeat of its key gets the first answer, a new key may reserve again (INV-4).
+-- close is looked at, because what Postgres decided is final (docs/recovery.md, "Settlement"); only a lane of
+-- another layout is left to its load. The script never fails for lack of memory. The settler calls it. The
+-- record moves to `keys` and tells there how the hold ended: a repeat of its key gets the first answer, a new
+-- key may reserve again (INV-4).
 --
 -- KEYS[1] state     KEYS[2] buyers    KEYS[3] keys      KEYS[4] holds
 -- ARGV[1] random    first part of the reservation id's end, 16 characters
@@ -20,8 +21,8 @@
 -- Answers:
 --   settled, milliseconds since the hold's end by Redis' clock (negative: before it)
 --   absent                  no such hold or lane: settled before, lost, or taken again since; nothing was
---                           written (INV-5). Nor is there one in a lane of another layout: the load that it
---                           waits for knows from Postgres how the hold ended
+--                           written (INV-5). Nor is there one in a lane of another layout, which is
+--                           closed for its load: Postgres knows how the hold ended
 -- Errors (nothing written): SECKILL_SETTLE_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the hold
 
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
@@ -38,6 +39,7 @@ local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 --- @include "buyer"
 --- @include "lastLineOf"
 --- @include "tellChange"
+--- @include "closeOtherLayout"
 
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
 if random == '' or not SIGNS[verdict] then
@@ -45,6 +47,10 @@ if random == '' or not SIGNS[verdict] then
 end
 
 local function broken(what)
+  -- What another release wrote may well be unreadable here, and is no contradiction.
+  if isOtherLayout(redis.call('HGET', stateKey, 'loaded')) then
+    return closeOtherLayout(stateKey)
+  end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
 
@@ -98,7 +104,7 @@ end
 -- into the plan as they are (see reserve.lua).
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
-  return { 'absent' }
+  return closeOtherLayout(stateKey)
 end
 local written = {}
 for index, sku in ipairs(skus) do

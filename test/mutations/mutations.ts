@@ -98,7 +98,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'run-id-gate-dropped',
     defect: 'a lane sells on under another Redis than it was opened under',
-    edits: one('scripts/lua/include/gateOf.lua', 'if openedRunId ~= runId then', 'if false then'),
+    edits: one(
+      'scripts/lua/include/gateOf.lua',
+      "if openedRunId ~= runId .. ':' .. LAYOUT then",
+      'if false then',
+    ),
     by: ['model', 'fire'],
   },
   {
@@ -184,8 +188,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'services/order/src/ledger/settlement.ts',
-        find: "       WHERE status = 'pending'\n         AND expires_at <=",
-        replace: "       WHERE status IN ('pending', 'paid')\n         AND expires_at <=",
+        find: "const DUE = `status = 'pending'\n",
+        replace: "const DUE = `status IN ('pending', 'paid')\n",
       },
       {
         file: 'services/order/src/ledger/settlement.ts',

@@ -24,8 +24,7 @@ import { startWebhooks } from './webhooks/role.ts';
 /** Opened first, closed last: what a role uses must outlive it. */
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Promise<void> {
   await checkKafkaAccess(config.kafka, logger);
-  const pool = createSinglePool(config.databaseUrl, logger);
-  await checkSchema({ pool, known: readMigrations(), logger }).finally(() => pool.end());
+  await checkMigrations(config, logger, lifecycle);
   const registry = createRegistry();
   const metrics = createSharedMetrics(registry);
   const tracing = await startTracing(config.tracing, { service: 'order', logger, lifecycle });
@@ -55,16 +54,30 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
   logger.info({ url, roles: config.roles }, 'started');
 }
 
+async function checkMigrations(config: Config, logger: Logger, lifecycle: Lifecycle): Promise<void> {
+  const abort = new AbortController();
+  const pool = createSinglePool(config.databaseUrl, logger);
+  lifecycle.onStop('check of migrations', async () => {
+    abort.abort();
+    await pool.end();
+  });
+  const onMisfit = (error: SchemaError): void => {
+    refuse(error, lifecycle);
+  };
+  await checkSchema({ pool, known: readMigrations(), logger, onMisfit, signal: abort.signal });
+}
+
+function refuse({ message }: SchemaError, lifecycle: Lifecycle): void {
+  process.stderr.write(`${message}\n`);
+  void lifecycle.stop(1);
+}
+
 const config = readConfigOrExit(readConfig);
 const logger = createLogger('order', config.logLevel);
 const lifecycle = new Lifecycle(logger, { drainMs: config.drainMs });
 try {
   await start(config, logger, lifecycle);
 } catch (error) {
-  if (error instanceof SchemaError) {
-    process.stderr.write(`${error.message}\n`);
-    void lifecycle.stop(1);
-  } else {
-    lifecycle.fail(error, 'could not start');
-  }
+  if (error instanceof SchemaError) refuse(error, lifecycle);
+  else lifecycle.fail(error, 'could not start');
 }

@@ -108,11 +108,22 @@ end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
+local function closeOtherLayout(stateKey)
+  if redis.call('HGET', stateKey, 'gate') == 'open' then
+    redis.call('HSET', stateKey, 'gate', 'rebuilding')
+    redis.call('HINCRBY', stateKey, 'fence', 1)
+    tellChange(stateKey, 'gate', now())
+  end
+  return { 'absent' }
+end
 local after = parseReturned(text)
 if random == '' or not after or after.number == 0 then
   return redis.error_reply('SECKILL_RETURN_ARGUMENTS malformed call')
 end
 local function broken(what)
+  if isOtherLayout(redis.call('HGET', stateKey, 'loaded')) then
+    return closeOtherLayout(stateKey)
+  end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
 local record = redis.call('HGET', keysKey, keyHash)
@@ -149,7 +160,7 @@ for _, sku in ipairs(after.skus) do
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
-  return { 'absent' }
+  return closeOtherLayout(stateKey)
 end
 local written, restocked, unitsOf = {}, 0, {}
 for index, sku in ipairs(after.skus) do

@@ -84,11 +84,22 @@ end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
+local function closeOtherLayout(stateKey)
+  if redis.call('HGET', stateKey, 'gate') == 'open' then
+    redis.call('HSET', stateKey, 'gate', 'rebuilding')
+    redis.call('HINCRBY', stateKey, 'fence', 1)
+    tellChange(stateKey, 'gate', now())
+  end
+  return { 'absent' }
+end
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
 if random == '' or not SIGNS[verdict] then
   return redis.error_reply('SECKILL_SETTLE_ARGUMENTS malformed call')
 end
 local function broken(what)
+  if isOtherLayout(redis.call('HGET', stateKey, 'loaded')) then
+    return closeOtherLayout(stateKey)
+  end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
 local record = redis.call('HGET', holdsKey, keyHash)
@@ -132,7 +143,7 @@ for index = FIRST_LINE, lastLine, 3 do
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
-  return { 'absent' }
+  return closeOtherLayout(stateKey)
 end
 local written = {}
 for index, sku in ipairs(skus) do

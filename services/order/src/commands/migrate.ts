@@ -35,8 +35,7 @@ export async function migrate(url: string, migrations = readMigrations()): Promi
     await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
     await client.query(`CREATE TABLE IF NOT EXISTS migrations (
       number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
-      applied_at timestamptz NOT NULL DEFAULT now())`);
-    await client.query('ALTER TABLE migrations ADD COLUMN IF NOT EXISTS breaking text');
+      applied_at timestamptz NOT NULL DEFAULT now(), breaking text)`);
     const misfit = await findMisfit(client, migrations);
     if (misfit?.isNewer === true) throw new MigrateError(misfit.sentence);
     const { rows } = await client.query<{ number: number; checksum: string }>(
@@ -80,12 +79,12 @@ async function applyOnce(client: pg.Client, migration: Migration): Promise<void>
   try {
     await client.query(`SET LOCAL lock_timeout = ${LOCK_MS}`);
     await client.query(sql);
-    await client.query('INSERT INTO migrations (number, name, checksum, breaking) VALUES ($1, $2, $3, $4)', [
-      number,
-      name,
-      checksum,
-      breaking,
-    ]);
+    const row = [number, name, checksum];
+    await client.query('INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)', row);
+    // The first 25 may meet a table of before, which has no such column, and none of them breaks.
+    if (breaking !== null) {
+      await client.query('UPDATE migrations SET breaking = $2 WHERE number = $1', [number, breaking]);
+    }
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');

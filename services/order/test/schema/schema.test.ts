@@ -10,7 +10,7 @@ import { test } from 'tap';
 import { migrate } from '../../src/commands/migrate.ts';
 import { findMisfit } from '../../src/schema/misfit.ts';
 import { readMigrations } from '../../src/schema/migrations.ts';
-import { checkSchema } from '../../src/schema/schema-check.ts';
+import { checkSchema, type SchemaCheckDeps } from '../../src/schema/schema-check.ts';
 import { createDatabase } from '../support/database.ts';
 import { TOKENS } from '../support/stock.ts';
 
@@ -19,6 +19,16 @@ const NEXT = known.length + 1;
 const REASON = 'orders are kept elsewhere';
 const addsOnly = 'INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)';
 const breaks = 'INSERT INTO migrations (number, name, checksum, breaking) VALUES ($1, $2, $3, $4)';
+
+const asks = (pool: SchemaCheckDeps['pool']): SchemaCheckDeps => ({
+  pool,
+  known,
+  logger: silent,
+  onMisfit: (error) => {
+    throw error;
+  },
+  signal: new AbortController().signal,
+});
 
 /** @returns what the program wrote to its standard error, and its exit code. */
 async function start(file: string, databaseUrl: string): Promise<{ code: unknown; stderr: string }> {
@@ -91,7 +101,7 @@ await test('a release waits for its migrations, and gives up with a sentence', a
       if (polls === 2) await migrate(url, known.slice(0, 4));
     },
   };
-  const check = () => checkSchema({ pool, known, logger: silent, clock });
+  const check = () => checkSchema({ ...asks(pool), clock });
   await t.rejects(check(), {
     message: `this release wants migrations up to ${known.length}, and the database has those up to 4: run npm run migrate first`,
   });
@@ -108,5 +118,41 @@ await test('a database of the first releases, whose list tells nothing of breaki
 await test('a Postgres that is away stops no start', async (t) => {
   const pool = createPool('postgres://nobody@127.0.0.1:9/none', silent, { max: 1 });
   t.teardown(() => pool.end());
-  await t.resolves(checkSchema({ pool, known, logger: silent }));
+  const abort = new AbortController();
+  await t.resolves(checkSchema({ ...asks(pool), signal: abort.signal }));
+  abort.abort();
+});
+
+await test('a Postgres that answers late is believed all the same', async (t) => {
+  const { pool } = await createDatabase(t);
+  await pool.query(breaks, [NEXT, 'moves-orders', 'c', REASON]);
+  let isAway = true;
+  const query = (text: string): unknown =>
+    isAway ? Promise.reject(Object.assign(new Error('away'), { code: 'ECONNREFUSED' })) : pool.query(text);
+  const refused = new Promise<Error>((resolve) => {
+    const late = { query } as unknown as typeof pool;
+    void checkSchema({ ...asks(late), onMisfit: resolve }).then(() => {
+      isAway = false;
+    });
+  });
+  t.match(await refused, { name: 'SchemaError', message: REASON });
+});
+
+await test('whoever may not read the list starts, and says so', async (t) => {
+  const { url, pool } = await createDatabase(t);
+  await pool.query(breaks, [NEXT, 'moves-orders', 'c', REASON]);
+  const role = `blind_${String(process.pid)}`;
+  await pool.query(`CREATE ROLE ${role}`);
+  t.teardown(() => pool.query(`DROP ROLE ${role}`));
+  const blind = createPool(url, silent, { max: 1 });
+  t.teardown(() => blind.end());
+  await blind.query(`SET ROLE ${role}`);
+  const lines: unknown[] = [];
+  const logger = {
+    ...silent,
+    error: (_fields: unknown, line: string) => lines.push(line),
+    warn: () => undefined,
+  };
+  await t.resolves(checkSchema({ ...asks(blind), logger: logger as unknown as typeof silent }));
+  t.same(lines, ['whether the database fits this release is not known']);
 });
