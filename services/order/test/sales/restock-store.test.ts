@@ -84,6 +84,14 @@ await test('the ledger has the units before stock may sell them', async (t) => {
   t.equal((await restocking).status, 200);
 });
 
+/** Forty may wait for one row longer than the pool's second on a busy machine. Whoever hears 503 asks again. */
+async function untilTold(ask: () => ReturnType<typeof restock>): ReturnType<typeof restock> {
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await ask();
+    if (answer.status !== 503 || attempt === 20) return answer;
+  }
+}
+
 await test('restocks that race add up, and repeats of theirs add nothing, while the intake sells', async (t) => {
   const { pool } = await createDatabase(t, { connections: 40 });
   const stock = await createStock(t);
@@ -93,10 +101,13 @@ await test('restocks that race add up, and repeats of theirs add nothing, while 
   const { intake } = buildIntake(pool, { batchCountMax: 5 });
   const values = Array.from({ length: 100 }, () => makeReservation(saleId));
   const [answers] = await Promise.all([
-    Promise.all(keys.map((key) => restock(service, saleId, { key, quantity: 3 }))),
+    Promise.all(keys.map((key) => untilTold(() => restock(service, saleId, { key, quantity: 3 })))),
     intake.handleBatch(toBatch(values), makeContext().context),
   ]);
-  t.ok(answers.every(({ status }) => status === 200));
+  t.same(
+    answers.filter(({ status }) => status !== 200),
+    [],
+  );
   const { body } = await service.call('GET', `/v1/sales/${saleId}`);
   t.equal(totalOf(body), 160);
   t.equal(body['version'], 21);
