@@ -56,11 +56,11 @@ async function waitUntilFits(
       onAnswer();
       if (misfit === undefined) return;
       const now = clock.now();
+      if (misfit.isNewer || now > (deadline ?? now)) throw new SchemaError(misfit.sentence);
       if (deadline === undefined) {
         logger.warn({ waitMs: MIGRATION_WAIT_MS, misfit: misfit.sentence }, 'waiting for migrations');
       }
       deadline ??= now + MIGRATION_WAIT_MS;
-      if (misfit.isNewer || now > deadline) throw new SchemaError(misfit.sentence);
     } catch (error) {
       if (error instanceof SchemaError) throw error;
       if (classifyPostgresError(error) !== 'transient') {
