@@ -84,7 +84,9 @@ await test('the ledger has the units before stock may sell them', async (t) => {
   t.equal((await restocking).status, 200);
 });
 
-/** Forty may wait for one row longer than the pool's second on a busy machine. Whoever hears 503 asks again. */
+/**
+ * Forty may wait for one row longer than the pool's second on a busy machine. Whoever hears 503 asks again.
+ */
 async function untilTold(ask: () => ReturnType<typeof restock>): ReturnType<typeof restock> {
   for (let attempt = 0; ; attempt += 1) {
     const answer = await ask();
