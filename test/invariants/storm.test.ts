@@ -82,7 +82,7 @@ await t.test(
       return answer.status;
     };
     // Kafka and the services compile what runs often. In their first minute on two cores the same storm takes
-    // longer, and that would be judged: 1.5 to 2.4 s in 17 runs, warm 1.2 to 1.5 s in 13.
+    // longer, and that would be judged: 1.5 to 2.4 s in 26 runs, warm 1.2 to 1.6 s in 15.
     const stopRehearsal = watchHolds(engines, ['rehearsal']);
     await takeHolds(client, 'rehearsal', HOLDS);
     await untilExpired('rehearsal');

@@ -17,7 +17,7 @@ let lastSecond = { second: Number.NaN, text: '' };
 
 /**
  * Milliseconds since the epoch as our wire format. Most of a busy process' instants lie in one second, whose
- * text is remembered: 0.1 instead of 2 µs for each read of a sale.
+ * text is remembered: 0.1 instead of 1.4 µs (medians of nine times 200,000).
  */
 export function formatInstant(at: number | Date): string {
   const ms = Math.trunc(Number(at));
