@@ -1,4 +1,5 @@
 import { createHttp, observeRequests, traceRequests, type Http } from '@seckill/runtime';
+import type { FastifyRequest } from 'fastify';
 import { compressAnswers } from './compression.ts';
 import { createAdmission } from './limits/admission.ts';
 import { consoleRoutes } from './console/console.ts';
@@ -91,10 +92,22 @@ export async function createApp(deps: ApiDeps): Promise<Http> {
     request.identity = known;
     goOn(admitSignedIn(request, reply), done);
   };
-  const admitReader: Admit = async (request, reply) => {
-    await admit(request, reply);
+  const identifyReader = async (request: FastifyRequest): Promise<void> => {
+    request.identity = await deps.identifier.identify(request.headers.authorization);
+  };
+  const admitReader: RouteDeps['admitReader'] = (request, reply, done) => {
+    const counting = admission.admitAddress(request, reply);
     const { authorization } = request.headers;
-    request.identity = authorization === undefined ? NOBODY : await deps.identifier.identify(authorization);
+    const known = authorization === undefined ? NOBODY : deps.identifier.known(authorization);
+    if (known === undefined) {
+      goOn(
+        counting === undefined ? identifyReader(request) : counting.then(() => identifyReader(request)),
+        done,
+      );
+      return;
+    }
+    request.identity = known;
+    goOn(counting, done);
   };
   const authenticateOperator: Admit = async (request, reply) => {
     await identify(request, reply);

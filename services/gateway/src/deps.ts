@@ -88,6 +88,6 @@ export interface RouteDeps extends ApiDeps {
   /** For routes that look at no token. */
   admit: Admit;
   /** For what is read with or without a token. One that is sent must be good, whatever else is wrong. */
-  admitReader: Admit;
+  admitReader: onRequestHookHandler;
   changeRow: ChangeRow;
 }

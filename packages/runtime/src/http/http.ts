@@ -14,6 +14,7 @@ import { parseJson } from './request/json-body.ts';
 import { hasMalformedPath, routableUrl } from './request/malformed-path.ts';
 import { answerConnect, answerMalformed } from './request/malformed-request.ts';
 import { requestIdOf } from './request/request-id.ts';
+import { RequestLogger } from './request/request-logger.ts';
 import { followAnswers } from './request/unanswered.ts';
 import { answerUnknownRoutes, collectMethods } from './request/unknown-route.ts';
 
@@ -31,6 +32,7 @@ export function createHttp(options: HttpOptions): Http {
     trustProxy: options.trustProxy ?? false,
     bodyLimit: options.bodyBytesMax ?? LIMITS.bodyBytesMax,
     genReqId: requestIdOf,
+    childLoggerFactory: (parent, bindings, options) => new RequestLogger(parent, bindings, options),
     // The time is longer than undici's 4 s for idle sockets, so that a client never writes into a socket we
     // are closing.
     keepAliveTimeout: 72_000,

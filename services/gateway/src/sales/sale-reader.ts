@@ -56,6 +56,12 @@ export class SaleReader {
     this.#deps = deps;
   }
 
+  /** What a reader is told without a call. Undefined: `read` asks. */
+  known(saleId: string, channelId: string | undefined): SaleAnswer | undefined {
+    const told = this.#tell(saleId);
+    return told?.reading.publicAnswer(told.now, channelId);
+  }
+
   /** @throws Problem as `ask` */
   async read(saleId: string, channelId: string | undefined, trace: Trace): Promise<SaleAnswer> {
     const { reading, now } = await this.watch(saleId, trace);
@@ -75,14 +81,8 @@ export class SaleReader {
     saleId: string,
     trace: Trace,
   ): Promise<{ reading: SaleReading; now: number; isRemembered: boolean }> {
-    const remembered = this.#recall(saleId);
-    if (remembered !== undefined) {
-      const told = this.#toldReading(remembered);
-      if (told !== undefined) {
-        this.#deps.metrics.fromMemory.inc();
-        return { reading: told, now: remembered.bounds.earliest, isRemembered: true };
-      }
-    }
+    const told = this.#tell(saleId);
+    if (told !== undefined) return { ...told, isRemembered: true };
     const reading = await this.#share(saleId, trace);
     return { reading, now: reading.state.now, isRemembered: false };
   }
@@ -136,6 +136,15 @@ export class SaleReader {
   forget(saleId: string): void {
     this.#definitions.delete(saleId);
     for (const language of LANGUAGES) this.#calls.delete(`${language} ${saleId}`);
+  }
+
+  #tell(saleId: string): { reading: SaleReading; now: number } | undefined {
+    const remembered = this.#recall(saleId);
+    if (remembered === undefined) return undefined;
+    const reading = this.#toldReading(remembered);
+    if (reading === undefined) return undefined;
+    this.#deps.metrics.fromMemory.inc();
+    return { reading, now: remembered.bounds.earliest };
   }
 
   /** What may be told without a call. */
