@@ -1,4 +1,4 @@
-import { startStack, signToken, type Stack } from '@seckill/stack';
+import { startStack, signToken, type Stack, type StackOptions } from '@seckill/stack';
 import { untilWithin } from '@seckill/testing';
 import pg from 'pg';
 import { Pool } from 'undici';
@@ -52,14 +52,22 @@ export async function buildStack(
   engines: Record<string, string> = {},
 ): Promise<Client> {
   const isSpecial = Object.keys({ ...env, ...engines }).length > 0;
-  return !isSpecial && shared !== undefined ? shared : startClient(t, name, env, engines);
+  return !isSpecial && shared !== undefined ? shared : startClient(t, name, { env, engines });
+}
+
+/** The whole system on engines of several nodes each, which start again when they end. */
+export async function buildCluster(t: Test, name: string): Promise<Client> {
+  return startClient(t, name, { isCluster: true, isKept: true });
+}
+
+interface ClientOptions extends Pick<StackOptions, 'env' | 'isCluster' | 'isKept'> {
+  engines?: Record<string, string>;
 }
 
 async function startClient(
   t: Test,
   name: string,
-  env: Record<string, string> = {},
-  engines: Record<string, string> = {},
+  { env = {}, engines = {}, ...options }: ClientOptions = {},
 ): Promise<Client> {
   // Engines that the test run shares are for tests of one part.
   for (const variable of ['REDIS_URL', 'KAFKA_BROKERS', 'DATABASE_URL']) {
@@ -68,7 +76,7 @@ async function startClient(
   Object.assign(process.env, engines);
   const limits = { RATE_LIMIT_USER_MAX: '1000000', RATE_LIMIT_ADDRESS_MAX: '1000000' };
   const ownName = `${name}-${process.pid}`;
-  const stack = await startStack({ name: ownName, env: { ...limits, ...env } });
+  const stack = await startStack({ ...options, name: ownName, env: { ...limits, ...env } });
   const http = new Pool(stack.info.gateway, { connections: 64, pipelining: 1 });
   t.teardown(async () => {
     await http.close();

@@ -21,10 +21,17 @@ export {
   installPackages,
   npmCommand,
 } from './machine/install.ts';
-export { formRedisCluster, startRedisCluster } from './engines/redis-cluster.ts';
-export type { ClusterNode, RedisCluster } from './engines/redis-cluster.ts';
-export { beginMove, endMove, giveUpMove, keysInSlot, moveKey, moveSlot } from './engines/redis-slot.ts';
-export type { Move } from './engines/redis-slot.ts';
+export { formRedisCluster, startRedisCluster } from './engines/cluster/redis-cluster.ts';
+export type { ClusterNode, RedisCluster } from './engines/cluster/redis-cluster.ts';
+export {
+  beginMove,
+  endMove,
+  giveUpMove,
+  keysInSlot,
+  moveKey,
+  moveSlot,
+} from './engines/cluster/redis-slot.ts';
+export type { Move } from './engines/cluster/redis-slot.ts';
 export { signToken } from './services/jwt.ts';
 export type { TokenOptions } from './services/jwt.ts';
 export type { Extend } from './engines/kafka.ts';

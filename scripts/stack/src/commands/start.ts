@@ -1,5 +1,5 @@
 /** `npm start`: runs the whole system until Ctrl-C. */
-import { runCommand, stackName, type Values } from '@seckill/runtime';
+import { flag, runCommand, stackName, type Values } from '@seckill/runtime';
 import { onEnd } from '../machine/lifetime.ts';
 import { startStack } from '../services/stack.ts';
 import type { Stack } from '../services/stack.ts';
@@ -10,9 +10,11 @@ import type { Storefront } from '../storefront/storefront.ts';
 const HELP = `Starts Redis, Kafka, PostgreSQL, then order, stock, gateway and the example storefront, and keeps them until
 Ctrl-C. Where there is no sale, it makes three for the storefront.
 
-  npm start -- [--name NAME]
+  npm start -- [--name NAME] [--cluster]
 
   --name NAME   name of the stack (default: default); a name in use is refused (--stack is the same)
+  --cluster     three Redis primaries with a replica each, three Kafka nodes, PostgreSQL with a standby: programs of
+                this machine, 2 GB of memory
   --help        this text
 
 A process that ends by itself is started again; one that does not last ends everything, and the last lines say why.
@@ -21,7 +23,7 @@ The gateway listens on 8080 and the storefront on 8090, or on free ports where t
 Addresses and secrets stand in .run/NAME/stack.json, the services' output in .run/NAME/*.log.
 Variables of the environment reach the services (RATE_LIMIT_USER_MAX=…); payments are the sandbox unless PAYMENTS says otherwise.`;
 
-const OPTIONS = { name: stackName };
+const OPTIONS = { name: stackName, cluster: flag };
 
 /** The caller's origins stay allowed. */
 const withOrigins = (allowed: string | undefined, own: string[]): string =>
@@ -30,7 +32,7 @@ const withOrigins = (allowed: string | undefined, own: string[]): string =>
     .filter(Boolean)
     .join(',');
 
-async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<number> {
+async function main({ name = 'default', cluster = false }: Values<typeof OPTIONS>): Promise<number> {
   const session: { stack?: Stack; storefront?: Storefront } = {};
   const stop = async (): Promise<void> => {
     await session.storefront?.stop();
@@ -45,6 +47,7 @@ async function main({ name = 'default' }: Values<typeof OPTIONS>): Promise<numbe
   session.stack = await startStack({
     name,
     isKept: true,
+    isCluster: cluster,
     env: {
       ALLOWED_ORIGINS: withOrigins(process.env['ALLOWED_ORIGINS'], storefront.origins),
       CONSOLE: process.env['CONSOLE'] ?? 'true',

@@ -2,6 +2,7 @@
 import { isDockerRunning } from './docker.ts';
 import { ENGINE_NAMES } from './engine.ts';
 import type { EngineKind, EngineName, Launched } from './engine.ts';
+import { startCluster, type RunningCluster } from './cluster/start-cluster.ts';
 import { startEngine } from './engine-source.ts';
 import type { Running } from './engine-source.ts';
 import { StackError } from '../errors.ts';
@@ -25,6 +26,8 @@ export interface Engines extends EngineUrls {
   origin: Record<EngineName, string>;
   /** Process ids of the engines that we run. Engines of the environment have none. */
   pids: Record<string, number>;
+  /** What the services are told beside the addresses, when each engine is several nodes. */
+  env: Record<string, string>;
   /** Resolves when an engine of ours ended by itself, with a text for a person. */
   broken: Promise<string>;
   /**
@@ -46,26 +49,26 @@ export interface EngineOptions {
   anyName?: boolean;
   /** A name that the caller already holds, and also releases. */
   claim?: Claim;
-  /** Called each time an engine of ours ends by itself, with how it ended. */
-  onEnded?: (engine: EngineName, how: string) => void;
+  /** Called each time an engine of ours, or a node of one, ends by itself: how, and what starts it again. */
+  onEnded?: OnEnded;
+  /** Each engine is several nodes, programs of this machine, as production runs them. */
+  isCluster?: boolean;
 }
+
+type OnEnded = (name: string, how: string, start: () => Promise<void>) => void;
 
 class EngineSet implements Engines {
   readonly name: string;
   readonly broken: Promise<string>;
   readonly #running = new Map<EngineName, Running>();
+  readonly #clusters = new Map<EngineName, RunningCluster>();
   readonly #folder: Folder;
   readonly #release: () => void;
-  readonly #onEnded: (engine: EngineName, how: string) => void;
+  readonly #onEnded: OnEnded;
   #report: (text: string) => void = () => undefined;
   #isStopping = false;
 
-  constructor(
-    name: string,
-    folder: Folder,
-    release: () => void,
-    onEnded: (engine: EngineName, how: string) => void,
-  ) {
+  constructor(name: string, folder: Folder, release: () => void, onEnded: OnEnded) {
     this.#onEnded = onEnded;
     this.name = name;
     this.#folder = folder;
@@ -76,19 +79,19 @@ class EngineSet implements Engines {
   }
 
   get redis(): string {
-    return this.#running.get('redis')?.url ?? '';
+    return this.#find('redis')?.url ?? '';
   }
 
   get kafka(): string {
-    return this.#running.get('kafka')?.url ?? '';
+    return this.#find('kafka')?.url ?? '';
   }
 
   get postgres(): string {
-    return this.#running.get('postgres')?.url ?? '';
+    return this.#find('postgres')?.url ?? '';
   }
 
   get origin(): Record<EngineName, string> {
-    const originOf = (engine: EngineName): string => this.#running.get(engine)?.origin ?? '';
+    const originOf = (engine: EngineName): string => this.#find(engine)?.origin ?? '';
     return { redis: originOf('redis'), kafka: originOf('kafka'), postgres: originOf('postgres') };
   }
 
@@ -96,7 +99,12 @@ class EngineSet implements Engines {
     const pids = [...this.#running].flatMap(([engine, { child }]) =>
       child?.isRunning() === true ? [[engine, child.pid] as const] : [],
     );
-    return Object.fromEntries(pids);
+    const ofNodes = [...this.#clusters.values()].flatMap(({ nodes }) => Object.entries(nodes.pids));
+    return Object.fromEntries([...pids, ...ofNodes]);
+  }
+
+  get env(): Record<string, string> {
+    return Object.assign({}, ...[...this.#clusters.values()].map(({ env }) => env)) as Record<string, string>;
   }
 
   async start(engine: EngineName, hasDocker: boolean, log: Log): Promise<void> {
@@ -105,6 +113,21 @@ class EngineSet implements Engines {
     this.#running.set(engine, running);
     this.#watch(engine, running);
     log(`${engine} ready after ${((performance.now() - begun) / 1000).toFixed(1)} s (${running.origin})`);
+  }
+
+  async startCluster(engine: EngineName, log: Log): Promise<void> {
+    const begun = performance.now();
+    const cluster = await startCluster(engine, {
+      folder: this.#folder.path,
+      stack: this.name,
+      log,
+      onEnded: (name, how, start) => {
+        this.#ended(name, how, start);
+      },
+    });
+    this.#clusters.set(engine, cluster);
+    const nodes = Object.keys(cluster.nodes.pids).join(', ');
+    log(`${nodes} ready after ${((performance.now() - begun) / 1000).toFixed(1)} s (${cluster.origin})`);
   }
 
   async kill(engine: EngineName): Promise<void> {
@@ -126,7 +149,8 @@ class EngineSet implements Engines {
   async stop(): Promise<void> {
     this.#isStopping = true;
     const children = [...this.#running.values()].flatMap(({ child }) => (child === undefined ? [] : [child]));
-    await Promise.all(children.map((child) => child.stop()));
+    const clusters = [...this.#clusters.values()];
+    await Promise.all([...children.map((child) => child.stop()), ...clusters.map((one) => one.stop())]);
     this.#folder.remove();
     this.#release();
   }
@@ -134,11 +158,20 @@ class EngineSet implements Engines {
   /** Watches an engine. An engine that was killed or restarted on purpose is no longer the one of the map. */
   #watch(engine: EngineName, { child }: Running): void {
     void child?.exited.then(({ code, signal }) => {
-      if (this.#isStopping || this.#running.get(engine)?.child !== child) return;
+      if (this.#running.get(engine)?.child !== child) return;
       const how = `ended by itself (${signal ?? `exit code ${code ?? 'unknown'}`})`;
-      this.#onEnded(engine, how);
-      this.#report(`${engine} ${how}`);
+      this.#ended(engine, how, () => this.restart(engine));
     });
+  }
+
+  #ended(name: string, how: string, start: () => Promise<void>): void {
+    if (this.#isStopping) return;
+    this.#onEnded(name, how, start);
+    this.#report(`${name} ${how}`);
+  }
+
+  #find(engine: EngineName): Pick<Running, 'url' | 'origin'> | undefined {
+    return this.#running.get(engine) ?? this.#clusters.get(engine);
   }
 
   #ours(engine: EngineName): Running & { launch: () => Promise<Launched> } {
@@ -166,9 +199,11 @@ export async function startEngines(options: EngineOptions): Promise<Engines> {
     release,
     options.onEnded ?? (() => undefined),
   );
-  const hasDocker = await isDockerRunning();
+  const hasDocker = options.isCluster !== true && (await isDockerRunning());
   const wanted = options.only ?? ENGINE_NAMES;
-  const results = await Promise.allSettled(wanted.map((engine) => engines.start(engine, hasDocker, log)));
+  const start = (engine: EngineName): Promise<void> =>
+    options.isCluster === true ? engines.startCluster(engine, log) : engines.start(engine, hasDocker, log);
+  const results = await Promise.allSettled(wanted.map(start));
   const failed = results.find((result) => result.status === 'rejected');
   if (failed === undefined) return engines;
   await engines.stop();

@@ -109,6 +109,8 @@ function brokerVersion(jars: string): string | undefined {
 /** What a node is to have beside, or instead of, the settings of our nodes. */
 export interface Extension {
   settings: Record<string, string>;
+  /** Undefined: a cluster of its own. */
+  clusterId?: string;
   /** Further arguments of `kafka-storage format`. `java` holds further arguments of the node's Java. */
   format: string[];
   java: string[];
@@ -133,10 +135,11 @@ async function prepare(
   const config = join(folder, 'server.properties');
   const ours = settings(port, controllerPort, join(folder, 'data'));
   const more = await extend(ours, folder);
-  const lines = Object.entries({ ...ours, ...more.settings }).map(([key, value]) => `${key}=${value}`);
+  const all = { ...ours, ...more.settings };
+  const lines = Object.entries(all).map(([key, value]) => `${key}=${value}`);
   writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 });
   const common = [`-Dlog4j2.configurationFile=${join(FILES, 'log4j2.properties')}`, '-cp', join(jars, '*')];
-  const clusterId = randomBytes(16).toString('base64url');
+  const clusterId = more.clusterId ?? randomBytes(16).toString('base64url');
   // The option and its id are one word, because an id may begin with a dash and would be read as the next
   // option.
   const format = [
@@ -157,7 +160,7 @@ async function prepare(
     throw new StackError('SECKILL_STACK_ENGINE', `kafka storage format failed:\n${tailOf(formatted.stderr)}`);
   }
   if (archived.length === 0) await keepArchive(java, jars, folder);
-  const url = `127.0.0.1:${port}`;
+  const url = /PLAINTEXT:\/\/([^,]+)/.exec(all['advertised.listeners'] ?? '')?.[1] ?? `127.0.0.1:${port}`;
   return {
     async launch() {
       const child = await startChild({

