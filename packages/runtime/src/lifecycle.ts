@@ -17,6 +17,11 @@ export class Lifecycle {
   readonly #drainMs: number;
   #stopping: Promise<void> | undefined;
   #isReady = false;
+  /** Lets go of whoever waits for the start to be over. */
+  #started: (isReady: boolean) => void = () => undefined;
+  readonly #hasStarted = new Promise<boolean>((resolve) => {
+    this.#started = resolve;
+  });
 
   constructor(logger: Logger, options: { drainMs?: number } = {}) {
     this.#logger = logger;
@@ -43,6 +48,12 @@ export class Lifecycle {
 
   ready(): void {
     this.#isReady = true;
+    this.#started(true);
+  }
+
+  /** @returns whether the process is ready now; false when it stops before it was. */
+  untilStarted(): Promise<boolean> {
+    return this.#hasStarted;
   }
 
   onStop(name: string, close: () => Promise<unknown>): void {
@@ -63,6 +74,7 @@ export class Lifecycle {
   async #stop(exitCode: number): Promise<void> {
     // A balancer learns from /readyz, or from its orchestrator, that we leave. Until then the balancer sends
     // requests, and they are served. A process that failed ends at once.
+    this.#started(false);
     const drainMs = exitCode === 0 && this.#isReady ? this.#drainMs : 0;
     const watchdog = setTimeout(() => {
       this.#logger.error({ stopMs: STOP_MS }, 'did not stop in time');

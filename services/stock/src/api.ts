@@ -149,7 +149,7 @@ export function startApi(deps: StockDeps): Api {
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client', () => orderClient.close());
   const kafka = createKafka(config.kafka, 'seckill-stock-gate', logger);
-  const offsets = createKafkaOffsets(kafka, logger);
+  const offsets = createKafkaOffsets(kafka, logger, lifecycle.untilStarted());
   lifecycle.onStop('kafka of the lane monitor', () => offsets.close());
   const producer = createProducer(kafka);
   lifecycle.onStop('producer of the lane monitor', () => producer.disconnect());

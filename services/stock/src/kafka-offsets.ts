@@ -20,13 +20,16 @@ export interface KafkaOffsets {
 export function createKafkaOffsets(
   kafka: Kafka,
   logger: Logger,
+  started: Promise<unknown> = Promise.resolve(),
 ): KafkaOffsets & { close: () => Promise<void> } {
   const admin = kafka.admin();
   const stop = new AbortController();
   let isConnected = false;
-  const connecting = connectKafka(() => admin.connect(), stop.signal, logger).then(() => {
-    isConnected = !stop.signal.aborted;
-  });
+  const connecting = started
+    .then(() => connectKafka(() => admin.connect(), stop.signal, logger))
+    .then(() => {
+      isConnected = !stop.signal.aborted;
+    });
 
   async function readTopic({ name, partitions }: Topic) {
     if (!isConnected) throw new KafkaAwayError('not connected to Kafka yet');

@@ -15,7 +15,8 @@ export function openAuditReader({ config, logger, lifecycle, connections }: Stoc
 } {
   const orderClient = new OrderClient({ url: config.orderUrl, token: config.stockToken });
   lifecycle.onStop('order client of the audit', () => orderClient.close());
-  const offsets = createKafkaOffsets(createKafka(config.kafka, 'seckill-stock-audit', logger), logger);
+  const kafka = createKafka(config.kafka, 'seckill-stock-audit', logger);
+  const offsets = createKafkaOffsets(kafka, logger, lifecycle.untilStarted());
   lifecycle.onStop('kafka of the audit', () => offsets.close());
   const readHolds = createReadHolds(connections);
   const reader = new AuditReader({ connections, orderClient, offsets, readHolds, clock: systemClock });
