@@ -16,6 +16,7 @@ export * from './http/http.ts';
 export * from './invariant.ts';
 export * from './kafka/consumer/consumer.ts';
 export * from './kafka/consumer/group-takeover.ts';
+export type { PartitionOffsets } from './kafka/consumer/offsets-reader.ts';
 export * from './kafka/kafka-connect.ts';
 export { isRefusal } from './kafka/kafka-errors.ts';
 export * from './kafka/kafka-settings.ts';

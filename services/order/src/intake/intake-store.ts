@@ -13,6 +13,7 @@ import {
   assertStored,
   moveOffset,
   readOffset,
+  readOffsets,
   writeOffsets,
   type OffsetMove,
 } from './offsets/stored-offsets.ts';
@@ -43,6 +44,8 @@ export interface Stored {
 export interface IntakeStore {
   /** @returns the first message of a partition that is not stored. There is none before the first. */
   readOffset(topic: string, partition: number): Promise<bigint | undefined>;
+  /** The same for every partition of which something is stored. */
+  readOffsets(topic: string): Promise<Map<number, bigint>>;
   /** Says where to read on: the partition in Kafka begins at another message than the one that is due. */
   moveOffset(topic: string, partition: number, next: bigint): Promise<void>;
   /**
@@ -69,6 +72,7 @@ const ATTEMPTS_MAX = 5;
 export function createIntakeStore(pool: Pool): IntakeStore {
   return {
     readOffset: (topic, partition) => readOffset(pool, topic, partition),
+    readOffsets: (topic) => readOffsets(pool, topic),
     moveOffset: (topic, partition, next) => moveOffset(pool, topic, partition, next),
     distrustEverySale: () => distrustEverySale(pool),
     async storeChunks(chunks) {

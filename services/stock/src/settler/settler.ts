@@ -199,8 +199,7 @@ export async function consumeSettlements(options: {
     ...(options.members === undefined ? {} : { members: options.members }),
     // Every batch is one short pipeline on one connection: partitions need not wait for each other.
     concurrency: TOPICS.settlements.partitions,
-    // Nothing is remembered about positions: settling twice is harmless.
-    onAssigned: () => undefined,
+    // There is no `onAssigned`. Nothing is remembered about positions: settling twice is harmless.
     onBatch: (batch, context) => settler.handleBatch(batch, context),
     tracing: options.tracing,
     onFail,

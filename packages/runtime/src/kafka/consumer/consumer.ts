@@ -4,8 +4,9 @@ import { traceBatch } from '../../tracing/message-spans.ts';
 import type { Tracing } from '../../tracing/tracing.ts';
 import { isKafkaJsError } from '../kafka-errors.ts';
 import { ConsumerRestarts } from './consumer-restarts.ts';
-import { GroupTakeover, removeMember, type MemberStore } from './group-takeover.ts';
+import { connectGroup, GroupTakeover, type MemberStore } from './group-takeover.ts';
 import { KafkaCommits } from './kafka-commits.ts';
+import { OffsetsReader, type PartitionOffsets } from './offsets-reader.ts';
 
 export interface IncomingMessage {
   key: string | undefined;
@@ -36,19 +37,6 @@ export interface BatchContext {
   signal: AbortSignal;
 }
 
-/** What Kafka knows of a partition. */
-export interface PartitionOffsets {
-  partition: number;
-  /** The first message that it still has. */
-  low: bigint;
-  /** The offset of the next message. */
-  high: bigint;
-  /**
-   * Where the group would read on, by Kafka's own memory. This is a hint. Absent: Kafka remembers nothing.
-   */
-  committed?: bigint;
-}
-
 /** The partitions that are ours from now on. */
 export interface Assignment {
   topic: string;
@@ -71,8 +59,11 @@ export interface ConsumerOptions {
   concurrency: number;
   onBatch: (batch: Batch, context: BatchContext) => Promise<void>;
   tracing?: Tracing | undefined;
-  /** Tells that partitions may have moved: what is remembered about positions is void. */
-  onAssigned: (assignment: Assignment) => void;
+  /**
+   * Tells that partitions may have moved: what is remembered about positions is void. Absent: nothing is
+   * remembered.
+   */
+  onAssigned?: (assignment: Assignment) => void;
   /**
    * Called when Kafka refuses us, when a consumer that kafkajs gave up could not be started again, or when a
    * batch met an error that is not Kafka's. The process must end.
@@ -107,6 +98,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
   });
   const takeover = options.members && createTakeover(options, options.members);
   const commits = new KafkaCommits(consumer, options.topic.name, options.kafka.logger());
+  const offsets = new OffsetsReader(options.kafka, options.groupId, options.topic.name);
   const seek = (partition: number, offset: bigint) => {
     if (!seekInGroup(consumer, { topic: options.topic.name, partition, offset: offset.toString() })) return;
     // The commit may also go backwards: what Kafka remembers beyond it would look like something that
@@ -126,8 +118,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     void takeover?.joined(payload.memberId);
     const topic = options.topic.name;
     const partitions = payload.memberAssignment[topic] ?? [];
-    const readOffsets = () => readPartitionOffsets(options, partitions);
-    options.onAssigned({ topic, partitions, readOffsets, seek, signal: abort.signal });
+    const readOffsets = () => offsets.read(partitions);
+    options.onAssigned?.({ topic, partitions, readOffsets, seek, signal: abort.signal });
   });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     // With restart:true kafkajs leaves and rejoins on its own. With restart:false it is dead while the
@@ -135,12 +127,14 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     if (!payload.restart) restarts.crashed(payload.error);
   });
   const watching = takeover?.run(abort.signal);
+  if (options.onAssigned !== undefined) offsets.prepare();
   try {
     await run(consumer, options, runner);
   } catch (error) {
     // The caller starts anew. Half a consumer would keep its connections, and a place in the group.
     abort.abort();
     await watching;
+    await offsets.close();
     await consumer.disconnect().catch(() => undefined);
     throw error;
   }
@@ -150,6 +144,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<() => Pro
     await committing;
     await restarts.settled();
     await consumer.disconnect();
+    await offsets.close();
     await watching;
   };
 }
@@ -175,40 +170,9 @@ function createTakeover({ kafka, groupId }: ConsumerOptions, members: MemberStor
   return new GroupTakeover({
     groupId,
     members,
-    evict: (memberId) => removeMember(kafka, groupId, memberId),
+    connect: () => connectGroup(kafka, groupId),
     log: kafka.logger(),
   });
-}
-
-/** Uses a connection of its own, because it is asked only once an assignment. */
-async function readPartitionOffsets(
-  { kafka, groupId, topic: { name } }: Pick<ConsumerOptions, 'kafka' | 'groupId' | 'topic'>,
-  partitions: number[],
-): Promise<PartitionOffsets[]> {
-  const admin = kafka.admin();
-  try {
-    await admin.connect();
-    // The committed offsets are read first: what the group stores meanwhile must not look like something it
-    // has lost.
-    const groups = await admin.fetchOffsets({ groupId, topics: [name] });
-    const committed = new Map(
-      groups.flatMap((group) => group.partitions).map(({ partition, offset }) => [partition, BigInt(offset)]),
-    );
-    const offsets: PartitionOffsets[] = [];
-    for (const { partition, low, high } of await admin.fetchTopicOffsets(name)) {
-      if (!partitions.includes(partition)) continue;
-      const offset = committed.get(partition) ?? -1n;
-      offsets.push({
-        partition,
-        low: BigInt(low),
-        high: BigInt(high),
-        ...(offset < 0n ? {} : { committed: offset }),
-      });
-    }
-    return offsets;
-  } finally {
-    await admin.disconnect().catch(() => undefined);
-  }
 }
 
 async function run(

@@ -19,22 +19,32 @@ export interface MemberStore {
  */
 export const MEMBER_SILENT_MS = 1_500;
 const RENEW_MS = 400;
+/** While this process waits for its place in the group, it looks more often: its messages wait with it. */
+const JOINING_MS = 100;
 /**
  * A coordinator that is away with the member that died must not hold up the others. The next look tries
  * again.
  */
 const EVICT_MS = 2_000;
 /**
- * A process that could not reach the store itself does not judge others. Two renewals in a row within this
+ * A member that could not reach the store itself does not judge others. Two renewals in a row within this
  * time are needed.
  */
 const TRUSTED_MS = 1_000;
 
+/** A connection to the coordinator of the group. */
+export interface GroupConnection {
+  /** Makes a member leave. A member that the group does not know has left already, and is no error. */
+  remove(memberId: string): Promise<void>;
+  /** Never throws. */
+  close(): Promise<void>;
+}
+
 export interface TakeoverOptions {
   groupId: string;
   members: MemberStore;
-  /** Makes a dead member leave the group. */
-  evict: (memberId: string) => Promise<void>;
+  /** Connects to the group's coordinator. A death is rare, so nothing is kept open for it. */
+  connect: () => Promise<GroupConnection>;
   log: ReturnType<Kafka['logger']>;
   clock?: Clock;
 }
@@ -45,6 +55,9 @@ export interface TakeoverOptions {
  * and so would rows. Any client may tell Kafka that a member leaves. Measured takeovers stand in
  * docs/recovery.md. A wrong guess harms nothing: offsets are the store's, and what two processes do at the
  * same time is done once.
+ *
+ * A process that joins judges by its first look (D100). A join rearranges the group anyway, so a wrong
+ * guess costs nothing more; and if every process was killed at once, nobody else is there to look.
  */
 export class GroupTakeover {
   readonly #options: TakeoverOptions;
@@ -79,7 +92,7 @@ export class GroupTakeover {
       } catch (error) {
         this.#warn('the members of the group cannot be told or read', error);
       }
-      await this.#clock.sleep(RENEW_MS, signal);
+      await this.#clock.sleep(this.#memberId === undefined ? JOINING_MS : RENEW_MS, signal);
     }
     if (this.#memberId === undefined) return;
     await this.#options.members.forget(this.#memberId).catch(() => undefined);
@@ -90,37 +103,44 @@ export class GroupTakeover {
     const memberId = this.#memberId;
     const silent = await (memberId === undefined ? members.readSilent() : members.renew(memberId));
     const now = this.#clock.now();
-    const isTrusted = now - this.#renewedAt < TRUSTED_MS;
+    const isTrusted = memberId === undefined || now - this.#renewedAt < TRUSTED_MS;
     this.#renewedAt = now;
     // This runs beside the renewals: a member that waited here for a coordinator that is away would seem dead
     // to the others.
     if (!isTrusted || silent.length === 0 || this.#isEvicting) return;
     this.#isEvicting = true;
-    void this.#evictAll(silent).finally(() => {
+    void this.#evictInTime().finally(() => {
       this.#isEvicting = false;
     });
   }
 
   /** Never throws. */
-  async #evictAll(silent: string[]): Promise<void> {
-    const { groupId, members, evict, log } = this.#options;
+  async #evictInTime(): Promise<void> {
+    const late = new AbortController();
+    const evicted = this.#evictAll(late.signal).catch((error: unknown) => {
+      if (!late.signal.aborted) this.#warn('a silent member could not be made to leave', error);
+    });
+    const inTime = new AbortController();
+    await Promise.race([evicted, this.#clock.sleep(EVICT_MS, inTime.signal)]);
+    inTime.abort();
+    late.abort();
+  }
+
+  async #evictAll(late: AbortSignal): Promise<void> {
+    const { groupId, members, connect, log } = this.#options;
+    const group = await connect();
     try {
-      for (const dead of silent) {
-        // An eviction takes time, and a silent member may have come back meanwhile.
-        if (!(await members.readSilent()).includes(dead)) continue;
-        log.error('a member of the group is silent and leaves', { groupId, memberId: dead });
-        const late = new AbortController();
-        const evicted = evict(dead).then(() => true);
-        const isDone = await Promise.race([
-          evicted,
-          this.#clock.sleep(EVICT_MS, late.signal).then(() => false),
-        ]);
-        late.abort();
-        if (isDone) await members.forget(dead);
-        else evicted.catch(() => undefined);
-      }
-    } catch (error) {
-      this.#warn('a silent member could not be made to leave', error);
+      // To connect takes time, and a silent member may have come back meanwhile.
+      const silent = late.aborted ? [] : await members.readSilent();
+      await Promise.all(
+        silent.map(async (dead) => {
+          log.error('a member of the group is silent and leaves', { groupId, memberId: dead });
+          await group.remove(dead);
+          await members.forget(dead);
+        }),
+      );
+    } finally {
+      await group.close();
     }
   }
 
@@ -133,28 +153,40 @@ export class GroupTakeover {
 interface Cluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
+  refreshMetadata(): Promise<void>;
   findGroupCoordinator(group: { groupId: string }): Promise<{
     leaveGroup(member: { groupId: string; memberId: string }): Promise<unknown>;
   }>;
 }
 
 /**
- * Uses a connection of its own, because a death is rare. kafkajs' admin client cannot remove a member, and
- * its consumer can remove only itself. So the cluster is made as kafkajs' own `Kafka.admin` makes one (its
- * index.js, 2.2.4).
- * @throws kafkajs' own error. A member that the group does not know has left already, and is no error.
+ * Opens a connection of its own: the consumer's waits for the answer to its join, and the join for the dead
+ * member. kafkajs' admin client cannot remove a member, and its consumer can remove only itself. So the
+ * cluster is made as kafkajs' own `Kafka.admin` makes one (its index.js, 2.2.4).
+ * @throws kafkajs' own error, as `remove` does.
  */
-export async function removeMember(kafka: Kafka, groupId: string, memberId: string): Promise<void> {
+export async function connectGroup(kafka: Kafka, groupId: string): Promise<GroupConnection> {
   const cluster = makeCluster(kafka);
+  const close = () => cluster.disconnect().catch(() => undefined);
   try {
     await cluster.connect();
+    // Without this kafkajs finds no broker to ask, and tries again 0.1 s later.
+    await cluster.refreshMetadata();
     const coordinator = await cluster.findGroupCoordinator({ groupId });
-    await coordinator.leaveGroup({ groupId, memberId });
+    return {
+      close,
+      async remove(memberId) {
+        try {
+          await coordinator.leaveGroup({ groupId, memberId });
+        } catch (error) {
+          const isGone = error instanceof Error && 'type' in error && error.type === 'UNKNOWN_MEMBER_ID';
+          if (!isGone) throw error;
+        }
+      },
+    };
   } catch (error) {
-    const isGone = error instanceof Error && 'type' in error && error.type === 'UNKNOWN_MEMBER_ID';
-    if (!isGone) throw error;
-  } finally {
-    await cluster.disconnect().catch(() => undefined);
+    await close();
+    throw error;
   }
 }
 

@@ -28,6 +28,15 @@ export async function readOffset(pool: Pool, topic: string, partition: number): 
   return rows[0] && BigInt(rows[0].next_offset);
 }
 
+/** @returns the offsets of all partitions of which something is stored. */
+export async function readOffsets(pool: Pool, topic: string): Promise<Map<number, bigint>> {
+  const { rows } = await pool.query<{ partition: number; next_offset: string }>(
+    'SELECT partition, next_offset FROM intake_offsets WHERE topic = $1',
+    [topic],
+  );
+  return new Map(rows.map(({ partition, next_offset }) => [partition, BigInt(next_offset)]));
+}
+
 /** Kafka begins elsewhere. */
 export async function moveOffset(pool: Pool, topic: string, partition: number, next: bigint): Promise<void> {
   await pool.query(
