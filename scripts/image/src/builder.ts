@@ -35,6 +35,8 @@ export interface Builder {
   /** False when the image is neither here nor to be had. */
   pull(image: string): Promise<boolean>;
   sizeBytes(image: string): Promise<number>;
+  /** Writes the image, under the name `as`, into a file that containerd imports. */
+  archive(image: string, as: string, file: string): Promise<void>;
   /** Digest of the image's configuration. The same content gives the same id. */
   idOf(image: string): Promise<string>;
   /**
@@ -70,6 +72,14 @@ function docker(log: Log): Builder {
       (await run('docker', ['pull', '-q', image], { timeoutMs: BUILD_MS })).ok,
     sizeBytes: async (image) =>
       Number((await ask('image', 'inspect', '--format', '{{.Size}}', image)).stdout),
+    archive: async (image, as, file) => {
+      await finish(`docker tag ${as}`, log, ask('tag', image, as));
+      await finish(
+        `docker save ${as}`,
+        log,
+        run('docker', ['save', '--output', file, as], { timeoutMs: BUILD_MS }),
+      );
+    },
     idOf: async (image) => (await ask('image', 'inspect', '--format', '{{.Id}}', image)).stdout.trim(),
     start: async (image, name, variables) => [
       'docker',
@@ -126,6 +136,14 @@ function buildah(log: Log): Builder {
       const text = (JSON.parse(stdout) as { size: string }[])[0]?.size ?? '';
       const [, number = '0', unit = ''] = /^([\d.]+) ?(.?B)$/.exec(text) ?? [];
       return Number(number) * ({ KB: 1e3, MB: 1e6, GB: 1e9 }[unit] ?? 1);
+    },
+    archive: (image, as, file) => {
+      const target = ['--disable-compression', image, `docker-archive:${file}:${as}`];
+      return finish(
+        `buildah push ${as}`,
+        log,
+        run('buildah', [...global, 'push', ...target], { timeoutMs: BUILD_MS, env }),
+      );
     },
     idOf: async (image) => (await inspect(image)).FromImageID,
     start: async (image, name, variables) => {

@@ -1,4 +1,4 @@
-export { findApiServer } from './kubernetes/api-server.ts';
+export { buildApiServer, findApiServer } from './kubernetes/api-server.ts';
 export type { ApiServerPrograms } from './kubernetes/api-server.ts';
 export { findKubernetesTools } from './kubernetes/tools.ts';
 export type { KubernetesTools } from './kubernetes/tools.ts';
@@ -34,6 +34,7 @@ export {
 export type { Move } from './engines/cluster/redis-slot.ts';
 export { signToken } from './services/jwt.ts';
 export type { TokenOptions } from './services/jwt.ts';
+export { fetchKafkaJars } from './engines/kafka.ts';
 export type { Extend } from './engines/kafka.ts';
 export { startKafka } from './engines/kafka-alone.ts';
 export type { KafkaAlone } from './engines/kafka-alone.ts';

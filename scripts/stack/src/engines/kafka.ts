@@ -211,8 +211,8 @@ async function find(extend: Extend): Promise<Program | undefined> {
   return undefined;
 }
 
-async function downloadJars(maven: string, log: Log): Promise<void> {
-  await fillCache(`kafka-${wantedVersion()}`, async (draft) => {
+function downloadJars(maven: string, log: Log): Promise<string> {
+  return fillCache(`kafka-${wantedVersion()}`, async (draft) => {
     // The Maven repository is our own. Two Mavens that fill one ~/.m2 at once can leave half a file in it.
     const repository = join(draft, 'repository');
     const args = [
@@ -229,6 +229,11 @@ async function downloadJars(maven: string, log: Log): Promise<void> {
     if (!ok) throw new StackError('SECKILL_STACK_INSTALL', `mvn failed:\n${tailOf(stdout + stderr)}`);
     rmSync(repository, { recursive: true, force: true });
   });
+}
+
+/** The folder of the broker's jars, from the cache or from Maven Central. @throws StackError without Maven */
+export async function fetchKafkaJars(log: Log): Promise<string> {
+  return cached(`kafka-${wantedVersion()}`) ?? downloadJars(findProgram('mvn') ?? 'mvn', log);
 }
 
 async function install(log: Log, extend: Extend): Promise<Program | undefined> {

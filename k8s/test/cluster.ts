@@ -1,0 +1,62 @@
+/** The command of `npm run k8s:cluster`, and what a node may leave on the machine. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT, run } from '@seckill/stack';
+import type { Outcome } from '@seckill/stack';
+
+const COMMAND = join(ROOT, 'scripts/image/dist/cluster/command.js');
+
+/** A first start builds Kubernetes' node, which takes 15 minutes on two busy cores. */
+const CALL_MS = 60 * 60_000;
+
+/** Calls the command. `through` are words before it, such as a program that takes rights away. */
+export function cluster(args: string[], through: string[] = [], stdin?: string): Promise<Outcome> {
+  const [program = process.execPath, ...words] = [...through, process.execPath, COMMAND, ...args];
+  return run(program, words, { timeoutMs: CALL_MS, ...(stdin === undefined ? {} : { stdin }) });
+}
+
+const SETTINGS = ['vm/overcommit_memory', 'kernel/panic', 'kernel/panic_on_oops', 'kernel/keys/root_maxkeys'];
+
+const PLACES = [
+  '/var/lib/kubelet',
+  '/var/lib/cni',
+  '/run/containerd',
+  '/var/log/pods',
+  '/var/log/containers',
+];
+
+async function linesOf(program: string, ...args: string[]): Promise<string[]> {
+  return (await run(program, args, { timeoutMs: 10_000 })).stdout.split('\n').filter((line) => line !== '');
+}
+
+/** The ids of living processes of this checkout's node. */
+function programs(): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return (
+        /^\d+$/.test(pid) &&
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${ROOT}.run/seckill-cluster`)
+      );
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** What a node would change on a machine that does not keep it apart. */
+export async function traces(): Promise<Record<string, string[]>> {
+  const groups = readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name, 'seckill-cluster'));
+  return {
+    cards: (await linesOf('ip', '-o', 'link')).map((line) => line.split(': ')[1] ?? ''),
+    routes: await linesOf('ip', 'route'),
+    rules: await linesOf('nft', 'list', 'ruleset'),
+    settings: SETTINGS.map((name) => readFileSync(join('/proc/sys', name), 'utf8').trim()),
+    forwarding: [readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim()],
+    mounts: readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('seckill-cluster')),
+    groups: groups.filter((folder) => existsSync(folder)),
+    places: PLACES.filter((folder) => existsSync(folder)),
+    programs: programs(),
+  };
+}
