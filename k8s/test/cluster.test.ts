@@ -4,9 +4,7 @@
  * name and asked from the node; what the machine shows before, meanwhile and afterwards.
  */
 import t from 'tap';
-import { cluster, traces } from './cluster.ts';
-
-const FORBIDDEN = 'no Kubernetes node can run on this machine: ';
+import { cluster, FORBIDDEN, traces } from './cluster.ts';
 
 const image = { image: 'localhost/seckill-busybox:dev', imagePullPolicy: 'Never' };
 

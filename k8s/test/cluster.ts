@@ -6,6 +6,9 @@ import type { Outcome } from '@seckill/stack';
 
 const COMMAND = join(ROOT, 'scripts/image/dist/cluster/command.js');
 
+/** How `up` begins to tell why this machine runs no node. */
+export const FORBIDDEN = 'no Kubernetes node can run on this machine: ';
+
 /** A first start builds Kubernetes' node, which takes 15 minutes on two busy cores. */
 const CALL_MS = 60 * 60_000;
 
