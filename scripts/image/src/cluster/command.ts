@@ -44,7 +44,7 @@ async function stop(): Promise<number> {
 }
 
 /** Gives the terminal to a command inside the node. @returns its exit code. */
-function handOver(words: string[]): number {
+function runInTerminal(words: string[]): number {
   const holder = readHolder();
   if (holder === undefined)
     throw new StackError('SECKILL_CLUSTER_NONE', 'there is no cluster; `up` starts one');
@@ -54,7 +54,7 @@ function handOver(words: string[]): number {
 
 async function kubectl(words: string[]): Promise<number> {
   const { kubectl: program } = await findKubernetesTools();
-  return handOver([program, `--kubeconfig=${at('admin.conf')}`, ...words]);
+  return runInTerminal([program, `--kubeconfig=${at('admin.conf')}`, ...words]);
 }
 
 async function status(): Promise<number> {
@@ -76,7 +76,7 @@ async function main(_values: object, [verb, ...words]: string[]): Promise<number
     return 0;
   }
   if (verb === 'kubectl') return kubectl(words);
-  if (verb === 'exec' && !isAlone) return handOver(words);
+  if (verb === 'exec' && !isAlone) return runInTerminal(words);
   throw new UsageError(
     verb === undefined ? 'up, down or status is needed' : `"${[verb, ...words].join(' ')}" is no wish`,
   );

@@ -1,4 +1,4 @@
-/** Images of the node, built by buildah or Docker, and kept in the cache as archives that containerd imports. */
+/** Images of the node, built by buildah or Docker, kept in the cache as archives that containerd imports. */
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -65,7 +65,7 @@ async function makeArchives(builder: Builder, sources: Source[]): Promise<string
   return archives;
 }
 
-/** @returns archives of the images that every pod and CoreDNS need, and of the one that pods are tried with. */
+/** @returns archives of the images that every pod and CoreDNS need, and of the one for trials. */
 export function nodeArchives(builder: Builder, coredns: string): Promise<string[]> {
   return makeArchives(builder, [
     { name: 'pause', tag: PAUSE, programs: [programAt('catatonit')] },

@@ -22,7 +22,7 @@ import { enter, FILES, FOLDER, NAME, NETWORK, readHolder, type Holder } from './
 
 const INIT_MS = 15_000;
 
-/** What a killed node leaves is gone within this time. Its pods' processes end first, then their groups. */
+/** What a killed node leaves is gone within this time. Processes of pods end first, then their groups. */
 const GONE_MS = 30_000;
 
 const CGROUPS = '/sys/fs/cgroup';
@@ -115,10 +115,10 @@ export function runInside(
   return run(program, args, { timeoutMs, ...(stdin === undefined ? {} : { stdin }) });
 }
 
-/** Its parent is the first process of the node, which collects it, and no process outside stands for it. */
+/** The first process of the node is the parent of what is started so, nobody outside is. */
 const APART = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 &';
 
-/** Starts a program of the node. It ends with the node, and its words go to a log of its own. */
+/** Starts a program of the node. The program ends with the node, and its words go to a log of its own. */
 export async function startComponent(holder: Holder, { name, command }: Component): Promise<void> {
   const { ok, stderr } = await runInside(holder, ['sh', '-c', APART, name, logOf(name), ...command], INIT_MS);
   if (!ok) throw new StackError('SECKILL_CLUSTER_START', `${name} cannot be started:\n${tailOf(stderr)}`);

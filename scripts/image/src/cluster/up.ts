@@ -38,7 +38,7 @@ export async function callKubectl(
   throw new StackError('SECKILL_CLUSTER_START', `kubectl ${args.join(' ')}: ${tailOf(stderr)}`);
 }
 
-/** Asks again until `ask` gives an answer. @throws StackError with the last refusal and the component's log. */
+/** Asks until `ask` has an answer. @throws StackError with the last refusal and the component's log. */
 async function untilAnswer(what: string, component: string, ask: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + READY_MS;
   let refusal = '';
