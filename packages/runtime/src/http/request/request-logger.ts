@@ -7,8 +7,8 @@ type Options = Parameters<Child>[1];
 type Line = Parameters<FastifyBaseLogger['info']>;
 
 /**
- * The log of one request, whose lines have the request's id. pino's child is made with the first line. Fastify
- * would make one for each request, but of the answers to a crowd one in a thousand writes a line.
+ * The log of one request, whose lines have the request's id. pino's child is made with the first line.
+ * Fastify would make one for each request, but of the answers to a crowd one in a thousand writes a line.
  */
 export class RequestLogger implements FastifyBaseLogger {
   readonly #parent: FastifyBaseLogger;

@@ -23,7 +23,10 @@ export interface ClusterPlace {
   onEnded: OnNodeEnded;
 }
 
-/** Starts one engine. On any failure its nodes are stopped again. @throws StackError as `startEngines` does */
+/**
+ * Starts one engine. On any failure its nodes are stopped again.
+ * @throws StackError as `startEngines` does
+ */
 export async function startCluster(
   engine: EngineName,
   { folder, stack, log, onEnded }: ClusterPlace,
