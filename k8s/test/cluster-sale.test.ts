@@ -1,76 +1,40 @@
 /**
- * Goal: the local overlay, as it is, runs on a real Kubernetes, and sells through its Service.
+ * Goal: the local overlay, as it is, runs on a real Kubernetes, sells through its Service as the contract
+ * says, and goes on while it is updated, its pods are killed and its engines start again.
  * Method: a cluster of one node with the image of `npm run image` and engines of Debian and Maven Central;
- * `kubectl apply -k` with secrets of its own; every pod ready; a sale made, units reserved, paid and counted.
+ * `kubectl apply -k` with secrets of its own; a sale by hand, the demo's crowd, and a crowd without an end under
+ * what befalls a cluster; both are judged from the engines' own contents (INV-1 to INV-6).
  */
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { signToken } from '@seckill/stack';
-import t from 'tap';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { untilWithin } from '@seckill/testing';
+import t, { type Test } from 'tap';
 import { cluster, FORBIDDEN } from './cluster.ts';
+import type { CrowdOrder, CrowdVerdict } from './crowd-verdict.ts';
+import { beside, call, kubectl, read, SECRETS, writeSecrets } from './local-overlay.ts';
 import { copyManifests } from './render.ts';
 
-const word = (): string => randomBytes(32).toString('base64url');
-
-const [jwtSecret, redis, postgres] = [word(), word(), word()];
-
-const SECRETS = {
-  JWT_SECRET: jwtSecret,
-  WEBHOOK_SECRETS: `whsec_${randomBytes(32).toString('base64')}`,
-  GATEWAY_TOKEN: word(),
-  ORDER_TOKEN: word(),
-  STOCK_TOKEN: word(),
-  CONTACT_KEY: randomBytes(32).toString('base64'),
-  REDIS_PASSWORD: redis,
-  REDIS_URL: `redis://:${redis}@redis:6379`,
-  POSTGRES_PASSWORD: postgres,
-  DATABASE_URL: `postgres://seckill:${postgres}@postgres:5432/seckill`,
-};
-
-/** Runs in the node's network, where the Service answers. The call comes by stdin, for it holds a token. */
-const ASK = `
-let text = '';
-process.stdin.on('data', (part) => { text += part; }).on('end', async () => {
-  const { url, ...init } = JSON.parse(text);
-  const response = await fetch(url, init);
-  console.log(JSON.stringify({ status: response.status, body: await response.json() }));
-});`;
-
-interface Answer {
-  status: number;
-  body: Record<string, unknown>;
-}
-
-const kubectl = (...args: string[]): ReturnType<typeof cluster> => cluster(['kubectl', ...args]);
-
-async function call(gateway: string, path: string, userId: string, body?: object): Promise<Answer> {
-  const isOperator = userId === 'operator';
-  const token = await signToken(jwtSecret, { userId, isOperator, ttlSeconds: 3_600 });
-  const request = {
-    url: `http://${gateway}:8080${path}`,
-    method: body === undefined ? 'GET' : 'POST',
-    headers: {
-      authorization: `Bearer ${token}`,
-      'content-type': 'application/json',
-      'idempotency-key': `${userId}-${path.length}`,
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  };
-  const { stdout, stderr } = await cluster(
-    ['exec', process.execPath, '-e', ASK],
-    [],
-    JSON.stringify(request),
-  );
-  if (stdout === '') throw new Error(`no answer of ${path}: ${stderr}`);
-  return JSON.parse(stdout) as Answer;
-}
+const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
+const CROWD = [
+  '--conditions=seckill-source',
+  '--import=./test/runner/register.js',
+  'k8s/test/cluster-crowd.ts',
+];
+/** A pod of three kinds of work starts within this time on two cores that sell meanwhile. */
+const AGAIN_MS = 180_000;
+const until = untilWithin(AGAIN_MS);
+/** So many more buyers are told 201 after each fault. */
+const MORE = 20;
 
 const up = await cluster(['up']);
 if (!up.ok && up.stderr.includes(FORBIDDEN)) {
   const skip = up.stderr.slice(up.stderr.indexOf(FORBIDDEN)).trim();
   await t.test('a sale on a cluster of one node', { skip }, () => undefined);
 } else {
+  // A cluster that somebody runs stays theirs.
+  if (!up.ok) throw new Error(up.stderr);
   t.teardown(() => cluster(['down']));
   const copy = copyManifests();
   t.teardown(() => {
@@ -82,16 +46,19 @@ if (!up.ok && up.stderr.includes(FORBIDDEN)) {
   };
 
   await t.test('every pod of the local overlay gets ready', async (t) => {
-    t.equal(up.ok, true, up.stderr);
     const loaded = await cluster(['load']);
     t.equal(loaded.ok, true, loaded.stderr);
     tell('images loaded');
-    const lines = Object.entries(SECRETS).map(([name, value]) => `${name}=${value}\n`);
-    writeFileSync(join(copy.folder, 'overlays/local/secrets.env'), lines.join(''));
+    writeSecrets(copy.folder);
     t.match(await kubectl('apply', '-k', join(copy.folder, 'overlays/local')), { ok: true });
     const wait = ['wait', '-n', 'seckill', '--timeout=600s'];
-    for (const engine of ['redis-0', 'postgres-0', 'kafka-0'])
-      t.match(await kubectl(...wait, '--for=condition=Ready', `pod/${engine}`), { ok: true });
+    for (const engine of ['redis', 'postgres', 'kafka'])
+      t.match(
+        await kubectl('rollout', 'status', '-n', 'seckill', `statefulset/${engine}`, '--timeout=600s'),
+        {
+          ok: true,
+        },
+      );
     for (const job of ['migrate', 'topics'])
       t.match(await kubectl(...wait, '--for=condition=Complete', `job/${job}`), { ok: true });
     t.match(await kubectl(...wait, '--for=condition=Available', 'deployment', '--all'), { ok: true });
@@ -100,16 +67,7 @@ if (!up.ok && up.stderr.includes(FORBIDDEN)) {
   });
 
   await t.test('a sale is made, and units are reserved, paid and counted through the Service', async (t) => {
-    const address = await kubectl(
-      'get',
-      'service',
-      'gateway',
-      '-n',
-      'seckill',
-      '-o',
-      'jsonpath={.spec.clusterIP}',
-    );
-    const gateway = address.stdout;
+    const gateway = await read('service', 'gateway', '{.spec.clusterIP}');
     t.match(gateway, /^10\.96\./);
     const price = { amount: 1_990, currency: 'CNY' };
     const items = [{ sku: 'pear-2kg', title: 'Pears 2 kg', price, total: 3 }];
@@ -135,4 +93,120 @@ if (!up.ok && up.stderr.includes(FORBIDDEN)) {
     t.match(counts, { total: 3, available: 1, held: 0, paid: 2 });
     tell('sold');
   });
+
+  const folder = mkdtempSync(join(tmpdir(), 'seckill-cluster-crowd-'));
+  t.teardown(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Sends a crowd. @throws Error with what it said when it ended without a verdict. */
+  async function send(stopFile?: string): Promise<CrowdVerdict> {
+    const order: CrowdOrder = {
+      gateway: `http://${await read('service', 'gateway', '{.spec.clusterIP}')}:8080`,
+      redis: SECRETS.REDIS_URL,
+      kafka: 'kafka:9092',
+      postgres: SECRETS.DATABASE_URL,
+      jwtSecret: SECRETS.JWT_SECRET,
+      webhookSecret: SECRETS.WEBHOOK_SECRETS,
+      seed: SEED,
+      ...(stopFile === undefined ? {} : { stopFile }),
+    };
+    const { stdout, stderr } = await cluster(beside(folder, CROWD), [], JSON.stringify(order));
+    const last = stdout.trim().split('\n').at(-1) ?? '';
+    if (!last.startsWith('{')) throw new Error(`the crowd gave no verdict: ${stdout}${stderr}`);
+    return JSON.parse(last) as CrowdVerdict;
+  }
+
+  await t.test(`2,000 oranges and 1,000 mangoes are sold through the Service (seed ${SEED})`, async (t) => {
+    // The crowd comes from one address and is a load on purpose.
+    const limits = ['RATE_LIMIT_USER_MAX=1000000', 'RATE_LIMIT_ADDRESS_MAX=1000000'];
+    t.match(await kubectl('set', 'env', '-n', 'seckill', 'deployment/gateway', ...limits), { ok: true });
+    await rolledOut(t, 'gateway');
+    const { findings, odd, figures } = await send();
+    t.same([...findings, ...odd], [], 'every invariant holds');
+    t.match(figures, { promised: Number, paid: 3_000 }, 'every unit was paid');
+    t.comment(JSON.stringify(figures));
+    tell('the crowd has gone');
+  });
+
+  await t.test(`a sale goes on whatever befalls the cluster (seed ${SEED})`, async (t) => {
+    const stopFile = join(folder, 'stop');
+    const verdict = send(stopFile);
+    // Nobody waits for it before the faults are over.
+    verdict.catch(() => undefined);
+    const promised = (): number => {
+      const file = `${stopFile}.promised`;
+      return existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+    };
+    const sellsOn = async (what: string): Promise<void> => {
+      const wanted = promised() + MORE;
+      await until(`${what}: ${MORE} more are sold`, async () => promised() >= wanted);
+      tell(what);
+    };
+    await sellsOn('the rush is on');
+    const names = (
+      await kubectl('get', 'deployments', '-n', 'seckill', '-o', 'jsonpath={.items[*].metadata.name}')
+    ).stdout.split(' ');
+    t.ok(names.length > 8, names.join(' '));
+
+    t.match(await kubectl('rollout', 'restart', '-n', 'seckill', 'deployment'), { ok: true });
+    for (const name of names) await rolledOut(t, name);
+    await sellsOn('all three services were updated, pod by pod');
+
+    for (const name of names) {
+      const pod = await podOf(name);
+      t.match(await kubectl('delete', 'pod', pod, '-n', 'seckill', '--force', '--grace-period=0'), {
+        ok: true,
+      });
+    }
+    for (const name of names) await rolledOut(t, name);
+    await sellsOn('a pod of each role was killed');
+
+    t.match(await kubectl('cordon', 'seckill-node'), { ok: true });
+    t.match(await kubectl('delete', 'pod', await podOf('gateway'), '-n', 'seckill'), { ok: true });
+    await sellsOn('the node takes no pods, and one gateway is left');
+    t.match(await kubectl('uncordon', 'seckill-node'), { ok: true });
+    await rolledOut(t, 'gateway');
+
+    for (const [pod, program] of [
+      ['redis-0', 'redis-server'],
+      ['postgres-0', 'postgres'],
+      ['kafka-0', 'java'],
+    ] as const) {
+      const restarts = () => read('pod', pod, '{.status.containerStatuses[0].restartCount}');
+      const before = Number(await restarts());
+      t.match(await cluster(['exec', 'pkill', '-KILL', '-x', program]), { ok: true }, program);
+      await until(`${pod} starts again`, async () => Number(await restarts()) > before);
+      t.match(
+        await kubectl('wait', '-n', 'seckill', '--for=condition=Ready', `pod/${pod}`, '--timeout=180s'),
+        {
+          ok: true,
+        },
+      );
+      await sellsOn(`${pod} was killed and started again in its place`);
+    }
+
+    writeFileSync(stopFile, '');
+    const { findings, odd, figures } = await verdict;
+    t.same([...findings, ...odd], [], 'every invariant holds, and every answer was one of the contract');
+    t.ok((figures['keys'] ?? 0) > 0, `${figures['keys'] ?? 0} keys were answered with their first answers`);
+    t.comment(JSON.stringify(figures));
+    t.comment((await kubectl('get', 'pods', '-n', 'seckill')).stdout);
+    tell('judged');
+  });
+}
+
+async function rolledOut(t: Test, name: string): Promise<void> {
+  const status = ['rollout', 'status', '-n', 'seckill', `deployment/${name}`, '--timeout=300s'];
+  t.match(await kubectl(...status), { ok: true }, name);
+}
+
+/** @returns a pod of the deployment that is not on its way out. */
+async function podOf(name: string): Promise<string> {
+  for (;;) {
+    const { stdout } = await kubectl('get', 'pods', '-n', 'seckill', '--no-headers', '-o', 'name');
+    const pod = stdout.split('\n').find((line) => new RegExp(`^pod/${name}-[a-z0-9]+-[a-z0-9]+$`).test(line));
+    if (pod !== undefined) return pod.slice('pod/'.length);
+    await sleep(500);
+  }
 }

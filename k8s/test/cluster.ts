@@ -21,6 +21,8 @@ export function cluster(args: string[], through: string[] = [], stdin?: string):
 const SETTINGS = ['vm/overcommit_memory', 'kernel/panic', 'kernel/panic_on_oops', 'kernel/keys/root_maxkeys'];
 
 const PLACES = [
+  '/opt/containerd',
+  '/usr/libexec/kubernetes',
   '/var/lib/kubelet',
   '/var/lib/cni',
   '/run/containerd',
@@ -37,8 +39,7 @@ function programs(): string[] {
   return readdirSync('/proc').filter((pid) => {
     try {
       return (
-        /^\d+$/.test(pid) &&
-        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${ROOT}.run/seckill-cluster`)
+        /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${ROOT}.run/k8s.cluster`)
       );
     } catch {
       return false;
@@ -48,7 +49,9 @@ function programs(): string[] {
 
 /** What a node would change on a machine that does not keep it apart. */
 export async function traces(): Promise<Record<string, string[]>> {
-  const groups = readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name, 'seckill-cluster'));
+  // Version 2 of cgroups has one hierarchy, and version 1 a folder for each.
+  const hierarchies = ['', ...readdirSync('/sys/fs/cgroup')];
+  const groups = hierarchies.map((name) => join('/sys/fs/cgroup', name, 'seckill-cluster'));
   return {
     cards: (await linesOf('ip', '-o', 'link')).map((line) => line.split(': ')[1] ?? ''),
     routes: await linesOf('ip', 'route'),
@@ -57,7 +60,7 @@ export async function traces(): Promise<Record<string, string[]>> {
     forwarding: [readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim()],
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
-      .filter((line) => line.includes('seckill-cluster')),
+      .filter((line) => line.includes('k8s.cluster')),
     groups: groups.filter((folder) => existsSync(folder)),
     places: PLACES.filter((folder) => existsSync(folder)),
     programs: programs(),

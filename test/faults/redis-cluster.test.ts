@@ -23,7 +23,7 @@ const { primaries } = cluster;
 const seed = primaries[2] as ClusterNode;
 const client = await buildStack(t, 'redis-cluster', { REDIS_CLUSTER: 'true' }, { REDIS_URL: seed.url });
 const { stack } = client;
-const engines = new EngineReader({ ...stack.info, isRedisCluster: true });
+const engines = new EngineReader(stack.info);
 t.teardown(() => engines.close());
 
 const slotOfSale = (saleId: string): number => slotOf(`${saleId}:0`);

@@ -4,7 +4,7 @@ import { readSettled, type Reading } from '../../bench/src/audit/reading.ts';
 import type { History } from '../../bench/src/audit/history.ts';
 import type { EngineReader } from '../../bench/src/engines/engines.ts';
 import { Rush, type RushOptions } from './rush.ts';
-import { saleInput, until, type Client } from './stack.ts';
+import { saleInput, until, type Caller, type Client } from './stack.ts';
 
 /** What stock says of a sale's lane. */
 export interface LaneState {
@@ -20,7 +20,7 @@ const FINDINGS_SHOWN = 12;
 
 /** A sale for a rush; `a` sells out within some seconds, `b` does not. */
 export async function openSale(
-  client: Client,
+  client: Caller,
   saleId: string,
   changes: Record<string, unknown> = {},
 ): Promise<void> {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OrderStatus, ReserveRequest } from '@seckill/contracts';
 import { History } from '../../bench/src/audit/history.ts';
 import { pick } from '../../bench/src/random.ts';
-import type { Answer, Client } from './stack.ts';
+import type { Answer, Caller } from './stack.ts';
 
 /** A key that was answered 201, with all that repeats it. */
 interface Promise201 {
@@ -13,7 +13,7 @@ interface Promise201 {
 }
 
 export interface RushOptions {
-  client: Client;
+  client: Caller;
   saleId: string;
   random: () => number;
   /** So many shoppers, each of which is one buyer at a time. */

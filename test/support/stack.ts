@@ -11,11 +11,14 @@ export interface Answer {
   body: Record<string, unknown>;
 }
 
-export interface Client {
+export interface Client extends Caller {
   stack: Stack;
   /** Name of the stack, whose folder in `.run` has the services' logs. */
   name: string;
   http: Pool;
+}
+
+export interface Caller {
   token(userId: string, isOperator?: boolean): Promise<string>;
   send(request: {
     method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -83,11 +86,13 @@ async function startClient(
     await stack.stop();
   });
 
+  return { stack, name: ownName, http, ...callerOver(http, stack.info.jwtSecret) };
+}
+
+/** Calls a gateway, with tokens that its secret signs. */
+export function callerOver(http: Pool, jwtSecret: string): Caller {
   return {
-    stack,
-    name: ownName,
-    http,
-    token: (userId, isOperator = false) => signToken(stack.info.jwtSecret, { userId, isOperator }),
+    token: (userId, isOperator = false) => signToken(jwtSecret, { userId, isOperator }),
     async send({ method = 'GET', path, token, key, body, raw, headers }) {
       const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
       const response = await http.request({

@@ -35,8 +35,10 @@ export interface Builder {
   /** False when the image is neither here nor to be had. */
   pull(image: string): Promise<boolean>;
   sizeBytes(image: string): Promise<number>;
-  /** Writes the image, under the name `as`, into a file that containerd imports. */
-  archive(image: string, as: string, file: string): Promise<void>;
+  /** Whether the image is here. Nothing is pulled. */
+  has(image: string): Promise<boolean>;
+  /** Writes the image under its name into a file that containerd imports. */
+  archive(image: string, file: string): Promise<void>;
   /** Digest of the image's configuration. The same content gives the same id. */
   idOf(image: string): Promise<string>;
   /**
@@ -72,14 +74,13 @@ function docker(log: Log): Builder {
       (await run('docker', ['pull', '-q', image], { timeoutMs: BUILD_MS })).ok,
     sizeBytes: async (image) =>
       Number((await ask('image', 'inspect', '--format', '{{.Size}}', image)).stdout),
-    archive: async (image, as, file) => {
-      await finish(`docker tag ${as}`, log, ask('tag', image, as));
-      await finish(
-        `docker save ${as}`,
+    has: async (image) => (await ask('image', 'inspect', image)).ok,
+    archive: (image, file) =>
+      finish(
+        `docker save ${image}`,
         log,
-        run('docker', ['save', '--output', file, as], { timeoutMs: BUILD_MS }),
-      );
-    },
+        run('docker', ['save', '--output', file, image], { timeoutMs: BUILD_MS }),
+      ),
     idOf: async (image) => (await ask('image', 'inspect', '--format', '{{.Id}}', image)).stdout.trim(),
     start: async (image, name, variables) => [
       'docker',
@@ -137,10 +138,11 @@ function buildah(log: Log): Builder {
       const [, number = '0', unit = ''] = /^([\d.]+) ?(.?B)$/.exec(text) ?? [];
       return Number(number) * ({ KB: 1e3, MB: 1e6, GB: 1e9 }[unit] ?? 1);
     },
-    archive: (image, as, file) => {
-      const target = ['--disable-compression', image, `docker-archive:${file}:${as}`];
+    has: async (image) => (await ask('inspect', '--type', 'image', image)).ok,
+    archive: (image, file) => {
+      const target = ['--disable-compression', image, `docker-archive:${file}:${image}`];
       return finish(
-        `buildah push ${as}`,
+        `buildah push ${image}`,
         log,
         run('buildah', [...global, 'push', ...target], { timeoutMs: BUILD_MS, env }),
       );

@@ -3,6 +3,7 @@ export type { ApiServerPrograms } from './kubernetes/api-server.ts';
 export { findKubernetesTools } from './kubernetes/tools.ts';
 export type { KubernetesTools } from './kubernetes/tools.ts';
 export { cached, cacheFolder, fillCache } from './machine/cache.ts';
+export { tryClaimFile } from './machine/claims.ts';
 export { startChild } from './machine/children.ts';
 export type { Child, ChildOptions, Exit } from './machine/children.ts';
 export { isDockerRunning } from './engines/docker.ts';

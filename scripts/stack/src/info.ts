@@ -18,6 +18,8 @@ export interface StackInfo extends EnginesInfo {
   gateway: string;
   stock: string;
   order: string;
+  /** `redis` is one node of a Redis Cluster. */
+  isRedisCluster: boolean;
   jwtSecret: string;
   webhookSecret: string;
   gatewayToken: string;

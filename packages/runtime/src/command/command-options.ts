@@ -57,9 +57,11 @@ export function fitting(schema: TString, rule: string): Option<string> {
 
 const STACK_NAME = /^[a-z0-9][a-z0-9-]{0,40}$/;
 
+export const isStackName = (name: string): boolean => STACK_NAME.test(name);
+
 /** @throws UsageError for what is no name of a stack. */
 export function checkStackName(name: string): string {
-  if (STACK_NAME.test(name)) return name;
+  if (isStackName(name)) return name;
   throw new UsageError(`no stack can be named "${name}": 1–41 lowercase letters, digits and dashes`);
 }
 

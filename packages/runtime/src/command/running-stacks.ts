@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CommandError } from './command-error.ts';
-import { checkStackName } from './command-options.ts';
+import { checkStackName, isStackName } from './command-options.ts';
 import { isAlive, readOwner } from './process-owner.ts';
 
 const RUN_FOLDER = fileURLToPath(new URL('../../../../.run', import.meta.url));
@@ -24,7 +24,7 @@ function namesIn(runFolder: string): string[] {
   const status = statSync(runFolder, { throwIfNoEntry: false });
   if (status === undefined) return [];
   try {
-    return readdirSync(runFolder);
+    return readdirSync(runFolder).filter(isStackName);
   } catch (error) {
     const text = `${runFolder} cannot be read: it is user ${status.uid}'s; use a checkout of your own`;
     throw new CommandError(text, 1, error);
@@ -41,7 +41,7 @@ export function readStackFile<Field extends string>(
   name: string,
   fields: readonly Field[],
   runFolder = RUN_FOLDER,
-): Record<Field, string> {
+): Record<Field, string> & { isRedisCluster?: unknown } {
   checkStackName(name);
   const running = runningStacks(runFolder);
   if (!running.includes(name)) {
@@ -50,7 +50,8 @@ export function readStackFile<Field extends string>(
   }
   const info = readInfo(join(runFolder, name, 'stack.json'));
   if (info === undefined) throw new CommandError(`the stack "${name}" is still starting`);
-  if (fields.every((field) => typeof info[field] === 'string')) return info as Record<Field, string>;
+  if (fields.every((field) => typeof info[field] === 'string'))
+    return info as Record<Field, string> & { isRedisCluster?: unknown };
   throw new CommandError(`the stack "${name}" runs the engines alone; start all with npm start`);
 }
 

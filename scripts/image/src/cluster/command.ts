@@ -19,7 +19,7 @@ const HELP = `Runs a real Kubernetes of one node on this machine.
 
 Needs Linux, root, Go 1.25 or newer, and Debian's packages (installed where we may). The node has its own network,
 mounts and processes: nothing of it is seen outside, and nothing is left when it ends.
-Logs: .run/seckill-cluster/logs. Exit code: 0 done, 1 failed, 2 wrong usage.`;
+Logs: .run/k8s.cluster/logs. Exit code: 0 done, 1 failed, 2 wrong usage.`;
 
 const log = (line: string): void => {
   console.error(line);
@@ -49,7 +49,9 @@ function runInTerminal(words: string[]): number {
   if (holder === undefined)
     throw new StackError('SECKILL_CLUSTER_NONE', 'there is no cluster; `up` starts one');
   const [command, ...args] = [...enter(holder), `--wdns=${process.cwd()}`, '--', ...words];
-  return spawnSync(command, args, { stdio: 'inherit' }).status ?? 1;
+  const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
+  if (error !== undefined) throw new StackError('SECKILL_CLUSTER_NONE', `${command}: ${error.message}`);
+  return status ?? 1;
 }
 
 async function kubectl(words: string[]): Promise<number> {

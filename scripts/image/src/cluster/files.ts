@@ -62,6 +62,7 @@ const kubelet = {
   imageGCHighThresholdPercent: 100,
   evictionHard: { 'memory.available': '100Mi' },
   makeIPTablesUtilChains: false,
+  volumePluginDir: at('volume-plugins'),
 };
 
 const proxy = {
@@ -98,6 +99,8 @@ root = "${at('containerd')}"
 state = "/run/containerd"
 [grpc]
   address = "${SOCKET}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${at('opt')}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${PAUSE}"
   # Without the right to make processes harder to kill, which a container of its own (CI) lacks, no pod would start.

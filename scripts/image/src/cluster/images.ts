@@ -3,7 +3,16 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fetchJar, fetchKafkaJars, fillCache, findProgram, ROOT, StackError, type Log } from '@seckill/stack';
+import {
+  cacheFolder,
+  fetchJar,
+  fetchKafkaJars,
+  fillCache,
+  findProgram,
+  ROOT,
+  StackError,
+  type Log,
+} from '@seckill/stack';
 import { makeBase } from '../base.ts';
 import type { Builder } from '../builder.ts';
 import { PAUSE } from './files.ts';
@@ -12,12 +21,23 @@ import { FILES } from './place.ts';
 interface Source {
   /** The folder of k8s/cluster/images. */
   name: string;
-  /** How manifests call the image. */
+  /** A name of our own: the official image of that name may be here, and stays. */
   tag: string;
+  /** How manifests call the image, where they call it otherwise. */
+  as?: string;
   /** Programs that the image is made of, beside what lies in the folder. */
   programs: string[];
   /** The image that a Dockerfile with BASE_IMAGE builds on. */
   base?: string;
+}
+
+/** What the node takes in. */
+export interface Archive {
+  file: string;
+  /** The name of the image in the archive. */
+  image: string;
+  /** The name that it also gets in the node. */
+  name?: string;
 }
 
 const SERVICES = 'seckill:dev';
@@ -38,7 +58,7 @@ function keyOf({ name, programs, base }: Source): string {
 }
 
 /** @returns the archive of one image, which is built once. */
-async function makeArchive(builder: Builder, source: Source): Promise<string> {
+async function makeArchive(builder: Builder, source: Source): Promise<Archive> {
   const folder = await fillCache(`cluster-${source.name}-${keyOf(source)}`, async (draft) => {
     const context = mkdtempSync(join(tmpdir(), 'seckill-image-'));
     try {
@@ -53,20 +73,21 @@ async function makeArchive(builder: Builder, source: Source): Promise<string> {
     } finally {
       rmSync(context, { recursive: true });
     }
-    await builder.archive(source.tag, source.tag, join(draft, 'image.tar'));
+    await builder.archive(source.tag, join(draft, 'image.tar'));
   });
-  return join(folder, 'image.tar');
+  const { tag: image, as: name } = source;
+  return { file: join(folder, 'image.tar'), image, ...(name === undefined ? {} : { name }) };
 }
 
-async function makeArchives(builder: Builder, sources: Source[]): Promise<string[]> {
-  const archives: string[] = [];
+async function makeArchives(builder: Builder, sources: Source[]): Promise<Archive[]> {
+  const archives: Archive[] = [];
   // One after the other, because the store of images has one writer.
   for (const source of sources) archives.push(await makeArchive(builder, source));
   return archives;
 }
 
 /** @returns archives of the images that every pod and CoreDNS need, and of the one for trials. */
-export function nodeArchives(builder: Builder, coredns: string): Promise<string[]> {
+export function nodeArchives(builder: Builder, coredns: string): Promise<Archive[]> {
   return makeArchives(builder, [
     { name: 'pause', tag: PAUSE, programs: [programAt('catatonit')] },
     { name: 'coredns', tag: 'localhost/seckill-coredns:dev', programs: [coredns] },
@@ -74,8 +95,11 @@ export function nodeArchives(builder: Builder, coredns: string): Promise<string[
   ]);
 }
 
-/** @returns archives of the engines, under the names that the local overlay calls. */
-export async function engineArchives(builder: Builder, log: Log): Promise<string[]> {
+/**
+ * @returns archives of the engines, for the names that the local overlay calls. They are Debian's Redis and
+ * PostgreSQL and Maven Central's Kafka, in other versions than the official images of these names.
+ */
+export async function engineArchives(builder: Builder, log: Log): Promise<Archive[]> {
   const base = await makeBase(builder, log);
   const jars = await fetchKafkaJars(log);
   const files = readdirSync(jars).map((name) => join(jars, name));
@@ -83,19 +107,33 @@ export async function engineArchives(builder: Builder, log: Log): Promise<string
   if (tools === undefined) throw new StackError('SECKILL_IMAGE_BUILD', 'the tools of Kafka cannot be had');
   const programs = [...files.filter((name) => name.endsWith('.jar')), tools, KAFKA_LOG];
   return makeArchives(builder, [
-    { name: 'redis', tag: 'docker.io/valkey/valkey:8.1', programs: [], base },
-    { name: 'postgres', tag: 'docker.io/library/postgres:17', programs: [], base },
-    { name: 'kafka', tag: 'docker.io/apache/kafka:4.4.0', programs, base },
+    {
+      name: 'redis',
+      tag: 'localhost/seckill-redis:dev',
+      as: 'docker.io/valkey/valkey:8.1',
+      programs: [],
+      base,
+    },
+    {
+      name: 'postgres',
+      tag: 'localhost/seckill-postgres:dev',
+      as: 'docker.io/library/postgres:17',
+      programs: [],
+      base,
+    },
+    { name: 'kafka', tag: 'localhost/seckill-kafka:dev', as: 'docker.io/apache/kafka:4.4.0', programs, base },
   ]);
 }
 
 /** @returns the archive of the three services, by the id of the image that `npm run image` made. */
-export async function serviceArchive(builder: Builder): Promise<string> {
-  if (!(await builder.pull(SERVICES)))
+export async function serviceArchive(builder: Builder): Promise<Archive> {
+  if (!(await builder.has(SERVICES)))
     throw new StackError('SECKILL_IMAGE_BUILD', `there is no image ${SERVICES}; npm run image makes it`);
   const id = (await builder.idOf(SERVICES)).replace('sha256:', '').slice(0, 16);
-  const folder = await fillCache(`cluster-services-${id}`, (draft) =>
-    builder.archive(SERVICES, `docker.io/library/${SERVICES}`, join(draft, 'image.tar')),
-  );
-  return join(folder, 'image.tar');
+  const entry = `cluster-services-${id}`;
+  const folder = await fillCache(entry, (draft) => builder.archive(SERVICES, join(draft, 'image.tar')));
+  for (const older of readdirSync(cacheFolder()))
+    if (/^cluster-services-[0-9a-f]{16}$/.test(older) && older !== entry)
+      rmSync(join(cacheFolder(), older), { recursive: true });
+  return { file: join(folder, 'image.tar'), image: `docker.io/library/${SERVICES}` };
 }

@@ -17,6 +17,8 @@ const PACKAGES: Record<string, string> = {
   nsenter: 'util-linux',
   openssl: 'openssl',
   buildah: 'buildah',
+  // Kafka's jars, for its image. Debian's package brings a Java.
+  mvn: 'maven',
 };
 
 /** The network plugins of containers stand outside PATH. */
@@ -83,6 +85,7 @@ export async function whyNot(log: Log): Promise<string | undefined> {
   const missing = await missingPrograms(log);
   if (missing.length > 0)
     return `${missing.join(', ')} cannot be had (apt-get on Debian as root installs it)`;
+  if (findProgram('go') === undefined) return 'go is not in PATH; Go 1.25 or newer is needed';
   const found = mountedControllers();
   const lacking = CONTROLLERS.filter((name) => !found.includes(name));
   if (lacking.length > 0) return `the kernel does not offer the cgroup controllers ${lacking.join(', ')}`;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isAlive, readOwner } from '@seckill/runtime';
 import { ROOT } from '@seckill/stack';
 
-/** Also the name of the node's group in every hierarchy of cgroups. */
+/** The name of the node's group in every hierarchy of cgroups. */
 export const NAME = 'seckill-cluster';
 
 export const NODE = 'seckill-node';
@@ -19,7 +19,8 @@ export const NETWORK = {
 
 export const SOCKET = '/run/containerd/containerd.sock';
 
-export const FOLDER = join(ROOT, '.run', NAME);
+/** No stack can have this name: a stack would claim the same files. */
+export const FOLDER = join(ROOT, '.run/k8s.cluster');
 
 /** What describes the node and its pods. */
 export const FILES = join(ROOT, 'k8s/cluster');

@@ -2,11 +2,19 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findKubernetesTools, StackError, tailOf, withProgress, type Log } from '@seckill/stack';
+import {
+  findKubernetesTools,
+  ROOT,
+  StackError,
+  tailOf,
+  tryClaimFile,
+  withProgress,
+  type Log,
+} from '@seckill/stack';
 import { findBuilder } from '../builder.ts';
 import { componentsOf } from './components.ts';
 import { at, writeFiles } from './files.ts';
-import { engineArchives, nodeArchives, serviceArchive } from './images.ts';
+import { engineArchives, nodeArchives, serviceArchive, type Archive } from './images.ts';
 import { whyNot } from './machine.ts';
 import { lastWords, runInside, startComponent, startNode, stopNode } from './node.ts';
 import { FILES, FOLDER, NODE, readHolder, SOCKET, type Holder } from './place.ts';
@@ -18,6 +26,9 @@ const READY_MS = 180_000;
 const CALL_MS = 60_000;
 
 const IMPORT_MS = 5 * 60_000;
+
+/** Who starts a cluster holds this file until it runs. */
+const CLAIM = join(ROOT, '.run/k8s.claim');
 
 const NO_BUILDER = 'there is no running Docker and no buildah (Debian: apt-get install buildah)';
 
@@ -55,17 +66,21 @@ async function untilAnswer(what: string, component: string, ask: () => Promise<b
 }
 
 /** Takes images into the node. The archives lie in the cache, where the node sees them too. */
-async function importImages(holder: Holder, archives: string[]): Promise<void> {
-  for (const archive of archives) {
-    const command = ['ctr', `--address=${SOCKET}`, '--namespace=k8s.io', 'images', 'import', archive];
-    const { ok, stdout, stderr } = await runInside(holder, command, IMPORT_MS);
-    if (!ok) throw new StackError('SECKILL_CLUSTER_START', `${archive}: ${tailOf(stdout + stderr)}`);
+async function importImages(holder: Holder, archives: Archive[]): Promise<void> {
+  const images = ['ctr', `--address=${SOCKET}`, '--namespace=k8s.io', 'images'];
+  const call = async (...words: string[]): Promise<void> => {
+    const { ok, stdout, stderr } = await runInside(holder, [...images, ...words], IMPORT_MS);
+    if (!ok) throw new StackError('SECKILL_CLUSTER_START', `${words.join(' ')}: ${tailOf(stdout + stderr)}`);
+  };
+  for (const { file, image, name } of archives) {
+    await call('import', file);
+    if (name !== undefined) await call('tag', '--force', image, name);
   }
 }
 
 async function startAll(
   programs: NodePrograms,
-  archives: string[],
+  archives: Archive[],
   kubectl: string,
   log: Log,
 ): Promise<Cluster> {
@@ -130,6 +145,17 @@ export async function up(log: Log): Promise<Cluster> {
   const reason = await whyNot(log);
   if (reason !== undefined)
     throw new StackError('SECKILL_CLUSTER_MACHINE', `no Kubernetes node can run on this machine: ${reason}`);
+  const release = tryClaimFile(CLAIM);
+  if (release === undefined)
+    throw new StackError('SECKILL_CLUSTER_RUNS', 'the cluster is being started already');
+  try {
+    return await make(log);
+  } finally {
+    release();
+  }
+}
+
+async function make(log: Log): Promise<Cluster> {
   const programs = await fetchPrograms(log);
   const { kubectl } = await findKubernetesTools();
   const builder = await findBuilder(log);

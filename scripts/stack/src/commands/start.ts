@@ -59,7 +59,8 @@ async function main({ name = 'default', cluster = false }: Values<typeof OPTIONS
   const { gateway, stock, order, jwtSecret } = session.stack.info;
   storefront.open({ gateway, jwtSecret });
   for (const trouble of await createExampleSales(gateway, jwtSecret)) console.error(trouble);
-  const startOption = name === 'default' ? '' : ` -- --name ${name}`;
+  const words = [...(name === 'default' ? [] : [`--name ${name}`]), ...(cluster ? ['--cluster'] : [])];
+  const startOption = words.length === 0 ? '' : ` -- ${words.join(' ')}`;
   const nameOption = name === 'default' ? '' : ` --name ${name}`;
   console.log(`
   storefront  ${storefront.url}    a page to buy from: signs everybody in, and pays in the sandbox

@@ -1,9 +1,10 @@
 /** The three engines of one stack. */
+import { join } from 'node:path';
 import { isDockerRunning } from './docker.ts';
 import { ENGINE_NAMES } from './engine.ts';
 import type { EngineKind, EngineName, Launched } from './engine.ts';
 import { startCluster, type RunningCluster } from './cluster/start-cluster.ts';
-import { startEngine } from './engine-source.ts';
+import { ATTEMPTS_MAX, isPortTaken, startEngine } from './engine-source.ts';
 import type { Running } from './engine-source.ts';
 import { StackError } from '../errors.ts';
 import { makeFolder, removeStaleFolders } from '../machine/folders.ts';
@@ -117,17 +118,27 @@ class EngineSet implements Engines {
 
   async startCluster(engine: EngineName, log: Log): Promise<void> {
     const begun = performance.now();
-    const cluster = await startCluster(engine, {
-      folder: this.#folder.path,
-      stack: this.name,
-      log,
-      onEnded: (name, how, start) => {
-        this.#ended(name, how, start);
-      },
-    });
+    const cluster = await this.#tryCluster(engine, log);
     this.#clusters.set(engine, cluster);
     const nodes = Object.keys(cluster.nodes.pids).join(', ');
     log(`${nodes} ready after ${((performance.now() - begun) / 1000).toFixed(1)} s (${cluster.origin})`);
+  }
+
+  async #tryCluster(engine: EngineName, log: Log): Promise<RunningCluster> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await startCluster(engine, {
+          folder: join(this.#folder.path, `attempt-${attempt}`),
+          stack: this.name,
+          log,
+          onEnded: (name, how, start) => {
+            this.#ended(name, how, start);
+          },
+        });
+      } catch (error) {
+        if (attempt === ATTEMPTS_MAX || !isPortTaken(error)) throw error;
+      }
+    }
   }
 
   async kill(engine: EngineName): Promise<void> {

@@ -11,7 +11,7 @@ import type { Log } from '../machine/progress.ts';
  * A port may be taken between finding and using it. A program that fails three times fails for another
  * reason.
  */
-const ATTEMPTS_MAX = 3;
+export const ATTEMPTS_MAX = 3;
 
 export interface Running {
   url: string;
@@ -21,7 +21,7 @@ export interface Running {
   launch?: () => Promise<Launched>;
 }
 
-function isPortTaken(error: unknown): boolean {
+export function isPortTaken(error: unknown): boolean {
   return /in use|EADDRINUSE|BindException|already allocated/i.test(textOf(error));
 }
 

@@ -111,6 +111,8 @@ export interface Extension {
   settings: Record<string, string>;
   /** Undefined: a cluster of its own. */
   clusterId?: string;
+  /** That of the plain listener, where the settings name another than ours. */
+  port?: number;
   /** Further arguments of `kafka-storage format`. `java` holds further arguments of the node's Java. */
   format: string[];
   java: string[];
@@ -160,7 +162,7 @@ async function prepare(
     throw new StackError('SECKILL_STACK_ENGINE', `kafka storage format failed:\n${tailOf(formatted.stderr)}`);
   }
   if (archived.length === 0) await keepArchive(java, jars, folder);
-  const url = /PLAINTEXT:\/\/([^,]+)/.exec(all['advertised.listeners'] ?? '')?.[1] ?? `127.0.0.1:${port}`;
+  const url = `127.0.0.1:${more.port ?? port}`;
   return {
     async launch() {
       const child = await startChild({

@@ -106,10 +106,15 @@ async function makeDatabase(bin: string, data: string, user: User, password: str
 
 type Launch = () => Promise<Launched>;
 
+interface Prepared {
+  url: string;
+  launch: Launch;
+}
+
 /** PostgreSQL's programs, also for a server with a standby. */
 interface PostgresProgram extends Program {
   /** A second launch of either starts on the same data. Each waits for nothing but its own server. */
-  preparePair(context: StartContext): Promise<{ primary: Launch; standby: Launch }>;
+  preparePair(context: StartContext): Promise<{ primary: Prepared; standby: Prepared }>;
 }
 
 interface Server {
@@ -173,7 +178,7 @@ async function prepareServer(
 async function preparePair(
   bin: string,
   context: StartContext,
-): Promise<{ primary: Launch; standby: Launch }> {
+): Promise<{ primary: Prepared; standby: Prepared }> {
   const { server, password } = await prepareServer(bin, context);
   const { folder, user, url } = server;
   const data = join(folder, 'standby');
@@ -195,7 +200,10 @@ async function preparePair(
   };
   // A standby that was away for a while finds what it missed.
   const kept = ['synchronous_standby_names=*', 'wal_keep_size=512MB'];
-  return { primary: launcher(bin, { ...server, settings: kept }), standby: launcher(bin, standby) };
+  return {
+    primary: { url, launch: launcher(bin, { ...server, settings: kept }) },
+    standby: { url: standby.url, launch: launcher(bin, standby) },
+  };
 }
 
 async function programAt(bin: string, origin: string): Promise<PostgresProgram | undefined> {

@@ -34,7 +34,9 @@ export function makeSecrets(): Record<string, string> {
  * use.
  */
 function withoutTraps(variables: Environment, secrets: string[], engines: EngineUrls): Environment {
-  const files = [...secrets, ...URLS].map((name) => `${name}_FILE`);
+  // A stack of several nodes has a standby of its own.
+  const standby = variables['DATABASE_REPLICA_URL'] === undefined ? [] : ['DATABASE_REPLICA_URL'];
+  const files = [...secrets, ...URLS, ...standby].map((name) => `${name}_FILE`);
   const others = variables['KAFKA_BROKERS'] === engines.kafka ? [] : KAFKA_ACCESS;
   const isTrap = ([name, value]: [string, string | undefined]): boolean =>
     files.includes(name) || others.includes(name) || (secrets.includes(name) && (value ?? '') === '');

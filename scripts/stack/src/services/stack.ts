@@ -68,6 +68,7 @@ function infoOf(env: Environment, engines: Engines, services: ServiceSet): Stack
     redis: engines.redis,
     kafka: engines.kafka,
     postgres: engines.postgres,
+    isRedisCluster: env['REDIS_CLUSTER'] === 'true',
     jwtSecret: env['JWT_SECRET'] ?? '',
     webhookSecret: env['WEBHOOK_SECRETS']?.split(/[\s,]+/)[0] ?? '',
     gatewayToken: env['GATEWAY_TOKEN'] ?? '',

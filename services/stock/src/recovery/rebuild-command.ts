@@ -70,7 +70,7 @@ function findAddresses(stack: string | undefined): Addresses {
   }
   const info = readStackFile(stack ?? 'default', ['redis', 'kafka', 'order', 'stockToken']);
   return {
-    redis: { url: info.redis, isCluster: false },
+    redis: { url: info.redis, isCluster: info.isRedisCluster === true },
     kafka: { brokers: info.kafka.split(',') },
     orderUrl: info.order,
     stockToken: info.stockToken,

@@ -56,8 +56,8 @@ export interface TakeoverOptions {
  * docs/recovery.md. A wrong guess harms nothing: offsets are the store's, and what two processes do at the
  * same time is done once.
  *
- * A process that joins judges by its first look (D100). A join rearranges the group anyway, so a wrong
- * guess costs nothing more; and if every process was killed at once, nobody else is there to look.
+ * A process that joins judges by its first look (D100). A join rearranges the group anyway; and if every
+ * process was killed at once, nobody else is there to look.
  */
 export class GroupTakeover {
   readonly #options: TakeoverOptions;

@@ -34,7 +34,7 @@ export async function startKafkaNodes(
   stack: string,
   log: Log,
 ): Promise<{ url: string; origin: string }> {
-  // Each node has to know all controllers before any is started, so the ports are not tried again.
+  // Each node has to know all controllers before any is started.
   const ports = await freePorts(2 * NODES.length);
   const clusterId = randomBytes(16).toString('base64url');
   const portsOf = (id: number): [number, number] => ports.slice(2 * (id - 1), 2 * id) as [number, number];
@@ -46,6 +46,7 @@ export async function startKafkaNodes(
     const [port, controllerPort] = portsOf(id);
     const extend: Extend = async () => ({
       clusterId,
+      port,
       settings: {
         ...REPLICATED,
         'node.id': String(id),
@@ -67,15 +68,9 @@ export async function startKafkaNodes(
   }
   // Two controllers are needed for one to be ready.
   const launched = await Promise.allSettled(
-    prepared.map(async ({ name, launch }) => {
-      const { url, child } = await launch();
-      nodes.add(name, child, async () => (await launch()).child);
-      return url;
-    }),
+    prepared.map(({ name, launch }) => nodes.start(name, async () => (await launch()).child)),
   );
-  const urls = launched.map((result) => {
-    if (result.status === 'rejected') throw result.reason;
-    return result.value;
-  });
-  return { url: urls.join(','), origin };
+  const failed = launched.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return { url: NODES.map((id) => `127.0.0.1:${portsOf(id)[0]}`).join(','), origin };
 }

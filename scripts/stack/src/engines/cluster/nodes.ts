@@ -12,11 +12,24 @@ interface Node {
 
 export class Nodes {
   readonly #nodes = new Map<string, Node>();
+  readonly #starting = new Set<Promise<void>>();
   readonly #onEnded: OnNodeEnded;
   #isStopping = false;
 
   constructor(onEnded: OnNodeEnded) {
     this.#onEnded = onEnded;
+  }
+
+  /** Starts a node, and watches it. @throws what `launch` throws. */
+  start(name: string, launch: () => Promise<Child>): Promise<void> {
+    const starting = launch().then(async (child) => {
+      if (this.#isStopping) await child.stop();
+      else this.add(name, child, launch);
+    });
+    this.#starting.add(starting);
+    return starting.finally(() => {
+      this.#starting.delete(starting);
+    });
   }
 
   /** Watches a node that runs. */
@@ -25,11 +38,7 @@ export class Nodes {
     void child.exited.then(({ code, signal }) => {
       if (this.#isStopping || this.#nodes.get(name)?.child !== child) return;
       const how = `ended by itself (${signal ?? `exit code ${code ?? 'unknown'}`})`;
-      this.#onEnded(name, how, async () => {
-        const again = await launch();
-        if (this.#isStopping) await again.stop();
-        else this.add(name, again, launch);
-      });
+      this.#onEnded(name, how, () => this.start(name, launch));
     });
   }
 
@@ -38,8 +47,10 @@ export class Nodes {
     return Object.fromEntries(running.map(([name, { child }]) => [name, child.pid]));
   }
 
+  /** Resolves when no node runs, also none that was just being started. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     await Promise.all([...this.#nodes.values()].map(({ child }) => child.stop()));
+    await Promise.allSettled(this.#starting);
   }
 }

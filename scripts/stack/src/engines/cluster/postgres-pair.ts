@@ -18,16 +18,10 @@ export async function startPostgresPair(
   }
   const place = { stack, folder: join(folder, 'postgres'), logFile: join(folder, 'postgres.log'), log };
   const { primary, standby } = await program.preparePair(place);
-  const start = async (name: string, launch: typeof primary): Promise<string> => {
-    const { url, child } = await launch();
-    nodes.add(name, child, async () => (await launch()).child);
-    return url;
-  };
-  const [first, second] = await Promise.allSettled([
-    start('postgres', primary),
-    start('postgres-standby', standby),
-  ]);
-  if (first.status === 'rejected') throw first.reason;
-  if (second.status === 'rejected') throw second.reason;
-  return { url: first.value, standbyUrl: second.value, origin: program.origin };
+  const start = ({ launch }: typeof primary, name: string): Promise<void> =>
+    nodes.start(name, async () => (await launch()).child);
+  const launched = await Promise.allSettled([start(primary, 'postgres'), start(standby, 'postgres-standby')]);
+  const failed = launched.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return { url: primary.url, standbyUrl: standby.url, origin: program.origin };
 }

@@ -1,9 +1,10 @@
 /**
- * Runs a Redis Cluster of programs of this machine, for tests. The cluster has three primaries and a replica
- * for each, and is as durable as one Redis is.
+ * Runs a Redis Cluster of programs of this machine. The cluster has three primaries and a replica for each,
+ * and is as durable as one Redis is.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild } from '../../machine/children.ts';
 import type { Child } from '../../machine/children.ts';
 import { engineEnv, untilReady } from '../engine.ts';
@@ -181,11 +182,29 @@ export async function startRedisCluster(
   return { origin, primaries, replicas: isFormed ? await pair(primaries, replicas) : replicas, stop };
 }
 
+/** Orders the replicas by the primaries that they follow. @throws StackError where one follows none. */
 async function pair(primaries: ClusterNode[], replicas: ClusterNode[]): Promise<ClusterNode[]> {
   const byPort = new Map<number, ClusterNode>();
-  for (const replica of replicas) {
+  for (const replica of replicas) byPort.set(await readPrimaryPort(replica), replica);
+  return primaries.map(({ port }) => {
+    const replica = byPort.get(port);
+    if (replica === undefined)
+      throw new StackError('SECKILL_STACK_ENGINE', `redis cluster: nobody follows the node at ${port}`);
+    return replica;
+  });
+}
+
+/** A replica that has just been told whom to follow does not say so at once. */
+async function readPrimaryPort(replica: ClusterNode): Promise<number> {
+  const deadline = performance.now() + READY_MS;
+  for (;;) {
     const [, port] = /master_port:(\d+)/.exec(await replica.command('INFO replication')) ?? [];
-    byPort.set(Number(port), replica);
+    if (port !== undefined) return Number(port);
+    if (performance.now() > deadline)
+      throw new StackError(
+        'SECKILL_STACK_ENGINE',
+        `redis cluster: the node at ${replica.port} follows nobody`,
+      );
+    await sleep(100);
   }
-  return primaries.flatMap(({ port }) => byPort.get(port) ?? []);
 }
