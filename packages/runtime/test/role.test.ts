@@ -58,6 +58,7 @@ await t.test('a role that fails ends the process', async (t) => {
   const { lifecycle, failed, start, stop } = make();
   runRole(lifecycle, 'role', () => Promise.reject(new Error('broken')));
   start(true);
+  await turn();
   await stop();
   t.match(failed, [/broken/]);
 });
