@@ -3,24 +3,18 @@ import type { Lifecycle } from './lifecycle.ts';
 import type { Logger } from './logger.ts';
 
 /**
- * Runs a role, or another part that lasts as long as its process, from when the process is ready until it
- * stops. When it fails, the process ends, and whatever runs the process starts it again.
- *
- * To compile the routes keeps the loop of a start busy for 0.3 s, and on a machine under load for 1 to 3 s. A
- * connection that was asked for before would pass its time meanwhile, and be given up though it is there.
+ * Runs a role, or another part that lasts as long as its process, until the process stops. When it fails, the
+ * process ends, and whatever runs the process starts it again.
  */
 export function runRole(
-  lifecycle: Pick<Lifecycle, 'onStop' | 'fail' | 'untilStarted'>,
+  lifecycle: Pick<Lifecycle, 'onStop' | 'fail'>,
   name: string,
   run: (signal: AbortSignal) => Promise<unknown>,
 ): void {
   const abort = new AbortController();
-  const running = lifecycle
-    .untilStarted()
-    .then((isReady) => (isReady && !abort.signal.aborted ? run(abort.signal) : undefined))
-    .catch((error: unknown) => {
-      lifecycle.fail(error, name);
-    });
+  const running = run(abort.signal).catch((error: unknown) => {
+    lifecycle.fail(error, name);
+  });
   lifecycle.onStop(name, async () => {
     abort.abort();
     await running;
@@ -43,6 +37,11 @@ export interface ConsumerRole {
 /**
  * Runs a role that consumes a topic. The role does not wait for Kafka: messages wait there. The consumer does
  * not wait for the producer: a message that cannot be understood waits until it has somewhere to go.
+ *
+ * The role begins when the process is ready. To compile the routes keeps the loop of a start busy for 0.3 s,
+ * and on a machine under load for 1 to 3 s; a connection to Kafka that was asked for before would pass its
+ * second meanwhile, and be given up though it is there. Roles without a topic begin earlier: all of them at
+ * once would ask for their connections in the very second in which the first requests come.
  */
 export function runConsumerRole({ lifecycle, name, logger, producer, consume }: ConsumerRole): void {
   const onFail = (error: unknown): void => {

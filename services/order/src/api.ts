@@ -86,7 +86,7 @@ export interface ApiDeps {
   stock: StockClient;
   kafka: Kafka;
   logger: Logger;
-  lifecycle: Pick<Lifecycle, 'onStop' | 'fail' | 'untilStarted'>;
+  lifecycle: Pick<Lifecycle, 'onStop' | 'fail'>;
   metrics: SalesMetrics;
   /** Tells the relay of this process that there is something to publish. */
   wake: () => void;

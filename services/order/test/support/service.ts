@@ -41,7 +41,6 @@ export async function createService(
   const closers: (() => Promise<unknown>)[] = [];
   const lifecycle = {
     onStop: (_name: string, close: () => Promise<unknown>) => closers.unshift(close),
-    untilStarted: async () => true,
     // Nothing handles this rejection, so the test fails by it.
     fail: (error: unknown) => void Promise.reject(error instanceof Error ? error : new Error(String(error))),
   };
