@@ -3,6 +3,7 @@
 // themselves, and every buyer finds the order (INV-1 to INV-6).
 // Method: a Redis Cluster, three Kafka nodes and PostgreSQL with a standby, all programs of this machine; a
 // crowd that buys, pays and cancels; SIGSTOP and SIGKILL of one node after the other.
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TOPICS } from '@seckill/contracts';
 import { createKafka, slotOf } from '@seckill/runtime';
@@ -68,12 +69,19 @@ function pidOf(name: string): number {
   return pid;
 }
 
+/** PostgreSQL takes what the primary sends in a process of its own. */
+function withChildren(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return [pid, ...(children === '' ? [] : children.split(' ').map(Number))];
+}
+
 async function frozen(name: string, work: () => Promise<void>): Promise<void> {
-  process.kill(pidOf(name), 'SIGSTOP');
+  const pids = withChildren(pidOf(name));
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
   try {
     await work();
   } finally {
-    process.kill(pidOf(name), 'SIGCONT');
+    for (const pid of pids) process.kill(pid, 'SIGCONT');
   }
 }
 

@@ -1,4 +1,5 @@
 /** The three engines of one stack. */
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDockerRunning } from './docker.ts';
 import { ENGINE_NAMES } from './engine.ts';
@@ -126,9 +127,12 @@ class EngineSet implements Engines {
 
   async #tryCluster(engine: EngineName, log: Log): Promise<RunningCluster> {
     for (let attempt = 1; ; attempt += 1) {
+      const folder = join(this.#folder.path, `${engine}-${attempt}`);
+      // PostgreSQL's user has to pass through.
+      mkdirSync(folder, { mode: 0o711 });
       try {
         return await startCluster(engine, {
-          folder: join(this.#folder.path, `attempt-${attempt}`),
+          folder,
           stack: this.name,
           log,
           onEnded: (name, how, start) => {
