@@ -2,8 +2,8 @@
  * Goal: the local overlay, as it is, runs on a real Kubernetes, sells through its Service as the contract
  * says, and goes on while it is updated, its pods are killed and its engines start again.
  * Method: a cluster of one node with the image of `npm run image` and engines of Debian and Maven Central;
- * `kubectl apply -k` with secrets of its own; a sale by hand, the demo's crowd, and a crowd without an end under
- * what befalls a cluster; both are judged from the engines' own contents (INV-1 to INV-6).
+ * `kubectl apply -k` with secrets of its own; a sale by hand, the demo's crowd, and a crowd without an end
+ * under what befalls a cluster; both are judged from the engines' own contents (INV-1 to INV-6).
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -169,7 +169,7 @@ if (!up.ok && up.stderr.includes(FORBIDDEN)) {
     await rolledOut(t, 'gateway');
 
     for (const [pod, program] of [
-      ['redis-0', 'redis-server'],
+      ['redis-0', 'valkey-server'],
       ['postgres-0', 'postgres'],
       ['kafka-0', 'java'],
     ] as const) {

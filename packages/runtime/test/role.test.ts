@@ -1,5 +1,6 @@
-// Goal: a consumer begins when the process is ready, not before; one that was stopped before never begins, and
-// the stop does not wait for it. A failure ends the process. Method: a lifecycle whose start the test decides.
+// Goal: a consumer begins when the process is ready, not before; one that was stopped before never begins,
+// and the stop does not wait for it. A failure ends the process.
+// Method: a lifecycle whose start the test decides.
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import t from 'tap';

@@ -48,8 +48,8 @@ const programAt = (name: string): string => findProgram(name) ?? name;
 
 const foldersOf = (name: string): string => join(FILES, 'images', name);
 
-function keyOf({ name, programs, base }: Source): string {
-  const hash = createHash('sha256');
+function keyOf({ name, tag, programs, base }: Source): string {
+  const hash = createHash('sha256').update(tag);
   const files = readdirSync(foldersOf(name)).sort();
   for (const file of [...files.map((one) => join(foldersOf(name), one)), ...programs])
     hash.update(basename(file)).update(readFileSync(file));
@@ -96,8 +96,8 @@ export function nodeArchives(builder: Builder, coredns: string): Promise<Archive
 }
 
 /**
- * @returns archives of the engines, for the names that the local overlay calls. They are Debian's Redis and
- * PostgreSQL and Maven Central's Kafka, in other versions than the official images of these names.
+ * @returns archives of the engines, for the names that the local overlay calls. Debian's Redis and PostgreSQL
+ * and Maven Central's Kafka stand in, in other versions than the official images of these names.
  */
 export async function engineArchives(builder: Builder, log: Log): Promise<Archive[]> {
   const base = await makeBase(builder, log);
