@@ -1,4 +1,4 @@
-/** The local overlay on a cluster of one node: its secrets, calls through its Service, programs beside pods. */
+/** The local overlay on a cluster of one node: its secrets, calls through its Service, programs beside it. */
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
