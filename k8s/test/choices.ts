@@ -55,9 +55,12 @@ const local: Choice = {
     images: { seckill: 'seckill:dev' },
     secrets: { name: 'seckill' },
     replicas: Object.fromEntries([...WORKERS, 'order-webhooks'].map((name) => [name, 1])),
-    cpu: Object.fromEntries(
-      [...WORKERS, 'order-webhooks', 'gateway', 'stock-http', 'order-http'].map((name) => [name, '50m']),
-    ),
+    cpu: {
+      ...Object.fromEntries(
+        [...WORKERS, 'order-webhooks', 'gateway', 'stock-http', 'order-http'].map((name) => [name, '50m']),
+      ),
+      ...Object.fromEntries(['redis', 'kafka', 'postgres'].map((name) => [name, '250m'])),
+    },
     variables: { gateway: { PAYMENTS: 'sandbox' }, order: { PAYMENTS: 'sandbox' } },
   },
   overlay: 'local',

@@ -130,6 +130,11 @@ function mapOf({ spec, metadata }: Resource): string {
   return name;
 }
 
+const cpuOf = ({ metadata }: Resource): Place => [
+  ['spec', 'template', 'spec', 'containers', 0, 'resources', 'requests', 'cpu'],
+  new Expression(`{{ index .Values.cpu "${metadata.name}" | quote }}`),
+];
+
 /** Values of each kind, beside those that stand everywhere. */
 const KINDS: Record<string, (resource: Resource) => Place[]> = {
   Deployment: (resource) => [
@@ -138,11 +143,9 @@ const KINDS: Record<string, (resource: Resource) => Place[]> = {
     ...('replicas' in (resource['spec'] as Fields)
       ? [[REPLICAS, quantity('replicas', resource)] satisfies Place]
       : []),
-    [
-      ['spec', 'template', 'spec', 'containers', 0, 'resources', 'requests', 'cpu'],
-      new Expression(`{{ index .Values.cpu "${resource.metadata.name}" | quote }}`),
-    ],
+    cpuOf(resource),
   ],
+  StatefulSet: (resource) => [cpuOf(resource)],
   ScaledObject: placesOfScaledObject,
   HorizontalPodAutoscaler: (resource) => [
     [['spec', 'minReplicas'], scaled('min', resource)],
