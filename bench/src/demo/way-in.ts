@@ -62,6 +62,9 @@ class Turnstile {
   }
 }
 
+/** Where requests of a crowd go in. */
+export type Ways = Pick<WayIn, 'click' | 'checkout'>;
+
 /**
  * The way of a crowd into the shop. So many clicks are under way at a time, and half as many checkouts. While
  * as many checkouts wait as are under way, no click is let in: a hold must not end because its buyer stands

@@ -14,10 +14,10 @@ export interface PoolOptions {
    * long (D89).
    */
   idleInTransactionMs?: number;
+  /** How long a caller waits for a connection, a new one or one that is in use: 1 s. */
+  waitMs?: number;
 }
 
-/** How long a caller waits for a connection, a new one or one that is in use. */
-const WAIT_MS = 1_000;
 /**
  * How long a new connection may take. After a power cut, when all processes of a cluster connect at once and
  * PostgreSQL has just recovered, it takes longer than a caller waits.
@@ -29,6 +29,13 @@ const CONNECT_MS = 3_000;
  * next. pg ends it: what PostgreSQL had done for it was done in vain, and each new attempt met the same end.
  */
 class PatientPool extends pg.Pool {
+  readonly #waitMs: number;
+
+  constructor(config: pg.PoolConfig, waitMs: number) {
+    super(config);
+    this.#waitMs = waitMs;
+  }
+
   override connect(): Promise<PoolClient>;
   override connect(callback: Connected): void;
   override connect(callback?: Connected): Promise<PoolClient> | undefined {
@@ -46,7 +53,7 @@ class PatientPool extends pg.Pool {
       const timer = setTimeout(() => {
         isLate = true;
         reject(new Error('timeout exceeded when trying to connect'));
-      }, WAIT_MS);
+      }, this.#waitMs);
       connecting.then(
         (client) => {
           clearTimeout(timer);
@@ -81,16 +88,20 @@ type Connected = (
 /** Every wait is bounded; pg's own defaults wait for ever. */
 export function createPool(url: string, logger: Logger, options: PoolOptions): Pool {
   const statementTimeoutMs = options.statementTimeoutMs ?? 5_000;
-  const pool = new PatientPool({
-    connectionString: url,
-    max: options.max,
-    connectionTimeoutMillis: CONNECT_MS,
-    statement_timeout: statementTimeoutMs,
-    lock_timeout: statementTimeoutMs,
-    query_timeout: statementTimeoutMs + 1_000,
-    idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 3_000,
-    keepAlive: true,
-  });
+  const waitMs = options.waitMs ?? 1_000;
+  const pool = new PatientPool(
+    {
+      connectionString: url,
+      max: options.max,
+      connectionTimeoutMillis: Math.max(CONNECT_MS, waitMs),
+      statement_timeout: statementTimeoutMs,
+      lock_timeout: statementTimeoutMs,
+      query_timeout: statementTimeoutMs + 1_000,
+      idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 3_000,
+      keepAlive: true,
+    },
+    waitMs,
+  );
   const warn = (error: Error) => {
     logger.warn({ err: error }, 'postgres connection');
   };

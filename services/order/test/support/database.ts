@@ -14,6 +14,11 @@ export interface TestDatabase {
 /** All tests of a run copy this database. The process that makes the database holds its lock. */
 const TEMPLATE = 'order_test_template';
 const TEMPLATE_LOCK = 4_117_203;
+/**
+ * Tests send more at once than a service lets in. On a busy machine the last of them wait for a connection
+ * longer than a service lets a caller wait, and a test judges rows, not that wait.
+ */
+const WAIT_MS = 30_000;
 
 /**
  * A database of its own on the real Postgres of DATABASE_URL. The database is a copy of one that was migrated
@@ -30,7 +35,7 @@ export async function createDatabase(
   if (options.isMigrated === false) await runOn(adminUrl, `CREATE DATABASE ${name}`);
   else await copyTemplate(adminUrl, name);
   const url = urlOf(adminUrl, name);
-  const pool = createPool(url, silent, { max: options.connections ?? 10 });
+  const pool = createPool(url, silent, { max: options.connections ?? 10, waitMs: WAIT_MS });
   t.teardown(() => pool.end());
   return { url, pool };
 }
