@@ -6,6 +6,7 @@ import { cold } from './cold/cold.ts';
 import { compare } from './compare/compare.ts';
 import { diff } from './compare/diff.ts';
 import { events } from './events/events.ts';
+import { growth } from './growth/growth.ts';
 import { HELP } from './help.ts';
 import { idle } from './idle/idle.ts';
 import { OPTIONS, type BenchValues } from './options.ts';
@@ -24,6 +25,7 @@ async function main(values: BenchValues, [command, ...rest]: string[]): Promise<
   if (command === 'idle') return idle(values);
   if (command === 'answers') return answers(values);
   if (command === 'cold') return cold(values);
+  if (command === 'growth') return growth(values);
   if (command === 'after-sale') return afterSale(values);
   if (command === 'telemetry') return telemetry(values);
   if (command === 'events') return events(values);

@@ -7,6 +7,7 @@ npm run bench -- compare [--rounds N] [--only NAMES] [--quick] [--json FILE]
 npm run bench -- idle [--quick] [--json FILE]
 npm run bench -- answers [--rounds N] [--connections N] [--quick] [--json FILE]
 npm run bench -- cold [--rounds N] [--connections N] [--quick] [--json FILE]
+npm run bench -- growth [--rounds N] [--connections N] [--quick] [--json FILE]
 npm run bench -- after-sale [--rounds N] [--quick] [--json FILE]
 npm run bench -- telemetry [--rounds N] [--connections N] [--quick] [--json FILE]
 npm run bench -- events [--listeners N] [--rounds N] [--quick] [--json FILE]
@@ -56,6 +57,10 @@ else. About three minutes; it measures by pairs, beside a fixed piece of work.
 
 cold tells what a reservation costs in CPU in the first two seconds of a burst on a stack that has just started, against
 later seconds. About a minute and a half.
+
+growth tells what an order costs in CPU with 1, 2 and 4 gateways, sales and intakes, and with sales on 1, 2 and 3 primaries
+of a Redis Cluster, and how often a second one row of the ledger can be written. Two stacks, the second with engines of
+several nodes; about twelve minutes.
 
 after-sale tells how long operators wait for a report and for pages of orders and pick-ups, with a million orders in
 PostgreSQL. About three minutes, most of them to store the orders; --quick takes 20,000.

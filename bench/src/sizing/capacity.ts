@@ -32,6 +32,16 @@ export const CAPACITY = {
     unit: 'rows/s of one intake process into PostgreSQL, ledger and offsets included',
     source: `drain of a backlog with Kafka and PostgreSQL on the same two cores, the lowest of 9,569 to 11,827; ${COMPARED}`,
   },
+  postgresRows: {
+    value: 11_600,
+    unit: 'rows/s of one core of PostgreSQL',
+    source: `86 µs of CPU for an accepted reservation; ${COMPARED}`,
+  },
+  kafkaMessages: {
+    value: 32_000,
+    unit: 'reservations/s of one core of Kafka',
+    source: `31 µs of CPU for an accepted reservation; ${COMPARED}`,
+  },
   ledgerTransactions: {
     value: 1_600,
     unit: 'transactions/s on one row of the ledger',

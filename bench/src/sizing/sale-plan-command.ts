@@ -7,7 +7,8 @@ import { Compile } from 'typebox/compile';
 import { CAPACITY } from './capacity.ts';
 import { planSale, type Plan } from './sale-plan.ts';
 
-const HELP = `Reckons replicas, lanes, partitions and the scaling calendar of a sale, from figures that were measured.
+const HELP = `Reckons replicas, lanes, partitions, machines and the scaling calendar of a sale, and what is the first limit, from
+figures that were measured.
 
   npm run --silent plan -- --sale FILE --crowd N [--json]
 
@@ -48,10 +49,11 @@ function trigger(name: string, replicas: number, { start, end }: Plan['cron']): 
         desiredReplicas: '${replicas}'`;
 }
 
-function print({ steps, warnings, cron }: Plan): void {
+function print({ steps, warnings, firstLimit, cron }: Plan): void {
   const width = Math.max(...steps.map(({ what }) => what.length));
   for (const { what, value, why } of steps)
     console.log(`${what.padEnd(width)}  ${value}\n${' '.repeat(width)}    ${why}`);
+  console.log(`\n${firstLimit}`);
   for (const warning of warnings) console.log(`\nwarning: ${warning}`);
   console.log(
     '\nFor k8s/components/autoscaling/autoscaling.yaml; raise maxReplicaCount where it is lower:\n',

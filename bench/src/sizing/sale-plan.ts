@@ -4,6 +4,7 @@
  */
 import { LIMITS, parseInstant, TOPICS, type SaleInput } from '@seckill/contracts';
 import { CAPACITY } from './capacity.ts';
+import { planMachines } from './machines.ts';
 
 /** The figures are those of an idle machine and a warm process. A sale gets half of them. */
 const HEADROOM = 0.5;
@@ -29,6 +30,9 @@ const CONNECTIONS = { http: 10, intake: 4, expiry: 1, relay: 2 };
 
 const REPLICAS_MIN = 2;
 
+/** `max_connections` of the components of PostgreSQL. */
+const CONNECTIONS_MAX = 200;
+
 const OUTBOX_COUNT_MAX = 100_000;
 
 export interface Step {
@@ -40,6 +44,8 @@ export interface Step {
 export interface Plan {
   steps: Step[];
   warnings: string[];
+  /** Which part ends first as the crowd grows, and what it takes; a sentence. */
+  firstLimit: string;
   /** The trigger of KEDA's cron for gateway and stock-http, in UTC. */
   cron: { start: string; end: string; gateway: number; stock: number };
 }
@@ -62,16 +68,19 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
   const taken = Math.min(peak, lane);
   const sellOutSeconds = units / Math.max(1, taken);
   // What is written is all units, and what comes before the gateways have heard that the units are gone.
-  const written = Math.min(crowd, units + (peak * STATE_MS) / 1_000);
+  const written = Math.min(crowd, units + (taken * STATE_MS) / 1_000);
   const gateways = many(peak, CAPACITY.gatewayRequests.value);
   const stocks = many(taken, CAPACITY.stockReservations.value);
-  const intakes = Math.min(
-    TOPICS.reservations.partitions,
-    many(units / (sellOutSeconds + STORED_SECONDS), CAPACITY.intakeRows.value),
-  );
+  const stored = units / (sellOutSeconds + STORED_SECONDS);
+  const intakes = Math.min(TOPICS.reservations.partitions, many(stored, CAPACITY.intakeRows.value));
   const batches = units / LIMITS.reserveBatchMax;
   const connections =
     REPLICAS_MIN * (CONNECTIONS.http + CONNECTIONS.expiry + CONNECTIONS.relay) + intakes * CONNECTIONS.intake;
+  const machines = planMachines(
+    { gateway: gateways, 'stock-http': stocks, 'order-intake': intakes },
+    REPLICAS_MIN,
+    stored,
+  );
   const opensAt = parseInstant(sale.opensAt ?? '') ?? now;
   const closesAt = parseInstant(sale.closesAt) ?? opensAt;
   const lead = LEAD_MINUTES * 60_000;
@@ -99,7 +108,7 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
     {
       what: 'written',
       value: `${number(written)} requests reach Redis`,
-      why: `${number(units)} units, and ${STATE_MS} ms of the peak until the gateways know that they are gone`,
+      why: `${number(units)} units, and ${STATE_MS} ms of ${number(taken)}/s until the gateways know that they are gone`,
     },
     {
       what: 'order-intake',
@@ -119,16 +128,39 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
     {
       what: 'PostgreSQL',
       value: `${connections} connections`,
-      why: `${CONNECTIONS.http}, ${CONNECTIONS.intake}, ${CONNECTIONS.expiry} and ${CONNECTIONS.relay} of each http, intake, expiry and relay; max_connections is 200`,
+      why: `${CONNECTIONS.http}, ${CONNECTIONS.intake}, ${CONNECTIONS.expiry} and ${CONNECTIONS.relay} of each http, intake, expiry and relay; max_connections is ${CONNECTIONS_MAX}`,
     },
     {
       what: 'outbox',
       value: `${number((units * CAPACITY.outboxBytes.value) / 1e6)} MB of Redis`,
       why: `should Kafka be away for the whole sale: ${number(units)} x ${CAPACITY.outboxBytes.value} bytes`,
     },
+    {
+      what: 'machines',
+      value: `${machines.nodes} nodes: ${number(machines.cores)} cores, ${number(machines.gigabytes)} GB`,
+      why: machines.why,
+    },
   ];
   return {
     steps,
+    firstLimit: firstLimitOf([
+      {
+        use: peak / lane,
+        text: `the Redis that the sale lies on: it takes ${number(lane)} reservations/s, and the peak is ${number(peak)}. A sale has one lane, so more primaries help other sales only`,
+      },
+      {
+        use: stored / (TOPICS.reservations.partitions * CAPACITY.intakeRows.value * HEADROOM),
+        text: `the intakes: ${TOPICS.reservations.partitions} partitions let ${TOPICS.reservations.partitions} of them store at once, and ${number(stored)} orders/s are to be stored. Until all are, buyers see them from the hold`,
+      },
+      {
+        use: stored / LIMITS.reserveBatchMax / FILLED_LEDGER,
+        text: `the ledger's row of an item: it takes ${number(FILLED_LEDGER)} transactions/s, each of up to ${LIMITS.reserveBatchMax} orders`,
+      },
+      {
+        use: connections / CONNECTIONS_MAX,
+        text: `PostgreSQL's connections: ${connections} of ${CONNECTIONS_MAX}`,
+      },
+    ]),
     warnings: warningsOf({
       units,
       sellOutSeconds,
@@ -143,6 +175,12 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
 }
 
 const FILLED_LEDGER = CAPACITY.ledgerTransactions.value * HEADROOM;
+
+/** The part that is used most, at this crowd. */
+function firstLimitOf(limits: { use: number; text: string }[]): string {
+  const [first] = limits.sort((left, right) => right.use - left.use);
+  return `First limit, used to ${number(100 * (first?.use ?? 0))} %: ${first?.text ?? ''}.`;
+}
 
 interface Reckoning {
   units: number;

@@ -35,6 +35,8 @@ export interface TargetOptions {
   ownName?: string;
   /** Variables for the services of a stack that is started. */
   env?: Record<string, string>;
+  /** A stack that is started has engines of several nodes. */
+  isCluster?: boolean;
   log: (line: string) => void;
 }
 
@@ -56,6 +58,7 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
   const stack = await startStack({
     name: options.ownName ?? `bench-${process.pid}`,
     env: { ...LIMITS, ...options.env },
+    isCluster: options.isCluster === true,
     log: options.log,
   });
   session.stack = stack;
