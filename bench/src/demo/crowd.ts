@@ -4,13 +4,13 @@ import type { Buyer } from './buyers.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import { Shopper } from './shopper.ts';
 import { Visit, type VisitOptions } from './visit.ts';
-import type { Ways } from './way-in.ts';
+import type { WayIn } from './way-in.ts';
 
 export interface CrowdOptions extends VisitOptions {
   scenario: Pick<Scenario, 'sale'>;
   buyers: Buyer[];
   opensAt: number;
-  wayIn: Ways;
+  wayIn: WayIn;
   tokenOf: (userId: string) => string | Promise<string>;
 }
 

@@ -1,13 +1,13 @@
 import { createClient, type AnyFailure, type Client, type Failure, type Transport } from '@seckill/client';
 import type { OrderStatus, ProblemDocument, Reservation, ReserveRequest } from '@seckill/contracts';
 import type { History } from '../audit/history.ts';
-import type { Ways } from './way-in.ts';
+import type { WayIn } from './way-in.ts';
 
 export type Refusal = Failure<'reserve'>;
 export type Answer = { reservation: Reservation } | { problem: Refusal };
 
 export interface ShopperOptions {
-  wayIn: Ways;
+  wayIn: WayIn;
   saleId: string;
   userId: string;
   token: string;

@@ -62,9 +62,6 @@ class Turnstile {
   }
 }
 
-/** Where requests of a crowd go in. */
-export type Ways = Pick<WayIn, 'click' | 'checkout'>;
-
 /**
  * The way of a crowd into the shop. So many clicks are under way at a time, and half as many checkouts. While
  * as many checkouts wait as are under way, no click is let in: a hold must not end because its buyer stands
@@ -74,10 +71,15 @@ export class WayIn {
   readonly #clicks: Turnstile;
   readonly #checkouts: Turnstile;
 
-  constructor(transport: Transport, places: number) {
+  /** @param mayCheckOut false while no checkout can end, whatever waits: clicks do not wait for them then. */
+  constructor(transport: Transport, places: number, mayCheckOut: () => boolean = () => true) {
     const checkoutsMax = places / 2;
     this.#checkouts = new Turnstile(transport, checkoutsMax);
-    this.#clicks = new Turnstile(transport, places, () => this.#checkouts.waiting < checkoutsMax);
+    this.#clicks = new Turnstile(
+      transport,
+      places,
+      () => !mayCheckOut() || this.#checkouts.waiting < checkoutsMax,
+    );
   }
 
   /** For buyers who hold nothing yet. */

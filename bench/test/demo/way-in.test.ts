@@ -60,3 +60,22 @@ await test('clicks wait in their order, and behind checkouts that wait; a lost a
   for (const name of ['next', 'third', 'fourth']) open.get(name)?.end();
   await Promise.all([next, ...later]);
 });
+
+await test('while no checkout can end, clicks do not wait for those that wait', async (t) => {
+  const seen: string[] = [];
+  let mayCheckOut = true;
+  const transport = async ({ url }: { url: string }): Promise<never> => {
+    seen.push(url);
+    return new Promise(() => undefined);
+  };
+  const wayIn = new WayIn(transport, 2, () => mayCheckOut);
+  const ask = (url: string) => ({ method: 'GET' as const, url, headers: {}, timeoutMs: 10_000 });
+  for (const name of ['paid', 'next']) void wayIn.checkout(ask(name));
+  void wayIn.click(ask('held up'));
+  await Promise.resolve();
+  t.same(seen, ['paid']);
+  mayCheckOut = false;
+  void wayIn.click(ask('let in'));
+  await Promise.resolve();
+  t.same(seen, ['paid', 'held up', 'let in']);
+});
