@@ -26,7 +26,7 @@ const STORED_SECONDS = 5;
 /**
  * Connections to PostgreSQL of one replica, for each role of order (docs/operating/engines.md, "PostgreSQL").
  */
-const CONNECTIONS = { http: 10, intake: 4, expiry: 1, relay: 2 };
+const CONNECTIONS = { http: 10, intake: 4, expiry: 1, relay: 2, webhooks: 3 };
 
 const REPLICAS_MIN = 2;
 
@@ -75,7 +75,8 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
   const intakes = Math.min(TOPICS.reservations.partitions, many(stored, CAPACITY.intakeRows.value));
   const batches = units / LIMITS.reserveBatchMax;
   const connections =
-    REPLICAS_MIN * (CONNECTIONS.http + CONNECTIONS.expiry + CONNECTIONS.relay) + intakes * CONNECTIONS.intake;
+    REPLICAS_MIN * (CONNECTIONS.http + CONNECTIONS.expiry + CONNECTIONS.relay + CONNECTIONS.webhooks) +
+    intakes * CONNECTIONS.intake;
   const machines = planMachines(
     { gateway: gateways, 'stock-http': stocks, 'order-intake': intakes },
     REPLICAS_MIN,
@@ -128,7 +129,7 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
     {
       what: 'PostgreSQL',
       value: `${connections} connections`,
-      why: `${CONNECTIONS.http}, ${CONNECTIONS.intake}, ${CONNECTIONS.expiry} and ${CONNECTIONS.relay} of each http, intake, expiry and relay; max_connections is ${CONNECTIONS_MAX}`,
+      why: `${CONNECTIONS.http}, ${CONNECTIONS.intake}, ${CONNECTIONS.expiry}, ${CONNECTIONS.relay} and ${CONNECTIONS.webhooks} of each http, intake, expiry, relay and webhooks; max_connections is ${CONNECTIONS_MAX}`,
     },
     {
       what: 'outbox',

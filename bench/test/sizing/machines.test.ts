@@ -89,7 +89,7 @@ const sale: SaleInput = {
 
 await test('a plan names the part that ends first', async (t) => {
   const now = Date.parse('2026-11-20T00:00:00.000Z');
-  t.match(planSale(sale, 100, now).firstLimit, /17 %: PostgreSQL's connections: 34 of 200/);
+  t.match(planSale(sale, 100, now).firstLimit, /20 %: PostgreSQL's connections: 40 of 200/);
   const crowded = planSale(sale, 10_000_000, now);
   t.match(crowded.firstLimit, /the Redis that the sale lies on: it takes 30,000/);
   t.match(

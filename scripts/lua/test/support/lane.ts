@@ -213,9 +213,10 @@ export class TestLane {
     epoch: number,
     runId = this.runId,
     granted?: { sequence: number; fence: number },
+    server = '',
   ): Promise<ScriptAnswer> {
     const { sequence, fence } = granted ?? (await this.place());
-    return this.redis.open(scriptKeys('open', this.lane), runId, epoch, sequence, fence);
+    return this.redis.open(scriptKeys('open', this.lane), runId, epoch, sequence, fence, server);
   }
 
   inspect(runId = this.runId): Promise<ScriptAnswer> {
