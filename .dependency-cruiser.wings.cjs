@@ -69,6 +69,7 @@ const WINGS = {
     answers: ['generator', 'measure', 'scenarios', 'target'],
     audit: ['engines', 'generator', 'target'],
     cold: ['answers', 'generator', 'measure', 'scenarios', 'target'],
+    growth: ['answers', 'generator', 'measure', 'scenarios', 'target'],
     compare: ['audit', 'generator', 'measure', 'run', 'scenarios', 'target'],
     demo: ['audit', 'engines', 'scenarios', 'target'],
     events: ['answers', 'generator', 'measure', 'scenarios', 'target'],

@@ -39,7 +39,7 @@ interface Row {
   perSecond: number;
   /** Cost of an order against the first line of the table. */
   ratio: number;
-  samples: { cpuUs: number; perSecond: number }[];
+  samples: { cpuUs: number; perSecond: number; cpuUsByProcess?: Record<string, number> }[];
 }
 
 /**
@@ -87,7 +87,7 @@ async function growGateways(target: Target, window: Window, rounds: number, log:
   }
   const [saleId] = await createSales(target, newIds(1));
   const shapes = GATEWAYS.map((count) => ({
-    label: `${count} gateways`,
+    label: counted(count, 'gateway'),
     gateways: urls.slice(0, count),
     saleIds: saleId === undefined ? [] : [saleId],
   }));
@@ -97,7 +97,7 @@ async function growGateways(target: Target, window: Window, rounds: number, log:
 async function growSales(target: Target, window: Window, rounds: number, log: Log): Promise<Row[]> {
   const ids = await createSales(target, newIds(Math.max(...SALES)));
   const shapes = SALES.map((count) => ({
-    label: `${count} sales`,
+    label: counted(count, 'sale'),
     gateways: [target.url],
     saleIds: ids.slice(0, count),
   }));
@@ -110,7 +110,7 @@ async function growPrimaries(window: Window, rounds: number, log: Log): Promise<
     const most = Math.max(...ON_PRIMARIES.map(([sales]) => sales));
     const ids = await findSaleIds(target.info?.redis ?? '', newId(), most);
     const shapes = ON_PRIMARIES.map(([sales, primaries]) => ({
-      label: `${sales} sales on ${primaries} primaries`,
+      label: `${counted(sales, 'sale')} on ${primaries === 1 ? '1 primary' : `${primaries} primaries`}`,
       gateways: [target.url],
       // The primaries take turns.
       saleIds: Array.from(
@@ -141,11 +141,11 @@ async function growIntakes(
       const [saleId = ''] = await createSales(target, newIds(1));
       const cost = await intakes.drain(saleId, backlogMs, connections);
       samples[place]?.push(cost);
-      log(`round ${round + 1}  ${count} intakes, ${cost.orders} orders: ${toText(cost)}`);
+      log(`round ${round + 1}  ${counted(count, 'intake')}, ${cost.orders} orders: ${toText(cost)}`);
     }
   }
   return toRows(
-    INTAKES.map((count) => `${count} intakes`),
+    INTAKES.map((count) => counted(count, 'intake')),
     samples,
   );
 }
@@ -158,13 +158,15 @@ async function measureTable(
   log: Log,
 ): Promise<Row[]> {
   const samples = shapes.map((): Row['samples'] => []);
+  // A process compiles during its first orders, which is nobody's growth.
+  for (const shape of shapes) await measureShape(target, shape, window);
   for (let round = 0; round < rounds; round += 1) {
     for (const place of inTurn(shapes.length, round)) {
       const shape = shapes[place];
       if (shape === undefined) continue;
       const cost = await measureShape(target, shape, window);
       samples[place]?.push(cost);
-      log(`round ${round + 1}  ${shape.label}: ${toText(cost)}`);
+      log(`round ${round + 1}  ${shape.label}: ${toText(cost)} (${toParts(cost.cpuUsByProcess)})`);
     }
   }
   return toRows(
@@ -195,6 +197,13 @@ function toRows(labels: string[], samples: Row['samples'][]): Row[] {
 
 const toText = ({ cpuUs, perSecond }: { cpuUs: number; perSecond: number }): string =>
   `${Math.round(cpuUs)} µs of CPU an order, ${Math.round(perSecond)} a second`;
+
+const toParts = (parts: Record<string, number>): string =>
+  Object.entries(parts)
+    .map(([name, us]) => `${name} ${Math.round(us)}`)
+    .join(', ');
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 const newId = (): string => `bench-${randomBytes(6).toString('hex')}`;
 const newIds = (count: number): string[] => Array.from({ length: count }, newId);

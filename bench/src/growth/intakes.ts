@@ -12,7 +12,7 @@ export interface IntakeCost {
   cpuUs: number;
 }
 
-/** Of order, all but the intake, which gets processes of its own. */
+/** Order's roles but the intake, which gets processes of its own. */
 const OTHER_ROLES = 'http,expiry,relay,webhooks';
 const REQUESTS_PER_SECOND = 5_000;
 const PUBLISHED_MS = 20_000;

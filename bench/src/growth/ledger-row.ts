@@ -6,7 +6,8 @@ const CONNECTIONS = 4;
 
 /**
  * What cannot be divided: transactions a second that write one row of the ledger, one after the other, each
- * durable before the next. It writes to a copy of the table, because no order stands behind what is sold here.
+ * durable before the next. The row is in a copy of the table, because no order stands behind what is sold
+ * here.
  */
 export async function measureLedgerRow(postgresUrl: string, windowMs: number): Promise<number> {
   const pool = new pg.Pool({ connectionString: postgresUrl, max: CONNECTIONS });

@@ -20,6 +20,7 @@ export interface OrderCost {
 }
 
 export interface Window {
+  /** Of each gateway: whoever needs more gateways has a larger crowd. */
   connections: number;
   warmUpMs: number;
   windowMs: number;
@@ -31,8 +32,8 @@ const STORED_MS = 60_000;
 const POLL_MS = 20;
 
 /**
- * Sells in this shape, and waits until every order is stored: what is still to be done for an order after its
- * answer belongs to its cost.
+ * Sells in this shape, and waits until every order is stored, because what is done for an order after its
+ * answer belongs to the cost of the order.
  * @throws Error when an answer was another one than 201, or when the orders are not stored within a minute.
  */
 export async function measureShape(target: Target, shape: Shape, window: Window): Promise<OrderCost> {
@@ -72,7 +73,7 @@ function openClient(
   return startRawProcess({
     host: hostname,
     port: Number(port),
-    connections: Math.ceil(connections / gateways.length),
+    connections,
     requests,
   });
 }

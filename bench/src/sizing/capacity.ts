@@ -43,9 +43,9 @@ export const CAPACITY = {
     source: `31 µs of CPU for an accepted reservation; ${COMPARED}`,
   },
   ledgerTransactions: {
-    value: 1_600,
+    value: 970,
     unit: 'transactions/s on one row of the ledger',
-    source: 'a trial of 2026-11-22 on two cores, of which no run is kept',
+    source: 'bench/results/2026-11-30-growth.md: four connections, on two busy cores',
   },
   outboxBytes: {
     value: 300,

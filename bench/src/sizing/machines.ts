@@ -28,7 +28,7 @@ export const ENGINE_NODES = {
   'kafka-controller': { cores: 0.5, gigabytes: 1, nodes: 3 },
 } as const;
 
-/** A common size. Half of a machine stays free, for what the machine does besides and for one that is lost. */
+/** A common size. Half of each machine stays free, for its own work and for a machine that is lost. */
 const MACHINE = { cores: 16, gigabytes: 64 };
 const HEADROOM = 0.5;
 
@@ -59,7 +59,7 @@ export function planMachines(
     { ...ENGINE_NODES.kafka, needed: perSecond / CAPACITY.kafkaMessages.value },
     { ...ENGINE_NODES['kafka-controller'], needed: 0 },
   ].map(({ cores, gigabytes, nodes, needed }) => ({
-    // Each node of an engine carries everything: a standby or a replica of a partition does the same writes.
+    // Each node of an engine carries everything, because a standby or a replica does the same writes.
     cores: needed / HEADROOM <= cores ? cores : Math.ceil(needed / HEADROOM),
     gigabytes,
     count: nodes,
