@@ -5,8 +5,8 @@ import type { PaymentAnswer, PaymentNotification, PaymentResult, Reservation } f
 import standardwebhooks from 'standardwebhooks';
 
 /**
- * Providers repeat a notice for hours, until they hear 200. This one goes on for five minutes, which is longer
- * than any fault of the tests lasts on a busy machine.
+ * Providers repeat a notice for hours, until they hear 200. This one goes on for five minutes, which is
+ * longer than any fault of the tests lasts on a busy machine.
  */
 const ATTEMPTS_MAX = 300;
 const RETRY_MS = 1_000;

@@ -20,7 +20,7 @@ export interface OrderCost {
 }
 
 export interface Window {
-  /** Of each gateway: whoever needs more gateways has a larger crowd. */
+  /** Each gateway gets so many, because whoever needs more gateways has a larger crowd. */
   connections: number;
   warmUpMs: number;
   windowMs: number;

@@ -35,7 +35,7 @@ const HEADROOM = 0.5;
 export interface Machines {
   cores: number;
   gigabytes: number;
-  /** Of 16 cores and 64 GB, half of each left free. */
+  /** Machines of 16 cores and 64 GB, of which half is left free. */
   nodes: number;
   why: string;
 }

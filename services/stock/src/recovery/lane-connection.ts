@@ -8,7 +8,7 @@ export interface LaneConnection {
   redis: Connection['redis'];
   runId: string;
   /**
-   * Of a cluster, the node and its configuration epoch, which rises whenever a slot changes hands by a
+   * In a cluster, the node and its configuration epoch, which rises whenever a slot changes hands by a
    * failover; '': one Redis.
    */
   server: string;
