@@ -10,8 +10,8 @@
 --                                                           lane that lost its state
 --   gate, now, epoch, version, sequence, loaded (1 or 0), state, opensAt, closesAt, entries in the
 --   outbox, fence, sequence when it was opened last, limit per buyer, lowest cap of a channel ('': none),
---   SKUs of paused items, rules of quantities, limits of items, kits, server under which it was opened
---   last, then of each item: sku, total, available, held, paid
+--   SKUs of paused items, rules of quantities, limits of items, kits, then of each item: sku, total,
+--   available, held, paid
 -- `state` is '' while the lane is not loaded; now, opensAt and closesAt are milliseconds since 1970.
 
 local stateKey, outboxKey, holdsKey = KEYS[1], KEYS[2], KEYS[3]
@@ -23,12 +23,12 @@ local runId = ARGV[1]
 --- @include "readItems"
 
 local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
-  capMin, pausedSkus, quantityRules, itemLimits, kits, server, skus =
+  capMin, pausedSkus, quantityRules, itemLimits, kits, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
     'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'quantity_rules', 'item_limits',
-    'kits', 'server', 'skus'
+    'kits', 'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -58,7 +58,6 @@ local answer = {
   quantityRules or '',
   itemLimits or '',
   kits or '',
-  server or '',
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

@@ -9,7 +9,6 @@
 -- ARGV[2] epoch     the one order granted
 -- ARGV[3] sequence  the one order compared
 -- ARGV[4] fence     of the closing under which order was asked
--- ARGV[5] server    of a cluster, the node and its configuration epoch; '' = one Redis
 --
 -- Answers:
 --   opened         now, or before under this run_id and epoch
@@ -20,7 +19,7 @@
 --   changed        it was closed again since order was asked, or reservations were made: ask again
 
 local stateKey, outboxKey = KEYS[1], KEYS[2]
-local runId, epoch, sequence, fence, server = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local runId, epoch, sequence, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 --- @include "now"
 --- @include "layout"
@@ -51,9 +50,6 @@ end
 if (laneFence or '0') ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end
-redis.call(
-  'HSET', stateKey,
-  'gate', 'open', 'run_id', runId .. ':' .. LAYOUT, 'opened_sequence', laneSequence, 'server', server
-)
+redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId .. ':' .. LAYOUT, 'opened_sequence', laneSequence)
 tellChange(stateKey, 'gate', now())
 return { 'opened' }

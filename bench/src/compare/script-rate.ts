@@ -124,7 +124,7 @@ async function openLane(redis: Redis, lane: { saleId: string; lane: number }, ru
   };
   const [, , , fence] = await redis.close(scriptKeys('close', lane), runId, '0');
   const [loaded] = await redis.load(scriptKeys('load', lane), EPOCH, 0, '1', JSON.stringify(control));
-  const [opened] = await redis.open(scriptKeys('open', lane), runId, EPOCH, 0, Number(fence), '');
+  const [opened] = await redis.open(scriptKeys('open', lane), runId, EPOCH, 0, Number(fence));
   if (loaded !== 'loaded' || opened !== 'opened')
     throw new Error(`the lane: ${loaded ?? ''}, ${opened ?? ''}`);
 }

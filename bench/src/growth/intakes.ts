@@ -61,8 +61,10 @@ export class Intakes {
     try {
       const orders = await this.#fill(saleId, backlogMs, connections);
       const publishedBy = performance.now() + PUBLISHED_MS;
-      while ((await engines.outboxLength(saleId)) > 0 && performance.now() < publishedBy)
+      while ((await engines.outboxLength(saleId)) > 0) {
+        if (performance.now() > publishedBy) throw new Error('the backlog is not in Kafka');
         await sleep(POLL_MS);
+      }
       const useBefore = readUse(this.#pids());
       this.#signal('SIGCONT');
       const startedAt = performance.now();

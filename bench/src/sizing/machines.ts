@@ -73,7 +73,8 @@ export function planMachines(
     cores,
     gigabytes,
     nodes: Math.max(
-      2,
+      // The nodes of a Redis Cluster keep away from each other.
+      ENGINE_NODES.redis.nodes,
       Math.ceil(Math.max(cores / (MACHINE.cores * HEADROOM), gigabytes / (MACHINE.gigabytes * HEADROOM))),
     ),
     why: `services ${ofServices}, Redis Cluster ${redis}, PostgreSQL ${postgres}, Kafka ${kafka + controllers} cores; machines of ${MACHINE.cores} cores and ${MACHINE.gigabytes} GB, half of each left free`,

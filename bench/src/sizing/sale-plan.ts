@@ -2,7 +2,7 @@
  * Plans the replicas, lanes, partitions and calendar of one sale. Each comes with the reckoning that led to
  * it.
  */
-import { LIMITS, parseInstant, TOPICS, type SaleInput } from '@seckill/contracts';
+import { parseInstant, TOPICS, type SaleInput } from '@seckill/contracts';
 import { CAPACITY } from './capacity.ts';
 import { planMachines } from './machines.ts';
 
@@ -28,6 +28,9 @@ const STORED_SECONDS = 5;
  */
 const CONNECTIONS = { http: 10, intake: 4, expiry: 1, relay: 2, webhooks: 3 };
 
+/** Orders of one transaction of the intake, as `INTAKE_BATCH_COUNT_MAX` is by default. */
+const INTAKE_BATCH_COUNT = 500;
+
 const REPLICAS_MIN = 2;
 
 /** `max_connections` of the components of PostgreSQL. */
@@ -44,7 +47,7 @@ export interface Step {
 export interface Plan {
   steps: Step[];
   warnings: string[];
-  /** Which part ends first as the crowd grows, and what it takes; a sentence. */
+  /** The part that is used most at this crowd, and what it takes; a sentence. */
   firstLimit: string;
   /** The trigger of KEDA's cron for gateway and stock-http, in UTC. */
   cron: { start: string; end: string; gateway: number; stock: number };
@@ -68,12 +71,13 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
   const taken = Math.min(peak, lane);
   const sellOutSeconds = units / Math.max(1, taken);
   // What is written is all units, and what comes before the gateways have heard that the units are gone.
-  const written = Math.min(crowd, units + (taken * STATE_MS) / 1_000);
+  const reaching = Math.min(peak, CAPACITY.laneReservations.value);
+  const written = Math.min(crowd, units + (reaching * STATE_MS) / 1_000);
   const gateways = many(peak, CAPACITY.gatewayRequests.value);
   const stocks = many(taken, CAPACITY.stockReservations.value);
   const stored = units / (sellOutSeconds + STORED_SECONDS);
   const intakes = Math.min(TOPICS.reservations.partitions, many(stored, CAPACITY.intakeRows.value));
-  const batches = units / LIMITS.reserveBatchMax;
+  const batches = units / INTAKE_BATCH_COUNT;
   const connections =
     REPLICAS_MIN * (CONNECTIONS.http + CONNECTIONS.expiry + CONNECTIONS.relay + CONNECTIONS.webhooks) +
     intakes * CONNECTIONS.intake;
@@ -109,7 +113,7 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
     {
       what: 'written',
       value: `${number(written)} requests reach Redis`,
-      why: `${number(units)} units, and ${STATE_MS} ms of ${number(taken)}/s until the gateways know that they are gone`,
+      why: `${number(units)} units, and ${STATE_MS} ms of ${number(reaching)}/s until the gateways know that they are gone`,
     },
     {
       what: 'order-intake',
@@ -154,8 +158,8 @@ export function planSale(sale: SaleInput, crowd: number, now: number): Plan {
         text: `the intakes: ${TOPICS.reservations.partitions} partitions let ${TOPICS.reservations.partitions} of them store at once, and ${number(stored)} orders/s are to be stored. Until all are, buyers see them from the hold`,
       },
       {
-        use: stored / LIMITS.reserveBatchMax / FILLED_LEDGER,
-        text: `the ledger's row of an item: it takes ${number(FILLED_LEDGER)} transactions/s, each of up to ${LIMITS.reserveBatchMax} orders`,
+        use: stored / INTAKE_BATCH_COUNT / FILLED_LEDGER,
+        text: `the ledger's row of an item: it takes ${number(FILLED_LEDGER)} transactions/s, each of up to ${INTAKE_BATCH_COUNT} orders`,
       },
       {
         use: connections / CONNECTIONS_MAX,
@@ -180,7 +184,7 @@ const FILLED_LEDGER = CAPACITY.ledgerTransactions.value * HEADROOM;
 /** The part that is used most, at this crowd. */
 function firstLimitOf(limits: { use: number; text: string }[]): string {
   const [first] = limits.sort((left, right) => right.use - left.use);
-  return `First limit, used to ${number(100 * (first?.use ?? 0))} %: ${first?.text ?? ''}.`;
+  return `Nearest limit, used to ${number(100 * (first?.use ?? 0))} %: ${first?.text ?? ''}.`;
 }
 
 interface Reckoning {

@@ -18,7 +18,6 @@ import {
 } from '@seckill/stack';
 import { silent } from '@seckill/testing';
 import t from 'tap';
-import { closeLane } from '../src/redis/close-lane.ts';
 import { Connections } from '../src/redis/connections.ts';
 import { formatLane, laneKeys, LANES_KEY, type Lane } from '../src/redis/keys.ts';
 import { listLanes } from '../src/redis/lane-registry.ts';
@@ -254,35 +253,6 @@ await t.test(
       return answer?.outcome === 'reserved';
     });
     t.match(answer, { replayed: true });
-  },
-);
-
-await t.test(
-  'a node that restarts in place is compared, and nothing is loaded; unless the lane was closed before',
-  async (t) => {
-    const lane = await openOn(first);
-    const told = (await built.reserve(request(lane, 0), request(lane, 1))).map(idOf);
-    await storeAll(lane);
-    const facts = () =>
-      connections.of(lane).redis.hmget(laneKeys(lane).state, 'epoch', 'sequence', 'server', 'run_id');
-    const [epoch, sequence, server, runId] = await facts();
-    await first.kill();
-    await first.restart();
-    await until('it is open', () => isOpen(lane), 30_000);
-    t.ok(serves(first, lane));
-    const after = await facts();
-    t.same(after.slice(0, 3), [epoch, sequence, server], 'loaded, it would have another epoch');
-    t.not(after[3], runId);
-    t.same((await built.reserve(request(lane, 0), request(lane, 1))).map(idOf), told);
-    t.match(await built.reserve(request(lane, 2)), [{ outcome: 'reserved', replayed: false }]);
-    await storeAll(lane);
-    // As if a move of its slot had been seen, and Redis had restarted then.
-    await closeLane(connections, lane);
-    await first.kill();
-    await first.restart();
-    await until('it is open', () => isOpen(lane), 30_000);
-    t.equal((await facts())[0], String(Number(epoch) + 1), 'loaded');
-    t.same((await built.reserve(request(lane, 0), request(lane, 1))).map(idOf), told);
   },
 );
 

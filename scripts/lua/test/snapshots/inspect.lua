@@ -39,12 +39,12 @@ local function readItems(stateKey, skus)
   return items
 end
 local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
-  capMin, pausedSkus, quantityRules, itemLimits, kits, server, skus =
+  capMin, pausedSkus, quantityRules, itemLimits, kits, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
     'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'quantity_rules', 'item_limits',
-    'kits', 'server', 'skus'
+    'kits', 'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -73,7 +73,6 @@ local answer = {
   quantityRules or '',
   itemLimits or '',
   kits or '',
-  server or '',
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 local stateKey, outboxKey = KEYS[1], KEYS[2]
-local runId, epoch, sequence, fence, server = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local runId, epoch, sequence, fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -47,9 +47,6 @@ end
 if (laneFence or '0') ~= fence or laneSequence ~= sequence or redis.call('XLEN', outboxKey) > 0 then
   return { 'changed' }
 end
-redis.call(
-  'HSET', stateKey,
-  'gate', 'open', 'run_id', runId .. ':' .. LAYOUT, 'opened_sequence', laneSequence, 'server', server
-)
+redis.call('HSET', stateKey, 'gate', 'open', 'run_id', runId .. ':' .. LAYOUT, 'opened_sequence', laneSequence)
 tellChange(stateKey, 'gate', now())
 return { 'opened' }

@@ -213,10 +213,9 @@ export class TestLane {
     epoch: number,
     runId = this.runId,
     granted?: { sequence: number; fence: number },
-    server = '',
   ): Promise<ScriptAnswer> {
     const { sequence, fence } = granted ?? (await this.place());
-    return this.redis.open(scriptKeys('open', this.lane), runId, epoch, sequence, fence, server);
+    return this.redis.open(scriptKeys('open', this.lane), runId, epoch, sequence, fence);
   }
 
   inspect(runId = this.runId): Promise<ScriptAnswer> {

@@ -7,16 +7,11 @@ import { LaneError } from './lane-error.ts';
 export interface LaneConnection {
   redis: Connection['redis'];
   runId: string;
-  /**
-   * In a cluster, the node and its configuration epoch, which rises whenever a slot changes hands by a
-   * failover; '': one Redis.
-   */
-  server: string;
 }
 
 /** @throws LaneError while the identity is not known; UnservedError. */
 export function connectionTo(connections: Pick<Connections, 'of'>, lane: Lane): LaneConnection {
-  const { redis, runId, node } = connections.of(lane);
+  const { redis, runId } = connections.of(lane);
   if (runId === undefined) throw new LaneError('the connection to Redis is not ready');
-  return { redis, runId, server: node === undefined ? '' : `${node.id}:${node.configEpoch}` };
+  return { redis, runId };
 }

@@ -103,19 +103,16 @@ export class LaneOpener {
     const isUnsound =
       isForced || !state.isLoaded || state.epoch <= distrustedEpoch || marks.isAhead(lane, state);
     const isOpen = state.gate === 'open' && !isUnsound;
-    return { state, isOpen, mustLoad: isUnsound || this.#mayBeTorn(lane, state) };
+    return { state, isOpen, mustLoad: isUnsound || this.#mayBeTorn(state) };
   }
 
   /**
-   * In a cluster the keys of a lane travel one by one. A move that was given up may leave some of them
-   * behind, among them those that no comparison looks at: a buyer's keys and counts (INV-4, INV-6). And a
-   * primary that another replaced may still sell, which only a new epoch tells apart. So a lane of a cluster
-   * that is closed is loaded anew, unless its own node has restarted since it sold there (D101).
+   * In a cluster the keys of a lane travel one by one. A failover in between, or a move that was given up,
+   * may leave some of them behind. Among them may be those that no comparison looks at: a buyer's keys and
+   * counts (INV-4, INV-6). So a lane of a cluster that is closed is always loaded anew.
    */
-  #mayBeTorn(lane: Lane, { gate, server }: LaneState): boolean {
-    const { connections } = this.#deps;
-    if (!connections.isCluster || gate === 'open') return false;
-    return gate !== 'stale' || server !== connectionTo(connections, lane).server;
+  #mayBeTorn({ gate }: LaneState): boolean {
+    return this.#deps.connections.isCluster && gate !== 'open';
   }
 
   /**
@@ -187,11 +184,11 @@ export class LaneOpener {
       return false;
     }
     // Order's word was given while this Redis was looked at, and holds for no other.
-    const { redis, runId: runIdNow, server } = connectionTo(connections, lane);
+    const { redis, runId: runIdNow } = connectionTo(connections, lane);
     if (runIdNow !== runId) throw new LaneError('Redis restarted during the check');
     this.#assertWhole(lane);
     onStep('open', lane);
-    const [outcome] = await redis.open(scriptKeys('open', lane), runId, epoch, sequence, fence, server);
+    const [outcome] = await redis.open(scriptKeys('open', lane), runId, epoch, sequence, fence);
     if (outcome !== 'opened') throw new LaneError(`open.lua answered ${String(outcome)}`);
     logger.info({ ...lane, epoch, sequence }, 'lane is open');
     return true;

@@ -32,7 +32,6 @@ declare module 'ioredis' {
       epoch: number,
       sequence: number,
       fence: number,
-      server: string,
     ): Result<ScriptAnswer, Context>;
     close(keys: string[], runId: string, force: '0' | '1'): Result<ScriptAnswer, Context>;
     control(keys: string[], runId: string, control: string): Result<ScriptAnswer, Context>;

@@ -391,14 +391,7 @@ await t.test('a permission that is older than the last closing opens nothing', a
   await closeLane(built, sale);
   built.order.onOpening = async () => {
     built.order.onOpening = async () => undefined;
-    await built.connection.redis.open(
-      scriptKeys('open', sale.lane),
-      built.connection.runId ?? '',
-      1,
-      3,
-      2,
-      '',
-    );
+    await built.connection.redis.open(scriptKeys('open', sale.lane), built.connection.runId ?? '', 1, 3, 2);
     await closeLane(built, sale);
   };
   await t.rejects(built.opener.open(sale.lane), /changed/);
