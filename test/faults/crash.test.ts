@@ -17,7 +17,7 @@ import { buildStack, until } from '../support/stack.ts';
 
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
 const TOTAL = 900;
-/** A provider goes on for hours. On a busy machine order is away for longer than the demo's provider waits. */
+/** A provider goes on for hours. Here order is away for longer than the demo's provider waits. */
 const NOTICES_MAX = 120;
 
 const scenario: Scenario = {
