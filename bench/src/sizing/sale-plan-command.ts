@@ -7,7 +7,7 @@ import { Compile } from 'typebox/compile';
 import { CAPACITY } from './capacity.ts';
 import { planSale, type Plan } from './sale-plan.ts';
 
-const HELP = `Reckons replicas, lanes, partitions, machines and the scaling calendar of a sale, and what is the first limit, from
+const HELP = `Reckons replicas, lanes, partitions, machines and the scaling calendar of a sale, and what is the nearest limit, from
 figures that were measured.
 
   npm run --silent plan -- --sale FILE --crowd N [--json]
