@@ -1,4 +1,5 @@
 import { traceIdOf, type Http, type HttpOptions, type Logger, type RequestSeconds } from '@seckill/runtime';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /**
  * Answers to a crowd are sampled. For each route and status the first answer is logged, and then one in this
@@ -20,28 +21,39 @@ declare module 'fastify' {
  * become a flood of log lines.
  */
 export function logRequests(app: Http): void {
-  const count = countBy();
+  // By the route's own configuration: an object for each route and method, and one for all unknown routes.
+  const counts = new Map<object, (status: number) => number>();
   app.addHook('onResponse', (request, reply, done) => {
-    const { url: route = 'unknown', config } = request.routeOptions;
-    const { statusCode: status, elapsedTime: ms } = reply;
+    const { config } = request.routeOptions;
+    const { statusCode: status } = reply;
     const isRejection = status >= 400 && status !== 500;
-    const isOneOfMany = isRejection || (status < 400 && config.isCrowded === true);
-    const line = () => ({
-      method: request.method,
-      route,
-      status,
-      ms: Math.round(ms),
-      ...(request.span === undefined ? {} : { traceId: traceIdOf(request.span.traceparent) }),
-    });
-    if (!isOneOfMany) {
-      request.log.info(line(), 'request');
-    } else {
-      const times = count(`${request.method} ${route} ${status}`);
-      const name = isRejection ? 'rejections' : 'answers';
-      if (times % SAMPLE === 1) request.log.info({ ...line(), [name]: times }, 'request, one of many');
+    if (!isRejection && (status >= 400 || config.isCrowded !== true)) {
+      request.log.info(lineOf(request, reply), 'request');
+      done();
+      return;
+    }
+    let count = counts.get(config);
+    if (count === undefined) {
+      count = countBy();
+      counts.set(config, count);
+    }
+    const times = count(status);
+    const name = isRejection ? 'rejections' : 'answers';
+    if (times % SAMPLE === 1) {
+      request.log.info({ ...lineOf(request, reply), [name]: times }, 'request, one of many');
     }
     done();
   });
+}
+
+function lineOf(request: FastifyRequest, { statusCode: status, elapsedTime: ms }: FastifyReply) {
+  return {
+    method: request.method,
+    route: request.routeOptions.url ?? 'unknown',
+    status,
+    ms: Math.round(ms),
+    ...(request.span === undefined ? {} : { traceId: traceIdOf(request.span.traceparent) }),
+  };
 }
 
 /**
@@ -56,19 +68,19 @@ export function noteMalformed(
   const who = { method: 'unknown', route: 'unknown' };
   return ({ status, requestId }) => {
     requestSeconds.observe({ ...who, status: String(status) }, 0);
-    const rejections = count(String(status));
+    const rejections = count(status);
     if (rejections % SAMPLE === 1) {
       logger.info({ ...who, status, reqId: requestId, rejections }, 'request, one of many');
     }
   };
 }
 
-/** The routes and the statuses that there are bound the map. */
-function countBy(): (key: string) => number {
-  const counts = new Map<string, number>();
-  return (key) => {
-    const times = (counts.get(key) ?? 0) + 1;
-    counts.set(key, times);
+/** The statuses that there are bound the map. */
+function countBy(): (status: number) => number {
+  const counts = new Map<number, number>();
+  return (status) => {
+    const times = (counts.get(status) ?? 0) + 1;
+    counts.set(status, times);
     return times;
   };
 }

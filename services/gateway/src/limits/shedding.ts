@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import underPressure from '@fastify/under-pressure';
 import { isHealthRoute, Problem, type Http } from '@seckill/runtime';
@@ -8,7 +7,12 @@ import type { LimitMetrics } from './metrics.ts';
 export interface SheddingDeps {
   /** Requests in flight; one more is `overloaded`. */
   requestsMax: number;
-  metrics: Pick<LimitMetrics, 'shed' | 'inFlight'>;
+  metrics: Pick<LimitMetrics, 'shed' | 'readInFlight'>;
+}
+
+/** Places that the requests of a connection have taken. */
+interface Taken {
+  places: number;
 }
 
 declare module 'fastify' {
@@ -39,45 +43,51 @@ const SAMPLE_MS = 1_000;
 export async function shedLoad(app: Http, { requestsMax, metrics }: SheddingDeps): Promise<void> {
   app.decorateRequest('leavePlace');
   let inFlight = 0;
+  metrics.readInFlight(() => inFlight);
   const overloaded = (reason: 'requests' | 'event_loop'): Problem => {
     metrics.shed.inc({ reason });
     return new Problem('overloaded', { retryAfterSeconds: 1 + randomInt(JITTER_SECONDS + 1) });
   };
 
-  // Places are kept by connection, so that they are given back when the connection goes. An answer that waits
-  // behind another one of its connection (pipelining) has no socket yet. Node never tells such an answer of
-  // the end, so its place would be lost for good.
-  const releasesOf = new WeakMap<Socket, Set<() => void>>();
+  // Places are counted by connection, so that they are given back when the connection goes: the client may go
+  // before its answer is sent. And an answer that waits behind another one of its connection (pipelining) has
+  // no socket yet. Node never tells such an answer of the end, so its place would be lost for good.
+  const takenOn = new WeakMap<Socket, Taken>();
 
-  function watch(socket: Socket): Set<() => void> {
-    const releases = new Set<() => void>();
-    releasesOf.set(socket, releases);
+  function watch(socket: Socket): Taken {
+    const taken: Taken = { places: 0 };
+    takenOn.set(socket, taken);
     socket.once('close', () => {
-      for (const release of releases) release();
+      inFlight -= taken.places;
+      taken.places = 0;
     });
-    return releases;
+    return taken;
   }
 
-  function takePlace(socket: Socket, response: ServerResponse): () => void {
-    const releases = releasesOf.get(socket) ?? watch(socket);
+  function takePlace(socket: Socket): () => void {
+    const taken = takenOn.get(socket) ?? watch(socket);
+    let isTaken = true;
     const release = (): void => {
-      if (!releases.delete(release)) return;
+      // The connection's end has given all of them back.
+      if (!isTaken || taken.places === 0) return;
+      isTaken = false;
+      taken.places -= 1;
       inFlight -= 1;
-      metrics.inFlight.set(inFlight);
     };
-    releases.add(release);
+    taken.places += 1;
     inFlight += 1;
-    metrics.inFlight.set(inFlight);
-    // The place is also given back when the client has gone before the answer.
-    response.on('close', release);
     return release;
   }
 
-  app.addHook('onRequest', (request, reply, done) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     if (!isHealthRoute(request)) {
       if (inFlight >= requestsMax) throw overloaded('requests');
-      request.leavePlace = takePlace(request.raw.socket, reply.raw);
+      request.leavePlace = takePlace(request.raw.socket);
     }
+    done();
+  });
+  app.addHook('onResponse', (request, _reply, done) => {
+    request.leavePlace?.();
     done();
   });
   // To assemble the routes keeps the loop busy, on a slow machine for more than a second. The first readings

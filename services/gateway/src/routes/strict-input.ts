@@ -32,18 +32,20 @@ export function refuseUnknownInput(app: Http): void {
     route.schema = { querystring: NoQuery, ...route.schema };
   });
   app.addHook('preValidation', (request, _reply, done) => {
-    const { schema, config } = request.routeOptions;
+    // Fastify makes the object anew each time it is asked for.
+    const { routeOptions } = request;
+    const { schema, config } = routeOptions;
+    const hasNoRules = request.is404 || isHealthRoute({ routeOptions });
     if (isUnheeded(request)) {
       done(refused('header_not_taken', 'If-Match'));
       return;
     }
     const malformed = config.readsBody === true ? undefined : findMalformedParameter(request.url);
-    if (malformed !== undefined && !request.is404 && !isHealthRoute(request)) {
+    if (malformed !== undefined && !hasNoRules) {
       done(refused('query_malformed', malformed));
       return;
     }
-    const isExempt =
-      request.is404 || isHealthRoute(request) || schema?.body !== undefined || config.readsBody === true;
+    const isExempt = hasNoRules || schema?.body !== undefined || config.readsBody === true;
     const field = isExempt ? undefined : findBodyField(request);
     if (field === 'chunks') {
       hasBytes(request.raw).then((isBody) => {

@@ -21,6 +21,8 @@ export class KnownDefinitions<Known extends KnownDefinition> {
   readonly #known = new Map<string, { known: Known; characters: number }>();
   readonly #charactersMax: number;
   #characters = 0;
+  /** The last in the order. A crowd reads one sale, which then need not move. */
+  #newest: string | undefined;
 
   constructor(charactersMax = CHARACTERS_MAX) {
     this.#charactersMax = charactersMax;
@@ -29,8 +31,11 @@ export class KnownDefinitions<Known extends KnownDefinition> {
   get(saleId: string): Known | undefined {
     const entry = this.#known.get(saleId);
     if (entry === undefined) return undefined;
-    this.#known.delete(saleId);
-    this.#known.set(saleId, entry);
+    if (saleId !== this.#newest) {
+      this.#known.delete(saleId);
+      this.#known.set(saleId, entry);
+      this.#newest = saleId;
+    }
     return entry.known;
   }
 
@@ -38,6 +43,7 @@ export class KnownDefinitions<Known extends KnownDefinition> {
     this.delete(saleId);
     const characters = JSON.stringify(known.record.definition).length;
     this.#known.set(saleId, { known, characters });
+    this.#newest = saleId;
     this.#characters += characters;
     for (const oldest of this.#known.keys()) {
       if (this.#characters <= this.#charactersMax) return;

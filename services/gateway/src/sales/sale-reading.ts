@@ -20,6 +20,7 @@ export class SaleReading {
   readonly record: SaleRecord;
   readonly state: StockState;
   #head: TextHead | undefined;
+  #answer: { now: number; channelId: string | undefined; answer: SaleAnswer } | undefined;
 
   constructor(record: SaleRecord, state: StockState) {
     this.record = record;
@@ -40,6 +41,14 @@ export class SaleReading {
    * @param channelId the channel that is asked for; a sale without this channel shows none.
    */
   publicAnswer(now: number, channelId: string | undefined): SaleAnswer {
+    const ms = Math.floor(now);
+    if (this.#answer?.now !== ms || this.#answer.channelId !== channelId) {
+      this.#answer = { now: ms, channelId, answer: this.#publicAnswer(ms, channelId) };
+    }
+    return this.#answer.answer;
+  }
+
+  #publicAnswer(now: number, channelId: string | undefined): SaleAnswer {
     this.#head ??= new TextHead(openText(viewSale(this.record, this.state)));
     const head = this.#head;
     if (channelId === undefined) return { etag: `W/"${head.tag}"`, head, tail: clockTail(now) };

@@ -6,6 +6,12 @@ interface Exchange {
   response: ServerResponse;
 }
 
+/** The last two requests of a connection. */
+interface Followed {
+  last: Exchange | undefined;
+  before: Exchange | undefined;
+}
+
 export interface Unanswered {
   /** A whole request that is not answered yet, or whose answer is not sent yet. What follows it failed. */
   before: ServerResponse | undefined;
@@ -22,19 +28,27 @@ export type UnansweredOn = (socket: Socket) => Unanswered;
  * answers leave in the order of their requests.
  */
 export function followAnswers(server: Server): UnansweredOn {
-  const lastTwo = new WeakMap<Socket, [last: Exchange, before: Exchange | undefined]>();
+  const followed = new WeakMap<Socket, Followed>();
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    const before = lastTwo.get(socket)?.[0];
+    let of = followed.get(socket);
+    if (of === undefined) {
+      of = { last: undefined, before: undefined };
+      followed.set(socket, of);
+    }
+    const { last: before } = of;
     const exchange = { request, response };
-    lastTwo.set(socket, [exchange, before?.response.writableFinished ? undefined : before]);
+    of.last = exchange;
+    of.before = before?.response.writableFinished ? undefined : before;
     // What is answered is let go, as a connection may rest for long.
-    response.once('close', () => {
-      if (request.complete && lastTwo.get(socket)?.[0] === exchange) lastTwo.delete(socket);
+    response.on('close', () => {
+      if (!request.complete || of.last !== exchange) return;
+      of.last = undefined;
+      of.before = undefined;
     });
   });
   return (socket) => {
-    const [last, before] = lastTwo.get(socket) ?? [];
+    const { last, before } = followed.get(socket) ?? {};
     // A request whose body is not whole is the one that fails. No handler has seen it.
     const isFailing = last !== undefined && !last.request.complete;
     const whole = (isFailing ? before : last)?.response;
