@@ -1,7 +1,7 @@
 /**
- * Runs inside the node: a crowd at the gateway's Service, then the audit of the engines. The crowd is that of
- * `npm run demo`, or buys until a file is there. What is to be done comes by stdin, for it holds secrets; the
- * verdict goes to stdout.
+ * Runs where the engines' own addresses lead to them, inside the node or in compose's network: a crowd at the
+ * gateway, then the audit of the engines. The crowd is that of `npm run demo`, or buys until a file is there.
+ * What is to be done comes by stdin, for it holds secrets; the verdict goes to stdout.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,8 +1,9 @@
-/** What the crowd inside the node is told, and what it tells. */
+/** What the crowd beside the engines is told, and what it tells. */
 
 export interface CrowdOrder {
   gateway: string;
   redis: string;
+  isRedisCluster?: boolean;
   kafka: string;
   postgres: string;
   jwtSecret: string;

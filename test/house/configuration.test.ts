@@ -149,7 +149,8 @@ function problemsOf(service: Service, environment: NodeJS.ProcessEnv): string {
 void t.test('the example names every variable that compose asks for, and sets no secret', (t) => {
   const example = read('.env.example');
   const documented = read('docs/operating/configuration.md');
-  const asked = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+):([?-])/g)];
+  const files = read('docker-compose.yml') + read('docker-compose.cluster.yml');
+  const asked = [...files.matchAll(/\$\{([A-Z0-9_]+):([?-])/g)];
   t.ok(asked.length > 10);
   for (const [, name = '', kind] of asked) {
     // A secret stands there without a value, and a variable with a default is commented out.

@@ -11,7 +11,7 @@ const NODES = [1, 2, 3];
 const REPLICAS = '3';
 const IN_SYNC = '2';
 
-const REPLICATED = {
+export const REPLICATED = {
   'default.replication.factor': REPLICAS,
   'min.insync.replicas': IN_SYNC,
   'offsets.topic.replication.factor': REPLICAS,

@@ -29,7 +29,7 @@ const FORMED_MS = 60_000;
  */
 const NODE_TIMEOUT_MS = 4_000;
 
-const CLUSTER_SETTINGS = [
+export const CLUSTER_SETTINGS = [
   'cluster-enabled yes',
   'cluster-config-file nodes.conf',
   `cluster-node-timeout ${NODE_TIMEOUT_MS}`,
