@@ -1,14 +1,5 @@
 /** Runs PostgreSQL with its default durability (fsync on), reached over loopback TCP with a password only. */
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-  chownSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync, chownSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cached, fillCache } from '../machine/cache.ts';
 import { startChild } from '../machine/children.ts';
@@ -104,17 +95,11 @@ async function makeDatabase(bin: string, data: string, user: User, password: str
     throw new StackError('SECKILL_STACK_ENGINE', `create database failed:\n${tailOf(create.stderr)}`);
 }
 
-type Launch = () => Promise<Launched>;
+export type Launch = () => Promise<Launched>;
 
-interface Prepared {
-  url: string;
-  launch: Launch;
-}
-
-/** PostgreSQL's programs, also for a server with a standby. */
 interface PostgresProgram extends Program {
-  /** A second launch of either starts on the same data. Each waits for nothing but its own server. */
-  preparePair(context: StartContext): Promise<{ primary: Prepared; standby: Prepared }>;
+  /** The folder of its programs. */
+  bin: string;
 }
 
 interface Server {
@@ -127,7 +112,8 @@ interface Server {
   settings: string[];
 }
 
-function launcher(bin: string, { name, folder, data, url, user, logFile, settings }: Server): Launch {
+/** A second launch starts on the same data. */
+export function launcher(bin: string, { name, folder, data, url, user, logFile, settings }: Server): Launch {
   const { port } = new URL(url);
   // There is no Unix socket, because its default folder is shared by all stacks of the machine.
   const address = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories='];
@@ -149,7 +135,7 @@ function launcher(bin: string, { name, folder, data, url, user, logFile, setting
 }
 
 /** Makes a database of its own. @returns the server that is to be launched on it, and its password. */
-async function prepareServer(
+export async function prepareServer(
   bin: string,
   { folder, logFile }: StartContext,
 ): Promise<{ server: Server; password: string }> {
@@ -170,42 +156,6 @@ async function prepareServer(
   return { server: { name: 'postgres', folder, data, url, user, logFile, settings: [] }, password };
 }
 
-/**
- * A standby begins with a copy of the database. The copy is taken before the first start, so no tool for a
- * backup is needed. A commit waits for the standby, as in production: an order that one disk alone knows is a
- * promise of one disk.
- */
-async function preparePair(
-  bin: string,
-  context: StartContext,
-): Promise<{ primary: Prepared; standby: Prepared }> {
-  const { server, password } = await prepareServer(bin, context);
-  const { folder, user, url } = server;
-  const data = join(folder, 'standby');
-  const copied = await run('cp', ['-a', server.data, data], { timeoutMs: 60_000 });
-  if (!copied.ok) throw new StackError('SECKILL_STACK_ENGINE', `copy failed:\n${tailOf(copied.stderr)}`);
-  const leader = `host=127.0.0.1 port=${new URL(url).port} user=seckill password=${password}`;
-  // By file: arguments are visible in the process list.
-  appendFileSync(join(data, 'postgresql.auto.conf'), `primary_conninfo = '${leader}'\n`);
-  const signal = join(data, 'standby.signal');
-  writeFileSync(signal, '', { mode: 0o600 });
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(signal, user.uid, user.gid);
-  const [port] = (await freePorts(1)) as [number];
-  const standby = {
-    ...server,
-    name: 'postgres-standby',
-    data,
-    url: url.replace(/:\d+\//, `:${port}/`),
-    logFile: context.logFile.replace(/\.log$/, '-standby.log'),
-  };
-  // A standby that was away for a while finds what it missed.
-  const kept = ['synchronous_standby_names=*', 'wal_keep_size=512MB'];
-  return {
-    primary: { url, launch: launcher(bin, { ...server, settings: kept }) },
-    standby: { url: standby.url, launch: launcher(bin, standby) },
-  };
-}
-
 async function programAt(bin: string, origin: string): Promise<PostgresProgram | undefined> {
   if (!existsSync(join(bin, 'initdb')) || !existsSync(join(bin, 'postgres'))) return undefined;
   const { stdout } = await run(join(bin, 'postgres'), ['--version'], { timeoutMs: 5_000 });
@@ -214,7 +164,7 @@ async function programAt(bin: string, origin: string): Promise<PostgresProgram |
   return {
     origin: `${origin} postgres ${version[0]}`,
     prepare: async (context) => ({ launch: launcher(bin, (await prepareServer(bin, context)).server) }),
-    preparePair: (context) => preparePair(bin, context),
+    bin,
   };
 }
 
