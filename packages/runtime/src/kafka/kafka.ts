@@ -2,6 +2,7 @@ import kafkajs, { type Kafka } from 'kafkajs';
 import type { Logger } from '../logger.ts';
 import type { KafkaSettings } from './kafka-settings.ts';
 import { mendKafkaBroker } from './kafkajs/kafka-broker.ts';
+import { mendKafkaOffsets } from './kafkajs/kafka-offsets.ts';
 import { mendKafkaConnection } from './kafkajs/kafka-connection.ts';
 import { mendKafkaTimer } from './kafkajs/kafka-timer.ts';
 
@@ -13,6 +14,7 @@ export type { Kafka };
 export function createKafka({ brokers, ca, user }: KafkaSettings, clientId: string, logger: Logger): Kafka {
   mendKafkaTimer();
   mendKafkaBroker();
+  mendKafkaOffsets();
   mendKafkaConnection();
   return new KafkaClient({
     clientId,
