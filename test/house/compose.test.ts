@@ -19,6 +19,7 @@ interface Service {
 }
 
 interface Compose {
+  networks?: { default: { ipam: { config: { subnet: string; ip_range: string }[] } } };
   services: Record<string, Service>;
   volumes: Record<string, unknown>;
 }
@@ -103,6 +104,18 @@ void t.test('Redis has the settings of the manifests, which keep what the local 
     t.ok(volumes.includes('./k8s/components/redis-cluster/redis.conf:/etc/seckill/redis.conf:ro'), name);
   }
   t.match(services['redis']?.command?.[2], 'cat /etc/seckill/redis.conf');
+  const addresses = NODES.redis.map((name) => {
+    const { networks } = services[name] as { networks?: { default: { ipv4_address: string } } };
+    return networks?.default.ipv4_address ?? '';
+  });
+  const network = '${CLUSTER_NETWORK:-10.213.77}';
+  t.same(
+    addresses,
+    NODES.redis.map((_, index) => `${network}.1${index + 1}`),
+    'addresses stay',
+  );
+  const [range] = cluster.networks?.default.ipam.config ?? [];
+  t.same(range, { subnet: `${network}.0/24`, ip_range: `${network}.128/25` }, 'nobody else gets them');
   const formed = services['redis-cluster'];
   t.same(
     formed?.command?.slice(2),
