@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { untilWithin } from '@seckill/testing';
 import t, { type Test } from 'tap';
-import { cluster, FORBIDDEN } from './cluster.ts';
+import { cluster, startCluster } from './cluster.ts';
 import type { CrowdOrder, CrowdVerdict } from './crowd-verdict.ts';
 import { beside, call, kubectl, read, SECRETS, writeSecrets } from './local-overlay.ts';
 import { copyManifests } from './render.ts';
@@ -28,14 +28,7 @@ const until = untilWithin(AGAIN_MS);
 /** So many more buyers are told 201 after each fault. */
 const MORE = 20;
 
-const up = await cluster(['up']);
-if (!up.ok && up.stderr.includes(FORBIDDEN)) {
-  const skip = up.stderr.slice(up.stderr.indexOf(FORBIDDEN)).trim();
-  await t.test('a sale on a cluster of one node', { skip }, () => undefined);
-} else {
-  // A cluster that somebody runs stays theirs.
-  if (!up.ok) throw new Error(up.stderr);
-  t.teardown(() => cluster(['down']));
+if (await startCluster(t, 'a sale on a cluster of one node')) {
   const copy = copyManifests();
   t.teardown(() => {
     copy.remove();

@@ -4,7 +4,7 @@
  * name and asked from the node; what the machine shows before, meanwhile and afterwards.
  */
 import t from 'tap';
-import { cluster, FORBIDDEN, traces } from './cluster.ts';
+import { cluster, FORBIDDEN, startCluster, traces } from './cluster.ts';
 
 const image = { image: 'localhost/seckill-busybox:dev', imagePullPolicy: 'Never' };
 
@@ -58,19 +58,11 @@ const PROBE = [
 
 // Undefined where a machine has not what is looked at: no node runs there either.
 const before = await traces().catch(() => undefined);
-const first = await cluster(['up']);
-const begun = performance.now();
-if (!first.ok && first.stderr.includes(FORBIDDEN)) {
-  const skip = first.stderr.slice(first.stderr.indexOf(FORBIDDEN)).trim();
-  await t.test('a cluster of one node', { skip }, () => undefined);
-} else {
-  // A cluster that somebody runs stays theirs.
-  if (!first.ok) throw new Error(first.stderr);
-  t.teardown(() => cluster(['down']));
+if (await startCluster(t, 'a cluster of one node')) {
+  const begun = performance.now();
   const kubectl = (...args: string[]): ReturnType<typeof cluster> => cluster(['kubectl', ...args]);
 
   await t.test('the node is ready and CoreDNS runs', async (t) => {
-    t.equal(first.ok, true, first.stderr);
     t.match(await cluster(['status']), {
       ok: true,
       stdout: /seckill-node\s+Ready[^]*coredns-\S+\s+1\/1\s+Running/,

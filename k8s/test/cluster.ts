@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, run } from '@seckill/stack';
 import type { Outcome } from '@seckill/stack';
+import type { Test } from 'tap';
 
 const COMMAND = join(ROOT, 'scripts/image/dist/cluster/command.js');
 
@@ -16,6 +17,23 @@ const CALL_MS = 60 * 60_000;
 export function cluster(args: string[], through: string[] = [], stdin?: string): Promise<Outcome> {
   const [program = process.execPath, ...words] = [...through, process.execPath, COMMAND, ...args];
   return run(program, words, { timeoutMs: CALL_MS, ...(stdin === undefined ? {} : { stdin }) });
+}
+
+/**
+ * Starts the cluster for a file of tests, and ends it with them.
+ * @returns false where this machine can run none, which a skipped test of this title tells.
+ * @throws Error when it cannot be started: a cluster that somebody runs stays theirs.
+ */
+export async function startCluster(t: Test, title: string): Promise<boolean> {
+  const { ok, stderr } = await cluster(['up']);
+  if (!ok && stderr.includes(FORBIDDEN)) {
+    const skip = stderr.slice(stderr.indexOf(FORBIDDEN)).trim();
+    await t.test(title, { skip }, () => undefined);
+    return false;
+  }
+  if (!ok) throw new Error(stderr);
+  t.teardown(() => cluster(['down']));
+  return true;
 }
 
 const SETTINGS = ['vm/overcommit_memory', 'kernel/panic', 'kernel/panic_on_oops', 'kernel/keys/root_maxkeys'];

@@ -3,7 +3,7 @@
 // Method: the whole system; gateway, stock and order get SIGKILL at once, the engines stay. The dead members
 // of both consumer groups are all that Kafka knows when the new processes come.
 import t from 'tap';
-import { buildStack, createSale, itemOf, oneItem, until, untilRows } from '../support/stack.ts';
+import { buildStack, createSale, itemOf, oneItem, timeUntil, untilRows } from '../support/stack.ts';
 
 /** The bound on a takeover. The docs promise 3 s, and Kafka alone would take 10 s. */
 const TAKEOVER_MS = 3_000;
@@ -15,11 +15,6 @@ const client = await buildStack(t, 'all-killed');
 const { stack } = client;
 const token = await client.token('owner');
 const body = { lines: [{ sku: 'a', quantity: 1 }] };
-
-async function timeUntil(what: string, since: number, isDone: () => Promise<boolean>): Promise<number> {
-  await until(what, () => isDone().catch(() => false));
-  return performance.now() - since;
-}
 
 for (let round = 1; round <= ROUNDS; round += 1) {
   await t.test(`every service is killed at once, round ${round}`, async (t) => {

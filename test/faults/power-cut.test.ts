@@ -6,7 +6,7 @@ import t from 'tap';
 import { EngineReader } from '../../bench/src/engines/engines.ts';
 import { seededRandom } from '../../bench/src/random.ts';
 import { judgeRush, startRush, untilMore } from '../support/aftermath.ts';
-import { buildStack, createSale, itemOf, oneItem, until } from '../support/stack.ts';
+import { buildStack, createSale, itemOf, oneItem, timeUntil } from '../support/stack.ts';
 
 const SEED = Number(process.env['SECKILL_SEED'] ?? Date.now() % 1_000_000);
 /**
@@ -32,12 +32,6 @@ async function cutPower(): Promise<void> {
   ]);
   await Promise.all(ENGINES.map((engine) => stack.engines.restart(engine)));
   await Promise.all(SERVICES.map((service) => stack.restart(service)));
-}
-
-/** Milliseconds from `since` until it succeeds for the first time. */
-async function timeUntil(what: string, since: number, isDone: () => Promise<boolean>): Promise<number> {
-  await until(what, () => isDone().catch(() => false));
-  return performance.now() - since;
 }
 
 for (let round = 1; round <= ROUNDS; round += 1) {

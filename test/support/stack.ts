@@ -174,6 +174,16 @@ export function oneItem(total: number): Record<string, unknown> {
 
 export const until = untilWithin(30_000);
 
+/** Milliseconds from `since` until it succeeds for the first time. */
+export async function timeUntil(
+  what: string,
+  since: number,
+  isDone: () => Promise<boolean>,
+): Promise<number> {
+  await until(what, () => isDone().catch(() => false));
+  return performance.now() - since;
+}
+
 /** The sale of this moment, asked by an operator, because a gateway answers all others from memory. */
 export async function itemOf(client: Client, saleId: string): Promise<Record<string, unknown>> {
   const { body } = await client.send({
