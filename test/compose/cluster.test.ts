@@ -1,8 +1,8 @@
 // Goal: docker-compose.cluster.yml laid over docker-compose.yml is the whole system on engines of several
 // nodes: each is as many as it says, it sells as the contract says, goes on while a node of each engine is
 // killed, and stands again after all of its containers started anew (INV-1 to INV-6). Needs a Docker engine.
-// Method: a project and secrets of its own on free ports; the crowd of the cluster test, in the network of the
-// containers, because Redis' nodes tell addresses of that network; the crowd's own audit.
+// Method: a project and secrets of its own on free ports; the crowd of the cluster test, in the network of
+// the containers, because Redis' nodes tell addresses of that network; the crowd's own audit.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TOPICS } from '@seckill/contracts';
