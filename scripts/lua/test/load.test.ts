@@ -22,6 +22,8 @@ await t.test('close leaves a lane open under our run_id alone unless forced', as
   t.same(await lane.close(), ['open', 'open', 1, 1]);
   t.same(await lane.dump(), before);
   t.same(await lane.close({ force: true }), ['open', 'rebuilding', 1, 2]);
+  t.same(await lane.close(), ['rebuilding', 'rebuilding', 1, 2], 'what is closed is closed');
+  t.same(await lane.close({ force: true }), ['rebuilding', 'rebuilding', 1, 3], 'a new closing all the same');
   t.same((await lane.inspect())[0], 'rebuilding');
 });
 

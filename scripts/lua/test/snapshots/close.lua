@@ -38,4 +38,7 @@ if before == 'stale' or (before == 'open' and isForced) then
   tellChange(stateKey, 'gate', now())
   return { before, 'rebuilding', tonumber(epoch), redis.call('HINCRBY', stateKey, 'fence', 1) }
 end
+if before == 'rebuilding' and isForced then
+  return { before, before, tonumber(epoch), redis.call('HINCRBY', stateKey, 'fence', 1) }
+end
 return { before, before, tonumber(epoch), tonumber(fence) }

@@ -401,6 +401,24 @@ await t.test('a permission that is older than the last closing opens nothing', a
 });
 
 await t.test(
+  'a closing while a permission is asked for voids it, though the lane was closed then',
+  async (t) => {
+    const built = await build(t);
+    const sale = await sellSome(built);
+    await closeLane(built, sale);
+    // As the lane monitor does that sees a move of the slot, which is given up before order answers.
+    built.order.onOpening = async () => {
+      built.order.onOpening = async () => undefined;
+      await closeLane(built, sale);
+    };
+    await t.rejects(built.opener.open(sale.lane), /changed/);
+    t.match(await stateOf(built, sale.saleId), { gate: 'rebuilding' });
+    await built.opener.open(sale.lane);
+    t.match(await stateOf(built, sale.saleId), { gate: 'open' });
+  },
+);
+
+await t.test(
   'the monitor opens what closed, of its own accord, and forgets failures when Redis is another',
   async (t) => {
     const built = await build(t);
