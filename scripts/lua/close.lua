@@ -20,13 +20,17 @@ local runId, isForced = ARGV[1], ARGV[2] == '1'
 --- @include "gateOf"
 --- @include "tellChange"
 
-local gate, openedRunId, epoch, fence =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'fence'))
+local gate, openedRunId, epoch, fence, server =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'epoch', 'fence', 'server'))
 local before = gateOf(gate, openedRunId, runId)
 if before == 'missing' then
   redis.call('HSET', stateKey, 'gate', 'rebuilding', 'epoch', '0', 'sequence', '0', 'fence', '1')
   tellChange(stateKey, 'gate', now())
   return { before, 'rebuilding', 0, 1 }
+end
+if server and isForced then
+  -- No node has this name: whatever the closing was forced for, the lane is loaded before it opens (D101).
+  redis.call('HSET', stateKey, 'server', '-')
 end
 if before == 'stale' or (before == 'open' and isForced) then
   redis.call('HSET', stateKey, 'gate', 'rebuilding')

@@ -38,7 +38,7 @@ local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
   return { 'missing' }
 end
-if loaded ~= LAYOUT then
+if not isLoaded(loaded) then
   return { 'not_loaded' }
 end
 -- INV-1: a repeat takes nothing twice, and no later state gives back what was taken out.

@@ -10,8 +10,8 @@
 --                                                           lane that lost its state
 --   gate, now, epoch, version, sequence, loaded (1 or 0), state, opensAt, closesAt, entries in the
 --   outbox, fence, sequence when it was opened last, limit per buyer, lowest cap of a channel ('': none),
---   SKUs of paused items, rules of quantities, limits of items, kits, then of each item: sku, total,
---   available, held, paid
+--   SKUs of paused items, rules of quantities, limits of items, kits, server ('': none), then of each item:
+--   sku, total, available, held, paid
 -- `state` is '' while the lane is not loaded; now, opensAt and closesAt are milliseconds since 1970.
 
 local stateKey, outboxKey, holdsKey = KEYS[1], KEYS[2], KEYS[3]
@@ -20,24 +20,26 @@ local runId = ARGV[1]
 --- @include "now"
 --- @include "layout"
 --- @include "gateOf"
+--- @include "stamps"
 --- @include "readItems"
 
 local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
-  capMin, pausedSkus, quantityRules, itemLimits, kits, skus =
+  capMin, pausedSkus, quantityRules, itemLimits, kits, server, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
     'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'quantity_rules', 'item_limits',
-    'kits', 'skus'
+    'kits', 'server', 'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
   -- What another type of key holds is nothing of ours, and goes when the lane is loaded.
-  local function length(command, key)
-    local answer = redis.pcall(command, key)
+  local function number(...)
+    local answer = redis.pcall(...)
     return type(answer) == 'number' and answer or 0
   end
-  return { verdict, now(), length('XLEN', outboxKey), length('HLEN', holdsKey) }
+  local holdCount = number('HLEN', holdsKey) - number('HEXISTS', holdsKey, STAMP)
+  return { verdict, now(), number('XLEN', outboxKey), holdCount }
 end
 local answer = {
   verdict,
@@ -45,7 +47,7 @@ local answer = {
   tonumber(epoch),
   tonumber(version or '0'),
   tonumber(sequence),
-  loaded == LAYOUT and 1 or 0,
+  isLoaded(loaded) and 1 or 0,
   state or '',
   tonumber(opensAt or '0'),
   tonumber(closesAt or '0'),
@@ -58,6 +60,7 @@ local answer = {
   quantityRules or '',
   itemLimits or '',
   kits or '',
+  server or '',
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

@@ -26,6 +26,7 @@
 --   outbox_not_empty    its entries would be lost; let the relay publish them first
 --   epoch_not_higher    a later rebuilder was here
 --   chunk_not_next      a chunk is missing in between
+--   torn                a part of the lane is not what the chunk before left there: begin anew
 -- Errors (the snapshot contradicts itself, nothing written): SECKILL_LOAD_SKU, _CHANNEL, _STATUS, _KEY_TWICE,
 -- _OVERSOLD, _RETURNED; SECKILL_LOAD_ARGUMENTS, our own bug
 
@@ -36,7 +37,9 @@ local FIRST_ORDER = 5
 -- The bound limits how long Redis is busy, and how much `unpack` must hold, 8,000 fields.
 local ORDERS_MAX = 500
 
+--- @include "now"
 --- @include "layout"
+--- @include "stamps"
 --- @include "whole"
 --- @include "readItems"
 --- @include "writeItems"
@@ -46,8 +49,9 @@ local ORDERS_MAX = 500
 --- @include "buyer"
 --- @include "parseReturned"
 
-local gate, laneEpoch, laneChunk, fence, skus, itemLimitsText =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus', 'item_limits'))
+local stampedKeys = { buyers_stamp = buyersKey, keys_stamp = keysKey, holds_stamp = holdsKey, returns_stamp = returnsKey }
+local gate, laneEpoch, laneChunk, fence, skus, itemLimitsText, holdsStamp =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus', 'item_limits', 'holds_stamp'))
 if not gate then
   return { 'missing' }
 end
@@ -69,6 +73,21 @@ elseif laneEpoch ~= epoch then
   return { 'epoch_not_higher' }
 elseif laneChunk + 1 ~= chunk then
   return { 'chunk_not_next' }
+end
+-- Only the keys of a cluster's lane can come apart.
+local isStamped = holdsStamp and true
+if chunk == 0 then
+  isStamped = string.find(redis.call('INFO', 'cluster'), 'cluster_enabled:1', 1, true) ~= nil
+end
+local stamp = stampAfter(now())
+if isStamped and chunk > 0 then
+  for name, key in pairs(stampedKeys) do
+    local last = redis.call('HGET', stateKey, name)
+    if isTorn(last, key) then
+      return { 'torn' }
+    end
+    stamp = stampAfter(0, stamp, last)
+  end
 end
 
 local control, items, channels, itemLimits = nil, nil, {}, nil
@@ -240,5 +259,12 @@ end
 if #returns > 0 then
   redis.call('HSET', returnsKey, unpack(returns))
 end
-redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and LAYOUT or PARTLY)
+if isStamped then
+  for name, key in pairs(stampedKeys) do
+    redis.call('HSET', stateKey, name, stamp)
+    redis.call('HSET', key, STAMP, stamp)
+  end
+end
+local layout = isStamped and STAMPED_LAYOUT or LAYOUT
+redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and layout or layout .. PARTLY)
 return { 'loaded', chunk }

@@ -37,6 +37,7 @@ local STATE_FIELDS = 6
 --- @include "buyer"
 --- @include "itemRules"
 --- @include "lastLineOf"
+--- @include "stamps"
 --- @include "tellChange"
 
 if runId == '' or not outboxCountMax or random == '' or not keyHash or keyHash == '' then
@@ -61,9 +62,13 @@ local function read(record)
   return facts, string.match(facts[4] or '', '^%d+([-tpcer])%d+$')
 end
 
-local gate, openedRunId = unpack(redis.call('HMGET', stateKey, 'gate', 'run_id'))
+local gate, openedRunId, buyersStamp, keysStamp, holdsStamp =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'buyers_stamp', 'keys_stamp', 'holds_stamp'))
 if gateOf(gate, openedRunId, runId) ~= 'open' then
   return { 'sale_unavailable' }
+end
+if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
+  return broken('parts of different instants')
 end
 
 local live = redis.call('HGET', holdsKey, keyHash)
@@ -171,6 +176,14 @@ if type(added) == 'table' and added.err then
 end
 written[#written + 1] = 'sequence'
 written[#written + 1] = sequence
+if holdsStamp then
+  local stamp = stampAfter(at, buyersStamp, keysStamp, holdsStamp)
+  for name, key in pairs({ buyers_stamp = buyersKey, keys_stamp = keysKey, holds_stamp = holdsKey }) do
+    written[#written + 1] = name
+    written[#written + 1] = stamp
+    redis.call('HSET', key, STAMP, stamp)
+  end
+end
 redis.call('HSET', stateKey, unpack(written))
 -- The hold is none that the buyer took anew: it counted when it was reserved.
 buyer.units = buyer.units + quantity

@@ -17,11 +17,13 @@ local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[4], KEYS[5]
 local REST_MS = 24 * 60 * 60 * 1000
 
 --- @include "now"
+--- @include "stamps"
 --- @include "tellChange"
 
 local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
 -- INV-2: what is left of a lane may be the last copy of an order.
-local isBusy = redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0
+local holdCount = redis.call('HLEN', holdsKey) - redis.call('HEXISTS', holdsKey, STAMP)
+local isBusy = holdCount > 0 or redis.call('XLEN', outboxKey) > 0
 if not gate then
   return { isBusy and 'busy' or 'missing' }
 end

@@ -16,12 +16,13 @@
 --   current                 this return or a later one was applied before; nothing was written
 --   absent                  no such order, or it is not paid here; nothing was written. A lane of another
 --                           layout is closed for its load, which has what was returned from Postgres
--- Errors (nothing written): SECKILL_RETURN_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the return
+-- Errors (nothing written): SECKILL_RETURN_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the return,
+-- or a part of the lane is missing or old
 
 local stateKey, buyersKey, keysKey, returnsKey = unpack(KEYS)
 local random, keyHash, text = ARGV[1], ARGV[2], ARGV[3]
 local FIRST_LINE = 10
-local STATE_FIELDS = 3
+local STATE_FIELDS = 6
 
 --- @include "layout"
 --- @include "now"
@@ -30,6 +31,7 @@ local STATE_FIELDS = 3
 --- @include "parseReturned"
 --- @include "tellChange"
 --- @include "closeOtherLayout"
+--- @include "stamps"
 
 local after = parseReturned(text)
 if random == '' or not after or after.number == 0 then
@@ -44,9 +46,17 @@ local function broken(what)
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
 
+-- A lane without its keys, or with old ones, does not know what is absent.
+local function absent()
+  if isTorn(redis.call('HGET', stateKey, 'keys_stamp'), keysKey) then
+    return broken('parts of different instants')
+  end
+  return { 'absent' }
+end
+
 local record = redis.call('HGET', keysKey, keyHash)
 if not record then
-  return { 'absent' }
+  return absent()
 end
 local facts = {}
 for fact in string.gmatch(record .. '\n', '([^\n]*)\n') do
@@ -54,7 +64,7 @@ for fact in string.gmatch(record .. '\n', '([^\n]*)\n') do
 end
 -- Another reservation has the key since Redis lost the one that is meant, or it did not end paid here.
 if facts[3] ~= random or not string.match(facts[4] or '', '^%d+p%d+$') then
-  return { 'absent' }
+  return absent()
 end
 local before = parseReturned(redis.call('HGET', returnsKey, keyHash))
 if not before then
@@ -73,7 +83,9 @@ for index = FIRST_LINE, lastLine, 3 do
   bought[facts[index]] = (bought[facts[index]] or 0) + (tonumber(facts[index + 1]) or 0)
 end
 local userId, channelId = facts[1], facts[8]
-local fields = { channelId .. ':units', channelId .. ':units_paid', 'loaded' }
+local fields = {
+  channelId .. ':units', channelId .. ':units_paid', 'buyers_stamp', 'keys_stamp', 'returns_stamp', 'loaded',
+}
 for _, sku in ipairs(after.skus) do
   fields[#fields + 1] = sku .. ':available'
   fields[#fields + 1] = sku .. ':paid'
@@ -84,6 +96,10 @@ end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
   return closeOtherLayout(stateKey)
+end
+local buyersStamp, keysStamp, returnsStamp = lane[3], lane[4], lane[5]
+if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(returnsStamp, returnsKey) then
+  return broken('parts of different instants')
 end
 local written, restocked, unitsOf = {}, 0, {}
 for index, sku in ipairs(after.skus) do
@@ -128,8 +144,16 @@ if channelId ~= '' then
   written[count + 3], written[count + 4] = fields[2], paid - quantity
 end
 
+local at = now()
+if returnsStamp then
+  local stamp, last = stampAfter(at, buyersStamp, returnsStamp), #written
+  written[last + 1], written[last + 2], written[last + 3], written[last + 4] =
+    'buyers_stamp', stamp, 'returns_stamp', stamp
+  redis.call('HSET', buyersKey, STAMP, stamp)
+  redis.call('HSET', returnsKey, STAMP, stamp)
+end
 redis.call('HSET', stateKey, unpack(written))
 redis.call('HSET', buyersKey, userId, formatBuyer(buyer))
 redis.call('HSET', returnsKey, keyHash, text)
-tellChange(stateKey, 'settled', now())
+tellChange(stateKey, 'settled', at)
 return { 'returned', restocked }

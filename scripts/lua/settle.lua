@@ -23,12 +23,13 @@
 --   absent                  no such hold or lane: settled before, lost, or taken again since; nothing was
 --                           written (INV-5). Nor is there one in a lane of another layout, which is
 --                           closed for its load: Postgres knows how the hold ended
--- Errors (nothing written): SECKILL_SETTLE_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the hold
+-- Errors (nothing written): SECKILL_SETTLE_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the hold, or
+-- a part of the lane is missing or old
 
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
 local random, keyHash, verdict, retake = ARGV[1], ARGV[2], ARGV[3], ARGV[4] or ''
 local FIRST_LINE = 10
-local STATE_FIELDS = 6
+local STATE_FIELDS = 9
 -- What stands between epoch and sequence in the record of a hold that has ended, where a live one has `-`, or
 -- `t` if it was taken again. A byte more would make many records 32 bytes longer
 -- (services/stock/src/redis/hold-record.ts).
@@ -40,6 +41,7 @@ local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 --- @include "lastLineOf"
 --- @include "tellChange"
 --- @include "closeOtherLayout"
+--- @include "stamps"
 
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
 if random == '' or not SIGNS[verdict] then
@@ -54,10 +56,20 @@ local function broken(what)
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
 
+-- A lane without its holds, or with old ones, does not know what is absent.
+local function absent()
+  local buyersStamp, keysStamp, holdsStamp =
+    unpack(redis.call('HMGET', stateKey, 'buyers_stamp', 'keys_stamp', 'holds_stamp'))
+  if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
+    return broken('parts of different instants')
+  end
+  return { 'absent' }
+end
+
 -- INV-5: a settlement that comes again finds no hold.
 local record = redis.call('HGET', holdsKey, keyHash)
 if not record then
-  return { 'absent' }
+  return absent()
 end
 
 local facts = {}
@@ -72,7 +84,7 @@ end
 -- This is another reservation under the same key. The one that is meant was lost with an earlier state of the
 -- lane.
 if facts[3] ~= random then
-  return { 'absent' }
+  return absent()
 end
 local reservedEpoch, sign, reservedSequence = string.match(facts[4], '^(%d+)([-t])(%d+)$')
 if not reservedEpoch then
@@ -80,12 +92,15 @@ if not reservedEpoch then
 end
 -- INV-5: the settlement that ended the first hold may come again after the units were taken again.
 if retake ~= (sign == 't' and reservedEpoch .. '-' .. reservedSequence or '') then
-  return { 'absent' }
+  return absent()
 end
 
 local target = isReturned and ':available' or ':paid'
 local quantity, unitsOf, skus = 0, {}, {}
-local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid', 'loaded' }
+local fields = {
+  'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid', 'buyers_stamp', 'keys_stamp',
+  'holds_stamp', 'loaded',
+}
 for index = FIRST_LINE, lastLine, 3 do
   local sku, units = facts[index], tonumber(facts[index + 1])
   if not units then
@@ -105,6 +120,10 @@ end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
   return closeOtherLayout(stateKey)
+end
+local buyersStamp, keysStamp, holdsStamp = lane[6], lane[7], lane[8]
+if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
+  return broken('parts of different instants')
 end
 local written = {}
 for index, sku in ipairs(skus) do
@@ -164,6 +183,13 @@ if isClosed then
   written[last + 3], written[last + 4] = 'fence', (tonumber(fence) or 0) + 1
 end
 
+if holdsStamp then
+  local stamp, last = stampAfter(endedAt, buyersStamp, keysStamp, holdsStamp), #written
+  for place, key in ipairs({ buyersKey, keysKey, holdsKey }) do
+    written[last + 2 * place - 1], written[last + 2 * place] = fields[5 + place], stamp
+    redis.call('HSET', key, STAMP, stamp)
+  end
+end
 redis.call('HDEL', holdsKey, keyHash)
 facts[4] = reservedEpoch .. SIGNS[verdict] .. reservedSequence
 redis.call('HSET', keysKey, keyHash, table.concat(facts, '\n'))

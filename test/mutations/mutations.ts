@@ -100,7 +100,7 @@ export const MUTATIONS: readonly Mutation[] = [
     defect: 'a lane sells on under another Redis than it was opened under',
     edits: one(
       'scripts/lua/include/gateOf.lua',
-      "if openedRunId ~= runId .. ':' .. LAYOUT then",
+      "if openedRunId ~= runId .. ':' .. LAYOUT and openedRunId ~= runId .. ':' .. STAMPED_LAYOUT then",
       'if false then',
     ),
     by: ['model', 'fire'],

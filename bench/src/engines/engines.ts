@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { TOPICS, type SaleDefinition, type Topic } from '@seckill/contracts';
 import { createKafka, createLogger, type Kafka, type KafkaAccess } from '@seckill/runtime';
+import { STAMP } from '@seckill/stock/redis/keys';
 import pg from 'pg';
 import { readIds, type PublishedIds } from './kafka-ids.ts';
 import {
@@ -18,6 +19,12 @@ import type { LedgerRow, OrderRow, PaymentRow } from './rows.ts';
 const SETTLER_GROUP = 'seckill.settler';
 /** Each look opens a connection to Kafka, so looks are not more frequent than this. */
 const DRAIN_POLL_MS = 250;
+
+/** The parts of a lane of a cluster have a field that is no buyer and no hold. */
+function withoutStamp(fields: Record<string, string>): Record<string, string> {
+  const { [STAMP]: _stamp, ...rest } = fields;
+  return rest;
+}
 type Admin = ReturnType<Kafka['admin']>;
 
 /**
@@ -71,11 +78,14 @@ export class EngineReader {
       sequence: Number(state['sequence']),
       outbox,
       items: parseItems(state),
-      buyers: new Map(Object.entries(buyers).map(([user, units]) => [user, Number(units.split(' ')[0])])),
-      itemsOfBuyers: new Map(Object.entries(buyers).flatMap(parseItemsOfBuyer)),
+      buyers: new Map(
+        Object.entries(withoutStamp(buyers)).map(([user, units]) => [user, Number(units.split(' ')[0])]),
+      ),
+      itemsOfBuyers: new Map(Object.entries(withoutStamp(buyers)).flatMap(parseItemsOfBuyer)),
       channels: parseChannels(state),
-      holds: new Set(Object.entries(holds).map(toSuffix)),
-      keys: Object.keys(holds).length + ended,
+      holds: new Set(Object.entries(withoutStamp(holds)).map(toSuffix)),
+      // Where one part of a lane has a stamp, all have one.
+      keys: Object.keys(withoutStamp(holds)).length + ended - (STAMP in holds ? 1 : 0),
     };
   }
 
@@ -111,7 +121,7 @@ export class EngineReader {
     const [seconds, microseconds] = time as [string, string];
     return {
       now: Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000),
-      holds: new Set(holds as string[]),
+      holds: new Set((holds as string[]).filter((field) => field !== STAMP)),
     };
   }
 
@@ -167,8 +177,9 @@ export class EngineReader {
   /** Counts one sale without reading its rows, for sales that are too large to be judged row by row. */
   async counts(saleId: string): Promise<{ holds: number; sequence: number; rows: number; sold: number }> {
     const key = (part: string) => `seckill:{${saleId}:0}:${part}`;
-    const [holds, sequence, { rows }] = await Promise.all([
+    const [fields, stamps, sequence, { rows }] = await Promise.all([
       this.#redis.hlen(key('holds')),
+      this.#redis.hexists(key('holds'), STAMP),
       this.#redis.hget(key('state'), 'sequence'),
       this.#postgres.query<{ rows: number; sold: number }>(
         `SELECT (SELECT count(*)::int FROM orders WHERE sale_id = $1 AND status = 'pending') AS rows,
@@ -176,7 +187,12 @@ export class EngineReader {
         [saleId],
       ),
     ]);
-    return { holds, sequence: Number(sequence), rows: rows[0]?.rows ?? 0, sold: rows[0]?.sold ?? 0 };
+    return {
+      holds: fields - stamps,
+      sequence: Number(sequence),
+      rows: rows[0]?.rows ?? 0,
+      sold: rows[0]?.sold ?? 0,
+    };
   }
 
   /**

@@ -11,8 +11,8 @@ const redis = await connect(t);
 /** The first release wrote `1` once all chunks were in, and opened lanes under Redis' identity alone. */
 const LAYOUTS = [
   { name: 'the first layout', loaded: '1', openedUnder: (runId: string) => runId },
-  { name: 'a later layout', loaded: '3', openedUnder: (runId: string) => `${runId}:3` },
-  { name: 'a part of a later layout', loaded: '3 partly', openedUnder: (runId: string) => `${runId}:3` },
+  { name: 'a later layout', loaded: '4', openedUnder: (runId: string) => `${runId}:4` },
+  { name: 'a part of a later layout', loaded: '4 partly', openedUnder: (runId: string) => `${runId}:4` },
 ];
 
 async function makeOther(lane: TestLane, { loaded, openedUnder }: (typeof LAYOUTS)[number]): Promise<void> {

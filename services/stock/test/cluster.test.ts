@@ -4,6 +4,8 @@
 // Method: three primaries with a replica each; nodes are killed and halted, slots moved key by key, under the
 // lane opener and the lane monitor as they run. Both services under a rush:
 // test/faults/redis-cluster.test.ts.
+import { readdirSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ReserveAnswer, SnapshotOrder } from '@seckill/contracts';
 import { askPrimaryUrls, slotOf } from '@seckill/runtime';
 import {
@@ -12,14 +14,16 @@ import {
   giveUpMove,
   keysInSlot,
   moveKey,
+  moveSlot,
   startRedisCluster,
   type ClusterNode,
   type Move,
 } from '@seckill/stack';
 import { silent } from '@seckill/testing';
-import t from 'tap';
+import t, { type Test } from 'tap';
+import { aofFolder } from '../../../test/support/redis.ts';
 import { Connections } from '../src/redis/connections.ts';
-import { formatLane, laneKeys, LANES_KEY, type Lane } from '../src/redis/keys.ts';
+import { formatLane, laneKeys, LANES_KEY, scriptKeys, STAMP, type Lane } from '../src/redis/keys.ts';
 import { listLanes } from '../src/redis/lane-registry.ts';
 import { build, item, until } from './support/build.ts';
 import { toSnapshotOrder } from './support/snapshot.ts';
@@ -71,8 +75,8 @@ function idOf(answer: ReserveAnswer | undefined): string {
 /** Stores what the intake would have stored by now. */
 async function storeAll(lane: Lane): Promise<void> {
   await built.relay(lane.saleId);
-  const records = await connections.of(lane).redis.hvals(laneKeys(lane).holds);
-  order.orders = records
+  const { [STAMP]: _stamp, ...records } = await connections.of(lane).redis.hgetall(laneKeys(lane).holds);
+  order.orders = Object.values(records)
     .map((record): SnapshotOrder => toSnapshotOrder(lane, record))
     .sort((one, other) => one.sequence - other.sequence);
 }
@@ -119,7 +123,7 @@ await t.test('a batch for several nodes is answered by each, in order, under its
   );
   t.same(
     opened,
-    lanes.map((lane) => `${connections.find(lane)?.runId ?? ''}:2`),
+    lanes.map((lane) => `${connections.find(lane)?.runId ?? ''}:3`),
   );
   t.equal(new Set(opened).size, 3);
 });
@@ -234,6 +238,173 @@ await t.test('a move that is given up with keys left behind forgets no answer (I
   t.match((await built.send('GET', `/internal/sales/${lane.saleId}/state`)).body, {
     items: [{}, { sku: 'b', held: 4, available: 99_996 }],
   });
+});
+
+/** Kills the node and starts it again with its disk, before its replica may take its place. */
+async function restartInPlace(node: ClusterNode, beforeStart = (): void => undefined): Promise<void> {
+  const replica = cluster.replicas[cluster.primaries.indexOf(node)] as ClusterNode;
+  await replica.command('CONFIG SET cluster-replica-no-failover yes');
+  await node.kill();
+  beforeStart();
+  await node.restart();
+  await replica.command('CONFIG SET cluster-replica-no-failover no');
+}
+
+const factsOf = async (lane: Lane) => {
+  const names = ['gate', 'epoch', 'sequence', 'server', 'run_id'] as const;
+  const values = await connections.of(lane).redis.hmget(laneKeys(lane).state, ...names);
+  return Object.fromEntries(names.map((name, index) => [name, values[index]]));
+};
+
+/** An open lane with two reservations that order has stored. */
+async function sellOn(node: ClusterNode): Promise<{ lane: Lane; told: string[]; epoch: number }> {
+  const lane = await openOn(node);
+  const told = (await built.reserve(request(lane, 0), request(lane, 1))).map(idOf);
+  await storeAll(lane);
+  return { lane, told, epoch: Number((await factsOf(lane))['epoch']) };
+}
+
+/** The lane has every answer and count, and sells on: as it was, or loaded under a later epoch. */
+async function assertKept(
+  t: Test,
+  { lane, told, epoch }: Awaited<ReturnType<typeof sellOn>>,
+  way: 'compared' | 'loaded',
+): Promise<void> {
+  // A lane that lost a part while it sells is open until it is loaded, and takes nothing.
+  const epochNow = async () => Number((await factsOf(lane))['epoch']);
+  const isThere = async () => (await isOpen(lane)) && (way === 'compared' || (await epochNow()) > epoch);
+  await until('it is open', isThere, 30_000);
+  if (way === 'compared') t.equal(await epochNow(), epoch, 'nothing was loaded');
+  t.same((await built.reserve(request(lane, 0), request(lane, 1))).map(idOf), told);
+  const { body } = await built.send('GET', `/internal/sales/${lane.saleId}/state`);
+  t.match(body, { items: [{}, { sku: 'b', held: 4, available: 99_996 }] });
+  await built.reserveAll([request(lane, 9)]);
+  const counts = await connections.of(lane).redis.hmget(laneKeys(lane).buyers, 'u0', 'u1', 'u9');
+  t.match(counts, [/^2 0 1 /, /^2 0 1 /, /^2 0 1 /]);
+}
+
+await t.test('a node that restarts in place: its lane is compared, and nothing is loaded', async (t) => {
+  const sold = await sellOn(first);
+  const before = await factsOf(sold.lane);
+  t.match(before['server'], new RegExp(`^${await first.readId()}:\\d+$`));
+  await restartInPlace(first);
+  await assertKept(t, sold, 'compared');
+  const after = await factsOf(sold.lane);
+  t.equal(after['server'], before['server']);
+  t.not(after['run_id'], before['run_id']);
+});
+
+await t.test('a node that restarts without the tail of its file: its lane is loaded', async (t) => {
+  const sold = await sellOn(first);
+  const folder = await aofFolder(connections.of(sold.lane).redis);
+  const file = join(folder, readdirSync(folder).find((name) => name.endsWith('.incr.aof')) ?? '');
+  const { size } = statSync(file);
+  t.match(await built.reserve(request(sold.lane, 2)), [{ outcome: 'reserved' }]);
+  await storeAll(sold.lane);
+  await restartInPlace(first, () => {
+    truncateSync(file, size);
+  });
+  await until('it is open', () => isOpen(sold.lane), 30_000);
+  t.equal(Number((await factsOf(sold.lane))['epoch']), sold.epoch + 1);
+  t.match(await built.reserve(request(sold.lane, 2)), [{ outcome: 'reserved', replayed: true }]);
+});
+
+for (const part of ['state', 'buyers', 'keys', 'holds', 'returns'] as const) {
+  await t.test(`a move that was given up without ${part}, and a restart in place: loaded`, async (t) => {
+    const sold = await sellOn(first);
+    const move = moveOf(sold.lane, first, third);
+    await beginMove(move);
+    await moveKey(move, laneKeys(sold.lane)[part]);
+    await giveUpMove(move);
+    await restartInPlace(first);
+    await assertKept(t, sold, 'loaded');
+    // What was left there would be in the way of another move.
+    await beginMove(move);
+    await giveUpMove(move);
+  });
+}
+
+await t.test('an older copy of a part that comes back, and a restart in place: loaded', async (t) => {
+  const sold = await sellOn(first);
+  const { redis } = connections.of(sold.lane);
+  const { buyers } = laneKeys(sold.lane);
+  const copy = await redis.dumpBuffer(buyers);
+  t.match(await built.reserve(request(sold.lane, 2)), [{ outcome: 'reserved' }]);
+  await storeAll(sold.lane);
+  await redis.restore(buyers, 0, copy, 'REPLACE');
+  await restartInPlace(first);
+  await until('it is open', () => isOpen(sold.lane), 30_000);
+  t.equal(Number((await factsOf(sold.lane))['epoch']), sold.epoch + 1);
+  t.match(await connections.of(sold.lane).redis.hget(buyers, 'u2'), /^2 0 1 /);
+});
+
+await t.test('a part that goes while the lane sells: it sells no more, and is loaded', async (t) => {
+  const sold = await sellOn(first);
+  await connections.of(sold.lane).redis.del(laneKeys(sold.lane).buyers);
+  t.match(await built.reserve(request(sold.lane, 2)), [{ outcome: 'sale_unavailable' }]);
+  await assertKept(t, sold, 'loaded');
+});
+
+await t.test('a slot that moved there and back, and a restart in place: loaded', async (t) => {
+  const sold = await sellOn(first);
+  const { slot } = moveOf(sold.lane, first, second);
+  await moveSlot({ slot, from: first, to: second });
+  await moveSlot({ slot, from: second, to: first });
+  await restartInPlace(first);
+  await until('it is back', () => serves(first, sold.lane), 30_000);
+  await until('it is open', () => isOpen(sold.lane), 30_000);
+  t.ok(Number((await factsOf(sold.lane))['epoch']) > sold.epoch);
+  t.same((await built.reserve(request(sold.lane, 0), request(sold.lane, 1))).map(idOf), sold.told);
+});
+
+await t.test('a node that is another one when the lane would open opens nothing', async (t) => {
+  const sold = await sellOn(first);
+  let asked = 0;
+  order.onOpening = async ({ epoch }) => {
+    if (epoch !== sold.epoch) return;
+    asked += 1;
+    // As if another node had been promoted in its place, and it again in that one's.
+    if (asked > 1) return;
+    await third.command('CLUSTER BUMPEPOCH');
+    // Not before it has heard of that one: the highest epoch stays.
+    await until('its epoch rises', async () => (await first.command('CLUSTER BUMPEPOCH')).includes('BUMPED'));
+  };
+  t.teardown(() => {
+    order.onOpening = async () => undefined;
+  });
+  await restartInPlace(first);
+  await assertKept(t, sold, 'loaded');
+  t.ok(asked > 0, 'it was compared until then');
+});
+
+await t.test('open.lua asks the node itself', async (t) => {
+  const { lane, epoch } = await sellOn(first);
+  const { redis, runId = '', node } = connections.of(lane);
+  const move = moveOf(lane, first, third);
+  // Nobody else has it meanwhile: the lane monitor waits for the recovery lease.
+  await until(
+    'the lease is ours',
+    async () => (await redis.set(laneKeys(lane).recovery, 'test', 'PX', 60_000, 'NX')) === 'OK',
+  );
+  await redis.close(scriptKeys('close', lane), 'another', '0');
+  const { server } = await factsOf(lane);
+  const fence = Number(await redis.hget(laneKeys(lane).state, 'fence'));
+  const open = async (named: string) => {
+    const [answer] = await redis.open(scriptKeys('open', lane), runId, epoch, 2, fence, named, move.slot);
+    return answer;
+  };
+  t.equal(server, `${node?.id ?? ''}:${node?.configEpoch ?? ''}`);
+  t.equal(await open(`${node?.id ?? ''}:1${node?.configEpoch ?? ''}`), 'moved', 'another epoch');
+  t.equal(await open(`${await second.readId()}:${node?.configEpoch ?? ''}`), 'moved', 'another node');
+  await redis.hset(laneKeys(lane).state, 'server', '-');
+  t.equal(await open(String(server)), 'moved', 'closed by force');
+  await redis.hset(laneKeys(lane).state, 'server', String(server));
+  await beginMove(move);
+  const whileMoving = await open(String(server));
+  await giveUpMove(move);
+  t.match(whileMoving, /^(moved|changed)$/, 'its slot is on its way');
+  await redis.del(laneKeys(lane).recovery);
+  await until('it is open', () => isOpen(lane), 30_000);
 });
 
 await t.test(

@@ -9,9 +9,13 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 local LAYOUT = '2'
-local PARTLY = LAYOUT .. ' partly'
+local STAMPED_LAYOUT = '3'
+local PARTLY = ' partly'
+local function isLoaded(loaded)
+  return loaded == LAYOUT or loaded == STAMPED_LAYOUT
+end
 local function isOtherLayout(loaded)
-  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+  return loaded and not isLoaded(loaded) and loaded ~= LAYOUT .. PARTLY and loaded ~= STAMPED_LAYOUT .. PARTLY
 end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
@@ -20,7 +24,7 @@ local function gateOf(gate, openedRunId, runId)
   if gate ~= 'open' then
     return 'rebuilding'
   end
-  if openedRunId ~= runId .. ':' .. LAYOUT then
+  if openedRunId ~= runId .. ':' .. LAYOUT and openedRunId ~= runId .. ':' .. STAMPED_LAYOUT then
     return 'stale'
   end
   return 'open'
@@ -164,7 +168,7 @@ local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
   return { 'missing' }
 end
-if loaded ~= LAYOUT then
+if not isLoaded(loaded) then
   return { 'not_loaded' }
 end
 local adjustments = {}

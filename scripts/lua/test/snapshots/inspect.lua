@@ -6,9 +6,13 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local LAYOUT = '2'
-local PARTLY = LAYOUT .. ' partly'
+local STAMPED_LAYOUT = '3'
+local PARTLY = ' partly'
+local function isLoaded(loaded)
+  return loaded == LAYOUT or loaded == STAMPED_LAYOUT
+end
 local function isOtherLayout(loaded)
-  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+  return loaded and not isLoaded(loaded) and loaded ~= LAYOUT .. PARTLY and loaded ~= STAMPED_LAYOUT .. PARTLY
 end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
@@ -17,10 +21,17 @@ local function gateOf(gate, openedRunId, runId)
   if gate ~= 'open' then
     return 'rebuilding'
   end
-  if openedRunId ~= runId .. ':' .. LAYOUT then
+  if openedRunId ~= runId .. ':' .. LAYOUT and openedRunId ~= runId .. ':' .. STAMPED_LAYOUT then
     return 'stale'
   end
   return 'open'
+end
+local STAMP = 'last write'
+local function isTorn(stamp, key)
+  return stamp and redis.pcall('HGET', key, STAMP) ~= stamp
+end
+local function stampAfter(at, one, two, three)
+  return string.format('%.0f', math.max(at * 1000, (one or 0) + 1, (two or 0) + 1, (three or 0) + 1))
 end
 local function readItems(stateKey, skus)
   local items, owners, names, fields = {}, {}, {}, {}
@@ -39,20 +50,21 @@ local function readItems(stateKey, skus)
   return items
 end
 local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
-  capMin, pausedSkus, quantityRules, itemLimits, kits, skus =
+  capMin, pausedSkus, quantityRules, itemLimits, kits, server, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
     'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'quantity_rules', 'item_limits',
-    'kits', 'skus'
+    'kits', 'server', 'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
-  local function length(command, key)
-    local answer = redis.pcall(command, key)
+  local function number(...)
+    local answer = redis.pcall(...)
     return type(answer) == 'number' and answer or 0
   end
-  return { verdict, now(), length('XLEN', outboxKey), length('HLEN', holdsKey) }
+  local holdCount = number('HLEN', holdsKey) - number('HEXISTS', holdsKey, STAMP)
+  return { verdict, now(), number('XLEN', outboxKey), holdCount }
 end
 local answer = {
   verdict,
@@ -60,7 +72,7 @@ local answer = {
   tonumber(epoch),
   tonumber(version or '0'),
   tonumber(sequence),
-  loaded == LAYOUT and 1 or 0,
+  isLoaded(loaded) and 1 or 0,
   state or '',
   tonumber(opensAt or '0'),
   tonumber(closesAt or '0'),
@@ -73,6 +85,7 @@ local answer = {
   quantityRules or '',
   itemLimits or '',
   kits or '',
+  server or '',
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

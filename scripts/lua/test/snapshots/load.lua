@@ -4,10 +4,25 @@ local returnsKey = KEYS[6]
 local epoch, chunk, isLast = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
 local FIRST_ORDER = 5
 local ORDERS_MAX = 500
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local LAYOUT = '2'
-local PARTLY = LAYOUT .. ' partly'
+local STAMPED_LAYOUT = '3'
+local PARTLY = ' partly'
+local function isLoaded(loaded)
+  return loaded == LAYOUT or loaded == STAMPED_LAYOUT
+end
 local function isOtherLayout(loaded)
-  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+  return loaded and not isLoaded(loaded) and loaded ~= LAYOUT .. PARTLY and loaded ~= STAMPED_LAYOUT .. PARTLY
+end
+local STAMP = 'last write'
+local function isTorn(stamp, key)
+  return stamp and redis.pcall('HGET', key, STAMP) ~= stamp
+end
+local function stampAfter(at, one, two, three)
+  return string.format('%.0f', math.max(at * 1000, (one or 0) + 1, (two or 0) + 1, (three or 0) + 1))
 end
 local function whole(number)
   return string.format('%.0f', number)
@@ -222,8 +237,9 @@ local function parseReturned(text)
   returned.number = tonumber(number)
   return returned
 end
-local gate, laneEpoch, laneChunk, fence, skus, itemLimitsText =
-  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus', 'item_limits'))
+local stampedKeys = { buyers_stamp = buyersKey, keys_stamp = keysKey, holds_stamp = holdsKey, returns_stamp = returnsKey }
+local gate, laneEpoch, laneChunk, fence, skus, itemLimitsText, holdsStamp =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'epoch', 'chunk', 'fence', 'skus', 'item_limits', 'holds_stamp'))
 if not gate then
   return { 'missing' }
 end
@@ -245,6 +261,20 @@ elseif laneEpoch ~= epoch then
   return { 'epoch_not_higher' }
 elseif laneChunk + 1 ~= chunk then
   return { 'chunk_not_next' }
+end
+local isStamped = holdsStamp and true
+if chunk == 0 then
+  isStamped = string.find(redis.call('INFO', 'cluster'), 'cluster_enabled:1', 1, true) ~= nil
+end
+local stamp = stampAfter(now())
+if isStamped and chunk > 0 then
+  for name, key in pairs(stampedKeys) do
+    local last = redis.call('HGET', stateKey, name)
+    if isTorn(last, key) then
+      return { 'torn' }
+    end
+    stamp = stampAfter(0, stamp, last)
+  end
 end
 local control, items, channels, itemLimits = nil, nil, {}, nil
 if chunk == 0 then
@@ -405,5 +435,12 @@ end
 if #returns > 0 then
   redis.call('HSET', returnsKey, unpack(returns))
 end
-redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and LAYOUT or PARTLY)
+if isStamped then
+  for name, key in pairs(stampedKeys) do
+    redis.call('HSET', stateKey, name, stamp)
+    redis.call('HSET', key, STAMP, stamp)
+  end
+end
+local layout = isStamped and STAMPED_LAYOUT or LAYOUT
+redis.call('HSET', stateKey, 'chunk', whole(chunk), 'loaded', isLast and layout or layout .. PARTLY)
 return { 'loaded', chunk }

@@ -8,9 +8,13 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local LAYOUT = '2'
-local PARTLY = LAYOUT .. ' partly'
+local STAMPED_LAYOUT = '3'
+local PARTLY = ' partly'
+local function isLoaded(loaded)
+  return loaded == LAYOUT or loaded == STAMPED_LAYOUT
+end
 local function isOtherLayout(loaded)
-  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+  return loaded and not isLoaded(loaded) and loaded ~= LAYOUT .. PARTLY and loaded ~= STAMPED_LAYOUT .. PARTLY
 end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
@@ -19,7 +23,7 @@ local function gateOf(gate, openedRunId, runId)
   if gate ~= 'open' then
     return 'rebuilding'
   end
-  if openedRunId ~= runId .. ':' .. LAYOUT then
+  if openedRunId ~= runId .. ':' .. LAYOUT and openedRunId ~= runId .. ':' .. STAMPED_LAYOUT then
     return 'stale'
   end
   return 'open'
@@ -123,6 +127,13 @@ local function parseKits(text)
   end
   return kits
 end
+local STAMP = 'last write'
+local function isTorn(stamp, key)
+  return stamp and redis.pcall('HGET', key, STAMP) ~= stamp
+end
+local function stampAfter(at, one, two, three)
+  return string.format('%.0f', math.max(at * 1000, (one or 0) + 1, (two or 0) + 1, (three or 0) + 1))
+end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
@@ -205,9 +216,25 @@ end
 local function count(text)
   return tonumber(string.match(text or '', '^%d+$'))
 end
+local isStamped = string.sub(openedRunId, -#STAMPED_LAYOUT - 1) == ':' .. STAMPED_LAYOUT
+local buyersStamp, keysStamp, holdsStamp
+if isStamped then
+  buyersStamp, keysStamp, holdsStamp =
+    unpack(redis.call('HMGET', stateKey, 'buyers_stamp', 'keys_stamp', 'holds_stamp'))
+  keyHashes[#requests + 1], userIds[#requests + 1] = STAMP, STAMP
+end
 local held, ended = redis.call('HMGET', holdsKey, unpack(keyHashes)), redis.call('HMGET', keysKey, unpack(keyHashes))
 local buyers = redis.call('HMGET', buyersKey, unpack(userIds))
 local at = now()
+if isStamped then
+  local place = #requests + 1
+  if not holdsStamp or held[place] ~= holdsStamp or ended[place] ~= keysStamp or buyers[place] ~= buyersStamp then
+    for number = 1, #requests do
+      answers[number] = redis.error_reply('SECKILL_LANE_BROKEN parts of different instants')
+    end
+    return answers
+  end
+end
 local kits = parseKits(kitsText)
 local askedKits, firstPart = {}, #fields + 1
 if kits then
@@ -517,6 +544,13 @@ for _, channel in pairs(channels) do
   if channel.isChanged then
     write(channel.place + 1, channel.units)
   end
+end
+if isStamped then
+  local stamp, last, lastNew = stampAfter(at, buyersStamp, holdsStamp), #written, #newHolds
+  written[last + 1], written[last + 2], written[last + 3], written[last + 4] =
+    'buyers_stamp', stamp, 'holds_stamp', stamp
+  newBuyers[lastNew + 1], newBuyers[lastNew + 2] = STAMP, stamp
+  newHolds[lastNew + 1], newHolds[lastNew + 2] = STAMP, stamp
 end
 redis.call('HSET', stateKey, unpack(written))
 redis.call('HSET', buyersKey, unpack(newBuyers))

@@ -9,9 +9,13 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local LAYOUT = '2'
-local PARTLY = LAYOUT .. ' partly'
+local STAMPED_LAYOUT = '3'
+local PARTLY = ' partly'
+local function isLoaded(loaded)
+  return loaded == LAYOUT or loaded == STAMPED_LAYOUT
+end
 local function isOtherLayout(loaded)
-  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+  return loaded and not isLoaded(loaded) and loaded ~= LAYOUT .. PARTLY and loaded ~= STAMPED_LAYOUT .. PARTLY
 end
 local function gateOf(gate, openedRunId, runId)
   if not gate then
@@ -20,7 +24,7 @@ local function gateOf(gate, openedRunId, runId)
   if gate ~= 'open' then
     return 'rebuilding'
   end
-  if openedRunId ~= runId .. ':' .. LAYOUT then
+  if openedRunId ~= runId .. ':' .. LAYOUT and openedRunId ~= runId .. ':' .. STAMPED_LAYOUT then
     return 'stale'
   end
   return 'open'
@@ -137,6 +141,13 @@ local function lastLineOf(facts, firstLine)
   end
   return last - 2
 end
+local STAMP = 'last write'
+local function isTorn(stamp, key)
+  return stamp and redis.pcall('HGET', key, STAMP) ~= stamp
+end
+local function stampAfter(at, one, two, three)
+  return string.format('%.0f', math.max(at * 1000, (one or 0) + 1, (two or 0) + 1, (three or 0) + 1))
+end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
@@ -156,9 +167,13 @@ local function read(record)
   end
   return facts, string.match(facts[4] or '', '^%d+([-tpcer])%d+$')
 end
-local gate, openedRunId = unpack(redis.call('HMGET', stateKey, 'gate', 'run_id'))
+local gate, openedRunId, buyersStamp, keysStamp, holdsStamp =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'run_id', 'buyers_stamp', 'keys_stamp', 'holds_stamp'))
 if gateOf(gate, openedRunId, runId) ~= 'open' then
   return { 'sale_unavailable' }
+end
+if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
+  return broken('parts of different instants')
 end
 local live = redis.call('HGET', holdsKey, keyHash)
 if live then
@@ -258,6 +273,14 @@ if type(added) == 'table' and added.err then
 end
 written[#written + 1] = 'sequence'
 written[#written + 1] = sequence
+if holdsStamp then
+  local stamp = stampAfter(at, buyersStamp, keysStamp, holdsStamp)
+  for name, key in pairs({ buyers_stamp = buyersKey, keys_stamp = keysKey, holds_stamp = holdsKey }) do
+    written[#written + 1] = name
+    written[#written + 1] = stamp
+    redis.call('HSET', key, STAMP, stamp)
+  end
+end
 redis.call('HSET', stateKey, unpack(written))
 buyer.units = buyer.units + quantity
 redis.call('HSET', buyersKey, userId, formatBuyer(buyer))

@@ -5,11 +5,19 @@ local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+local STAMP = 'last write'
+local function isTorn(stamp, key)
+  return stamp and redis.pcall('HGET', key, STAMP) ~= stamp
+end
+local function stampAfter(at, one, two, three)
+  return string.format('%.0f', math.max(at * 1000, (one or 0) + 1, (two or 0) + 1, (three or 0) + 1))
+end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
 local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
-local isBusy = redis.call('HLEN', holdsKey) > 0 or redis.call('XLEN', outboxKey) > 0
+local holdCount = redis.call('HLEN', holdsKey) - redis.call('HEXISTS', holdsKey, STAMP)
+local isBusy = holdCount > 0 or redis.call('XLEN', outboxKey) > 0
 if not gate then
   return { isBusy and 'busy' or 'missing' }
 end

@@ -2,11 +2,15 @@
 local stateKey, buyersKey, keysKey, returnsKey = unpack(KEYS)
 local random, keyHash, text = ARGV[1], ARGV[2], ARGV[3]
 local FIRST_LINE = 10
-local STATE_FIELDS = 3
+local STATE_FIELDS = 6
 local LAYOUT = '2'
-local PARTLY = LAYOUT .. ' partly'
+local STAMPED_LAYOUT = '3'
+local PARTLY = ' partly'
+local function isLoaded(loaded)
+  return loaded == LAYOUT or loaded == STAMPED_LAYOUT
+end
 local function isOtherLayout(loaded)
-  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+  return loaded and not isLoaded(loaded) and loaded ~= LAYOUT .. PARTLY and loaded ~= STAMPED_LAYOUT .. PARTLY
 end
 local function now()
   local time = redis.call('TIME')
@@ -116,6 +120,13 @@ local function closeOtherLayout(stateKey)
   end
   return { 'absent' }
 end
+local STAMP = 'last write'
+local function isTorn(stamp, key)
+  return stamp and redis.pcall('HGET', key, STAMP) ~= stamp
+end
+local function stampAfter(at, one, two, three)
+  return string.format('%.0f', math.max(at * 1000, (one or 0) + 1, (two or 0) + 1, (three or 0) + 1))
+end
 local after = parseReturned(text)
 if random == '' or not after or after.number == 0 then
   return redis.error_reply('SECKILL_RETURN_ARGUMENTS malformed call')
@@ -126,16 +137,22 @@ local function broken(what)
   end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
+local function absent()
+  if isTorn(redis.call('HGET', stateKey, 'keys_stamp'), keysKey) then
+    return broken('parts of different instants')
+  end
+  return { 'absent' }
+end
 local record = redis.call('HGET', keysKey, keyHash)
 if not record then
-  return { 'absent' }
+  return absent()
 end
 local facts = {}
 for fact in string.gmatch(record .. '\n', '([^\n]*)\n') do
   facts[#facts + 1] = fact
 end
 if facts[3] ~= random or not string.match(facts[4] or '', '^%d+p%d+$') then
-  return { 'absent' }
+  return absent()
 end
 local before = parseReturned(redis.call('HGET', returnsKey, keyHash))
 if not before then
@@ -153,7 +170,9 @@ for index = FIRST_LINE, lastLine, 3 do
   bought[facts[index]] = (bought[facts[index]] or 0) + (tonumber(facts[index + 1]) or 0)
 end
 local userId, channelId = facts[1], facts[8]
-local fields = { channelId .. ':units', channelId .. ':units_paid', 'loaded' }
+local fields = {
+  channelId .. ':units', channelId .. ':units_paid', 'buyers_stamp', 'keys_stamp', 'returns_stamp', 'loaded',
+}
 for _, sku in ipairs(after.skus) do
   fields[#fields + 1] = sku .. ':available'
   fields[#fields + 1] = sku .. ':paid'
@@ -161,6 +180,10 @@ end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
   return closeOtherLayout(stateKey)
+end
+local buyersStamp, keysStamp, returnsStamp = lane[3], lane[4], lane[5]
+if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(returnsStamp, returnsKey) then
+  return broken('parts of different instants')
 end
 local written, restocked, unitsOf = {}, 0, {}
 for index, sku in ipairs(after.skus) do
@@ -201,8 +224,16 @@ if channelId ~= '' then
   written[count + 1], written[count + 2] = fields[1], units - quantity
   written[count + 3], written[count + 4] = fields[2], paid - quantity
 end
+local at = now()
+if returnsStamp then
+  local stamp, last = stampAfter(at, buyersStamp, returnsStamp), #written
+  written[last + 1], written[last + 2], written[last + 3], written[last + 4] =
+    'buyers_stamp', stamp, 'returns_stamp', stamp
+  redis.call('HSET', buyersKey, STAMP, stamp)
+  redis.call('HSET', returnsKey, STAMP, stamp)
+end
 redis.call('HSET', stateKey, unpack(written))
 redis.call('HSET', buyersKey, userId, formatBuyer(buyer))
 redis.call('HSET', returnsKey, keyHash, text)
-tellChange(stateKey, 'settled', now())
+tellChange(stateKey, 'settled', at)
 return { 'returned', restocked }

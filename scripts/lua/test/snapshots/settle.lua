@@ -2,12 +2,16 @@
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
 local random, keyHash, verdict, retake = ARGV[1], ARGV[2], ARGV[3], ARGV[4] or ''
 local FIRST_LINE = 10
-local STATE_FIELDS = 6
+local STATE_FIELDS = 9
 local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 local LAYOUT = '2'
-local PARTLY = LAYOUT .. ' partly'
+local STAMPED_LAYOUT = '3'
+local PARTLY = ' partly'
+local function isLoaded(loaded)
+  return loaded == LAYOUT or loaded == STAMPED_LAYOUT
+end
 local function isOtherLayout(loaded)
-  return loaded and loaded ~= LAYOUT and loaded ~= PARTLY
+  return loaded and not isLoaded(loaded) and loaded ~= LAYOUT .. PARTLY and loaded ~= STAMPED_LAYOUT .. PARTLY
 end
 local function now()
   local time = redis.call('TIME')
@@ -92,6 +96,13 @@ local function closeOtherLayout(stateKey)
   end
   return { 'absent' }
 end
+local STAMP = 'last write'
+local function isTorn(stamp, key)
+  return stamp and redis.pcall('HGET', key, STAMP) ~= stamp
+end
+local function stampAfter(at, one, two, three)
+  return string.format('%.0f', math.max(at * 1000, (one or 0) + 1, (two or 0) + 1, (three or 0) + 1))
+end
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
 if random == '' or not SIGNS[verdict] then
   return redis.error_reply('SECKILL_SETTLE_ARGUMENTS malformed call')
@@ -102,9 +113,17 @@ local function broken(what)
   end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
+local function absent()
+  local buyersStamp, keysStamp, holdsStamp =
+    unpack(redis.call('HMGET', stateKey, 'buyers_stamp', 'keys_stamp', 'holds_stamp'))
+  if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
+    return broken('parts of different instants')
+  end
+  return { 'absent' }
+end
 local record = redis.call('HGET', holdsKey, keyHash)
 if not record then
-  return { 'absent' }
+  return absent()
 end
 local facts = {}
 for fact in string.gmatch(record .. '\n', '([^\n]*)\n') do
@@ -116,18 +135,21 @@ if not reservedAt or not holdMs or not lastLine then
   return broken('record of a hold')
 end
 if facts[3] ~= random then
-  return { 'absent' }
+  return absent()
 end
 local reservedEpoch, sign, reservedSequence = string.match(facts[4], '^(%d+)([-t])(%d+)$')
 if not reservedEpoch then
   return broken('record of a hold')
 end
 if retake ~= (sign == 't' and reservedEpoch .. '-' .. reservedSequence or '') then
-  return { 'absent' }
+  return absent()
 end
 local target = isReturned and ':available' or ':paid'
 local quantity, unitsOf, skus = 0, {}, {}
-local fields = { 'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid', 'loaded' }
+local fields = {
+  'gate', 'epoch', 'fence', channelId .. ':units', channelId .. ':units_paid', 'buyers_stamp', 'keys_stamp',
+  'holds_stamp', 'loaded',
+}
 for index = FIRST_LINE, lastLine, 3 do
   local sku, units = facts[index], tonumber(facts[index + 1])
   if not units then
@@ -144,6 +166,10 @@ end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
   return closeOtherLayout(stateKey)
+end
+local buyersStamp, keysStamp, holdsStamp = lane[6], lane[7], lane[8]
+if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
+  return broken('parts of different instants')
 end
 local written = {}
 for index, sku in ipairs(skus) do
@@ -194,6 +220,13 @@ if isClosed then
   local last = #written
   written[last + 1], written[last + 2] = 'gate', 'rebuilding'
   written[last + 3], written[last + 4] = 'fence', (tonumber(fence) or 0) + 1
+end
+if holdsStamp then
+  local stamp, last = stampAfter(endedAt, buyersStamp, keysStamp, holdsStamp), #written
+  for place, key in ipairs({ buyersKey, keysKey, holdsKey }) do
+    written[last + 2 * place - 1], written[last + 2 * place] = fields[5 + place], stamp
+    redis.call('HSET', key, STAMP, stamp)
+  end
 end
 redis.call('HDEL', holdsKey, keyHash)
 facts[4] = reservedEpoch .. SIGNS[verdict] .. reservedSequence

@@ -5,6 +5,7 @@ import {
   laneKeys,
   LANES_PER_SALE,
   scriptKeys,
+  STAMP,
   type Lane,
 } from '../../../../services/stock/src/redis/keys.ts';
 import {
@@ -123,6 +124,8 @@ export class TestLane {
   readonly runId: string;
   readonly lane: Lane;
   readonly keys: ReturnType<typeof laneKeys>;
+  /** Loads give the lane stamps, as on a cluster. */
+  isStamped = false;
   #requests = 0;
   #orders = 0;
 
@@ -184,7 +187,7 @@ export class TestLane {
     return this.redis.close(scriptKeys('close', this.lane), options.runId ?? this.runId, force);
   }
 
-  loadChunk(options: {
+  async loadChunk(options: {
     epoch: number;
     chunk?: number;
     isLast?: boolean;
@@ -192,7 +195,7 @@ export class TestLane {
     orders?: SnapshotOrder[];
   }): Promise<ScriptAnswer> {
     const { epoch, chunk = 0, isLast = true, control = {}, orders = [] } = options;
-    return this.redis.load(
+    const answer = await this.redis.load(
       scriptKeys('load', this.lane),
       epoch,
       chunk,
@@ -200,6 +203,20 @@ export class TestLane {
       chunk === 0 ? JSON.stringify(makeControl(this.lane.saleId, control)) : '',
       ...toLoadArguments(orders.map((order) => toLoadOrder(order, 'CNY'))),
     );
+    if (this.isStamped && chunk === 0 && answer[0] === 'loaded') await this.#stamp(isLast);
+    return answer;
+  }
+
+  /** What load.lua adds on a cluster, after a first chunk. */
+  async #stamp(isLast: boolean): Promise<void> {
+    const { state, buyers, keys, holds, returns } = this.keys;
+    // A chunk that came twice changes nothing.
+    if ((await this.redis.hget(state, 'holds_stamp')) !== null) return;
+    await this.redis.hset(state, 'loaded', isLast ? '3' : '3 partly');
+    for (const [name, key] of Object.entries({ buyers, keys, holds, returns })) {
+      await this.redis.hset(state, `${name}_stamp`, '1');
+      await this.redis.hset(key, STAMP, '1');
+    }
   }
 
   /** The sequence and the fence that order is asked about. */
@@ -338,8 +355,10 @@ export async function openLane(
   control: ControlPatch = {},
   orders: SnapshotOrder[] = [],
   redis?: Redis,
+  isStamped = false,
 ): Promise<TestLane> {
   const lane = await makeLane(t, redis);
+  lane.isStamped = isStamped;
   await lane.close();
   t.same(await lane.loadChunk({ epoch: 1, control, orders }), ['loaded', 0]);
   t.same(await lane.open(1), ['opened']);

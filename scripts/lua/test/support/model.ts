@@ -437,7 +437,7 @@ export class Model {
 
   close(isForced: boolean): unknown[] {
     const before = this.gate;
-    if (isForced && before === 'open') {
+    if (isForced) {
       this.gate = 'rebuilding';
       this.fence += 1;
     }

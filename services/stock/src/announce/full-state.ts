@@ -3,7 +3,7 @@ import { saltedKeyHash } from '@seckill/runtime';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
 import { readLaneState, toStockState } from '../redis/lane-state.ts';
-import { laneKeys, type Lane } from '../redis/keys.ts';
+import { laneKeys, STAMP, type Lane } from '../redis/keys.ts';
 import { keyOf } from '../redis/hold-record.ts';
 
 /**
@@ -69,6 +69,7 @@ export class FullStates {
     do {
       const [next, pairs] = await redis.hscan(key, cursor, 'COUNT', SCAN_COUNT);
       for (let index = 1; index < pairs.length; index += 2) {
+        if (pairs[index - 1] === STAMP) continue;
         const { userId, idempotencyKey } = keyOf(pairs[index] ?? '');
         hashes.push(saltedKeyHash(salt, userId, idempotencyKey));
       }

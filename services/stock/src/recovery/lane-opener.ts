@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { createReadHolds } from '../redis/holds.ts';
-import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
+import { countHolds, createReadHolds } from '../redis/holds.ts';
+import { scriptKeys, type Lane } from '../redis/keys.ts';
 import { registerLanes } from '../redis/lane-registry.ts';
 import { readLaneState, type LaneState } from '../redis/lane-state.ts';
 import { createSettle } from '../settler/settlements.ts';
 import type { OpeningStep, RecoveryDeps } from './deps.ts';
 import { drainLane, type DrainedLane } from './drained-lane.ts';
-import { connectionTo } from './lane-connection.ts';
+import { connectionTo, nodeArguments } from './lane-connection.ts';
 import { LaneError } from './lane-error.ts';
 import { loadLane } from './load-lane.ts';
 import { RecoveryLease } from './recovery-lease.ts';
@@ -103,16 +103,19 @@ export class LaneOpener {
     const isUnsound =
       isForced || !state.isLoaded || state.epoch <= distrustedEpoch || marks.isAhead(lane, state);
     const isOpen = state.gate === 'open' && !isUnsound;
-    return { state, isOpen, mustLoad: isUnsound || this.#mayBeTorn(state) };
+    return { state, isOpen, mustLoad: isUnsound || this.#isElsewhere(lane, state) };
   }
 
   /**
-   * In a cluster the keys of a lane travel one by one. A failover in between, or a move that was given up,
-   * may leave some of them behind. Among them may be those that no comparison looks at: a buyer's keys and
-   * counts (INV-4, INV-6). So a lane of a cluster that is closed is always loaded anew.
+   * A lane of a cluster that is closed may be compared only where it was opened last, by the node that has
+   * kept its place since (D101). A node that another has replaced may still sell, cut off, under the lane's
+   * epoch, which no comparison sees. Where a move of the slot was seen, no node is named any more. open.lua
+   * asks the same again, with the stamps, in the step that opens.
    */
-  #mayBeTorn({ gate }: LaneState): boolean {
-    return this.#deps.connections.isCluster && gate !== 'open';
+  #isElsewhere(lane: Lane, { gate, server }: LaneState): boolean {
+    const { connections } = this.#deps;
+    if (!connections.isCluster || gate === 'open') return false;
+    return server === '' || server !== connectionTo(connections, lane).server;
   }
 
   /**
@@ -136,7 +139,7 @@ export class LaneOpener {
   async #hasHolds(lane: Lane): Promise<boolean> {
     const { redis } = connectionTo(this.#deps.connections, lane);
     try {
-      return (await redis.hlen(laneKeys(lane).holds)) > 0;
+      return (await countHolds({ redis }, lane)) > 0;
     } catch (error) {
       // A key of another type is nothing of ours, and goes when the lane is loaded.
       if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return false;
@@ -150,10 +153,13 @@ export class LaneOpener {
    * @returns whether the lane is open.
    */
   async #compare(lane: Lane, { isLoaded }: LaneState, mustLoad: boolean): Promise<boolean> {
-    const { ends } = await drainLane(this.#deps, lane);
+    const { ends, runId } = await drainLane(this.#deps, lane);
     const isSound = await settleHolds(this.#deps, lane, { ends, isLoaded });
     if (!isSound || mustLoad || !(await settleReturned(this.#deps, lane))) return false;
-    return this.#askAndOpen(lane, await drainLane(this.#deps, lane));
+    const drained = await drainLane(this.#deps, lane);
+    // What was settled may be lost, or was settled on another node.
+    if (drained.runId !== runId) throw new LaneError('Redis became another one during the check');
+    return this.#askAndOpen(lane, drained);
   }
 
   async #rebuild(lane: Lane): Promise<void> {
@@ -169,7 +175,8 @@ export class LaneOpener {
 
   /**
    * Opens the lane if order grants it for exactly this state.
-   * @returns false when order refuses, or when this process acknowledged more to buyers than the lane holds.
+   * @returns false when order refuses, when this process acknowledged more to buyers than the lane holds, or
+   * when a part of the lane is missing or old.
    * @throws LaneError when the lane or its Redis is another one than order was asked about.
    */
   async #askAndOpen(lane: Lane, { state, runId, ends }: DrainedLane): Promise<boolean> {
@@ -184,11 +191,23 @@ export class LaneOpener {
       return false;
     }
     // Order's word was given while this Redis was looked at, and holds for no other.
-    const { redis, runId: runIdNow } = connectionTo(connections, lane);
-    if (runIdNow !== runId) throw new LaneError('Redis restarted during the check');
+    const connection = connectionTo(connections, lane);
+    if (connection.runId !== runId) throw new LaneError('Redis restarted during the check');
     this.#assertWhole(lane);
     onStep('open', lane);
-    const [outcome] = await redis.open(scriptKeys('open', lane), runId, epoch, sequence, fence);
+    const node = nodeArguments(connection, lane);
+    const [outcome] = await connection.redis.open(
+      scriptKeys('open', lane),
+      runId,
+      epoch,
+      sequence,
+      fence,
+      ...node,
+    );
+    if (outcome === 'torn') {
+      logger.warn({ ...lane, epoch, sequence }, 'lane opener: a part of the lane is missing or old');
+      return false;
+    }
     if (outcome !== 'opened') throw new LaneError(`open.lua answered ${String(outcome)}`);
     logger.info({ ...lane, epoch, sequence }, 'lane is open');
     return true;

@@ -1,6 +1,7 @@
 import { readClock } from './clock.ts';
+import type { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
-import { laneKeys, type Lane } from './keys.ts';
+import { laneKeys, STAMP, type Lane } from './keys.ts';
 
 /** A hold as Redis keeps it. */
 export interface StoredHold {
@@ -29,8 +30,16 @@ export function createReadHolds(connections: Pick<Connections, 'of'>): ReadHolds
     const now = await readClock({ redis });
     const holds: StoredHold[] = [];
     for (let index = 0; index < pairs.length; index += 2) {
-      holds.push({ keyHash: pairs[index] ?? '', record: pairs[index + 1] ?? '' });
+      const keyHash = pairs[index] ?? '';
+      if (keyHash !== STAMP) holds.push({ keyHash, record: pairs[index + 1] ?? '' });
     }
     return { holds, cursor: next, now };
   };
+}
+
+/** The number of a lane's holds. @throws ioredis' error */
+export async function countHolds({ redis }: Pick<Connection, 'redis'>, lane: Lane): Promise<number> {
+  const { holds } = laneKeys(lane);
+  const [fields, stamps] = await Promise.all([redis.hlen(holds), redis.hexists(holds, STAMP)]);
+  return fields - stamps;
 }

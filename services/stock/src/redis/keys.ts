@@ -20,6 +20,12 @@ export interface Lane {
   lane: number;
 }
 
+/**
+ * Field of `buyers`, `keys`, `holds` and `returns` of a lane that was loaded on a cluster, which is no buyer
+ * and no reservation (scripts/lua/include/stamps.lua). No user and no hash has a space in it.
+ */
+export const STAMP = 'last write';
+
 /** Lanes of every sale, until a sale can have several (D13). */
 export const LANES_PER_SALE = 1;
 
@@ -61,7 +67,7 @@ export function parseLane(member: string): Lane | undefined {
 export const SCRIPT_PARTS = {
   reserve: ['state', 'buyers', 'keys', 'holds', 'outbox'],
   load: ['state', 'buyers', 'keys', 'holds', 'outbox', 'returns'],
-  open: ['state', 'outbox'],
+  open: ['state', 'buyers', 'keys', 'holds', 'outbox', 'returns'],
   close: ['state'],
   control: ['state'],
   inspect: ['state', 'outbox', 'holds'],

@@ -15,6 +15,11 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
    * opening, under this epoch, is lost.
    */
   openedSequence: number;
+  /**
+   * The node of a cluster, with its configuration epoch, on which the lane was opened last; '': none since
+   * its load. No node has the name that a forced closing leaves (open.lua, close.lua).
+   */
+  server: string;
   /** Holds of a lane that lost its state; 0 of every other one. */
   leftHolds: number;
   /** What `sold_out` says of a repeat depends on these two; absent: there is none. */
@@ -26,7 +31,7 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
 
 type Kits = NonNullable<Announcement['kits']>;
 
-const FACTS = 18;
+const FACTS = 19;
 const ITEM_FACTS = 5;
 
 /** @throws ioredis' error; LaneContentError as `parseLaneState`. */
@@ -47,7 +52,7 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
   }
   const [, , epoch, version, sequence, loaded, state, opensAt, closesAt, outbox, fence, openedSequence] =
     answer;
-  const [limit, capMin, pausedSkus, rulesText, limits, kits] = answer.slice(FACTS - 6);
+  const [limit, capMin, pausedSkus, rulesText, limits, kits, server] = answer.slice(FACTS - 7);
   const paused = new Set(String(pausedSkus).split(' '));
   const rules = parseRules(String(rulesText));
   return {
@@ -63,6 +68,7 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
     outbox: whole(outbox),
     fence: whole(fence),
     openedSequence: whole(openedSequence),
+    server: String(server),
     leftHolds: 0,
     ...(limit === '' ? {} : { limitPerBuyer: Number(limit) }),
     ...(capMin === '' ? {} : { capMin: Number(capMin) }),
@@ -171,6 +177,7 @@ const MISSING = {
   outbox: 0,
   fence: 0,
   openedSequence: 0,
+  server: '',
   leftHolds: 0,
   items: [],
 } as const satisfies Partial<LaneState>;
@@ -178,6 +185,6 @@ const MISSING = {
 /** What other services may know of a lane: without what only an opening or an announcement needs. */
 export function toStockState({ saleId }: Lane, state: LaneState): StockState {
   const { isLoaded: _isLoaded, fence: _fence, openedSequence: _opened, leftHolds: _left, ...rest } = state;
-  const { limitPerBuyer: _limit, capMin: _capMin, kits: _kits, ...told } = rest;
+  const { server: _server, limitPerBuyer: _limit, capMin: _capMin, kits: _kits, ...told } = rest;
   return { saleId, ...told };
 }

@@ -32,6 +32,7 @@ declare module 'ioredis' {
       epoch: number,
       sequence: number,
       fence: number,
+      ...node: [] | [server: string, slot: number]
     ): Result<ScriptAnswer, Context>;
     close(keys: string[], runId: string, force: '0' | '1'): Result<ScriptAnswer, Context>;
     control(keys: string[], runId: string, control: string): Result<ScriptAnswer, Context>;

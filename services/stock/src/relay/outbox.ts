@@ -1,5 +1,6 @@
 import { toMilliseconds } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
+import { countHolds } from '../redis/holds.ts';
 import { laneKeys, scriptKeys, type Lane } from '../redis/keys.ts';
 
 /** One entry, as an XADD of reserve.lua wrote it. */
@@ -66,12 +67,11 @@ export function createOutbox(connections: Pick<Connections, 'of'>): Outbox {
       return connections.of(lane).redis.xlen(laneKeys(lane).outbox);
     },
     async isBusy(lane) {
-      const { redis } = connections.of(lane);
-      const { outbox, holds } = laneKeys(lane);
+      const connection = connections.of(lane);
       const [entryCount, holdCount] = await Promise.all([
-        redis.xlen(outbox),
+        connection.redis.xlen(laneKeys(lane).outbox),
         // What stands in the place of the holds must not keep entries from Kafka.
-        redis.hlen(holds).catch((error: unknown) => ({ error })),
+        countHolds(connection, lane).catch((error: unknown) => ({ error })),
       ]);
       if (entryCount > 0) return true;
       if (typeof holdCount === 'object') throw holdCount.error;

@@ -29,6 +29,7 @@ function lane(): LaneState {
     outbox: 0,
     fence: 1,
     openedSequence: 0,
+    server: '',
     leftHolds: 0,
     items: [
       { sku: 'a', total: 10, available: 3, held: 3, paid: 4 },
