@@ -10,7 +10,8 @@
 -- Answers:
 --   missing    no such lane, and nothing left of one
 --   not_due    before closes_at + hold_ms + 24 h by Redis' clock, or no snapshot told these yet
---   busy       holds or outbox entries are left, also of a lane that lost its state
+--   busy       holds or outbox entries are left, also of a lane that lost its state; or the holds are missing
+--              or old
 --   retired    it is gone
 
 local stateKey, holdsKey, outboxKey = KEYS[1], KEYS[4], KEYS[5]
@@ -20,10 +21,11 @@ local REST_MS = 24 * 60 * 60 * 1000
 --- @include "stamps"
 --- @include "tellChange"
 
-local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
+local gate, closesAt, holdMs, holdsStamp =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms', 'holds_stamp'))
 -- INV-2: what is left of a lane may be the last copy of an order.
 local holdCount = redis.call('HLEN', holdsKey) - redis.call('HEXISTS', holdsKey, STAMP)
-local isBusy = holdCount > 0 or redis.call('XLEN', outboxKey) > 0
+local isBusy = holdCount > 0 or redis.call('XLEN', outboxKey) > 0 or isTorn(holdsStamp, holdsKey)
 if not gate then
   return { isBusy and 'busy' or 'missing' }
 end

@@ -15,9 +15,9 @@
 --   returned, units for sale again since the last return
 --   current                 this return or a later one was applied before; nothing was written
 --   absent                  no such order, or it is not paid here; nothing was written. A lane of another
---                           layout is closed for its load, which has what was returned from Postgres
--- Errors (nothing written): SECKILL_RETURN_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the return,
--- or a part of the lane is missing or old
+--                           layout, or of which a part is missing or old, is closed for its load, which
+--                           has what was returned from Postgres
+-- Errors (nothing written): SECKILL_RETURN_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the return
 
 local stateKey, buyersKey, keysKey, returnsKey = unpack(KEYS)
 local random, keyHash, text = ARGV[1], ARGV[2], ARGV[3]
@@ -30,7 +30,7 @@ local STATE_FIELDS = 6
 --- @include "lastLineOf"
 --- @include "parseReturned"
 --- @include "tellChange"
---- @include "closeOtherLayout"
+--- @include "closeForLoad"
 --- @include "stamps"
 
 local after = parseReturned(text)
@@ -41,7 +41,7 @@ end
 local function broken(what)
   -- What another release wrote may well be unreadable here, and is no contradiction.
   if isOtherLayout(redis.call('HGET', stateKey, 'loaded')) then
-    return closeOtherLayout(stateKey)
+    return closeForLoad(stateKey)
   end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
@@ -49,7 +49,7 @@ end
 -- A lane without its keys, or with old ones, does not know what is absent.
 local function absent()
   if isTorn(redis.call('HGET', stateKey, 'keys_stamp'), keysKey) then
-    return broken('parts of different instants')
+    return closeForLoad(stateKey)
   end
   return { 'absent' }
 end
@@ -95,11 +95,11 @@ end
 -- as those that were bought. The plan is complete before the first write.
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
-  return closeOtherLayout(stateKey)
+  return closeForLoad(stateKey)
 end
 local buyersStamp, keysStamp, returnsStamp = lane[3], lane[4], lane[5]
 if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(returnsStamp, returnsKey) then
-  return broken('parts of different instants')
+  return closeForLoad(stateKey)
 end
 local written, restocked, unitsOf = {}, 0, {}
 for index, sku in ipairs(after.skus) do

@@ -21,10 +21,10 @@
 -- Answers:
 --   settled, milliseconds since the hold's end by Redis' clock (negative: before it)
 --   absent                  no such hold or lane: settled before, lost, or taken again since; nothing was
---                           written (INV-5). Nor is there one in a lane of another layout, which is
---                           closed for its load: Postgres knows how the hold ended
--- Errors (nothing written): SECKILL_SETTLE_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the hold, or
--- a part of the lane is missing or old
+--                           written (INV-5). Nor is there one in a lane of another layout, or of which a
+--                           part is missing or old. Such a lane is closed for its load: Postgres knows how
+--                           the hold ended
+-- Errors (nothing written): SECKILL_SETTLE_ARGUMENTS; SECKILL_LANE_BROKEN the counts contradict the hold
 
 local stateKey, buyersKey, keysKey, holdsKey = unpack(KEYS)
 local random, keyHash, verdict, retake = ARGV[1], ARGV[2], ARGV[3], ARGV[4] or ''
@@ -40,7 +40,7 @@ local SIGNS = { paid = 'p', cancelled = 'c', expired = 'e', refused = 'r' }
 --- @include "buyer"
 --- @include "lastLineOf"
 --- @include "tellChange"
---- @include "closeOtherLayout"
+--- @include "closeForLoad"
 --- @include "stamps"
 
 local isReturned = verdict == 'cancelled' or verdict == 'expired'
@@ -51,7 +51,7 @@ end
 local function broken(what)
   -- What another release wrote may well be unreadable here, and is no contradiction.
   if isOtherLayout(redis.call('HGET', stateKey, 'loaded')) then
-    return closeOtherLayout(stateKey)
+    return closeForLoad(stateKey)
   end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
@@ -61,7 +61,7 @@ local function absent()
   local buyersStamp, keysStamp, holdsStamp =
     unpack(redis.call('HMGET', stateKey, 'buyers_stamp', 'keys_stamp', 'holds_stamp'))
   if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
-    return broken('parts of different instants')
+    return closeForLoad(stateKey)
   end
   return { 'absent' }
 end
@@ -119,11 +119,11 @@ end
 -- into the plan as they are (see reserve.lua).
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
-  return closeOtherLayout(stateKey)
+  return closeForLoad(stateKey)
 end
 local buyersStamp, keysStamp, holdsStamp = lane[6], lane[7], lane[8]
 if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
-  return broken('parts of different instants')
+  return closeForLoad(stateKey)
 end
 local written = {}
 for index, sku in ipairs(skus) do

@@ -376,7 +376,7 @@ await t.test('an item and a channel of one name, and names of other fields, are 
     t.equal(await lane.redis.hget(lane.keys.state, `${name}:units`), String(index + 1));
   }
   t.match(await lane.inspect(), ['open', Number, 1, 1, 3]);
-  t.equal((await lane.inspect()).length, 19 + 5 * named.length);
+  t.equal((await lane.inspect()).length, 20 + 5 * named.length);
 });
 
 await t.test('numbers of any size that the contract allows are written in full', async (t) => {

@@ -18,6 +18,7 @@ import type { AuditReader } from './audit/reader.ts';
 import { openAuditReader } from './audit/role.ts';
 import { BuyerHolds } from './buyer-holds/buyer-holds.ts';
 import type { StockDeps } from './deps.ts';
+import { LaneContentError } from './lane-content-error.ts';
 import { createKafkaOffsets, type KafkaOffsets } from './kafka-offsets.ts';
 import { OrderClient } from './order-client.ts';
 import { ControlStates } from './recovery/control-state.ts';
@@ -117,7 +118,15 @@ export function createApi(deps: ApiDeps): Api {
   const standing = { connections, controlStates, monitor, offsets, onBroken, outboxCountMax, clock, logger };
   return {
     reservations,
-    retakes: new Retakes({ connections, announcer, outboxCountMax, marks, onUnavailable, logger }),
+    retakes: new Retakes({
+      connections,
+      announcer,
+      outboxCountMax,
+      marks,
+      onUnavailable,
+      onBroken,
+      logger,
+    }),
     controlStates,
     standings: new Standings(standing),
     buyerHolds: new BuyerHolds({
@@ -129,7 +138,9 @@ export function createApi(deps: ApiDeps): Api {
     }),
     announcer,
     onBroken,
-    fullStates: new FullStates(connections),
+    fullStates: new FullStates(connections, (lane) => {
+      onBroken(lane, new LaneContentError('a part of the lane is missing or old'));
+    }),
     readClock: createReadClocks(connections),
     auditReader: deps.auditReader,
     opener,

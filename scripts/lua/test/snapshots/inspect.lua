@@ -1,5 +1,5 @@
 #!lua flags=no-writes
-local stateKey, outboxKey, holdsKey = KEYS[1], KEYS[2], KEYS[3]
+local stateKey, outboxKey, holdsKey, buyersKey, keysKey, returnsKey = unpack(KEYS)
 local runId = ARGV[1]
 local function now()
   local time = redis.call('TIME')
@@ -50,12 +50,12 @@ local function readItems(stateKey, skus)
   return items
 end
 local gate, openedRunId, epoch, version, sequence, loaded, state, opensAt, closesAt, fence, openedSequence, limit,
-  capMin, pausedSkus, quantityRules, itemLimits, kits, server, skus =
+  capMin, pausedSkus, quantityRules, itemLimits, kits, server, buyersStamp, keysStamp, holdsStamp, returnsStamp, skus =
   unpack(redis.call(
     'HMGET', stateKey,
     'gate', 'run_id', 'epoch', 'version', 'sequence', 'loaded', 'state', 'opens_at', 'closes_at', 'fence',
     'opened_sequence', 'limit', 'cap_min', 'paused_skus', 'quantity_rules', 'item_limits',
-    'kits', 'server', 'skus'
+    'kits', 'server', 'buyers_stamp', 'keys_stamp', 'holds_stamp', 'returns_stamp', 'skus'
   ))
 local verdict = gateOf(gate, openedRunId, runId)
 if verdict == 'missing' then
@@ -66,6 +66,8 @@ if verdict == 'missing' then
   local holdCount = number('HLEN', holdsKey) - number('HEXISTS', holdsKey, STAMP)
   return { verdict, now(), number('XLEN', outboxKey), holdCount }
 end
+local isAnyTorn = isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey)
+  or isTorn(returnsStamp, returnsKey)
 local answer = {
   verdict,
   now(),
@@ -86,6 +88,7 @@ local answer = {
   itemLimits or '',
   kits or '',
   server or '',
+  isAnyTorn and 1 or 0,
 }
 for sku, item in pairs(readItems(stateKey, skus)) do
   for _, value in ipairs({ sku, item.total, item.available, item.held, item.paid }) do

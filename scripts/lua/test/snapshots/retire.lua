@@ -15,9 +15,10 @@ end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
-local gate, closesAt, holdMs = unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms'))
+local gate, closesAt, holdMs, holdsStamp =
+  unpack(redis.call('HMGET', stateKey, 'gate', 'closes_at', 'hold_ms', 'holds_stamp'))
 local holdCount = redis.call('HLEN', holdsKey) - redis.call('HEXISTS', holdsKey, STAMP)
-local isBusy = holdCount > 0 or redis.call('XLEN', outboxKey) > 0
+local isBusy = holdCount > 0 or redis.call('XLEN', outboxKey) > 0 or isTorn(holdsStamp, holdsKey)
 if not gate then
   return { isBusy and 'busy' or 'missing' }
 end

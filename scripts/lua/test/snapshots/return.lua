@@ -112,10 +112,14 @@ end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
-local function closeOtherLayout(stateKey)
-  if redis.call('HGET', stateKey, 'gate') == 'open' then
+local function closeForLoad(stateKey)
+  local gate, server = unpack(redis.call('HMGET', stateKey, 'gate', 'server'))
+  redis.call('HINCRBY', stateKey, 'fence', 1)
+  if server then
+    redis.call('HSET', stateKey, 'server', '-')
+  end
+  if gate == 'open' then
     redis.call('HSET', stateKey, 'gate', 'rebuilding')
-    redis.call('HINCRBY', stateKey, 'fence', 1)
     tellChange(stateKey, 'gate', now())
   end
   return { 'absent' }
@@ -133,13 +137,13 @@ if random == '' or not after or after.number == 0 then
 end
 local function broken(what)
   if isOtherLayout(redis.call('HGET', stateKey, 'loaded')) then
-    return closeOtherLayout(stateKey)
+    return closeForLoad(stateKey)
   end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
 local function absent()
   if isTorn(redis.call('HGET', stateKey, 'keys_stamp'), keysKey) then
-    return broken('parts of different instants')
+    return closeForLoad(stateKey)
   end
   return { 'absent' }
 end
@@ -179,11 +183,11 @@ for _, sku in ipairs(after.skus) do
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
-  return closeOtherLayout(stateKey)
+  return closeForLoad(stateKey)
 end
 local buyersStamp, keysStamp, returnsStamp = lane[3], lane[4], lane[5]
 if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(returnsStamp, returnsKey) then
-  return broken('parts of different instants')
+  return closeForLoad(stateKey)
 end
 local written, restocked, unitsOf = {}, 0, {}
 for index, sku in ipairs(after.skus) do

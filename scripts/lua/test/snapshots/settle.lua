@@ -88,10 +88,14 @@ end
 local function tellChange(stateKey, what, at)
   redis.pcall('PUBLISH', 'seckill:changes', string.match(stateKey, '{(.*)}') .. ' ' .. what .. ' ' .. at)
 end
-local function closeOtherLayout(stateKey)
-  if redis.call('HGET', stateKey, 'gate') == 'open' then
+local function closeForLoad(stateKey)
+  local gate, server = unpack(redis.call('HMGET', stateKey, 'gate', 'server'))
+  redis.call('HINCRBY', stateKey, 'fence', 1)
+  if server then
+    redis.call('HSET', stateKey, 'server', '-')
+  end
+  if gate == 'open' then
     redis.call('HSET', stateKey, 'gate', 'rebuilding')
-    redis.call('HINCRBY', stateKey, 'fence', 1)
     tellChange(stateKey, 'gate', now())
   end
   return { 'absent' }
@@ -109,7 +113,7 @@ if random == '' or not SIGNS[verdict] then
 end
 local function broken(what)
   if isOtherLayout(redis.call('HGET', stateKey, 'loaded')) then
-    return closeOtherLayout(stateKey)
+    return closeForLoad(stateKey)
   end
   return redis.error_reply('SECKILL_LANE_BROKEN ' .. what)
 end
@@ -117,7 +121,7 @@ local function absent()
   local buyersStamp, keysStamp, holdsStamp =
     unpack(redis.call('HMGET', stateKey, 'buyers_stamp', 'keys_stamp', 'holds_stamp'))
   if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
-    return broken('parts of different instants')
+    return closeForLoad(stateKey)
   end
   return { 'absent' }
 end
@@ -165,11 +169,11 @@ for index = FIRST_LINE, lastLine, 3 do
 end
 local lane = redis.call('HMGET', stateKey, unpack(fields))
 if isOtherLayout(lane[STATE_FIELDS]) then
-  return closeOtherLayout(stateKey)
+  return closeForLoad(stateKey)
 end
 local buyersStamp, keysStamp, holdsStamp = lane[6], lane[7], lane[8]
 if isTorn(buyersStamp, buyersKey) or isTorn(keysStamp, keysKey) or isTorn(holdsStamp, holdsKey) then
-  return broken('parts of different instants')
+  return closeForLoad(stateKey)
 end
 local written = {}
 for index, sku in ipairs(skus) do

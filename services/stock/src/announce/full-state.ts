@@ -16,10 +16,16 @@ const SCAN_COUNT = 1_000;
 export class FullStates {
   readonly #connections: Pick<Connections, 'of'>;
   readonly #countMax: number;
+  readonly #onTorn: (lane: Lane) => void;
   readonly #readings = new Map<string, Promise<FullState>>();
 
-  constructor(connections: Pick<Connections, 'of'>, countMax = FULL_RESERVATIONS_MAX) {
+  constructor(
+    connections: Pick<Connections, 'of'>,
+    onTorn: (lane: Lane) => void,
+    countMax = FULL_RESERVATIONS_MAX,
+  ) {
     this.#connections = connections;
+    this.#onTorn = onTorn;
     this.#countMax = countMax;
   }
 
@@ -58,7 +64,9 @@ export class FullStates {
     for (const key of [keys.holds, keys.keys]) await this.#scanKeys(redis, key, salt, hashes);
     // If a load came in between, it has emptied the hash that was being read.
     const after = await readLaneState(redis, salt, lane);
-    const isWhole = after.gate === 'open' && after.epoch === before.epoch;
+    // A set that lacks a part would make a gateway say "sold out" to a buyer who has a unit (INV-4).
+    if (after.isTorn) this.#onTorn(lane);
+    const isWhole = after.gate === 'open' && after.epoch === before.epoch && !after.isTorn;
     if (!isWhole || hashes.length > this.#countMax) return full;
     return { ...full, reservations: encodeHashes(hashes) };
   }

@@ -101,7 +101,11 @@ export class LaneOpener {
     const marks = this.#deps.marks.copy([lane]);
     const state = await this.readState(lane);
     const isUnsound =
-      isForced || !state.isLoaded || state.epoch <= distrustedEpoch || marks.isAhead(lane, state);
+      isForced ||
+      !state.isLoaded ||
+      state.isTorn ||
+      state.epoch <= distrustedEpoch ||
+      marks.isAhead(lane, state);
     const isOpen = state.gate === 'open' && !isUnsound;
     return { state, isOpen, mustLoad: isUnsound || this.#isElsewhere(lane, state) };
   }

@@ -70,7 +70,7 @@ export const SCRIPT_PARTS = {
   open: ['state', 'buyers', 'keys', 'holds', 'outbox', 'returns'],
   close: ['state'],
   control: ['state'],
-  inspect: ['state', 'outbox', 'holds'],
+  inspect: ['state', 'outbox', 'holds', 'buyers', 'keys', 'returns'],
   settle: ['state', 'buyers', 'keys', 'holds'],
   return: ['state', 'buyers', 'keys', 'returns'],
   retake: ['state', 'buyers', 'keys', 'holds', 'outbox'],

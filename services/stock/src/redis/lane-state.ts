@@ -20,6 +20,8 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
    * its load. No node has the name that a forced closing leaves (open.lua, close.lua).
    */
   server: string;
+  /** A part of the lane is missing or old: a move of its slot left it so (D101). The lane must be loaded anew. */
+  isTorn: boolean;
   /** Holds of a lane that lost its state; 0 of every other one. */
   leftHolds: number;
   /** What `sold_out` says of a repeat depends on these two; absent: there is none. */
@@ -31,7 +33,7 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
 
 type Kits = NonNullable<Announcement['kits']>;
 
-const FACTS = 19;
+const FACTS = 20;
 const ITEM_FACTS = 5;
 
 /** @throws ioredis' error; LaneContentError as `parseLaneState`. */
@@ -52,7 +54,7 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
   }
   const [, , epoch, version, sequence, loaded, state, opensAt, closesAt, outbox, fence, openedSequence] =
     answer;
-  const [limit, capMin, pausedSkus, rulesText, limits, kits, server] = answer.slice(FACTS - 7);
+  const [limit, capMin, pausedSkus, rulesText, limits, kits, server, torn] = answer.slice(FACTS - 8);
   const paused = new Set(String(pausedSkus).split(' '));
   const rules = parseRules(String(rulesText));
   return {
@@ -69,6 +71,7 @@ function parseLaneState(answer: ScriptAnswer): LaneState {
     fence: whole(fence),
     openedSequence: whole(openedSequence),
     server: String(server),
+    isTorn: torn === 1,
     leftHolds: 0,
     ...(limit === '' ? {} : { limitPerBuyer: Number(limit) }),
     ...(capMin === '' ? {} : { capMin: Number(capMin) }),
@@ -178,6 +181,7 @@ const MISSING = {
   fence: 0,
   openedSequence: 0,
   server: '',
+  isTorn: false,
   leftHolds: 0,
   items: [],
 } as const satisfies Partial<LaneState>;
@@ -185,6 +189,13 @@ const MISSING = {
 /** What other services may know of a lane: without what only an opening or an announcement needs. */
 export function toStockState({ saleId }: Lane, state: LaneState): StockState {
   const { isLoaded: _isLoaded, fence: _fence, openedSequence: _opened, leftHolds: _left, ...rest } = state;
-  const { server: _server, limitPerBuyer: _limit, capMin: _capMin, kits: _kits, ...told } = rest;
+  const {
+    server: _server,
+    isTorn: _torn,
+    limitPerBuyer: _limit,
+    capMin: _capMin,
+    kits: _kits,
+    ...told
+  } = rest;
   return { saleId, ...told };
 }

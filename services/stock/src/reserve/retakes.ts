@@ -4,7 +4,7 @@ import type { Announcer } from '../announce/announcer.ts';
 import type { HighWaterMarks } from '../recovery/high-water-marks.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { Connections } from '../redis/connections.ts';
-import { LaneContentError } from '../lane-content-error.ts';
+import { isBrokenLane, LaneContentError } from '../lane-content-error.ts';
 import { parseRecord } from '../redis/hold-record.ts';
 import { scriptKeys, type Lane } from '../redis/keys.ts';
 import { splitSuffix } from '../redis/reservation-id.ts';
@@ -17,6 +17,8 @@ export interface RetakesDeps {
   marks: Pick<HighWaterMarks, 'note'>;
   /** The lane turned an order away: it may be gone. */
   onUnavailable: (lane: Lane) => void;
+  /** The lane has what no script of ours wrote, or lacks a part: it must be loaded anew. */
+  onBroken: (lane: Lane, error: Error) => void;
   logger: Logger;
 }
 
@@ -108,8 +110,9 @@ export class Retakes {
     return { result, reason: String(reason) };
   }
 
-  /** Whatever it was, a repeat finds what was done. The settler closes a lane that is broken. */
+  /** Whatever it was, a repeat finds what was done. */
   #fail({ saleId, lane }: Lane, error: Error): RetakeAnswer {
+    if (isBrokenLane(error)) this.#deps.onBroken({ saleId, lane }, error);
     this.#deps.logger.warn(
       { err: error, saleId, lane },
       'units could not be taken again, order asks once more',

@@ -221,11 +221,17 @@ await t.test(
     t.match(await send('GET', `${path}&more=1`), { status: 400 });
 
     const lane = { saleId: sale.saleId, lane: 0 };
-    const few = await new FullStates(connections, 249).read(lane);
+    const few = await new FullStates(connections, () => undefined, 249).read(lane);
     t.equal(few.reservations, undefined, 'more than a gateway keeps');
     t.equal(few.sequence, 250);
+    // What a move of the slot leaves that was given up after the holds went (D101).
+    await connection.redis.hset(laneKeys(lane).state, 'holds_stamp', '1');
+    const torn: unknown[] = [];
+    const partly = await new FullStates(connections, (which) => torn.push(which)).read(lane);
+    t.equal(partly.reservations, undefined, 'INV-4: who is missing in it would hear "sold out"');
+    t.same(torn, [lane], 'and the lane is loaded anew');
     await connection.redis.hset(laneKeys(lane).state, 'gate', 'rebuilding');
-    const closed = await new FullStates(connections).read(lane);
+    const closed = await new FullStates(connections, () => undefined).read(lane);
     t.equal(closed.reservations, undefined, 'a lane that is being loaded names nobody for sure');
   },
 );

@@ -30,6 +30,7 @@ function lane(): LaneState {
     fence: 1,
     openedSequence: 0,
     server: '',
+    isTorn: false,
     leftHolds: 0,
     items: [
       { sku: 'a', total: 10, available: 3, held: 3, paid: 4 },

@@ -94,12 +94,13 @@ export class LaneLook {
   /**
    * A lane that is open and must be loaded anew all the same. Another process opened the lane, and could not
    * know that it is behind what this process acknowledged, or that it was behind when it was opened and has
-   * sold past that since. Or a rebuilder raised the epoch and did not load the lane.
+   * sold past that since. Or a rebuilder raised the epoch and did not load the lane. Or a part of a lane of a
+   * cluster is missing or old, and nobody need have met it.
    */
   #isBehind(lane: ListedLane, state: LaneState, marksNow: HighWaterMarks): boolean {
     const { epoch, openedSequence } = state;
     const wasBehind = this.#marksBefore.isAhead(lane, { epoch, sequence: openedSequence });
-    return wasBehind || marksNow.isAhead(lane, state) || epoch < lane.saleEpoch;
+    return state.isTorn || wasBehind || marksNow.isAhead(lane, state) || epoch < lane.saleEpoch;
   }
 
   /**
