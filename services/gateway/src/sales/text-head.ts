@@ -31,7 +31,9 @@ export class TextHead {
     return this.#tag;
   }
 
-  /** A crowd asks many times within one millisecond of the clock: V8 would make the same text flat each time. */
+  /**
+   * A crowd asks many times within one millisecond of the clock: V8 would make the same text flat each time.
+   */
   with(tail: string): string {
     if (this.#whole?.tail !== tail) this.#whole = { tail, text: this.text + tail };
     return this.#whole.text;

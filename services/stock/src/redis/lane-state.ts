@@ -20,7 +20,9 @@ export interface LaneState extends Omit<StockState, 'saleId'> {
    * its load. No node has the name that a forced closing leaves (open.lua, close.lua).
    */
   server: string;
-  /** A part of the lane is missing or old: a move of its slot left it so (D101). The lane must be loaded anew. */
+  /**
+   * A part of the lane is missing or old: a move of its slot left it so (D101). The lane must be loaded anew.
+   */
   isTorn: boolean;
   /** Holds of a lane that lost its state; 0 of every other one. */
   leftHolds: number;
