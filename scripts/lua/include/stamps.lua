@@ -19,7 +19,7 @@ end
 -- instant.
 ---@param at number Redis' clock, milliseconds; may have been set back
 ---@param one string? stamps of before
----@return string stamp as text, because redis.call takes 1 µs to make one of a number this long
+---@return string stamp as text, which redis.call need not make of a number
 local function stampAfter(at, one, two, three)
   return string.format('%.0f', math.max(at * 1000, (one or 0) + 1, (two or 0) + 1, (three or 0) + 1))
 end
