@@ -10,6 +10,8 @@ const CHARACTERS_MAX = 16_000_000;
 export interface KnownDefinition {
   readonly record: SaleRecord;
   readonly epoch: number;
+  /** What stock had reserved by then. Whoever was told of it is told of nothing older afterwards. */
+  readonly sequence: number;
 }
 
 /**

@@ -155,6 +155,8 @@ export class SaleReader {
     const { state: announcement, bounds } = fresh;
     if (known?.epoch !== announcement.epoch || known.record.version !== announcement.version)
       return undefined;
+    // A call may be ahead of what was announced: a page would see units come back that are gone.
+    if (announcement.sequence < known.sequence) return undefined;
     const part = windowPart(announcement, bounds);
     return part === undefined ? undefined : { known, announcement, bounds, part };
   }
@@ -197,7 +199,9 @@ export class SaleReader {
     if (retired !== undefined || state.gate !== 'open' || state.version !== version) return;
     const totals = new Map(state.items.map(({ sku, total }) => [sku, total]));
     const isConfirmed = definition.items.every(({ sku, total }) => totals.get(sku) === total);
-    if (isConfirmed) this.#definitions.set(definition.id, { record, epoch: state.epoch });
+    if (isConfirmed) {
+      this.#definitions.set(definition.id, { record, epoch: state.epoch, sequence: state.sequence });
+    }
   }
 }
 

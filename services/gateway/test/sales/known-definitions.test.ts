@@ -21,19 +21,19 @@ function record(id: string, characters: number): SaleRecord {
 await t.test('beyond the bound the definition that was read longest ago is forgotten', async (t) => {
   const known = new KnownDefinitions(1_000);
   const ids = () => ['a', 'b', 'c', 'd'].filter((id) => known.get(id) !== undefined);
-  for (const id of ['a', 'b', 'c']) known.set(id, { record: record(id, 300), epoch: 1 });
+  for (const id of ['a', 'b', 'c']) known.set(id, { record: record(id, 300), epoch: 1, sequence: 0 });
   t.same(ids(), ['a', 'b', 'c']);
   known.get('a');
-  known.set('d', { record: record('d', 300), epoch: 1 });
+  known.set('d', { record: record('d', 300), epoch: 1, sequence: 0 });
   t.same(ids(), ['a', 'c', 'd'], 'a was read after b');
-  known.set('a', { record: record('a', 400), epoch: 2 });
+  known.set('a', { record: record('a', 400), epoch: 2, sequence: 0 });
   t.same(ids(), ['a', 'c', 'd'], 'one that is told again counts once');
   t.equal(known.get('a')?.epoch, 2);
-  known.set('b', { record: record('b', 1_000), epoch: 1 });
+  known.set('b', { record: record('b', 1_000), epoch: 1, sequence: 0 });
   t.same(ids(), ['b'], 'as many go as it takes');
-  known.set('a', { record: record('a', 1_000), epoch: 1 });
+  known.set('a', { record: record('a', 1_000), epoch: 1, sequence: 0 });
   known.delete('a');
   known.delete('a');
-  known.set('c', { record: record('c', 1_000), epoch: 1 });
+  known.set('c', { record: record('c', 1_000), epoch: 1, sequence: 0 });
   t.same(ids(), ['c'], 'what was deleted is not counted');
 });

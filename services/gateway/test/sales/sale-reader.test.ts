@@ -63,6 +63,7 @@ function build({ withMemory = true } = {}) {
     total: 10,
     version: 1,
     epoch: 1,
+    sequence: 3,
     gate: 'open' as StockState['gate'],
     fault: undefined as Problem | undefined,
   };
@@ -88,11 +89,11 @@ function build({ withMemory = true } = {}) {
     stock: {
       state: async (saleId) => {
         asked.push('stock');
-        const { gate, epoch, version, total, available, held } = truth;
+        const { gate, epoch, version, sequence, total, available, held } = truth;
         await pass();
         const counts = { sku: 'a', total, available, held, paid: total - available - held };
         return {
-          ...{ saleId, gate, epoch, version, sequence: 3, now: START + now, state: 'open', outbox: 0 },
+          ...{ saleId, gate, epoch, version, sequence, now: START + now, state: 'open', outbox: 0 },
           ...{ opensAt: OPENS, closesAt: CLOSES, items: gate === 'missing' ? [] : [counts] },
         };
       },
@@ -115,10 +116,10 @@ function build({ withMemory = true } = {}) {
       now += ms;
     },
     hear: (patch: Partial<Announcement> = {}) => {
-      const { epoch, version, total, available, held } = truth;
+      const { epoch, version, sequence, total, available, held } = truth;
       memory.learn(
         {
-          ...{ saleId: 'oranges', lane: 0, gate: 'open', epoch, version, sequence: 3, now: START + now },
+          ...{ saleId: 'oranges', lane: 0, gate: 'open', epoch, version, sequence, now: START + now },
           ...{ state: 'open', opensAt: OPENS, closesAt: CLOSES, salt: 's', reservations: [] },
           items: [{ sku: 'a', total, available, held }],
           ...patch,
@@ -176,6 +177,17 @@ await t.test('a sale that is announced is read without a call, once its definiti
   t.not(third.etag, first.etag);
   t.match(await calls('c'), { calls: 0, channels: [{ id: 'c' }] });
   t.same(await counts(), { call: 1, memory: 3 });
+});
+
+await t.test('an announcement that is older than what a call told is not told after it', async (t) => {
+  const { calls, hear, truth } = build();
+  hear();
+  Object.assign(truth, { sequence: 4, available: 6, held: 3 });
+  const items = [{ available: 6, held: 3 }];
+  t.match(await calls(), { calls: CALLS, items }, 'the definition is not known');
+  t.match(await calls(), { calls: CALLS, items }, 'units that are gone do not come back');
+  hear();
+  t.match(await calls(), { calls: 0, items });
 });
 
 await t.test('the clock goes on between two announcements', async (t) => {
