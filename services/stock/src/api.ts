@@ -18,7 +18,7 @@ import type { AuditReader } from './audit/reader.ts';
 import { openAuditReader } from './audit/role.ts';
 import { BuyerHolds } from './buyer-holds/buyer-holds.ts';
 import type { StockDeps } from './deps.ts';
-import { LaneContentError } from './lane-content-error.ts';
+import { isTornLane } from './lane-content-error.ts';
 import { createKafkaOffsets, type KafkaOffsets } from './kafka-offsets.ts';
 import { OrderClient } from './order-client.ts';
 import { ControlStates } from './recovery/control-state.ts';
@@ -98,6 +98,10 @@ export function createApi(deps: ApiDeps): Api {
     monitor.look(lane);
   };
   const onBroken = (lane: Lane, error: Error): void => {
+    if (isTornLane(error)) {
+      onUnavailable(lane);
+      return;
+    }
     if (!monitor.distrust(lane)) return;
     logger.error({ err: error, ...lane }, 'a lane has what no script of ours wrote, and is loaded anew');
   };
@@ -138,9 +142,7 @@ export function createApi(deps: ApiDeps): Api {
     }),
     announcer,
     onBroken,
-    fullStates: new FullStates(connections, (lane) => {
-      onBroken(lane, new LaneContentError('a part of the lane is missing or old'));
-    }),
+    fullStates: new FullStates(connections, onUnavailable),
     readClock: createReadClocks(connections),
     auditReader: deps.auditReader,
     opener,

@@ -15,6 +15,14 @@ export class LaneContentError extends Error {
 const BROKEN =
   /^(SECKILL_LANE_BROKEN |WRONGTYPE |ERR user_script|ERR The ID specified in XADD |ERR The stream has exhausted )/;
 
+/**
+ * Whether a part of the lane is missing or old (D101). Whoever looks at the lane sees that too, and one load
+ * mends it for all processes.
+ */
+export function isTornLane(error: Error): boolean {
+  return error.message.startsWith('SECKILL_LANE_BROKEN parts of different instants');
+}
+
 /** Whether the lane itself is the reason why it cannot sell. Others mean that Redis cannot serve now. */
 export function isBrokenLane(error: Error): boolean {
   return error instanceof LaneContentError || BROKEN.test(error.message);

@@ -85,7 +85,8 @@ export class LaneOpener {
     const stopTimer = metrics.openSeconds.startTimer();
     this.#assertWhole(lane);
     if (mustLoad && state.isLoaded) {
-      logger.warn({ ...lane, ...options }, 'lane opener: the lane is loaded anew');
+      const why = { ...options, ...(state.isTorn ? { isTorn: true } : {}) };
+      logger.warn({ ...lane, ...why }, 'lane opener: the lane is loaded anew');
     }
     await this.#close(lane, state, mustLoad);
     const isCompared =
