@@ -7,7 +7,7 @@ export function createSettlerMetrics(registry: Registry) {
   return {
     settlements: new Counter({
       name: 'seckill_stock_settler_settlements_total',
-      help: 'Settlements that came from Kafka: `settled`; `returned`, units of a paid order came back (also its `verdict` then); `absent` (a repeat, or a retired lane: harmless); `dead_letter`',
+      help: 'Settlements that came from Kafka: `settled`; `returned`, units of a paid order came back (also its `verdict` then); `absent` (a repeat, a retired lane, or one that is left to its load: harmless); `dead_letter`',
       labelNames: ['verdict', 'result'] as const,
       registers,
     }),
